@@ -76,7 +76,7 @@ func Function(ctx context.Context, root, folder, outDir string, target Target) e
 	}
 	// lambda.norpc leaves out the retired go1.x runtime's net/rpc server.
 	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false",
-		"-tags", "lambda.norpc", "-ldflags", "-s -w -buildid=", "-o", out, "./"+folder)
+		"-tags", "lambda.norpc", "-ldflags", "-s -w", "-o", out, "./"+folder)
 	cmd.Dir = root
 	cmd.Env = append(os.Environ(), "GOOS="+target.OS, "GOARCH="+target.Arch, "CGO_ENABLED=0")
 	var output bytes.Buffer
