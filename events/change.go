@@ -1,0 +1,84 @@
+package events
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Op is what happened to an item.
+type Op string
+
+// The three things that can happen to an item.
+const (
+	Added    Op = "added"
+	Modified Op = "modified"
+	Removed  Op = "removed"
+)
+
+// Change is one change of one item, numbered within its topic.
+//
+// Within one epoch Seq is dense: 1, 2, 3 …. The same change may arrive more than
+// once, always with the same Epoch and Seq; a watcher drops what it has seen and
+// knows from a gap that it missed something.
+type Change struct {
+	Topic Topic  `json:"topic"`
+	Epoch string `json:"epoch"`
+	Seq   int64  `json:"seq"`
+	Op    Op     `json:"op"`
+	ID    string `json:"id"`
+	Time  Time   `json:"time"`
+	// Data is the item's whole new state, or its last one if it was removed: a
+	// JSON object in the form that the package documentation gives.
+	Data json.RawMessage `json:"data,omitempty"`
+	// Expired marks a removal made by DynamoDB's time to live.
+	Expired bool `json:"expired,omitempty"`
+	// Large marks a change without Data, because Data did not fit into a frame of
+	// [MaxFrameBytes]. The item itself can be read from the table.
+	Large bool `json:"large,omitempty"`
+}
+
+// Cursor gives the change's place in its topic.
+func (c Change) Cursor() Cursor { return Cursor{Epoch: c.Epoch, Seq: c.Seq} }
+
+// Cursor is a place in a topic: everything up to and including Seq of Epoch. The
+// zero Cursor is the place before the first change of a topic that has had none.
+type Cursor struct {
+	Epoch string `json:"epoch"`
+	Seq   int64  `json:"seq"`
+}
+
+// String writes the cursor as epoch:seq.
+func (c Cursor) String() string { return c.Epoch + ":" + strconv.FormatInt(c.Seq, 10) }
+
+// ParseCursor reads what [Cursor.String] writes.
+func ParseCursor(s string) (Cursor, error) {
+	epoch, number, ok := strings.Cut(s, ":")
+	seq, err := strconv.ParseInt(number, 10, 64)
+	if !ok || err != nil || seq < 0 {
+		return Cursor{}, fmt.Errorf("cursor %q is not of the form epoch:seq", s)
+	}
+	return Cursor{Epoch: epoch, Seq: seq}, nil
+}
+
+// Time is an instant, written in UTC with milliseconds as RFC 3339 has it.
+type Time time.Time
+
+const timeLayout = "2006-01-02T15:04:05.000Z07:00"
+
+// MarshalText writes the instant in UTC with exactly three decimals.
+func (t Time) MarshalText() ([]byte, error) {
+	return time.Time(t).UTC().AppendFormat(nil, timeLayout), nil
+}
+
+// UnmarshalText reads any RFC 3339 instant.
+func (t *Time) UnmarshalText(text []byte) error {
+	parsed, err := time.Parse(time.RFC3339, string(text))
+	if err != nil {
+		return fmt.Errorf("time %q is not RFC 3339", text)
+	}
+	*t = Time(parsed)
+	return nil
+}

@@ -1,0 +1,273 @@
+package events_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/watchroute/watchroute/events"
+)
+
+// sample reads a file of samples/ without its closing newline.
+func sample(t testing.TB, path string) []byte {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return []byte(strings.TrimSpace(string(data)))
+}
+
+func samples(t testing.TB, requests bool) map[string][]byte {
+	t.Helper()
+	paths, err := filepath.Glob("samples/*.json")
+	if err != nil || len(paths) == 0 {
+		t.Fatalf("no samples: %v", err)
+	}
+	found := map[string][]byte{}
+	for _, path := range paths {
+		if strings.HasPrefix(filepath.Base(path), "request.") == requests {
+			found[filepath.Base(path)] = sample(t, path)
+		}
+	}
+	return found
+}
+
+func TestServerSamplesRoundTrip(t *testing.T) {
+	for name, data := range samples(t, false) {
+		t.Run(name, func(t *testing.T) {
+			frame, err := events.Decode(data)
+			if err != nil {
+				t.Fatal(err)
+			}
+			again, err := events.Encode(frame)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if string(again) != string(data) {
+				t.Errorf("encoded again:\n got %s\nwant %s", again, data)
+			}
+		})
+	}
+}
+
+func TestRequestSamplesRoundTrip(t *testing.T) {
+	for name, data := range samples(t, true) {
+		t.Run(name, func(t *testing.T) {
+			request, err := events.ParseRequest(data)
+			if err != nil {
+				t.Fatal(err)
+			}
+			again, err := json.Marshal(request)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if string(again) != string(data) {
+				t.Errorf("encoded again:\n got %s\nwant %s", again, data)
+			}
+		})
+	}
+}
+
+func TestParseRequestRefusals(t *testing.T) {
+	for body, want := range map[string]events.Error{
+		``:             {Code: events.CodeBadJSON, Message: "frame is not a JSON object"},
+		`hello`:        {Code: events.CodeBadJSON, Message: "frame is not a JSON object"},
+		`null`:         {Code: events.CodeBadJSON, Message: "frame is not a JSON object"},
+		`[1]`:          {Code: events.CodeBadJSON, Message: "frame is not a JSON object"},
+		`{"action":1}`: {Code: events.CodeBadRequest, Message: "action must not be a JSON number"},
+		`{"id":5}`:     {Code: events.CodeBadRequest, Message: "id must not be a JSON number"},
+		`{"id":"q7","topic":{}}`: {ID: "q7", Code: events.CodeBadRequest,
+			Message: "topic must not be a JSON object"},
+		`{"id":"` + strings.Repeat("i", 129) + `"}`: {Code: events.CodeBadRequest,
+			Message: "id has 129 bytes, at most 128 are allowed"},
+	} {
+		_, err := events.ParseRequest([]byte(body))
+		var got *events.Error
+		if !errors.As(err, &got) || *got != want {
+			t.Errorf("ParseRequest(%.40q) = %+v, want %+v", body, got, want)
+		}
+	}
+}
+
+func TestParseTopic(t *testing.T) {
+	long := strings.Repeat("x", events.MaxTopicBytes)
+	for _, name := range []string{"stocks", "stocks/AAPL", "a/b/c/d/e/f/g/h", "_-.:@/0", "a/...", long} {
+		if topic, err := events.ParseTopic(name); err != nil || string(topic) != name {
+			t.Errorf("ParseTopic(%.40q) = %q, %v", name, topic, err)
+		}
+	}
+	for name, want := range map[string]string{
+		"":                  "topic is empty",
+		"/":                 "topic has an empty segment",
+		"a//b":              "topic has an empty segment",
+		"a/":                "topic has an empty segment",
+		"a/../b":            `topic has the segment ".."`,
+		"./a":               `topic has the segment "."`,
+		"a b":               `topic has the character ' ', allowed are letters, digits and _ - . : @`,
+		"a#0":               `topic has the character '#', allowed are letters, digits and _ - . : @`,
+		"a%2fb":             `topic has the character '%', allowed are letters, digits and _ - . : @`,
+		"\xff":              `topic has the character '�', allowed are letters, digits and _ - . : @`,
+		"а":                 `topic has the character 'а', allowed are letters, digits and _ - . : @`, // Cyrillic
+		"a/b/c/d/e/f/g/h/i": "topic has 9 segments, at most 8 are allowed",
+		long + "x":          "topic has 257 bytes, at most 256 are allowed",
+	} {
+		if _, err := events.ParseTopic(name); err == nil || err.Error() != want {
+			t.Errorf("ParseTopic(%.40q) = %v, want %q", name, err, want)
+		}
+	}
+}
+
+func TestCheckItemID(t *testing.T) {
+	for _, id := range []string{"quote", "ünïcode", "a b", strings.Repeat("i", 256)} {
+		if err := events.CheckItemID(id); err != nil {
+			t.Errorf("CheckItemID(%.40q) = %v", id, err)
+		}
+	}
+	for _, id := range []string{"", "a\nb", "\x00", "\xff", strings.Repeat("i", 257)} {
+		if events.CheckItemID(id) == nil {
+			t.Errorf("CheckItemID(%.40q) = nil, want an error", id)
+		}
+	}
+}
+
+func TestCursor(t *testing.T) {
+	for _, want := range []events.Cursor{{}, {Epoch: "k3f9", Seq: 42}} {
+		if got, err := events.ParseCursor(want.String()); err != nil || got != want {
+			t.Errorf("ParseCursor(%q) = %v, %v", want.String(), got, err)
+		}
+	}
+	for _, s := range []string{"", "k3f9", "k3f9:", "k3f9:-1", "k3f9:x"} {
+		if _, err := events.ParseCursor(s); err == nil {
+			t.Errorf("ParseCursor(%q) succeeded", s)
+		}
+	}
+}
+
+// change makes the n-th change with that much data.
+func change(n int64, dataBytes int) events.Change {
+	data := `{"x":"` + strings.Repeat("<", max(0, dataBytes-8)) + `"}`
+	return events.Change{Topic: "a/b", Epoch: "e", Seq: n, Op: events.Added, ID: "i",
+		Time: events.Time(time.Unix(1, 0)), Data: json.RawMessage(data)}
+}
+
+func TestPackChangesFillsFramesInOrder(t *testing.T) {
+	sizes := []int{100, 20_000, 15_000, 10, 10, events.MaxDataBytes, 10, 32_000, 32_000}
+	var changes []events.Change
+	for i, size := range sizes {
+		changes = append(changes, change(int64(i+1), size))
+	}
+	frames, err := events.PackChanges(changes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var seqs, perFrame []int64
+	for _, data := range frames {
+		if len(data) > events.MaxFrameBytes {
+			t.Errorf("a frame has %d bytes", len(data))
+		}
+		frame, err := events.Decode(data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := frame.(*events.Changes).Changes
+		if len(got) > 1 && len(data) > events.MeteredBytes {
+			t.Errorf("a frame of %d changes has %d bytes, over one metered unit", len(got), len(data))
+		}
+		for _, c := range got {
+			seqs = append(seqs, c.Seq)
+		}
+		perFrame = append(perFrame, int64(len(got)))
+	}
+	if fmt.Sprint(seqs) != "[1 2 3 4 5 6 7 8 9]" || fmt.Sprint(perFrame) != "[2 3 1 2 1]" {
+		t.Errorf("seqs %v in frames of %v changes", seqs, perFrame)
+	}
+}
+
+func TestPackSnapshot(t *testing.T) {
+	page := events.Snapshot{ID: "q", Topic: "a", Cursor: events.Cursor{Epoch: "e", Seq: 7}}
+	for n := range 1_000 {
+		page.Items = append(page.Items, events.Item{ID: fmt.Sprint(n), Data: json.RawMessage(`{"text":"` + strings.Repeat("x", 90) + `"}`)})
+	}
+	frames, err := events.PackSnapshot(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	next := 0
+	for i, data := range frames {
+		frame, err := events.Decode(data)
+		if err != nil {
+			t.Fatalf("%v in %.200s", err, data)
+		}
+		got := frame.(*events.Snapshot)
+		if got.Cursor != page.Cursor || got.More != (i < len(frames)-1) || len(data) > events.MeteredBytes {
+			t.Errorf("frame %d: cursor %v, more %v, %d bytes", i, got.Cursor, got.More, len(data))
+		}
+		for _, item := range got.Items {
+			if item.ID != fmt.Sprint(next) {
+				t.Fatalf("item %s where %d was due", item.ID, next)
+			}
+			next++
+		}
+	}
+	if next != 1_000 || len(frames) != 4 {
+		t.Errorf("%d items in %d frames", next, len(frames))
+	}
+	if empty, err := events.PackSnapshot(events.Snapshot{Topic: "a"}); err != nil || len(empty) != 1 ||
+		string(empty[0]) != `{"type":"snapshot","topic":"a","epoch":"","seq":0,"items":[],"more":false}` {
+		t.Errorf("empty snapshot = %s, %v", empty, err)
+	}
+}
+
+func FuzzParseRequest(f *testing.F) {
+	for _, data := range samples(f, true) {
+		f.Add(data)
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		_, err := events.ParseRequest(body)
+		var refusal *events.Error
+		if err != nil && !errors.As(err, &refusal) {
+			t.Errorf("error is not a frame: %v", err)
+		}
+	})
+}
+
+func FuzzParseTopic(f *testing.F) {
+	f.Add("stocks/AAPL")
+	f.Add("a//b")
+	f.Fuzz(func(t *testing.T, name string) {
+		topic, err := events.ParseTopic(name)
+		if err == nil && (string(topic) != name || strings.ContainsAny(name, "#%* \x00") || len(name) > events.MaxTopicBytes) {
+			t.Errorf("ParseTopic(%q) accepted it as %q", name, topic)
+		}
+	})
+}
+
+func FuzzDecode(f *testing.F) {
+	for _, data := range samples(f, false) {
+		f.Add(data)
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		frame, err := events.Decode(data)
+		if err != nil {
+			return
+		}
+		if _, err := events.Encode(frame); err != nil {
+			t.Errorf("decoded frame does not encode: %v", err)
+		}
+	})
+}
+
+func ExamplePackChanges() {
+	frames, err := events.PackChanges([]events.Change{{
+		Topic: "stocks/AAPL", Epoch: "k3f9", Seq: 1, Op: events.Added, ID: "quote",
+		Time: events.Time(time.UnixMilli(1_764_000_000_123)), Data: json.RawMessage(`{"price":150.75}`),
+	}})
+	fmt.Printf("%s %v", frames[0], err)
+	// Output: {"type":"changes","changes":[{"topic":"stocks/AAPL","epoch":"k3f9","seq":1,"op":"added","id":"quote","time":"2025-11-24T16:00:00.123Z","data":{"price":150.75}}]} <nil>
+}

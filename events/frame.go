@@ -1,0 +1,150 @@
+package events
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+)
+
+// Frame is a server's frame: *[Subscribed], *[Unsubscribed], *[Published],
+// *[Pong], *[Snapshot], *[Changes] or *[Error].
+type Frame interface {
+	// kind is the frame's "type".
+	kind() string
+}
+
+// Subscribed answers subscribe: from now on every change after the cursor is
+// pushed. Epoch is empty and Seq 0 for a topic that never had a change.
+type Subscribed struct {
+	ID    string `json:"id,omitempty"`
+	Topic Topic  `json:"topic"`
+	Cursor
+}
+
+// Unsubscribed answers unsubscribe, also for a topic that was not subscribed.
+// Changes that were under way may still arrive after it.
+type Unsubscribed struct {
+	ID    string `json:"id,omitempty"`
+	Topic Topic  `json:"topic"`
+}
+
+// Published answers publish: the item is in the Events table (or gone from it),
+// and its change is on its way to the watchers.
+type Published struct {
+	ID    string `json:"id,omitempty"`
+	Topic Topic  `json:"topic"`
+	Item  Item   `json:"item"`
+}
+
+// Pong answers ping.
+type Pong struct {
+	ID string `json:"id,omitempty"`
+}
+
+// Snapshot holds items of a topic as they stand at the cursor. It comes in pages;
+// More says that another follows. An item may already show a change after the
+// cursor; that change is then pushed as well.
+type Snapshot struct {
+	ID    string `json:"id,omitempty"`
+	Topic Topic  `json:"topic"`
+	Cursor
+	Items []Item `json:"items"`
+	More  bool   `json:"more"`
+}
+
+// Changes brings changes, in order within each topic.
+type Changes struct {
+	Changes []Change `json:"changes"`
+}
+
+// Error answers a request that was not carried out; nothing was half done and the
+// connection stays open. API Gateway's own error frames have no "type".
+type Error struct {
+	ID      string `json:"id,omitempty"`
+	Code    Code   `json:"code"`
+	Message string `json:"message"`
+	Topic   string `json:"topic,omitempty"`
+}
+
+// Code tells errors apart and does not change; messages may.
+type Code string
+
+// What is wrong, and what a client does about it.
+const (
+	CodeBadJSON              Code = "bad_json"               // mend the frame: it is not a JSON object
+	CodeBadRequest           Code = "bad_request"            // mend the frame: a field is missing, of the wrong type or out of range
+	CodeUnknownAction        Code = "unknown_action"         // mend the frame: no such action
+	CodeBadTopic             Code = "bad_topic"              // mend the topic's name
+	CodeBadItem              Code = "bad_item"               // mend the item: its id, its data or a reserved attribute
+	CodeTooLarge             Code = "too_large"              // publish less: DynamoDB refuses the item
+	CodeTooManySubscriptions Code = "too_many_subscriptions" // unsubscribe something, or open another connection
+	CodeNotConnected         Code = "not_connected"          // connect anew: the service has forgotten this connection
+	CodeUnavailable          Code = "unavailable"            // try again, later each time
+	CodeInternal             Code = "internal"               // try again; if it stays, tell the operator
+)
+
+// Error gives code and message.
+func (e *Error) Error() string { return string(e.Code) + ": " + e.Message }
+
+func (*Subscribed) kind() string   { return "subscribed" }
+func (*Unsubscribed) kind() string { return "unsubscribed" }
+func (*Published) kind() string    { return "published" }
+func (*Pong) kind() string         { return "pong" }
+func (*Snapshot) kind() string     { return "snapshot" }
+func (*Changes) kind() string      { return "changes" }
+func (*Error) kind() string        { return "error" }
+
+// blank gives an empty frame of a type, or nil.
+func blank(kind string) Frame {
+	for _, f := range []Frame{&Subscribed{}, &Unsubscribed{}, &Published{}, &Pong{}, &Snapshot{}, &Changes{}, &Error{}} {
+		if f.kind() == kind {
+			return f
+		}
+	}
+	return nil
+}
+
+// Encode writes a frame as one JSON object with its "type" first. It fails only
+// if raw JSON inside the frame is not JSON.
+func Encode(f Frame) ([]byte, error) {
+	body, err := marshal(f)
+	if err != nil {
+		return nil, fmt.Errorf("encode %s frame: %w", f.kind(), err)
+	}
+	head := `{"type":"` + f.kind() + `"`
+	if len(body) > len("{}") {
+		head += ","
+	}
+	return append([]byte(head), body[1:]...), nil
+}
+
+// marshal is json.Marshal without its escapes for HTML, which would make data
+// longer than it was when it was measured.
+func marshal(v any) ([]byte, error) {
+	var out bytes.Buffer
+	enc := json.NewEncoder(&out)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		return nil, err
+	}
+	return bytes.TrimSuffix(out.Bytes(), []byte("\n")), nil
+}
+
+// Decode reads a server's frame. A type that this package does not know is an
+// error; clients ignore such frames.
+func Decode(data []byte) (Frame, error) {
+	var head struct {
+		Type string `json:"type"`
+	}
+	if err := json.Unmarshal(data, &head); err != nil {
+		return nil, fmt.Errorf("decode frame: %w", err)
+	}
+	f := blank(head.Type)
+	if f == nil {
+		return nil, fmt.Errorf("decode frame: unknown type %q", head.Type)
+	}
+	if err := json.Unmarshal(data, f); err != nil {
+		return nil, fmt.Errorf("decode %s frame: %w", head.Type, err)
+	}
+	return f, nil
+}

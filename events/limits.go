@@ -1,0 +1,27 @@
+package events
+
+// Limits of names and frames. What exceeds one is answered with an [Error] frame
+// (clients) or refused into the failure queue (writes to the Events table).
+const (
+	// MaxTopicBytes bounds a topic's name.
+	MaxTopicBytes = 256
+	// MaxTopicSegments bounds the slash-separated parts of a topic's name.
+	MaxTopicSegments = 8
+	// MaxItemIDBytes bounds an item's id. DynamoDB itself allows 1,024.
+	MaxItemIDBytes = 256
+	// MaxRequestIDBytes bounds the client's own mark on a request.
+	MaxRequestIDBytes = 128
+	// MaxSubscriptions bounds the topics that one connection watches at a time.
+	MaxSubscriptions = 100
+	// MaxFrameBytes is the largest message that API Gateway takes, either way.
+	// https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html
+	MaxFrameBytes = 128 << 10
+	// MaxDataBytes bounds the data of one change or item, as JSON, so that it fits
+	// into a frame with everything around it. What is larger is sent without data
+	// and marked Large.
+	MaxDataBytes = MaxFrameBytes - 4<<10
+	// MeteredBytes is the unit in which API Gateway charges messages. Frames that
+	// carry several changes or items are filled up to it.
+	// https://aws.amazon.com/api-gateway/pricing/
+	MeteredBytes = 32 << 10
+)

@@ -1,0 +1,82 @@
+package events
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+)
+
+// The actions that a client can ask for. API Gateway selects the route by them.
+const (
+	ActionSubscribe   = "subscribe"
+	ActionUnsubscribe = "unsubscribe"
+	ActionPublish     = "publish"
+	ActionPing        = "ping"
+)
+
+// Request is a client's frame.
+type Request struct {
+	Action string `json:"action"`
+	// ID is the client's own mark; the answer carries it back.
+	ID    string `json:"id,omitempty"`
+	Topic string `json:"topic,omitempty"`
+	// Snapshot asks subscribe for the topic's current items as well.
+	Snapshot bool `json:"snapshot,omitempty"`
+	// Op is empty for a publish that puts the item, "remove" for one that deletes it.
+	Op string `json:"op,omitempty"`
+	// Item is what publish puts or removes. Without an id, a put makes one up that
+	// sorts by time: so a feed is appended to.
+	Item *Item `json:"item,omitempty"`
+}
+
+// OpRemove is the Op of a publish that deletes its item.
+const OpRemove = "remove"
+
+// Item is one resource of a topic, as a snapshot shows and publish takes it.
+type Item struct {
+	ID   string          `json:"id,omitempty"`
+	Data json.RawMessage `json:"data,omitempty"` // a JSON object
+	// Large marks an item of a snapshot whose data did not fit into a frame.
+	Large bool `json:"large,omitempty"`
+}
+
+// ParseRequest reads a client's frame. On failure the error is an *[Error] frame
+// that can be sent back as it is, with the request's id if that could be read.
+func ParseRequest(body []byte) (Request, error) {
+	var request Request
+	err := json.Unmarshal(body, &request)
+	if typeErr := (*json.UnmarshalTypeError)(nil); errors.As(err, &typeErr) {
+		return Request{}, wrongType(body, typeErr)
+	}
+	if err != nil {
+		return Request{}, &Error{Code: CodeBadJSON, Message: "frame is not a JSON object"}
+	}
+	if !isObject(body) {
+		return Request{}, &Error{Code: CodeBadJSON, Message: "frame is not a JSON object"}
+	}
+	if len(request.ID) > MaxRequestIDBytes {
+		return Request{}, &Error{Code: CodeBadRequest, Message: fmt.Sprintf("id has %d bytes, at most %d are allowed", len(request.ID), MaxRequestIDBytes)}
+	}
+	return request, nil
+}
+
+// wrongType answers a frame that is JSON but has a field of the wrong type.
+func wrongType(body []byte, err *json.UnmarshalTypeError) *Error {
+	if err.Field == "" {
+		return &Error{Code: CodeBadJSON, Message: "frame is not a JSON object"}
+	}
+	var mark struct {
+		ID string `json:"id"`
+	}
+	_ = json.Unmarshal(body, &mark) // the id may itself be what is wrong; then there is none
+	if len(mark.ID) > MaxRequestIDBytes {
+		mark.ID = ""
+	}
+	return &Error{ID: mark.ID, Code: CodeBadRequest, Message: fmt.Sprintf("%s must not be a JSON %s", err.Field, err.Value)}
+}
+
+// isObject reports whether valid JSON is an object; null decodes into a struct too.
+func isObject(valid []byte) bool {
+	return bytes.HasPrefix(bytes.TrimLeft(valid, " \t\r\n"), []byte("{"))
+}
