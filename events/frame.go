@@ -76,7 +76,6 @@ const (
 	CodeUnknownAction        Code = "unknown_action"         // mend the frame: no such action
 	CodeBadTopic             Code = "bad_topic"              // mend the topic's name
 	CodeBadItem              Code = "bad_item"               // mend the item: its id, its data or a reserved attribute
-	CodeTooLarge             Code = "too_large"              // publish less: DynamoDB refuses the item
 	CodeTooManySubscriptions Code = "too_many_subscriptions" // unsubscribe something, or open another connection
 	CodeNotConnected         Code = "not_connected"          // connect anew: the service has forgotten this connection
 	CodeUnavailable          Code = "unavailable"            // try again, later each time

@@ -67,3 +67,7 @@ func CheckItemID(id string) error {
 	}
 	return nil
 }
+
+// ReservedAttributes are the attributes of an Events item that are not data: its
+// key and its time to live.
+func ReservedAttributes() []string { return []string{"topic", "id", "expiresAt"} }

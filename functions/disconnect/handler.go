@@ -1,0 +1,29 @@
+package main
+
+import (
+	"context"
+	"net/http"
+
+	awsevents "github.com/aws/aws-lambda-go/events"
+	"github.com/watchroute/watchroute/events"
+	"github.com/watchroute/watchroute/shared/watch"
+)
+
+// connections forgets connections with their subscriptions.
+type connections interface {
+	Forget(context.Context, watch.ConnectionID, []events.Topic) error
+}
+
+type handler struct {
+	connections connections
+}
+
+// disconnect answers $disconnect, which API Gateway may send twice, late or never.
+// An error is for the log alone: fan-out finds the connection gone, and the rows'
+// time to live ends what is left.
+func (h handler) disconnect(ctx context.Context, event awsevents.APIGatewayWebsocketProxyRequest) (awsevents.APIGatewayProxyResponse, error) {
+	if err := h.connections.Forget(ctx, watch.ConnectionID(event.RequestContext.ConnectionID), nil); err != nil {
+		return awsevents.APIGatewayProxyResponse{}, err
+	}
+	return awsevents.APIGatewayProxyResponse{StatusCode: http.StatusOK}, nil
+}

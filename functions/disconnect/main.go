@@ -1,0 +1,21 @@
+// Disconnect forgets a WebSocket that was closed.
+package main
+
+import (
+	"context"
+	"os"
+
+	awsevents "github.com/aws/aws-lambda-go/events"
+	"github.com/watchroute/watchroute/shared/dynamo"
+	"github.com/watchroute/watchroute/shared/function"
+)
+
+func main() { function.Start(os.Getenv, build) }
+
+func build(_ context.Context, s function.Setup) (func(context.Context, awsevents.APIGatewayWebsocketProxyRequest) (awsevents.APIGatewayProxyResponse, error), error) {
+	tables := dynamo.Tables{
+		Connections:   s.Settings.Text("CONNECTIONS_TABLE"),
+		Subscriptions: s.Settings.Text("SUBSCRIPTIONS_TABLE"),
+	}
+	return handler{connections: dynamo.Open(s.AWS, tables)}.disconnect, nil
+}

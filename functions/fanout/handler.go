@@ -1,0 +1,128 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	awsevents "github.com/aws/aws-lambda-go/events"
+	"github.com/watchroute/watchroute/events"
+	"github.com/watchroute/watchroute/shared/dynamo"
+	"github.com/watchroute/watchroute/shared/watch"
+)
+
+const (
+	// pushTime bounds the pushing of a batch. What is not pushed by then the
+	// watchers miss, and see it from the gap.
+	pushTime = 10 * time.Second
+	// deadlineMargin is kept free of the time that Lambda gives, to report what
+	// failed rather than be cut off.
+	deadlineMargin = time.Second
+)
+
+type handler struct {
+	deliverer watch.Fanout
+	refusals  refuser
+	logger    *slog.Logger
+}
+
+// refuser takes records that can never become changes.
+type refuser interface {
+	refuse(ctx context.Context, record awsevents.DynamoDBEventRecord, reason events.Code, message string) error
+}
+
+func newHandler(store *dynamo.Store, poster watch.Poster, refusals refuser, logger *slog.Logger) handler {
+	return handler{
+		deliverer: watch.Fanout{
+			Numberer: watch.Numberer{Log: store},
+			Pusher:   watch.Pusher{Subscribers: store, Poster: poster},
+			PushTime: pushTime,
+		},
+		refusals: refusals,
+		logger:   logger,
+	}
+}
+
+// fanout answers one batch of the Events table's stream. It reports the records
+// that have to come again; Lambda then repeats the batch from the first of them, and
+// those that were numbered keep their numbers.
+func (h handler) fanout(ctx context.Context, batch awsevents.DynamoDBEvent) (awsevents.DynamoDBEventResponse, error) {
+	if deadline, ok := ctx.Deadline(); ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, deadline.Add(-deadlineMargin))
+		defer cancel()
+	}
+	var failed failures
+	for stream, records := range byStream(batch.Records) {
+		h.deliver(ctx, stream, records, &failed)
+	}
+	return awsevents.DynamoDBEventResponse{BatchItemFailures: failed}, nil
+}
+
+// failures are the records that have to come again.
+type failures []awsevents.DynamoDBBatchItemFailure
+
+func (f *failures) add(position watch.Position) {
+	*f = append(*f, awsevents.DynamoDBBatchItemFailure{ItemIdentifier: string(position)})
+}
+
+// deliver takes the records of one stream to the watchers, and what cannot be a
+// change to the failure queue.
+func (h handler) deliver(ctx context.Context, stream watch.Stream, records []awsevents.DynamoDBEventRecord, failed *failures) {
+	byPosition := map[watch.Position]awsevents.DynamoDBEventRecord{}
+	var writes []watch.Write
+	for _, record := range records {
+		write, err := dynamo.Write(record)
+		if err != nil {
+			h.refuse(ctx, record, err, failed)
+			continue
+		}
+		byPosition[write.Position] = record
+		writes = append(writes, write)
+	}
+	if len(writes) == 0 {
+		return
+	}
+	outcome := h.deliverer.Deliver(ctx, stream, writes)
+	for _, write := range outcome.Stale {
+		h.refuse(ctx, byPosition[write.Position], watch.ErrStaleStream, failed)
+	}
+	for _, write := range outcome.Failed {
+		failed.add(write.Position)
+	}
+	h.report(stream, len(records), outcome)
+}
+
+// refuse sends a record to the failure queue; if that fails too, it comes again.
+func (h handler) refuse(ctx context.Context, record awsevents.DynamoDBEventRecord, cause error, failed *failures) {
+	reason, message := reasonStale, cause.Error()
+	if wire := (*events.Error)(nil); errors.As(cause, &wire) {
+		reason, message = wire.Code, wire.Message
+	}
+	h.logger.Warn("record refused", "eventID", record.EventID, "reason", reason)
+	if err := h.refusals.refuse(ctx, record, reason, message); err != nil {
+		h.logger.Error("refusal not delivered", "err", err)
+		failed.add(watch.Position(record.Change.SequenceNumber))
+	}
+}
+
+// report logs a batch that did not go through whole.
+func (h handler) report(stream watch.Stream, records int, o watch.Outcome) {
+	if o.Err == nil && o.Pushed.Lost == 0 {
+		return
+	}
+	h.logger.Error("batch incomplete", "stream", stream, "records", records, "failed", len(o.Failed), "stale", len(o.Stale),
+		"frames", o.Pushed.Frames, "gone", o.Pushed.Gone, "lost", o.Pushed.Lost, "err", o.Err)
+}
+
+// byStream splits records by their stream. Lambda never mixes two in one batch; a
+// batch put together by hand may.
+func byStream(records []awsevents.DynamoDBEventRecord) map[watch.Stream][]awsevents.DynamoDBEventRecord {
+	streams := map[watch.Stream][]awsevents.DynamoDBEventRecord{}
+	for _, record := range records {
+		stream := watch.Stream(record.EventSourceArn)
+		streams[stream] = append(streams[stream], record)
+	}
+	return streams
+}

@@ -1,0 +1,31 @@
+// Fanout takes what is written to the Events table to everyone who watches it.
+package main
+
+import (
+	"context"
+	"os"
+	"time"
+
+	awsevents "github.com/aws/aws-lambda-go/events"
+	"github.com/watchroute/watchroute/shared/apigw"
+	"github.com/watchroute/watchroute/shared/dynamo"
+	"github.com/watchroute/watchroute/shared/function"
+)
+
+func main() { function.Start(os.Getenv, build) }
+
+// minRetention keeps the log longer than a stream keeps its records, so that a
+// record that is delivered again finds its number.
+const minRetention = 25 * time.Hour
+
+func build(ctx context.Context, s function.Setup) (func(context.Context, awsevents.DynamoDBEvent) (awsevents.DynamoDBEventResponse, error), error) {
+	store := dynamo.Open(s.AWS, dynamo.Tables{
+		Changes:       s.Settings.Text("CHANGES_TABLE"),
+		Connections:   s.Settings.Text("CONNECTIONS_TABLE"),
+		Subscriptions: s.Settings.Text("SUBSCRIPTIONS_TABLE"),
+	})
+	store.Retention = s.Settings.Duration("LOG_RETENTION", minRetention)
+	refusals := newRefusals(s.AWS, s.Settings.Text("FAILURE_QUEUE_URL"))
+	poster, err := apigw.Open(ctx, s.AWS, s.Settings.Text("CALLBACK_URL"))
+	return newHandler(store, poster, refusals, s.Logger).fanout, err
+}

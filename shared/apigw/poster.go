@@ -1,0 +1,144 @@
+// Package apigw is the only place that posts to WebSocket connections, through
+// API Gateway's @connections management API.
+//
+// It does what the SDK's client for that API does with a quarter of its work: one
+// kept-alive HTTP/1.1 connection a post under way, a body hashed once for all who get
+// it, and the SDK's own signer. The SDK's client stays the oracle of its tests.
+//
+// Source: https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-how-to-call-websocket-api-connections.html
+package apigw
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+	"github.com/watchroute/watchroute/shared/watch"
+)
+
+const (
+	// attempts is how often one frame is posted before it counts as lost.
+	attempts = 4
+	// attemptTime bounds one attempt. API Gateway answers in milliseconds.
+	attemptTime = 3 * time.Second
+	// firstBackoff is the longest pause after a first failure; it doubles each time.
+	firstBackoff = 50 * time.Millisecond
+	// connectionsKept is how many idle connections are kept open. Fewer than there
+	// are posts at once would dial anew all the time.
+	connectionsKept = 256
+)
+
+// Poster posts frames to the connections of one WebSocket API. Safe for concurrent
+// use.
+type Poster struct {
+	connections string // URL before a connection's id
+	region      string
+	credentials aws.CredentialsProvider
+	signer      *v4.Signer
+	http        *http.Client
+}
+
+// Open makes a poster. callback is the API's address with the stage, such as
+// https://a1b2c3d4e5.execute-api.eu-west-1.amazonaws.com/live; the SDK's setting
+// AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI goes before it. Open does not reach out.
+func Open(ctx context.Context, cfg aws.Config, callback string) (*Poster, error) {
+	address, err := endpoint(ctx, cfg, callback)
+	if err != nil {
+		return nil, err
+	}
+	return &Poster{
+		connections: address + "/@connections/",
+		region:      cfg.Region,
+		credentials: cfg.Credentials,
+		signer:      v4.NewSigner(),
+		http: &http.Client{Timeout: attemptTime, Transport: &http.Transport{
+			Proxy:               http.ProxyFromEnvironment,
+			MaxIdleConns:        connectionsKept,
+			MaxIdleConnsPerHost: connectionsKept,
+			IdleConnTimeout:     time.Minute,
+			TLSHandshakeTimeout: attemptTime,
+			TLSNextProto:        map[string]func(string, *tls.Conn) http.RoundTripper{}, // no HTTP/2: it multiplexes onto one connection
+		}},
+	}, nil
+}
+
+// Post sends one frame to one connection. What may pass (429, 5xx, a broken
+// connection) is tried again with growing random pauses, until the context ends or
+// the attempts are used up. watch.ErrGone means that the connection does not exist.
+// The post counts as sent when API Gateway takes it; the client may still be lost.
+func (p *Poster) Post(ctx context.Context, id watch.ConnectionID, frame watch.Frame) error {
+	for attempt := 1; ; attempt++ {
+		err := p.post(ctx, id, frame)
+		if err == nil || attempt == attempts || !passing(err) {
+			return err
+		}
+		select {
+		case <-time.After(rand.N(firstBackoff << (attempt - 1))):
+		case <-ctx.Done():
+			return err
+		}
+	}
+}
+
+func (p *Poster) post(ctx context.Context, id watch.ConnectionID, frame watch.Frame) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, p.connections+escape(id), bytes.NewReader(frame.Body))
+	if err != nil {
+		return fmt.Errorf("make post: %w", err)
+	}
+	request.Header.Set("Content-Type", "application/octet-stream")
+	credentials, err := p.credentials.Retrieve(ctx)
+	if err != nil {
+		return fmt.Errorf("get credentials: %w", err)
+	}
+	if err := p.signer.SignHTTP(ctx, credentials, request, frame.SHA256, "execute-api", p.region, time.Now()); err != nil {
+		return fmt.Errorf("sign post: %w", err)
+	}
+	response, err := p.http.Do(request)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	_, _ = io.Copy(io.Discard, io.LimitReader(response.Body, 1<<16)) // read to the end, or the connection is not kept
+	switch response.StatusCode {
+	case http.StatusOK:
+		return nil
+	case http.StatusGone:
+		return watch.ErrGone
+	}
+	return &statusError{response.StatusCode, response.Header.Get("X-Amzn-Errortype")}
+}
+
+// escape writes a connection's id, which ends in "=", as the SDK does in the path.
+func escape(id watch.ConnectionID) string {
+	return strings.ReplaceAll(url.PathEscape(string(id)), "=", "%3D")
+}
+
+// statusError is an answer that is neither success nor 410.
+type statusError struct {
+	status int
+	kind   string // AWS's name for it, if any
+}
+
+func (e *statusError) Error() string {
+	return fmt.Sprintf("API Gateway answered %d %s", e.status, e.kind)
+}
+
+// passing reports whether an error may go away by itself.
+func passing(err error) bool {
+	var answer *statusError
+	if errors.As(err, &answer) {
+		return answer.status == http.StatusTooManyRequests || answer.status >= 500
+	}
+	var broken *url.Error
+	return errors.As(err, &broken)
+}

@@ -1,0 +1,146 @@
+package dynamo
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/watchroute/watchroute/events"
+	"github.com/watchroute/watchroute/shared/watch"
+)
+
+// headSeq is the sort key of a topic's head. Changes are numbered from 1.
+const headSeq = 0
+
+// Head reads a topic's head with one consistent read of less than 4 KB: one read
+// unit. A topic without one has the zero Head.
+func (s *Store) Head(ctx context.Context, topic events.Topic) (watch.Head, error) {
+	out, err := s.db.GetItem(ctx, &dynamodb.GetItemInput{
+		TableName: &s.tables.Changes, Key: rowKey(topic, headSeq), ConsistentRead: aws.Bool(true),
+	})
+	if err != nil {
+		return watch.Head{}, fmt.Errorf("get head of %s: %w", topic, translate(err))
+	}
+	if out.Item == nil {
+		return watch.Head{}, nil
+	}
+	last, err := integer(out.Item, "last")
+	if err != nil {
+		return watch.Head{}, fmt.Errorf("read head of %s: %w", topic, err)
+	}
+	return watch.Head{
+		Cursor:   events.Cursor{Epoch: text(out.Item, "epoch"), Seq: last},
+		Stream:   watch.Stream(text(out.Item, "stream")),
+		Position: watch.Position(text(out.Item, "position")),
+	}, nil
+}
+
+// Append puts up to watch.MaxAppendEntries entries and moves the head, in one
+// transaction on the condition that the head is still from. It costs two write
+// units an entry of up to 1 KB, and two for the head. The SDK repeats a call whose
+// answer was lost with the same token, so that it is carried out once.
+func (s *Store) Append(ctx context.Context, topic events.Topic, from, to watch.Head, entries []watch.Entry) error {
+	writes := []types.TransactWriteItem{{Update: s.moveHead(topic, from, to)}}
+	for _, e := range entries {
+		writes = append(writes, types.TransactWriteItem{Put: &types.Put{TableName: &s.tables.Changes, Item: s.entryRow(e)}})
+	}
+	if _, err := s.db.TransactWriteItems(ctx, &dynamodb.TransactWriteItemsInput{TransactItems: writes}); err != nil {
+		return fmt.Errorf("append %d changes to %s: %w", len(entries), topic, translate(err))
+	}
+	return nil
+}
+
+func (s *Store) moveHead(topic events.Topic, from, to watch.Head) *types.Update {
+	update := &types.Update{
+		TableName: &s.tables.Changes, Key: rowKey(topic, headSeq),
+		UpdateExpression:         aws.String("SET #last = :last, epoch = :epoch, #stream = :stream, #position = :position"),
+		ConditionExpression:      aws.String("attribute_not_exists(topic)"),
+		ExpressionAttributeNames: map[string]string{"#last": "last", "#stream": "stream", "#position": "position"},
+		ExpressionAttributeValues: map[string]types.AttributeValue{
+			":last": num(to.Seq), ":epoch": str(to.Epoch), ":stream": str(string(to.Stream)), ":position": str(string(to.Position)),
+		},
+	}
+	if from.Epoch != "" {
+		update.ConditionExpression = aws.String("#last = :fromLast AND epoch = :fromEpoch")
+		update.ExpressionAttributeValues[":fromLast"] = num(from.Seq)
+		update.ExpressionAttributeValues[":fromEpoch"] = str(from.Epoch)
+	}
+	return update
+}
+
+func (s *Store) entryRow(e watch.Entry) map[string]types.AttributeValue {
+	row := rowKey(e.Topic, e.Seq)
+	row["epoch"] = str(e.Epoch)
+	row["id"] = str(e.ID)
+	row["op"] = str(string(e.Op))
+	row["at"] = num(time.Time(e.Time).UnixMilli())
+	row["position"] = str(string(e.Position))
+	row["expiresAt"] = unix(s.now().Add(s.Retention))
+	if e.Data != nil {
+		row["data"] = str(string(e.Data))
+	}
+	if e.High != e.Position {
+		row["high"] = str(string(e.High))
+	}
+	if e.Expired {
+		row["expired"] = &types.AttributeValueMemberBOOL{Value: true}
+	}
+	if e.Large {
+		row["large"] = &types.AttributeValueMemberBOOL{Value: true}
+	}
+	return row
+}
+
+// Before reads log rows backwards. It gives at most 1 MB of them, so it may stop
+// short of limit while there are more.
+func (s *Store) Before(ctx context.Context, topic events.Topic, seq int64, limit int) ([]watch.Entry, error) {
+	out, err := s.db.Query(ctx, &dynamodb.QueryInput{
+		TableName:              &s.tables.Changes,
+		KeyConditionExpression: aws.String("topic = :topic AND seq BETWEEN :first AND :seq"),
+		ExpressionAttributeValues: map[string]types.AttributeValue{
+			":topic": str(string(topic)), ":first": num(headSeq + 1), ":seq": num(seq),
+		},
+		ScanIndexForward: aws.Bool(false), ConsistentRead: aws.Bool(true), Limit: aws.Int32(int32(limit)),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read log of %s before %d: %w", topic, seq, translate(err))
+	}
+	entries := make([]watch.Entry, len(out.Items))
+	for i, row := range out.Items {
+		if entries[i], err = entry(topic, row); err != nil {
+			return nil, fmt.Errorf("read log of %s before %d: %w", topic, seq, err)
+		}
+	}
+	return entries, nil
+}
+
+// entry reads what entryRow wrote.
+func entry(topic events.Topic, row map[string]types.AttributeValue) (watch.Entry, error) {
+	seq, err := integer(row, "seq")
+	if err != nil {
+		return watch.Entry{}, err
+	}
+	at, err := integer(row, "at")
+	if err != nil {
+		return watch.Entry{}, err
+	}
+	e := watch.Entry{
+		Change: events.Change{
+			Topic: topic, Epoch: text(row, "epoch"), Seq: seq, Op: events.Op(text(row, "op")), ID: text(row, "id"),
+			Time: events.Time(time.UnixMilli(at)), Expired: flag(row, "expired"), Large: flag(row, "large"),
+		},
+		Position: watch.Position(text(row, "position")),
+		High:     watch.Position(text(row, "high")),
+	}
+	if data := text(row, "data"); data != "" {
+		e.Data = json.RawMessage(data)
+	}
+	if e.High == "" {
+		e.High = e.Position
+	}
+	return e, nil
+}

@@ -1,0 +1,79 @@
+package dynamo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/aws/smithy-go"
+	"github.com/watchroute/watchroute/events"
+	"github.com/watchroute/watchroute/shared/watch"
+)
+
+// Put writes an item of the Events table, replacing the one of the same id. What
+// DynamoDB refuses in it is a watch.ErrBadItem.
+func (s *Store) Put(ctx context.Context, topic events.Topic, item events.Item) error {
+	row, err := attributes(item.Data)
+	if err != nil {
+		return fmt.Errorf("%w: %w", watch.ErrBadItem, err)
+	}
+	for name, value := range itemKey(topic, item.ID) {
+		row[name] = value
+	}
+	_, err = s.db.PutItem(ctx, &dynamodb.PutItemInput{TableName: &s.tables.Events, Item: row})
+	var refused smithy.APIError
+	if errors.As(err, &refused) && refused.ErrorCode() == "ValidationException" {
+		return fmt.Errorf("%w: %s", watch.ErrBadItem, refused.ErrorMessage())
+	}
+	if err != nil {
+		return fmt.Errorf("put item %q of %s: %w", item.ID, topic, translate(err))
+	}
+	return nil
+}
+
+// Remove deletes an item of the Events table, if it is there.
+func (s *Store) Remove(ctx context.Context, topic events.Topic, id string) error {
+	_, err := s.db.DeleteItem(ctx, &dynamodb.DeleteItemInput{TableName: &s.tables.Events, Key: itemKey(topic, id)})
+	if err != nil {
+		return fmt.Errorf("delete item %q of %s: %w", id, topic, translate(err))
+	}
+	return nil
+}
+
+// Page reads up to 1 MB of a topic's items after an id, consistently. Items that
+// have expired, and those whose id breaks the rules, are left out, as they are never
+// announced either.
+func (s *Store) Page(ctx context.Context, topic events.Topic, after string) (items []events.Item, next string, err error) {
+	query := &dynamodb.QueryInput{
+		TableName:                 &s.tables.Events,
+		KeyConditionExpression:    aws.String("topic = :topic"),
+		ExpressionAttributeValues: map[string]types.AttributeValue{":topic": str(string(topic))},
+		ConsistentRead:            aws.Bool(true),
+	}
+	if after != "" {
+		query.ExclusiveStartKey = itemKey(topic, after)
+	}
+	out, err := s.db.Query(ctx, query)
+	if err != nil {
+		return nil, "", fmt.Errorf("read items of %s after %q: %w", topic, after, translate(err))
+	}
+	for _, row := range out.Items {
+		id := text(row, "id")
+		if s.expired(row) || events.CheckItemID(id) != nil {
+			continue
+		}
+		data, err := itemData(row)
+		if err != nil {
+			return nil, "", fmt.Errorf("read item %q of %s: %w", id, topic, err)
+		}
+		items = append(items, events.Item{ID: id, Data: data})
+	}
+	return items, text(out.LastEvaluatedKey, "id"), nil
+}
+
+func itemKey(topic events.Topic, id string) map[string]types.AttributeValue {
+	return map[string]types.AttributeValue{"topic": str(string(topic)), "id": str(id)}
+}

@@ -1,0 +1,149 @@
+package dynamo
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/aws/smithy-go"
+	"github.com/watchroute/watchroute/events"
+	"github.com/watchroute/watchroute/shared/watch"
+)
+
+// Tables are the names of the four tables. A function needs those that it uses.
+type Tables struct {
+	Events, Changes, Connections, Subscriptions string
+}
+
+// Store keeps the state of watching in DynamoDB. Safe for concurrent use.
+type Store struct {
+	db     *dynamodb.Client
+	tables Tables
+	// Retention is how long the log keeps a change; set it before use.
+	Retention time.Duration
+	// Now tells the time; time.Now if nil.
+	Now func() time.Time
+}
+
+// DefaultRetention is how long the log keeps a change unless told otherwise.
+// It must stay above the 24 hours of a DynamoDB stream, so that a write that is
+// delivered again always finds its entry.
+const DefaultRetention = 48 * time.Hour
+
+// connectionsKept is how many idle connections to DynamoDB are kept open. The
+// default of 10 would have a fan-out over many topics dial anew each time.
+const connectionsKept = 64
+
+// Open makes a store of the tables. It does not reach out.
+func Open(cfg aws.Config, tables Tables) *Store {
+	cfg.HTTPClient = awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
+		t.MaxIdleConns, t.MaxIdleConnsPerHost = connectionsKept, connectionsKept
+	})
+	return &Store{db: dynamodb.NewFromConfig(cfg), tables: tables, Retention: DefaultRetention}
+}
+
+func (s *Store) now() time.Time {
+	if s.Now == nil {
+		return time.Now()
+	}
+	return s.Now()
+}
+
+// expired reports whether an item's time to live has passed.
+func (s *Store) expired(item map[string]types.AttributeValue) bool {
+	seconds, err := strconv.ParseInt(number(item, "expiresAt"), 10, 64)
+	return err == nil && seconds <= s.now().Unix()
+}
+
+// translate turns errors of the service into those of package watch.
+func translate(err error) error {
+	if cancelled := (*types.TransactionCanceledException)(nil); errors.As(err, &cancelled) {
+		return fmt.Errorf("%w: %w", cancellation(cancelled), err)
+	}
+	var api smithy.APIError
+	if !errors.As(err, &api) {
+		return err
+	}
+	switch api.ErrorCode() {
+	case "TransactionInProgressException", "TransactionConflictException":
+		return fmt.Errorf("%w: %w", watch.ErrConflict, err)
+	}
+	if slices.Contains(unavailable, api.ErrorCode()) || api.ErrorFault() == smithy.FaultServer {
+		return fmt.Errorf("%w: %w", watch.ErrUnavailable, err)
+	}
+	return err
+}
+
+// unavailable are the codes that pass by themselves.
+// https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html
+var unavailable = []string{"ProvisionedThroughputExceededException", "ProvisionedThroughputExceeded",
+	"RequestLimitExceeded", "ThrottlingException", "ThrottlingError", "InternalServerError", "ServiceUnavailable"}
+
+// cancellation says why a transaction was cancelled: that the head had moved or is
+// moving counts before a throttled row.
+func cancellation(err *types.TransactionCanceledException) error {
+	cause := errors.New("transaction cancelled")
+	for _, reason := range err.CancellationReasons {
+		switch code := aws.ToString(reason.Code); {
+		case code == "ConditionalCheckFailed" || code == "TransactionConflict":
+			return watch.ErrConflict
+		case slices.Contains(unavailable, code):
+			cause = watch.ErrUnavailable
+		}
+	}
+	return cause
+}
+
+// The few attribute values that our own rows are made of.
+
+func str(s string) *types.AttributeValueMemberS { return &types.AttributeValueMemberS{Value: s} }
+
+func num(n int64) *types.AttributeValueMemberN {
+	return &types.AttributeValueMemberN{Value: strconv.FormatInt(n, 10)}
+}
+
+func unix(t time.Time) *types.AttributeValueMemberN { return num(t.Unix()) }
+
+// text and number give a string or the digits of a number; "" if there is none.
+
+func text(item map[string]types.AttributeValue, name string) string {
+	s, _ := item[name].(*types.AttributeValueMemberS)
+	if s == nil {
+		return ""
+	}
+	return s.Value
+}
+
+func number(item map[string]types.AttributeValue, name string) string {
+	n, _ := item[name].(*types.AttributeValueMemberN)
+	if n == nil {
+		return ""
+	}
+	return n.Value
+}
+
+func flag(item map[string]types.AttributeValue, name string) bool {
+	b, _ := item[name].(*types.AttributeValueMemberBOOL)
+	return b != nil && b.Value
+}
+
+// integer reads a number that we wrote ourselves.
+func integer(item map[string]types.AttributeValue, name string) (int64, error) {
+	n, err := strconv.ParseInt(number(item, name), 10, 64)
+	if err != nil {
+		return 0, fmt.Errorf("attribute %s is not an integer", name)
+	}
+	return n, nil
+}
+
+// rowKey is the key of a row in Changes.
+func rowKey(topic events.Topic, seq int64) map[string]types.AttributeValue {
+	return map[string]types.AttributeValue{"topic": str(string(topic)), "seq": num(seq)}
+}

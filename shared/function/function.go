@@ -1,0 +1,52 @@
+// Package function is the only place that knows how a function of this service
+// starts: its settings, its log as JSON lines, the SDK's configuration, and the
+// Lambda runtime.
+package function
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+
+	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/config"
+)
+
+// Setup is what a handler is built from.
+type Setup struct {
+	Settings *Settings
+	AWS      aws.Config // region, credentials and endpoints as the SDK finds them
+	Logger   *slog.Logger
+}
+
+// Start builds the handler and serves invocations with it; it does not return. A
+// setting that is missing, or a build that fails, is logged and ends the process
+// with status 1, which Lambda reports as a failed initialization.
+func Start[In, Out any](getenv func(string) string, build func(context.Context, Setup) (func(context.Context, In) (Out, error), error)) {
+	logger := slog.New(slog.NewJSONHandler(os.Stderr, nil))
+	handler, err := prepare(getenv, logger, build)
+	if err != nil {
+		logger.Error("function cannot start", "err", err)
+		os.Exit(1)
+	}
+	lambda.StartHandlerFunc(handler)
+}
+
+func prepare[Handler any](getenv func(string) string, logger *slog.Logger, build func(context.Context, Setup) (Handler, error)) (Handler, error) {
+	var none Handler
+	cfg, err := config.LoadDefaultConfig(context.Background())
+	if err != nil {
+		return none, fmt.Errorf("load SDK configuration: %w", err)
+	}
+	settings := SettingsFrom(getenv)
+	handler, err := build(context.Background(), Setup{Settings: settings, AWS: cfg, Logger: logger})
+	if wrong := settings.Err(); wrong != nil {
+		return none, wrong // what build made of missing settings does not matter
+	}
+	if err != nil {
+		return none, err
+	}
+	return handler, nil
+}

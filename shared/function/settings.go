@@ -1,0 +1,45 @@
+package function
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Settings reads what a function is told by its environment, and remembers what was
+// wrong, so that everything missing or malformed is reported at once.
+type Settings struct {
+	getenv func(string) string
+	errs   []error
+}
+
+// SettingsFrom makes settings; getenv is os.Getenv outside tests.
+func SettingsFrom(getenv func(string) string) *Settings { return &Settings{getenv: getenv} }
+
+// Text reads a setting that must not be empty.
+func (s *Settings) Text(name string) string {
+	value := s.getenv(name)
+	if value == "" {
+		s.errs = append(s.errs, fmt.Errorf("%s is not set", name))
+	}
+	return value
+}
+
+// Duration reads a setting such as "48h" that must be at least min.
+func (s *Settings) Duration(name string, min time.Duration) time.Duration {
+	text := s.Text(name)
+	if text == "" {
+		return 0
+	}
+	value, err := time.ParseDuration(text)
+	switch {
+	case err != nil:
+		s.errs = append(s.errs, fmt.Errorf("%s is %q, which is not a duration such as 48h", name, text))
+	case value < min:
+		s.errs = append(s.errs, fmt.Errorf("%s is %s, must be at least %s", name, value, min))
+	}
+	return value
+}
+
+// Err joins what was wrong with the settings read so far; nil if nothing was.
+func (s *Settings) Err() error { return errors.Join(s.errs...) }

@@ -1,0 +1,29 @@
+// Package watch is the only place that knows what watching means: how a topic's
+// changes are numbered, who is told of them, and what a client's request does. It
+// knows neither AWS nor the network; package dynamo keeps its state and package
+// apigw reaches its watchers.
+//
+// # From a write to a frame
+//
+//	Events stream ─► Write ─Numberer─► Entry (in the log) ─Pusher─► frames ─► watchers
+//
+// [Numberer] gives each write of a topic the next number, atomically with the
+// log; [Pusher] then loads the topic's subscribers and posts. The order matters: a
+// client is told "subscribed" after its row is written and the head is read, so a
+// change numbered after that read finds the row. Loading subscribers before
+// numbering would lose changes to whoever subscribes between the two.
+//
+// # Numbering
+//
+// The head of a topic is its latest seq, its epoch, and how far the stream has
+// been taken in. A topic's head goes through these states:
+//
+//	none ──first write──► epoch A, 1…n ──a later stream──► epoch B, 1…n
+//
+// Lambda delivers a stream at least once, and may repeat, split or, after
+// failures, interleave batches. A write after the head's position is new. One that
+// is not is looked up in the log by its position: found, it keeps its number and is
+// pushed again; not found, it is numbered now. Nothing is taken for seen without
+// being found. Two fan-outs that race on a topic are told apart by the head's seq:
+// the slower one's append is refused, and it starts over by looking up.
+package watch

@@ -1,0 +1,61 @@
+package watch
+
+import (
+	"context"
+	"errors"
+
+	"github.com/watchroute/watchroute/events"
+)
+
+// What can go wrong in the stores and on the way to a watcher. Package dynamo and
+// package apigw translate the errors of their services into these.
+var (
+	// ErrConflict is an append to a log whose head has moved meanwhile.
+	ErrConflict = errors.New("the topic's head has moved")
+	// ErrStaleStream is a write from a stream older than the one that the topic is
+	// numbered by. It belongs to an earlier life of the table.
+	ErrStaleStream = errors.New("write comes from an earlier stream of the table")
+	// ErrGone is a connection that does not exist any more.
+	ErrGone = errors.New("connection is gone")
+	// ErrNotConnected is a connection that the service has no row for.
+	ErrNotConnected = errors.New("connection is not known")
+	// ErrTooManySubscriptions is a connection at events.MaxSubscriptions.
+	ErrTooManySubscriptions = errors.New("connection has too many subscriptions")
+	// ErrBadItem is an item that the table refuses.
+	ErrBadItem = errors.New("item is refused")
+	// ErrUnavailable is a store that is throttled or does not answer in time.
+	ErrUnavailable = errors.New("store is unavailable")
+)
+
+// wireErrors says which code and sentence a client gets for an error. What is not
+// listed is internal.
+var wireErrors = []struct {
+	err     error
+	code    events.Code
+	message string // "" means the error's own words
+}{
+	{ErrNotConnected, events.CodeNotConnected, "the connection has expired, connect again"},
+	{ErrTooManySubscriptions, events.CodeTooManySubscriptions, "a connection may have at most 100 subscriptions"},
+	{ErrBadItem, events.CodeBadItem, ""},
+	{ErrUnavailable, events.CodeUnavailable, "the service is busy, try again later"},
+	{context.DeadlineExceeded, events.CodeUnavailable, "the service is busy, try again later"},
+}
+
+// wireError translates an error for a client. known is false for an error that is
+// the operator's business rather than the client's.
+func wireError(err error) (frame *events.Error, known bool) {
+	if errors.As(err, &frame) {
+		return frame, true
+	}
+	for _, w := range wireErrors {
+		if !errors.Is(err, w.err) {
+			continue
+		}
+		message := w.message
+		if message == "" {
+			message = err.Error()
+		}
+		return &events.Error{Code: w.code, Message: message}, true
+	}
+	return &events.Error{Code: events.CodeInternal, Message: "something went wrong, try again"}, false
+}

@@ -1,0 +1,209 @@
+package watch
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	mathrand "math/rand/v2"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/watchroute/watchroute/events"
+)
+
+// What one append to a log may hold: DynamoDB takes 100 items and 4 MB a
+// transaction, one item of which is the head.
+//
+// Source: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.html
+const (
+	MaxAppendEntries = 99
+	maxAppendBytes   = 3 << 20 // of data; names and numbers of 99 entries take the rest
+	rowBytes         = 1 << 10 // what an entry may take besides its data
+)
+
+// numberingAttempts bounds how often an append that lost a race starts over.
+const numberingAttempts = 10
+
+// Head is the state of a topic's numbering. The zero Head is that of a topic
+// that has not had a change.
+type Head struct {
+	events.Cursor          // the latest change
+	Stream        Stream   // the stream that the topic is numbered by
+	Position      Position // the furthest write of Stream that is numbered
+}
+
+// Entry is a numbered change as the log keeps it.
+type Entry struct {
+	events.Change
+	Position Position
+	// High is the furthest position among this entry and all before it. It only
+	// grows with Seq, which bounds how far back a position has to be looked for.
+	High Position
+}
+
+// Log keeps the heads and the numbered changes of topics.
+type Log interface {
+	// Head reads a topic's head as it is at this moment.
+	Head(context.Context, events.Topic) (Head, error)
+	// Append puts entries and moves the head from from to to, all or nothing.
+	// ErrConflict means that the head is not from any more.
+	Append(ctx context.Context, topic events.Topic, from, to Head, entries []Entry) error
+	// Before reads up to limit entries with a seq of at most seq, latest first.
+	// Entries may be missing where retention has passed.
+	Before(ctx context.Context, topic events.Topic, seq int64, limit int) ([]Entry, error)
+}
+
+// Numberer numbers the writes of topics. It keeps no state of its own.
+type Numberer struct {
+	Log Log
+}
+
+// Number gives each write its number in the topic and keeps it in the log. writes
+// are of one topic and one stream, in any order; each may have been numbered
+// before, by this call or any other. The entries come in the order of their seq,
+// one for each distinct position.
+//
+// ErrStaleStream means that none was numbered, as the topic has moved on to a
+// later stream. After any other error some of them may be numbered; trying again
+// finds them.
+func (n Numberer) Number(ctx context.Context, stream Stream, writes []Write) ([]Entry, error) {
+	writes = sortedByPosition(writes)
+	for attempt := range numberingAttempts {
+		entries, err := n.try(ctx, stream, writes)
+		if !errors.Is(err, ErrConflict) {
+			return entries, err
+		}
+		if err := pause(ctx, attempt); err != nil {
+			return nil, err
+		}
+	}
+	return nil, fmt.Errorf("number %d writes of %s: lost %d races: %w",
+		len(writes), writes[0].Topic, numberingAttempts, ErrUnavailable)
+}
+
+// try numbers the writes against the head as it stands now.
+func (n Numberer) try(ctx context.Context, stream Stream, writes []Write) ([]Entry, error) {
+	topic := writes[0].Topic
+	stored, err := n.Log.Head(ctx, topic)
+	if err != nil {
+		return nil, err
+	}
+	if stream.before(stored.Stream) {
+		return nil, fmt.Errorf("%s: %w", topic, ErrStaleStream)
+	}
+	head := stored
+	if stored.Stream != stream {
+		head = Head{Cursor: events.Cursor{Epoch: newEpoch()}, Stream: stream}
+	}
+	entries, err := n.known(ctx, topic, head, writes)
+	if err != nil {
+		return nil, err
+	}
+	fresh := number(head, writes, entries)
+	for piece := range pieces(fresh) {
+		end := piece[len(piece)-1]
+		next := Head{Cursor: end.Cursor(), Stream: stream, Position: end.High}
+		if err := n.Log.Append(ctx, topic, stored, next, piece); err != nil {
+			return nil, err
+		}
+		stored = next
+	}
+	return append(entries, fresh...), nil
+}
+
+// known looks up which of the writes the log has already, in the order of seq.
+func (n Numberer) known(ctx context.Context, topic events.Topic, head Head, writes []Write) ([]Entry, error) {
+	wanted := map[Position]bool{}
+	for _, w := range writes {
+		if w.Position.Compare(head.Position) <= 0 {
+			wanted[w.Position] = true
+		}
+	}
+	var found []Entry
+	for seq := head.Seq; seq > 0 && len(found) < len(wanted); {
+		page, err := n.Log.Before(ctx, topic, seq, MaxAppendEntries)
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range page {
+			if wanted[e.Position] {
+				found = append(found, e)
+			}
+		}
+		if len(page) == 0 || page[len(page)-1].High.Compare(writes[0].Position) < 0 {
+			break
+		}
+		seq = page[len(page)-1].Seq - 1
+	}
+	slices.Reverse(found)
+	return found, nil
+}
+
+// number gives the writes that are not known the numbers after the head.
+func number(head Head, writes []Write, known []Entry) []Entry {
+	seen := map[Position]bool{}
+	for _, e := range known {
+		seen[e.Position] = true
+	}
+	var fresh []Entry
+	for _, w := range writes {
+		if seen[w.Position] {
+			continue
+		}
+		head.Seq++
+		if w.Position.Compare(head.Position) > 0 {
+			head.Position = w.Position
+		}
+		fresh = append(fresh, Entry{Change: w.change(head.Cursor), Position: w.Position, High: head.Position})
+	}
+	return fresh
+}
+
+// pieces cuts entries into what one append takes, in order.
+func pieces(entries []Entry) func(yield func([]Entry) bool) {
+	return func(yield func([]Entry) bool) {
+		for len(entries) > 0 {
+			n := pieceLen(entries)
+			if !yield(entries[:n]) {
+				return
+			}
+			entries = entries[n:]
+		}
+	}
+}
+
+// pieceLen is how many of the first entries fit into one append; at least one.
+func pieceLen(entries []Entry) int {
+	bytes := 0
+	for i, e := range entries {
+		bytes += len(e.Data) + rowBytes
+		if i == MaxAppendEntries || i > 0 && bytes > maxAppendBytes {
+			return i
+		}
+	}
+	return len(entries)
+}
+
+// sortedByPosition gives the writes in stream order, each position once.
+func sortedByPosition(writes []Write) []Write {
+	sorted := slices.Clone(writes)
+	slices.SortStableFunc(sorted, func(a, b Write) int { return a.Position.Compare(b.Position) })
+	return slices.CompactFunc(sorted, func(a, b Write) bool { return a.Position == b.Position })
+}
+
+// newEpoch names a new life of a topic. 40 random bits tell the few lives of one
+// topic apart.
+func newEpoch() string { return strings.ToLower(rand.Text()[:8]) }
+
+// pause waits a random time that doubles with each attempt, up to about a second.
+func pause(ctx context.Context, attempt int) error {
+	limit := min(5*time.Millisecond<<attempt, time.Second)
+	select {
+	case <-time.After(mathrand.N(limit)):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
