@@ -1,0 +1,348 @@
+package stream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/watchroute/watchroute/localstack/awsjson"
+	"github.com/watchroute/watchroute/localstack/dynamodb/item"
+)
+
+var keySchema = []KeySchemaElement{{"topic", "HASH"}, {"id", "RANGE"}}
+
+// put is the insertion of an item whose data is n.
+func put(topic, id string, n int) Change {
+	keys := item.Item{"topic": item.String(topic), "id": item.String(id)}
+	image := keys.Clone()
+	image["data"] = item.String(fmt.Sprint(n))
+	return Change{Op: Insert, Keys: keys, New: image, PartitionKey: topic}
+}
+
+// drain reads everything a stream holds now, shard by shard.
+func drain(t *testing.T, r *Registry, s *Stream) map[string][]Record {
+	t.Helper()
+	all := map[string][]Record{}
+	shards, err := r.Shards(s.ARN())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, sh := range shards {
+		after := ""
+		for {
+			ctx, cancel := context.WithCancel(t.Context())
+			cancel() // what is there is read; nothing is waited for
+			records, closed, err := r.Read(ctx, s.ARN(), sh.ID, after, 7)
+			all[sh.ID] = append(all[sh.ID], records...)
+			if errors.Is(err, context.Canceled) || closed {
+				break
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			after = records[len(records)-1].SequenceNumber
+		}
+	}
+	return all
+}
+
+func TestLabelsAreUniqueWithinAMillisecond(t *testing.T) {
+	at := time.Date(2026, 11, 24, 0, 42, 12, 345_900_000, time.UTC)
+	r := NewRegistry(Options{Region: "eu-west-1", Account: "123456789012", Now: func() time.Time { return at }})
+	first, second := r.Enable("Events", keySchema, KeysOnly), r.Enable("Events", keySchema, KeysOnly)
+	if want := "arn:aws:dynamodb:eu-west-1:123456789012:table/Events/stream/2026-11-24T00:42:12.345"; first.ARN() != want {
+		t.Errorf("ARN is %s, want %s", first.ARN(), want)
+	}
+	if want := "2026-11-24T00:42:12.346"; second.Label() != want {
+		t.Errorf("second label is %s, want %s", second.Label(), want)
+	}
+}
+
+func TestChangesOfAPartitionStayInOrderAcrossSplits(t *testing.T) {
+	r := NewRegistry(Options{})
+	s := r.Enable("Events", keySchema, NewAndOldImages)
+	const topics, each = 20, 60
+	for n := range each {
+		if n%20 == 10 {
+			splitAllOpen(t, r, s)
+		}
+		for topic := range topics {
+			s.Append(put(fmt.Sprint("topic", topic), fmt.Sprint(n), n))
+		}
+	}
+	records := drain(t, r, s)
+	shards, _ := r.Shards(s.ARN())
+	if len(shards) != 2+4+8+16 {
+		t.Fatalf("%d shards after three splits of all, want 30", len(shards))
+	}
+	seen := map[string]int{}
+	finished := map[string]bool{"": true}
+	for _, sh := range shards {
+		if !finished[sh.Parent] {
+			t.Fatalf("shard %s is listed before its parent", sh.ID)
+		}
+		finished[sh.ID] = true
+		for _, rec := range records[sh.ID] {
+			topic, n := parsed(t, rec)
+			if seen[topic] != n {
+				t.Fatalf("%s: change %d came where %d was due", topic, n, seen[topic])
+			}
+			seen[topic]++
+		}
+	}
+	for topic, n := range seen {
+		if n != each {
+			t.Errorf("%s: %d changes, want %d", topic, n, each)
+		}
+	}
+	if len(seen) != topics {
+		t.Errorf("%d topics seen, want %d", len(seen), topics)
+	}
+}
+
+func splitAllOpen(t *testing.T, r *Registry, s *Stream) {
+	t.Helper()
+	shards, err := r.Shards(s.ARN())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, sh := range shards {
+		if sh.Closed {
+			continue
+		}
+		if err := s.Split(sh.ID); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestSplitRefusesClosedAndUnknownShards(t *testing.T) {
+	r := NewRegistry(Options{Shards: 1})
+	s := r.Enable("Events", keySchema, KeysOnly)
+	shards, _ := r.Shards(s.ARN())
+	if err := s.Split(shards[0].ID); err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range []string{shards[0].ID, "shardId-0"} {
+		if s.Split(id) == nil {
+			t.Errorf("split of %q succeeded", id)
+		}
+	}
+}
+
+func TestPartitionsSpreadOverShards(t *testing.T) {
+	r := NewRegistry(Options{Shards: 4})
+	s := r.Enable("Events", keySchema, KeysOnly)
+	for n := range 1000 {
+		s.Append(put(fmt.Sprintf("stocks/%d", n), "quote", n))
+	}
+	for id, records := range drain(t, r, s) {
+		if len(records) < 150 || len(records) > 350 {
+			t.Errorf("shard %s has %d of 1000 partitions in four shards", id, len(records))
+		}
+	}
+}
+
+func TestConcurrentAppendsAreNumberedOnce(t *testing.T) {
+	r := NewRegistry(Options{})
+	s := r.Enable("Events", keySchema, KeysOnly)
+	var wg sync.WaitGroup
+	for w := range 8 {
+		wg.Go(func() {
+			for n := range 200 {
+				s.Append(put(fmt.Sprint("topic", w), fmt.Sprint(n), n))
+			}
+		})
+	}
+	wg.Wait()
+	numbers := map[string]bool{}
+	for _, records := range drain(t, r, s) {
+		last := ""
+		for _, rec := range records {
+			if rec.SequenceNumber <= last {
+				t.Fatalf("%s follows %s", rec.SequenceNumber, last)
+			}
+			last = rec.SequenceNumber
+			numbers[last] = true
+		}
+	}
+	if len(numbers) != 1600 {
+		t.Errorf("%d different numbers, want 1600", len(numbers))
+	}
+}
+
+func TestDisabledStreamTakesInNothingAndStaysReadable(t *testing.T) {
+	r := NewRegistry(Options{Shards: 1})
+	s := r.Enable("Events", keySchema, KeysOnly)
+	changed := r.ShardsChanged(s.ARN())
+	s.Append(put("a", "1", 1))
+	r.Disable(s)
+	r.Disable(s)
+	s.Append(put("a", "2", 2))
+	select {
+	case <-changed:
+	default:
+		t.Error("ShardsChanged did not fire on Disable")
+	}
+	shards, err := r.Shards(s.ARN())
+	if err != nil || !shards[0].Closed {
+		t.Fatalf("shards %+v, %v; want one that is closed", shards, err)
+	}
+	records, closed, err := r.Read(t.Context(), s.ARN(), shards[0].ID, "", 10)
+	if err != nil || !closed || len(records) != 1 {
+		t.Errorf("read %d records, closed %v, %v; want the one of before", len(records), closed, err)
+	}
+}
+
+// The clock of a synctest bubble makes a day pass at once.
+func TestRecordsAreTrimmedAfterADay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := NewRegistry(Options{Shards: 1})
+		s := r.Enable("Events", keySchema, KeysOnly)
+		shards, _ := r.Shards(s.ARN())
+		s.Append(put("a", "1", 1), put("a", "2", 2))
+		before, _, err := r.Read(t.Context(), s.ARN(), shards[0].ID, "", 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(Retention - time.Second)
+		s.Append(put("a", "3", 3))
+		time.Sleep(time.Second)
+		records, _, err := r.Read(t.Context(), s.ARN(), shards[0].ID, "", 10)
+		if err != nil || len(records) != 1 {
+			t.Fatalf("%d records left, %v; want the one that is a second old", len(records), err)
+		}
+		_, _, err = r.Read(t.Context(), s.ARN(), shards[0].ID, before[0].SequenceNumber, 10)
+		wantError(t, err, "TrimmedDataAccessException")
+	})
+}
+
+func TestDisabledStreamIsGoneAfterADay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := NewRegistry(Options{})
+		s := r.Enable("Events", keySchema, KeysOnly)
+		r.Disable(s)
+		time.Sleep(Retention - time.Second)
+		if _, err := r.Shards(s.ARN()); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		_, err := r.Shards(s.ARN())
+		wantError(t, err, "ResourceNotFoundException")
+		if r.ShardsChanged(s.ARN()) != nil {
+			t.Error("a stream that is gone can still change")
+		}
+	})
+}
+
+func TestReadWaitsForTheNextChange(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := NewRegistry(Options{Shards: 1})
+		s := r.Enable("Events", keySchema, KeysOnly)
+		shards, _ := r.Shards(s.ARN())
+		after, err := r.Latest(s.ARN(), shards[0].ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []Record
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			got, _, err = r.Read(context.Background(), s.ARN(), shards[0].ID, after, 10)
+		}()
+		synctest.Wait()
+		if got != nil {
+			t.Fatal("read returned before there was a change")
+		}
+		s.Append(put("a", "1", 1), put("a", "2", 2))
+		<-done
+		if err != nil || len(got) != 2 {
+			t.Fatalf("got %d records, %v; want both changes of one append", len(got), err)
+		}
+	})
+}
+
+func TestReadEndsWithItsShard(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := NewRegistry(Options{Shards: 1})
+		s := r.Enable("Events", keySchema, KeysOnly)
+		shards, _ := r.Shards(s.ARN())
+		done := make(chan bool)
+		go func() {
+			_, closed, _ := r.Read(context.Background(), s.ARN(), shards[0].ID, "", 10)
+			done <- closed
+		}()
+		synctest.Wait()
+		if err := s.Split(shards[0].ID); err != nil {
+			t.Fatal(err)
+		}
+		if !<-done {
+			t.Error("read did not report that its shard was closed")
+		}
+	})
+}
+
+func TestReadRefusesWhatIsNotThere(t *testing.T) {
+	r := NewRegistry(Options{Shards: 1})
+	s := r.Enable("Events", keySchema, KeysOnly)
+	shards, _ := r.Shards(s.ARN())
+	_, _, err := r.Read(t.Context(), "arn", shards[0].ID, "", 1)
+	wantError(t, err, "ResourceNotFoundException")
+	_, _, err = r.Read(t.Context(), s.ARN(), "shardId-0", "", 1)
+	wantError(t, err, "ResourceNotFoundException")
+	_, _, err = r.Read(t.Context(), s.ARN(), shards[0].ID, "12", 1)
+	wantError(t, err, "ValidationException")
+	_, err = r.Latest(s.ARN(), "shardId-0")
+	wantError(t, err, "ResourceNotFoundException")
+}
+
+func TestSequenceNumbersReadBack(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		n := newNumbering(time.Unix(rapid.Int64Range(0, 9_999_999_999).Draw(t, "second"), 0))
+		a := rapid.Uint64Range(0, maxCount).Draw(t, "a")
+		b := rapid.Uint64Range(0, maxCount).Draw(t, "b")
+		back, ok := n.parse(n.text(a))
+		if !ok || back != a {
+			t.Fatalf("%s read back as %d, %v", n.text(a), back, ok)
+		}
+		if (a < b) != (n.text(a) < n.text(b)) {
+			t.Fatalf("%s and %s do not sort as %d and %d", n.text(a), n.text(b), a, b)
+		}
+	})
+}
+
+func TestForeignSequenceNumbersAreTakenByTheirPlace(t *testing.T) {
+	n := newNumbering(time.Unix(1_795_483_244, 0))
+	for _, c := range []struct {
+		number string
+		count  uint64
+		ok     bool
+	}{
+		{"000000000000000000001", 0, true},
+		{newNumbering(time.Unix(1_795_483_243, 0)).text(maxCount), 0, true},
+		{newNumbering(time.Unix(1_795_483_245, 0)).text(0), maxCount, true},
+		{strings.Repeat("9", 40), maxCount, true},
+		{strings.Repeat("9", 41), 0, false},
+		{strings.Repeat("9", 20), 0, false},
+		{"00000000000000000000x", 0, false},
+	} {
+		if count, ok := n.parse(c.number); count != c.count || ok != c.ok {
+			t.Errorf("%s is %d, %v; want %d, %v", c.number, count, ok, c.count, c.ok)
+		}
+	}
+}
+
+func wantError(t *testing.T, err error, shape string) {
+	t.Helper()
+	var e *awsjson.Error
+	if !errors.As(err, &e) || e.Type != shape {
+		t.Errorf("error is %v, want a %s", err, shape)
+	}
+}
