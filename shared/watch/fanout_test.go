@@ -1,0 +1,119 @@
+package watch_test
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/watchroute/watchroute/events"
+	"github.com/watchroute/watchroute/shared/watch"
+)
+
+// entries makes numbered changes of a topic.
+func entries(topic events.Topic, seqs ...int64) watch.Numbered {
+	n := watch.Numbered{Topic: topic}
+	for _, seq := range seqs {
+		n.Entries = append(n.Entries, watch.Entry{Change: events.Change{
+			Topic: topic, Epoch: "e", Seq: seq, Op: events.Added, ID: "i", Time: events.Time(time.Unix(0, 0)), Data: []byte(`{}`),
+		}})
+	}
+	return n
+}
+
+// received gives the changes that a connection was posted, as topic=seq.
+func received(t *testing.T, m *memoryWatchers, id watch.ConnectionID) string {
+	t.Helper()
+	var got []string
+	for _, post := range m.posts[id] {
+		frame, err := events.Decode([]byte(post))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range frame.(*events.Changes).Changes {
+			got = append(got, fmt.Sprintf("%s=%d", c.Topic, c.Seq))
+		}
+	}
+	return strings.Join(got, " ")
+}
+
+func TestPushGivesEachConnectionItsTopicsInOneFrame(t *testing.T) {
+	m := &memoryWatchers{topics: map[events.Topic][]watch.ConnectionID{"a": {"1", "2"}, "b": {"2", "3"}}}
+	pushed, unread, err := watch.Pusher{Subscribers: m, Poster: m}.Push(t.Context(),
+		[]watch.Numbered{entries("a", 7, 8), entries("b", 1), entries("c", 1)})
+	if err != nil || unread != nil || pushed != (watch.Pushed{Frames: 3}) {
+		t.Errorf("pushed %+v, unread %v, %v", pushed, unread, err)
+	}
+	for id, want := range map[watch.ConnectionID]string{"1": "a=7 a=8", "2": "a=7 a=8 b=1", "3": "b=1"} {
+		if got := received(t, m, id); got != want {
+			t.Errorf("%s received %s, want %s", id, got, want)
+		}
+	}
+}
+
+func TestPushForgetsGoneAndCountsLost(t *testing.T) {
+	m := &memoryWatchers{
+		topics:  map[events.Topic][]watch.ConnectionID{"a": {"gone", "lost", "well"}},
+		answers: map[watch.ConnectionID]error{"gone": watch.ErrGone, "lost": errors.New("throttled")},
+	}
+	pushed, unread, err := watch.Pusher{Subscribers: m, Poster: m}.Push(t.Context(), []watch.Numbered{entries("a", 1)})
+	if pushed != (watch.Pushed{Frames: 1, Gone: 1, Lost: 1}) || unread != nil {
+		t.Errorf("pushed %+v, unread %v", pushed, unread)
+	}
+	if err == nil || !strings.Contains(err.Error(), "throttled") || errors.Is(err, watch.ErrGone) {
+		t.Errorf("err = %v, want the lost post and not the gone connection", err)
+	}
+	if got := sortedIDs(m.forgotten); !slices.Equal(got, []watch.ConnectionID{"gone"}) {
+		t.Errorf("forgotten: %v", got)
+	}
+	if got := received(t, m, "well"); got != "a=1" {
+		t.Errorf("the other watcher received %q", got)
+	}
+}
+
+func TestDeliverFailsOnlyTheTopicThatFailed(t *testing.T) {
+	log := newLog()
+	m := &memoryWatchers{topics: map[events.Topic][]watch.ConnectionID{"a/b": {"1"}}, unread: "x/y"}
+	deliverer := watch.Fanout{Numberer: watch.Numberer{Log: topicLogs{"a/b": log, "x/y": newLog()}},
+		Pusher: watch.Pusher{Subscribers: m, Poster: m}, PushTime: time.Second}
+	batch := writes(2)
+	other := writes(1)[0]
+	other.Topic, other.Position = "x/y", "5000"
+	outcome := deliverer.Deliver(t.Context(), stream1, append(batch, other))
+	if len(outcome.Failed) != 1 || outcome.Failed[0].Position != "5000" || !errors.Is(outcome.Err, errRead) {
+		t.Errorf("failed %+v, err %v", outcome.Failed, outcome.Err)
+	}
+	if got := received(t, m, "1"); got != "a/b=1 a/b=2" {
+		t.Errorf("the other topic's watcher received %q", got)
+	}
+}
+
+func TestDeliverTellsStaleFromFailed(t *testing.T) {
+	log := newLog()
+	m := &memoryWatchers{}
+	deliverer := watch.Fanout{Numberer: watch.Numberer{Log: log}, Pusher: watch.Pusher{Subscribers: m, Poster: m}, PushTime: time.Second}
+	mustNumber(t, log, stream2, writes(1))
+	if outcome := deliverer.Deliver(t.Context(), stream1, writes(2)); len(outcome.Stale) != 2 || len(outcome.Failed) != 0 {
+		t.Errorf("outcome %+v, want both writes stale", outcome)
+	}
+	log.fail = func(string) error { return errors.New("down") }
+	if outcome := deliverer.Deliver(t.Context(), stream2, writes(2)); len(outcome.Failed) != 2 || outcome.Err == nil {
+		t.Errorf("outcome %+v, want both writes failed", outcome)
+	}
+}
+
+func TestDeliverPushesKnownChangesAgain(t *testing.T) {
+	log := newLog()
+	m := &memoryWatchers{topics: map[events.Topic][]watch.ConnectionID{"a/b": {"1"}}}
+	deliverer := watch.Fanout{Numberer: watch.Numberer{Log: log}, Pusher: watch.Pusher{Subscribers: m, Poster: m}, PushTime: time.Second}
+	for range 2 {
+		if outcome := deliverer.Deliver(t.Context(), stream1, writes(2)); outcome.Err != nil {
+			t.Fatal(outcome.Err)
+		}
+	}
+	if got := received(t, m, "1"); got != "a/b=1 a/b=2 a/b=1 a/b=2" {
+		t.Errorf("received %q", got)
+	}
+}
