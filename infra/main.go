@@ -1,0 +1,39 @@
+// Command infra is the CDK app: it builds the functions for Lambda and
+// synthesizes the stack. The CDK CLI runs it, from the module's root, as
+// cdk.json says; what can be set is stack.Props.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/jsii-runtime-go"
+
+	"github.com/watchroute/watchroute/infra/stack"
+	"github.com/watchroute/watchroute/shared/build"
+)
+
+func main() {
+	defer jsii.Close()
+	if err := synthesize(context.Background(), stack.Props{}); err != nil {
+		fmt.Fprintln(os.Stderr, "infra:", err)
+		os.Exit(1)
+	}
+}
+
+func synthesize(ctx context.Context, props stack.Props) error {
+	target := build.Lambda(props.Architecture.GOARCH())
+	props.Code = filepath.Join(".build", target.OS+"-"+target.Arch)
+	if err := build.Functions(ctx, ".", props.Code, target); err != nil {
+		return err
+	}
+	app := awscdk.NewApp(&awscdk.AppProps{AnalyticsReporting: jsii.Bool(false)})
+	if _, err := stack.New(app, "Watchroute", props); err != nil {
+		return err
+	}
+	app.Synth(nil)
+	return nil
+}

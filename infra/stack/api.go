@@ -1,0 +1,114 @@
+package stack
+
+import (
+	"time"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsapigatewayv2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
+	"github.com/aws/jsii-runtime-go"
+)
+
+// stageName is the only stage: the path in every client's URL.
+const stageName = "live"
+
+// What is derived from the API's ID, for sub.
+const (
+	apiARN              = "arn:${AWS::Partition}:execute-api:${AWS::Region}:${AWS::AccountId}:${Api}/" + stageName
+	apiHost             = "${Api}.execute-api.${AWS::Region}.${AWS::URLSuffix}/" + stageName
+	socketURL           = "wss://" + apiHost
+	callbackURL         = "https://" + apiHost
+	postToConnectionARN = apiARN + "/POST/@connections/*"
+)
+
+// integrationTimeout is how long API Gateway waits for a function: its own
+// limit and up to 10 seconds of a cold start before that. At most 29 seconds.
+// Source: https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-execution-service-websocket-limits-table.html
+const integrationTimeout = requestTimeout + 10*time.Second
+
+// defaultKey selects the fallback route, and on a route the response that goes
+// back to the sender.
+const defaultKey = "$default"
+
+// route sends the client's messages of one key to a function.
+type route struct {
+	key      string // what RouteSelectionExpression must yield
+	id       string // prefix of the logical IDs
+	function string
+	answers  bool // whether the function's body goes back to the client
+}
+
+// routes are the API's routes. Messages without a route of their own, and those
+// that are not JSON, go to $default, which answers with an error frame.
+func routes() []route {
+	return []route{
+		{key: "$connect", id: "Connect", function: connect},
+		{key: "$disconnect", id: "Disconnect", function: disconnect},
+		{key: defaultKey, id: "Default", function: message, answers: true},
+		{key: "subscribe", id: "Subscribe", function: message, answers: true},
+		{key: "unsubscribe", id: "Unsubscribe", function: message, answers: true},
+		{key: "publish", id: "Publish", function: message, answers: true},
+		{key: "ping", id: "Ping", function: message, answers: true},
+	}
+}
+
+func newAPI(stack awscdk.Stack) awsapigatewayv2.CfnApi {
+	return awsapigatewayv2.NewCfnApi(stack, jsii.String("Api"), &awsapigatewayv2.CfnApiProps{
+		Name:                     awscdk.Aws_STACK_NAME(),
+		ProtocolType:             jsii.String("WEBSOCKET"),
+		RouteSelectionExpression: jsii.String("$request.body.action"),
+	})
+}
+
+func newRoutes(stack awscdk.Stack, api awsapigatewayv2.CfnApi, functions map[string]awslambda.CfnFunction) {
+	for _, function := range []string{connect, disconnect, message} {
+		newIntegration(stack, api, function)
+	}
+	for _, r := range routes() {
+		newRoute(stack, api, r)
+		newPermission(stack, functions[r.function], r)
+	}
+}
+
+// newIntegration hands requests to a function as they are (AWS_PROXY).
+func newIntegration(stack awscdk.Stack, api awsapigatewayv2.CfnApi, function string) {
+	id := logicalID(function)
+	awsapigatewayv2.NewCfnIntegration(stack, jsii.String(id+"Integration"), &awsapigatewayv2.CfnIntegrationProps{
+		ApiId:           api.Ref(),
+		IntegrationType: jsii.String("AWS_PROXY"),
+		IntegrationUri: sub("arn:${AWS::Partition}:apigateway:${AWS::Region}:lambda:path/2015-03-31/functions/${" +
+			id + ".Arn}/invocations"),
+		TimeoutInMillis: jsii.Number(float64(integrationTimeout.Milliseconds())),
+	})
+}
+
+// newRoute declares the route and, if it answers, its response: without one,
+// API Gateway drops what the function returns.
+// Source: https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-route-response.html
+func newRoute(stack awscdk.Stack, api awsapigatewayv2.CfnApi, r route) {
+	declared := awsapigatewayv2.NewCfnRoute(stack, jsii.String(r.id+"Route"), &awsapigatewayv2.CfnRouteProps{
+		ApiId:             api.Ref(),
+		RouteKey:          jsii.String(r.key),
+		AuthorizationType: jsii.String("NONE"),
+		Target:            sub("integrations/${" + logicalID(r.function) + "Integration}"),
+	})
+	if !r.answers {
+		return
+	}
+	declared.SetRouteResponseSelectionExpression(jsii.String(defaultKey))
+	awsapigatewayv2.NewCfnRouteResponse(stack, jsii.String(r.id+"RouteResponse"), &awsapigatewayv2.CfnRouteResponseProps{
+		ApiId:            api.Ref(),
+		RouteId:          declared.Ref(),
+		RouteResponseKey: jsii.String(defaultKey),
+	})
+}
+
+// newPermission lets this route, and no other API or route, invoke its function.
+func newPermission(stack awscdk.Stack, target awslambda.CfnFunction, r route) {
+	awslambda.NewCfnPermission(stack, jsii.String(r.id+"Permission"), &awslambda.CfnPermissionProps{
+		Action:       jsii.String("lambda:InvokeFunction"),
+		FunctionName: target.AttrArn(),
+		Principal:    jsii.String("apigateway.amazonaws.com"),
+		SourceArn:    sub(apiARN + "/" + r.key),
+	})
+}

@@ -1,0 +1,25 @@
+package stack
+
+import (
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awssqs"
+	"github.com/aws/jsii-runtime-go"
+)
+
+// newOutputs declares what a user needs after a deployment: where to connect,
+// which table to write to and where failures are.
+func newOutputs(stack awscdk.Stack, tables tables, failures awssqs.CfnQueue) {
+	output(stack, "WebSocketUrl", "Where clients connect", sub(socketURL))
+	output(stack, "EventsTable", "Put items here to publish", tables.events.Ref())
+	output(stack, "ChangesTable", "The numbered log of changes", tables.changes.Ref())
+	output(stack, "ConnectionsTable", "Who is connected", tables.connections.Ref())
+	output(stack, "SubscriptionsTable", "Who watches what", tables.subscriptions.Ref())
+	output(stack, "FailureQueueUrl", "Changes that could not be taken in", failures.Ref())
+}
+
+func output(stack awscdk.Stack, id, description string, value *string) {
+	awscdk.NewCfnOutput(stack, jsii.String(id), &awscdk.CfnOutputProps{
+		Description: jsii.String(description),
+		Value:       value,
+	})
+}

@@ -1,0 +1,118 @@
+package stack
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// MinChangeRetention is the shortest time the numbered log may be kept: longer
+// than the 24 hours a DynamoDB stream keeps its records, so that a redelivered
+// record always finds the number it was given.
+// Source: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Streams.html
+const MinChangeRetention = 25 * time.Hour
+
+// Architecture is an instruction set that Lambda offers; empty means ARM64.
+type Architecture string
+
+// The instruction sets of the provided.al2023 runtime.
+const (
+	ARM64 Architecture = "arm64"
+	X8664 Architecture = "x86_64"
+)
+
+// GOARCH is the architecture under the name that Go's compiler knows.
+func (a Architecture) GOARCH() string {
+	if a == X8664 {
+		return "amd64"
+	}
+	return "arm64"
+}
+
+// Props are the settings of the stack. The zero value of a field means its
+// default; a value out of bounds is refused before anything is synthesized.
+type Props struct {
+	// Code is the folder that holds every function's executable as
+	// <function>/bootstrap, built for Architecture. Required.
+	Code string
+
+	// Architecture is what the functions run on. Default: ARM64.
+	Architecture Architecture
+
+	// ChangeRetention is how long a numbered change can be replayed. At least
+	// MinChangeRetention. Default: 48 hours.
+	ChangeRetention time.Duration
+
+	// LogDays is how many days CloudWatch keeps the functions' logs and the
+	// access log: one of the numbers CloudWatch offers (1, 3, 5, 7, 14, 30, …).
+	// Default: 14.
+	LogDays int
+
+	// ThrottlingRate is how many client messages per second each route takes.
+	// The account has 10,000 for all its APIs and the posts to clients
+	// together. Default: 1,000.
+	ThrottlingRate float64
+
+	// ThrottlingBurst is how many client messages a route takes at once before
+	// the rate holds. The account has 5,000. Default: 2,000.
+	ThrottlingBurst int
+
+	// AllowTableDeletion turns off DynamoDB's deletion protection of the tables
+	// that hold user data. `cdk destroy` leaves them in place either way.
+	AllowTableDeletion bool
+
+	// KeepAccountLogRole leaves alone the role with which API Gateway writes
+	// logs, a setting of the account in a Region that access logs need. Set it
+	// where the account has such a role already.
+	KeepAccountLogRole bool
+}
+
+// withDefaults fills what is not set and reports every value out of bounds at
+// once.
+func (p Props) withDefaults() (Props, error) {
+	setDefault(&p.Architecture, ARM64)
+	setDefault(&p.ChangeRetention, 48*time.Hour)
+	setDefault(&p.LogDays, 14)
+	setDefault(&p.ThrottlingRate, 1000)
+	setDefault(&p.ThrottlingBurst, 2000)
+	return p, errors.Join(p.faults()...)
+}
+
+func setDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+func (p Props) faults() []error {
+	var faults []error
+	refuse := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
+	if p.Code == "" {
+		refuse("Code is not set")
+	}
+	if p.Architecture != ARM64 && p.Architecture != X8664 {
+		refuse("Architecture is %q, not %s or %s", p.Architecture, ARM64, X8664)
+	}
+	if p.ChangeRetention < MinChangeRetention {
+		refuse("ChangeRetention is %s, less than %s", p.ChangeRetention, MinChangeRetention)
+	}
+	if !slices.Contains(logDays(), p.LogDays) {
+		refuse("LogDays is %d, not one of %d", p.LogDays, logDays())
+	}
+	if p.ThrottlingRate < 0 {
+		refuse("ThrottlingRate is %v, less than 0", p.ThrottlingRate)
+	}
+	if p.ThrottlingBurst < 0 {
+		refuse("ThrottlingBurst is %d, less than 0", p.ThrottlingBurst)
+	}
+	return faults
+}
+
+// logDays are the retention times that CloudWatch Logs offers, in days.
+// Source: https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html
+func logDays() []int {
+	return []int{1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731,
+		1096, 1827, 2192, 2557, 2922, 3288, 3653}
+}

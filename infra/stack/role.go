@@ -1,0 +1,52 @@
+package stack
+
+import (
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
+	"github.com/aws/jsii-runtime-go"
+)
+
+// grant allows actions on one resource.
+type grant struct {
+	resource *string
+	actions  []string
+}
+
+func allow(resource *string, actions ...string) grant {
+	return grant{resource: resource, actions: actions}
+}
+
+// statement is the grant as IAM's policy language writes it.
+func (g grant) statement() map[string]any {
+	return map[string]any{"Effect": "Allow", "Action": g.actions, "Resource": g.resource}
+}
+
+// newRole declares a role that one AWS service may assume and that is allowed
+// the grants and nothing else.
+func newRole(stack awscdk.Stack, id, service string, grants ...grant) awsiam.CfnRole {
+	role := &awsiam.CfnRoleProps{AssumeRolePolicyDocument: trust(service)}
+	if len(grants) > 0 {
+		role.Policies = &[]any{&awsiam.CfnRole_PolicyProperty{
+			PolicyName: jsii.String("Access"), PolicyDocument: policy(grants),
+		}}
+	}
+	return awsiam.NewCfnRole(stack, jsii.String(id), role)
+}
+
+func policy(grants []grant) map[string]any {
+	statements := make([]any, len(grants))
+	for i, g := range grants {
+		statements[i] = g.statement()
+	}
+	return document(statements...)
+}
+
+func trust(service string) map[string]any {
+	return document(map[string]any{
+		"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": map[string]any{"Service": service},
+	})
+}
+
+func document(statements ...any) map[string]any {
+	return map[string]any{"Version": "2012-10-17", "Statement": statements}
+}

@@ -1,0 +1,44 @@
+// Package stack is the only place that knows which AWS resources Watchroute is
+// made of and what each of them may do.
+//
+// It is written in CloudFormation's own (L1) constructs. The synthesized
+// template is a contract here: it is committed, the local stack runs it, and its
+// logical IDs, IAM statements and routes stand in this package word for word,
+// where the higher constructs would invent IDs and grant more than is used.
+package stack
+
+import (
+	"fmt"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/constructs-go/constructs/v10"
+	"github.com/aws/jsii-runtime-go"
+)
+
+// New declares the whole service as one stack. It fails, before it declares
+// anything, if props are out of bounds or a function's executable is missing.
+func New(scope constructs.Construct, id string, props Props) (awscdk.Stack, error) {
+	props, err := props.withDefaults()
+	if err != nil {
+		return nil, fmt.Errorf("stack %s: %w", id, err)
+	}
+	if err := findExecutables(props.Code); err != nil {
+		return nil, fmt.Errorf("stack %s: %w", id, err)
+	}
+	stack := awscdk.NewStack(scope, jsii.String(id), &awscdk.StackProps{
+		Description: jsii.String("Watchroute: watch DynamoDB items over WebSocket, in order and without loss"),
+	})
+	tables := newTables(stack, props)
+	failures := newFailureQueue(stack)
+	functions := newFunctions(stack, props, tables, failures)
+	api := newAPI(stack)
+	newRoutes(stack, api, functions)
+	newStage(stack, api, props)
+	newStreamMapping(stack, tables.events, functions[fanout], failures)
+	newOutputs(stack, tables, failures)
+	return stack, nil
+}
+
+// sub resolves ${…} at deployment, as CloudFormation's Fn::Sub does: names are
+// logical IDs of this stack or pseudo parameters.
+func sub(text string) *string { return awscdk.Fn_Sub(jsii.String(text), nil) }

@@ -1,0 +1,52 @@
+package stack
+
+import (
+	"time"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsdynamodb"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awssqs"
+	"github.com/aws/jsii-runtime-go"
+)
+
+// failureRetention is the longest that SQS keeps a message.
+// Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html
+const failureRetention = 14 * 24 * time.Hour
+
+// newFailureQueue declares where changes go that could not be taken in. It
+// outlives the stack: a failure that nobody has read yet is lost user data, and
+// an empty queue costs nothing.
+func newFailureQueue(stack awscdk.Stack) awssqs.CfnQueue {
+	queue := awssqs.NewCfnQueue(stack, jsii.String("FailureQueue"), &awssqs.CfnQueueProps{
+		MessageRetentionPeriod: jsii.Number(failureRetention.Seconds()),
+		SqsManagedSseEnabled:   jsii.Bool(true),
+	})
+	queue.ApplyRemovalPolicy(awscdk.RemovalPolicy_RETAIN, nil)
+	return queue
+}
+
+// newStreamMapping lets the stream of Events invoke fanout.
+//
+// ParallelizationFactor stays 1: a larger one keeps order per item key only,
+// and the numbering needs it per topic. The window stays 0: a lone change goes
+// out at once, and under load batches fill by themselves. The retries are
+// bounded and a failing batch is halved, so that one poison record ends in the
+// queue and does not hold up its shard for the stream's 24 hours.
+// Source: https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-params.html
+func newStreamMapping(stack awscdk.Stack, events awsdynamodb.CfnTable, target awslambda.CfnFunction, failures awssqs.CfnQueue) {
+	awslambda.NewCfnEventSourceMapping(stack, jsii.String("EventsToFanout"), &awslambda.CfnEventSourceMappingProps{
+		FunctionName:                   target.Ref(),
+		EventSourceArn:                 events.AttrStreamArn(),
+		StartingPosition:               jsii.String("TRIM_HORIZON"),
+		BatchSize:                      jsii.Number(100),
+		MaximumBatchingWindowInSeconds: jsii.Number(0),
+		ParallelizationFactor:          jsii.Number(1),
+		BisectBatchOnFunctionError:     jsii.Bool(true),
+		FunctionResponseTypes:          jsii.Strings("ReportBatchItemFailures"),
+		MaximumRetryAttempts:           jsii.Number(10),
+		DestinationConfig: &awslambda.CfnEventSourceMapping_DestinationConfigProperty{
+			OnFailure: &awslambda.CfnEventSourceMapping_OnFailureProperty{Destination: failures.AttrArn()},
+		},
+	})
+}
