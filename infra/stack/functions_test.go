@@ -1,0 +1,182 @@
+package stack_test
+
+import (
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+)
+
+type functionProperties struct {
+	Architectures []string
+	Runtime       string
+	Handler       string
+	MemorySize    int
+	Timeout       int
+	Role          any
+	Environment   struct{ Variables map[string]any }
+	LoggingConfig struct{ LogGroup any }
+	TracingConfig any
+}
+
+func TestFunctions(t *testing.T) {
+	functions := ofType[functionProperties](t, resources(t), "AWS::Lambda::Function")
+	for id, want := range map[string]struct {
+		memory, timeout int
+		environment     string
+	}{
+		"Connect":    {256, 10, "CONNECTIONS_TABLE=Connections"},
+		"Disconnect": {256, 10, "CONNECTIONS_TABLE=Connections SUBSCRIPTIONS_TABLE=Subscriptions"},
+		"Message": {256, 10, "CALLBACK_URL=https://${Api}.execute-api.${AWS::Region}.${AWS::URLSuffix}/live " +
+			"CHANGES_TABLE=Changes CONNECTIONS_TABLE=Connections EVENTS_TABLE=Events SUBSCRIPTIONS_TABLE=Subscriptions"},
+		"Fanout": {512, 60, "CALLBACK_URL=https://${Api}.execute-api.${AWS::Region}.${AWS::URLSuffix}/live " +
+			"CHANGES_TABLE=Changes CONNECTIONS_TABLE=Connections FAILURE_QUEUE_URL=FailureQueue LOG_RETENTION=48h " +
+			"SUBSCRIPTIONS_TABLE=Subscriptions"},
+	} {
+		f := functions[id]
+		if f.Runtime != "provided.al2023" || f.Handler != "bootstrap" || !slices.Equal(f.Architectures, []string{"arm64"}) {
+			t.Errorf("%s runs %s in %s on %v", id, f.Handler, f.Runtime, f.Architectures)
+		}
+		if f.MemorySize != want.memory || f.Timeout != want.timeout {
+			t.Errorf("%s has %d MB and %d s, want %d and %d", id, f.MemorySize, f.Timeout, want.memory, want.timeout)
+		}
+		if got := environment(t, f); got != want.environment {
+			t.Errorf("%s has the environment\n%s, want\n%s", id, got, want.environment)
+		}
+		if f.TracingConfig != nil {
+			t.Errorf("%s is traced", id)
+		}
+	}
+}
+
+func environment(t *testing.T, f functionProperties) string {
+	t.Helper()
+	var settings []string
+	for _, name := range slices.Sorted(maps.Keys(f.Environment.Variables)) {
+		settings = append(settings, name+"="+refer(t, f.Environment.Variables[name]))
+	}
+	return strings.Join(settings, " ")
+}
+
+func TestLogsAreKeptForATimeAndGoWithTheStack(t *testing.T) {
+	all := resources(t)
+	groups := ofType[struct{ RetentionInDays int }](t, all, "AWS::Logs::LogGroup")
+	for id, group := range groups {
+		if group.RetentionInDays != 14 || all[id].DeletionPolicy != "Delete" {
+			t.Errorf("%s is kept for %d days and then, with the stack: %s", id, group.RetentionInDays, all[id].DeletionPolicy)
+		}
+	}
+	for id, f := range ofType[functionProperties](t, all, "AWS::Lambda::Function") {
+		if group := refer(t, f.LoggingConfig.LogGroup); group != id+"Logs" {
+			t.Errorf("%s logs to %s", id, group)
+		}
+	}
+}
+
+type roleProperties struct {
+	AssumeRolePolicyDocument policyDocument
+	ManagedPolicyArns        []any
+	Policies                 []struct{ PolicyDocument policyDocument }
+}
+
+type policyDocument struct {
+	Statement []struct {
+		Effect    string
+		Action    any
+		Resource  any
+		Principal map[string]string
+		Condition any
+	}
+}
+
+// TestGrants lists what each function may do, all of it: an action more or less
+// is a decision.
+func TestGrants(t *testing.T) {
+	const post = "${Api}/live/POST/@connections/*"
+	want := map[string][]string{
+		"Connect": {
+			"dynamodb:PutItem Connections.Arn",
+			"logs:CreateLogStream ConnectLogs.Arn", "logs:PutLogEvents ConnectLogs.Arn",
+		},
+		"Disconnect": {
+			"dynamodb:BatchWriteItem Subscriptions.Arn", "dynamodb:DeleteItem Connections.Arn",
+			"logs:CreateLogStream DisconnectLogs.Arn", "logs:PutLogEvents DisconnectLogs.Arn",
+		},
+		"Message": {
+			"dynamodb:BatchWriteItem Subscriptions.Arn",
+			"dynamodb:DeleteItem Connections.Arn", "dynamodb:DeleteItem Events.Arn", "dynamodb:DeleteItem Subscriptions.Arn",
+			"dynamodb:GetItem Changes.Arn", "dynamodb:GetItem Connections.Arn",
+			"dynamodb:PutItem Events.Arn", "dynamodb:PutItem Subscriptions.Arn",
+			"dynamodb:Query Changes.Arn", "dynamodb:Query Events.Arn",
+			"dynamodb:UpdateItem Connections.Arn",
+			"execute-api:ManageConnections " + post,
+			"logs:CreateLogStream MessageLogs.Arn", "logs:PutLogEvents MessageLogs.Arn",
+		},
+		"Fanout": {
+			"dynamodb:BatchWriteItem Subscriptions.Arn", "dynamodb:ConditionCheckItem Changes.Arn",
+			"dynamodb:DeleteItem Connections.Arn", "dynamodb:DeleteItem Subscriptions.Arn",
+			"dynamodb:DescribeStream Events.StreamArn", "dynamodb:GetItem Changes.Arn",
+			"dynamodb:GetRecords Events.StreamArn", "dynamodb:GetShardIterator Events.StreamArn",
+			"dynamodb:ListStreams *", "dynamodb:PutItem Changes.Arn",
+			"dynamodb:Query Changes.Arn", "dynamodb:Query Subscriptions.Arn", "dynamodb:UpdateItem Changes.Arn",
+			"execute-api:ManageConnections " + post,
+			"logs:CreateLogStream FanoutLogs.Arn", "logs:PutLogEvents FanoutLogs.Arn",
+			"sqs:SendMessage FailureQueue.Arn",
+		},
+	}
+	all := resources(t)
+	roles := ofType[roleProperties](t, all, "AWS::IAM::Role")
+	for id, f := range ofType[functionProperties](t, all, "AWS::Lambda::Function") {
+		if role := refer(t, f.Role); role != id+"Role.Arn" {
+			t.Errorf("%s runs as %s", id, role)
+		}
+		if got := grants(t, roles[id+"Role"]); !slices.Equal(got, want[id]) {
+			t.Errorf("%s may\n%s\nwant\n%s", id, strings.Join(got, "\n"), strings.Join(want[id], "\n"))
+		}
+	}
+}
+
+// grants lists "action resource" in alphabetical order, the start of an API's
+// ARN left out.
+func grants(t *testing.T, role roleProperties) []string {
+	t.Helper()
+	var granted []string
+	for _, policy := range role.Policies {
+		for _, statement := range policy.PolicyDocument.Statement {
+			if statement.Effect != "Allow" {
+				t.Errorf("statement is %s", statement.Effect)
+			}
+			resource := strings.TrimPrefix(refer(t, statement.Resource),
+				"arn:${AWS::Partition}:execute-api:${AWS::Region}:${AWS::AccountId}:")
+			for _, action := range statement.Action.([]any) {
+				granted = append(granted, action.(string)+" "+resource)
+			}
+		}
+	}
+	slices.Sort(granted)
+	return granted
+}
+
+// TestOneManagedPolicy: the account's log role needs AWS's own policy; nothing
+// else has a managed one, and Lambda alone assumes the functions' roles.
+func TestOneManagedPolicy(t *testing.T) {
+	for id, role := range ofType[roleProperties](t, resources(t), "AWS::IAM::Role") {
+		service, managed := "lambda.amazonaws.com", []string(nil)
+		if id == "AccountLogRole" {
+			service = "apigateway.amazonaws.com"
+			managed = []string{"arn:${AWS::Partition}:iam::aws:policy/service-role/AmazonAPIGatewayPushToCloudWatchLogs"}
+		}
+		var got []string
+		for _, arn := range role.ManagedPolicyArns {
+			got = append(got, refer(t, arn))
+		}
+		if !slices.Equal(got, managed) {
+			t.Errorf("%s has the managed policies %v", id, got)
+		}
+		want := map[string]string{"Service": service}
+		if trust := role.AssumeRolePolicyDocument.Statement; len(trust) != 1 || !reflect.DeepEqual(trust[0].Principal, want) {
+			t.Errorf("%s trusts %v, want %v", id, trust, want)
+		}
+	}
+}

@@ -1,0 +1,182 @@
+package stack_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/watchroute/watchroute/infra/stack"
+	"github.com/watchroute/watchroute/shared/build"
+)
+
+// resource is a resource of a synthesized template, with Properties still to be
+// decoded.
+type resource struct {
+	Type                string
+	Properties          json.RawMessage
+	Metadata            struct{ Source string }
+	DeletionPolicy      string
+	UpdateReplacePolicy string
+	DependsOn           []string
+}
+
+// resources gives the default stack's resources by logical ID.
+func resources(t *testing.T) map[string]resource {
+	t.Helper()
+	return decode[struct{ Resources map[string]resource }](t, defaultTemplate(t)).Resources
+}
+
+// ofType gives the properties of all resources of one type.
+func ofType[P any](t *testing.T, all map[string]resource, typ string) map[string]P {
+	t.Helper()
+	found := map[string]P{}
+	for id, r := range all {
+		if r.Type == typ {
+			found[id] = decode[P](t, r.Properties)
+		}
+	}
+	if len(found) == 0 {
+		t.Fatalf("no resource of type %s", typ)
+	}
+	return found
+}
+
+// refer writes a string, Ref, Fn::GetAtt or Fn::Sub shortly: "Events.Arn".
+func refer(t *testing.T, value any) string {
+	t.Helper()
+	if text, ok := value.(string); ok {
+		return text
+	}
+	call, _ := value.(map[string]any)
+	if ref, ok := call["Ref"].(string); ok {
+		return ref
+	}
+	if text, ok := call["Fn::Sub"].(string); ok {
+		return text
+	}
+	if attribute, ok := call["Fn::GetAtt"].([]any); ok && len(attribute) == 2 {
+		return fmt.Sprintf("%s.%s", attribute...)
+	}
+	t.Fatalf("cannot refer to %v", value)
+	return ""
+}
+
+func TestEveryFunctionFolderIsDeployed(t *testing.T) {
+	folders, err := build.Names("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var deployed []string
+	for _, r := range resources(t) {
+		if name, ok := strings.CutPrefix(r.Metadata.Source, "functions/"); ok {
+			deployed = append(deployed, name)
+		}
+	}
+	slices.Sort(deployed)
+	if !slices.Equal(folders, deployed) {
+		t.Errorf("functions/ has %v, the stack %v", folders, deployed)
+	}
+}
+
+func TestSynthesisIsRepeatable(t *testing.T) {
+	first := defaultTemplate(t)
+	second, err := synthesize(t.TempDir(), stack.Props{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(first, second) {
+		t.Error("two templates of the same stack differ")
+	}
+}
+
+func TestSettingsReachTheTemplate(t *testing.T) {
+	defaultTemplate(t) // skips without Node.js
+	template, err := synthesize(t.TempDir(), stack.Props{
+		Architecture: stack.X8664, ChangeRetention: 25*time.Hour + 30*time.Minute, LogDays: 3,
+		ThrottlingRate: 7.5, ThrottlingBurst: 9, AllowTableDeletion: true, KeepAccountLogRole: true,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := decode[struct{ Resources map[string]resource }](t, template).Resources
+	for id, want := range map[string]string{
+		"Connect": `"x86_64"`, "Fanout": `"LOG_RETENTION": "25.5h"`, "ConnectLogs": `"RetentionInDays": 3`,
+		"AccessLogs": `"RetentionInDays": 3`, "Stage": `"ThrottlingRateLimit": 7.5`,
+		"Events": `"DeletionProtectionEnabled": false`,
+	} {
+		if !strings.Contains(string(all[id].Properties), want) {
+			t.Errorf("%s has no %s: %s", id, want, all[id].Properties)
+		}
+	}
+	if !strings.Contains(string(all["Stage"].Properties), `"ThrottlingBurstLimit": 9`) {
+		t.Errorf("Stage has no burst of 9: %s", all["Stage"].Properties)
+	}
+	if _, ok := all["AccountLogging"]; ok {
+		t.Error("the account's log role is set in spite of KeepAccountLogRole")
+	}
+}
+
+func TestSettingsOutOfBoundsAreRefusedAllAtOnce(t *testing.T) {
+	_, err := stack.New(nil, "Test", stack.Props{
+		Architecture: "mips", ChangeRetention: 24 * time.Hour, LogDays: 2, ThrottlingRate: -1, ThrottlingBurst: -2,
+	})
+	if err == nil {
+		t.Fatal("no error")
+	}
+	for _, want := range []string{
+		"stack Test: Code is not set", `Architecture is "mips", not arm64 or x86_64`,
+		"ChangeRetention is 24h0m0s, less than 25h0m0s", "LogDays is 2, not one of [1 3 5 7 14",
+		"ThrottlingRate is -1, less than 0", "ThrottlingBurst is -2, less than 0",
+	} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("error does not say %q: %v", want, err)
+		}
+	}
+}
+
+func TestMissingExecutableIsNamed(t *testing.T) {
+	code := t.TempDir()
+	if err := placeExecutables(code); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(filepath.Join(code, "fanout", build.Executable)); err != nil {
+		t.Fatal(err)
+	}
+	_, err := stack.New(nil, "Test", stack.Props{Code: code})
+	if err == nil || !strings.Contains(err.Error(), "function fanout is not built") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestArchitectureNamesForGo(t *testing.T) {
+	for architecture, want := range map[stack.Architecture]string{"": "arm64", stack.ARM64: "arm64", stack.X8664: "amd64"} {
+		if got := architecture.GOARCH(); got != want {
+			t.Errorf("GOARCH of %q is %s, want %s", architecture, got, want)
+		}
+	}
+}
+
+func TestOutputs(t *testing.T) {
+	outputs := decode[struct {
+		Outputs map[string]struct{ Value any }
+	}](t, defaultTemplate(t)).Outputs
+	got := map[string]string{}
+	for name, output := range outputs {
+		got[name] = refer(t, output.Value)
+	}
+	want := map[string]string{
+		"WebSocketUrl": "wss://${Api}.execute-api.${AWS::Region}.${AWS::URLSuffix}/live",
+		"EventsTable":  "Events", "ChangesTable": "Changes", "ConnectionsTable": "Connections",
+		"SubscriptionsTable": "Subscriptions", "FailureQueueUrl": "FailureQueue",
+	}
+	if !maps.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}

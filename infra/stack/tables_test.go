@@ -1,0 +1,147 @@
+package stack_test
+
+import (
+	"strings"
+	"testing"
+)
+
+type tableProperties struct {
+	TableName                        string
+	BillingMode                      string
+	DeletionProtectionEnabled        bool
+	AttributeDefinitions             []struct{ AttributeName, AttributeType string }
+	KeySchema                        []keyElement
+	PointInTimeRecoverySpecification struct{ PointInTimeRecoveryEnabled bool }
+	StreamSpecification              struct{ StreamViewType string }
+	TimeToLiveSpecification          struct {
+		AttributeName string
+		Enabled       bool
+	}
+	LocalSecondaryIndexes []struct {
+		IndexName  string
+		KeySchema  []keyElement
+		Projection struct{ ProjectionType string }
+	}
+	GlobalSecondaryIndexes any
+}
+
+type keyElement struct{ AttributeName, KeyType string }
+
+// key writes a key schema as "topic S HASH, id S RANGE".
+func (p tableProperties) key(schema []keyElement) string {
+	types := map[string]string{}
+	for _, definition := range p.AttributeDefinitions {
+		types[definition.AttributeName] = definition.AttributeType
+	}
+	var elements []string
+	for _, element := range schema {
+		elements = append(elements, element.AttributeName+" "+types[element.AttributeName]+" "+element.KeyType)
+	}
+	return strings.Join(elements, ", ")
+}
+
+func TestTables(t *testing.T) {
+	all := resources(t)
+	tables := ofType[tableProperties](t, all, "AWS::DynamoDB::Table")
+	want := map[string]struct {
+		key, stream, policy string
+		protected           bool
+	}{
+		"Events":        {"topic S HASH, id S RANGE", "NEW_AND_OLD_IMAGES", "Retain", true},
+		"Changes":       {"topic S HASH, seq N RANGE", "", "Retain", true},
+		"Connections":   {"connectionId S HASH", "", "Delete", false},
+		"Subscriptions": {"topic S HASH, connectionId S RANGE", "", "Delete", false},
+	}
+	for id, table := range tables {
+		w, ok := want[id]
+		if !ok {
+			t.Errorf("unexpected table %s", id)
+		}
+		if got := table.key(table.KeySchema); got != w.key {
+			t.Errorf("%s has the key %s, want %s", id, got, w.key)
+		}
+		if got := table.StreamSpecification.StreamViewType; got != w.stream {
+			t.Errorf("%s has the stream %q, want %q", id, got, w.stream)
+		}
+		if all[id].DeletionPolicy != w.policy || all[id].UpdateReplacePolicy != w.policy || table.DeletionProtectionEnabled != w.protected {
+			t.Errorf("%s: deleted %s, replaced %s, protected %v", id, all[id].DeletionPolicy, all[id].UpdateReplacePolicy, table.DeletionProtectionEnabled)
+		}
+		checkEveryTable(t, id, table)
+	}
+	if len(tables) != len(want) {
+		t.Errorf("%d tables, want %d", len(tables), len(want))
+	}
+}
+
+func checkEveryTable(t *testing.T, id string, table tableProperties) {
+	t.Helper()
+	if table.TableName != "" {
+		t.Errorf("%s is named %s, which would make it irreplaceable", id, table.TableName)
+	}
+	if table.BillingMode != "PAY_PER_REQUEST" || !table.PointInTimeRecoverySpecification.PointInTimeRecoveryEnabled {
+		t.Errorf("%s is billed %s, recovery %v", id, table.BillingMode, table.PointInTimeRecoverySpecification)
+	}
+	if ttl := table.TimeToLiveSpecification; ttl.AttributeName != "expiresAt" || !ttl.Enabled {
+		t.Errorf("%s expires by %v", id, ttl)
+	}
+}
+
+// The empty index keeps a topic in one partition, and so in one stream shard.
+func TestEventsCannotBeSplitWithinATopic(t *testing.T) {
+	events := ofType[tableProperties](t, resources(t), "AWS::DynamoDB::Table")["Events"]
+	if len(events.LocalSecondaryIndexes) != 1 || events.GlobalSecondaryIndexes != nil {
+		t.Fatalf("Events has the indexes %v, %v", events.LocalSecondaryIndexes, events.GlobalSecondaryIndexes)
+	}
+	index := events.LocalSecondaryIndexes[0]
+	if got, want := events.key(index.KeySchema), "topic S HASH, unsplit S RANGE"; got != want {
+		t.Errorf("index %s has the key %s, want %s", index.IndexName, got, want)
+	}
+	if index.IndexName != "unsplit" || index.Projection.ProjectionType != "KEYS_ONLY" {
+		t.Errorf("index %s projects %s", index.IndexName, index.Projection.ProjectionType)
+	}
+}
+
+func TestFailuresOutliveTheStack(t *testing.T) {
+	all := resources(t)
+	queues := ofType[struct {
+		MessageRetentionPeriod int
+		SqsManagedSseEnabled   bool
+	}](t, all, "AWS::SQS::Queue")
+	queue := queues["FailureQueue"]
+	if queue.MessageRetentionPeriod != 14*24*60*60 || !queue.SqsManagedSseEnabled {
+		t.Errorf("the failure queue is %+v", queue)
+	}
+	if all["FailureQueue"].DeletionPolicy != "Retain" || all["FailureQueue"].UpdateReplacePolicy != "Retain" {
+		t.Errorf("the failure queue is deleted: %+v", all["FailureQueue"])
+	}
+}
+
+func TestStreamMapping(t *testing.T) {
+	type properties struct {
+		FunctionName, EventSourceArn   any
+		StartingPosition               string
+		BatchSize                      int
+		MaximumBatchingWindowInSeconds int
+		ParallelizationFactor          int
+		BisectBatchOnFunctionError     bool
+		MaximumRetryAttempts           int
+		FunctionResponseTypes          []string
+		DestinationConfig              struct{ OnFailure struct{ Destination any } }
+	}
+	for id, got := range ofType[properties](t, resources(t), "AWS::Lambda::EventSourceMapping") {
+		from, to, failures := refer(t, got.EventSourceArn), refer(t, got.FunctionName), refer(t, got.DestinationConfig.OnFailure.Destination)
+		if from != "Events.StreamArn" || to != "Fanout" || failures != "FailureQueue.Arn" {
+			t.Errorf("%s goes from %s to %s, failures to %s", id, from, to, failures)
+		}
+		if got.ParallelizationFactor != 1 {
+			t.Errorf("%s has the ParallelizationFactor %d: order would be per key, not per topic", id, got.ParallelizationFactor)
+		}
+		if got.StartingPosition != "TRIM_HORIZON" || got.BatchSize != 100 || got.MaximumBatchingWindowInSeconds != 0 {
+			t.Errorf("%s: %+v", id, got)
+		}
+		if !got.BisectBatchOnFunctionError || got.MaximumRetryAttempts != 10 ||
+			strings.Join(got.FunctionResponseTypes, " ") != "ReportBatchItemFailures" {
+			t.Errorf("%s retries: %+v", id, got)
+		}
+	}
+}
