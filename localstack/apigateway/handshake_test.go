@@ -229,14 +229,29 @@ func TestHandshakePending(t *testing.T) {
 		},
 		"message": records(events),
 	}, Options{})
-	dialed := make(chan *client)
-	go func() { dialed <- f.dial(nil) }()
-	id := <-ids
-	if response := f.manage(http.MethodPost, id, "early"); response.StatusCode != http.StatusGone {
-		t.Errorf("early post: %d, want 410", response.StatusCode)
+	early := make(chan int, 1)
+	go func() {
+		defer close(proceed)
+		request, err := http.NewRequest(http.MethodPost, f.url+"/@connections/"+<-ids, strings.NewReader("early"))
+		if err != nil {
+			return
+		}
+		sign(request)
+		if response, err := http.DefaultClient.Do(request); err == nil {
+			early <- response.StatusCode
+			_ = response.Body.Close()
+		}
+	}()
+	ws := f.dial(nil)
+	select {
+	case status := <-early:
+		if status != http.StatusGone {
+			t.Errorf("early post: %d, want 410", status)
+		}
+	default:
+		t.Error("the handshake did not wait for $connect")
 	}
-	close(proceed)
-	ws := <-dialed
+	id := f.id()
 	if response := f.manage(http.MethodPost, id, "in time"); response.StatusCode != http.StatusOK {
 		t.Errorf("post after the handshake: %d", response.StatusCode)
 	}
