@@ -1,0 +1,98 @@
+package dynamodb
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/watchroute/watchroute/localstack/awsjson"
+)
+
+// operation reads the input of an operation and calls it.
+func operation[In any](do func(context.Context, *In) (any, error)) awsjson.Operation {
+	return func(ctx context.Context, body []byte) (any, error) {
+		in := new(In)
+		if err := decode(body, in); err != nil {
+			return nil, err
+		}
+		if l, ok := any(in).(interface{ refuse() error }); ok {
+			if err := l.refuse(); err != nil {
+				return nil, err
+			}
+		}
+		return do(ctx, in)
+	}
+}
+
+// decode reads a request body. What attribute values find wrong in themselves is
+// reported as they put it, anything else as a SerializationException.
+func decode(body []byte, in any) error {
+	err := json.Unmarshal(body, in)
+	if err == nil {
+		return nil
+	}
+	var e *awsjson.Error
+	var wrongType *json.UnmarshalTypeError
+	switch {
+	case errors.As(err, &e):
+		return e
+	case errors.As(err, &wrongType):
+		return awsjson.Errorf("SerializationException", "%s cannot be converted to the type of %s",
+			strings.ToUpper(wrongType.Value)+"_VALUE", wrongType.Field)
+	default:
+		return awsjson.Errorf("SerializationException", "the request body is not valid JSON: %v", err)
+	}
+}
+
+// legacy holds the parameters that expressions replaced in 2014. This engine
+// refuses them by name rather than ignore them.
+type legacy struct {
+	Expected            json.RawMessage
+	AttributeUpdates    json.RawMessage
+	AttributesToGet     json.RawMessage
+	KeyConditions       json.RawMessage
+	QueryFilter         json.RawMessage
+	ScanFilter          json.RawMessage
+	ConditionalOperator json.RawMessage
+}
+
+func (l *legacy) refuse() error {
+	for _, p := range []struct {
+		name  string
+		value json.RawMessage
+	}{
+		{"Expected", l.Expected}, {"AttributeUpdates", l.AttributeUpdates},
+		{"AttributesToGet", l.AttributesToGet}, {"KeyConditions", l.KeyConditions},
+		{"QueryFilter", l.QueryFilter}, {"ScanFilter", l.ScanFilter},
+		{"ConditionalOperator", l.ConditionalOperator},
+	} {
+		if len(p.value) > 0 && string(p.value) != "null" {
+			return refusedLegacy(p.name)
+		}
+	}
+	return nil
+}
+
+func refusedLegacy(name string) error {
+	return invalid("The legacy parameter %s is not supported here; use expressions instead", name)
+}
+
+// oneOf checks a parameter that has a fixed set of values; empty is the default.
+func oneOf(field, value string, set ...string) error {
+	if value == "" || slices.Contains(set, value) {
+		return nil
+	}
+	return constraint(fmt.Sprintf("'%s'", value), field,
+		"Member must satisfy enum value set: ["+strings.Join(set, ", ")+"]")
+}
+
+// constraint is the error of AWS's front door for a member that breaks its model.
+func constraint(value, field, must string) error {
+	return invalid("1 validation error detected: Value %s at '%s' failed to satisfy constraint: %s", value, field, must)
+}
+
+// missing is the error for a required member that is not there.
+func missing(field string) error { return constraint("null", field, "Member must not be null") }

@@ -1,0 +1,29 @@
+package dynamodb
+
+import "context"
+
+// deleteTable deletes a table and all items in it at once. Its stream stays
+// readable for a day.
+func (e *Engine) deleteTable(_ context.Context, in *tableInput) (any, error) {
+	t, err := e.tableOf(in.TableName)
+	if err != nil {
+		return nil, err
+	}
+	last := e.description(t)
+	last.TableStatus = "DELETING"
+	err = t.writing(func() error {
+		if t.protected {
+			return invalid("Resource cannot be deleted as it is currently protected against deletion. Disable deletion protection first.")
+		}
+		e.switchOff(t)
+		t.gone = true
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	e.mu.Lock()
+	delete(e.tables, t.name)
+	e.mu.Unlock()
+	return tableAnswer{last}, nil
+}

@@ -1,0 +1,174 @@
+package dynamodb
+
+import (
+	"math"
+	"strconv"
+
+	"github.com/watchroute/watchroute/localstack/dynamodb/expression"
+	"github.com/watchroute/watchroute/localstack/dynamodb/item"
+)
+
+// Values of Select.
+const (
+	selectAll       = "ALL_ATTRIBUTES"
+	selectProjected = "ALL_PROJECTED_ATTRIBUTES"
+	selectSpecific  = "SPECIFIC_ATTRIBUTES"
+	selectCount     = "COUNT"
+)
+
+// pageInput is what Query and Scan share.
+type pageInput struct {
+	legacy
+	placeholders
+	TableName              *string
+	IndexName              *string
+	Select                 string
+	ProjectionExpression   *string
+	FilterExpression       *string
+	Limit                  *int
+	ExclusiveStartKey      item.Item
+	ConsistentRead         bool
+	ReturnConsumedCapacity string
+}
+
+// reading is a Query or a Scan made ready: which rows to look at, and what of
+// them to answer.
+type reading struct {
+	table      *table
+	index      *index // nil for the table itself
+	span       span
+	after      *place
+	limit      int
+	filter     *expression.Condition
+	projection *expression.Projection
+	counting   bool // answer no items
+	fetching   bool // complete the rows of a local index from the table
+	consistent bool
+	asked      string // ReturnConsumedCapacity
+}
+
+// prepare checks what Query and Scan share, except for the expressions.
+func (in *pageInput) prepare(e *Engine) (*reading, error) {
+	t, err := e.lookup(in.TableName)
+	if err != nil {
+		return nil, err
+	}
+	r := &reading{table: t, limit: math.MaxInt, counting: in.Select == selectCount,
+		consistent: in.ConsistentRead, asked: in.ReturnConsumedCapacity}
+	if err := checkReturnCapacity(in.ReturnConsumedCapacity); err != nil {
+		return nil, err
+	}
+	if in.Limit != nil {
+		if r.limit = *in.Limit; r.limit < 1 {
+			return nil, constraint("'"+strconv.Itoa(r.limit)+"'", "limit", "Member must have value greater than or equal to 1")
+		}
+	}
+	if in.IndexName != nil {
+		if r.index = t.index(*in.IndexName); r.index == nil {
+			return nil, invalid("The table does not have the specified index: %s", *in.IndexName)
+		}
+	}
+	if in.ConsistentRead && r.index != nil && !r.index.local {
+		return nil, invalid("Consistent reads are not supported on global secondary indexes")
+	}
+	if err := in.checkSelect(r.index); err != nil {
+		return nil, err
+	}
+	return r, in.start(r)
+}
+
+// checkSelect checks Select against the other parameters.
+func (in *pageInput) checkSelect(x *index) error {
+	if err := oneOf("select", in.Select, selectSpecific, selectCount, selectAll, selectProjected); err != nil {
+		return err
+	}
+	projects := in.ProjectionExpression != nil
+	switch {
+	case in.Select == selectProjected && x == nil:
+		return invalid("ALL_PROJECTED_ATTRIBUTES can be used only when Querying using an IndexName")
+	case in.Select == selectSpecific && !projects:
+		return invalid("Must specify the AttributesToGet or ProjectionExpression when choosing to get SPECIFIC_ATTRIBUTES")
+	case in.Select == selectCount && projects:
+		return invalid("Cannot specify the ProjectionExpression when choosing to get only the Count")
+	case in.Select != "" && in.Select != selectSpecific && projects:
+		return invalid("Cannot specify the ProjectionExpression when choosing to get %s", in.Select)
+	case in.Select == selectAll && x != nil && !x.local && x.kept != nil:
+		return invalidParameter("Select type ALL_ATTRIBUTES is not supported for global secondary index %s because its projection type is not ALL", x.name)
+	}
+	return nil
+}
+
+// start reads ExclusiveStartKey.
+func (in *pageInput) start(r *reading) error {
+	if in.ExclusiveStartKey == nil {
+		return nil
+	}
+	size := len(r.table.key.attributes())
+	if r.index != nil {
+		size = len(startAttributes(r.table.key, r.index.key))
+	}
+	if len(in.ExclusiveStartKey) != size {
+		return invalid("Exclusive Start Key must have same size as table's key schema")
+	}
+	after, err := r.table.key.ofKey(r.table.key.of(in.ExclusiveStartKey))
+	if err != nil {
+		return invalid("The provided starting key is invalid")
+	}
+	if r.index != nil {
+		base := after.id()
+		if after, err = r.index.key.ofKey(r.index.key.of(in.ExclusiveStartKey)); err != nil {
+			return invalid("The provided starting key is invalid")
+		}
+		after.base = base
+	}
+	r.after = &after
+	return nil
+}
+
+// startAttributes are the names that make up a start key of an index.
+func startAttributes(table, index key) map[string]bool {
+	names := map[string]bool{}
+	for _, a := range append(table.attributes(), index.attributes()...) {
+		names[a.name] = true
+	}
+	return names
+}
+
+// expressions reads the filter and the projection, and checks them against what
+// the index holds.
+func (in *pageInput) expressions(r *reading, s *expression.Scope) (err error) {
+	if r.filter, err = condition(s, "FilterExpression", in.FilterExpression); err != nil {
+		return err
+	}
+	if r.projection, err = projected(s, in.ProjectionExpression); err != nil {
+		return err
+	}
+	if r.index == nil {
+		return nil
+	}
+	if r.filter != nil {
+		if lacks := r.index.lacks(r.filter.Attributes()); len(lacks) > 0 {
+			return invalidParameter("Secondary index %s does not project one or more filter attributes: %s", r.index.name, sortedNames(lacks))
+		}
+	}
+	var lacks map[string]bool
+	if r.projection != nil {
+		lacks = r.index.lacks(r.projection.Attributes())
+	}
+	if len(lacks) > 0 && !r.index.local {
+		return invalidParameter("Global secondary index %s does not project %s", r.index.name, sortedNames(lacks))
+	}
+	r.fetching = len(lacks) > 0 || in.Select == selectAll && r.index.kept != nil
+	return nil
+}
+
+// lacks are those of the names that the index does not hold.
+func (x *index) lacks(names []string) map[string]bool {
+	lacks := map[string]bool{}
+	for _, name := range names {
+		if !x.keeps(name) {
+			lacks[name] = true
+		}
+	}
+	return lacks
+}

@@ -1,0 +1,68 @@
+package dynamodb
+
+import (
+	"context"
+	"math"
+	"strconv"
+)
+
+// maxSegments is into how many segments a Scan may be divided.
+// Source: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_Scan.html
+const maxSegments = 1000000
+
+type scanInput struct {
+	pageInput
+	Segment       *int
+	TotalSegments *int
+}
+
+// scan reads a table or an index, or one segment of it, a page at a time.
+func (e *Engine) scan(_ context.Context, in *scanInput) (any, error) {
+	r, err := in.prepare(e)
+	if err != nil {
+		return nil, err
+	}
+	if err := in.segment(r); err != nil {
+		return nil, err
+	}
+	s, err := in.scope([]string{"FilterExpression"}, in.FilterExpression, in.ProjectionExpression)
+	if err != nil {
+		return nil, err
+	}
+	if err := in.expressions(r, s); err != nil {
+		return nil, err
+	}
+	if err := s.Unused(); err != nil {
+		return nil, err
+	}
+	return e.run("Scan", r)
+}
+
+// segment spans the segment, or everything if none is asked for.
+func (in *scanInput) segment(r *reading) error {
+	r.span = span{last: place{token: math.MaxUint64, edge: afterToken}}
+	switch {
+	case in.Segment == nil && in.TotalSegments == nil:
+		return nil
+	case in.TotalSegments == nil:
+		return invalid("The TotalSegments parameter is required but was not present in the request when Segment parameter is present")
+	case in.Segment == nil:
+		return invalid("The Segment parameter is required but was not present in the request when parameter TotalSegments is present")
+	}
+	if err := between("totalSegments", *in.TotalSegments, 1, maxSegments); err != nil {
+		return err
+	}
+	if err := between("segment", *in.Segment, 0, maxSegments-1); err != nil {
+		return err
+	}
+	if *in.Segment >= *in.TotalSegments {
+		return invalid("The Segment parameter is zero-based and must be less than parameter TotalSegments: "+
+			"Segment: %d is not less than TotalSegments: %d", *in.Segment, *in.TotalSegments)
+	}
+	r.span.first.token, r.span.last.token = segment(uint64(*in.Segment), uint64(*in.TotalSegments))
+	if r.after != nil && !r.span.contains(*r.after) {
+		return invalid("The provided starting key is invalid: Invalid ExclusiveStartKey. Please use ExclusiveStartKey with correct Segment. "+
+			"TotalSegments: %s Segment: %s", strconv.Itoa(*in.TotalSegments), strconv.Itoa(*in.Segment))
+	}
+	return nil
+}

@@ -1,0 +1,68 @@
+package dynamodb
+
+import "time"
+
+const (
+	// oldestExpiry is how long ago an item may have expired and still be deleted;
+	// what is older is taken for a mistake, such as milliseconds or another epoch.
+	// Source: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/howitworks-ttl.html
+	oldestExpiryYears = 5
+	// sweepBatch is how many rows are deleted before others get the table's lock.
+	sweepBatch = 100
+)
+
+// sweepEvery deletes expired items at an interval, until the engine is closed.
+func (e *Engine) sweepEvery(interval time.Duration) {
+	ticker := time.NewTicker(interval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-e.stop:
+			return
+		case <-ticker.C:
+			e.sweep()
+		}
+	}
+}
+
+// sweep deletes what has expired by now in every table.
+func (e *Engine) sweep() {
+	now := e.now()
+	oldest, latest := now.AddDate(-oldestExpiryYears, 0, 0).Unix(), now.Unix()
+	for _, t := range e.all() {
+		for t.deleteExpired(oldest, latest) == sweepBatch {
+		}
+	}
+}
+
+// deleteExpired deletes a batch of rows that expired between two times, found by
+// the index of expiries, and tells how many.
+func (t *table) deleteExpired(oldest, latest int64) int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.gone || t.ttl.attribute == "" {
+		return 0
+	}
+	expired := t.ttl.expired(oldest, latest)
+	for _, r := range expired {
+		var changes []indexChange
+		for _, x := range t.indexes {
+			changes = append(changes, x.change(r, nil))
+		}
+		t.store(r, nil, changes, true)
+	}
+	return len(expired)
+}
+
+// expired lists a batch of the rows that expired from oldest to latest, in order.
+func (l *timeToLive) expired(oldest, latest int64) []*row {
+	var batch []*row
+	l.expiries.Ascend(expiry{at: oldest}, func(x expiry) bool {
+		if x.at > latest {
+			return false
+		}
+		batch = append(batch, x.row)
+		return len(batch) < sweepBatch
+	})
+	return batch
+}
