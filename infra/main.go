@@ -17,8 +17,9 @@ import (
 )
 
 func main() {
-	defer jsii.Close()
-	if err := synthesize(context.Background(), stack.Props{}); err != nil {
+	err := synthesize(context.Background(), stack.Props{})
+	jsii.Close()
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "infra:", err)
 		os.Exit(1)
 	}
