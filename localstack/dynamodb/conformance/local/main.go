@@ -1,0 +1,73 @@
+// Command local is the only place that knows how to get and run Amazon's
+// DynamoDB Local: it downloads the pinned jars from Maven Central, starts them
+// on a free port, runs the conformance suite against them, and stops them.
+//
+//	go run ./localstack/dynamodb/conformance/local [-dir DIR] [go test flags]
+//
+// It needs Java 17 or later, found in JAVA_HOME or the PATH. MAVEN_MIRROR names
+// another repository with the layout of Maven Central.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"time"
+)
+
+// suite is what runs against DynamoDB Local.
+const suite = "github.com/watchroute/watchroute/localstack/dynamodb/conformance"
+
+func main() {
+	dir := flag.String("dir", filepath.Join(".build", "dynamodb-local"), "where the jars are kept")
+	flag.Parse()
+	mirror := os.Getenv("MAVEN_MIRROR")
+	if mirror == "" {
+		mirror = mavenCentral
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx, *dir, mirror, flag.Args(), os.Stdout, os.Stderr)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "conformance:", err)
+		os.Exit(1)
+	}
+}
+
+// run fetches, starts, tests and stops.
+func run(ctx context.Context, dir, mirror string, testFlags []string, stdout, stderr io.Writer) error {
+	client := &http.Client{Timeout: 5 * time.Minute}
+	jars, err := fetch(ctx, client, mirror, dir, pinned())
+	if err != nil {
+		return err
+	}
+	server, err := start(ctx, jars)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(stdout, "DynamoDB Local %s answers at %s (process %d)\n", version, server.endpoint, server.process.Process.Pid)
+	err = test(ctx, server.endpoint, testFlags, stdout, stderr)
+	return errors.Join(err, server.stop())
+}
+
+// test runs the suite with the endpoint in its environment.
+func test(ctx context.Context, endpoint string, flags []string, stdout, stderr io.Writer) error {
+	args := append([]string{"test", "-count=1"}, flags...)
+	cmd := exec.CommandContext(ctx, "go", append(args, suite)...)
+	cmd.Env = append(os.Environ(), "DYNAMODB_LOCAL_ENDPOINT="+endpoint)
+	cmd.Stdout, cmd.Stderr = stdout, stderr
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	cmd.WaitDelay = 5 * time.Second
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("run the suite: %w", err)
+	}
+	return nil
+}
