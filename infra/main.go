@@ -5,6 +5,7 @@ package main
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -17,7 +18,9 @@ import (
 )
 
 func main() {
-	err := synthesize(context.Background(), stack.Props{})
+	buildOnly := flag.Bool("build-only", false, "build the functions and synthesize nothing")
+	flag.Parse()
+	err := run(context.Background(), stack.Props{}, *buildOnly)
 	jsii.Close()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "infra:", err)
@@ -25,10 +28,10 @@ func main() {
 	}
 }
 
-func synthesize(ctx context.Context, props stack.Props) error {
+func run(ctx context.Context, props stack.Props, buildOnly bool) error {
 	target := build.Lambda(props.Architecture.GOARCH())
 	props.Code = filepath.Join(".build", target.OS+"-"+target.Arch)
-	if err := build.Functions(ctx, ".", props.Code, target); err != nil {
+	if err := build.Functions(ctx, ".", props.Code, target); err != nil || buildOnly {
 		return err
 	}
 	app := awscdk.NewApp(&awscdk.AppProps{AnalyticsReporting: jsii.Bool(false)})

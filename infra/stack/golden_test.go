@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"flag"
-	"fmt"
 	"os"
 	"os/exec"
 	"path"
@@ -26,26 +25,6 @@ var (
 	synthesized = flag.String("synthesized", "",
 		"also compare the golden template with this one, which `cdk synth` made, such as ../../cdk.out/Watchroute.template.json")
 )
-
-// TestMain gives jsii a folder to leave its runtime in. jsii.Close would remove
-// it, but races with itself.
-func TestMain(m *testing.M) {
-	os.Exit(runInOwnFolder(m))
-}
-
-func runInOwnFolder(m *testing.M) int {
-	dir, err := os.MkdirTemp("", "watchroute-infra")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer func() { _ = os.RemoveAll(dir) }() // only litter if it fails
-	if err := os.Setenv("TMPDIR", dir); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	return m.Run()
-}
 
 // TestGolden holds the committed template, which the local stack runs, to what
 // the code declares. Rewrite it with -update.
@@ -141,10 +120,11 @@ func defaultTemplate(t *testing.T) []byte {
 }
 
 var synthesizeOnce = sync.OnceValues(func() ([]byte, error) {
-	dir, err := os.MkdirTemp("", "default") // TestMain removes it
+	dir, err := os.MkdirTemp("", "watchroute-infra")
 	if err != nil {
 		return nil, err
 	}
+	defer func() { _ = os.RemoveAll(dir) }() // only litter if it fails
 	return synthesize(dir, stack.Props{})
 })
 
