@@ -67,9 +67,7 @@ func (c *connection) open(w http.ResponseWriter, r *http.Request, subprotocol st
 		c.ended(&closure{code: websocket.StatusAbnormalClosure})
 		return
 	}
-	if !c.g.spawn(c.serve) {
-		_ = c.ws.CloseNow()
-	}
+	go c.serve()
 }
 
 // serve reads until the connection ends, however it does.
@@ -116,7 +114,9 @@ func (c *connection) outcome(err error) *closure {
 }
 
 // ended counts the end and tells $disconnect, whose answer nobody waits for.
+// Every registered connection comes here once.
 func (c *connection) ended(why *closure) {
+	defer c.g.running.Done()
 	c.g.forget(c)
 	c.g.meter.closed(int(why.code))
 	if c.g.ctx.Err() != nil {

@@ -140,7 +140,8 @@ func (g *Gateway) spawn(f func()) bool {
 	return !g.closed
 }
 
-// register makes the connection known, unless there are too many.
+// register makes the connection known, unless there are too many, and one of
+// what Close waits for, until it has ended.
 func (g *Gateway) register(c *connection) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -149,9 +150,11 @@ func (g *Gateway) register(c *connection) bool {
 		return false
 	}
 	g.connections[c.id] = c
+	g.running.Add(1)
 	return true
 }
 
+// forget is the opposite, but for what Close waits for.
 func (g *Gateway) forget(c *connection) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

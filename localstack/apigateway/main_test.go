@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -212,15 +214,18 @@ func (c *client) closed() (code websocket.StatusCode, reason string) {
 // connection of its gateway.
 func (f *fixture) id() string {
 	f.Helper()
-	f.g.mu.RLock()
-	defer f.g.mu.RUnlock()
-	if len(f.g.connections) != 1 {
-		f.Fatalf("%d connections, want one", len(f.g.connections))
+	ids := f.g.ids()
+	if len(ids) != 1 {
+		f.Fatalf("%d connections, want one", len(ids))
 	}
-	for id := range f.g.connections {
-		return id
-	}
-	return ""
+	return ids[0]
+}
+
+// ids are the present connections', in no order.
+func (g *Gateway) ids() []string {
+	g.mu.RLock()
+	defer g.mu.RUnlock()
+	return slices.Collect(maps.Keys(g.connections))
 }
 
 // next gives the next event a recording function was given.

@@ -82,7 +82,7 @@ func TestSlowClientAlone(t *testing.T) {
 	if status != 429 {
 		t.Errorf("the slow client's buffer never filled: %d", status)
 	}
-	for id := range f.g.connections {
+	for _, id := range f.g.ids() {
 		if id != slow {
 			f.manage("POST", id, "quick")
 		}
