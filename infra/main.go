@@ -1,6 +1,5 @@
 // Command infra is the CDK app: it builds the functions for Lambda and
-// synthesizes the stack. The CDK CLI runs it, from the module's root, as
-// cdk.json says; what can be set is stack.Props.
+// synthesizes the stack. It runs in the module's root, as cdk.json says.
 package main
 
 import (
@@ -12,7 +11,6 @@ import (
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/jsii-runtime-go"
-
 	"github.com/watchroute/watchroute/infra/stack"
 	"github.com/watchroute/watchroute/shared/build"
 )
