@@ -132,7 +132,7 @@ func BenchmarkAppend(b *testing.B) {
 func BenchmarkEncode(b *testing.B) {
 	s := NewRegistry(Options{}).Enable("Events", keySchema, NewAndOldImages)
 	change := put("stocks/AAPL", "quote", 1)
-	change.New["data"] = item.String(string(make([]byte, 256)))
+	change.New["data"] = item.S(string(make([]byte, 256)))
 	b.ReportAllocs()
 	for b.Loop() {
 		s.newRecord(change, 1, time.Unix(0, 0)).export()

@@ -20,9 +20,9 @@ var keySchema = []KeySchemaElement{{"topic", "HASH"}, {"id", "RANGE"}}
 
 // put is the insertion of an item whose data is n.
 func put(topic, id string, n int) Change {
-	keys := item.Item{"topic": item.String(topic), "id": item.String(id)}
+	keys := item.Item{"topic": item.S(topic), "id": item.S(id)}
 	image := keys.Clone()
-	image["data"] = item.String(fmt.Sprint(n))
+	image["data"] = item.S(fmt.Sprint(n))
 	return Change{Op: Insert, Keys: keys, New: image, PartitionKey: topic}
 }
 
