@@ -10,6 +10,7 @@ package item
 
 import (
 	"maps"
+	"strconv"
 
 	"github.com/watchroute/watchroute/localstack/awsjson"
 )
@@ -110,6 +111,9 @@ func N(numeral string) (Value, error) {
 	}
 	return Value{Kind: Number, S: text}, nil
 }
+
+// Int makes a Number of an integer.
+func Int(n int64) Value { return Value{Kind: Number, S: strconv.FormatInt(n, 10)} }
 
 // IsZero reports whether v is no value at all.
 func (v Value) IsZero() bool { return v.Kind == 0 }
