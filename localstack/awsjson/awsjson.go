@@ -31,6 +31,13 @@ const coral = "com.amazon.coral.service#"
 // the client as it stands, any other error as InternalServerError (500).
 type Operation func(ctx context.Context, body []byte) (any, error)
 
+// Appender is a result that encodes itself, for answers so large that
+// json.Marshal's second pass over them shows.
+type Appender interface {
+	// AppendJSON appends the result's JSON, which must be valid.
+	AppendJSON(dst []byte) []byte
+}
+
 // Service is one AWS service spoken over the AWS JSON protocol.
 type Service struct {
 	// Target is the prefix of X-Amz-Target, such as "DynamoDB_20120810".
@@ -102,12 +109,19 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, err)
 		return
 	}
-	answer, err := json.Marshal(result)
+	answer, err := encode(result)
 	if err != nil {
 		s.fail(w, fmt.Errorf("encode answer of %s: %w", operation, err))
 		return
 	}
 	write(w, http.StatusOK, answer)
+}
+
+func encode(result any) ([]byte, error) {
+	if a, ok := result.(Appender); ok {
+		return a.AppendJSON(nil), nil
+	}
+	return json.Marshal(result)
 }
 
 // fail answers with err in the form the SDKs read.

@@ -139,19 +139,14 @@ func (o *outcome) add(c indexChange) {
 
 // holds says why the write may not be done to the item, if so.
 func (m *mutation) holds(old item.Item) error {
-	if m.condition != nil {
-		ok, err := m.condition.Match(old)
-		if err != nil {
-			return err
-		}
-		if !ok && m.showItem {
-			return conditionalCheckFailed(old)
-		}
-		if !ok {
-			return conditionalCheckFailed(nil)
-		}
+	switch {
+	case m.condition == nil || m.condition.Match(old):
+		return m.refused
+	case m.showItem:
+		return conditionalCheckFailed(old)
+	default:
+		return conditionalCheckFailed(nil)
 	}
-	return m.refused
 }
 
 // commit stores what evaluate worked out, under the same lock.

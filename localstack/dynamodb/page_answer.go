@@ -56,30 +56,25 @@ func (e *Engine) run(operation string, r *reading) (any, error) {
 		answer.items = make(itemList, 0, len(p.rows))
 	}
 	for _, found := range p.rows {
-		if err := r.take(answer, found); err != nil {
-			return nil, err
-		}
+		r.take(answer, found)
 	}
 	return answer, nil
 }
 
 // take adds a row to the answer if the filter lets it through.
-func (r *reading) take(answer *pageAnswer, found *row) error {
-	if r.filter != nil {
-		if ok, err := r.filter.Match(found.item); err != nil || !ok {
-			return err
-		}
+func (r *reading) take(answer *pageAnswer, found *row) {
+	if r.filter != nil && !r.filter.Match(found.item) {
+		return
 	}
 	answer.count++
 	if r.counting {
-		return nil
+		return
 	}
 	it := found.item
 	if r.fetching {
 		it = found.base.item
 	}
 	answer.items = append(answer.items, apply(r.projection, it))
-	return nil
 }
 
 // cost is what reading the page consumes: the sizes of all its rows summed up,

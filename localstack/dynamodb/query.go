@@ -72,7 +72,37 @@ func (in *queryInput) span(s *expression.Scope, keys key) (span, error) {
 	if err != nil {
 		return span{}, err
 	}
-	_ = condition
-	_ = keys
-	return span{backward: in.ScanIndexForward != nil && !*in.ScanIndexForward}, nil
+	bounds, err := condition.Bounds(keys.hash.expressed(), keys.sort.expressed())
+	if err != nil {
+		return span{}, err
+	}
+	whole := partition(bounds.Hash.KeyBytes())
+	whole.backward = in.ScanIndexForward != nil && !*in.ScanIndexForward
+	return narrowed(whole, bounds), nil
+}
+
+func (a keyAttribute) expressed() expression.Attribute {
+	return expression.Attribute{Name: a.name, Kind: a.kind}
+}
+
+// narrowed keeps of a partition what the bounds say of the sort key.
+func narrowed(whole span, b expression.Bounds) span {
+	low, high := b.Low.KeyBytes(), b.High.KeyBytes()
+	switch b.Operator {
+	case expression.EQ:
+		return whole.from(low, true).to(low, true)
+	case expression.LT:
+		return whole.to(low, false)
+	case expression.LE:
+		return whole.to(low, true)
+	case expression.GT:
+		return whole.from(low, false)
+	case expression.GE:
+		return whole.from(low, true)
+	case expression.Between:
+		return whole.from(low, true).to(high, true)
+	case expression.BeginsWith:
+		return whole.prefixed(low)
+	}
+	return whole
 }
