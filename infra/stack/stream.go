@@ -26,13 +26,18 @@ func newFailureQueue(stack awscdk.Stack) awssqs.CfnQueue {
 	return queue
 }
 
+// retries bounds how often a record comes again before it goes to the failure
+// queue. What can never succeed the function refuses at once, so what is left is
+// throttling and outages: they deserve patience.
+const retries = 100
+
 // newStreamMapping lets the stream of Events invoke fanout.
 //
 // ParallelizationFactor stays 1: a larger one keeps order per item key only,
 // and the numbering needs it per topic. The window stays 0: a lone change goes
-// out at once, and under load batches fill by themselves. The retries are
-// bounded and a failing batch is halved, so that one poison record ends in the
-// queue and does not hold up its shard for the stream's 24 hours.
+// out at once, and under load batches fill by themselves. A failing batch is
+// halved, so that one poison record ends in the queue alone and does not hold
+// up its shard for the stream's 24 hours.
 // Source: https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-params.html
 func newStreamMapping(stack awscdk.Stack, events awsdynamodb.CfnTable, target awslambda.CfnFunction, failures awssqs.CfnQueue) {
 	awslambda.NewCfnEventSourceMapping(stack, jsii.String("EventsToFanout"), &awslambda.CfnEventSourceMappingProps{
@@ -44,7 +49,7 @@ func newStreamMapping(stack awscdk.Stack, events awsdynamodb.CfnTable, target aw
 		ParallelizationFactor:          jsii.Number(1),
 		BisectBatchOnFunctionError:     jsii.Bool(true),
 		FunctionResponseTypes:          jsii.Strings("ReportBatchItemFailures"),
-		MaximumRetryAttempts:           jsii.Number(10),
+		MaximumRetryAttempts:           jsii.Number(retries),
 		DestinationConfig: &awslambda.CfnEventSourceMapping_DestinationConfigProperty{
 			OnFailure: &awslambda.CfnEventSourceMapping_OnFailureProperty{Destination: failures.AttrArn()},
 		},

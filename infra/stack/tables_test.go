@@ -139,7 +139,7 @@ func TestStreamMapping(t *testing.T) {
 		if got.StartingPosition != "TRIM_HORIZON" || got.BatchSize != 100 || got.MaximumBatchingWindowInSeconds != 0 {
 			t.Errorf("%s: %+v", id, got)
 		}
-		if !got.BisectBatchOnFunctionError || got.MaximumRetryAttempts != 10 ||
+		if !got.BisectBatchOnFunctionError || got.MaximumRetryAttempts != 100 ||
 			strings.Join(got.FunctionResponseTypes, " ") != "ReportBatchItemFailures" {
 			t.Errorf("%s retries: %+v", id, got)
 		}
