@@ -1,0 +1,26 @@
+// Package lambda is the only place that knows how Lambda runs functions: real
+// processes over the Runtime API, one invocation at a time each, reused while warm.
+//
+// The life of a process:
+//
+//	starting ──next──► idle ──Invoke──► running ──response──► finishing ──next──► idle
+//	   │                │                  │                      │
+//	   └────────────────┴───── exit, kill ─┴──────────────────────┴──► ended
+//
+// A process that asks for work takes the oldest waiting invocation and becomes
+// idle only if there is none. An invocation takes the process that was used
+// last, so that those that are not needed age and end; a new process starts only
+// if more invocations wait than processes are on their way to ask.
+//
+// Each process has a Runtime API listener of its own on the loopback interface:
+// AWS_LAMBDA_RUNTIME_API is documented as a host and a port, so not every runtime
+// takes a path in it, and whoever calls is known without further marks.
+//
+// Different from AWS: beyond [Options].MaxProcesses an invocation waits for a
+// free process within its context instead of being throttled at once, because a
+// laptop has fewer cores than AWS has environments. Processes are not frozen
+// between invocations, MemoryMB is told to them and not enforced, and they share
+// the host's file system. Asynchronous invocation is not offered.
+//
+// Source: https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html
+package lambda

@@ -1,0 +1,70 @@
+package lambda
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"time"
+)
+
+// invocation is one payload on its way through a function.
+type invocation struct {
+	id      string
+	payload []byte
+	began   time.Time    // when a process got it
+	done    chan outcome // holds the one outcome
+
+	// initFailures counts the processes that died while starting for this
+	// invocation. Guarded by the pool's mutex.
+	initFailures int
+}
+
+// outcome is how an invocation ended.
+type outcome struct {
+	payload []byte
+	failed  bool  // the function failed; payload says how
+	err     error // it did not run
+}
+
+// Invoke runs a function, given by name or ARN, and waits for its answer.
+// functionError says that the function itself failed: output is then the error
+// as JSON, written by the function or, for a crash or a timeout, by Lambda. A
+// process that dies without having fetched the payload costs nothing: another
+// gets it.
+//
+// The error is ErrNotFound, ErrTooLarge, ErrThrottled, ErrClosed, or that of
+// ctx. If ctx ends while the function runs, the function continues, as on AWS, so
+// the payload must not be changed after the call.
+func (s *Service) Invoke(ctx context.Context, name string, payload []byte) (output []byte, functionError bool, err error) {
+	out := s.invoke(ctx, newRequestID(), name, payload)
+	return out.payload, out.failed, out.err
+}
+
+func (s *Service) invoke(ctx context.Context, id, name string, payload []byte) outcome {
+	if len(payload) > MaxRequest {
+		return outcome{err: fmt.Errorf("%w: %d bytes, at most %d are allowed", ErrTooLarge, len(payload), MaxRequest)}
+	}
+	p, err := s.find(name)
+	if err != nil {
+		return outcome{err: err}
+	}
+	inv := &invocation{id: id, payload: payload, done: make(chan outcome, 1)}
+	if err := p.submit(inv); err != nil {
+		return outcome{err: err}
+	}
+	select {
+	case out := <-inv.done:
+		return out
+	case <-ctx.Done():
+		return outcome{err: fmt.Errorf("invoke %s: %w", p.name(), p.withdraw(inv, ctx.Err()))}
+	}
+}
+
+// newRequestID makes a random UUID (RFC 9562, version 4).
+func newRequestID() string {
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // never fails, see crypto/rand
+	b[6] = b[6]&0x0f | 0x40
+	b[8] = b[8]&0x3f | 0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+}

@@ -1,0 +1,191 @@
+package lambda
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"time"
+)
+
+const (
+	// fetchWait bounds how long the end of a dead process's connection is waited
+	// for; the kernel closes it before the exit is reported, so it is there.
+	fetchWait = 100 * time.Millisecond
+	// outputWait bounds how long a dead process's output is read, should a child
+	// of it hold the pipe.
+	outputWait = 100 * time.Millisecond
+	// termGrace is what Close gives processes to end after SIGTERM, killGrace
+	// what it waits for them to be gone after SIGKILL.
+	termGrace = 250 * time.Millisecond
+	killGrace = 200 * time.Millisecond
+)
+
+// process is one execution environment.
+type process struct {
+	pool       *pool
+	generation int
+	function   Function         // as it was at the start
+	began      time.Time        // when it was asked for
+	work       chan *invocation // holds what the waiting request for work is to deliver
+	stopOnce   sync.Once
+	stop       chan struct{} // closed: to be killed
+	exited     chan struct{} // closed: gone
+
+	// Guarded by the pool's mutex.
+	state   state
+	turn    int         // counts the states entered
+	timer   *time.Timer // bounds the present state
+	pid     int         // 0 before it runs and after
+	current *invocation // what it runs, until it asks again
+	link    *link       // what it asked for work over
+	failed  []byte      // why it could not start, in its own words
+}
+
+// exit is how a process ended.
+type exit struct {
+	errorType string
+	text      string
+	unfetched bool // it never read the payload it had been given
+}
+
+// failure is what the caller of invocation id gets.
+func (e exit) failure(id string) []byte {
+	return failure(e.errorType, "RequestId: "+id+" Error: "+e.text)
+}
+
+// run lives as long as the process.
+func (proc *process) run() {
+	e := proc.execute()
+	proc.pool.exit(proc, e)
+	close(proc.exited)
+}
+
+// execute serves the process its Runtime API from its start to its end.
+func (proc *process) execute() exit {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return exit{errorType: "Runtime.InvalidEntrypoint", text: err.Error()}
+	}
+	server := &http.Server{Handler: proc.runtimeAPI(), ConnContext: withLink, ReadHeaderTimeout: 10 * time.Second}
+	go func() { _ = server.Serve(linkListener{l}) }() // ends with server.Close
+	defer server.Close()
+
+	s := proc.pool.service
+	output := &output{log: s.log, name: proc.function.Name}
+	defer output.flush()
+	cmd := proc.command(l.Addr().String(), output)
+	if err := s.spawner.start(cmd); err != nil {
+		return exit{errorType: "Runtime.InvalidEntrypoint", text: err.Error()}
+	}
+	proc.setPID(cmd.Process.Pid)
+	gone := make(chan struct{})
+	go proc.killer(cmd.Process.Pid, gone)
+	err = cmd.Wait()
+	close(gone)
+	proc.setPID(0)
+	return exit{errorType: "Runtime.ExitError", text: exitText(cmd, err), unfetched: proc.unfetched()}
+}
+
+// command is the process to start, in a process group of its own.
+func (proc *process) command(api string, output *output) *exec.Cmd {
+	s := proc.pool.service
+	cmd := exec.Command(proc.function.Binary)
+	cmd.Dir = filepath.Dir(proc.function.Binary)
+	cmd.Env = environment(proc.function, s.options, api)
+	cmd.SysProcAttr = processAttributes()
+	cmd.WaitDelay = outputWait
+	if s.log.out != nil {
+		cmd.Stdout, cmd.Stderr = output, output
+	}
+	return cmd
+}
+
+// exitText words an exit as Lambda does.
+func exitText(cmd *exec.Cmd, err error) string {
+	if cmd.ProcessState == nil {
+		return fmt.Sprintf("Runtime exited with error: %v", err)
+	}
+	if cmd.ProcessState.Success() {
+		return "Runtime exited without providing a reason"
+	}
+	return "Runtime exited with error: " + cmd.ProcessState.String()
+}
+
+func (proc *process) setPID(pid int) {
+	proc.pool.mu.Lock()
+	defer proc.pool.mu.Unlock()
+	proc.pid = pid
+}
+
+// kill makes the process end, now or as soon as it runs. Idempotent.
+func (proc *process) kill() { proc.stopOnce.Do(func() { close(proc.stop) }) }
+
+func (proc *process) killer(pid int, gone <-chan struct{}) {
+	select {
+	case <-proc.stop:
+		signalGroup(pid, syscall.SIGKILL)
+	case <-gone:
+	}
+}
+
+// unfetched tells whether a process died without having read the payload that
+// was sent to it. The kernel resets a connection that is closed with unread
+// data, and ends one properly that was read to the end.
+func (proc *process) unfetched() bool {
+	proc.pool.mu.Lock()
+	l, given := proc.link, proc.state == running
+	proc.pool.mu.Unlock()
+	if !given || l == nil {
+		return false
+	}
+	select {
+	case <-l.ended:
+		return l.reset
+	case <-time.After(fetchWait):
+		return false
+	}
+}
+
+// signalGroup signals a process and its children; those that are gone already
+// are no error.
+func signalGroup(pid int, signal syscall.Signal) {
+	if err := syscall.Kill(-pid, signal); errors.Is(err, syscall.EPERM) {
+		_ = syscall.Kill(pid, signal) // darwin: the leader is a zombie, or has not set its group yet
+	}
+}
+
+// endAll ends processes with SIGTERM and those that do not heed it with SIGKILL.
+func endAll(all []*process) {
+	for _, proc := range all {
+		proc.pool.mu.Lock()
+		pid := proc.pid
+		proc.pool.mu.Unlock()
+		if pid > 0 {
+			signalGroup(pid, syscall.SIGTERM)
+		} else {
+			proc.kill()
+		}
+	}
+	awaitAll(all, termGrace)
+	for _, proc := range all {
+		proc.kill()
+	}
+	awaitAll(all, killGrace)
+}
+
+// awaitAll waits until all are gone, at most for d.
+func awaitAll(all []*process, d time.Duration) {
+	limit := time.After(d)
+	for _, proc := range all {
+		select {
+		case <-proc.exited:
+		case <-limit:
+			return
+		}
+	}
+}

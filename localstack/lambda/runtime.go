@@ -1,0 +1,193 @@
+package lambda
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"strconv"
+)
+
+// Headers and trailers of the Runtime API.
+const (
+	headerRequestID   = "Lambda-Runtime-Aws-Request-Id"
+	headerDeadline    = "Lambda-Runtime-Deadline-Ms"
+	headerFunctionARN = "Lambda-Runtime-Invoked-Function-Arn"
+	headerTraceID     = "Lambda-Runtime-Trace-Id"
+	headerErrorType   = "Lambda-Runtime-Function-Error-Type"
+	trailerErrorBody  = "Lambda-Runtime-Function-Error-Body"
+)
+
+// runtimeAPI serves one process.
+func (proc *process) runtimeAPI() http.Handler {
+	const base = "/2018-06-01/runtime/"
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET "+base+"invocation/next", proc.next)
+	mux.HandleFunc("POST "+base+"invocation/{id}/response", proc.response)
+	mux.HandleFunc("POST "+base+"invocation/{id}/error", proc.invocationError)
+	mux.HandleFunc("POST "+base+"init/error", proc.initError)
+	return mux
+}
+
+// next waits for work and delivers it.
+func (proc *process) next(w http.ResponseWriter, r *http.Request) {
+	l := linkOf(r.Context())
+	if !proc.pool.ready(proc, l) {
+		refuseState(w)
+		return
+	}
+	select {
+	case inv := <-proc.work:
+		if !l.alive() {
+			proc.pool.lost(proc)
+			return
+		}
+		proc.deliver(w, inv)
+	case <-r.Context().Done():
+		proc.pool.lost(proc)
+	}
+}
+
+func (proc *process) deliver(w http.ResponseWriter, inv *invocation) {
+	deadline := proc.pool.service.options.Now().Add(proc.function.Timeout)
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Content-Length", strconv.Itoa(len(inv.payload)))
+	h.Set(headerRequestID, inv.id)
+	h.Set(headerDeadline, strconv.FormatInt(deadline.UnixMilli(), 10))
+	h.Set(headerFunctionARN, proc.function.ARN)
+	h.Set(headerTraceID, fmt.Sprintf("Root=1-%08x-%08x%016x;Parent=%016x;Sampled=0",
+		uint32(deadline.Unix()), rand.Uint32(), rand.Uint64(), rand.Uint64()))
+	_, _ = w.Write(inv.payload) // if the process is gone, its exit tells
+}
+
+// response takes a function's answer. Answers that are streamed are collected:
+// a synchronous caller gets the whole. One that broke off says so in trailers.
+func (proc *process) response(w http.ResponseWriter, r *http.Request) {
+	inv := proc.claim(w, r)
+	if inv == nil {
+		return
+	}
+	body, ok := proc.read(w, r, inv)
+	if !ok {
+		return
+	}
+	out := outcome{payload: body}
+	if kind := r.Trailer.Get(headerErrorType); kind != "" {
+		out = outcome{payload: streamFailure(kind, r.Trailer.Get(trailerErrorBody)), failed: true}
+	}
+	proc.finish(w, inv, out)
+}
+
+// streamFailure is the error in the trailers of a streamed answer.
+func streamFailure(kind, body string) []byte {
+	if text, err := base64.StdEncoding.DecodeString(body); err == nil && len(text) > 0 {
+		return text
+	}
+	return failure(kind, "")
+}
+
+// invocationError takes a function's error; the process may go on.
+func (proc *process) invocationError(w http.ResponseWriter, r *http.Request) {
+	inv := proc.claim(w, r)
+	if inv == nil {
+		return
+	}
+	body, ok := proc.read(w, r, inv)
+	if !ok {
+		return
+	}
+	if len(body) == 0 {
+		body = failure(r.Header.Get(headerErrorType), "")
+	}
+	proc.finish(w, inv, outcome{payload: body, failed: true})
+}
+
+// initError takes the reason why a process cannot start, and ends it.
+func (proc *process) initError(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxResponse))
+	if err != nil {
+		refuse(w, http.StatusRequestEntityTooLarge, "RequestEntityTooLarge", err.Error())
+		return
+	}
+	if len(body) == 0 {
+		body = failure(r.Header.Get(headerErrorType), "")
+	}
+	if !proc.pool.initError(proc, body) {
+		refuseState(w)
+		return
+	}
+	accept(w)
+	proc.kill()
+}
+
+// initError keeps the reason; false if the process has started already.
+func (p *pool) initError(proc *process, reason []byte) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if proc.state != starting {
+		return false
+	}
+	proc.failed = reason
+	return true
+}
+
+// claim gives the invocation that a request answers, or refuses the request: a
+// wrong id with 400, an answer to what has been answered with 403.
+func (proc *process) claim(w http.ResponseWriter, r *http.Request) *invocation {
+	p := proc.pool
+	p.mu.Lock()
+	inv, s := proc.current, proc.state
+	p.mu.Unlock()
+	if inv == nil || inv.id != r.PathValue("id") {
+		refuse(w, http.StatusBadRequest, "InvalidRequestID", "Invalid request ID")
+		return nil
+	}
+	if s != running {
+		refuseState(w)
+		return nil
+	}
+	return inv
+}
+
+// read reads an answer. One that is too large is refused, and is the function's
+// failure.
+func (proc *process) read(w http.ResponseWriter, r *http.Request, inv *invocation) ([]byte, bool) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxResponse))
+	if err == nil {
+		return body, true
+	}
+	var large *http.MaxBytesError
+	if errors.As(err, &large) {
+		text := fmt.Sprintf("Response payload size exceeded maximum allowed payload size (%d bytes).", MaxResponse)
+		proc.pool.answer(proc, inv, outcome{payload: failure("Function.ResponseSizeTooLarge", text), failed: true})
+		refuse(w, http.StatusRequestEntityTooLarge, "RequestEntityTooLarge", text)
+	}
+	return nil, false // otherwise the process broke off; its exit tells
+}
+
+func (proc *process) finish(w http.ResponseWriter, inv *invocation, out outcome) {
+	if !proc.pool.answer(proc, inv, out) {
+		refuseState(w)
+		return
+	}
+	accept(w)
+}
+
+func accept(w http.ResponseWriter) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(http.StatusAccepted)
+	_, _ = io.WriteString(w, `{"status":"OK"}`)
+}
+
+func refuseState(w http.ResponseWriter) {
+	refuse(w, http.StatusForbidden, "InvalidStateTransition", "Transition is not allowed in the present state")
+}
+
+func refuse(w http.ResponseWriter, status int, errorType, message string) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_, _ = w.Write(failure(errorType, message))
+}
