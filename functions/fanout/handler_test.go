@@ -1,0 +1,271 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	awsevents "github.com/aws/aws-lambda-go/events"
+	"github.com/watchroute/watchroute/events"
+	"github.com/watchroute/watchroute/shared/dynamo"
+	"github.com/watchroute/watchroute/shared/dynamo/dynamotest"
+	"github.com/watchroute/watchroute/shared/watch"
+)
+
+const topic = "stocks/AAPL"
+
+// recorded reads a batch as Lambda delivers it.
+func recorded(t testing.TB) []awsevents.DynamoDBEventRecord {
+	t.Helper()
+	data, err := os.ReadFile("testdata/batch.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var batch awsevents.DynamoDBEvent
+	if err := json.Unmarshal(data, &batch); err != nil {
+		t.Fatal(err)
+	}
+	return batch.Records
+}
+
+// mailbox is where posts and refusals go instead of API Gateway and SQS.
+type mailbox struct {
+	mu      sync.Mutex
+	frames  []string
+	refused []string
+	broken  error // what refusing answers
+}
+
+func (m *mailbox) Post(_ context.Context, _ watch.ConnectionID, frame watch.Frame) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.frames = append(m.frames, string(frame.Body))
+	return nil
+}
+
+func (m *mailbox) refuse(_ context.Context, record awsevents.DynamoDBEventRecord, reason events.Code, _ string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.broken != nil {
+		return m.broken
+	}
+	m.refused = append(m.refused, fmt.Sprintf("%s %s", record.Change.SequenceNumber, reason))
+	return nil
+}
+
+// changes gives what was pushed since the last call.
+func (m *mailbox) changes(t testing.TB) []events.Change {
+	t.Helper()
+	var all []events.Change
+	for _, data := range m.frames {
+		frame, err := events.Decode([]byte(data))
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, frame.(*events.Changes).Changes...)
+	}
+	m.frames = nil
+	return all
+}
+
+// fanout is a handler with one subscriber.
+type fanout struct {
+	handler
+	*mailbox
+	store *dynamo.Store
+}
+
+func newFanout(t testing.TB) fanout {
+	t.Helper()
+	store := dynamotest.Start(t).Store()
+	c := watch.Connection{ID: "c1", Connected: time.Now()}
+	if err := store.Connect(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := store.Subscribe(t.Context(), watch.Subscription{Connection: c, Topic: topic}); err != nil {
+		t.Fatal(err)
+	}
+	m := &mailbox{}
+	return fanout{handler: newHandler(store, m, m, slog.New(slog.DiscardHandler)), mailbox: m, store: store}
+}
+
+// deliver invokes the handler and gives id=seq of each change pushed.
+func (f fanout) deliver(t testing.TB, records ...awsevents.DynamoDBEventRecord) string {
+	t.Helper()
+	answer, err := f.handler.fanout(t.Context(), awsevents.DynamoDBEvent{Records: records})
+	if err != nil || len(answer.BatchItemFailures) != 0 {
+		t.Errorf("answer %+v, %v", answer, err)
+	}
+	var numbers []string
+	for _, c := range f.changes(t) {
+		numbers = append(numbers, fmt.Sprintf("%s=%d", c.ID, c.Seq))
+	}
+	return strings.Join(numbers, " ")
+}
+
+func TestRecordedBatchBecomesChanges(t *testing.T) {
+	f := newFanout(t)
+	if _, err := f.handler.fanout(t.Context(), awsevents.DynamoDBEvent{Records: recorded(t)}); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, c := range f.changes(t) {
+		got = append(got, fmt.Sprintf("%d %s %s %s expired=%t", c.Seq, c.Op, c.ID, c.Data, c.Expired))
+	}
+	want := []string{
+		`1 added quote {"price":150.75} expired=false`,
+		`2 modified quote {"price":151} expired=false`,
+		`3 added filing {"meta":{"by":null,"final":true},"pages":[1,2],"scan":"AQID","tags":["a",12345678901234567890.5],"text":"10-K"} expired=false`,
+		`4 removed quote {"price":151} expired=false`,
+		`5 removed filing {"text":"10-K"} expired=true`,
+		`6 added quote {"price":9} expired=false`,
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("changes:\n%s\nwant:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+// TestDisorderKeepsNumbers delivers one recorded batch in the ways Lambda may.
+func TestDisorderKeepsNumbers(t *testing.T) {
+	r := recorded(t)
+	const all = "quote=1 quote=2 filing=3 quote=4 filing=5 quote=6"
+	t.Run("redelivered", func(t *testing.T) {
+		f := newFanout(t)
+		for range 3 {
+			if got := f.deliver(t, r...); got != all {
+				t.Errorf("pushed %s, want %s", got, all)
+			}
+		}
+	})
+	t.Run("bisected", func(t *testing.T) {
+		f := newFanout(t)
+		f.deliver(t, r...)
+		if got := f.deliver(t, r[:3]...) + " " + f.deliver(t, r[3:]...); got != all {
+			t.Errorf("pushed %s, want %s", got, all)
+		}
+	})
+	t.Run("re-sliced", func(t *testing.T) {
+		f := newFanout(t)
+		f.deliver(t, r[:4]...)
+		if got := f.deliver(t, r[2:]...); got != "filing=3 quote=4 filing=5 quote=6" {
+			t.Errorf("pushed %s", got)
+		}
+	})
+	t.Run("out of order", func(t *testing.T) {
+		f := newFanout(t)
+		late := f.deliver(t, r[3:]...) + "; " + f.deliver(t, r[:3]...) + "; " + f.deliver(t, r...)
+		const want = "quote=1 filing=2 quote=3; quote=4 quote=5 filing=6; quote=1 filing=2 quote=3 quote=4 quote=5 filing=6"
+		if late != want {
+			t.Errorf("pushed %s\nwant   %s", late, want)
+		}
+	})
+}
+
+func TestRacingFanoutsOnOneTopic(t *testing.T) {
+	f := newFanout(t)
+	records := recorded(t)
+	var racers sync.WaitGroup
+	for range 4 {
+		racers.Go(func() {
+			for from := range records {
+				answer, err := f.handler.fanout(context.Background(), awsevents.DynamoDBEvent{Records: records[from:min(from+2, len(records))]})
+				if err != nil || len(answer.BatchItemFailures) > 0 {
+					t.Errorf("answer %+v, %v", answer, err)
+				}
+			}
+		})
+	}
+	racers.Wait()
+	head, err := f.store.Head(t.Context(), topic)
+	if err != nil || head.Seq != int64(len(records)) {
+		t.Fatalf("head is at %d, %v, want each of %d records numbered once", head.Seq, err, len(records))
+	}
+	log, err := f.store.Before(t.Context(), topic, head.Seq, 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	positions := map[watch.Position]bool{}
+	for _, e := range log {
+		positions[e.Position] = true
+	}
+	if len(log) != len(records) || len(positions) != len(records) {
+		t.Errorf("log has %d entries of %d records", len(log), len(positions))
+	}
+}
+
+func TestRecreatedTableIsANewEpoch(t *testing.T) {
+	f := newFanout(t)
+	records := recorded(t)
+	f.deliver(t, records...)
+	before, err := f.store.Head(t.Context(), topic)
+	if err != nil {
+		t.Fatal(err)
+	}
+	recreated := recorded(t)
+	for i := range recreated {
+		recreated[i].EventSourceArn = strings.Replace(recreated[i].EventSourceArn, "2026-11-24", "2026-11-25", 1)
+	}
+	if got := f.deliver(t, recreated[:2]...); got != "quote=1 quote=2" {
+		t.Errorf("the same positions in another stream are pushed as %s", got)
+	}
+	after, err := f.store.Head(t.Context(), topic)
+	if err != nil || after.Epoch == before.Epoch {
+		t.Errorf("epoch %s after %s, %v", after.Epoch, before.Epoch, err)
+	}
+	if got := f.deliver(t, records[:1]...); got != "" || len(f.refused) != 1 || !strings.HasSuffix(f.refused[0], "stale_stream") {
+		t.Errorf("a record of the earlier stream: pushed %q, refused %v", got, f.refused)
+	}
+}
+
+func TestPoisonIsRefused(t *testing.T) {
+	f := newFanout(t)
+	r := recorded(t)
+	r[1].Change.Keys["topic"] = awsevents.NewStringAttribute("a//b")
+	r[2].Change.Keys["id"] = awsevents.NewNumberAttribute("5")
+	r[3].Change.OldImage = nil
+	r[4].EventName = "EXPLODE"
+	if got := f.deliver(t, r...); got != "quote=1 quote=2" {
+		t.Errorf("neighbours are pushed as %s", got)
+	}
+	var reasons []string
+	for _, refused := range f.refused {
+		_, reason, _ := strings.Cut(refused, " ")
+		reasons = append(reasons, reason)
+	}
+	if want := []string{"bad_topic", "bad_item", "bad_item", "bad_item"}; !slices.Equal(reasons, want) {
+		t.Errorf("refused for %v, want %v", reasons, want)
+	}
+}
+
+func TestWhatCannotBeRefusedComesAgain(t *testing.T) {
+	f := newFanout(t)
+	f.broken = errors.New("queue is down")
+	r := recorded(t)
+	r[1].Change.Keys["topic"] = awsevents.NewStringAttribute("a//b")
+	answer, err := f.handler.fanout(t.Context(), awsevents.DynamoDBEvent{Records: r})
+	if err != nil || len(answer.BatchItemFailures) != 1 || answer.BatchItemFailures[0].ItemIdentifier != r[1].Change.SequenceNumber {
+		t.Errorf("answer %+v, %v, want the second record to come again", answer, err)
+	}
+}
+
+func TestWhatCannotBeNumberedComesAgain(t *testing.T) {
+	f := newFanout(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel() // nothing can be read or written
+	r := recorded(t)
+	answer, err := f.handler.fanout(ctx, awsevents.DynamoDBEvent{Records: r})
+	if err != nil || len(answer.BatchItemFailures) != len(r) {
+		t.Errorf("answer %+v, %v, want all records to come again", answer, err)
+	}
+	if got := f.deliver(t, r...); got != "quote=1 quote=2 filing=3 quote=4 filing=5 quote=6" {
+		t.Errorf("then pushed %s", got)
+	}
+}

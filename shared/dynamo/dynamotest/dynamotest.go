@@ -1,0 +1,64 @@
+// Package dynamotest is the only place that knows how tests get the service's
+// tables: on an embedded DynamoDB of their own, reached through the real SDK.
+package dynamotest
+
+import (
+	"context"
+	"net/http/httptest"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	embedded "github.com/watchroute/watchroute/localstack/dynamodb"
+	"github.com/watchroute/watchroute/localstack/dynamodb/stream"
+	"github.com/watchroute/watchroute/shared/dynamo"
+)
+
+// Tables are the names of the tables that Start makes.
+var Tables = dynamo.Tables{Events: "Events", Changes: "Changes", Connections: "Connections", Subscriptions: "Subscriptions"}
+
+// Database is an embedded DynamoDB with the service's four tables.
+type Database struct {
+	Config  aws.Config       // for SDK clients
+	Client  *dynamodb.Client // made of Config
+	Engine  *embedded.Engine
+	Streams *stream.Registry
+}
+
+// Start makes a database that ends with the test.
+func Start(t testing.TB) *Database {
+	t.Helper()
+	streams := stream.NewRegistry(stream.Options{Region: "us-east-1", Account: "000000000000"})
+	engine := embedded.New(embedded.Options{Region: "us-east-1", Account: "000000000000", Streams: streams})
+	server := httptest.NewServer(engine.Service())
+	t.Cleanup(func() { server.Close(); engine.Close() })
+	cfg := aws.Config{Region: "us-east-1", BaseEndpoint: aws.String(server.URL),
+		Credentials: credentials.NewStaticCredentialsProvider("local", "local", "")}
+	d := &Database{Config: cfg, Client: dynamodb.NewFromConfig(cfg), Engine: engine, Streams: streams}
+	d.create(t, Tables.Events, "topic", "id", types.ScalarAttributeTypeS)
+	d.create(t, Tables.Changes, "topic", "seq", types.ScalarAttributeTypeN)
+	d.create(t, Tables.Connections, "connectionId", "", "")
+	d.create(t, Tables.Subscriptions, "topic", "connectionId", types.ScalarAttributeTypeS)
+	return d
+}
+
+// Store opens the tables.
+func (d *Database) Store() *dynamo.Store { return dynamo.Open(d.Config, Tables) }
+
+func (d *Database) create(t testing.TB, name, hash, sort string, sortType types.ScalarAttributeType) {
+	t.Helper()
+	input := &dynamodb.CreateTableInput{
+		TableName: &name, BillingMode: types.BillingModePayPerRequest,
+		KeySchema:            []types.KeySchemaElement{{AttributeName: &hash, KeyType: types.KeyTypeHash}},
+		AttributeDefinitions: []types.AttributeDefinition{{AttributeName: &hash, AttributeType: types.ScalarAttributeTypeS}},
+	}
+	if sort != "" {
+		input.KeySchema = append(input.KeySchema, types.KeySchemaElement{AttributeName: &sort, KeyType: types.KeyTypeRange})
+		input.AttributeDefinitions = append(input.AttributeDefinitions, types.AttributeDefinition{AttributeName: &sort, AttributeType: sortType})
+	}
+	if _, err := d.Client.CreateTable(context.Background(), input); err != nil {
+		t.Fatal(err)
+	}
+}

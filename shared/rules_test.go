@@ -1,0 +1,71 @@
+// Package shared holds the rules of who may import whom.
+package shared
+
+import (
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/watchroute/watchroute/"
+
+// rules forbid imports, each for a reason.
+var rules = []struct {
+	of, forbidden, because string
+}{
+	{"events", "github.com/", "the wire contract must be usable by any client without our dependencies"},
+	{"shared/watch", "github.com/aws/", "the domain knows no cloud"},
+	{"shared/watch", "os", "the domain reads no environment"},
+	{"shared/watch", module + "shared/", "adapters know the domain, not the other way round"},
+	{"shared/dynamo", module + "shared/apigw", "adapters do not know each other"},
+	{"shared/apigw", module + "shared/dynamo", "adapters do not know each other"},
+	{"shared", module + "functions", "functions are programs, not libraries"},
+	{"shared", module + "infra", "what runs does not know how it is deployed"},
+	{"functions", module + "infra", "what runs does not know how it is deployed"},
+	{"functions", module + "localstack", "functions cannot tell where they run"},
+	{"localstack", module + "functions", "the local stack runs binaries"},
+	{"localstack", module + "infra", "the local stack reads the template"},
+	{"functions", "github.com/aws/aws-cdk-go", "only infra declares infrastructure"},
+	{"shared", "github.com/aws/aws-cdk-go", "only infra declares infrastructure"},
+	{"localstack", "github.com/aws/aws-cdk-go", "only infra declares infrastructure"},
+}
+
+// exceptions are imports that a rule forbids and we want.
+var exceptions = map[string]string{
+	"shared/dynamo/dynamotest": "tests run on the embedded DynamoDB",
+}
+
+func TestImports(t *testing.T) {
+	list := exec.Command("go", "list", "-f", `{{.ImportPath}} {{join .Imports " "}}`, "./...")
+	list.Dir = ".."
+	out, err := list.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	packages := 0
+	for line := range strings.Lines(string(out)) {
+		fields := strings.Fields(line)
+		checkImports(t, strings.TrimPrefix(fields[0], module), fields[1:])
+		packages++
+	}
+	if packages < 10 {
+		t.Errorf("only %d packages were listed", packages)
+	}
+}
+
+func checkImports(t *testing.T, name string, imports []string) {
+	if exceptions[name] != "" {
+		return
+	}
+	for _, rule := range rules {
+		if name != rule.of && !strings.HasPrefix(name, rule.of+"/") {
+			continue
+		}
+		for _, path := range imports {
+			own := strings.HasPrefix(path, module+"events") // which everybody may import
+			if !own && (path == rule.forbidden || rule.forbidden != "os" && strings.HasPrefix(path, rule.forbidden)) {
+				t.Errorf("%s imports %s: %s", name, path, rule.because)
+			}
+		}
+	}
+}
