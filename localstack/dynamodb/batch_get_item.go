@@ -102,7 +102,7 @@ func (k *keysAndAttributes) prepare(e *Engine, name string) (*tableGets, error) 
 	if g.table, err = e.lookup(&name); err != nil {
 		return nil, err
 	}
-	if g.projection, err = projectionOf(k.ProjectionExpression, k.ExpressionAttributeNames); err != nil {
+	if g.projection, err = g.table.key.projection(k.ProjectionExpression, k.ExpressionAttributeNames); err != nil {
 		return nil, err
 	}
 	seen := make(map[place]bool, len(k.Keys))

@@ -36,7 +36,10 @@ func billingOf(mode string, t *throughput) (billing, error) {
 	if mode == "" {
 		mode = provisioned
 	}
-	if err := checkThroughput(t, mode == onDemand, "the table"); err != nil {
+	if mode == provisioned && t == nil {
+		return billing{}, invalidParameter("ReadCapacityUnits and WriteCapacityUnits must both be specified when BillingMode is PROVISIONED")
+	}
+	if err := checkThroughput(t, mode == onDemand, ""); err != nil {
 		return billing{}, err
 	}
 	return billing{mode: mode, throughput: throughputOf(t)}, nil
@@ -44,14 +47,14 @@ func billingOf(mode string, t *throughput) (billing, error) {
 
 // checkThroughput demands throughput where capacity is provisioned and refuses it
 // elsewhere.
-func checkThroughput(t *throughput, onDemand bool, of string) error {
+func checkThroughput(t *throughput, onDemand bool, index string) error {
 	switch {
 	case onDemand && t != nil && *t != throughput{}:
 		return invalidParameter("Neither ReadCapacityUnits nor WriteCapacityUnits can be specified when BillingMode is PAY_PER_REQUEST")
 	case onDemand:
 		return nil
 	case t == nil:
-		return invalid("No provisioned throughput specified for %s", of)
+		return invalid("No provisioned throughput specified for index: %s", index)
 	case t.ReadCapacityUnits < 1 || t.WriteCapacityUnits < 1:
 		return invalidParameter("Provisioned throughput must be at least 1 for reads and writes")
 	}

@@ -10,6 +10,8 @@ import (
 var (
 	errTableNotFound = awsjson.Errorf("ResourceNotFoundException", "Requested resource not found")
 	errKeyMismatch   = invalid("The provided key element does not match the schema")
+	errStartKey      = invalid("The provided starting key is invalid")
+	errScanStartKey  = invalid("The provided starting key is invalid: The provided key element does not match the schema")
 	errItemTooLarge  = invalid("Item size has exceeded the maximum allowed size")
 	errUpdateTooBig  = invalid("Item size to update has exceeded the maximum allowed size")
 	errCollection    = awsjson.Errorf("ItemCollectionSizeLimitExceededException", "Collection size exceeded.")

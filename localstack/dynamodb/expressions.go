@@ -1,7 +1,6 @@
 package dynamodb
 
 import (
-	"encoding/json"
 	"strings"
 
 	"github.com/watchroute/watchroute/localstack/dynamodb/expression"
@@ -88,5 +87,3 @@ func (l itemList) AppendJSON(dst []byte) []byte {
 
 // MarshalJSON gives the JSON form of AppendJSON.
 func (l itemList) MarshalJSON() ([]byte, error) { return l.AppendJSON(nil), nil }
-
-var _ json.Marshaler = itemList(nil)

@@ -2,6 +2,7 @@ package dynamodb
 
 import (
 	"context"
+	"slices"
 
 	"github.com/watchroute/watchroute/localstack/dynamodb/expression"
 	"github.com/watchroute/watchroute/localstack/dynamodb/item"
@@ -60,12 +61,13 @@ func (g *get) lookup(e *Engine) (l lookup, err error) {
 	if l.table, l.place, err = e.locate(g.TableName, g.Key); err != nil {
 		return l, err
 	}
-	l.projection, err = projectionOf(g.ProjectionExpression, g.ExpressionAttributeNames)
+	l.projection, err = l.table.key.projection(g.ProjectionExpression, g.ExpressionAttributeNames)
 	return l, err
 }
 
-// projectionOf reads the projection of a request that has no other expression.
-func projectionOf(text *string, names map[string]string) (*expression.Projection, error) {
+// projection reads the projection of a request that has no other expression, on a
+// table with this key.
+func (k key) projection(text *string, names map[string]string) (*expression.Projection, error) {
 	p := placeholders{ExpressionAttributeNames: names}
 	s, err := p.scope([]string{"ProjectionExpression"}, text)
 	if err != nil {
@@ -75,5 +77,23 @@ func projectionOf(text *string, names map[string]string) (*expression.Projection
 	if err != nil {
 		return nil, err
 	}
+	if err := k.scalar(projection); err != nil {
+		return nil, err
+	}
 	return projection, s.Unused()
+}
+
+// scalar refuses a projection of something inside a key attribute: it names the
+// attribute, and yet finds nothing in a key.
+func (k key) scalar(p *expression.Projection) error {
+	if p == nil {
+		return nil
+	}
+	for _, a := range k.attributes() {
+		found := p.Apply(item.Item{a.name: item.Value{Kind: a.kind}})
+		if len(found) == 0 && slices.Contains(p.Attributes(), a.name) {
+			return invalid("Key attributes must be scalars; list random access '[]' and map lookup '.' are not allowed: Key: %s", a.name)
+		}
+	}
+	return nil
 }

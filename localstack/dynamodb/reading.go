@@ -98,26 +98,26 @@ func (in *pageInput) checkSelect(x *index) error {
 	return nil
 }
 
-// start reads ExclusiveStartKey.
+// start reads ExclusiveStartKey: the table's key and, on an index, its key too.
 func (in *pageInput) start(r *reading) error {
 	if in.ExclusiveStartKey == nil {
 		return nil
 	}
-	size := len(r.table.key.attributes())
+	names := startAttributes(r.table.key, r.table.key)
 	if r.index != nil {
-		size = len(startAttributes(r.table.key, r.index.key))
+		names = startAttributes(r.table.key, r.index.key)
 	}
-	if len(in.ExclusiveStartKey) != size {
+	if len(in.ExclusiveStartKey) != len(names) {
 		return invalid("Exclusive Start Key must have same size as table's key schema")
 	}
 	after, err := r.table.key.ofKey(r.table.key.of(in.ExclusiveStartKey))
 	if err != nil {
-		return invalid("The provided starting key is invalid")
+		return errStartKey
 	}
 	if r.index != nil {
 		base := after.id()
 		if after, err = r.index.key.ofKey(r.index.key.of(in.ExclusiveStartKey)); err != nil {
-			return invalid("The provided starting key is invalid")
+			return errStartKey
 		}
 		after.base = base
 	}
@@ -134,8 +134,7 @@ func startAttributes(table, index key) map[string]bool {
 	return names
 }
 
-// expressions reads the filter and the projection, and checks them against what
-// the index holds.
+// expressions reads the filter and the projection.
 func (in *pageInput) expressions(r *reading, s *expression.Scope) (err error) {
 	if r.filter, err = condition(s, "FilterExpression", in.FilterExpression); err != nil {
 		return err
@@ -143,9 +142,15 @@ func (in *pageInput) expressions(r *reading, s *expression.Scope) (err error) {
 	if r.projection, err = projected(s, in.ProjectionExpression); err != nil {
 		return err
 	}
-	if r.index == nil {
-		return nil
+	if err := r.table.key.scalar(r.projection); err != nil || r.index == nil {
+		return err
 	}
+	return in.projected(r)
+}
+
+// projected checks the filter and the projection against what the index holds. A
+// local index gets what it lacks for the projection from the table.
+func (in *pageInput) projected(r *reading) error {
 	if r.filter != nil {
 		if lacks := r.index.lacks(r.filter.Attributes()); len(lacks) > 0 {
 			return invalidParameter("Secondary index %s does not project one or more filter attributes: %s", r.index.name, sortedNames(lacks))

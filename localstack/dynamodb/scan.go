@@ -19,6 +19,9 @@ type scanInput struct {
 // scan reads a table or an index, or one segment of it, a page at a time.
 func (e *Engine) scan(_ context.Context, in *scanInput) (any, error) {
 	r, err := in.prepare(e)
+	if err == errStartKey {
+		return nil, errScanStartKey
+	}
 	if err != nil {
 		return nil, err
 	}

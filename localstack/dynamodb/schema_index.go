@@ -46,7 +46,7 @@ func globalIndex(d indexDefinition, table key, types map[string]attributeType, o
 	if err != nil {
 		return nil, err
 	}
-	if err := checkThroughput(d.ProvisionedThroughput, onDemand, "index: "+d.IndexName); err != nil {
+	if err := checkThroughput(d.ProvisionedThroughput, onDemand, d.IndexName); err != nil {
 		return nil, err
 	}
 	return newIndex(d, false, table, own), nil

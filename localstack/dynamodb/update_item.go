@@ -67,14 +67,15 @@ func (u *update) parse(m *mutation) error {
 	return s.Unused()
 }
 
-// keepsKey refuses an update of an attribute of the table's key.
+// keepsKey refuses an update of an attribute of the table's key. Reading one is fine.
 func (u *update) keepsKey(k key) error {
 	if u.parsed == nil {
 		return nil
 	}
-	for _, name := range u.parsed.Attributes() {
-		if k.has(name) {
-			return invalidParameter("Cannot update attribute %s. This attribute is part of the key", name)
+	changed := u.parsed.Touched(u.Key)
+	for _, a := range k.attributes() {
+		if _, ok := changed[a.name]; ok {
+			return invalidParameter("Cannot update attribute %s. This attribute is part of the key", a.name)
 		}
 	}
 	return nil

@@ -148,7 +148,7 @@ func (t *table) alterIndex(indexes []*index, u globalIndexUpdate, types map[stri
 		if err != nil {
 			return nil, err
 		}
-		if err := checkThroughput(u.Update.ProvisionedThroughput, onDemand, "index: "+u.Update.IndexName); err != nil {
+		if err := checkThroughput(u.Update.ProvisionedThroughput, onDemand, u.Update.IndexName); err != nil {
 			return nil, err
 		}
 		altered := *indexes[at]
