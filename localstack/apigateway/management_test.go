@@ -36,6 +36,7 @@ func TestManagement(t *testing.T) {
 		{"post with the @ escaped", "POST", "/%40connections/" + id, "hi", false, 200, "", ""},
 		{"post of 128 KB", "POST", "/@connections/" + id, strings.Repeat("x", MessageLimit), false, 200, "", ""},
 		{"post of 128 KB and a byte", "POST", "/@connections/" + id, strings.Repeat("x", MessageLimit+1), false, 413, "PayloadTooLargeException", `{"message":"Message too long"}`},
+		{"post of too much to nobody", "POST", "/@connections/" + nobody, strings.Repeat("x", MessageLimit+1), false, 413, "PayloadTooLargeException", `{"message":"Message too long"}`},
 		{"post to nobody", "POST", "/@connections/" + nobody, "hi", false, 410, "GoneException", ""},
 		{"get of nobody", "GET", "/@connections/" + nobody, "", false, 410, "GoneException", ""},
 		{"delete of nobody", "DELETE", "/@connections/" + nobody, "", false, 410, "GoneException", ""},
@@ -70,7 +71,7 @@ func TestManagement(t *testing.T) {
 			}
 		})
 	}
-	if posts := f.g.Usage().Posts; posts[200] != 4 || posts[410] != 2 || posts[413] != 1 || posts[400] != 3 || posts[403] != 1 {
+	if posts := f.g.Usage().Posts; posts[200] != 4 || posts[410] != 2 || posts[413] != 2 || posts[400] != 3 || posts[403] != 1 {
 		t.Errorf("posts %v", posts)
 	}
 }
@@ -124,6 +125,21 @@ func TestMalformedIDGone(t *testing.T) {
 	f := serve(t, testAPI(nil), nil, Options{MalformedIDGone: true})
 	if response := f.manage(http.MethodPost, "nope", ""); response.StatusCode != 410 {
 		t.Errorf("status %d", response.StatusCode)
+	}
+}
+
+// TestDeleteAtOnce: a deleted connection is gone before its client has agreed.
+func TestDeleteAtOnce(t *testing.T) {
+	f := serve(t, testAPI(nil), nil, Options{})
+	f.dial(nil) // never reads
+	id := f.id()
+	if response := f.manage(http.MethodDelete, id, ""); response.StatusCode != 204 {
+		t.Errorf("DELETE: %d", response.StatusCode)
+	}
+	for _, method := range []string{http.MethodPost, http.MethodGet, http.MethodDelete} {
+		if response := f.manage(method, id, ""); response.StatusCode != 410 {
+			t.Errorf("%s afterwards: %d, want 410", method, response.StatusCode)
+		}
 	}
 }
 

@@ -92,6 +92,25 @@ func TestSlowClientAlone(t *testing.T) {
 	}
 }
 
+// TestReadTooLarge: what stands before a too large frame passes, nothing of it
+// does, and the client's close frame behind it ends the discarding.
+func TestReadTooLarge(t *testing.T) {
+	const small, large, closing = "\x81\x82\x00\x00\x00\x00hi", "\x81\x8b\x00\x00\x00\x00hello world", "\x88\x80\x00\x00\x00\x00"
+	w := &wire{early: []byte(small + large + small + closing + small), frameLimit: 10}
+	p := make([]byte, 100)
+	if n, err := w.Read(p); string(p[:n]) != small || err != nil {
+		t.Errorf("read %q, %v", p[:n], err)
+	}
+	if n, err := w.Read(p); n != 0 || err != errFrameTooLarge {
+		t.Errorf("read %d bytes, %v", n, err)
+	}
+	for range 2 {
+		if n, err := w.Read(p); n != 0 || err != io.EOF {
+			t.Errorf("read %d bytes, %v", n, err)
+		}
+	}
+}
+
 // TestPingFlood: pongs that nobody reads do not pile up without end.
 func TestPingFlood(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
