@@ -1,6 +1,7 @@
 package conformance
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -100,12 +101,21 @@ var conditions = []struct {
 	{"between of two types", "n BETWEEN :lo AND :hi", nil, item(":lo", 1, ":hi", "9"), "The BETWEEN operator requires same data type for lower and upper bounds; lower bound operand: AttributeValue: {N:1}, upper bound operand: AttributeValue: {S:9}"},
 	{"redundant parentheses", "((n = :v))", nil, item(":v", 5), "The expression has redundant parentheses;"},
 	{"the same operand twice", "n = n", nil, nil, "The first operand must be distinct from the remaining operands for this operator or function; operator: =, first operand: [n]"},
+	{"100 operands of in", "n IN (" + repeated(":v", 100) + ")", nil, item(":v", 5), "true"},
+	{"101 operands of in", "n IN (" + repeated(":v", 101) + ")", nil, item(":v", 5), "The IN operator is provided with too many operands; number of operands: 101"},
+	{"too many operators", "n = :v" + strings.Repeat(" OR n = :v", 200), nil, item(":v", 5), "The expression contains too many operators…"},
+	{"too long", "n = :" + strings.Repeat("v", 4096), nil, item(":v", 5), "Expression size has exceeded the maximum allowed size;…"},
 	{"half an expression", "n = ", nil, nil, `Syntax error; token: "<EOF>", near: "= "`},
 	{"two operators", "n = = :v", nil, item(":v", 1), `Syntax error; token: "=", near: "= = :v"`},
 	{"a literal", "n = 5", nil, nil, `Syntax error; token: "5", near: "= 5"`},
 	{"an operand is no condition", "n", nil, nil, `Syntax error; token: "<EOF>", near: "n"`},
 	{"size is no condition", "size(t)", nil, nil, "The function is not allowed to be used this way in an expression; function: size"},
 	{"a condition is no operand", "begins_with(t, t) = :v", nil, item(":v", true), "The function is not allowed to be used this way in an expression; function: begins_with"},
+}
+
+// repeated writes a text several times, with commas.
+func repeated(text string, times int) string {
+	return strings.TrimSuffix(strings.Repeat(text+", ", times), ", ")
 }
 
 func TestConditionExpressions(t *testing.T) {

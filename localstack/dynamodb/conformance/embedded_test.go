@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"testing"
+	"time"
 
 	"github.com/watchroute/watchroute/localstack/dynamodb"
 	"github.com/watchroute/watchroute/localstack/dynamodb/stream"
@@ -14,7 +15,7 @@ import (
 func startEmbedded(t *testing.T) string {
 	t.Helper()
 	streams := stream.NewRegistry(stream.Options{})
-	engine := dynamodb.New(dynamodb.Options{Streams: streams})
+	engine := dynamodb.New(dynamodb.Options{Streams: streams, TTLSweep: 10 * time.Millisecond})
 	items, records := engine.Service(), streams.Service()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if records.Serves(r) {

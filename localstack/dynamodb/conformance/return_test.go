@@ -37,8 +37,8 @@ func TestPutAndDeleteReturnTheOldItem(t *testing.T) {
 			{"put asking for nothing", func() (record, error) { return put(item("p", "a", "x", 3), "NONE") }, "none"},
 			{"delete", func() (record, error) { return remove("ALL_OLD") }, `{p:"a" x:3}`},
 			{"delete of nothing", func() (record, error) { return remove("ALL_OLD") }, "none"},
-			{"put asking for the new", func() (record, error) { return put(item("p", "a"), "ALL_NEW") }, "ValidationException: Return values set to invalid value"},
-			{"delete asking for the new", func() (record, error) { return remove("UPDATED_NEW") }, "ValidationException: Return values set to invalid value"},
+			{"put asking for the new", func() (record, error) { return put(item("p", "a"), "ALL_NEW") }, "ValidationException: ReturnValues can only be ALL_OLD or NONE"},
+			{"delete asking for the new", func() (record, error) { return remove("UPDATED_NEW") }, "ValidationException: ReturnValues can only be ALL_OLD or NONE"},
 			{"unknown", func() (record, error) { return remove("SOME") }, "ValidationException"},
 		} {
 			t.Run(c.name, func(t *testing.T) {

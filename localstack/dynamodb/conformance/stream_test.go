@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -152,6 +153,41 @@ func TestRecordsAreWhole(t *testing.T) {
 		}
 		if *all[0].EventID == *all[1].EventID || *all[0].Dynamodb.SequenceNumber >= *all[1].Dynamodb.SequenceNumber {
 			t.Errorf("numbers %s and %s", *all[0].Dynamodb.SequenceNumber, *all[1].Dynamodb.SequenceNumber)
+		}
+	})
+}
+
+// Items expire some time after their second; the test looks until they have.
+func TestExpiredItemIsRemovedByTheService(t *testing.T) {
+	each(t, func(t *testing.T, s *stack) {
+		s.differs(t, "it deletes expired items only every few seconds, if at all")
+		table := s.table(t, schema{hash: "p:S", stream: types.StreamViewTypeNewAndOldImages})
+		_, err := s.db.UpdateTimeToLive(t.Context(), &dynamodb.UpdateTimeToLiveInput{TableName: &table,
+			TimeToLiveSpecification: &types.TimeToLiveSpecification{AttributeName: aws.String("e"), Enabled: aws.Bool(true)}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		now := time.Now()
+		s.put(t, table,
+			item("p", "past", "e", int(now.Add(-time.Minute).Unix())),
+			item("p", "future", "e", int(now.Add(time.Hour).Unix())),
+			item("p", "text", "e", fmt.Sprint(now.Add(-time.Minute).Unix())),
+			item("p", "over five years past", "e", int(now.AddDate(-6, 0, 0).Unix())))
+		arn, look := s.latestStream(t, table), time.NewTicker(10*time.Millisecond)
+		defer look.Stop()
+		var removed []streamtypes.Record
+		for deadline := now.Add(10 * time.Second); len(removed) == 0 && time.Now().Before(deadline); <-look.C {
+			for _, r := range s.records(t, arn) {
+				if r.EventName == streamtypes.OperationTypeRemove {
+					removed = append(removed, r)
+				}
+			}
+		}
+		if len(removed) != 1 || showStreamed(removed[0].Dynamodb.Keys) != `{p:"past"}` {
+			t.Fatalf("removed were %v, want the item of the past alone", removed)
+		}
+		if by := removed[0].UserIdentity; by == nil || *by.PrincipalId != "dynamodb.amazonaws.com" || *by.Type != "Service" {
+			t.Errorf("it was removed by %+v", by)
 		}
 	})
 }

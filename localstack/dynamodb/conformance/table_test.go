@@ -249,3 +249,29 @@ func TestUnsupportedIsRefusedByName(t *testing.T) {
 		s.wantFault(t, err, "SerializationException")
 	})
 }
+
+// Parameters of before expressions, and PartiQL, are not carried out by the
+// embedded engine; it says so instead of ignoring them.
+func TestLegacyIsRefusedByName(t *testing.T) {
+	each(t, func(t *testing.T, s *stack) {
+		s.differs(t, "no difference: it supports what the embedded engine leaves out")
+		table := s.table(t, schema{hash: "p:S"})
+		for _, c := range []struct{ operation, parameter, name string }{
+			{"PutItem", `"Item":{"p":{"S":"a"}},"Expected":{"x":{"Exists":false}}`, "Expected"},
+			{"UpdateItem", `"Key":{"p":{"S":"a"}},"AttributeUpdates":{"x":{"Action":"DELETE"}}`, "AttributeUpdates"},
+			{"GetItem", `"Key":{"p":{"S":"a"}},"AttributesToGet":["x"]`, "AttributesToGet"},
+			{"Query", `"KeyConditions":{"p":{"ComparisonOperator":"EQ","AttributeValueList":[{"S":"a"}]}}`, "KeyConditions"},
+			{"Scan", `"ScanFilter":{"x":{"ComparisonOperator":"NULL"}}`, "ScanFilter"},
+		} {
+			_, err := s.raw(c.operation, fmt.Sprintf(`{"TableName":%q,%s}`, table, c.parameter))
+			if got := fault(err); !strings.HasPrefix(got, "ValidationException: ") || !strings.Contains(got, c.name) {
+				t.Errorf("%s with %s: %q", c.operation, c.name, got)
+			}
+		}
+		_, err := s.raw("ExecuteStatement", `{"Statement":"SELECT * FROM t"}`)
+		s.wantFault(t, err, "UnknownOperationException…")
+		if !strings.Contains(fault(err), "ExecuteStatement") {
+			t.Errorf("%q does not name the operation", fault(err))
+		}
+	})
+}
