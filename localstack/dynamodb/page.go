@@ -1,10 +1,6 @@
 package dynamodb
 
-import (
-	"strings"
-
-	"github.com/watchroute/watchroute/localstack/dynamodb/item"
-)
+import "github.com/watchroute/watchroute/localstack/dynamodb/item"
 
 // maxPageBytes is how much a Query or Scan reads before it ends its page, whatever
 // its filter leaves of it. The row that reaches it is still in the page.
@@ -55,12 +51,12 @@ func (s span) prefixed(prefix string) span {
 // successor is the least string above all that begin with a prefix; there is none
 // if the prefix is nothing but 0xFF.
 func successor(prefix string) (string, bool) {
-	kept := strings.TrimRight(prefix, "\xff")
-	if kept == "" {
-		return "", false
+	for end := len(prefix) - 1; end >= 0; end-- {
+		if b := prefix[end]; b < 0xFF {
+			return prefix[:end] + string([]byte{b + 1}), true
+		}
 	}
-	end := len(kept) - 1
-	return kept[:end] + string([]byte{kept[end] + 1}), true
+	return "", false
 }
 
 // contains reports whether a place is in the span.

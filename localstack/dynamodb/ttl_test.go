@@ -29,7 +29,7 @@ func TestExpiredItemsAreDeleted(t *testing.T) {
 		e.ResetUsage()
 
 		sleepTo := func(second int64) {
-			time.Sleep(time.Unix(second, 0).Sub(time.Now()) + 500*time.Millisecond)
+			time.Sleep(time.Until(time.Unix(second, 0)) + 500*time.Millisecond)
 			synctest.Wait()
 		}
 		sleepTo(now + 57)
