@@ -9,7 +9,7 @@ var (
 	errAbsent  = invalid("The provided expression refers to an attribute that does not exist in the item")
 	errOperand = invalid("An operand in the update expression has an incorrect data type")
 	errPath    = invalid("The document path provided in the update expression is invalid for update")
-	errNesting = invalid("Nesting Levels have exceeded supported limits: Attributes in the item have nested levels beyond supported limit")
+	errNesting = invalid("Nesting Levels have exceeded supported limits")
 )
 
 // Apply gives the updated item; old, which may be nil, stays as it is and shares

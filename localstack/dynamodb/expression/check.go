@@ -35,16 +35,21 @@ func functionNamed(name string) (f function, ok bool) {
 	return function{}, false
 }
 
-// checkCall checks a function, and gives one with faults the operands it lacks.
-func (p *parser) checkCall(c *call) {
-	f, known := functionNamed(c.name)
+// function finds a function that may be used here.
+func (p *parser) function(name string) function {
+	f, known := functionNamed(name)
 	switch {
 	case !known:
-		p.faults.add(unknownFunction, "Invalid function name; function: %s", c.name)
-		return
+		p.faults.add(unusableName, "Invalid function name; function: %s", name)
 	case f.grammar != p.grammar:
-		p.faults.add(unknownFunction, "The function is not allowed in %s; function: %s", p.grammar, c.name)
-	case f.args != len(c.args):
+		p.faults.add(unusableName, "The function is not allowed in %s; function: %s", p.grammar, name)
+	}
+	return f
+}
+
+// checkCall checks a function's operands, and gives it those it lacks.
+func (p *parser) checkCall(c *call, f function) {
+	if f.args != len(c.args) {
 		p.faults.add(operandCount, "Incorrect number of operands for operator or function; "+
 			"operator or function: %s, number of operands: %d", c.name, len(c.args))
 	}
@@ -70,8 +75,8 @@ func (p *parser) checkArguments(c *call) {
 	case "list_append":
 		p.allow(c.name, c.args, item.List)
 	}
+	p.checkValues(c.args...)
 	if p.grammar == conditionGrammar {
-		p.checkValues(c.args...)
 		p.checkDistinct(c.name, c.args)
 	}
 }
@@ -107,10 +112,11 @@ func (p *parser) checkTypeName(o operand) {
 	}
 }
 
-// checkValues refuses functions that give no value, where one is needed.
+// checkValues refuses functions that cannot be operands: in a condition all but
+// size, in an update all but if_not_exists.
 func (p *parser) checkValues(args ...operand) {
 	for _, a := range args {
-		if c, ok := a.(*call); ok && c.name != "size" {
+		if c, ok := a.(*call); ok && c.name != "size" && c.name != "if_not_exists" {
 			p.misused(c)
 		}
 	}

@@ -13,9 +13,8 @@ type rank int
 const (
 	operatorCount rank = iota + 1
 	redundantParentheses
-	unknownFunction
+	unusableName // of a function or an attribute
 	misusedFunction
-	reservedWord
 	repeatedSection
 	undefinedPlaceholder
 	unusablePath

@@ -6,8 +6,8 @@ import (
 
 // operand is what an operator or a function works on.
 type operand interface {
-	// kind is the kind of the operand's values if that is known before there is
-	// an item, otherwise 0.
+	// kind is the kind of the operand's values as far as DynamoDB knows it before
+	// there is an item, otherwise 0.
 	kind() item.Kind
 }
 
@@ -26,15 +26,10 @@ type call struct {
 }
 
 func (c *call) kind() item.Kind {
-	switch c.name {
-	case "size":
+	if c.name == "size" {
 		return item.Number
-	case "list_append":
-		return item.List
-	case "if_not_exists":
-		return c.args[1].kind()
 	}
-	return item.Bool
+	return 0
 }
 
 // operand reads an operand, which may stand in parentheses.
@@ -93,9 +88,10 @@ func (p *parser) call() *call {
 	c := &call{name: p.peek().text}
 	p.skip()
 	p.expect("(")
+	f := p.function(c.name)
 	c.args = p.operands()
 	p.operators++
-	p.checkCall(c)
+	p.checkCall(c, f)
 	return c
 }
 

@@ -156,7 +156,7 @@ func (p *parser) name() string {
 	case t.kind == wordToken && !isKeyword(t.text):
 		p.skip()
 		if language.IsReservedWord(strings.ToUpper(t.text)) {
-			p.faults.add(reservedWord, "Attribute name is a reserved keyword; reserved keyword: %s", t.text)
+			p.faults.add(unusableName, "Attribute name is a reserved keyword; reserved keyword: %s", t.text)
 		}
 		return t.text
 	}

@@ -81,7 +81,6 @@ func (p *parser) section(v verb, u *Update) {
 		case setVerb:
 			p.expect("=")
 			a.value, _ = p.sum()
-			p.checkAssignable(a.value)
 		case addVerb:
 			a.value = p.actionValue(v, item.Number, item.StringSet, item.NumberSet, item.BinarySet)
 		case deleteVerb:
@@ -144,27 +143,9 @@ func (p *parser) sum() (o operand, grouped bool) {
 	operator := p.peek().text
 	p.operator()
 	a := arithmetic{operator, o, p.operand()}
-	p.checkArithmetic(a)
-	return a, false
-}
-
-func (p *parser) checkArithmetic(a arithmetic) {
-	for _, o := range []operand{a.left, a.right} {
-		if c, ok := o.(*call); ok && c.name != "if_not_exists" {
-			p.misused(c)
-		}
-	}
+	p.checkValues(a.left, a.right)
 	p.allow(a.operator, []operand{a.left, a.right}, item.Number)
-}
-
-// checkAssignable refuses what gives nothing to assign. Functions of conditions
-// are refused as such already.
-func (p *parser) checkAssignable(o operand) {
-	if c, ok := o.(*call); ok {
-		if f, known := functionNamed(c.name); known && f.grammar != updateGrammar {
-			p.misused(c)
-		}
-	}
+	return a, false
 }
 
 // compare puts actions in the order in which they do not disturb each other:
