@@ -33,7 +33,6 @@ var otherWords = []struct{ dynamodb, local string }{
 	{"ValidationException: The parameter cannot be converted to a numeric value", "ValidationException: A value provided cannot be converted into a number"},
 	{"ValidationException: Query condition missed key schema element: ", "ValidationException: Query condition missed key schema element"},
 	{"ValidationException: 1 validation error detected: Value '0' at 'limit' ", "ValidationException: Limit must be greater than or equal to 1"},
-	{"ValidationException: The provided starting key is invalid", "ValidationException: Exclusive Start Key must have same size as table's key schema"},
 	{"ValidationException: ReturnValues can only be ALL_OLD or NONE", "ValidationException: Return values set to invalid value"},
 	{"ValidationException: The provided starting key is outside query boundaries ", "ValidationException: The provided starting key does not match the range key predicate"},
 	{"ValidationException: The TotalSegments parameter is required ", "ValidationException: If segment is specified, total segment must also be specified"},

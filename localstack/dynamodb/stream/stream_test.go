@@ -4,15 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"pgregory.net/rapid"
-
-	"github.com/watchroute/watchroute/localstack/awsjson"
 	"github.com/watchroute/watchroute/localstack/dynamodb/item"
 )
 
@@ -240,109 +236,4 @@ func TestDisabledStreamIsGoneAfterADay(t *testing.T) {
 			t.Error("a stream that is gone can still change")
 		}
 	})
-}
-
-func TestReadWaitsForTheNextChange(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := NewRegistry(Options{Shards: 1})
-		s := r.Enable("Events", keySchema, KeysOnly)
-		shards, _ := r.Shards(s.ARN())
-		after, err := r.Latest(s.ARN(), shards[0].ID)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var got []Record
-		done := make(chan struct{})
-		go func() {
-			defer close(done)
-			got, _, err = r.Read(context.Background(), s.ARN(), shards[0].ID, after, 10)
-		}()
-		synctest.Wait()
-		if got != nil {
-			t.Fatal("read returned before there was a change")
-		}
-		s.Append(put("a", "1", 1), put("a", "2", 2))
-		<-done
-		if err != nil || len(got) != 2 {
-			t.Fatalf("got %d records, %v; want both changes of one append", len(got), err)
-		}
-	})
-}
-
-func TestReadEndsWithItsShard(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := NewRegistry(Options{Shards: 1})
-		s := r.Enable("Events", keySchema, KeysOnly)
-		shards, _ := r.Shards(s.ARN())
-		done := make(chan bool)
-		go func() {
-			_, closed, _ := r.Read(context.Background(), s.ARN(), shards[0].ID, "", 10)
-			done <- closed
-		}()
-		synctest.Wait()
-		if err := s.Split(shards[0].ID); err != nil {
-			t.Fatal(err)
-		}
-		if !<-done {
-			t.Error("read did not report that its shard was closed")
-		}
-	})
-}
-
-func TestReadRefusesWhatIsNotThere(t *testing.T) {
-	r := NewRegistry(Options{Shards: 1})
-	s := r.Enable("Events", keySchema, KeysOnly)
-	shards, _ := r.Shards(s.ARN())
-	_, _, err := r.Read(t.Context(), "arn", shards[0].ID, "", 1)
-	wantError(t, err, "ResourceNotFoundException")
-	_, _, err = r.Read(t.Context(), s.ARN(), "shardId-0", "", 1)
-	wantError(t, err, "ResourceNotFoundException")
-	_, _, err = r.Read(t.Context(), s.ARN(), shards[0].ID, "12", 1)
-	wantError(t, err, "ValidationException")
-	_, err = r.Latest(s.ARN(), "shardId-0")
-	wantError(t, err, "ResourceNotFoundException")
-}
-
-func TestSequenceNumbersReadBack(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		n := newNumbering(time.Unix(rapid.Int64Range(0, 9_999_999_999).Draw(t, "second"), 0))
-		a := rapid.Uint64Range(0, maxCount).Draw(t, "a")
-		b := rapid.Uint64Range(0, maxCount).Draw(t, "b")
-		back, ok := n.parse(n.text(a))
-		if !ok || back != a {
-			t.Fatalf("%s read back as %d, %v", n.text(a), back, ok)
-		}
-		if (a < b) != (n.text(a) < n.text(b)) {
-			t.Fatalf("%s and %s do not sort as %d and %d", n.text(a), n.text(b), a, b)
-		}
-	})
-}
-
-func TestForeignSequenceNumbersAreTakenByTheirPlace(t *testing.T) {
-	n := newNumbering(time.Unix(1_795_483_244, 0))
-	for _, c := range []struct {
-		number string
-		count  uint64
-		ok     bool
-	}{
-		{"000000000000000000001", 0, true},
-		{newNumbering(time.Unix(1_795_483_243, 0)).text(maxCount), 0, true},
-		{newNumbering(time.Unix(1_795_483_245, 0)).text(0), maxCount, true},
-		{strings.Repeat("9", 40), maxCount, true},
-		{strings.Repeat("9", 41), 0, false},
-		{strings.Repeat("9", 20), 0, false},
-		{"00000000000000000000x", 0, false},
-	} {
-		if count, ok := n.parse(c.number); count != c.count || ok != c.ok {
-			t.Errorf("%s is %d, %v; want %d, %v", c.number, count, ok, c.count, c.ok)
-		}
-	}
-}
-
-func wantError(t *testing.T, err error, shape string) {
-	t.Helper()
-	var e *awsjson.Error
-	if !errors.As(err, &e) || e.Type != shape {
-		t.Errorf("error is %v, want a %s", err, shape)
-	}
 }
