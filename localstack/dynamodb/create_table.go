@@ -35,15 +35,24 @@ func (e *Engine) createTable(_ context.Context, in *createTableInput) (any, erro
 	if err != nil {
 		return nil, err
 	}
-	if err := e.addTable(t); err != nil {
+	if err := e.open(t, in.StreamSpecification); err != nil {
 		return nil, err
 	}
-	if s := in.StreamSpecification; s != nil && s.StreamEnabled {
-		t.mu.Lock()
-		e.switchOn(t, s.StreamViewType)
-		t.mu.Unlock()
-	}
 	return tableAnswer{e.description(t)}, nil
+}
+
+// open makes the table known, together with its stream: whoever finds it waits
+// until it has one.
+func (e *Engine) open(t *table, s *streamSpecification) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err := e.addTable(t); err != nil {
+		return err
+	}
+	if s != nil && s.StreamEnabled {
+		e.switchOn(t, s.StreamViewType)
+	}
+	return nil
 }
 
 // newTable checks a declaration and makes the table, which nobody sees yet.

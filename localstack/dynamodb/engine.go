@@ -16,8 +16,8 @@ type Options struct {
 	Region, Account string
 	// Now is the clock; time.Now by default.
 	Now func() time.Time
-	// TTLSweep is how often expired items are deleted, 1 s by default. DynamoDB
-	// itself promises no more than "within a few days".
+	// TTLSweep is how often expired items are deleted; 1 s by default, and if it
+	// is below zero. DynamoDB itself promises no more than "within a few days".
 	TTLSweep time.Duration
 	// Streams takes in the changes of tables with a stream; by default a
 	// registry of the engine's own, which nobody can read.
@@ -57,7 +57,7 @@ func New(o Options) *Engine {
 	if e.streams == nil {
 		e.streams = stream.NewRegistry(stream.Options{Region: e.region, Account: e.account, Now: e.now})
 	}
-	e.stopped.Go(func() { e.sweepEvery(cmp.Or(o.TTLSweep, time.Second)) })
+	e.stopped.Go(func() { e.sweepEvery(cmp.Or(max(o.TTLSweep, 0), time.Second)) })
 	return e
 }
 

@@ -13,9 +13,9 @@ type placeholders struct {
 	ExpressionAttributeValues item.Item
 }
 
-// scope opens the placeholders for the request's expressions, which come with
-// their parameter names: kind, text, kind, text … A nil text is no expression.
-// Placeholders without any expression are refused.
+// scope opens the placeholders for a request's expressions; a nil text is none.
+// Placeholders without any expression are refused, in the case of values by the
+// names of the parameters, kinds, that could use them.
 func (p *placeholders) scope(kinds []string, texts ...*string) (*expression.Scope, error) {
 	if p.ExpressionAttributeNames != nil && len(p.ExpressionAttributeNames) == 0 {
 		return nil, invalid("ExpressionAttributeNames must not be empty")
