@@ -134,8 +134,9 @@ func TestAnswersStayUnderAMegabyte(t *testing.T) {
 	for n := range 5 {
 		s.Append(put(strings.Repeat("k", 400<<10), fmt.Sprint(n), n))
 	}
+	r.Disable(s) // a shard that is closed must not end with the first page
 	it, seen := iterate(t, client, s, types.ShardIteratorTypeTrimHorizon, nil), 0
-	for range 5 {
+	for it != nil {
 		out, err := get(t.Context(), client, it, 1000)
 		if err != nil {
 			t.Fatal(err)
@@ -147,7 +148,7 @@ func TestAnswersStayUnderAMegabyte(t *testing.T) {
 		it = out.NextShardIterator
 	}
 	if seen != 5 {
-		t.Errorf("saw %d records in five answers, want 5", seen)
+		t.Errorf("saw %d records, want 5", seen)
 	}
 }
 

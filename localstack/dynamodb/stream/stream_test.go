@@ -119,6 +119,25 @@ func splitAllOpen(t *testing.T, r *Registry, s *Stream) {
 	}
 }
 
+// A reader that has seen the end of a closed shard must miss nothing.
+func TestNothingFollowsInAShardThatWasSplit(t *testing.T) {
+	r := NewRegistry(Options{Shards: 1})
+	s := r.Enable("Events", keySchema, KeysOnly)
+	s.Append(put("a", "1", 1))
+	shards, _ := r.Shards(s.ARN())
+	if err := s.Split(shards[0].ID); err != nil {
+		t.Fatal(err)
+	}
+	s.Append(put("a", "2", 2))
+	counts := map[string]int{}
+	for id, records := range drain(t, r, s) {
+		counts[id] = len(records)
+	}
+	if parent := counts[shards[0].ID]; parent != 1 {
+		t.Errorf("the parent has %d records, want 1 and the other in a child: %v", parent, counts)
+	}
+}
+
 func TestSplitRefusesClosedAndUnknownShards(t *testing.T) {
 	r := NewRegistry(Options{Shards: 1})
 	s := r.Enable("Events", keySchema, KeysOnly)
