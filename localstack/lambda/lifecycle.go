@@ -55,6 +55,7 @@ func (p *pool) ready(proc *process, l *link) bool {
 	case ended: // is being killed; let it wait for that
 		return true
 	}
+	l.sent.Store(false)
 	proc.link = l
 	switch {
 	case p.closed || proc.generation != p.generation:

@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"sync/atomic"
 	"syscall"
 )
 
@@ -14,8 +15,9 @@ import (
 type link struct {
 	net.Conn
 	once  sync.Once
+	sent  atomic.Bool   // a payload has been given to the kernel, or is about to be
 	ended chan struct{} // closed when nothing more can be read
-	reset bool          // the process's side was closed with data unread; set before ended
+	reset bool          // the process's side was closed before all was read; valid after ended
 }
 
 // Read notes the end of the connection. net/http interrupts its own reads by
@@ -24,7 +26,7 @@ func (l *link) Read(b []byte) (int, error) {
 	n, err := l.Conn.Read(b)
 	if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
 		l.once.Do(func() {
-			l.reset = errors.Is(err, syscall.ECONNRESET)
+			l.reset = !l.sent.Load() || errors.Is(err, syscall.ECONNRESET) || l.refused()
 			close(l.ended)
 		})
 	}
@@ -39,6 +41,25 @@ func (l *link) alive() bool {
 	default:
 		return true
 	}
+}
+
+// refused tells whether the process's side turned down what was sent. That comes
+// after an orderly end too, if it was sent to a side that had ended; reading then
+// gives no error, and only the socket knows.
+func (l *link) refused() bool {
+	socket, ok := l.Conn.(syscall.Conn)
+	if !ok {
+		return false
+	}
+	raw, err := socket.SyscallConn()
+	if err != nil {
+		return false
+	}
+	var pending int
+	err = raw.Control(func(fd uintptr) {
+		pending, _ = syscall.GetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_ERROR)
+	})
+	return err == nil && pending != 0
 }
 
 // linkListener makes links of the connections it accepts.

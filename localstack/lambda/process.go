@@ -21,8 +21,8 @@ const (
 	outputWait = 100 * time.Millisecond
 	// termGrace is what Close gives processes to end after SIGTERM, killGrace
 	// what it waits for them to be gone after SIGKILL.
-	termGrace = 250 * time.Millisecond
-	killGrace = 200 * time.Millisecond
+	termGrace = 100 * time.Millisecond
+	killGrace = 350 * time.Millisecond
 )
 
 // process is one execution environment.

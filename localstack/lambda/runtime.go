@@ -40,17 +40,17 @@ func (proc *process) next(w http.ResponseWriter, r *http.Request) {
 	}
 	select {
 	case inv := <-proc.work:
-		if !l.alive() {
+		if !l.alive() || !proc.deliver(w, inv, l) {
 			proc.pool.lost(proc)
-			return
 		}
-		proc.deliver(w, inv)
 	case <-r.Context().Done():
 		proc.pool.lost(proc)
 	}
 }
 
-func (proc *process) deliver(w http.ResponseWriter, inv *invocation) {
+// deliver sends an invocation. It is false if the process certainly did not get
+// it, having died before it was sent; a death after that shows with its exit.
+func (proc *process) deliver(w http.ResponseWriter, inv *invocation, l *link) bool {
 	deadline := proc.pool.service.options.Now().Add(proc.function.Timeout)
 	h := w.Header()
 	h.Set("Content-Type", "application/json")
@@ -60,7 +60,12 @@ func (proc *process) deliver(w http.ResponseWriter, inv *invocation) {
 	h.Set(headerFunctionARN, proc.function.ARN)
 	h.Set(headerTraceID, fmt.Sprintf("Root=1-%08x-%08x%016x;Parent=%016x;Sampled=0",
 		uint32(deadline.Unix()), rand.Uint32(), rand.Uint64(), rand.Uint64()))
-	_, _ = w.Write(inv.payload) // if the process is gone, its exit tells
+	l.sent.Store(true)
+	_, _ = w.Write(inv.payload) // a failed write fails the flush too
+	if err := http.NewResponseController(w).Flush(); err != nil {
+		return false
+	}
+	return l.alive() || !l.reset && !l.refused()
 }
 
 // response takes a function's answer. Answers that are streamed are collected:
