@@ -1,7 +1,9 @@
 package item
 
 import (
+	"cmp"
 	"errors"
+	"math"
 	"math/big"
 	"strings"
 	"testing"
@@ -55,8 +57,12 @@ func TestNumbersRefused(t *testing.T) {
 // numerals draws numbers of every size and precision that DynamoDB takes.
 func numerals() *rapid.Generator[Value] {
 	return rapid.Custom(func(t *rapid.T) Value {
-		digits := rapid.StringMatching(`-?[0-9]{1,38}`).Draw(t, "digits")
-		exp := rapid.OneOf(rapid.IntRange(-3, 3), rapid.IntRange(-130, 87)).Draw(t, "exponent")
+		// Few digits near one another, integers about the size of an int64, and all there is.
+		digits := rapid.OneOf(
+			rapid.StringMatching(`-?[0-9]{1,2}`),
+			rapid.StringMatching(`-?9[0-9]{17,19}`),
+			rapid.StringMatching(`-?[0-9]{1,38}`)).Draw(t, "digits")
+		exp := rapid.OneOf(rapid.Just(0), rapid.IntRange(-2, 2), rapid.IntRange(-130, 87)).Draw(t, "exponent")
 		v, err := N(digits + "e" + big.NewInt(int64(exp)).String())
 		if err != nil {
 			t.Fatalf("%se%d: %v", digits, exp, err)
@@ -102,7 +108,7 @@ func significant(text string) int {
 }
 
 func TestArithmeticLimits(t *testing.T) {
-	huge, tiny, one := Value{Kind: Number, S: decimal{digits: "9", exp: 125}.text()}, Value{Kind: Number, S: decimal{digits: "1", exp: -130}.text()}, Int(1)
+	huge, tiny, one := number(t, "9e125"), number(t, "1e-130"), Int(1)
 	if _, err := Add(huge, huge); err == nil || !strings.Contains(err.Error(), "overflow") {
 		t.Errorf("9e125 + 9e125: %v", err)
 	}
@@ -112,9 +118,40 @@ func TestArithmeticLimits(t *testing.T) {
 	if v, err := Sub(huge, huge); err != nil || v.S != "0" {
 		t.Errorf("9e125 - 9e125 = %s, %v", v.S, err)
 	}
+	if v, err := Add(Int(math.MaxInt64), Int(math.MaxInt64)); err != nil || v.S != "18446744073709551614" {
+		t.Errorf("twice the largest int64 = %s, %v", v.S, err)
+	}
 	if _, err := Add(one, S("1")); err == nil {
 		t.Error("1 + a String: no error")
 	}
+}
+
+// Neighbours of every sort: signs, magnitudes, more digits, other digits.
+func TestOrderOfNumbers(t *testing.T) {
+	ascending := []string{
+		"-9e125", "-10", "-9.99", "-2", "-1.5", "-1.45", "-1.4", "-1.04", "-1", "-0.99", "-0.1", "-1e-130",
+		"0", "1e-130", "0.1", "0.99", "1", "1.04", "1.4", "1.45", "1.5", "2", "9.99", "10", "9e125",
+	}
+	for i, a := range ascending {
+		for j, b := range ascending {
+			x, y := number(t, a), number(t, b)
+			if got, ok := Compare(x, y); !ok || got != cmp.Compare(i, j) {
+				t.Errorf("Compare(%s, %s) = %d, %v", a, b, got, ok)
+			}
+			if got := strings.Compare(x.KeyBytes(), y.KeyBytes()); got != cmp.Compare(i, j) {
+				t.Errorf("keys of %s and %s compare as %d", a, b, got)
+			}
+		}
+	}
+}
+
+func number(t *testing.T, numeral string) Value {
+	t.Helper()
+	v, err := N(numeral)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
 }
 
 func TestOrder(t *testing.T) {
