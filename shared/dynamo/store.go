@@ -3,13 +3,11 @@ package dynamo
 import (
 	"errors"
 	"fmt"
-	"net/http"
 	"slices"
 	"strconv"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/smithy-go"
@@ -37,15 +35,9 @@ type Store struct {
 // delivered again always finds its entry.
 const DefaultRetention = 48 * time.Hour
 
-// connectionsKept is how many idle connections to DynamoDB are kept open. The
-// default of 10 would have a fan-out over many topics dial anew each time.
-const connectionsKept = 64
-
 // Open makes a store of the tables. It does not reach out.
 func Open(cfg aws.Config, tables Tables) *Store {
-	cfg.HTTPClient = awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
-		t.MaxIdleConns, t.MaxIdleConnsPerHost = connectionsKept, connectionsKept
-	})
+	cfg.HTTPClient = newTransport()
 	return &Store{db: dynamodb.NewFromConfig(cfg), tables: tables, Retention: DefaultRetention}
 }
 

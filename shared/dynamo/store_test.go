@@ -3,11 +3,17 @@ package dynamo_test
 import (
 	"errors"
 	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/watchroute/watchroute/events"
+	"github.com/watchroute/watchroute/shared/dynamo"
 	"github.com/watchroute/watchroute/shared/dynamo/dynamotest"
 	"github.com/watchroute/watchroute/shared/watch"
 )
@@ -209,5 +215,31 @@ func TestItemsComeInPages(t *testing.T) {
 	}
 	if pages < 3 || len(ids) != 30 || !slices.IsSorted(ids) {
 		t.Errorf("%d items in %d pages: %v", len(ids), pages, ids)
+	}
+}
+
+// TestConnectionsAreKept counts what a thousand calls dial. Each call's answer comes
+// within microseconds, which is when a connection is most easily lost.
+func TestConnectionsAreKept(t *testing.T) {
+	d := dynamotest.Start(t)
+	var dialled atomic.Int32
+	server := httptest.NewUnstartedServer(d.Engine.Service())
+	server.Config.ConnState = func(_ net.Conn, s http.ConnState) {
+		if s == http.StateNew {
+			dialled.Add(1)
+		}
+	}
+	server.Start()
+	defer server.Close()
+	cfg := d.Config
+	cfg.BaseEndpoint = aws.String(server.URL)
+	store := dynamo.Open(cfg, dynamotest.Tables)
+	for range 1_000 {
+		if _, err := store.Head(t.Context(), "a"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := dialled.Load(); got != 1 {
+		t.Errorf("%d connections, want 1", got)
 	}
 }
