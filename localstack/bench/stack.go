@@ -1,0 +1,146 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+)
+
+// topic is what everyone watches.
+const topic = "bench/topic"
+
+// stackProcess is a running local stack.
+type stackProcess struct {
+	cmd   *exec.Cmd
+	addr  string
+	ready time.Duration // from the functions being built, which is done before
+	db    *dynamodb.Client
+	next  int // of the item to be written
+}
+
+// startStack runs the stack, without API Gateway's account limit of 10,000 requests
+// a second, which would be all that is measured.
+func startStack(ctx context.Context, executable string) (*stackProcess, error) {
+	addr, err := freeAddr()
+	if err != nil {
+		return nil, err
+	}
+	s := &stackProcess{cmd: exec.CommandContext(ctx, executable, "--addr", addr, "--unthrottled"), addr: addr}
+	s.cmd.Stdout, s.cmd.Stderr = io.Discard, os.Stderr
+	s.cmd.Cancel = func() error { return s.cmd.Process.Signal(os.Interrupt) }
+	began := time.Now()
+	if err := s.cmd.Start(); err != nil {
+		return nil, err
+	}
+	for !s.healthy() {
+		if time.Since(began) > time.Minute {
+			s.stop()
+			return nil, fmt.Errorf("stack is not ready after a minute")
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	s.ready = time.Since(began)
+	s.db = dynamodb.NewFromConfig(aws.Config{Region: "us-east-1", BaseEndpoint: aws.String("http://" + addr),
+		Credentials: credentials.NewStaticCredentialsProvider("local", "local", "")})
+	return s, nil
+}
+
+func freeAddr() (string, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	defer listener.Close()
+	return listener.Addr().String(), nil
+}
+
+func (s *stackProcess) healthy() bool {
+	response, err := http.Get("http://" + s.addr + "/_localstack/health")
+	if err != nil {
+		return false
+	}
+	_ = response.Body.Close()
+	return response.StatusCode == http.StatusOK
+}
+
+func (s *stackProcess) stop() {
+	_ = s.cmd.Process.Signal(syscall.SIGINT)
+	_ = s.cmd.Wait() // it may have been interrupted with us
+}
+
+// burst writes changes together, again as soon as all watchers have them, for a while.
+func (s *stackProcess) burst(ctx context.Context, a *audience, together int, duration time.Duration) error {
+	written := a.delivered()
+	for end := time.Now().Add(duration); time.Now().Before(end); {
+		if err := s.put(ctx, together); err != nil {
+			return err
+		}
+		written += together * len(a.members)
+		if err := a.await(ctx, written); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// put writes n new items of 256 bytes, at once.
+func (s *stackProcess) put(ctx context.Context, n int) error {
+	if n == 1 {
+		_, err := s.db.PutItem(ctx, &dynamodb.PutItemInput{TableName: aws.String("Events"), Item: s.item()})
+		return err
+	}
+	var writes []types.TransactWriteItem
+	for range n {
+		writes = append(writes, types.TransactWriteItem{Put: &types.Put{TableName: aws.String("Events"), Item: s.item()}})
+	}
+	_, err := s.db.TransactWriteItems(ctx, &dynamodb.TransactWriteItemsInput{TransactItems: writes})
+	return err
+}
+
+// item makes the next item, which says when it was made.
+func (s *stackProcess) item() map[string]types.AttributeValue {
+	s.next++
+	text := func(v string) types.AttributeValue { return &types.AttributeValueMemberS{Value: v} }
+	return map[string]types.AttributeValue{
+		"topic": text(topic), "id": text(strconv.Itoa(s.next % 1000)),
+		"at": text(strconv.FormatInt(time.Now().UnixNano(), 10)), "text": text(strings.Repeat("x", 200)),
+	}
+}
+
+// usage is what of the stack's counts is printed.
+type usage struct {
+	APIGateway struct {
+		Posts map[string]int64 `json:"posts"`
+	} `json:"apigateway"`
+	TCPConnections int64 `json:"tcpConnections"`
+}
+
+// Posts counts the posts that were taken.
+func (u usage) Posts() int64 { return u.APIGateway.Posts["200"] }
+
+func (s *stackProcess) usage(ctx context.Context) (u usage, err error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.addr+"/_localstack/usage", nil)
+	if err != nil {
+		return u, err
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return u, err
+	}
+	defer response.Body.Close()
+	return u, json.NewDecoder(response.Body).Decode(&u)
+}

@@ -1,0 +1,107 @@
+// Localstack runs the service on this machine: the synthesized template and the
+// function binaries, on emulated AWS services. It needs no account, no Docker and
+// no token.
+//
+//	go run ./localstack [--addr 127.0.0.1:4566] [--template FILE] [--unthrottled]
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"github.com/watchroute/watchroute/localstack/stack"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, os.Args[1:], os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, "localstack:", err)
+		stop()
+		os.Exit(1)
+	}
+}
+
+// run starts the stack, says how to use it, and ends it with ctx.
+func run(ctx context.Context, args []string, out io.Writer) error {
+	flags := flag.NewFlagSet("localstack", flag.ContinueOnError)
+	addr := flags.String("addr", "127.0.0.1:4566", "`address` to listen on")
+	template := flags.String("template", "", "template `file` to run (default: the module's "+stack.TemplateFile+")")
+	unthrottled := flags.Bool("unthrottled", false, "leave out API Gateway's limit of 10,000 requests a second for the account")
+	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	root, err := moduleRoot()
+	if err != nil {
+		return err
+	}
+	fmt.Fprintln(out, "Building the functions …")
+	options := stack.Options{
+		Addr: *addr, Root: root, Template: *template,
+		Log: os.Stderr, Logger: slog.New(slog.NewTextHandler(os.Stderr, nil)),
+	}
+	if *unthrottled {
+		options.Gateway.Account.Rate = -1
+	}
+	s, err := stack.Start(ctx, options)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	welcome(out, s)
+	s.Reload(ctx)
+	return nil
+}
+
+// moduleRoot finds the folder of go.mod at or above the working directory.
+func moduleRoot() (string, error) {
+	start, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
+	for dir := start; ; dir = filepath.Dir(dir) {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			return dir, nil
+		}
+		if dir == filepath.Dir(dir) {
+			return "", fmt.Errorf("no go.mod in %s or above it: run this inside the repository", start)
+		}
+	}
+}
+
+// welcome prints where everything is and what to paste.
+func welcome(out io.Writer, s *stack.Stack) {
+	_, port, _ := net.SplitHostPort(s.Addr())
+	fmt.Fprintf(out, `
+Watchroute runs (ready %d ms after its functions were built). Ctrl-C ends it.
+
+  WebSocket     %s
+  AWS APIs      %s
+  Usage         %s/_localstack/usage
+  Tables        %s
+  Failed writes %s
+
+Watch a topic, in a second terminal:
+
+  npx wscat -c ws://localhost:%s/%s
+  > {"action":"subscribe","id":"q1","topic":"stocks/AAPL"}
+
+Put an item, in a third:
+
+  aws --endpoint-url http://localhost:%s --region %s --no-sign-request dynamodb put-item --table-name Events \
+    --item '{"topic":{"S":"stocks/AAPL"},"id":{"S":"quote"},"price":{"N":"150.75"}}'
+
+`, s.Ready.Milliseconds(), s.WebSocketURL(), s.URL(), s.URL(), strings.Join(s.Tables, ", "), s.Outputs["FailureQueueUrl"], port, s.Stage(), port, stack.Region)
+}

@@ -1,0 +1,138 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// output collects what a running stack prints.
+type output struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.buf.Write(p)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.buf.String()
+}
+
+// start runs the program on a free port until the test ends, and waits until it
+// says how to use it. ended gives what run returned.
+func start(t *testing.T, args ...string) (out *output, stop func(), ended <-chan error) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	out = &output{}
+	result := make(chan error, 1)
+	go func() { result <- run(ctx, append([]string{"--addr", "127.0.0.1:0"}, args...), out) }()
+	for deadline := time.Now().Add(2 * time.Minute); !strings.Contains(out.String(), "Ctrl-C ends it"); time.Sleep(10 * time.Millisecond) {
+		select {
+		case err := <-result:
+			t.Fatalf("the stack ended: %v\n%s", err, out)
+		default:
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("the stack is not ready within two minutes")
+		}
+	}
+	return out, cancel, result
+}
+
+// line gives what the stack printed after a label.
+func (o *output) line(label string) string {
+	_, rest, _ := strings.Cut(o.String(), label)
+	first, _, _ := strings.Cut(rest, "\n")
+	return strings.TrimSpace(first)
+}
+
+func TestInterruptEndsEverythingWithinASecond(t *testing.T) {
+	out, stop, ended := start(t)
+	addr := strings.TrimPrefix(out.line("AWS APIs"), "http://")
+	began := time.Now()
+	stop()
+	if err := <-ended; err != nil || time.Since(began) > time.Second {
+		t.Errorf("ended after %s with %v", time.Since(began), err)
+	}
+	if conn, err := net.Dial("tcp", addr); err == nil {
+		_ = conn.Close()
+		t.Errorf("%s still listens", addr)
+	}
+}
+
+func TestWhatIsWrongIsOneClearLine(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	broken := filepath.Join(t.TempDir(), "template.json")
+	if err := os.WriteFile(broken, []byte(`{"Resources":{"X":{"Type":"AWS::Moon::Base"}}}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		args []string
+		want string
+	}{
+		"port in use":      {[]string{"--addr", taken.Addr().String()}, "address already in use"},
+		"missing template": {[]string{"--addr", "127.0.0.1:0", "--template", "nowhere.json"}, "nowhere.json: no such file"},
+		"unknown resource": {[]string{"--addr", "127.0.0.1:0", "--template", broken}, "X is of type AWS::Moon::Base, which does not run locally"},
+		"unknown flag":     {[]string{"--adr", "x"}, "-adr"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			err := run(t.Context(), c.args, &output{})
+			if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "\n") {
+				t.Errorf("error is %v, want one line with %q", err, c.want)
+			}
+		})
+	}
+}
+
+// TestWscat plays the first user's minute with the real SDK and the real wscat,
+// where Node is there to fetch it.
+func TestWscat(t *testing.T) {
+	if _, err := exec.LookPath("npx"); err != nil {
+		t.Skip("no Node on this machine")
+	}
+	out, stop, ended := start(t)
+	defer func() { stop(); <-ended }()
+	url := strings.Replace(out.line("npx wscat -c"), "localhost", "127.0.0.1", 1)
+	wscat := exec.CommandContext(t.Context(), "npx", "--yes", "wscat@6.1.0", "-c", url,
+		"-x", `{"action":"subscribe","id":"q1","topic":"stocks/AAPL"}`, "-w", "20")
+	var heard output
+	wscat.Stdout, wscat.Stderr = &heard, &heard
+	if err := wscat.Start(); err != nil {
+		t.Fatal(err)
+	}
+	await := func(what string) {
+		t.Helper()
+		for deadline := time.Now().Add(90 * time.Second); !strings.Contains(heard.String(), what); time.Sleep(20 * time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatalf("wscat did not hear %s but:\n%s", what, heard.String())
+			}
+		}
+	}
+	await(`{"type":"subscribed","id":"q1","topic":"stocks/AAPL","epoch":"","seq":0}`)
+	if err := writeItems(t.Context(), out.line("AWS APIs")); err != nil {
+		t.Fatal(err)
+	}
+	await(`"seq":1,"op":"added","id":"quote"`)
+	await(`"seq":2,"op":"modified","id":"quote"`)
+	await(`"seq":3,"op":"removed","id":"quote"`)
+	await(`"data":{"price":151}`)
+	_ = wscat.Process.Kill()
+	_ = wscat.Wait() // killed on purpose
+}

@@ -1,0 +1,26 @@
+package stack
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/watchroute/watchroute/localstack/awsjson"
+)
+
+// call carries out an operation in-process and decodes its answer into output,
+// unless that is nil.
+func call(ctx context.Context, service *awsjson.Service, operation string, body []byte, output any) error {
+	result, err := service.Call(ctx, operation, body)
+	if err != nil {
+		return fmt.Errorf("%s: %w", operation, err)
+	}
+	if output == nil {
+		return nil
+	}
+	encoded, err := json.Marshal(result)
+	if err != nil {
+		return fmt.Errorf("%s: %w", operation, err)
+	}
+	return json.Unmarshal(encoded, output)
+}

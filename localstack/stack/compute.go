@@ -1,0 +1,106 @@
+package stack
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"github.com/watchroute/watchroute/localstack/lambda"
+	"github.com/watchroute/watchroute/localstack/template"
+	"github.com/watchroute/watchroute/shared/build"
+)
+
+// createFunction runs the executable that was built from the folder in the
+// resource's metadata, whatever code the template would deploy.
+func (d *deployment) createFunction(r template.Resource) (template.Physical, error) {
+	var p struct {
+		FunctionName string
+		Handler      string
+		Timeout      int
+		MemorySize   int
+		Environment  struct{ Variables map[string]string }
+	}
+	if err := r.Decode(&p); err != nil {
+		return template.Physical{}, err
+	}
+	source, ok := r.Metadata["Source"].(string)
+	if !ok {
+		return template.Physical{}, errors.New("metadata has no Source, the folder that the function is built from")
+	}
+	name := cmp.Or(p.FunctionName, r.LogicalID)
+	arn := "arn:aws:lambda:" + Region + ":" + Account + ":function:" + name
+	if p.Environment.Variables == nil {
+		p.Environment.Variables = map[string]string{}
+	}
+	d.functions = append(d.functions, lambda.Function{
+		Name: name, ARN: arn, Binary: d.stack.executable(source), Handler: p.Handler, Environment: p.Environment.Variables,
+		Timeout: time.Duration(cmp.Or(p.Timeout, 3)) * time.Second, MemoryMB: cmp.Or(p.MemorySize, 128),
+	})
+	d.stack.sources[name] = source
+	return template.Physical{Ref: name, Attributes: map[string]string{"Arn": arn}}, nil
+}
+
+// executable is where the function of a source folder is built to.
+func (s *Stack) executable(source string) string {
+	return filepath.Join(s.o.BuildDir, filepath.Base(source), build.Executable)
+}
+
+// mappingProperties are those of AWS::Lambda::EventSourceMapping.
+type mappingProperties struct {
+	EventSourceArn                 string
+	FunctionName                   string
+	BatchSize                      int
+	MaximumBatchingWindowInSeconds int
+	ParallelizationFactor          int
+	BisectBatchOnFunctionError     bool
+	MaximumRetryAttempts           *int
+	MaximumRecordAgeInSeconds      *int
+	StartingPosition               string
+	FunctionResponseTypes          []string
+	FilterCriteria                 struct{ Filters []struct{ Pattern string } }
+	DestinationConfig              struct{ OnFailure struct{ Destination string } }
+	logicalID                      string
+}
+
+func (d *deployment) createMapping(r template.Resource) (template.Physical, error) {
+	p := mappingProperties{logicalID: r.LogicalID}
+	if err := r.Decode(&p); err != nil {
+		return template.Physical{}, err
+	}
+	d.mappings = append(d.mappings, p)
+	return template.Physical{Ref: r.LogicalID}, nil
+}
+
+// startMapping begins to read the stream.
+func (d *deployment) startMapping(p mappingProperties) error {
+	m := lambda.Mapping{
+		UUID: p.logicalID, StreamARN: p.EventSourceArn, Function: p.FunctionName,
+		BatchSize: p.BatchSize, Window: time.Duration(p.MaximumBatchingWindowInSeconds) * time.Second,
+		ParallelizationFactor: p.ParallelizationFactor, Bisect: p.BisectBatchOnFunctionError,
+		MaxRetries: -1, MaxRecordAge: -1, StartingPosition: p.StartingPosition,
+	}
+	if p.MaximumRetryAttempts != nil {
+		m.MaxRetries = *p.MaximumRetryAttempts
+	}
+	if p.MaximumRecordAgeInSeconds != nil && *p.MaximumRecordAgeInSeconds > 0 {
+		m.MaxRecordAge = time.Duration(*p.MaximumRecordAgeInSeconds) * time.Second
+	}
+	for _, response := range p.FunctionResponseTypes {
+		m.ReportBatchItemFailures = m.ReportBatchItemFailures || response == "ReportBatchItemFailures"
+	}
+	for _, filter := range p.FilterCriteria.Filters {
+		m.Filters = append(m.Filters, filter.Pattern)
+	}
+	if destination := p.DestinationConfig.OnFailure.Destination; destination != "" {
+		m.OnFailure = func(ctx context.Context, body []byte) error {
+			return d.stack.queues.Send(ctx, destination, string(body))
+		}
+	}
+	if err := d.stack.functions.Map(m, d.stack.streams); err != nil {
+		return fmt.Errorf("%s: %w", p.logicalID, err)
+	}
+	return nil
+}

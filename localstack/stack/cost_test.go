@@ -1,0 +1,110 @@
+package stack_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/coder/websocket"
+	"github.com/watchroute/watchroute/localstack/stack"
+)
+
+// units sums what the service's own tables have cost. Events is left out, where the
+// users write.
+func units(u stack.Usage) (read, write float64) {
+	for table, operations := range u.DynamoDB.Tables {
+		if table == "Events" {
+			continue
+		}
+		for _, c := range operations {
+			read += c.ReadCapacityUnits
+			write += c.WriteCapacityUnits
+		}
+	}
+	return read, write
+}
+
+// written waits until the tables have cost that many write units since the last
+// reset, and no more.
+func (s *running) written(t *testing.T, what string, want float64) {
+	t.Helper()
+	eventually(t, what, func() bool { _, write := units(s.Usage()); return write >= want })
+	if _, write := units(s.Usage()); write != want {
+		t.Errorf("%s costs %v write units, want %v", what, write, want)
+	}
+	s.ResetUsage()
+}
+
+func TestCostOfAConnectionsLife(t *testing.T) {
+	s := start(t, nil)
+	c := s.connect(t)
+	s.written(t, "connect", 1)
+	for n := range 3 {
+		c.subscribe(fmt.Sprintf("stocks/%d", n))
+		s.written(t, "subscribe", 2)
+	}
+	if err := c.conn.Close(websocket.StatusNormalClosure, ""); err != nil {
+		t.Fatal(err)
+	}
+	s.written(t, "disconnect of three topics", 4)
+	c = s.connect(t)
+	c.subscribe("stocks/0")
+	s.ResetUsage()
+	c.send(`{"action":"unsubscribe","topic":"stocks/0"}`)
+	c.frame()
+	s.written(t, "unsubscribe", 2)
+}
+
+// TestCostOfAChange puts ten items at once before a hundred subscribers, and counts
+// a run in which they were one batch.
+func TestCostOfAChange(t *testing.T) {
+	const subscribers, changes, attempts = 100, 10, 50
+	s := start(t, nil)
+	var clients []*client
+	for range subscribers {
+		c := s.connect(t)
+		c.subscribe("stocks/AAPL")
+		clients = append(clients, c)
+	}
+	for attempt := range attempts {
+		s.ResetUsage()
+		s.putTogether(t, "stocks/AAPL", fmt.Sprint(attempt), changes)
+		for _, c := range clients {
+			c.changes(changes)
+		}
+		u := s.Usage()
+		if u.Lambda.Functions["Fanout"].Invocations > 1 || attempt == 0 {
+			continue // in two batches, or not warm yet
+		}
+		read, write := units(u)
+		t.Logf("%d changes to %d subscribers: %v write units, %v read units, %d posts, %d new TCP connections",
+			changes, subscribers, write, read, u.APIGateway.Posts[200], u.TCPConnections)
+		if write > 22 || read > 6 || u.APIGateway.Posts[200] > 100 || u.TCPConnections != 0 {
+			t.Error("want at most 22 write units, 6 read units, 100 posts and no new connection")
+		}
+		for table, operations := range u.DynamoDB.Tables {
+			if operations["Scan"].Requests > 0 {
+				t.Errorf("%s was scanned", table)
+			}
+		}
+		return
+	}
+	t.Errorf("never were %d changes one batch", changes)
+}
+
+// putTogether puts n items in one transaction.
+func (s *running) putTogether(t *testing.T, topic, prefix string, n int) {
+	t.Helper()
+	var writes []types.TransactWriteItem
+	for i := range n {
+		writes = append(writes, types.TransactWriteItem{Put: &types.Put{TableName: aws.String("Events"), Item: map[string]types.AttributeValue{
+			"topic": &types.AttributeValueMemberS{Value: topic}, "id": &types.AttributeValueMemberS{Value: fmt.Sprintf("%s-%d", prefix, i)},
+			"price": &types.AttributeValueMemberN{Value: "150.75"},
+		}}})
+	}
+	if _, err := s.db.TransactWriteItems(t.Context(), &dynamodb.TransactWriteItemsInput{TransactItems: writes}); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,116 @@
+package stack
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/watchroute/watchroute/localstack/apigateway"
+	"github.com/watchroute/watchroute/localstack/lambda"
+	"github.com/watchroute/watchroute/localstack/template"
+)
+
+// stackName is what AWS::StackName gives.
+const stackName = "Watchroute"
+
+// pseudoParameters are CloudFormation's own, as they are here.
+func pseudoParameters() map[string]string {
+	return map[string]string{
+		"AWS::AccountId": Account,
+		"AWS::Region":    Region,
+		"AWS::Partition": "aws",
+		"AWS::StackName": stackName,
+		"AWS::StackId":   "arn:aws:cloudformation:" + Region + ":" + Account + ":stack/" + stackName + "/local",
+		// Endpoints made of the URL suffix are never reached: the functions get theirs
+		// from AWS_ENDPOINT_URL.
+		"AWS::URLSuffix": "amazonaws.com",
+	}
+}
+
+// deployment makes a template's resources. Tables and queues are made as they come.
+// The rest is gathered and made at the end: the API, which is one gateway out of many
+// resources; then the functions, whose environment names the gateway; then the
+// mappings, whose functions start to work at once.
+type deployment struct {
+	ctx       context.Context
+	stack     *Stack
+	api       gatheredAPI
+	functions []lambda.Function
+	mappings  []mappingProperties
+}
+
+// deploy makes everything that the template declares.
+func (s *Stack) deploy(ctx context.Context, parsed *template.Template) error {
+	d := &deployment{ctx: ctx, stack: s, api: newGatheredAPI()}
+	s.sources = map[string]string{}
+	deployed, err := parsed.Deploy(nil, pseudoParameters(), d.create)
+	if err != nil {
+		return fmt.Errorf("deploy %s: %w", s.o.Template, err)
+	}
+	s.Outputs = deployed.Outputs
+	if err := d.finish(); err != nil {
+		return fmt.Errorf("deploy %s: %w", s.o.Template, err)
+	}
+	return nil
+}
+
+func (d *deployment) finish() error {
+	api, err := d.api.definition()
+	if err != nil {
+		return err
+	}
+	d.stack.stage = api.Stage
+	d.stack.gateway = apigateway.New(api, d.stack.functions, d.stack.o.Gateway)
+	for _, f := range d.functions {
+		f.Environment["AWS_ENDPOINT_URL"] = d.stack.URL()
+		f.Environment["AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI"] = d.stack.URL() + "/" + api.Stage
+		if err := d.stack.functions.Create(f); err != nil {
+			return err
+		}
+	}
+	d.stack.counted.ready.Store(true)
+	for _, m := range d.mappings {
+		if err := d.startMapping(m); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// creators make the resources of each type.
+var creators = map[string]func(*deployment, template.Resource) (template.Physical, error){
+	"AWS::DynamoDB::Table":             (*deployment).createTable,
+	"AWS::SQS::Queue":                  (*deployment).createQueue,
+	"AWS::Lambda::Function":            (*deployment).createFunction,
+	"AWS::Lambda::EventSourceMapping":  (*deployment).createMapping,
+	"AWS::Lambda::Permission":          (*deployment).createPermission,
+	"AWS::ApiGatewayV2::Api":           (*deployment).createAPI,
+	"AWS::ApiGatewayV2::Integration":   (*deployment).createIntegration,
+	"AWS::ApiGatewayV2::Route":         (*deployment).createRoute,
+	"AWS::ApiGatewayV2::RouteResponse": (*deployment).createRouteResponse,
+	"AWS::ApiGatewayV2::Stage":         (*deployment).createStage,
+	"AWS::ApiGateway::Account":         (*deployment).createNothing,
+	"AWS::IAM::Role":                   (*deployment).createNothing,
+	"AWS::IAM::Policy":                 (*deployment).createNothing,
+	"AWS::Logs::LogGroup":              (*deployment).createNothing,
+	"AWS::CDK::Metadata":               (*deployment).createNothing,
+}
+
+func (d *deployment) create(r template.Resource) (template.Physical, error) {
+	create, ok := creators[r.Type]
+	if !ok {
+		return template.Physical{}, fmt.Errorf("%s is of type %s, which does not run locally", r.LogicalID, r.Type)
+	}
+	physical, err := create(d, r)
+	if err != nil {
+		return template.Physical{}, fmt.Errorf("%s: %w", r.LogicalID, err)
+	}
+	return physical, nil
+}
+
+// createNothing stands for what has no part in a local run: permissions, log
+// groups. Others may still refer to it.
+func (d *deployment) createNothing(r template.Resource) (template.Physical, error) {
+	return template.Physical{Ref: r.LogicalID, Attributes: map[string]string{
+		"Arn": "arn:aws:local:" + Region + ":" + Account + ":" + r.LogicalID,
+	}}, nil
+}

@@ -1,0 +1,14 @@
+// Package stack is the only place that knows how the emulated services make one
+// running stack out of a CloudFormation template, on one port.
+//
+//	template ─► tables, queue, functions, API, mapping
+//
+//	POST /            X-Amz-Target   ─► DynamoDB, Streams, SQS
+//	GET  /{stage}     Upgrade        ─► API Gateway ─► connect, message, disconnect
+//	     /{stage}/@connections/{id}  ─► API Gateway
+//	GET  /_localstack/health, /_localstack/usage
+//	     Events' stream              ─► event source mapping ─► fanout
+//
+// What the template declares is what runs. A resource of a type that is not known
+// here is an error, not silence; permissions (IAM) are not enforced.
+package stack

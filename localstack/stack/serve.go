@@ -1,0 +1,120 @@
+package stack
+
+import (
+	"encoding/json"
+	"net"
+	"net/http"
+	"sync/atomic"
+
+	"github.com/watchroute/watchroute/localstack/apigateway"
+	"github.com/watchroute/watchroute/localstack/awsjson"
+	"github.com/watchroute/watchroute/localstack/dynamodb"
+	"github.com/watchroute/watchroute/localstack/lambda"
+	"github.com/watchroute/watchroute/localstack/sqs"
+)
+
+// services are the names under which health reports the stack's parts, as
+// LocalStack does.
+var services = []string{"apigateway", "dynamodb", "dynamodbstreams", "lambda", "sqs"}
+
+// handler sends each request to the service that it is for.
+func (s *Stack) handler() http.Handler {
+	apis := []*awsjson.Service{s.db.Service(), s.streams.Service(), s.queues.Service()}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /_localstack/health", s.health)
+	mux.HandleFunc("GET /_localstack/usage", s.usage)
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		for _, api := range apis {
+			if api.Serves(r) {
+				api.ServeHTTP(w, r)
+				return
+			}
+		}
+		if r.Header.Get("X-Amz-Target") != "" {
+			unknownService(w, r)
+			return
+		}
+		s.serveGateway(w, r)
+	})
+	return mux
+}
+
+// unknownService answers a call to an AWS service that does not run here.
+func unknownService(w http.ResponseWriter, r *http.Request) {
+	none := awsjson.Service{}
+	none.ServeHTTP(w, r)
+}
+
+func (s *Stack) serveGateway(w http.ResponseWriter, r *http.Request) {
+	if !s.counted.ready.Load() {
+		http.Error(w, "the stack is starting", http.StatusServiceUnavailable)
+		return
+	}
+	s.gateway.ServeHTTP(w, r)
+}
+
+// health answers 200 once everything is up, and 503 before.
+func (s *Stack) health(w http.ResponseWriter, _ *http.Request) {
+	state, status := "running", http.StatusOK
+	if !s.counted.ready.Load() {
+		state, status = "starting", http.StatusServiceUnavailable
+	}
+	states := map[string]string{}
+	for _, name := range services {
+		states[name] = state
+	}
+	writeJSON(w, status, map[string]any{"services": states, "edition": "watchroute"})
+}
+
+// Usage is what a run has cost so far.
+type Usage struct {
+	DynamoDB   dynamodb.Usage   `json:"dynamodb"`
+	APIGateway apigateway.Usage `json:"apigateway"`
+	Lambda     lambda.Usage     `json:"lambda"`
+	SQS        sqs.Usage        `json:"sqs"`
+	// TCPConnections is how many connections were ever accepted, WebSockets among
+	// them.
+	TCPConnections int64 `json:"tcpConnections"`
+}
+
+// Usage counts since the start or the last ResetUsage.
+func (s *Stack) Usage() Usage {
+	return Usage{DynamoDB: s.db.Usage(), APIGateway: s.gateway.Usage(), Lambda: s.functions.Usage(),
+		SQS: s.queues.Usage(), TCPConnections: s.counted.accepted.Load()}
+}
+
+// ResetUsage starts counting anew.
+func (s *Stack) ResetUsage() {
+	s.db.ResetUsage()
+	s.gateway.ResetUsage()
+	s.functions.ResetUsage()
+	s.counted.accepted.Store(0)
+}
+
+func (s *Stack) usage(w http.ResponseWriter, _ *http.Request) {
+	if !s.counted.ready.Load() {
+		http.Error(w, "the stack is starting", http.StatusServiceUnavailable)
+		return
+	}
+	writeJSON(w, http.StatusOK, s.Usage())
+}
+
+func writeJSON(w http.ResponseWriter, status int, value any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	_ = enc.Encode(value) // the client has gone; there is no one left to tell
+}
+
+// connectionCount counts accepted connections, and knows when all is up.
+type connectionCount struct {
+	accepted atomic.Int64
+	ready    atomic.Bool
+}
+
+func (c *connectionCount) note(_ net.Conn, state http.ConnState) {
+	if state == http.StateNew {
+		c.accepted.Add(1)
+	}
+}

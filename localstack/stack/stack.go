@@ -1,0 +1,193 @@
+package stack
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"runtime"
+	"time"
+
+	"github.com/watchroute/watchroute/localstack/apigateway"
+	"github.com/watchroute/watchroute/localstack/dynamodb"
+	"github.com/watchroute/watchroute/localstack/dynamodb/stream"
+	"github.com/watchroute/watchroute/localstack/lambda"
+	"github.com/watchroute/watchroute/localstack/sqs"
+	"github.com/watchroute/watchroute/localstack/template"
+	"github.com/watchroute/watchroute/shared/build"
+)
+
+// Where everything runs: LocalStack's own values.
+const (
+	Region  = "us-east-1"
+	Account = "000000000000"
+)
+
+// TemplateFile is where the module keeps its synthesized template.
+const TemplateFile = "infra/testdata/watchroute.template.json"
+
+// idleProcess is how long a function's process stays without work. Lambda keeps an
+// environment for minutes; a laptop wants its memory back, and starts one in
+// milliseconds.
+const idleProcess = 30 * time.Second
+
+// maxProcesses is how many processes a function gets unless told otherwise: more
+// than the machine can run at once would take memory and make nothing faster.
+func maxProcesses() int { return max(4, 2*runtime.NumCPU()) }
+
+// Options say what to run and where.
+type Options struct {
+	// Addr is the TCP address to listen on; "127.0.0.1:0" takes a free port.
+	Addr string
+	// Root is the module's folder, which the functions are built in.
+	Root string
+	// Template is a file; TemplateFile below Root if empty.
+	Template string
+	// BuildDir takes the functions' executables; .build/host below Root if empty.
+	BuildDir string
+	// Log takes what the functions write, line by line; os.Stderr if nil.
+	Log io.Writer
+	// Logger takes what the stack itself reports; slog.Default() if nil.
+	Logger *slog.Logger
+	// MaxProcesses bounds the processes of one function; twice the processors, at
+	// least 4, if 0.
+	MaxProcesses int
+	// Shards is how many shards the stream of a table has; stream's default if 0.
+	Shards int
+	// Gateway changes API Gateway's limits and timers; its defaults are AWS's.
+	Gateway apigateway.Options
+}
+
+// Stack is a running stack.
+type Stack struct {
+	// Outputs are the template's, as this stack has them.
+	Outputs map[string]string
+	// Tables are the names of the tables, in the order they were made.
+	Tables []string
+	// Ready is how long the stack took once its functions were built.
+	Ready time.Duration
+
+	o         Options
+	listener  net.Listener
+	server    *http.Server
+	counted   *connectionCount
+	streams   *stream.Registry
+	db        *dynamodb.Engine
+	queues    *sqs.Service
+	functions *lambda.Service
+	gateway   *apigateway.Gateway
+	stage     string
+	sources   map[string]string // a function's name to its folder below Root
+}
+
+// Start builds the functions, makes what the template declares and serves it. When
+// it returns the stack is ready. The first thing that is wrong is the error: a port
+// in use, a template that cannot be read, a function that does not compile.
+func Start(ctx context.Context, o Options) (*Stack, error) {
+	s := &Stack{o: withDefaults(o), counted: &connectionCount{}}
+	parsed, err := s.readTemplate()
+	if err != nil {
+		return nil, err
+	}
+	if s.listener, err = net.Listen("tcp", s.o.Addr); err != nil {
+		return nil, fmt.Errorf("listen on %s: %w", s.o.Addr, err)
+	}
+	if err := s.start(ctx, parsed); err != nil {
+		s.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+func withDefaults(o Options) Options {
+	o.Template = cmp.Or(o.Template, filepath.Join(o.Root, TemplateFile))
+	o.BuildDir = cmp.Or(o.BuildDir, filepath.Join(o.Root, ".build", "host"))
+	if o.Log == nil {
+		o.Log = os.Stderr
+	}
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	return o
+}
+
+func (s *Stack) readTemplate() (*template.Template, error) {
+	data, err := os.ReadFile(s.o.Template)
+	if err != nil {
+		return nil, fmt.Errorf("read template: %w", err)
+	}
+	parsed, err := template.Parse(data)
+	if err != nil {
+		return nil, fmt.Errorf("read template %s: %w", s.o.Template, err)
+	}
+	return parsed, nil
+}
+
+// start brings the services up before what uses them: the functions find every
+// endpoint answering.
+func (s *Stack) start(ctx context.Context, parsed *template.Template) error {
+	if err := build.Functions(ctx, s.o.Root, s.o.BuildDir, build.Host()); err != nil {
+		return err
+	}
+	began := time.Now()
+	s.streams = stream.NewRegistry(stream.Options{Region: Region, Account: Account, Shards: s.o.Shards})
+	s.db = dynamodb.New(dynamodb.Options{Region: Region, Account: Account, Streams: s.streams})
+	s.queues = sqs.New(sqs.Options{Region: Region, Account: Account, BaseURL: s.URL()})
+	var err error
+	s.functions, err = lambda.New(lambda.Options{
+		Region: Region, Account: Account, MaxProcesses: cmp.Or(s.o.MaxProcesses, maxProcesses()), IdleProcess: idleProcess, Log: s.o.Log,
+	})
+	if err != nil {
+		return err
+	}
+	s.server = &http.Server{Handler: s.handler(), ConnState: s.counted.note, ReadHeaderTimeout: 10 * time.Second}
+	go func() {
+		if err := s.server.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
+			s.o.Logger.Error("stack stopped serving", "err", err)
+		}
+	}()
+	if err := s.deploy(ctx, parsed); err != nil {
+		return err
+	}
+	s.Ready = time.Since(began)
+	return nil
+}
+
+// Addr is the address that the stack listens on.
+func (s *Stack) Addr() string { return s.listener.Addr().String() }
+
+// URL is where the AWS APIs are: for AWS_ENDPOINT_URL and --endpoint-url.
+func (s *Stack) URL() string { return "http://" + s.Addr() }
+
+// Stage is the name of the API's stage.
+func (s *Stack) Stage() string { return s.stage }
+
+// WebSocketURL is where clients connect.
+func (s *Stack) WebSocketURL() string { return "ws://" + s.Addr() + "/" + s.stage }
+
+// Processes are the process ids of the functions that run, or of one of them.
+func (s *Stack) Processes(function string) []int { return s.functions.Processes(function) }
+
+// Close ends everything the stack started: sockets, mappings, processes, listener.
+func (s *Stack) Close() {
+	if s.gateway != nil {
+		s.gateway.Close()
+	}
+	if s.functions != nil {
+		s.functions.Close()
+	}
+	if s.server != nil {
+		_ = s.server.Close() // the listener with it
+	} else {
+		_ = s.listener.Close()
+	}
+	if s.db != nil {
+		s.db.Close()
+	}
+}

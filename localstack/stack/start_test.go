@@ -1,0 +1,239 @@
+package stack_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/coder/websocket"
+	"github.com/watchroute/watchroute/events"
+	"github.com/watchroute/watchroute/localstack/apigateway"
+	"github.com/watchroute/watchroute/localstack/stack"
+)
+
+const root = "../.."
+
+// buildDir takes the functions' executables, which all tests of the package share.
+var buildDir string
+
+func TestMain(m *testing.M) {
+	var err error
+	if buildDir, err = os.MkdirTemp("", "watchroute-functions-"); err != nil {
+		panic(err)
+	}
+	code := m.Run()
+	_ = os.RemoveAll(buildDir)
+	os.Exit(code)
+}
+
+// patience bounds every wait: generous, as the race detector and busy machines
+// are slow, and reached only by a test that fails.
+const patience = 60 * time.Second
+
+// running is a started stack with clients for it.
+type running struct {
+	*stack.Stack
+	db  *dynamodb.Client
+	sqs *sqs.Client
+}
+
+// start runs the real stack on a free port. change, if not nil, adjusts its options.
+func start(t testing.TB, change func(*stack.Options)) *running {
+	t.Helper()
+	logs := &testLog{t: t}
+	o := stack.Options{
+		Addr: "127.0.0.1:0", Root: root, BuildDir: buildDir, Log: logs, Logger: slog.New(slog.NewTextHandler(logs, nil)),
+		Gateway: apigateway.Options{Account: apigateway.Throttle{Rate: -1}},
+	}
+	if change != nil {
+		change(&o)
+	}
+	s, err := stack.Start(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close(); logs.end() })
+	cfg := aws.Config{Region: stack.Region, BaseEndpoint: aws.String(s.URL()),
+		Credentials: credentials.NewStaticCredentialsProvider("local", "local", "")}
+	return &running{Stack: s, db: dynamodb.NewFromConfig(cfg), sqs: sqs.NewFromConfig(cfg)}
+}
+
+// testLog hands what functions write to the test, as long as it runs.
+type testLog struct {
+	mu    sync.Mutex
+	t     testing.TB
+	ended bool
+}
+
+func (l *testLog) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.ended {
+		l.t.Logf("%s", bytes.TrimSpace(p))
+	}
+	return len(p), nil
+}
+
+func (l *testLog) end() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.ended = true
+}
+
+// put writes an item with one attribute, price.
+func (s *running) put(t testing.TB, topic, id, price string) {
+	t.Helper()
+	s.putItem(t, map[string]types.AttributeValue{
+		"topic": &types.AttributeValueMemberS{Value: topic}, "id": &types.AttributeValueMemberS{Value: id},
+		"price": &types.AttributeValueMemberN{Value: price},
+	})
+}
+
+func (s *running) putItem(t testing.TB, item map[string]types.AttributeValue) {
+	t.Helper()
+	if _, err := s.db.PutItem(context.Background(), &dynamodb.PutItemInput{TableName: aws.String("Events"), Item: item}); err != nil {
+		t.Error(err)
+	}
+}
+
+func (s *running) delete(t testing.TB, topic, id string) {
+	t.Helper()
+	_, err := s.db.DeleteItem(t.Context(), &dynamodb.DeleteItemInput{TableName: aws.String("Events"), Key: map[string]types.AttributeValue{
+		"topic": &types.AttributeValueMemberS{Value: topic}, "id": &types.AttributeValueMemberS{Value: id},
+	}})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// get reads a JSON answer of the stack's own endpoints.
+func (s *running) get(t testing.TB, path string, into any) {
+	t.Helper()
+	response, err := http.Get(s.URL() + path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err != nil || response.StatusCode != http.StatusOK {
+		t.Fatalf("GET %s: %s, %v", path, response.Status, err)
+	}
+	if err := json.Unmarshal(body, into); err != nil {
+		t.Fatalf("GET %s: %v", path, err)
+	}
+}
+
+// client is one WebSocket.
+type client struct {
+	t    testing.TB
+	conn *websocket.Conn
+}
+
+// connect opens a WebSocket, trying again if a function was killed under it.
+func (s *running) connect(t testing.TB) *client {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	for {
+		conn, response, err := websocket.Dial(ctx, s.WebSocketURL(), nil)
+		if err == nil {
+			conn.SetReadLimit(events.MaxFrameBytes)
+			t.Cleanup(func() { _ = conn.CloseNow() })
+			return &client{t: t, conn: conn}
+		}
+		if response == nil || response.StatusCode != http.StatusBadGateway {
+			t.Fatalf("connect: %v", err)
+		}
+	}
+}
+
+func (c *client) send(frame string) {
+	c.t.Helper()
+	ctx, cancel := context.WithTimeout(c.t.Context(), patience)
+	defer cancel()
+	if err := c.conn.Write(ctx, websocket.MessageText, []byte(frame)); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+// read gives the next frame as it came.
+func (c *client) read() []byte {
+	c.t.Helper()
+	ctx, cancel := context.WithTimeout(c.t.Context(), patience)
+	defer cancel()
+	_, data, err := c.conn.Read(ctx)
+	if err != nil {
+		c.t.Fatalf("read: %v", err)
+	}
+	return data
+}
+
+// frame gives the next frame, which must be one of the service's.
+func (c *client) frame() events.Frame {
+	c.t.Helper()
+	data := c.read()
+	frame, err := events.Decode(data)
+	if err != nil {
+		c.t.Fatalf("%v: %s", err, data)
+	}
+	return frame
+}
+
+// changes gives the next n changes, which may come in one frame or several.
+func (c *client) changes(n int) []events.Change {
+	c.t.Helper()
+	var all []events.Change
+	for len(all) < n {
+		frame, ok := c.frame().(*events.Changes)
+		if !ok {
+			c.t.Fatalf("got another frame where %d changes were due", n-len(all))
+		}
+		all = append(all, frame.Changes...)
+	}
+	return all
+}
+
+// subscribe watches a topic and gives the answer. Changes that come before it, and
+// answers of API Gateway for a function that was killed, are passed over.
+func (c *client) subscribe(topic string) *events.Subscribed {
+	c.t.Helper()
+	for {
+		c.send(fmt.Sprintf(`{"action":"subscribe","id":"q","topic":%q}`, topic))
+		for {
+			data := c.read()
+			if bytes.Contains(data, []byte(`"Internal server error"`)) {
+				break
+			}
+			frame, err := events.Decode(data)
+			if err != nil {
+				c.t.Fatalf("%v: %s", err, data)
+			}
+			if subscribed, ok := frame.(*events.Subscribed); ok {
+				return subscribed
+			}
+		}
+	}
+}
+
+// eventually waits until a condition holds.
+func eventually(t testing.TB, what string, holds func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); !holds(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%s: not within %s", what, patience)
+		}
+	}
+}
