@@ -1,0 +1,107 @@
+package sqs
+
+import (
+	"context"
+	"slices"
+	"time"
+)
+
+type deletion struct {
+	QueueUrl      string
+	Id            string // in a batch
+	ReceiptHandle string
+}
+
+func (s *Service) deleteMessage(_ context.Context, in deletion) (any, error) {
+	q, err := s.find(in.QueueUrl)
+	if err != nil {
+		return nil, err
+	}
+	q.request()
+	return none{}, q.delete(in.ReceiptHandle)
+}
+
+type deleteBatchInput struct {
+	QueueUrl string
+	Entries  []deletion
+}
+
+func (s *Service) deleteMessageBatch(_ context.Context, in deleteBatchInput) (any, error) {
+	q, err := s.find(in.QueueUrl)
+	if err != nil {
+		return nil, err
+	}
+	q.request()
+	ids := make([]string, len(in.Entries))
+	for i, entry := range in.Entries {
+		ids[i] = entry.Id
+	}
+	if err := checkBatch(ids); err != nil {
+		return nil, err
+	}
+	out := newBatchOutput()
+	for _, entry := range in.Entries {
+		if err := q.delete(entry.ReceiptHandle); err != nil {
+			out.fail(entry.Id, err)
+			continue
+		}
+		out.Successful = append(out.Successful, struct{ Id string }{entry.Id})
+	}
+	return out, nil
+}
+
+// delete removes the message that a receipt handle names. One that is gone, or
+// has been received again since, is no error and stays as it is.
+func (q *queue) delete(handle string) error {
+	id, receives, err := parseReceipt(handle)
+	if err != nil {
+		return err
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if i := q.indexLocked(id, receives); i >= 0 {
+		q.messages = slices.Delete(q.messages, i, i+1)
+		q.usage.Deleted++
+	}
+	return nil
+}
+
+func (q *queue) indexLocked(id string, receives int) int {
+	return slices.IndexFunc(q.messages, func(m *message) bool { return m.id == id && m.receives == receives })
+}
+
+type visibilityInput struct {
+	QueueUrl          string
+	ReceiptHandle     string
+	VisibilityTimeout *int
+}
+
+// changeMessageVisibility hides a received message anew, for a time from now.
+func (s *Service) changeMessageVisibility(_ context.Context, in visibilityInput) (any, error) {
+	q, err := s.find(in.QueueUrl)
+	if err != nil {
+		return nil, err
+	}
+	q.request()
+	id, receives, err := parseReceipt(in.ReceiptHandle)
+	if err != nil {
+		return nil, err
+	}
+	if in.VisibilityTimeout == nil {
+		return nil, errorf("MissingParameter", "The request must contain the parameter VisibilityTimeout.")
+	}
+	var hide time.Duration
+	if err := seconds(in.VisibilityTimeout, "VisibilityTimeout", "VisibilityTimeout", &hide); err != nil {
+		return nil, err
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	now := q.now()
+	i := q.indexLocked(id, receives)
+	if i < 0 || !q.messages[i].visible.After(now) {
+		return nil, errorf("MessageNotInflight", "The specified message isn't in flight.")
+	}
+	q.messages[i].visible = now.Add(hide)
+	q.wakeLocked()
+	return none{}, nil
+}

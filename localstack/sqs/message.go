@@ -1,0 +1,160 @@
+package sqs
+
+import (
+	"crypto/md5"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// message is one message in a queue.
+type message struct {
+	id         string
+	body       string
+	attributes map[string]attribute
+	trace      string // AWSTraceHeader
+	sent       time.Time
+	visible    time.Time // may be received from then on
+	first      time.Time // when it was received first
+	receives   int
+}
+
+// attribute is a message attribute.
+type attribute struct {
+	DataType    string
+	StringValue *string `json:",omitempty"`
+	BinaryValue []byte  `json:",omitempty"`
+}
+
+// outgoing is a message to be sent.
+type outgoing struct {
+	QueueUrl                string
+	Id                      string // in a batch
+	MessageBody             string
+	DelaySeconds            *int
+	MessageAttributes       map[string]attribute
+	MessageSystemAttributes map[string]attribute
+	MessageGroupId          string
+	MessageDeduplicationId  string
+}
+
+// size is what counts against the limit.
+func (o *outgoing) size() int {
+	n := len(o.MessageBody)
+	for name, a := range o.MessageAttributes {
+		n += len(name) + len(a.DataType) + len(a.BinaryValue)
+		if a.StringValue != nil {
+			n += len(*a.StringValue)
+		}
+	}
+	return n
+}
+
+// check gives what SQS would refuse the message for.
+func (o *outgoing) check(limit int) error {
+	switch {
+	case o.MessageBody == "":
+		return errorf("MissingParameter", "The request must contain the parameter MessageBody.")
+	case o.MessageDeduplicationId != "":
+		return errorf("InvalidParameterValue", "Value %s for parameter MessageDeduplicationId is invalid. Reason: The request includes a parameter that is not valid for this queue type.", o.MessageDeduplicationId)
+	case o.size() > limit:
+		return errorf("InvalidParameterValue", "One or more parameters are invalid. Reason: Message must be shorter than %d bytes.", limit)
+	case o.DelaySeconds != nil && (*o.DelaySeconds < 0 || *o.DelaySeconds > 900):
+		return errorf("InvalidParameterValue", "Value %d for parameter DelaySeconds is invalid. Reason: DelaySeconds must be >= 0 and <= 900.", *o.DelaySeconds)
+	case !allowed(o.MessageBody):
+		return errorf("InvalidMessageContents", "Invalid characters found. Valid unicode characters are #x9 | #xA | #xD | #x20 to #xD7FF | #xE000 to #xFFFD | #x10000 to #x10FFFF.")
+	case len(o.MessageAttributes) > 10:
+		return errorf("InvalidParameterValue", "Number of message attributes [%d] exceeds the allowed maximum [10].", len(o.MessageAttributes))
+	}
+	return checkAttributes(o.MessageAttributes)
+}
+
+func checkAttributes(attributes map[string]attribute) error {
+	for _, name := range slices.Sorted(maps.Keys(attributes)) {
+		a := attributes[name]
+		kind, _, _ := strings.Cut(a.DataType, ".")
+		switch {
+		case (kind == "String" || kind == "Number") && a.StringValue != nil && *a.StringValue != "":
+		case kind == "Binary" && len(a.BinaryValue) > 0:
+		default:
+			return errorf("InvalidParameterValue", "The message attribute '%s' must contain a non-empty value of its type '%s'.", name, a.DataType)
+		}
+	}
+	return nil
+}
+
+// allowed tells whether a body has only the characters of XML, which SQS demands.
+func allowed(body string) bool {
+	if !utf8.ValidString(body) {
+		return false
+	}
+	return !strings.ContainsFunc(body, func(r rune) bool {
+		return r < 0x20 && r != '\t' && r != '\n' && r != '\r' || r == 0xFFFE || r == 0xFFFF
+	})
+}
+
+// receipt names one receive of a message; a later receive makes it stale.
+func (m *message) receipt() string {
+	return base64.StdEncoding.EncodeToString([]byte(m.id + "/" + strconv.Itoa(m.receives)))
+}
+
+func parseReceipt(handle string) (id string, receives int, err error) {
+	text, err := base64.StdEncoding.DecodeString(handle)
+	if err == nil {
+		var count string
+		id, count, _ = strings.Cut(string(text), "/")
+		receives, err = strconv.Atoi(count)
+	}
+	if err != nil {
+		return "", 0, errorf("ReceiptHandleIsInvalid", "The input receipt handle \"%s\" is not a valid receipt handle.", handle)
+	}
+	return id, receives, nil
+}
+
+func newMessageID() string {
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // never fails, see crypto/rand
+	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+}
+
+func md5OfBody(body string) string {
+	sum := md5.Sum([]byte(body))
+	return hex.EncodeToString(sum[:])
+}
+
+// md5OfAttributes is the checksum that SDKs compare; "" without attributes.
+//
+// Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-message-metadata.html
+func md5OfAttributes(attributes map[string]attribute) string {
+	if len(attributes) == 0 {
+		return ""
+	}
+	var b []byte
+	add := func(part []byte) {
+		b = binary.BigEndian.AppendUint32(b, uint32(len(part)))
+		b = append(b, part...)
+	}
+	for _, name := range slices.Sorted(maps.Keys(attributes)) {
+		a := attributes[name]
+		add([]byte(name))
+		add([]byte(a.DataType))
+		if a.StringValue != nil {
+			b = append(b, 1)
+			add([]byte(*a.StringValue))
+		} else {
+			b = append(b, 2)
+			add(a.BinaryValue)
+		}
+	}
+	sum := md5.Sum(b)
+	return hex.EncodeToString(sum[:])
+}

@@ -1,0 +1,164 @@
+package sqs
+
+import (
+	"context"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+var queueName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,80}$`)
+
+// queue is one standard queue.
+type queue struct {
+	name, url, arn string
+	account        string
+	created        time.Time
+	now            func() time.Time
+
+	mu       sync.Mutex
+	settings settings
+	modified time.Time
+	messages []*message    // in order of arrival
+	changed  chan struct{} // closed when a receive should look again; nil if none waits
+	deleted  bool
+	usage    QueueUsage
+}
+
+// wakeLocked lets the receives that wait look again.
+func (q *queue) wakeLocked() {
+	if q.changed != nil {
+		close(q.changed)
+		q.changed = nil
+	}
+}
+
+// expireLocked drops what is older than the retention period.
+func (q *queue) expireLocked(now time.Time) {
+	oldest := now.Add(-q.settings.duration("MessageRetentionPeriod"))
+	q.messages = slices.DeleteFunc(q.messages, func(m *message) bool { return m.sent.Before(oldest) })
+}
+
+type createInput struct {
+	QueueName  string
+	Attributes map[string]string
+}
+
+type urlOutput struct{ QueueUrl string }
+
+// createQueue makes a queue; one that exists with the same settings is given
+// again.
+func (s *Service) createQueue(_ context.Context, in createInput) (any, error) {
+	if strings.HasSuffix(in.QueueName, ".fifo") {
+		return nil, errorf("UnsupportedOperation", "FIFO queues are not supported here (%s).", in.QueueName)
+	}
+	if !queueName.MatchString(in.QueueName) {
+		return nil, errorf("InvalidParameterValue", "Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length")
+	}
+	set, err := newSettings().with(in.Attributes)
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if q := s.queues[in.QueueName]; q != nil {
+		return q.again(in.Attributes)
+	}
+	now := s.options.Now()
+	q := &queue{
+		name: in.QueueName, account: s.options.Account, created: now, modified: now, now: s.options.Now, settings: set,
+		url: s.options.BaseURL + "/" + s.options.Account + "/" + in.QueueName,
+		arn: "arn:aws:sqs:" + s.options.Region + ":" + s.options.Account + ":" + in.QueueName,
+	}
+	s.queues[q.name] = q
+	return urlOutput{q.url}, nil
+}
+
+// again answers for a queue that exists: the attributes that are given must be
+// what they are.
+func (q *queue) again(attributes map[string]string) (any, error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	asked, err := q.settings.with(attributes)
+	if err != nil {
+		return nil, err
+	}
+	if !asked.equal(q.settings) {
+		return nil, errorf("QueueNameExists", "A queue already exists with the same name and a different value for an attribute.")
+	}
+	return urlOutput{q.url}, nil
+}
+
+type getURLInput struct{ QueueName string }
+
+func (s *Service) getQueueURL(_ context.Context, in getURLInput) (any, error) {
+	q, err := s.find(in.QueueName)
+	if err != nil {
+		return nil, err
+	}
+	return urlOutput{q.url}, nil
+}
+
+type listInput struct {
+	QueueNamePrefix string
+	MaxResults      int
+	NextToken       string // the last name of the page before
+}
+
+type listOutput struct {
+	QueueUrls []string
+	NextToken string `json:",omitempty"`
+}
+
+func (s *Service) listQueues(_ context.Context, in listInput) (any, error) {
+	if in.MaxResults < 0 || in.MaxResults > 1000 {
+		return nil, errorf("InvalidParameterValue", "MaxResults must be an integer between 1 and 1000.")
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := listOutput{QueueUrls: []string{}}
+	last := ""
+	for _, name := range slices.Sorted(maps.Keys(s.queues)) {
+		if !strings.HasPrefix(name, in.QueueNamePrefix) || name <= in.NextToken {
+			continue
+		}
+		if in.MaxResults > 0 && len(out.QueueUrls) == in.MaxResults {
+			out.NextToken = last
+			break
+		}
+		out.QueueUrls = append(out.QueueUrls, s.queues[name].url)
+		last = name
+	}
+	return out, nil
+}
+
+type queueInput struct{ QueueUrl string }
+
+func (s *Service) deleteQueue(_ context.Context, in queueInput) (any, error) {
+	q, err := s.find(in.QueueUrl)
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	delete(s.queues, q.name)
+	s.mu.Unlock()
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.deleted = true
+	q.wakeLocked()
+	return none{}, nil
+}
+
+func (s *Service) purgeQueue(_ context.Context, in queueInput) (any, error) {
+	q, err := s.find(in.QueueUrl)
+	if err != nil {
+		return nil, err
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.messages = nil
+	return none{}, nil
+}

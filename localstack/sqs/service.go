@@ -1,0 +1,118 @@
+// Package sqs is the only place that knows SQS's queues, as far as a failure
+// queue needs them: standard queues over the AWS JSON protocol, kept in memory.
+//
+// Offered: CreateQueue, GetQueueUrl, ListQueues, GetQueueAttributes,
+// SetQueueAttributes, SendMessage and ReceiveMessage with long polling,
+// DeleteMessage, ChangeMessageVisibility, their batches for sending and
+// deleting, PurgeQueue and DeleteQueue. FIFO queues and redrive are refused by
+// name. Messages keep their order of arrival, which SQS does not promise.
+//
+// A queue is a list that is walked from its head, so a receive costs time in
+// proportion to the messages in flight: right for thousands, not for millions.
+//
+// Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/
+package sqs
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/watchroute/watchroute/localstack/awsjson"
+)
+
+// Options configure a service.
+type Options struct {
+	Account string           // default "000000000000"
+	Region  string           // default "us-east-1"
+	BaseURL string           // before /{account}/{name} in queue URLs; default "http://127.0.0.1:4566"
+	Now     func() time.Time // default time.Now
+}
+
+// Service holds the queues of one account and Region. Safe for concurrent use.
+type Service struct {
+	options Options
+
+	mu     sync.Mutex
+	queues map[string]*queue // by name
+}
+
+// New makes a service without queues.
+func New(o Options) *Service {
+	o.Account = cmp.Or(o.Account, "000000000000")
+	o.Region = cmp.Or(o.Region, "us-east-1")
+	o.BaseURL = strings.TrimSuffix(cmp.Or(o.BaseURL, "http://127.0.0.1:4566"), "/")
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return &Service{options: o, queues: map[string]*queue{}}
+}
+
+// Service gives the operations as they are spoken over HTTP.
+func (s *Service) Service() *awsjson.Service {
+	return &awsjson.Service{
+		Target:    "AmazonSQS",
+		Namespace: "com.amazonaws.sqs#",
+		Operations: map[string]awsjson.Operation{
+			"CreateQueue":             operation(s.createQueue),
+			"GetQueueUrl":             operation(s.getQueueURL),
+			"ListQueues":              operation(s.listQueues),
+			"DeleteQueue":             operation(s.deleteQueue),
+			"PurgeQueue":              operation(s.purgeQueue),
+			"GetQueueAttributes":      operation(s.getQueueAttributes),
+			"SetQueueAttributes":      operation(s.setQueueAttributes),
+			"SendMessage":             operation(s.sendMessage),
+			"SendMessageBatch":        operation(s.sendMessageBatch),
+			"ReceiveMessage":          operation(s.receiveMessage),
+			"DeleteMessage":           operation(s.deleteMessage),
+			"DeleteMessageBatch":      operation(s.deleteMessageBatch),
+			"ChangeMessageVisibility": operation(s.changeMessageVisibility),
+		},
+	}
+}
+
+// operation decodes the input of one operation.
+func operation[In any](handle func(context.Context, In) (any, error)) awsjson.Operation {
+	return func(ctx context.Context, body []byte) (any, error) {
+		var in In
+		if err := json.Unmarshal(body, &in); err != nil {
+			return nil, awsjson.Errorf("SerializationException", "%v", err)
+		}
+		return handle(ctx, in)
+	}
+}
+
+// none is the output of operations that have none.
+type none struct{}
+
+// Send puts a message into a queue given by its ARN, as Lambda does for failure
+// destinations. The error is a QueueDoesNotExist for an unknown queue,
+// InvalidParameterValue for a body that SQS refuses.
+func (s *Service) Send(_ context.Context, queueARN, body string) error {
+	q, err := s.find(queueARN[strings.LastIndexByte(queueARN, ':')+1:])
+	if err != nil {
+		return fmt.Errorf("send to %s: %w", queueARN, err)
+	}
+	if _, err := q.send(&outgoing{MessageBody: body}); err != nil {
+		return fmt.Errorf("send to %s: %w", queueARN, err)
+	}
+	return nil
+}
+
+// find gives a queue by its name or URL.
+func (s *Service) find(reference string) (*queue, error) {
+	if reference == "" {
+		return nil, errorf("MissingParameter", "The request must contain the parameter QueueUrl.")
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	q := s.queues[reference[strings.LastIndexByte(reference, '/')+1:]]
+	if q == nil {
+		return nil, errorf("QueueDoesNotExist", "The specified queue does not exist.")
+	}
+	return q, nil
+}
