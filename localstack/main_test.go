@@ -111,9 +111,13 @@ func TestWscat(t *testing.T) {
 	defer func() { stop(); <-ended }()
 	url := strings.Replace(out.line("npx wscat -c"), "localhost", "127.0.0.1", 1)
 	wscat := exec.CommandContext(t.Context(), "npx", "--yes", "wscat@6.1.0", "-c", url,
-		"-x", `{"action":"subscribe","id":"q1","topic":"stocks/AAPL"}`, "-w", "20")
+		"-x", `{"action":"subscribe","id":"q1","topic":"stocks/AAPL"}`, "-w", "300")
 	var heard output
 	wscat.Stdout, wscat.Stderr = &heard, &heard
+	stdin, err := wscat.StdinPipe() // wscat ends when its input does
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := wscat.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -133,6 +137,6 @@ func TestWscat(t *testing.T) {
 	await(`"seq":2,"op":"modified","id":"quote"`)
 	await(`"seq":3,"op":"removed","id":"quote"`)
 	await(`"data":{"price":151}`)
-	_ = wscat.Process.Kill()
-	_ = wscat.Wait() // killed on purpose
+	_ = stdin.Close()
+	_ = wscat.Wait() // how it ends does not matter
 }
