@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	awsevents "github.com/aws/aws-lambda-go/events"
 	runtime "github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-lambda-go/lambdacontext"
 )
@@ -36,6 +37,8 @@ func TestMain(m *testing.M) {
 	case "stubborn":
 		signal.Ignore(syscall.SIGTERM)
 		runtime.Start(handle)
+	case "worker":
+		runtime.Start(work)
 	case "curious":
 		beCurious()
 	default:
@@ -109,6 +112,23 @@ func handle(ctx context.Context, r request) (any, error) {
 type failingReader struct{}
 
 func (failingReader) Read([]byte) (int, error) { return 0, errors.New("source dried up") }
+
+// work is a function that is fed by a stream: it notes each record it has
+// processed in a file, a line each, and takes its time.
+func work(batch awsevents.DynamoDBEvent) error {
+	file, err := os.OpenFile(os.Getenv("NOTES"), os.O_APPEND|os.O_WRONLY|os.O_CREATE, 0o600)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	for _, r := range batch.Records {
+		time.Sleep(time.Millisecond)
+		if _, err := fmt.Fprintln(file, r.Change.Keys["topic"].String(), r.Change.Keys["id"].String()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 // invocationContext is what a function is told about its invocation.
 type invocationContext struct {

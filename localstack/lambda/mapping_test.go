@@ -1,0 +1,138 @@
+package lambda_test
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/watchroute/watchroute/localstack/dynamodb/item"
+	"github.com/watchroute/watchroute/localstack/dynamodb/stream"
+	"github.com/watchroute/watchroute/localstack/lambda"
+)
+
+func newStream(shards int) (*stream.Registry, *stream.Stream) {
+	r := stream.NewRegistry(stream.Options{Shards: shards})
+	keys := []stream.KeySchemaElement{{AttributeName: "topic", KeyType: "HASH"}, {AttributeName: "id", KeyType: "RANGE"}}
+	return r, r.Enable("Events", keys, stream.NewAndOldImages)
+}
+
+func put(s *stream.Stream, topic string, n int) {
+	key := item.Item{"topic": item.S(topic), "id": item.S(fmt.Sprint(n))}
+	s.Append(stream.Change{Op: stream.Insert, Keys: key, New: key, PartitionKey: topic})
+}
+
+func TestMapRefuses(t *testing.T) {
+	s := newService(t, lambda.Options{}, lambda.Function{})
+	registry, events := newStream(1)
+	m := lambda.Mapping{StreamARN: events.ARN(), Function: "f", StartingPosition: "LATEST"}
+	for name, c := range map[string]struct {
+		change func(*lambda.Mapping)
+		want   error
+	}{
+		"no function": {func(m *lambda.Mapping) { m.Function = "g" }, lambda.ErrNotFound},
+		"no stream":   {func(m *lambda.Mapping) { m.StreamARN += "0" }, lambda.ErrInvalid},
+		"bad setting": {func(m *lambda.Mapping) { m.BatchSize = -1 }, lambda.ErrInvalid},
+	} {
+		bad := m
+		c.change(&bad)
+		if err := s.Map(bad, registry); !errors.Is(err, c.want) {
+			t.Errorf("%s: %v, want %v", name, err, c.want)
+		}
+	}
+	if err := s.Map(m, registry); err != nil {
+		t.Fatal(err)
+	}
+	m.Function = "arn:aws:lambda:us-east-1:000000000000:function:f"
+	if err := s.Map(m, registry); !errors.Is(err, lambda.ErrConflict) {
+		t.Errorf("the same mapping again: %v", err)
+	}
+	s.Close()
+	if err := s.Map(m, registry); !errors.Is(err, lambda.ErrClosed) {
+		t.Errorf("after Close: %v", err)
+	}
+}
+
+// TestNothingIsLostWhenFunctionsAreKilled kills processes at random until a
+// number of them has died with a batch in hand. Every record arrives, and no
+// record arrives first after a later one of its topic.
+func TestNothingIsLostWhenFunctionsAreKilled(t *testing.T) {
+	notes := filepath.Join(t.TempDir(), "notes")
+	s := newService(t, lambda.Options{RetryBackoff: time.Millisecond}, lambda.Function{
+		Environment: map[string]string{roleVariable: "worker", "NOTES": notes},
+	})
+	registry, events := newStream(2)
+	err := s.Map(lambda.Mapping{
+		StreamARN: events.ARN(), Function: "f", BatchSize: 10, MaxRetries: -1, MaxRecordAge: -1,
+		StartingPosition: "TRIM_HORIZON", Bisect: true,
+	}, registry)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var killer sync.WaitGroup
+	killer.Go(func() { killUntil(t, s, 5) })
+	const topics, changes = 6, 100
+	for n := 1; n <= changes; n++ {
+		for topic := range topics {
+			put(events, fmt.Sprint(topic), n)
+		}
+	}
+	killer.Wait()
+	eventually(t, "every record is processed", func() bool { return len(firsts(t, notes)) == topics*changes })
+	last := map[int]int{}
+	for _, note := range firsts(t, notes) {
+		if note.n != last[note.topic]+1 {
+			t.Errorf("topic %d: %d follows %d", note.topic, note.n, last[note.topic])
+		}
+		last[note.topic] = note.n
+	}
+}
+
+// killUntil kills one process every now and then until so many invocations have
+// failed by it, or everything is over.
+func killUntil(t *testing.T, s *lambda.Service, errors int) {
+	quiet := 0
+	for s.Usage().Functions["f"].Errors < errors && quiet < 50 {
+		time.Sleep(time.Duration(20+rand.IntN(40)) * time.Millisecond)
+		pids := s.Processes("f")
+		if len(pids) == 0 {
+			quiet++
+			continue
+		}
+		_ = syscall.Kill(pids[rand.IntN(len(pids))], syscall.SIGKILL) // it may be gone already
+	}
+	if got := s.Usage().Functions["f"].Errors; got == 0 {
+		t.Error("no invocation was hit")
+	}
+}
+
+type note struct{ topic, n int }
+
+// firsts are the records in the order in which they were processed first.
+func firsts(t *testing.T, path string) []note {
+	t.Helper()
+	file, err := os.Open(path)
+	if err != nil {
+		return nil // nothing yet
+	}
+	defer file.Close()
+	var all []note
+	seen := map[note]bool{}
+	for lines := bufio.NewScanner(file); lines.Scan(); {
+		var n note
+		if _, err := fmt.Sscan(lines.Text(), &n.topic, &n.n); err != nil {
+			continue // a line that is being written
+		}
+		if !seen[n] {
+			seen[n] = true
+			all = append(all, n)
+		}
+	}
+	return all
+}
