@@ -18,6 +18,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/watchroute/watchroute/shared/dynamo"
 )
 
 // topic is what everyone watches.
@@ -54,7 +55,7 @@ func startStack(ctx context.Context, executable string) (*stackProcess, error) {
 		time.Sleep(5 * time.Millisecond)
 	}
 	s.ready = time.Since(began)
-	s.db = dynamodb.NewFromConfig(aws.Config{Region: "us-east-1", BaseEndpoint: aws.String("http://" + addr),
+	s.db = dynamodb.NewFromConfig(aws.Config{Region: "us-east-1", HTTPClient: dynamo.HTTPClient(), BaseEndpoint: aws.String("http://" + addr),
 		Credentials: credentials.NewStaticCredentialsProvider("local", "local", "")})
 	return s, nil
 }

@@ -22,6 +22,7 @@ import (
 	"github.com/watchroute/watchroute/events"
 	"github.com/watchroute/watchroute/localstack/apigateway"
 	"github.com/watchroute/watchroute/localstack/stack"
+	"github.com/watchroute/watchroute/shared/dynamo"
 )
 
 const root = "../.."
@@ -66,7 +67,7 @@ func start(t testing.TB, change func(*stack.Options)) *running {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.Close(); logs.end() })
-	cfg := aws.Config{Region: stack.Region, BaseEndpoint: aws.String(s.URL()),
+	cfg := aws.Config{Region: stack.Region, HTTPClient: dynamo.HTTPClient(), BaseEndpoint: aws.String(s.URL()),
 		Credentials: credentials.NewStaticCredentialsProvider("local", "local", "")}
 	return &running{Stack: s, db: dynamodb.NewFromConfig(cfg), sqs: sqs.NewFromConfig(cfg)}
 }

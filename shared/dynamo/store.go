@@ -37,7 +37,7 @@ const DefaultRetention = 48 * time.Hour
 
 // Open makes a store of the tables. It does not reach out.
 func Open(cfg aws.Config, tables Tables) *Store {
-	cfg.HTTPClient = newTransport()
+	cfg.HTTPClient = HTTPClient()
 	return &Store{db: dynamodb.NewFromConfig(cfg), tables: tables, Retention: DefaultRetention}
 }
 
