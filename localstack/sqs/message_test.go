@@ -1,0 +1,33 @@
+package sqs
+
+import "testing"
+
+func TestMD5OfAttributes(t *testing.T) {
+	text := "1493147359900"
+	for _, c := range []struct {
+		attributes map[string]attribute
+		want       string
+	}{
+		{nil, ""},
+		{map[string]attribute{"timestamp": {DataType: "Number", StringValue: &text}}, "235c5c510d26fb653d073faed50ae77c"},
+	} {
+		if got := md5OfAttributes(c.attributes); got != c.want {
+			t.Errorf("%v has %s, want %s", c.attributes, got, c.want)
+		}
+	}
+}
+
+func FuzzParseReceipt(f *testing.F) {
+	f.Add((&message{id: "a", receives: 2}).receipt())
+	f.Add("a/b")
+	f.Fuzz(func(t *testing.T, handle string) {
+		id, receives, err := parseReceipt(handle)
+		if err != nil {
+			return
+		}
+		again, count, err := parseReceipt((&message{id: id, receives: receives}).receipt())
+		if err != nil || again != id || count != receives {
+			t.Fatalf("%q names %s %d, and %s %d", handle, id, receives, again, count)
+		}
+	})
+}
