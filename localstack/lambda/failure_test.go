@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -60,7 +59,8 @@ func TestCrashFailsOneInvocation(t *testing.T) {
 }
 
 func TestKilledWhileRunning(t *testing.T) {
-	s := newService(t, lambda.Options{}, lambda.Function{})
+	var log buffer
+	s := newService(t, lambda.Options{Log: &log}, lambda.Function{})
 	touched := filepath.Join(t.TempDir(), "touched")
 	result := make(chan failed, 1)
 	go func() {
@@ -74,6 +74,8 @@ func TestKilledWhileRunning(t *testing.T) {
 	kill(t, s.Processes("f")[0])
 	if got := <-result; !strings.HasSuffix(got.ErrorMessage, "Error: Runtime exited with error: signal: killed") {
 		t.Errorf("the crash is %+v", got)
+	} else if !strings.Contains(log.String(), got.ErrorMessage) {
+		t.Errorf("the log does not tell: %q", log.String())
 	}
 }
 
@@ -157,27 +159,6 @@ func TestKilledIdleProcessIsReplaced(t *testing.T) {
 	}
 	if lost > kills/10 {
 		t.Errorf("%d of %d invocations failed with a process that was dead before them", lost, kills)
-	}
-}
-
-// TestUnfetchedPayloadGoesToAnother stops the free process, so that the payload
-// surely lies unread in its socket when it dies.
-func TestUnfetchedPayloadGoesToAnother(t *testing.T) {
-	s := newService(t, lambda.Options{MaxProcesses: 1}, lambda.Function{})
-	for range 5 {
-		pid := invoke[int](t, s, request{Do: "pid"})
-		before := s.Usage().Functions["f"].ColdStarts
-		if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
-			t.Fatal(err)
-		}
-		answers := started(t, s, "/", 1) // a gate that is open
-		kill(t, pid)
-		if got := <-answers; got == pid || got < 0 {
-			t.Errorf("process %d answered after the kill of %d", got, pid)
-		}
-		if after := s.Usage().Functions["f"].ColdStarts; after != before+1 {
-			t.Errorf("%d processes were started", after-before)
-		}
 	}
 }
 

@@ -142,6 +142,7 @@ func (p *pool) exit(proc *process, e exit) {
 			p.requeueLocked(proc)
 			break
 		}
+		p.service.log.line(proc.function.Name, e.message(proc.current.id))
 		p.completeLocked(proc, outcome{payload: e.failure(proc.current.id), failed: true})
 	}
 	p.dispatchLocked()

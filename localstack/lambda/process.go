@@ -54,9 +54,9 @@ type exit struct {
 }
 
 // failure is what the caller of invocation id gets.
-func (e exit) failure(id string) []byte {
-	return failure(e.errorType, "RequestId: "+id+" Error: "+e.text)
-}
+func (e exit) failure(id string) []byte { return failure(e.errorType, e.message(id)) }
+
+func (e exit) message(id string) string { return "RequestId: " + id + " Error: " + e.text }
 
 // run lives as long as the process.
 func (proc *process) run() {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"runtime"
 	"testing"
 	"time"
 
@@ -70,6 +71,7 @@ func TestUpdate(t *testing.T) {
 }
 
 func TestCloseLeavesNothing(t *testing.T) {
+	goroutines := runtime.NumGoroutine()
 	s := newService(t, lambda.Options{}, lambda.Function{})
 	create(t, s, lambda.Function{Name: "stubborn", Environment: map[string]string{roleVariable: "stubborn"}})
 	if _, _, err := s.Invoke(t.Context(), "stubborn", encode(t, request{Do: "pid"})); err != nil {
@@ -98,4 +100,5 @@ func TestCloseLeavesNothing(t *testing.T) {
 		t.Errorf("after Close: %v", err)
 	}
 	s.Close() // again, to no effect
+	eventually(t, "no goroutine is left", func() bool { return runtime.NumGoroutine() <= goroutines })
 }

@@ -41,7 +41,7 @@ func (l *lane) deliver(ctx context.Context, records []stream.Record, failures in
 			records = records[first:]
 			continue
 		default:
-			if failures++; l.MaxRetries >= 0 && failures > l.MaxRetries {
+			if failures++; l.m.MaxRetries >= 0 && failures > l.m.MaxRetries {
 				l.discard(ctx, records, retriesExhausted, failures, &r.answer)
 				return
 			}
@@ -58,7 +58,7 @@ func (l *lane) deliver(ctx context.Context, records []stream.Record, failures in
 // succeeded before them, none if they cannot be split.
 func (l *lane) split(records []stream.Record, r result) int {
 	switch {
-	case !l.Bisect || !r.ran:
+	case !l.m.Bisect || !r.ran:
 		return 0
 	case r.done > 0:
 		return len(records)
@@ -90,7 +90,7 @@ func (l *lane) attempt(ctx context.Context, records []stream.Record) result {
 
 // succeeded reads from the function's answer how many records succeeded.
 func (l *lane) succeeded(output []byte, records []stream.Record) (done int, reported bool) {
-	if !l.ReportBatchItemFailures {
+	if !l.m.ReportBatchItemFailures {
 		return len(records), false
 	}
 	done, err := firstFailure(output, records)
@@ -104,7 +104,7 @@ func (l *lane) succeeded(output []byte, records []stream.Record) (done int, repo
 // discardOld gives up the records that are too old and returns the others.
 func (l *lane) discardOld(ctx context.Context, records []stream.Record, failures int) []stream.Record {
 	n := 0
-	for n < len(records) && time.Since(records[n].Appended) > l.MaxRecordAge {
+	for n < len(records) && time.Since(records[n].Appended) > l.m.MaxRecordAge {
 		n++
 	}
 	if n > 0 {

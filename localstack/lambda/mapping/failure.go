@@ -56,12 +56,12 @@ type batchInfo struct {
 func (l *lane) discard(ctx context.Context, records []stream.Record, why condition, invocations int, answer *Answer) {
 	l.o.Logger.Warn("records discarded", "shard", l.shardID, "condition", why,
 		"records", len(records), "from", records[0].SequenceNumber)
-	if l.OnFailure == nil {
+	if l.m.OnFailure == nil {
 		return
 	}
 	body, err := json.Marshal(l.message(records, why, invocations, answer))
 	if err == nil {
-		err = l.OnFailure(ctx, body)
+		err = l.m.OnFailure(ctx, body)
 	}
 	if err != nil { // as on AWS, where a metric counts it (DestinationDeliveryFailures)
 		l.o.Logger.Error("failure destination not reached", "shard", l.shardID, "err", err)
@@ -71,11 +71,11 @@ func (l *lane) discard(ctx context.Context, records []stream.Record, why conditi
 func (l *lane) message(records []stream.Record, why condition, invocations int, answer *Answer) message {
 	first, last := records[0], records[len(records)-1]
 	m := message{
-		RequestContext: requestContext{FunctionARN: l.Mapping.Function, Condition: why, InvokeCount: invocations},
+		RequestContext: requestContext{FunctionARN: l.m.Function, Condition: why, InvokeCount: invocations},
 		Version:        "1.0",
 		Timestamp:      time.Now().UTC().Format("2006-01-02T15:04:05.000Z"),
 		Batch: batchInfo{
-			ShardID: l.shardID, StreamARN: l.Mapping.StreamARN, BatchSize: len(records),
+			ShardID: l.shardID, StreamARN: l.m.StreamARN, BatchSize: len(records),
 			StartSequenceNumber: first.SequenceNumber, EndSequenceNumber: last.SequenceNumber,
 			FirstArrival: first.Created.UTC().Format(time.RFC3339), LastArrival: last.Created.UTC().Format(time.RFC3339),
 		},

@@ -83,14 +83,14 @@ func (l *lane) run(ctx context.Context) {
 // is full, the window is over, or nothing can follow. None: the end.
 func (l *lane) take(ctx context.Context) []stream.Record {
 	var window <-chan time.Time
-	over := l.Window == 0
+	over := l.m.Window == 0
 	for {
 		batch, waiting := l.cut(over)
 		if batch != nil || !waiting && l.ended() {
 			return batch
 		}
 		if waiting && window == nil {
-			timer := time.NewTimer(l.Window)
+			timer := time.NewTimer(l.m.Window)
 			defer timer.Stop()
 			window = timer.C
 		}
@@ -116,7 +116,7 @@ func (l *lane) cut(over bool) (batch []stream.Record, waiting bool) {
 		return nil, true
 	}
 	n, size := 0, envelope
-	for n < min(len(l.queue), l.BatchSize) && (n == 0 || size+len(l.queue[n].JSON)+1 <= MaxEvent) {
+	for n < min(len(l.queue), l.m.BatchSize) && (n == 0 || size+len(l.queue[n].JSON)+1 <= MaxEvent) {
 		size += len(l.queue[n].JSON) + 1
 		n++
 	}
@@ -129,7 +129,7 @@ func (l *lane) cut(over bool) (batch []stream.Record, waiting bool) {
 
 // fullLocked tells whether the queue holds a whole batch.
 func (l *lane) fullLocked() bool {
-	return len(l.queue) >= l.BatchSize || l.bytes+envelope >= MaxEvent
+	return len(l.queue) >= l.m.BatchSize || l.bytes+envelope >= MaxEvent
 }
 
 func (l *lane) ended() bool {

@@ -64,7 +64,7 @@ type Options struct {
 
 // Poller is a mapping at work.
 type Poller struct {
-	Mapping
+	m       Mapping
 	o       Options
 	streams Streams
 	filters []*pattern.Pattern
@@ -91,7 +91,7 @@ func Start(m Mapping, streams Streams, o Options) (*Poller, error) {
 		o.Logger = slog.Default()
 	}
 	o.Logger = o.Logger.With("mapping", m.UUID, "function", m.Function)
-	p := &Poller{Mapping: m, o: o, streams: streams, filters: filters}
+	p := &Poller{m: m, o: o, streams: streams, filters: filters}
 	if p.begin, err = p.positions(); err != nil {
 		return nil, err
 	}
@@ -109,7 +109,7 @@ func (p *Poller) Close() {
 }
 
 // StreamARN is the stream that is read.
-func (p *Poller) StreamARN() string { return p.Mapping.StreamARN }
+func (p *Poller) StreamARN() string { return p.m.StreamARN }
 
 // Function is the function that is fed.
-func (p *Poller) Function() string { return p.Mapping.Function }
+func (p *Poller) Function() string { return p.m.Function }

@@ -17,13 +17,13 @@ const readLimit = 1000
 // positions are where reading begins in the shards that exist at the start; a
 // shard that is missing, or comes later, is read from its beginning.
 func (p *Poller) positions() (map[string]string, error) {
-	shards, err := p.streams.Shards(p.Mapping.StreamARN)
-	if err != nil || p.StartingPosition == trimHorizon {
+	shards, err := p.streams.Shards(p.m.StreamARN)
+	if err != nil || p.m.StartingPosition == trimHorizon {
 		return nil, err
 	}
 	positions := map[string]string{}
 	for _, shard := range shards {
-		if positions[shard.ID], err = p.streams.Latest(p.Mapping.StreamARN, shard.ID); err != nil {
+		if positions[shard.ID], err = p.streams.Latest(p.m.StreamARN, shard.ID); err != nil {
 			return nil, err
 		}
 	}
@@ -37,10 +37,10 @@ func (p *Poller) follow(ctx context.Context) {
 	started, finished := map[string]bool{}, map[string]bool{}
 	ends := make(chan string)
 	for {
-		changed := p.streams.ShardsChanged(p.Mapping.StreamARN) // before Shards, so that no change is missed
-		shards, err := p.streams.Shards(p.Mapping.StreamARN)
+		changed := p.streams.ShardsChanged(p.m.StreamARN) // before Shards, so that no change is missed
+		shards, err := p.streams.Shards(p.m.StreamARN)
 		if err != nil {
-			p.o.Logger.Info("stream is gone", "stream", p.Mapping.StreamARN, "err", err)
+			p.o.Logger.Info("stream is gone", "stream", p.m.StreamARN, "err", err)
 			changed = nil
 		}
 		for _, shard := range due(shards, started, finished) {
@@ -82,7 +82,7 @@ func due(shards []stream.Shard, started, finished map[string]bool) []stream.Shar
 
 // readShard reads a shard to its end and returns when all of it is processed.
 func (p *Poller) readShard(ctx context.Context, id string) {
-	lanes := make([]*lane, p.ParallelizationFactor)
+	lanes := make([]*lane, p.m.ParallelizationFactor)
 	var working sync.WaitGroup
 	for i := range lanes {
 		l := newLane(p, id)
@@ -97,7 +97,7 @@ func (p *Poller) readShard(ctx context.Context, id string) {
 	}()
 	after := p.begin[id]
 	for {
-		records, closed, err := p.streams.Read(ctx, p.Mapping.StreamARN, id, after, readLimit)
+		records, closed, err := p.streams.Read(ctx, p.m.StreamARN, id, after, readLimit)
 		if trimmed(err) {
 			p.o.Logger.Warn("records were trimmed before they were processed", "shard", id, "after", after)
 			after = ""
