@@ -1,5 +1,8 @@
 // Command infra is the CDK app: it builds the functions for Lambda and
 // synthesizes the stack. It runs in the module's root, as cdk.json says.
+//
+// The context value architecture (cdk -c architecture=x86_64) is what both the
+// executables and the template are made for; without it, arm64.
 package main
 
 import (
@@ -18,7 +21,7 @@ import (
 func main() {
 	buildOnly := flag.Bool("build-only", false, "build the functions and synthesize nothing")
 	flag.Parse()
-	err := run(context.Background(), stack.Props{}, *buildOnly)
+	err := run(context.Background(), *buildOnly)
 	jsii.Close()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "infra:", err)
@@ -26,16 +29,42 @@ func main() {
 	}
 }
 
-func run(ctx context.Context, props stack.Props, buildOnly bool) error {
-	target := build.Lambda(props.Architecture.GOARCH())
-	props.Code = filepath.Join(".build", target.OS+"-"+target.Arch)
-	if err := build.Functions(ctx, ".", props.Code, target); err != nil || buildOnly {
+func run(ctx context.Context, buildOnly bool) error {
+	if buildOnly {
+		_, err := buildFor(ctx, stack.ARM64)
 		return err
 	}
 	app := awscdk.NewApp(&awscdk.AppProps{AnalyticsReporting: jsii.Bool(false)})
-	if _, err := stack.New(app, "Watchroute", props); err != nil {
+	architecture, err := architectureOf(app)
+	if err != nil {
+		return err
+	}
+	code, err := buildFor(ctx, architecture)
+	if err != nil {
+		return err
+	}
+	if _, err := stack.New(app, "Watchroute", stack.Props{Architecture: architecture, Code: code}); err != nil {
 		return err
 	}
 	app.Synth(nil)
 	return nil
+}
+
+// architectureOf reads the context value architecture.
+func architectureOf(app awscdk.App) (stack.Architecture, error) {
+	switch value := app.Node().TryGetContext(jsii.String("architecture")).(type) {
+	case nil:
+		return stack.ARM64, nil
+	case string:
+		return stack.ParseArchitecture(value)
+	default:
+		return "", fmt.Errorf("context value architecture is %v, not a text", value)
+	}
+}
+
+// buildFor builds the functions and gives the folder they are in.
+func buildFor(ctx context.Context, architecture stack.Architecture) (string, error) {
+	target := build.Lambda(architecture.GOARCH())
+	code := filepath.Join(".build", target.OS+"-"+target.Arch)
+	return code, build.Functions(ctx, ".", code, target)
 }

@@ -22,6 +22,18 @@ const (
 	X8664 Architecture = "x86_64"
 )
 
+// ParseArchitecture reads an architecture by Lambda's name for it and refuses
+// any other text.
+func ParseArchitecture(text string) (Architecture, error) {
+	architecture := Architecture(text)
+	if !architecture.valid() {
+		return "", fmt.Errorf("architecture is %q, not %s or %s", text, ARM64, X8664)
+	}
+	return architecture, nil
+}
+
+func (a Architecture) valid() bool { return a == ARM64 || a == X8664 }
+
 // GOARCH is the architecture under the name that Go's compiler knows.
 func (a Architecture) GOARCH() string {
 	if a == X8664 {
@@ -92,7 +104,7 @@ func (p Props) faults() []error {
 	if p.Code == "" {
 		refuse("Code is not set")
 	}
-	if p.Architecture != ARM64 && p.Architecture != X8664 {
+	if !p.Architecture.valid() {
 		refuse("Architecture is %q, not %s or %s", p.Architecture, ARM64, X8664)
 	}
 	if p.ChangeRetention < MinChangeRetention {

@@ -180,3 +180,16 @@ func TestOutputs(t *testing.T) {
 		t.Errorf("got %v, want %v", got, want)
 	}
 }
+
+func TestArchitectureByName(t *testing.T) {
+	for _, known := range []stack.Architecture{stack.ARM64, stack.X8664} {
+		if got, err := stack.ParseArchitecture(string(known)); got != known || err != nil {
+			t.Errorf("%q is read as %q, %v", known, got, err)
+		}
+	}
+	for _, unknown := range []string{"", "amd64", "ARM64"} {
+		if got, err := stack.ParseArchitecture(unknown); err == nil {
+			t.Errorf("%q is read as %q", unknown, got)
+		}
+	}
+}

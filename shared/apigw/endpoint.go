@@ -13,11 +13,38 @@ import (
 // looked up: the variable AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI among them.
 const serviceID = "ApiGatewayManagementApi"
 
-// endpoint decides where posts go: to the endpoint that the SDK's own settings
-// name for this service, and otherwise to callback, the address that the stack was
-// deployed with. Both include the stage, if the domain needs one.
+// endpoint decides where posts go, in the order of the SDK's own clients: the
+// endpoint configured for this service, then the one for all services
+// (AWS_ENDPOINT_URL), then callback, the address that the stack was deployed
+// with. It stands where other services have a default endpoint, because this
+// one has none. The stage is part of whichever is used, if the domain needs one.
+// Source: https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html
 func endpoint(ctx context.Context, cfg aws.Config, callback string) (string, error) {
 	address := callback
+	if cfg.BaseEndpoint != nil {
+		address = *cfg.BaseEndpoint
+	}
+	own, err := serviceEndpoint(ctx, cfg)
+	if err != nil {
+		return "", fmt.Errorf("read endpoint of %s: %w", serviceID, err)
+	}
+	if own != "" {
+		address = own
+	}
+	parsed, err := url.Parse(address)
+	if err != nil || parsed.Host == "" || parsed.Scheme != "https" && parsed.Scheme != "http" {
+		return "", fmt.Errorf("callback address %q is not an http or https URL", address)
+	}
+	return strings.TrimSuffix(address, "/"), nil
+}
+
+// serviceEndpoint gives the endpoint configured for this service, or "".
+// A configuration that says to ignore configured endpoints has none.
+func serviceEndpoint(ctx context.Context, cfg aws.Config) (string, error) {
+	ignored, err := endpointsIgnored(ctx, cfg)
+	if err != nil || ignored {
+		return "", err
+	}
 	for _, source := range cfg.ConfigSources {
 		settings, ok := source.(interface {
 			GetServiceBaseEndpoint(context.Context, string) (string, bool, error)
@@ -25,18 +52,26 @@ func endpoint(ctx context.Context, cfg aws.Config, callback string) (string, err
 		if !ok {
 			continue
 		}
-		value, found, err := settings.GetServiceBaseEndpoint(ctx, serviceID)
-		if err != nil {
-			return "", fmt.Errorf("read endpoint of %s: %w", serviceID, err)
-		}
-		if found {
-			address = value
-			break
+		if value, found, err := settings.GetServiceBaseEndpoint(ctx, serviceID); err != nil || found {
+			return value, err
 		}
 	}
-	parsed, err := url.Parse(address)
-	if err != nil || parsed.Host == "" || parsed.Scheme != "https" && parsed.Scheme != "http" {
-		return "", fmt.Errorf("callback address %q is not an http or https URL", address)
+	return "", nil
+}
+
+// endpointsIgnored reports whether AWS_IGNORE_CONFIGURED_ENDPOINT_URLS, or the
+// same setting of the shared configuration, is on.
+func endpointsIgnored(ctx context.Context, cfg aws.Config) (bool, error) {
+	for _, source := range cfg.ConfigSources {
+		settings, ok := source.(interface {
+			GetIgnoreConfiguredEndpoints(context.Context) (bool, bool, error)
+		})
+		if !ok {
+			continue
+		}
+		if ignored, found, err := settings.GetIgnoreConfiguredEndpoints(ctx); err != nil || found {
+			return ignored, err
+		}
 	}
-	return strings.TrimSuffix(address, "/"), nil
+	return false, nil
 }

@@ -49,8 +49,9 @@ type Poster struct {
 }
 
 // Open makes a poster. callback is the API's address with the stage, such as
-// https://a1b2c3d4e5.execute-api.eu-west-1.amazonaws.com/live; the SDK's setting
-// AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI goes before it. Open does not reach out.
+// https://a1b2c3d4e5.execute-api.eu-west-1.amazonaws.com/live; the SDK's settings
+// AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI and AWS_ENDPOINT_URL go before it. Open
+// does not reach out.
 func Open(ctx context.Context, cfg aws.Config, callback string) (*Poster, error) {
 	address, err := endpoint(ctx, cfg, callback)
 	if err != nil {

@@ -176,7 +176,7 @@ func TestPostsKeepTheirConnections(t *testing.T) {
 	}
 }
 
-func TestEndpoint(t *testing.T) {
+func TestPostsGoToTheConfiguredEndpoint(t *testing.T) {
 	var uri string
 	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { uri = r.RequestURI }))
 	defer server.Close()
