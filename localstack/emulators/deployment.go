@@ -1,0 +1,137 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"path"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+)
+
+// deployment is a deployed assembly, whose template says what must be there.
+type deployment struct {
+	*toolbox
+	assembly
+	physical map[string]string // by logical ID
+	streams  map[string]string // ARN of a table's stream, by logical ID
+}
+
+// inspect asks the emulator for what it made of an assembly.
+func (t *toolbox) inspect(ctx context.Context, a assembly) (*deployment, error) {
+	d := &deployment{toolbox: t, assembly: a, physical: map[string]string{}, streams: map[string]string{}}
+	var described struct {
+		StackResources []struct{ LogicalResourceId, PhysicalResourceId string }
+	}
+	if err := t.runAWS(ctx, &described, "cloudformation", "describe-stack-resources", "--stack-name", stackName); err != nil {
+		return nil, err
+	}
+	for _, r := range described.StackResources {
+		d.physical[r.LogicalResourceId] = r.PhysicalResourceId
+	}
+	for id := range a.template.Resources {
+		if d.physical[id] == "" {
+			return nil, fmt.Errorf("%s was not made", id)
+		}
+	}
+	return d, d.findStreams(ctx)
+}
+
+func (d *deployment) findStreams(ctx context.Context) error {
+	for _, id := range d.template.ids("AWS::DynamoDB::Table") {
+		described, err := d.dynamodb.DescribeTable(ctx, &dynamodb.DescribeTableInput{TableName: aws.String(d.physical[id])})
+		if err != nil {
+			return err
+		}
+		d.streams[id] = aws.ToString(described.Table.LatestStreamArn)
+	}
+	return nil
+}
+
+// want decodes a resource's properties, with the physical names in place of
+// references, into a struct like that of the API's answer.
+func (d *deployment) want(id string, into any) error {
+	data, err := json.Marshal(d.resolve(d.template.Resources[id].Properties))
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(data, into); err != nil {
+		return fmt.Errorf("properties of %s: %w", id, err)
+	}
+	return nil
+}
+
+// resolve replaces Ref, Fn::GetAtt and Fn::Sub, wherever they are.
+func (d *deployment) resolve(value any) any {
+	switch value := value.(type) {
+	case []any:
+		resolved := make([]any, len(value))
+		for i := range value {
+			resolved[i] = d.resolve(value[i])
+		}
+		return resolved
+	case map[string]any:
+		if text, ok := d.reference(value); ok {
+			return text
+		}
+		resolved := map[string]any{}
+		for name := range value {
+			resolved[name] = d.resolve(value[name])
+		}
+		return resolved
+	}
+	return value
+}
+
+// reference resolves value if it is a reference.
+func (d *deployment) reference(value map[string]any) (string, bool) {
+	if id, ok := value["Ref"].(string); ok {
+		return d.physical[id], true
+	}
+	if text, ok := value["Fn::Sub"].(string); ok {
+		return d.substitute(text), true
+	}
+	if get, ok := value["Fn::GetAtt"].([]any); ok && len(get) == 2 {
+		return d.attribute(fmt.Sprint(get[0]), fmt.Sprint(get[1])), true
+	}
+	return "", false
+}
+
+func (d *deployment) substitute(text string) string {
+	pairs := []string{
+		"${AWS::Partition}", "aws", "${AWS::Region}", region,
+		"${AWS::AccountId}", account, "${AWS::URLSuffix}", "amazonaws.com",
+	}
+	for id, name := range d.physical {
+		pairs = append(pairs, "${"+id+"}", name, "${"+id+".Arn}", d.attribute(id, "Arn"))
+	}
+	return strings.NewReplacer(pairs...).Replace(text)
+}
+
+// attribute gives the attributes that the template asks for, as AWS forms them.
+func (d *deployment) attribute(id, name string) string {
+	service := map[string]string{
+		"AWS::Lambda::Function": "lambda:" + region + ":" + account + ":function:",
+		"AWS::SQS::Queue":       "sqs:" + region + ":" + account + ":",
+		"AWS::IAM::Role":        "iam::" + account + ":role/",
+	}[d.template.Resources[id].Type]
+	switch {
+	case name == "StreamArn":
+		return d.streams[id]
+	case name == "Arn" && service != "":
+		return "arn:aws:" + service + path.Base(d.physical[id])
+	}
+	return id + "." + name
+}
+
+// same compares what is there with what the template asks for.
+func same(what string, got, want any) error {
+	g, errGot := json.Marshal(got)
+	w, errWant := json.Marshal(want)
+	if errGot != nil || errWant != nil || string(g) != string(w) {
+		return fmt.Errorf("%s is\n%s, want\n%s", what, g, w)
+	}
+	return nil
+}

@@ -1,0 +1,92 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"strings"
+)
+
+// configuration is what a function's definition and its description have in common.
+type configuration struct {
+	Runtime, Handler string
+	Architectures    []string
+	MemorySize       int
+	Timeout          int
+	Role             string
+	Environment      struct{ Variables map[string]string }
+	LoggingConfig    struct{ LogGroup string }
+}
+
+// functionsAsDeclared compares runtime, size, role and environment.
+func (d *deployment) functionsAsDeclared(ctx context.Context) error {
+	var faults []error
+	ids := d.template.ids("AWS::Lambda::Function")
+	for _, id := range ids {
+		var got, want configuration
+		if err := d.want(id, &want); err != nil {
+			return err
+		}
+		if err := d.runAWS(ctx, &got, "lambda", "get-function-configuration", "--function-name", d.physical[id]); err != nil {
+			return err
+		}
+		faults = append(faults, same(id, got, want), same("architecture of "+id, got.Architectures, []string{d.architecture}))
+	}
+	return errors.Join(append(faults, same("number of functions", len(ids), 4))...)
+}
+
+// mapping is what an event source mapping's definition and description have in
+// common, but for the function, which one names and the other gives as ARN.
+type mapping struct {
+	EventSourceArn                 string
+	StartingPosition               string
+	BatchSize                      int
+	MaximumBatchingWindowInSeconds int
+	ParallelizationFactor          int
+	BisectBatchOnFunctionError     bool
+	MaximumRetryAttempts           int
+	FunctionResponseTypes          []string
+	DestinationConfig              struct{ OnFailure struct{ Destination string } }
+}
+
+// mappingAsDeclared compares the way from the stream of Events to the fan-out.
+func (d *deployment) mappingAsDeclared(ctx context.Context) error {
+	ids := d.template.ids("AWS::Lambda::EventSourceMapping")
+	if err := same("number of mappings", len(ids), 1); err != nil {
+		return err
+	}
+	var want mapping
+	var got struct {
+		mapping
+		FunctionArn, State string
+	}
+	if err := d.want(ids[0], &want); err != nil {
+		return err
+	}
+	if err := d.runAWS(ctx, &got, "lambda", "get-event-source-mapping", "--uuid", d.physical[ids[0]]); err != nil {
+		return err
+	}
+	return errors.Join(
+		same("mapping", got.mapping, want),
+		same("its state", got.State, "Enabled"),
+		same("its function", got.FunctionArn, d.attribute("Fanout", "Arn")),
+	)
+}
+
+// permissionsAsDeclared looks for every Lambda permission in its function's policy.
+func (d *deployment) permissionsAsDeclared(ctx context.Context) error {
+	var faults []error
+	for _, id := range d.template.ids("AWS::Lambda::Permission") {
+		var want struct{ FunctionName, SourceArn, Principal string }
+		if err := d.want(id, &want); err != nil {
+			return err
+		}
+		var got struct{ Policy string }
+		if err := d.runAWS(ctx, &got, "lambda", "get-policy", "--function-name", want.FunctionName); err != nil {
+			return err
+		}
+		if !strings.Contains(got.Policy, `"`+want.SourceArn+`"`) || !strings.Contains(got.Policy, want.Principal) {
+			faults = append(faults, errors.New(id+": the function's policy does not let "+want.SourceArn+" in: "+got.Policy))
+		}
+	}
+	return errors.Join(faults...)
+}

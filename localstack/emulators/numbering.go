@@ -1,0 +1,184 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+)
+
+const topic = "stocks/AAPL"
+
+// put writes an item with a price.
+func (d *deployment) put(ctx context.Context, topic, id, price string) error {
+	_, err := d.dynamodb.PutItem(ctx, &dynamodb.PutItemInput{
+		TableName: aws.String(d.physical["Events"]),
+		Item: map[string]types.AttributeValue{
+			"topic": &types.AttributeValueMemberS{Value: topic},
+			"id":    &types.AttributeValueMemberS{Value: id},
+			"price": &types.AttributeValueMemberN{Value: price},
+		},
+	})
+	return err
+}
+
+// logged reads a topic's rows in Changes, the head first.
+func (d *deployment) logged(ctx context.Context, topic string) ([]map[string]types.AttributeValue, error) {
+	out, err := d.dynamodb.Query(ctx, &dynamodb.QueryInput{
+		TableName: aws.String(d.physical["Changes"]), ConsistentRead: aws.Bool(true),
+		KeyConditionExpression:    aws.String("topic = :topic"),
+		ExpressionAttributeValues: map[string]types.AttributeValue{":topic": &types.AttributeValueMemberS{Value: topic}},
+	})
+	if err != nil {
+		return nil, err
+	}
+	return out.Items, nil
+}
+
+// isLogged waits for a topic's changes, written shortly as "1 added quote {…}".
+func (d *deployment) isLogged(ctx context.Context, topic string, want ...string) error {
+	return eventually(ctx, func() error {
+		rows, err := d.logged(ctx, topic)
+		if err != nil {
+			return err
+		}
+		if len(rows) == 0 {
+			return errors.New("no row in Changes")
+		}
+		var got []string
+		for _, row := range rows[1:] {
+			got = append(got, fmt.Sprintf("%s %s %s %s", text(row["seq"]), text(row["op"]), text(row["id"]), text(row["data"])))
+		}
+		return errors.Join(same("the log", got, want),
+			same("the head", text(rows[0]["seq"])+" "+text(rows[0]["last"]), fmt.Sprintf("0 %d", len(want))))
+	})
+}
+
+func text(value types.AttributeValue) string {
+	switch value := value.(type) {
+	case *types.AttributeValueMemberS:
+		return value.Value
+	case *types.AttributeValueMemberN:
+		return value.Value
+	}
+	return ""
+}
+
+func (d *deployment) itemIsNumbered(ctx context.Context) error {
+	if err := d.put(ctx, topic, "quote", "150.75"); err != nil {
+		return err
+	}
+	return d.isLogged(ctx, topic, `1 added quote {"price":150.75}`)
+}
+
+// recordKeepsItsNumber takes the record out of the stream and hands it to the
+// function once more, as Lambda does after a failure.
+func (d *deployment) recordKeepsItsNumber(ctx context.Context) error {
+	before, err := d.logged(ctx, topic)
+	if err != nil {
+		return err
+	}
+	batch, err := d.records(ctx)
+	if err != nil {
+		return err
+	}
+	answer, err := d.invoke(ctx, "Fanout", batch)
+	if err != nil {
+		return err
+	}
+	after, err := d.logged(ctx, topic)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(
+		same("what the function answered", answer, struct{ BatchItemFailures []any }{}),
+		same("the log after the second delivery", after, before),
+	); err != nil {
+		return err
+	}
+	if err := d.put(ctx, topic, "quote", "151"); err != nil {
+		return err
+	}
+	return d.isLogged(ctx, topic, `1 added quote {"price":150.75}`, `2 modified quote {"price":151}`)
+}
+
+// records reads the stream of Events into an event for the function. The
+// records of the Streams API and those that Lambda hands on differ in this one
+// member.
+func (d *deployment) records(ctx context.Context) (map[string]any, error) {
+	arn := d.streams["Events"]
+	var described struct {
+		StreamDescription struct{ Shards []struct{ ShardId string } }
+	}
+	if err := d.runAWS(ctx, &described, "dynamodbstreams", "describe-stream", "--stream-arn", arn); err != nil {
+		return nil, err
+	}
+	if err := same("number of shards", len(described.StreamDescription.Shards), 1); err != nil {
+		return nil, err
+	}
+	var iterator struct{ ShardIterator string }
+	if err := d.runAWS(ctx, &iterator, "dynamodbstreams", "get-shard-iterator", "--stream-arn", arn,
+		"--shard-id", described.StreamDescription.Shards[0].ShardId, "--shard-iterator-type", "TRIM_HORIZON"); err != nil {
+		return nil, err
+	}
+	var read struct{ Records []map[string]any }
+	if err := d.runAWS(ctx, &read, "dynamodbstreams", "get-records", "--shard-iterator", iterator.ShardIterator); err != nil {
+		return nil, err
+	}
+	for _, record := range read.Records {
+		record["eventSourceARN"] = arn
+	}
+	return map[string]any{"Records": read.Records}, same("number of records", len(read.Records), 1)
+}
+
+// invoke invokes a function with an event and decodes its answer.
+func (d *deployment) invoke(ctx context.Context, id string, event any) (answer struct{ BatchItemFailures []any }, err error) {
+	payload, err := json.Marshal(event)
+	if err != nil {
+		return answer, err
+	}
+	in, out := filepath.Join(d.options.dir, "event.json"), filepath.Join(d.options.dir, "answer.json")
+	if err := os.WriteFile(in, payload, 0o644); err != nil {
+		return answer, err
+	}
+	var invoked struct{ FunctionError string }
+	if err := d.runAWS(ctx, &invoked, "lambda", "invoke", "--function-name", d.physical[id], "--payload", "fileb://"+in, out); err != nil {
+		return answer, err
+	}
+	data, err := os.ReadFile(out)
+	if err != nil {
+		return answer, err
+	}
+	if invoked.FunctionError != "" {
+		return answer, fmt.Errorf("%s failed (%s): %s", id, invoked.FunctionError, data)
+	}
+	return answer, json.Unmarshal(data, &answer)
+}
+
+// badItemIsRefused puts an item whose topic has an empty segment.
+func (d *deployment) badItemIsRefused(ctx context.Context) error {
+	if err := d.put(ctx, "a//b", "quote", "1"); err != nil {
+		return err
+	}
+	return eventually(ctx, func() error {
+		received, err := d.sqs.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{QueueUrl: aws.String(d.physical["FailureQueue"])})
+		if err != nil {
+			return err
+		}
+		if len(received.Messages) == 0 {
+			return errors.New("no message in the failure queue")
+		}
+		var refusal struct{ Reason string }
+		if err := json.Unmarshal([]byte(aws.ToString(received.Messages[0].Body)), &refusal); err != nil {
+			return err
+		}
+		return same("reason", refusal.Reason, "bad_topic")
+	})
+}
