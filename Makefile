@@ -2,14 +2,17 @@
 .DEFAULT_GOAL := help
 
 # 3.0.0, tagged latest, refuses the assembly schema of awscdk/v2 v2.220.0.
-CDK         := npx --yes aws-cdk@2.1148.1
+CDK_CLI     := aws-cdk@2.1148.1
+CDK         := npx --yes $(CDK_CLI)
+CDKLOCAL    := npx --yes --package aws-cdk-local@3.0.4 --package $(CDK_CLI) cdklocal
 STATICCHECK := go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME    ?= 10s
+VENV        := .build/venv
 
-.PHONY: help local test bench fuzz synth conformance lint fmt build deploy
+.PHONY: help local test bench fuzz synth conformance emulators lint fmt build deploy localstack localstack-down token
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 local: ## run everything on this machine: WebSockets, Lambda, DynamoDB, SQS
 	@go run ./localstack
@@ -35,10 +38,15 @@ synth: ## make the CloudFormation template with the CDK CLI and compare it with 
 conformance: ## run the DynamoDB behaviour suite on Amazon's DynamoDB Local (needs Java 17)
 	go run ./localstack/dynamodb/conformance/local
 
-lint: ## gofmt, go vet, staticcheck
+emulators: $(VENV)/installed ## deploy into MiniStack with the CDK CLI and check what came of it (needs Linux and Python 3)
+	go run ./localstack/emulators -cdk "$(CDK)" -venv $(VENV)
+
+lint: $(VENV)/installed ## gofmt, go vet, staticcheck, cfn-lint, the compose file (needs Python 3)
 	@test -z "$$(gofmt -l .)" || { gofmt -d .; exit 1; }
 	go vet ./...
 	$(STATICCHECK) ./...
+	$(VENV)/bin/cfn-lint --template infra/testdata/watchroute.template.json --regions us-east-1
+	$(VENV)/bin/check-jsonschema --builtin-schema vendor.compose-spec localstack/compose.yaml
 
 fmt: ## format the Go source
 	gofmt -w .
@@ -48,3 +56,20 @@ build: ## build the functions for Lambda into .build/linux-arm64
 
 deploy: ## build the functions and deploy the stack to the AWS account of your credentials
 	$(CDK) deploy
+
+localstack: token $(VENV)/installed ## run everything in LocalStack (needs Docker and LOCALSTACK_AUTH_TOKEN)
+	@CDKLOCAL="$(CDKLOCAL)" AWS="$(VENV)/bin/aws" localstack/deploy.sh
+
+localstack-down: ## end LocalStack and forget what it holds
+	LOCALSTACK_AUTH_TOKEN=none docker compose -f localstack/compose.yaml down --volumes
+
+token:
+	@test -n "$$LOCALSTACK_AUTH_TOKEN" || { \
+		echo "LOCALSTACK_AUTH_TOKEN is not set. LocalStack starts with a token only, from https://app.localstack.cloud,"; \
+		echo "and its WebSocket APIs need one of a paid plan. 'make local' runs everything without LocalStack."; exit 1; } >&2
+
+$(VENV)/installed: localstack/emulators/requirements.txt
+	@command -v python3 >/dev/null || { echo "Python 3 is needed for the programs of $<" >&2; exit 1; }
+	python3 -m venv --clear $(VENV)
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --requirement $<
+	@touch $@

@@ -100,7 +100,7 @@ func hostArchitecture() (string, error) {
 	}
 	name, ok := map[string]string{"amd64": "x86_64", "arm64": "arm64"}[runtime.GOARCH]
 	if !ok {
-		return "", fmt.Errorf("Lambda has no functions for %s", runtime.GOARCH)
+		return "", fmt.Errorf("no Lambda function runs on %s", runtime.GOARCH)
 	}
 	return name, nil
 }
