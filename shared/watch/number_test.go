@@ -104,6 +104,19 @@ func TestNumberReadsBackNoFurtherThanNeeded(t *testing.T) {
 	}
 }
 
+// TestNumberLooksBeyondLateWrites redelivers a write that was numbered before more
+// late ones than one read of the log gives.
+func TestNumberLooksBeyondLateWrites(t *testing.T) {
+	log, all := newLog(), writes(300)
+	mustNumber(t, log, stream1, all[299:])
+	for _, late := range all[:150] {
+		mustNumber(t, log, stream1, []watch.Write{late})
+	}
+	if got := mustNumber(t, log, stream1, all[299:]); got != "299=1" {
+		t.Errorf("redelivered as %s, want its number 1", got)
+	}
+}
+
 func TestNumberCutsLargeBatches(t *testing.T) {
 	log := newLog()
 	all := writes(250)
