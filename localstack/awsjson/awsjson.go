@@ -153,7 +153,7 @@ func (s *Service) fail(w http.ResponseWriter, err error) {
 // namespaced gives the type as it stands in "__type".
 func (s *Service) namespaced(typ string) string {
 	switch typ {
-	case "UnknownOperationException", "SerializationException":
+	case "UnknownOperationException", "SerializationException", "AccessDeniedException":
 		return coral + typ
 	case "ValidationException":
 		return "com.amazon.coral.validate#" + typ

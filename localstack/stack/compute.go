@@ -19,6 +19,7 @@ func (d *deployment) createFunction(r template.Resource) (template.Physical, err
 	var p struct {
 		FunctionName string
 		Handler      string
+		Role         string
 		Timeout      int
 		MemorySize   int
 		Environment  struct{ Variables map[string]string }
@@ -40,6 +41,7 @@ func (d *deployment) createFunction(r template.Resource) (template.Physical, err
 		Timeout: time.Duration(cmp.Or(p.Timeout, 3)) * time.Second, MemoryMB: cmp.Or(p.MemorySize, 128),
 	})
 	d.stack.sources[name] = source
+	d.roles.ofFunction[name] = p.Role
 	return template.Physical{Ref: name, Attributes: map[string]string{"Arn": arn}}, nil
 }
 
@@ -74,8 +76,11 @@ func (d *deployment) createMapping(r template.Resource) (template.Physical, erro
 	return template.Physical{Ref: r.LogicalID}, nil
 }
 
-// startMapping begins to read the stream.
+// startMapping begins to read the stream, if the function's role may.
 func (d *deployment) startMapping(p mappingProperties) error {
+	if err := d.authorizeMapping(p); err != nil {
+		return fmt.Errorf("%s: %w", p.logicalID, err)
+	}
 	m := lambda.Mapping{
 		UUID: p.logicalID, StreamARN: p.EventSourceArn, Function: p.FunctionName,
 		BatchSize: p.BatchSize, Window: time.Duration(p.MaximumBatchingWindowInSeconds) * time.Second,

@@ -34,13 +34,14 @@ type deployment struct {
 	ctx       context.Context
 	stack     *Stack
 	api       gatheredAPI
+	roles     gatheredRoles
 	functions []lambda.Function
 	mappings  []mappingProperties
 }
 
 // deploy makes everything that the template declares.
 func (s *Stack) deploy(ctx context.Context, parsed *template.Template) error {
-	d := &deployment{ctx: ctx, stack: s, api: newGatheredAPI()}
+	d := &deployment{ctx: ctx, stack: s, api: newGatheredAPI(), roles: newGatheredRoles()}
 	s.sources = map[string]string{}
 	deployed, err := parsed.Deploy(nil, pseudoParameters(), d.create)
 	if err != nil {
@@ -60,9 +61,13 @@ func (d *deployment) finish() error {
 	}
 	d.stack.stage = api.Stage
 	d.stack.gateway = apigateway.New(api, d.stack.functions, d.stack.o.Gateway)
+	if d.stack.counted.access, err = d.access(api.ID); err != nil {
+		return err
+	}
 	for _, f := range d.functions {
-		f.Environment["AWS_ENDPOINT_URL"] = d.stack.URL()
-		f.Environment["AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI"] = d.stack.URL() + "/" + api.Stage
+		endpoint := d.stack.URL() + functionPath(f.Name)
+		f.Environment["AWS_ENDPOINT_URL"] = endpoint
+		f.Environment["AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI"] = endpoint + "/" + api.Stage
 		if err := d.stack.functions.Create(f); err != nil {
 			return err
 		}
@@ -89,8 +94,8 @@ var creators = map[string]func(*deployment, template.Resource) (template.Physica
 	"AWS::ApiGatewayV2::RouteResponse": (*deployment).createRouteResponse,
 	"AWS::ApiGatewayV2::Stage":         (*deployment).createStage,
 	"AWS::ApiGateway::Account":         (*deployment).createNothing,
-	"AWS::IAM::Role":                   (*deployment).createNothing,
-	"AWS::IAM::Policy":                 (*deployment).createNothing,
+	"AWS::IAM::Role":                   (*deployment).createRole,
+	"AWS::IAM::Policy":                 (*deployment).createPolicy,
 	"AWS::Logs::LogGroup":              (*deployment).createNothing,
 	"AWS::CDK::Metadata":               (*deployment).createNothing,
 }
@@ -107,8 +112,8 @@ func (d *deployment) create(r template.Resource) (template.Physical, error) {
 	return physical, nil
 }
 
-// createNothing stands for what has no part in a local run: permissions, log
-// groups. Others may still refer to it.
+// createNothing stands for what has no part in a local run, such as log groups.
+// Others may still refer to it.
 func (d *deployment) createNothing(r template.Resource) (template.Physical, error) {
 	return template.Physical{Ref: r.LogicalID, Attributes: map[string]string{
 		"Arn": "arn:aws:local:" + Region + ":" + Account + ":" + r.LogicalID,

@@ -9,6 +9,7 @@ import (
 	"github.com/watchroute/watchroute/localstack/apigateway"
 	"github.com/watchroute/watchroute/localstack/awsjson"
 	"github.com/watchroute/watchroute/localstack/dynamodb"
+	"github.com/watchroute/watchroute/localstack/iam"
 	"github.com/watchroute/watchroute/localstack/lambda"
 	"github.com/watchroute/watchroute/localstack/sqs"
 )
@@ -17,13 +18,25 @@ import (
 // LocalStack does.
 var services = []string{"apigateway", "dynamodb", "dynamodbstreams", "lambda", "sqs"}
 
-// handler sends each request to the service that it is for.
+// handler serves everything on the one port.
 func (s *Stack) handler() http.Handler {
-	apis := []*awsjson.Service{s.db.Service(), s.streams.Service(), s.queues.Service()}
+	aws := s.aws()
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /_localstack/health", s.health)
 	mux.HandleFunc("GET /_localstack/usage", s.usage)
-	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+	mux.HandleFunc(functionPath("{function}")+"/", s.asFunction(aws))
+	mux.Handle("/", aws)
+	return mux
+}
+
+// aws sends each request to the service that it is for.
+func (s *Stack) aws() http.Handler {
+	apis := []*awsjson.Service{
+		s.guarded(s.db.Service(), scope.DynamoDB, ""),
+		s.guarded(s.streams.Service(), scope.DynamoDB, ""),
+		s.guarded(s.queues.Service(), scope.SQS, "AccessDenied"),
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		for _, api := range apis {
 			if api.Serves(r) {
 				api.ServeHTTP(w, r)
@@ -36,7 +49,6 @@ func (s *Stack) handler() http.Handler {
 		}
 		s.serveGateway(w, r)
 	})
-	return mux
 }
 
 // unknownService answers a call to an AWS service that does not run here.
@@ -48,6 +60,10 @@ func unknownService(w http.ResponseWriter, r *http.Request) {
 func (s *Stack) serveGateway(w http.ResponseWriter, r *http.Request) {
 	if !s.counted.ready.Load() {
 		http.Error(w, "the stack is starting", http.StatusServiceUnavailable)
+		return
+	}
+	if err := s.authorizeConnection(r); err != nil {
+		forbidden(w, err)
 		return
 	}
 	s.gateway.ServeHTTP(w, r)
@@ -72,6 +88,7 @@ type Usage struct {
 	APIGateway apigateway.Usage `json:"apigateway"`
 	Lambda     lambda.Usage     `json:"lambda"`
 	SQS        sqs.Usage        `json:"sqs"`
+	IAM        iam.Usage        `json:"iam"`
 	// TCPConnections is how many connections were ever accepted, WebSockets among
 	// them.
 	TCPConnections int64 `json:"tcpConnections"`
@@ -80,7 +97,7 @@ type Usage struct {
 // Usage counts since the start or the last ResetUsage.
 func (s *Stack) Usage() Usage {
 	return Usage{DynamoDB: s.db.Usage(), APIGateway: s.gateway.Usage(), Lambda: s.functions.Usage(),
-		SQS: s.queues.Usage(), TCPConnections: s.counted.accepted.Load()}
+		SQS: s.queues.Usage(), IAM: s.counted.access.usage(), TCPConnections: s.counted.accepted.Load()}
 }
 
 // ResetUsage starts counting anew.
@@ -88,6 +105,7 @@ func (s *Stack) ResetUsage() {
 	s.db.ResetUsage()
 	s.gateway.ResetUsage()
 	s.functions.ResetUsage()
+	s.counted.access.resetUsage()
 	s.counted.accepted.Store(0)
 }
 
@@ -107,10 +125,12 @@ func writeJSON(w http.ResponseWriter, status int, value any) {
 	_ = enc.Encode(value) // the client has gone; there is no one left to tell
 }
 
-// connectionCount counts accepted connections, and knows when all is up.
+// connectionCount counts accepted connections, and knows when all is up and what the
+// functions may do from then on.
 type connectionCount struct {
 	accepted atomic.Int64
 	ready    atomic.Bool
+	access   access // does not change once ready is true, and is not read before
 }
 
 func (c *connectionCount) note(_ net.Conn, state http.ConnState) {

@@ -215,7 +215,10 @@ func TestNumberProperty(t *testing.T) {
 			deliver(all[from:rapid.IntRange(from+1, len(all)).Draw(t, "to")])
 		}
 		for _, w := range all {
-			for !deliver([]watch.Write{w}) {
+			for attempt := 0; !deliver([]watch.Write{w}); attempt++ {
+				if attempt > 1_000 { // appends fail at random, but not that often
+					t.Fatalf("%s is never numbered", w.ID)
+				}
 			}
 		}
 		ids, dense := log.ids()
