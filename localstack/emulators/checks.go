@@ -56,7 +56,7 @@ func (d *deployment) checkRunning(ctx context.Context, r *report) {
 	r.holds("an item put into Events is numbered and logged by the deployed fan-out", d.itemIsNumbered(ctx))
 	r.holds("the same record delivered again keeps its number, and the next item gets the next", d.recordKeepsItsNumber(ctx))
 	r.holds("an item that breaks the rules is in the failure queue, with the reason", d.badItemIsRefused(ctx))
-	r.deviates("it takes posts with the API and stage in the path only, not at the bare endpoint as LocalStack: "+
+	r.deviates("it takes posts with the API and stage in the path only, not at the bare endpoint, as LocalStack is documented to: "+
 		"the functions are told by AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI", d.barePostsAreNotTaken(ctx))
 	r.holds("over a WebSocket: connect, subscribe, ping; a put item is pushed; closing leaves no row", d.watching(ctx))
 }

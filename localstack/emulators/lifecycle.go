@@ -18,7 +18,7 @@ const (
 	bucket = "cdk-hnb659fds-assets-" + account + "-" + region
 	// zipLimit is what a function's zip may have, in bytes: the larger, the
 	// longer a cold start.
-	zipLimit = 4.5 * (1 << 20)
+	zipLimit = 4_500_000
 )
 
 // deploy deploys an assembly as it is.
