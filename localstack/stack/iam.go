@@ -1,0 +1,235 @@
+package stack
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/watchroute/watchroute/localstack/awsjson"
+	"github.com/watchroute/watchroute/localstack/iam"
+	"github.com/watchroute/watchroute/localstack/template"
+)
+
+// scope is where all calls are made.
+var scope = iam.Scope{Region: Region, Account: Account}
+
+// functionPath is where a function finds the AWS APIs. Its own path tells its calls
+// from those of others, which sign with whatever credentials they have: only a
+// function's calls are held to its role.
+func functionPath(name string) string { return "/_localstack/functions/" + name }
+
+// gatheredRoles holds the template's roles until their policies are known, which may
+// come later than the functions that take them.
+type gatheredRoles struct {
+	roles      []*gatheredRole
+	ofFunction map[string]string // a function's name to its role's ARN
+}
+
+type gatheredRole struct {
+	name      string
+	arn       string
+	documents []json.RawMessage
+	managed   []string // ARNs of policies that AWS keeps
+}
+
+func newGatheredRoles() gatheredRoles {
+	return gatheredRoles{ofFunction: map[string]string{}}
+}
+
+// inlinePolicy is a policy as AWS::IAM::Role and AWS::IAM::Policy write it.
+type inlinePolicy struct {
+	PolicyName     string
+	PolicyDocument json.RawMessage
+}
+
+// createRole takes a role with its inline policies.
+func (d *deployment) createRole(r template.Resource) (template.Physical, error) {
+	var p struct {
+		RoleName          string
+		Policies          []inlinePolicy
+		ManagedPolicyArns []string
+	}
+	if err := r.Decode(&p); err != nil {
+		return template.Physical{}, err
+	}
+	name := cmp.Or(p.RoleName, r.LogicalID)
+	role := &gatheredRole{name: name, arn: "arn:aws:iam::" + Account + ":role/" + name, managed: p.ManagedPolicyArns}
+	for _, policy := range p.Policies {
+		role.documents = append(role.documents, policy.PolicyDocument)
+	}
+	d.roles.roles = append(d.roles.roles, role)
+	return template.Physical{Ref: name, Attributes: map[string]string{"Arn": role.arn, "RoleId": r.LogicalID}}, nil
+}
+
+// createPolicy adds a policy to the roles that it names.
+func (d *deployment) createPolicy(r template.Resource) (template.Physical, error) {
+	var p struct {
+		inlinePolicy
+		Roles []string
+	}
+	if err := r.Decode(&p); err != nil {
+		return template.Physical{}, err
+	}
+	for _, name := range p.Roles {
+		role := d.roles.find(func(r *gatheredRole) bool { return r.name == name })
+		if role == nil {
+			return template.Physical{}, fmt.Errorf("role %s is not in the template", name)
+		}
+		role.documents = append(role.documents, p.PolicyDocument)
+	}
+	return template.Physical{Ref: r.LogicalID}, nil
+}
+
+func (g gatheredRoles) find(is func(*gatheredRole) bool) *gatheredRole {
+	for _, r := range g.roles {
+		if is(r) {
+			return r
+		}
+	}
+	return nil
+}
+
+// access is what the functions may do.
+type access struct {
+	api      string                  // the API's id
+	sessions map[string]*iam.Session // by function name
+}
+
+// access reads the policies of the functions' roles. Other roles have no part here.
+func (d *deployment) access(api string) (access, error) {
+	a := access{api: api, sessions: map[string]*iam.Session{}}
+	for _, f := range d.functions {
+		arn := d.roles.ofFunction[f.Name]
+		role := d.roles.find(func(r *gatheredRole) bool { return r.arn == arn })
+		if role == nil {
+			return a, fmt.Errorf("%s: role %q is not in the template", f.Name, arn)
+		}
+		parsed, err := iam.ParseRole(arn, role.documents...)
+		if err != nil {
+			return a, fmt.Errorf("%s: %w", f.Name, err)
+		}
+		for _, policy := range role.managed {
+			d.stack.o.Logger.Warn("managed policy grants nothing locally", "role", role.name, "policy", policy)
+		}
+		a.sessions[f.Name] = parsed.Session(f.Name)
+	}
+	return a, nil
+}
+
+// authorizeMapping checks what Lambda's pollers will do with the function's role, as
+// AWS does when a mapping is created.
+//
+// Source: https://docs.aws.amazon.com/lambda/latest/dg/services-dynamodb-eventsourcemapping.html
+func (d *deployment) authorizeMapping(p mappingProperties) error {
+	session := d.stack.counted.access.sessions[p.FunctionName[strings.LastIndexByte(p.FunctionName, ':')+1:]]
+	if session == nil {
+		return fmt.Errorf("function %s is not in the template", p.FunctionName)
+	}
+	for _, c := range []iam.Call{
+		{Action: "dynamodb:DescribeStream", Resource: p.EventSourceArn},
+		{Action: "dynamodb:GetRecords", Resource: p.EventSourceArn},
+		{Action: "dynamodb:GetShardIterator", Resource: p.EventSourceArn},
+		{Action: "dynamodb:ListStreams", Resource: "*"},
+	} {
+		if err := session.Authorize(c); err != nil {
+			return fmt.Errorf("cannot access stream %s: please ensure the role can perform the GetRecords, GetShardIterator, "+
+				"DescribeStream, and ListStreams actions on your stream in IAM: %w", p.EventSourceArn, err)
+		}
+	}
+	if destination := p.DestinationConfig.OnFailure.Destination; destination != "" {
+		if err := session.Authorize(iam.Call{Action: "sqs:SendMessage", Resource: destination}); err != nil {
+			return fmt.Errorf("the role cannot send to the failure destination: %w", err)
+		}
+	}
+	return nil
+}
+
+func (a access) usage() iam.Usage {
+	u := iam.Usage{Functions: map[string]iam.SessionUsage{}}
+	for name, session := range a.sessions {
+		of := session.Usage()
+		for _, n := range of.Denied {
+			u.Denied += n
+		}
+		u.Functions[name] = of
+	}
+	return u
+}
+
+func (a access) resetUsage() {
+	for _, session := range a.sessions {
+		session.ResetUsage()
+	}
+}
+
+// callerKey is the context key of the function that calls, as a *iam.Session.
+type callerKey struct{}
+
+// asFunction serves the requests of a function below its path.
+func (s *Stack) asFunction(next http.Handler) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if !s.counted.ready.Load() {
+			http.Error(w, "the stack is starting", http.StatusServiceUnavailable)
+			return
+		}
+		name := r.PathValue("function")
+		session := s.counted.access.sessions[name]
+		if session == nil {
+			http.Error(w, "no function "+name, http.StatusNotFound)
+			return
+		}
+		r = r.WithContext(context.WithValue(r.Context(), callerKey{}, session))
+		http.StripPrefix(functionPath(name), next).ServeHTTP(w, r)
+	}
+}
+
+// authorize gives a *iam.Denied if the caller is a function whose role does not
+// allow all the calls. Whoever else calls may do everything.
+func (s *Stack) authorize(ctx context.Context, calls func() []iam.Call) error {
+	session, _ := ctx.Value(callerKey{}).(*iam.Session)
+	if session == nil {
+		return nil
+	}
+	err := session.Authorize(calls()...)
+	if denied := (*iam.Denied)(nil); errors.As(err, &denied) {
+		s.o.Logger.Warn("call denied", "user", denied.User, "action", denied.Action, "resource", denied.Resource)
+	}
+	return err
+}
+
+// guarded is a service whose operations functions may carry out as far as their
+// roles allow. calls says what an operation is to IAM.
+func (s *Stack) guarded(service *awsjson.Service, calls func(operation string, body []byte) []iam.Call, queryCode string) *awsjson.Service {
+	guarded := *service
+	guarded.Operations = map[string]awsjson.Operation{}
+	for name, operation := range service.Operations {
+		guarded.Operations[name] = func(ctx context.Context, body []byte) (any, error) {
+			if err := s.authorize(ctx, func() []iam.Call { return calls(name, body) }); err != nil {
+				return nil, &awsjson.Error{Type: "AccessDeniedException", Message: err.Error(), QueryCode: queryCode}
+			}
+			return operation(ctx, body)
+		}
+	}
+	return &guarded
+}
+
+// authorizeConnection holds calls of @connections to the caller's role.
+func (s *Stack) authorizeConnection(r *http.Request) error {
+	id, found := strings.CutPrefix(r.URL.Path, "/"+s.stage+"/@connections/")
+	if !found {
+		return nil
+	}
+	return s.authorize(r.Context(), func() []iam.Call {
+		return []iam.Call{scope.ManageConnections(s.counted.access.api, s.stage, r.Method, id)}
+	})
+}
+
+// forbidden answers as API Gateway does for callers that may not.
+func forbidden(w http.ResponseWriter, err error) {
+	w.Header().Set("X-Amzn-ErrorType", "ForbiddenException")
+	writeJSON(w, http.StatusForbidden, map[string]string{"message": err.Error()})
+}

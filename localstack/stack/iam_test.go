@@ -1,0 +1,376 @@
+package stack_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/coder/websocket"
+	"github.com/watchroute/watchroute/events"
+	"github.com/watchroute/watchroute/localstack/iam"
+	"github.com/watchroute/watchroute/localstack/stack"
+)
+
+// object is a JSON object of a template.
+type object = map[string]any
+
+// edited writes the golden template with a change to a temporary file.
+func edited(t *testing.T, change func(resources object)) string {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join(root, stack.TemplateFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var golden object
+	if err := json.Unmarshal(data, &golden); err != nil {
+		t.Fatal(err)
+	}
+	change(golden["Resources"].(object))
+	if data, err = json.Marshal(golden); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "template.json")
+	if err := os.WriteFile(file, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+// without writes the golden template, in which a role lacks an action on what its
+// statement names as the resource: a logical id, or * for any.
+func without(t *testing.T, role, action, resource string) string {
+	t.Helper()
+	taken := 0
+	file := edited(t, func(resources object) {
+		policies := resources[role].(object)["Properties"].(object)["Policies"].([]any)
+		document := policies[0].(object)["PolicyDocument"].(object)
+		document["Statement"] = slices.DeleteFunc(document["Statement"].([]any), func(s any) bool {
+			statement := s.(object)
+			named := fmt.Sprint(statement["Resource"])
+			if resource != "*" && !strings.Contains(named, "["+resource+" ") {
+				return false
+			}
+			actions := statement["Action"].([]any)
+			left := slices.DeleteFunc(slices.Clone(actions), func(a any) bool { return a == action })
+			statement["Action"] = left
+			taken += len(actions) - len(left)
+			return len(left) == 0
+		})
+	})
+	if taken != 1 {
+		t.Fatalf("%s has %d grants of %s on %s, want 1", role, taken, action, resource)
+	}
+	return file
+}
+
+// logged collects a log, whole.
+type logged struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (l *logged) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *logged) has(text string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return bytes.Contains(l.text.Bytes(), []byte(text))
+}
+
+// restricted runs a stack with that template, and keeps its log.
+func restricted(t *testing.T, file string) (*running, *logged) {
+	t.Helper()
+	log := &logged{}
+	return start(t, func(o *stack.Options) {
+		o.Template, o.Log, o.Logger = file, log, slog.New(slog.NewTextHandler(log, nil))
+	}), log
+}
+
+// denied tells how often a function was refused an action.
+func (s *running) denied(function, action string) int {
+	return s.Usage().IAM.Functions[function].Denied[action]
+}
+
+// message is AWS's text of a refusal.
+func message(function, action, resource string) string {
+	return "User: arn:aws:sts::000000000000:assumed-role/" + function + "Role/" + function + " is not authorized to perform: " +
+		action + " on resource: " + resource + " because no identity-based policy allows the " + action + " action"
+}
+
+const tables = "arn:aws:dynamodb:us-east-1:000000000000:table/"
+
+func TestConnectMayNotPut(t *testing.T) {
+	s, log := restricted(t, without(t, "ConnectRole", "dynamodb:PutItem", "Connections"))
+	_, response, err := websocket.Dial(t.Context(), s.WebSocketURL(), nil)
+	if err == nil || response == nil || response.StatusCode != http.StatusServiceUnavailable {
+		t.Fatalf("connect without a grant: %v", err)
+	}
+	want := "https response error StatusCode: 400"
+	if !log.has(want) || !log.has("AccessDeniedException: "+message("Connect", "dynamodb:PutItem", tables+"Connections")) {
+		t.Errorf("log lacks the refusal:\n%s", log.text.String())
+	}
+	if n := s.denied("Connect", "dynamodb:PutItem"); n != 1 || s.Usage().IAM.Denied != 1 {
+		t.Errorf("usage tells of %d refusals", n)
+	}
+	s.ResetUsage()
+	if n := s.Usage().IAM.Denied; n != 0 {
+		t.Errorf("%d refusals after the reset", n)
+	}
+}
+
+func TestMessageMayNotQuery(t *testing.T) {
+	s, log := restricted(t, without(t, "MessageRole", "dynamodb:Query", "Events"))
+	c := s.connect(t)
+	c.subscribe("a") // which needs no query
+	c.send(`{"action":"subscribe","id":"q1","topic":"b","snapshot":true}`)
+	if got, ok := c.frame().(*events.Subscribed); !ok || got.Topic != "b" {
+		t.Errorf("subscribe is answered %+v", got)
+	}
+	if got, ok := c.frame().(*events.Error); !ok || got.Code != events.CodeInternal {
+		t.Errorf("snapshot without a grant is answered %+v", got)
+	}
+	if !log.has(message("Message", "dynamodb:Query", tables+"Events")) {
+		t.Errorf("log lacks the refusal:\n%s", log.text.String())
+	}
+	if u := s.Usage().IAM; u.Denied != u.Functions["Message"].Denied["dynamodb:Query"] || u.Denied == 0 {
+		t.Errorf("usage: %+v", u)
+	}
+}
+
+func TestFanoutMayNotPost(t *testing.T) {
+	s, log := restricted(t, without(t, "FanoutRole", "execute-api:ManageConnections", "*"))
+	c := s.connect(t)
+	c.subscribe("a")
+	s.put(t, "a", "i", "1")
+	eventually(t, "a refused post", func() bool { return s.denied("Fanout", "execute-api:ManageConnections") > 0 })
+	if u := s.Usage(); u.APIGateway.Posts[http.StatusOK] != 0 || len(u.IAM.Functions["Fanout"].Denied) != 1 {
+		t.Errorf("usage: %+v, %+v", u.APIGateway.Posts, u.IAM.Functions["Fanout"])
+	}
+	if want := "arn:aws:execute-api:us-east-1:000000000000:api/live/POST/@connections/"; !log.has(want) {
+		t.Errorf("log lacks %s:\n%s", want, log.text.String())
+	}
+}
+
+// TestFanoutMayNotSend takes the queue's grant for the function away and leaves the
+// mapping without a failure destination, which needs it too.
+func TestFanoutMayNotSend(t *testing.T) {
+	file := edited(t, func(resources object) {
+		delete(resources["EventsToFanout"].(object)["Properties"].(object), "DestinationConfig")
+		allow(resources, "FanoutRole", "Deny", "sqs:*", object{"Fn::GetAtt": []any{"FailureQueue", "Arn"}})
+	})
+	s, log := restricted(t, file)
+	s.put(t, "bad//topic", "i", "1")
+	eventually(t, "a refused message", func() bool { return s.denied("Fanout", "sqs:sendmessage") > 0 })
+	want := "api error AccessDenied: User: arn:aws:sts::000000000000:assumed-role/FanoutRole/Fanout is not authorized to perform: " +
+		"sqs:sendmessage on resource: arn:aws:sqs:us-east-1:000000000000:FailureQueue with an explicit deny in an identity-based policy"
+	eventually(t, "the refusal in the log", func() bool { return log.has(want) })
+}
+
+// allow adds a statement to a role.
+func allow(resources object, role, effect, action string, resource any) {
+	policies := resources[role].(object)["Properties"].(object)["Policies"].([]any)
+	document := policies[0].(object)["PolicyDocument"].(object)
+	document["Statement"] = append(document["Statement"].([]any), object{"Effect": effect, "Action": action, "Resource": resource})
+}
+
+// TestMappingNeedsItsGrants takes away what Lambda's pollers use, one by one.
+func TestMappingNeedsItsGrants(t *testing.T) {
+	for action, resource := range map[string]string{
+		"dynamodb:GetRecords": "Events", "dynamodb:GetShardIterator": "Events", "dynamodb:DescribeStream": "Events",
+		"dynamodb:ListStreams": "*", "sqs:SendMessage": "FailureQueue",
+	} {
+		err := startError(t, without(t, "FanoutRole", action, resource))
+		if want := "is not authorized to perform: " + action + " on resource: "; err == nil ||
+			!strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "EventsToFanout") {
+			t.Errorf("without %s: %v", action, err)
+		}
+	}
+}
+
+// startError starts a stack that must not start.
+func startError(t *testing.T, file string) error {
+	t.Helper()
+	s, err := stack.Start(t.Context(), stack.Options{Addr: "127.0.0.1:0", Root: root, BuildDir: buildDir, Template: file,
+		Log: &logged{}, Logger: slog.New(slog.DiscardHandler)})
+	if err == nil {
+		s.Close()
+	}
+	return err
+}
+
+func TestRolesThatDoNotRunLocally(t *testing.T) {
+	for want, change := range map[string]func(object){
+		"Condition does not run locally": func(resources object) {
+			allow(resources, "ConnectRole", "Allow", "dynamodb:*", "*")
+			policies := resources["ConnectRole"].(object)["Properties"].(object)["Policies"].([]any)
+			statements := policies[0].(object)["PolicyDocument"].(object)["Statement"].([]any)
+			statements[0].(object)["Condition"] = object{"Bool": object{"aws:SecureTransport": "true"}}
+		},
+		`Connect: role "arn:aws:iam::1:role/other" is not in the template`: func(resources object) {
+			resources["Connect"].(object)["Properties"].(object)["Role"] = "arn:aws:iam::1:role/other"
+		},
+		"role Nobody is not in the template": func(resources object) {
+			resources["Extra"] = object{"Type": "AWS::IAM::Policy", "Properties": object{"Roles": []any{"Nobody"}, "PolicyDocument": object{}}}
+		},
+	} {
+		if err := startError(t, edited(t, change)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("start: %v, want %s", err, want)
+		}
+	}
+}
+
+// TestPolicyResourceGrants moves connect's grants into a policy of their own, and
+// lets its role have one that AWS manages.
+func TestPolicyResourceGrants(t *testing.T) {
+	s, log := restricted(t, edited(t, func(resources object) {
+		role := resources["ConnectRole"].(object)["Properties"].(object)
+		policy := role["Policies"].([]any)[0].(object)
+		delete(role, "Policies")
+		role["ManagedPolicyArns"] = []any{"arn:aws:iam::aws:policy/ReadOnlyAccess"}
+		policy["Roles"] = []any{object{"Ref": "ConnectRole"}}
+		resources["Extra"] = object{"Type": "AWS::IAM::Policy", "Properties": policy}
+	}))
+	s.connect(t)
+	if n := s.Usage().IAM.Denied; n != 0 || !log.has("arn:aws:iam::aws:policy/ReadOnlyAccess") {
+		t.Errorf("%d calls denied; log:\n%s", n, log.text.String())
+	}
+}
+
+func TestUnknownFunctionHasNoPath(t *testing.T) {
+	s := start(t, nil)
+	response, err := http.Post(s.URL()+"/_localstack/functions/Nobody/", "", strings.NewReader("{}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusNotFound {
+		t.Errorf("answer %s", response.Status)
+	}
+}
+
+// TestNoGrantIsMissingOrSuperfluous does everything that the service does, and
+// compares what the functions used with what their roles grant.
+func TestNoGrantIsMissingOrSuperfluous(t *testing.T) {
+	s := start(t, nil)
+	s.ResetUsage() // of what starting the mapping checked
+	s.useEverything(t)
+	if n := s.Usage().IAM.Denied; n != 0 {
+		t.Errorf("%d calls were denied: %+v", n, s.Usage().IAM)
+	}
+	// Lambda's pollers and its log use the rest.
+	want := []string{
+		"Connect logs:CreateLogStream", "Connect logs:PutLogEvents",
+		"Disconnect logs:CreateLogStream", "Disconnect logs:PutLogEvents",
+		"Fanout dynamodb:DescribeStream", "Fanout dynamodb:GetRecords", "Fanout dynamodb:GetShardIterator", "Fanout dynamodb:ListStreams",
+		"Fanout logs:CreateLogStream", "Fanout logs:PutLogEvents",
+		"Message logs:CreateLogStream", "Message logs:PutLogEvents",
+	}
+	if got := unused(s.Usage().IAM); !slices.Equal(got, want) {
+		t.Errorf("unused grants:\n got %q\nwant %q", got, want)
+	}
+}
+
+// unused lists the grants that no call needed.
+func unused(u iam.Usage) []string {
+	var names []string
+	for function, of := range u.Functions {
+		for _, g := range of.Grants {
+			if g.Used == 0 {
+				names = append(names, function+" "+g.Action)
+			}
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// useEverything lets each function do each thing that it can do.
+func (s *running) useEverything(t *testing.T) {
+	t.Helper()
+	watcher, publisher := s.connect(t), s.connect(t)
+	watcher.subscribe("a")
+	publisher.send(`{"action":"publish","topic":"a","item":{"id":"i","data":{"text":"` + strings.Repeat("x", 1000) + `"}}}`)
+	publisher.frame()
+	watcher.changes(1)
+	publisher.send(`{"action":"subscribe","topic":"a","snapshot":true}`) // in two frames, of which one is posted
+	publisher.frame()
+	publisher.frame()
+	publisher.send(`{"action":"publish","topic":"a","op":"remove","item":{"id":"i"}}`)
+	watcher.changes(1)
+	s.lookBack(t, watcher)
+	s.meetGone(t, watcher)
+	s.put(t, "bad//topic", "i", "1")
+	eventually(t, "a message in the failure queue", func() bool { return s.Usage().SQS.Queues["FailureQueue"].Sent == 1 })
+	watcher.send(`{"action":"unsubscribe","topic":"a"}`)
+	watcher.frame()
+	watcher.subscribe("b")
+	if err := watcher.conn.Close(websocket.StatusNormalClosure, ""); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the subscription gone", func() bool { return s.rows(t, "Subscriptions", "topic", "b#0") == 0 })
+}
+
+// lookBack moves the topic's head past all writes, so that the next one has to be
+// looked for in the log, like one that is delivered again.
+func (s *running) lookBack(t *testing.T, watcher *client) {
+	t.Helper()
+	_, err := s.db.UpdateItem(t.Context(), &dynamodb.UpdateItemInput{
+		TableName: aws.String("Changes"), UpdateExpression: aws.String("SET #position = :far"),
+		Key: map[string]types.AttributeValue{
+			"topic": &types.AttributeValueMemberS{Value: "a"}, "seq": &types.AttributeValueMemberN{Value: "0"},
+		},
+		ExpressionAttributeNames:  map[string]string{"#position": "position"},
+		ExpressionAttributeValues: map[string]types.AttributeValue{":far": &types.AttributeValueMemberS{Value: strings.Repeat("9", 40)}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.put(t, "a", "late", "1")
+	watcher.changes(1)
+}
+
+// meetGone subscribes a connection that does not exist, and waits until fan-out has
+// forgotten it.
+func (s *running) meetGone(t *testing.T, watcher *client) {
+	t.Helper()
+	_, err := s.db.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: aws.String("Subscriptions"), Item: map[string]types.AttributeValue{
+		"topic": &types.AttributeValueMemberS{Value: "a#0"}, "connectionId": &types.AttributeValueMemberS{Value: "AAAAAAAAAAAAAAA="},
+		"expiresAt": &types.AttributeValueMemberN{Value: "99999999999"},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := s.rows(t, "Subscriptions", "topic", "a#0")
+	s.put(t, "a", "other", "1")
+	watcher.changes(1)
+	eventually(t, "the gone client forgotten", func() bool { return s.rows(t, "Subscriptions", "topic", "a#0") == before-1 })
+}
+
+// rows counts the items under a partition key.
+func (s *running) rows(t *testing.T, table, key, value string) int {
+	t.Helper()
+	out, err := s.db.Query(t.Context(), &dynamodb.QueryInput{
+		TableName: &table, KeyConditionExpression: aws.String("#key = :value"), ConsistentRead: aws.Bool(true),
+		ExpressionAttributeNames:  map[string]string{"#key": key},
+		ExpressionAttributeValues: map[string]types.AttributeValue{":value": &types.AttributeValueMemberS{Value: value}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(out.Items)
+}
