@@ -103,16 +103,24 @@ func (s *scanner) value() []byte {
 	return s.text[start:]
 }
 
-// skipString passes over a string, from its first quote to behind its last.
+// skipString passes over a string, from its first quote to behind its last. Strings
+// are most of a request, so they are searched rather than walked.
 func (s *scanner) skipString() {
-	for s.at++; s.at < len(s.text); s.at++ {
-		switch s.text[s.at] {
-		case '\\':
-			s.at++
-		case '"':
-			s.at++
+	s.at++
+	for start := s.at; ; {
+		quote := bytes.IndexByte(s.text[s.at:], '"')
+		if quote < 0 {
+			s.at = len(s.text)
+			return
+		}
+		s.at += quote + 1
+		if !escapes(s.text[start : s.at-1]) {
 			return
 		}
 	}
-	s.at = len(s.text) // an escape at the end has led past it
+}
+
+// escapes reports whether the text ends in a backslash that is not itself escaped.
+func escapes(text []byte) bool {
+	return (len(text)-len(bytes.TrimRight(text, `\`)))%2 == 1
 }
