@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"net"
 	"net/http"
-	"sync/atomic"
 
 	"github.com/watchroute/watchroute/localstack/apigateway"
 	"github.com/watchroute/watchroute/localstack/awsjson"
@@ -59,7 +58,7 @@ func unknownService(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Stack) serveGateway(w http.ResponseWriter, r *http.Request) {
-	if !s.counted.ready.Load() {
+	if !s.ready.Load() {
 		http.Error(w, "the stack is starting", http.StatusServiceUnavailable)
 		return
 	}
@@ -73,7 +72,7 @@ func (s *Stack) serveGateway(w http.ResponseWriter, r *http.Request) {
 // health answers 200 once everything is up, and 503 before.
 func (s *Stack) health(w http.ResponseWriter, _ *http.Request) {
 	state, status := "running", http.StatusOK
-	if !s.counted.ready.Load() {
+	if !s.ready.Load() {
 		state, status = "starting", http.StatusServiceUnavailable
 	}
 	states := map[string]string{}
@@ -98,7 +97,7 @@ type Usage struct {
 // Usage counts since the start or the last ResetUsage.
 func (s *Stack) Usage() Usage {
 	return Usage{DynamoDB: s.db.Usage(), APIGateway: s.gateway.Usage(), Lambda: s.functions.Usage(),
-		SQS: s.queues.Usage(), IAM: s.counted.access.usage(), TCPConnections: s.counted.accepted.Load()}
+		SQS: s.queues.Usage(), IAM: s.access.usage(), TCPConnections: s.accepted.Load()}
 }
 
 // ResetUsage starts counting anew.
@@ -106,12 +105,13 @@ func (s *Stack) ResetUsage() {
 	s.db.ResetUsage()
 	s.gateway.ResetUsage()
 	s.functions.ResetUsage()
-	s.counted.access.resetUsage()
-	s.counted.accepted.Store(0)
+	s.queues.ResetUsage()
+	s.access.resetUsage()
+	s.accepted.Store(0)
 }
 
 func (s *Stack) usage(w http.ResponseWriter, _ *http.Request) {
-	if !s.counted.ready.Load() {
+	if !s.ready.Load() {
 		http.Error(w, "the stack is starting", http.StatusServiceUnavailable)
 		return
 	}
@@ -126,16 +126,9 @@ func writeJSON(w http.ResponseWriter, status int, value any) {
 	_ = enc.Encode(value) // the client has gone; there is no one left to tell
 }
 
-// connectionCount counts accepted connections, and knows when all is up and what the
-// functions may do from then on.
-type connectionCount struct {
-	accepted atomic.Int64
-	ready    atomic.Bool
-	access   access // does not change once ready is true, and is not read before
-}
-
-func (c *connectionCount) note(_ net.Conn, state http.ConnState) {
+// count counts accepted connections.
+func (s *Stack) count(_ net.Conn, state http.ConnState) {
 	if state == http.StateNew {
-		c.accepted.Add(1)
+		s.accepted.Add(1)
 	}
 }
