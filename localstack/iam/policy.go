@@ -71,17 +71,17 @@ func parse(raw []byte) ([]rule, error) {
 func (s statement) check() error {
 	switch {
 	case s.NotAction != nil:
-		return errors.New("NotAction does not run locally")
+		return errors.New("the member NotAction does not run locally")
 	case s.NotResource != nil:
-		return errors.New("NotResource does not run locally")
+		return errors.New("the member NotResource does not run locally")
 	case len(s.Condition) > 0:
-		return errors.New("Condition does not run locally")
+		return errors.New("the member Condition does not run locally")
 	case s.Principal != nil:
 		return errors.New("a role's own policy has no Principal")
 	case s.Effect != "Allow" && s.Effect != "Deny":
-		return fmt.Errorf("Effect is %q, not Allow or Deny", s.Effect)
+		return fmt.Errorf("the Effect is %q, not Allow or Deny", s.Effect)
 	case len(s.Action) == 0 || len(s.Resource) == 0:
-		return errors.New("Action and Resource are required")
+		return errors.New("the members Action and Resource are required")
 	}
 	return s.checkPatterns()
 }

@@ -101,13 +101,13 @@ func TestListsAndSeveralDocuments(t *testing.T) {
 
 func TestPoliciesThatCannotBeDecided(t *testing.T) {
 	for policy, want := range map[string]string{
-		`{"Statement":{"Effect":"Allow","NotAction":"a:X","Resource":"*"}}`:                                  "NotAction does not run locally",
-		`{"Statement":{"Effect":"Allow","Action":"a:X","NotResource":"*"}}`:                                  "NotResource does not run locally",
-		`{"Statement":{"Effect":"Allow","Action":"a:X","Resource":"*","Condition":{"Bool":{"a:b":"true"}}}}`: "Condition does not run locally",
+		`{"Statement":{"Effect":"Allow","NotAction":"a:X","Resource":"*"}}`:                                  "the member NotAction does not run locally",
+		`{"Statement":{"Effect":"Allow","Action":"a:X","NotResource":"*"}}`:                                  "the member NotResource does not run locally",
+		`{"Statement":{"Effect":"Allow","Action":"a:X","Resource":"*","Condition":{"Bool":{"a:b":"true"}}}}`: "the member Condition does not run locally",
 		`{"Statement":{"Effect":"Allow","Action":"a:X","Resource":"*","Principal":"*"}}`:                     "has no Principal",
-		`{"Statement":{"Effect":"allow","Action":"a:X","Resource":"*"}}`:                                     `Effect is "allow"`,
-		`{"Statement":{"Effect":"Allow","Resource":"*"}}`:                                                    "Action and Resource are required",
-		`{"Statement":{"Effect":"Allow","Action":"a:X"}}`:                                                    "Action and Resource are required",
+		`{"Statement":{"Effect":"allow","Action":"a:X","Resource":"*"}}`:                                     `the Effect is "allow"`,
+		`{"Statement":{"Effect":"Allow","Resource":"*"}}`:                                                    "the members Action and Resource are required",
+		`{"Statement":{"Effect":"Allow","Action":"a:X"}}`:                                                    "the members Action and Resource are required",
 		`{"Statement":{"Effect":"Allow","Action":"X","Resource":"*"}}`:                                       `action "X" is not of the form`,
 		`{"Statement":{"Effect":"Allow","Action":"a:X","Resource":"table/Books"}}`:                           "is neither an ARN nor *",
 		`{"Statement":{"Effect":"Allow","Action":"a:X","Resource":"arn:aws:s3:::b/${aws:username}"}}`:        "policy variable in",

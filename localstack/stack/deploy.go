@@ -61,7 +61,7 @@ func (d *deployment) finish() error {
 	}
 	d.stack.stage = api.Stage
 	d.stack.gateway = apigateway.New(api, d.stack.functions, d.stack.o.Gateway)
-	if d.stack.counted.access, err = d.access(api.ID); err != nil {
+	if d.stack.access, err = d.access(api.ID); err != nil {
 		return err
 	}
 	for _, f := range d.functions {
@@ -72,7 +72,7 @@ func (d *deployment) finish() error {
 			return err
 		}
 	}
-	d.stack.counted.ready.Store(true)
+	d.stack.ready.Store(true)
 	for _, m := range d.mappings {
 		if err := d.startMapping(m); err != nil {
 			return err

@@ -125,7 +125,7 @@ func (d *deployment) access(api string) (access, error) {
 //
 // Source: https://docs.aws.amazon.com/lambda/latest/dg/services-dynamodb-eventsourcemapping.html
 func (d *deployment) authorizeMapping(p mappingProperties) error {
-	session := d.stack.counted.access.sessions[p.FunctionName[strings.LastIndexByte(p.FunctionName, ':')+1:]]
+	session := d.stack.access.sessions[p.FunctionName[strings.LastIndexByte(p.FunctionName, ':')+1:]]
 	if session == nil {
 		return fmt.Errorf("function %s is not in the template", p.FunctionName)
 	}
@@ -172,12 +172,12 @@ type callerKey struct{}
 // asFunction serves the requests of a function below its path.
 func (s *Stack) asFunction(next http.Handler) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		if !s.counted.ready.Load() {
+		if !s.ready.Load() {
 			http.Error(w, "the stack is starting", http.StatusServiceUnavailable)
 			return
 		}
 		name := r.PathValue("function")
-		session := s.counted.access.sessions[name]
+		session := s.access.sessions[name]
 		if session == nil {
 			http.Error(w, "no function "+name, http.StatusNotFound)
 			return
@@ -224,7 +224,7 @@ func (s *Stack) authorizeConnection(r *http.Request) error {
 		return nil
 	}
 	return s.authorize(r.Context(), func() []iam.Call {
-		return []iam.Call{scope.ManageConnections(s.counted.access.api, s.stage, r.Method, id)}
+		return []iam.Call{scope.ManageConnections(s.access.api, s.stage, r.Method, id)}
 	})
 }
 

@@ -214,7 +214,7 @@ func startError(t *testing.T, file string) error {
 
 func TestRolesThatDoNotRunLocally(t *testing.T) {
 	for want, change := range map[string]func(object){
-		"Condition does not run locally": func(resources object) {
+		"the member Condition does not run locally": func(resources object) {
 			_, list := statements(resources, "ConnectRole")
 			list[0].(object)["Condition"] = object{"Bool": object{"aws:SecureTransport": "true"}}
 		},

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"sync/atomic"
 	"time"
 
 	"github.com/watchroute/watchroute/localstack/apigateway"
@@ -76,7 +77,9 @@ type Stack struct {
 	o         Options
 	listener  net.Listener
 	server    *http.Server
-	counted   *connectionCount
+	accepted  atomic.Int64 // TCP connections
+	ready     atomic.Bool  // everything is up; nothing below changes any more
+	access    access
 	streams   *stream.Registry
 	db        *dynamodb.Engine
 	queues    *sqs.Service
@@ -90,7 +93,7 @@ type Stack struct {
 // it returns the stack is ready. The first thing that is wrong is the error: a port
 // in use, a template that cannot be read, a function that does not compile.
 func Start(ctx context.Context, o Options) (*Stack, error) {
-	s := &Stack{o: withDefaults(o), counted: &connectionCount{}}
+	s := &Stack{o: withDefaults(o)}
 	parsed, err := s.readTemplate()
 	if err != nil {
 		return nil, err
@@ -146,7 +149,7 @@ func (s *Stack) start(ctx context.Context, parsed *template.Template) error {
 	if err != nil {
 		return err
 	}
-	s.server = &http.Server{Handler: s.handler(), ConnState: s.counted.note, ReadHeaderTimeout: 10 * time.Second}
+	s.server = &http.Server{Handler: s.handler(), ConnState: s.count, ReadHeaderTimeout: 10 * time.Second}
 	go func() {
 		if err := s.server.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
 			s.o.Logger.Error("stack stopped serving", "err", err)
