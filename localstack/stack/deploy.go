@@ -65,7 +65,7 @@ func (d *deployment) finish() error {
 		return err
 	}
 	for _, f := range d.functions {
-		endpoint := d.stack.URL() + functionPath(f.Name)
+		endpoint := d.stack.URL() + functionsPath + f.Name
 		f.Environment["AWS_ENDPOINT_URL"] = endpoint
 		f.Environment["AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI"] = endpoint + "/" + api.Stage
 		if err := d.stack.functions.Create(f); err != nil {

@@ -17,10 +17,10 @@ import (
 // scope is where all calls are made.
 var scope = iam.Scope{Region: Region, Account: Account}
 
-// functionPath is where a function finds the AWS APIs. Its own path tells its calls
-// from those of others, which sign with whatever credentials they have: only a
-// function's calls are held to its role.
-func functionPath(name string) string { return "/_localstack/functions/" + name }
+// functionsPath is where functions find the AWS APIs, each below its name. Its own
+// path tells a function's calls from those of others, which sign with whatever
+// credentials they have: only a function's calls are held to its role.
+const functionsPath = "/_localstack/functions/"
 
 // gatheredRoles holds the template's roles until their policies are known, which may
 // come later than the functions that take them.
@@ -176,15 +176,28 @@ func (s *Stack) asFunction(next http.Handler) http.HandlerFunc {
 			http.Error(w, "the stack is starting", http.StatusServiceUnavailable)
 			return
 		}
-		name := r.PathValue("function")
+		name, path := belowFunction(r.URL.Path)
 		session := s.access.sessions[name]
 		if session == nil {
 			http.Error(w, "no function "+name, http.StatusNotFound)
 			return
 		}
-		r = r.WithContext(context.WithValue(r.Context(), callerKey{}, session))
-		http.StripPrefix(functionPath(name), next).ServeHTTP(w, r)
+		address := *r.URL
+		address.Path = path
+		_, address.RawPath = belowFunction(r.URL.RawPath)
+		r = r.WithContext(context.WithValue(r.Context(), callerKey{}, session)) // a copy, which may change
+		r.URL = &address
+		next.ServeHTTP(w, r)
 	}
+}
+
+// belowFunction cuts a path into the function's name and what is below it.
+func belowFunction(path string) (name, below string) {
+	path = strings.TrimPrefix(path, functionsPath)
+	if at := strings.IndexByte(path, '/'); at >= 0 {
+		return path[:at], path[at:]
+	}
+	return path, "" // the SDK cuts the slash off
 }
 
 // authorize gives a *iam.Denied if the caller is a function whose role does not

@@ -23,8 +23,7 @@ func (s *Stack) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /_localstack/health", s.health)
 	mux.HandleFunc("GET /_localstack/usage", s.usage)
-	mux.HandleFunc(functionPath("{function}"), s.asFunction(aws)) // the SDK cuts the slash off
-	mux.HandleFunc(functionPath("{function}")+"/", s.asFunction(aws))
+	mux.HandleFunc(functionsPath, s.asFunction(aws))
 	mux.Handle("/", aws)
 	return mux
 }
