@@ -10,5 +10,6 @@
 //	     Events' stream              ─► event source mapping ─► fanout
 //
 // What the template declares is what runs. A resource of a type that is not known
-// here is an error, not silence; permissions (IAM) are not enforced.
+// here is an error, not silence. Functions may do what their roles grant; whoever
+// else calls may do everything.
 package stack
