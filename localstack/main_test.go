@@ -11,6 +11,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/watchroute/watchroute/localstack/stack"
 )
 
 // output collects what a running stack prints.
@@ -98,6 +100,29 @@ func TestWhatIsWrongIsOneClearLine(t *testing.T) {
 				t.Errorf("error is %v, want one line with %q", err, c.want)
 			}
 		})
+	}
+}
+
+func TestFunctionThatDoesNotBuildIsOneClearLine(t *testing.T) {
+	dir := t.TempDir()
+	for name, text := range map[string]string{
+		"go.mod":                  "module example.test/m\n\ngo 1.24\n",
+		"functions/hello/main.go": "package main\n\nfunc main() { undefinedName() }\n",
+		stack.TemplateFile:        `{"Resources":{"Role":{"Type":"AWS::IAM::Role"}}}`,
+	} {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Chdir(dir)
+	err := run(t.Context(), []string{"--addr", "127.0.0.1:0"}, &output{})
+	const want = "build functions/hello: exit status 1: functions/hello/main.go:3:15: undefined: undefinedName"
+	if err == nil || err.Error() != want {
+		t.Errorf("error is %v, want %s", err, want)
 	}
 }
 

@@ -82,7 +82,19 @@ func Function(ctx context.Context, root, folder, outDir string, target Target) e
 	var output bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &output, &output
 	if err := cmd.Run(); err != nil {
-		return fmt.Errorf("build %s: %w\n%s", folder, err, strings.TrimSpace(output.String()))
+		return fmt.Errorf("build %s: %w: %s", folder, err, faults(output.String()))
 	}
 	return nil
+}
+
+// faults puts what the compiler said on one line, without the names of packages
+// that it heads its lines with.
+func faults(output string) string {
+	var lines []string
+	for line := range strings.Lines(output) {
+		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "#") {
+			lines = append(lines, line)
+		}
+	}
+	return strings.Join(lines, "; ")
 }
