@@ -9,6 +9,7 @@ import (
 	awsevents "github.com/aws/aws-lambda-go/events"
 	"github.com/watchroute/watchroute/events"
 	"github.com/watchroute/watchroute/shared/dynamo"
+	"github.com/watchroute/watchroute/shared/function"
 	"github.com/watchroute/watchroute/shared/watch"
 )
 
@@ -48,11 +49,8 @@ func newHandler(store *dynamo.Store, poster watch.Poster, refusals refuser, logg
 // that have to come again; Lambda then repeats the batch from the first of them, and
 // those that were numbered keep their numbers.
 func (h handler) fanout(ctx context.Context, batch awsevents.DynamoDBEvent) (awsevents.DynamoDBEventResponse, error) {
-	if deadline, ok := ctx.Deadline(); ok {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithDeadline(ctx, deadline.Add(-deadlineMargin))
-		defer cancel()
-	}
+	ctx, cancel := function.WithMargin(ctx, deadlineMargin)
+	defer cancel()
 	var failed failures
 	for stream, records := range byStream(batch.Records) {
 		h.deliver(ctx, stream, records, &failed)

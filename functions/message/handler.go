@@ -8,6 +8,7 @@ import (
 
 	awsevents "github.com/aws/aws-lambda-go/events"
 	"github.com/watchroute/watchroute/shared/dynamo"
+	"github.com/watchroute/watchroute/shared/function"
 	"github.com/watchroute/watchroute/shared/watch"
 )
 
@@ -32,11 +33,8 @@ func newHandler(store *dynamo.Store, poster watch.Poster, logger *slog.Logger) h
 // posted. An answer of several frames thus needs no empty body, which API Gateway
 // might send as an empty frame.
 func (h handler) message(ctx context.Context, event awsevents.APIGatewayWebsocketProxyRequest) (awsevents.APIGatewayProxyResponse, error) {
-	if deadline, ok := ctx.Deadline(); ok {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithDeadline(ctx, deadline.Add(-deadlineMargin))
-		defer cancel()
-	}
+	ctx, cancel := function.WithMargin(ctx, deadlineMargin)
+	defer cancel()
 	c := watch.Connection{
 		ID:        watch.ConnectionID(event.RequestContext.ConnectionID),
 		Connected: time.UnixMilli(event.RequestContext.ConnectedAt),

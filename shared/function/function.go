@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"time"
 
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -49,4 +50,14 @@ func prepare[Handler any](getenv func(string) string, logger *slog.Logger, build
 		return none, err
 	}
 	return handler, nil
+}
+
+// WithMargin ends a handler's context before Lambda ends the function, so that there
+// is time to answer or report. A context without a deadline stays without.
+func WithMargin(ctx context.Context, margin time.Duration) (context.Context, context.CancelFunc) {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return context.WithCancel(ctx)
+	}
+	return context.WithDeadline(ctx, deadline.Add(-margin))
 }
