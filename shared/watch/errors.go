@@ -3,6 +3,7 @@ package watch
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/watchroute/watchroute/events"
 )
@@ -35,7 +36,7 @@ var wireErrors = []struct {
 	message string // "" means the error's own words
 }{
 	{ErrNotConnected, events.CodeNotConnected, "the connection has expired, connect again"},
-	{ErrTooManySubscriptions, events.CodeTooManySubscriptions, "a connection may have at most 100 subscriptions"},
+	{ErrTooManySubscriptions, events.CodeTooManySubscriptions, fmt.Sprintf("a connection may have at most %d subscriptions", events.MaxSubscriptions)},
 	{ErrBadItem, events.CodeBadItem, ""},
 	{ErrUnavailable, events.CodeUnavailable, "the service is busy, try again later"},
 	{context.DeadlineExceeded, events.CodeUnavailable, "the service is busy, try again later"},

@@ -42,7 +42,7 @@ func (s *stack) iterator(t *testing.T, arn, shard string, kind streamtypes.Shard
 	return out.ShardIterator
 }
 
-// follow reads from an iterator until there is nothing more for now.
+// follow reads from an iterator until an answer is empty.
 func (s *stack) follow(t *testing.T, iterator *string, limit int32) []streamtypes.Record {
 	t.Helper()
 	var all []streamtypes.Record
