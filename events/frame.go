@@ -7,7 +7,7 @@ import (
 )
 
 // Frame is a server's frame: *[Subscribed], *[Unsubscribed], *[Published],
-// *[Pong], *[Snapshot], *[Changes] or *[Error].
+// *[Pong], *[Snapshot], *[Changes], *[Reset], *[Reconnect] or *[Error].
 type Frame interface {
 	// kind is the frame's "type".
 	kind() string
@@ -19,6 +19,9 @@ type Subscribed struct {
 	ID    string `json:"id,omitempty"`
 	Topic Topic  `json:"topic"`
 	Cursor
+	// Recovered answers a subscribe with a cursor: all changes from that one to
+	// this follow, none is missing. Without it, a [Reset] follows.
+	Recovered bool `json:"recovered,omitempty"`
 }
 
 // Unsubscribed answers unsubscribe, also for a topic that was not subscribed.
@@ -36,20 +39,55 @@ type Published struct {
 	Item  Item   `json:"item"`
 }
 
-// Pong answers ping.
+// Pong answers ping. If the ping gave cursors, Cursors says where those topics
+// stand; it leaves out those that the connection is not subscribed to, which have
+// to be subscribed again. What the client missed comes before the pong, as far as
+// one answer goes ([MaxResumeChanges], [MaxResumeBytes]): a client that is behind
+// still asks again.
 type Pong struct {
-	ID string `json:"id,omitempty"`
+	ID      string           `json:"id,omitempty"`
+	Cursors map[Topic]string `json:"cursors,omitempty"`
 }
 
-// Snapshot holds items of a topic as they stand at the cursor. It comes in pages;
-// More says that another follows. An item may already show a change after the
-// cursor; that change is then pushed as well.
+// Snapshot holds items of a topic as they stand at the cursor, in the order of
+// their ids. It comes in frames, each of which says where it begins and where the
+// next one does, so that a client sees when one is missing and can ask for it.
+// The cursor, the same in all of them, counts once the last has arrived. An item may
+// already show a change after the cursor; that change is then pushed as well.
 type Snapshot struct {
 	ID    string `json:"id,omitempty"`
 	Topic Topic  `json:"topic"`
 	Cursor
+	From  string `json:"from,omitempty"` // the Next of the frame before; empty in the first
 	Items []Item `json:"items"`
-	More  bool   `json:"more"`
+	More  bool   `json:"more"`           // another frame follows by itself
+	Next  string `json:"next,omitempty"` // a [Bookmark]; empty in the last frame. Ask on with it if More is false
+}
+
+// Reset voids what the client holds of a topic: what it missed cannot be told any
+// more. In the answer to a subscribe the topic's items follow as [Snapshot] frames;
+// after a ping, or to have them again, ask for them with snapshot.
+type Reset struct {
+	ID     string      `json:"id,omitempty"`
+	Topic  Topic       `json:"topic"`
+	Reason ResetReason `json:"reason"`
+}
+
+// ResetReason is why a client must start over.
+type ResetReason string
+
+// Why what a client missed cannot be told.
+const (
+	ResetExpired ResetReason = "expired" // retention has passed for a part of it
+	ResetEpoch   ResetReason = "epoch"   // the topic's numbering has begun anew since
+	ResetLimit   ResetReason = "limit"   // it is more than MaxResumeChanges or MaxResumeBytes
+	ResetAhead   ResetReason = "ahead"   // the cursor is beyond the topic's latest change
+)
+
+// Reconnect asks the client to move to a new connection, as this one will be cut
+// soon. Everyone is given another delay, so that not all move at once.
+type Reconnect struct {
+	DelayMs int64 `json:"delayMs"` // how long to wait before, in milliseconds
 }
 
 // Changes brings changes, in order within each topic.
@@ -69,13 +107,14 @@ type Error struct {
 // Code tells errors apart and does not change; messages may.
 type Code string
 
-// What is wrong, and what a client does about it.
+// What is wrong, and what a client does about it; [Code.Remedy] says it in one word.
 const (
 	CodeBadJSON              Code = "bad_json"               // mend the frame: it is not a JSON object
 	CodeBadRequest           Code = "bad_request"            // mend the frame: a field is missing, of the wrong type or out of range
 	CodeUnknownAction        Code = "unknown_action"         // mend the frame: no such action
 	CodeBadTopic             Code = "bad_topic"              // mend the topic's name
 	CodeBadItem              Code = "bad_item"               // mend the item: its id, its data or a reserved attribute
+	CodeBadCursor            Code = "bad_cursor"             // mend the cursor or the place in a snapshot
 	CodeTooManySubscriptions Code = "too_many_subscriptions" // unsubscribe something, or open another connection
 	CodeNotConnected         Code = "not_connected"          // connect anew: the service has forgotten this connection
 	CodeUnavailable          Code = "unavailable"            // try again, later each time
@@ -91,11 +130,13 @@ func (*Published) kind() string    { return "published" }
 func (*Pong) kind() string         { return "pong" }
 func (*Snapshot) kind() string     { return "snapshot" }
 func (*Changes) kind() string      { return "changes" }
+func (*Reset) kind() string        { return "reset" }
+func (*Reconnect) kind() string    { return "reconnect" }
 func (*Error) kind() string        { return "error" }
 
 // blank gives an empty frame of a type, or nil.
 func blank(kind string) Frame {
-	for _, f := range []Frame{&Subscribed{}, &Unsubscribed{}, &Published{}, &Pong{}, &Snapshot{}, &Changes{}, &Error{}} {
+	for _, f := range []Frame{&Subscribed{}, &Unsubscribed{}, &Published{}, &Pong{}, &Snapshot{}, &Changes{}, &Reset{}, &Reconnect{}, &Error{}} {
 		if f.kind() == kind {
 			return f
 		}

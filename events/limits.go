@@ -13,6 +13,11 @@ const (
 	MaxRequestIDBytes = 128
 	// MaxSubscriptions bounds the topics that one connection watches at a time.
 	MaxSubscriptions = 100
+	// MaxResumeChanges bounds what one answer brings of missed changes. Who missed
+	// more of a topic starts over from a snapshot.
+	MaxResumeChanges = 10_000
+	// MaxResumeBytes bounds the same by the changes' size as JSON.
+	MaxResumeBytes = 5 << 20
 	// MaxFrameBytes is the largest message that API Gateway takes, either way.
 	// https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html
 	MaxFrameBytes = 128 << 10

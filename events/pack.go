@@ -19,38 +19,53 @@ func PackChanges(changes []Change) ([][]byte, error) {
 }
 
 // PackSnapshot encodes a page of a topic's items into as few snapshot frames as
-// hold them, filled like those of [PackChanges]. page.More is that of the last
-// frame; the others say true. A page without items is one frame.
+// hold them, filled like those of [PackChanges]. page.From is that of the first
+// frame and page.Next that of the last, and the frames in between lead from one to
+// the next. All but the last say More. A page without items is one frame.
 func PackSnapshot(page Snapshot) ([][]byte, error) {
-	head, tail, err := snapshotAround(page)
-	if err != nil {
-		return nil, err
-	}
-	p := packer{head: head, tail: `],"more":true}`}
-	for _, item := range page.Items {
-		encoded, err := marshal(item)
+	var frames [][]byte
+	items := page.Items
+	for first := true; first || len(items) > 0; first = false {
+		n, err := fitting(page, items)
 		if err != nil {
-			return nil, fmt.Errorf("encode item %s of %s: %w", item.ID, page.Topic, err)
+			return nil, err
 		}
-		p.add(encoded)
+		frame := page
+		frame.Items, items = items[:n:n], items[n:]
+		if len(items) > 0 {
+			frame.More, frame.Next = true, Bookmark{page.Cursor, frame.Items[n-1].ID}.String()
+		}
+		if n == 0 {
+			frame.Items = []Item{} // not null
+		}
+		encoded, err := Encode(&frame)
+		if err != nil {
+			return nil, err
+		}
+		frames = append(frames, encoded)
+		page.From = frame.Next
 	}
-	if p.frame == nil {
-		p.frame = []byte(head)
-	}
-	p.tail = tail
-	return p.close(), nil
+	return frames, nil
 }
 
-// snapshotAround gives what stands before and after the items of a snapshot.
-func snapshotAround(page Snapshot) (head, tail string, err error) {
-	more := page.More
-	page.Items, page.More = []Item{}, false
-	empty, err := Encode(&page)
-	if err != nil {
-		return "", "", err
+// snapshotAround is room for what stands around a frame's items: topic, cursor, and
+// two bookmarks with ids of [MaxItemIDBytes], of which JSON may double each byte.
+const snapshotAround = 2 << 10
+
+// fitting is how many of the first items a frame holds; at least one, if there is
+// one.
+func fitting(page Snapshot, items []Item) (int, error) {
+	size := snapshotAround
+	for i, item := range items {
+		encoded, err := marshal(item)
+		if err != nil {
+			return 0, fmt.Errorf("encode item %s of %s: %w", item.ID, page.Topic, err)
+		}
+		if size += len(encoded) + len(","); i > 0 && size > MeteredBytes {
+			return i, nil
+		}
 	}
-	head = string(empty[:len(empty)-len(`],"more":false}`)])
-	return head, fmt.Sprintf(`],"more":%t}`, more), nil
+	return len(items), nil
 }
 
 // packer fills frames of the form head element,element,… tail.

@@ -11,6 +11,7 @@ import (
 const (
 	ActionSubscribe   = "subscribe"
 	ActionUnsubscribe = "unsubscribe"
+	ActionSnapshot    = "snapshot"
 	ActionPublish     = "publish"
 	ActionPing        = "ping"
 )
@@ -21,8 +22,16 @@ type Request struct {
 	// ID is the client's own mark; the answer carries it back.
 	ID    string `json:"id,omitempty"`
 	Topic string `json:"topic,omitempty"`
+	// After is the cursor, as [Cursor.String] writes it, that a subscribe goes on
+	// from: what was missed since then follows the answer.
+	After string `json:"after,omitempty"`
 	// Snapshot asks subscribe for the topic's current items as well.
 	Snapshot bool `json:"snapshot,omitempty"`
+	// Next is where a snapshot goes on: the Next of the last [Snapshot] frame.
+	Next string `json:"next,omitempty"`
+	// Cursors are where the client stands in its topics. A ping with them is
+	// answered with where the topics stand, after what the client misses.
+	Cursors map[string]string `json:"cursors,omitempty"`
 	// Op is empty for a publish that puts the item, "remove" for one that deletes it.
 	Op string `json:"op,omitempty"`
 	// Item is what publish puts or removes. Without an id, a put makes one up that

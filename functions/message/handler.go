@@ -23,7 +23,7 @@ type handler struct {
 
 func newHandler(store *dynamo.Store, poster watch.Poster, logger *slog.Logger) handler {
 	return handler{
-		answerer: watch.Answerer{Subscriptions: store, Items: store, Log: store, Logger: logger},
+		answerer: watch.Answerer{Subscriptions: store, Items: store, History: store, Logger: logger},
 		poster:   poster,
 	}
 }

@@ -91,10 +91,10 @@ func TestForgottenConnectionIsTold(t *testing.T) {
 	}
 }
 
-// failingLog lets subscribing come as far as reading the head.
-type failingLog struct{ watch.Log }
+// failingHistory lets subscribing come as far as reading the head.
+type failingHistory struct{ watch.History }
 
-func (failingLog) Head(context.Context, events.Topic) (watch.Head, error) {
+func (failingHistory) Head(context.Context, events.Topic) (watch.Head, error) {
 	return watch.Head{}, errors.Join(watch.ErrUnavailable, errors.New("throttled"))
 }
 
@@ -103,7 +103,7 @@ func (failingLog) Head(context.Context, events.Topic) (watch.Head, error) {
 func TestNothingIsHalfDone(t *testing.T) {
 	h, _, store := newMessage(t)
 	ask(t, t.Context(), h, `{"action":"subscribe","topic":"old"}`)
-	h.answerer.Log = failingLog{}
+	h.answerer.History = failingHistory{}
 	for topic, want := range map[events.Topic]int{"new": 0, "old": 1} {
 		got := ask(t, t.Context(), h, fmt.Sprintf(`{"action":"subscribe","id":"q","topic":%q}`, topic))
 		if !strings.Contains(got, `"id":"q","code":"unavailable"`) {

@@ -47,6 +47,7 @@ func routes() []route {
 		{key: defaultKey, id: "Default", function: message, answers: true},
 		{key: "subscribe", id: "Subscribe", function: message, answers: true},
 		{key: "unsubscribe", id: "Unsubscribe", function: message, answers: true},
+		{key: "snapshot", id: "Snapshot", function: message, answers: true},
 		{key: "publish", id: "Publish", function: message, answers: true},
 		{key: "ping", id: "Ping", function: message, answers: true},
 	}

@@ -36,7 +36,7 @@ func TestRoutes(t *testing.T) {
 	slices.Sort(got)
 	want := []string{
 		"$connect Connect", "$default Message answers", "$disconnect Disconnect", "ping Message answers",
-		"publish Message answers", "subscribe Message answers", "unsubscribe Message answers",
+		"publish Message answers", "snapshot Message answers", "subscribe Message answers", "unsubscribe Message answers",
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)

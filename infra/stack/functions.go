@@ -117,9 +117,9 @@ func messageFunction(t tables) function {
 			"CALLBACK_URL":        sub(callbackURL),
 		},
 		grants: []grant{
-			allow(t.connections.AttrArn(), "dynamodb:UpdateItem"),
+			allow(t.connections.AttrArn(), "dynamodb:GetItem", "dynamodb:UpdateItem"),
 			allow(t.subscriptions.AttrArn(), "dynamodb:PutItem", "dynamodb:DeleteItem"),
-			allow(t.changes.AttrArn(), "dynamodb:GetItem"),
+			allow(t.changes.AttrArn(), "dynamodb:GetItem", "dynamodb:Query"),
 			allow(t.events.AttrArn(), "dynamodb:PutItem", "dynamodb:DeleteItem", "dynamodb:Query"),
 			allow(sub(postToConnectionARN), "execute-api:ManageConnections"),
 		},

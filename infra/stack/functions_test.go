@@ -105,9 +105,9 @@ func TestGrants(t *testing.T) {
 		},
 		"Message": {
 			"dynamodb:DeleteItem Events.Arn", "dynamodb:DeleteItem Subscriptions.Arn",
-			"dynamodb:GetItem Changes.Arn",
+			"dynamodb:GetItem Changes.Arn", "dynamodb:GetItem Connections.Arn",
 			"dynamodb:PutItem Events.Arn", "dynamodb:PutItem Subscriptions.Arn",
-			"dynamodb:Query Events.Arn",
+			"dynamodb:Query Changes.Arn", "dynamodb:Query Events.Arn",
 			"dynamodb:UpdateItem Connections.Arn",
 			"execute-api:ManageConnections " + post,
 			"logs:CreateLogStream MessageLogs.Arn", "logs:PutLogEvents MessageLogs.Arn",

@@ -18,7 +18,7 @@ func checkAll(ctx context.Context, r *report, t *toolbox) error {
 	}
 	r.holds("cdk bootstrap", nil)
 	r.deviates("its CloudFormation does not know "+routeResponses+
-		": what follows is our template without these five, and the same in all else", t.routeResponsesAreUnknown(ctx, whole))
+		": what follows is our template without these six, and the same in all else", t.routeResponsesAreUnknown(ctx, whole))
 	accepted, err := whole.without(routeResponses, filepath.Join(t.dir, "accepted"))
 	if err != nil {
 		return err
@@ -45,7 +45,7 @@ func (d *deployment) checkDeclared(ctx context.Context, r *report) {
 	r.holds("four functions: provided.al2023, architecture, memory, time, role, log group, environment", d.functionsAsDeclared(ctx))
 	r.holds("the mapping from the stream of Events to the fan-out, failures to the queue", d.mappingAsDeclared(ctx))
 	r.holds("permissions: each route may invoke its function", d.permissionsAsDeclared(ctx))
-	r.holds("seven routes: key, integration, answer", d.routesAsDeclared(ctx))
+	r.holds("eight routes: key, integration, answer", d.routesAsDeclared(ctx))
 	r.holds("three integrations: function, timeout", d.integrationsAsDeclared(ctx))
 	r.holds("the stage: name, automatic deployment, access log", d.stageAsDeclared(ctx))
 	r.deviates("it leaves out the stage's throttling; our template sets rate and burst", d.throttlingIsLeftOut(ctx))

@@ -32,7 +32,7 @@ func (d *deployment) routesAsDeclared(ctx context.Context) error {
 		}
 		want[declared.RouteKey] = declared
 	}
-	return errors.Join(same("routes", got, want), same("number of routes", len(listed.Items), 7))
+	return errors.Join(same("routes", got, want), same("number of routes", len(listed.Items), 8))
 }
 
 // integration is what an integration's definition and description have in common.
@@ -104,7 +104,7 @@ const routeResponses = "AWS::ApiGatewayV2::RouteResponse"
 // routeResponsesAreUnknown deploys the whole assembly, which must be refused for
 // that type and no other.
 func (t *toolbox) routeResponsesAreUnknown(ctx context.Context, a assembly) error {
-	if err := same("number of route responses in our template", len(a.template.ids(routeResponses)), 5); err != nil {
+	if err := same("number of route responses in our template", len(a.template.ids(routeResponses)), 6); err != nil {
 		return err
 	}
 	err := t.deploy(ctx, a)

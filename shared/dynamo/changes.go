@@ -36,6 +36,7 @@ func (s *Store) Head(ctx context.Context, topic events.Topic) (watch.Head, error
 		Cursor:   events.Cursor{Epoch: text(out.Item, "epoch"), Seq: last},
 		Stream:   watch.Stream(text(out.Item, "stream")),
 		Position: watch.Position(text(out.Item, "position")),
+		First:    flag(out.Item, "first"),
 	}, nil
 }
 
@@ -57,11 +58,12 @@ func (s *Store) Append(ctx context.Context, topic events.Topic, from, to watch.H
 func (s *Store) moveHead(topic events.Topic, from, to watch.Head) *types.Update {
 	update := &types.Update{
 		TableName: &s.tables.Changes, Key: rowKey(topic, headSeq),
-		UpdateExpression:         aws.String("SET #last = :last, epoch = :epoch, #stream = :stream, #position = :position"),
+		UpdateExpression:         aws.String("SET #last = :last, epoch = :epoch, #stream = :stream, #position = :position, #first = :first"),
 		ConditionExpression:      aws.String("attribute_not_exists(topic)"),
-		ExpressionAttributeNames: map[string]string{"#last": "last", "#stream": "stream", "#position": "position"},
+		ExpressionAttributeNames: map[string]string{"#last": "last", "#stream": "stream", "#position": "position", "#first": "first"},
 		ExpressionAttributeValues: map[string]types.AttributeValue{
 			":last": num(to.Seq), ":epoch": str(to.Epoch), ":stream": str(string(to.Stream)), ":position": str(string(to.Position)),
+			":first": &types.AttributeValueMemberBOOL{Value: to.First},
 		},
 	}
 	if from.Epoch != "" {
@@ -98,14 +100,9 @@ func (s *Store) entryRow(e watch.Entry) map[string]types.AttributeValue {
 // Before reads log rows backwards. It gives at most 1 MB of them, so it may stop
 // short of limit while there are more.
 func (s *Store) Before(ctx context.Context, topic events.Topic, seq int64, limit int) ([]watch.Entry, error) {
-	out, err := s.db.Query(ctx, &dynamodb.QueryInput{
-		TableName:              &s.tables.Changes,
-		KeyConditionExpression: aws.String("topic = :topic AND seq BETWEEN :first AND :seq"),
-		ExpressionAttributeValues: map[string]types.AttributeValue{
-			":topic": str(string(topic)), ":first": num(headSeq + 1), ":seq": num(seq),
-		},
-		ScanIndexForward: aws.Bool(false), ConsistentRead: aws.Bool(true), Limit: aws.Int32(int32(limit)),
-	})
+	query := s.logQuery(topic, headSeq+1, seq)
+	query.ScanIndexForward, query.Limit = aws.Bool(false), aws.Int32(int32(limit))
+	out, err := s.db.Query(ctx, query)
 	if err != nil {
 		return nil, fmt.Errorf("read log of %s before %d: %w", topic, seq, translate(err))
 	}
@@ -116,6 +113,40 @@ func (s *Store) Before(ctx context.Context, topic events.Topic, seq int64, limit
 		}
 	}
 	return entries, nil
+}
+
+// Since reads up to 1 MB of the log rows from behind from up to to, in order: one
+// read unit for every 4 KB of them. Rows whose time to live has passed are left out,
+// whether DynamoDB has deleted them yet or not.
+func (s *Store) Since(ctx context.Context, topic events.Topic, from, to int64) ([]events.Change, error) {
+	out, err := s.db.Query(ctx, s.logQuery(topic, from+1, to))
+	if err != nil {
+		return nil, fmt.Errorf("read log of %s since %d: %w", topic, from, translate(err))
+	}
+	changes := make([]events.Change, 0, len(out.Items))
+	for _, row := range out.Items {
+		if s.expired(row) {
+			continue
+		}
+		e, err := entry(topic, row)
+		if err != nil {
+			return nil, fmt.Errorf("read log of %s since %d: %w", topic, from, err)
+		}
+		changes = append(changes, e.Change)
+	}
+	return changes, nil
+}
+
+// logQuery reads the log rows from first to last, both included.
+func (s *Store) logQuery(topic events.Topic, first, last int64) *dynamodb.QueryInput {
+	return &dynamodb.QueryInput{
+		TableName:              &s.tables.Changes,
+		KeyConditionExpression: aws.String("topic = :topic AND seq BETWEEN :first AND :last"),
+		ExpressionAttributeValues: map[string]types.AttributeValue{
+			":topic": str(string(topic)), ":first": num(first), ":last": num(last),
+		},
+		ConsistentRead: aws.Bool(true),
+	}
 }
 
 // entry reads what entryRow wrote.

@@ -3,7 +3,7 @@
 //
 //	table          partition key   sort key        attributes
 //	Events         topic           id              the users' data; expiresAt
-//	Changes        topic           seq = 0         the head: last, epoch, stream, position
+//	Changes        topic           seq = 0         the head: last, epoch, stream, position, first
 //	               topic           seq = 1, 2, 3…  the log: epoch, id, op, at, data, position,
 //	                                               [high], [expired], [large], expiresAt
 //	Connections    connectionId                    topics (string set), expiresAt

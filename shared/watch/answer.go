@@ -2,13 +2,10 @@ package watch
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"log/slog"
-	"slices"
 	"time"
 
-	"github.com/oklog/ulid/v2"
 	"github.com/watchroute/watchroute/events"
 )
 
@@ -19,6 +16,9 @@ type Subscriptions interface {
 	Subscribe(context.Context, Subscription) (already bool, err error)
 	// Unsubscribe ends it; doing so twice is no error.
 	Unsubscribe(context.Context, ConnectionID, events.Topic) error
+	// Topics tells what a connection watches. ErrNotConnected means that nothing is
+	// known of it.
+	Topics(context.Context, ConnectionID) ([]events.Topic, error)
 }
 
 // Items is the users' own table.
@@ -32,20 +32,33 @@ type Items interface {
 	Page(ctx context.Context, topic events.Topic, after string) (items []events.Item, next string, err error)
 }
 
+// History is the log as clients resume from it.
+type History interface {
+	// Head reads a topic's head as it is at this moment.
+	Head(context.Context, events.Topic) (Head, error)
+	// Since reads changes with a seq above from, up to to, in order. It leaves out
+	// those whose retention has passed, and may stop short while there are more.
+	Since(ctx context.Context, topic events.Topic, from, to int64) ([]events.Change, error)
+}
+
 // Answerer carries out clients' requests.
 type Answerer struct {
 	Subscriptions Subscriptions
 	Items         Items
-	Log           Log
+	History       History
 	Logger        *slog.Logger
 }
 
 // Answer carries out one request of a client. Every answer ends in one frame, which
 // is returned encoded; the frames before it, if any, are handed to post in order.
 // A request that fails is answered with an error frame. If post fails the rest of
-// the answer is not sent, and the frame returned is nil.
+// the answer is not sent, and the frame returned is nil. An answer to a connection
+// that will be cut soon begins with reconnect.
 func (a Answerer) Answer(ctx context.Context, c Connection, body []byte, post func([]byte) error) []byte {
 	out := outbox{post: post}
+	if delay, due := handover(c, time.Now()); due {
+		out.send(&events.Reconnect{DelayMs: delay.Milliseconds()})
+	}
 	request, err := events.ParseRequest(body)
 	if err == nil {
 		err = a.carryOut(ctx, c, request, &out)
@@ -63,11 +76,10 @@ func (a Answerer) Answer(ctx context.Context, c Connection, body []byte, post fu
 func (a Answerer) carryOut(ctx context.Context, c Connection, r events.Request, out *outbox) error {
 	switch r.Action {
 	case events.ActionPing:
-		out.send(&events.Pong{ID: r.ID})
-		return nil
-	case events.ActionSubscribe, events.ActionUnsubscribe, events.ActionPublish:
+		return a.ping(ctx, c, r, out)
+	case events.ActionSubscribe, events.ActionUnsubscribe, events.ActionSnapshot, events.ActionPublish:
 	default:
-		return &events.Error{Code: events.CodeUnknownAction, Message: fmt.Sprintf("action is %q, known are subscribe, unsubscribe, publish and ping", clip(r.Action))}
+		return &events.Error{Code: events.CodeUnknownAction, Message: fmt.Sprintf("action is %q, known are subscribe, unsubscribe, snapshot, publish and ping", clip(r.Action))}
 	}
 	topic, err := events.ParseTopic(r.Topic)
 	if err != nil {
@@ -78,137 +90,11 @@ func (a Answerer) carryOut(ctx context.Context, c Connection, r events.Request, 
 		return a.subscribe(ctx, c, topic, r, out)
 	case events.ActionUnsubscribe:
 		return a.unsubscribe(ctx, c, topic, r, out)
+	case events.ActionSnapshot:
+		return a.snapshot(ctx, topic, r, out)
 	default:
 		return a.publish(ctx, topic, r, out)
 	}
-}
-
-// subscribe writes the subscription before it reads the head, so that every change
-// after the cursor it answers with finds the subscription.
-func (a Answerer) subscribe(ctx context.Context, c Connection, topic events.Topic, r events.Request, out *outbox) error {
-	already, err := a.Subscriptions.Subscribe(ctx, Subscription{Connection: c, Topic: topic})
-	if err != nil {
-		return err
-	}
-	head, err := a.Log.Head(ctx, topic)
-	if err != nil {
-		a.undo(ctx, c, topic, already)
-		return err
-	}
-	out.send(&events.Subscribed{ID: r.ID, Topic: topic, Cursor: head.Cursor})
-	if r.Snapshot {
-		return a.snapshot(ctx, topic, events.Snapshot{ID: r.ID, Topic: topic, Cursor: head.Cursor}, out)
-	}
-	return nil
-}
-
-// undo takes back a subscription that the client is told has failed.
-func (a Answerer) undo(ctx context.Context, c Connection, topic events.Topic, already bool) {
-	if already {
-		return
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
-	defer cancel()
-	if err := a.Subscriptions.Unsubscribe(ctx, c.ID, topic); err != nil {
-		a.Logger.Error("subscription left behind", "connection", c.ID, "topic", topic, "err", err)
-	}
-}
-
-// snapshot sends the topic's items. They are read after the head, so they hold all
-// changes up to its cursor.
-func (a Answerer) snapshot(ctx context.Context, topic events.Topic, page events.Snapshot, out *outbox) error {
-	for after := ""; ; {
-		items, next, err := a.Items.Page(ctx, topic, after)
-		if err != nil {
-			return err
-		}
-		page.Items, page.More = withoutLargeData(items), next != ""
-		frames, err := events.PackSnapshot(page)
-		if err != nil {
-			return err
-		}
-		for _, frame := range frames {
-			out.sendEncoded(frame)
-		}
-		if next == "" || out.err != nil {
-			return out.err
-		}
-		after = next
-	}
-}
-
-// withoutLargeData marks items whose data does not fit into a frame.
-func withoutLargeData(items []events.Item) []events.Item {
-	items = slices.Clone(items)
-	for i, item := range items {
-		if len(item.Data) > events.MaxDataBytes {
-			items[i] = events.Item{ID: item.ID, Large: true}
-		}
-	}
-	return items
-}
-
-func (a Answerer) unsubscribe(ctx context.Context, c Connection, topic events.Topic, r events.Request, out *outbox) error {
-	if err := a.Subscriptions.Unsubscribe(ctx, c.ID, topic); err != nil {
-		return err
-	}
-	out.send(&events.Unsubscribed{ID: r.ID, Topic: topic})
-	return nil
-}
-
-// publish writes to the Events table; the change then takes the way of every other.
-func (a Answerer) publish(ctx context.Context, topic events.Topic, r events.Request, out *outbox) error {
-	item, err := publishedItem(r)
-	if err != nil {
-		return err
-	}
-	if r.Op == events.OpRemove {
-		err = a.Items.Remove(ctx, topic, item.ID)
-	} else {
-		err = a.Items.Put(ctx, topic, item)
-	}
-	if err != nil {
-		return err
-	}
-	out.send(&events.Published{ID: r.ID, Topic: topic, Item: events.Item{ID: item.ID}})
-	return nil
-}
-
-// publishedItem checks what publish is given.
-func publishedItem(r events.Request) (events.Item, error) {
-	var item events.Item
-	if r.Item != nil {
-		item = events.Item{ID: r.Item.ID, Data: r.Item.Data}
-	}
-	switch {
-	case r.Op != "" && r.Op != events.OpRemove:
-		return item, &events.Error{Code: events.CodeBadRequest, Message: `op must be "remove" or left out`}
-	case r.Item == nil:
-		return item, &events.Error{Code: events.CodeBadRequest, Message: "item is missing"}
-	case r.Op == "" && item.ID == "":
-		item.ID = ulid.Make().String()
-	}
-	if err := events.CheckItemID(item.ID); err != nil {
-		return item, &events.Error{Code: events.CodeBadItem, Message: err.Error()}
-	}
-	return item, checkData(item.Data)
-}
-
-// checkData wants an object without the names that the table keeps for itself.
-func checkData(data json.RawMessage) error {
-	if data == nil {
-		return nil
-	}
-	var attributes map[string]json.RawMessage
-	if err := json.Unmarshal(data, &attributes); err != nil || attributes == nil {
-		return &events.Error{Code: events.CodeBadItem, Message: "item data is not a JSON object"}
-	}
-	for _, name := range events.ReservedAttributes() {
-		if _, ok := attributes[name]; ok {
-			return &events.Error{Code: events.CodeBadItem, Message: fmt.Sprintf("item data has the reserved attribute %s", name)}
-		}
-	}
-	return nil
 }
 
 // refusal makes the error frame for a request, and logs what only the operator
@@ -248,12 +134,25 @@ func (o *outbox) send(f events.Frame) {
 		o.err = err
 		return
 	}
-	o.sendEncoded(body)
+	_ = o.sendEncoded(body) // kept in err
 }
 
-func (o *outbox) sendEncoded(frame []byte) {
-	if o.err == nil && o.last != nil {
-		o.err = o.post(o.last)
+// sendChanges sends changes in as few frames as hold them.
+func (o *outbox) sendChanges(changes []events.Change) error {
+	frames, err := events.PackChanges(changes)
+	if err != nil {
+		return err
 	}
-	o.last = frame
+	return o.sendEncoded(frames...)
+}
+
+// sendEncoded gives the first error that there was.
+func (o *outbox) sendEncoded(frames ...[]byte) error {
+	for _, frame := range frames {
+		if o.err == nil && o.last != nil {
+			o.err = o.post(o.last)
+		}
+		o.last = frame
+	}
+	return o.err
 }

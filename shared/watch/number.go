@@ -32,6 +32,7 @@ type Head struct {
 	events.Cursor          // the latest change
 	Stream        Stream   // the stream that the topic is numbered by
 	Position      Position // the furthest write of Stream that is numbered
+	First         bool     // the topic had no epoch before
 }
 
 // Entry is a numbered change as the log keeps it.
@@ -95,7 +96,7 @@ func (n Numberer) try(ctx context.Context, stream Stream, writes []Write) ([]Ent
 	}
 	head := stored
 	if stored.Stream != stream {
-		head = Head{Cursor: events.Cursor{Epoch: newEpoch()}, Stream: stream}
+		head = Head{Cursor: events.Cursor{Epoch: newEpoch()}, Stream: stream, First: stored.Stream == ""}
 	}
 	entries, err := n.known(ctx, topic, head, writes)
 	if err != nil {
@@ -104,7 +105,7 @@ func (n Numberer) try(ctx context.Context, stream Stream, writes []Write) ([]Ent
 	fresh := number(head, writes, entries)
 	for piece := range pieces(fresh) {
 		end := piece[len(piece)-1]
-		next := Head{Cursor: end.Cursor(), Stream: stream, Position: end.High}
+		next := Head{Cursor: end.Cursor(), Stream: stream, Position: end.High, First: head.First}
 		if err := n.Log.Append(ctx, topic, stored, next, piece); err != nil {
 			return nil, err
 		}

@@ -1,0 +1,72 @@
+package events
+
+// Remedy is what a client does about an error, a close or a refused handshake.
+type Remedy string
+
+// The four things there are to do.
+const (
+	RetryNow   Remedy = "retry now"           // connect or subscribe again, at once
+	RetryLater Remedy = "retry with back-off" // again, later each time, at random moments
+	FixRequest Remedy = "fix the request"     // the same again fails the same way
+	GiveUp     Remedy = "give up"             // nothing that this client can do helps
+)
+
+// codes is the one table of error codes.
+var codes = map[Code]Remedy{
+	CodeBadJSON:              FixRequest,
+	CodeBadRequest:           FixRequest,
+	CodeUnknownAction:        FixRequest,
+	CodeBadTopic:             FixRequest,
+	CodeBadItem:              FixRequest,
+	CodeBadCursor:            FixRequest,
+	CodeTooManySubscriptions: FixRequest,
+	CodeNotConnected:         RetryNow,
+	CodeUnavailable:          RetryLater,
+	CodeInternal:             RetryLater,
+}
+
+// Remedy says what to do about an error. A code that this package does not know
+// is one of a later service: trying again does not help.
+func (c Code) Remedy() Remedy {
+	if r, ok := codes[c]; ok {
+		return r
+	}
+	return FixRequest
+}
+
+// closes is the one table of WebSocket close codes, as API Gateway uses them.
+//
+// Source: RFC 6455, section 7.4.1, and
+// https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-execution-service-websocket-limits-table.html
+var closes = map[int]Remedy{
+	1000: RetryLater, // the service has closed this connection on purpose
+	1001: RetryNow,   // idle for 10 minutes, or 2 hours old
+	1003: FixRequest, // a binary message
+	1006: RetryNow,   // lost: there was no close frame
+	1007: FixRequest, // text that is not UTF-8
+	1008: RetryLater, // throttled
+	1009: FixRequest, // a message over 128 KB, or a frame over 32 KB
+	1011: RetryLater, // API Gateway failed
+	1012: RetryLater, // API Gateway restarts
+}
+
+// CloseRemedy says what to do about the end of a connection, by its WebSocket close
+// code; 1006 stands for one without.
+func CloseRemedy(code int) Remedy {
+	if r, ok := closes[code]; ok {
+		return r
+	}
+	return RetryLater
+}
+
+// HandshakeRemedy says what to do about a handshake that was answered with an HTTP
+// status other than 101.
+func HandshakeRemedy(status int) Remedy {
+	switch {
+	case status == 401 || status == 403:
+		return GiveUp
+	case status == 429 || status >= 500:
+		return RetryLater
+	}
+	return FixRequest
+}

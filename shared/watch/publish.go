@@ -1,0 +1,65 @@
+package watch
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/oklog/ulid/v2"
+	"github.com/watchroute/watchroute/events"
+)
+
+// publish writes to the Events table; the change then takes the way of every other.
+func (a Answerer) publish(ctx context.Context, topic events.Topic, r events.Request, out *outbox) error {
+	item, err := publishedItem(r)
+	if err != nil {
+		return err
+	}
+	if r.Op == events.OpRemove {
+		err = a.Items.Remove(ctx, topic, item.ID)
+	} else {
+		err = a.Items.Put(ctx, topic, item)
+	}
+	if err != nil {
+		return err
+	}
+	out.send(&events.Published{ID: r.ID, Topic: topic, Item: events.Item{ID: item.ID}})
+	return nil
+}
+
+// publishedItem checks what publish is given.
+func publishedItem(r events.Request) (events.Item, error) {
+	var item events.Item
+	if r.Item != nil {
+		item = events.Item{ID: r.Item.ID, Data: r.Item.Data}
+	}
+	switch {
+	case r.Op != "" && r.Op != events.OpRemove:
+		return item, &events.Error{Code: events.CodeBadRequest, Message: `op must be "remove" or left out`}
+	case r.Item == nil:
+		return item, &events.Error{Code: events.CodeBadRequest, Message: "item is missing"}
+	case r.Op == "" && item.ID == "":
+		item.ID = ulid.Make().String()
+	}
+	if err := events.CheckItemID(item.ID); err != nil {
+		return item, &events.Error{Code: events.CodeBadItem, Message: err.Error()}
+	}
+	return item, checkData(item.Data)
+}
+
+// checkData wants an object without the names that the table keeps for itself.
+func checkData(data json.RawMessage) error {
+	if data == nil {
+		return nil
+	}
+	var attributes map[string]json.RawMessage
+	if err := json.Unmarshal(data, &attributes); err != nil || attributes == nil {
+		return &events.Error{Code: events.CodeBadItem, Message: "item data is not a JSON object"}
+	}
+	for _, name := range events.ReservedAttributes() {
+		if _, ok := attributes[name]; ok {
+			return &events.Error{Code: events.CodeBadItem, Message: fmt.Sprintf("item data has the reserved attribute %s", name)}
+		}
+	}
+	return nil
+}
