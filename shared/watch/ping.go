@@ -19,7 +19,7 @@ func (a Answerer) ping(ctx context.Context, c Connection, r events.Request, out 
 		if err != nil {
 			return err
 		}
-		if pong.Cursors, err = a.catchUp(ctx, c, cursors, out); err != nil {
+		if pong.Cursors, err = a.catchUp(ctx, c, r.ID, cursors, out); err != nil {
 			return err
 		}
 	}
@@ -48,7 +48,7 @@ func parseCursors(of map[string]string) (map[events.Topic]events.Cursor, error) 
 // catchUp sends what the client misses, and tells where the topics stand that it is
 // subscribed to. That it is comes first: what is numbered after the head is read
 // then reaches it by itself.
-func (a Answerer) catchUp(ctx context.Context, c Connection, cursors map[events.Topic]events.Cursor, out *outbox) (map[events.Topic]string, error) {
+func (a Answerer) catchUp(ctx context.Context, c Connection, id string, cursors map[events.Topic]events.Cursor, out *outbox) (map[events.Topic]string, error) {
 	watched, err := a.Subscriptions.Topics(ctx, c.ID)
 	if err != nil {
 		return nil, err
@@ -68,7 +68,7 @@ func (a Answerer) catchUp(ctx context.Context, c Connection, cursors map[events.
 			return nil, err
 		}
 		if gap.reset != "" {
-			out.send(&events.Reset{Topic: topic, Reason: gap.reset})
+			out.send(&events.Reset{ID: id, Topic: topic, Reason: gap.reset})
 		}
 		if err := out.sendChanges(gap.changes); err != nil {
 			return nil, err

@@ -1,0 +1,144 @@
+package client
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/watchroute/watchroute/events"
+)
+
+// Options adjust a client. The zero value of each field means its default.
+type Options struct {
+	// HTTPClient does the handshakes, for proxies and TLS. Its Timeout must be 0.
+	// Default: http.DefaultClient.
+	HTTPClient *http.Client
+	// Header is sent with each handshake.
+	Header http.Header
+	// PingInterval is how often the service is asked whether anything is missing.
+	// It keeps the connection alive too, so it must be below API Gateway's 10
+	// minutes. Each ping costs two messages, an invocation, and a read unit for each
+	// topic. Default: 2 minutes.
+	PingInterval time.Duration
+	// HoleTime is how long changes that are out of order may take to be put right by
+	// those under way, before they are asked for. Default: 500 ms.
+	HoleTime time.Duration
+	// AnswerTime is how long the service may take to answer, or to accept a
+	// connection, before it is asked again. Default: 15 seconds.
+	AnswerTime time.Duration
+	// MaxBackoff bounds the pauses between attempts. The first is up to 500 ms, each
+	// one after may be twice as long; which part of it is waited for is random.
+	// Default: 30 seconds.
+	MaxBackoff time.Duration
+	// Buffer is how many changes a watch holds for a slow consumer.
+	// Default: 10,000, which is what the service sends at once.
+	Buffer int
+	// BufferBytes bounds the data of those changes. Default: 8 MB.
+	BufferBytes int
+	// Logger is told of connections made and lost, never of payloads.
+	// Default: none.
+	Logger *slog.Logger
+}
+
+func (o Options) withDefaults() Options {
+	orElse(&o.HTTPClient, http.DefaultClient)
+	orElse(&o.PingInterval, 2*time.Minute)
+	orElse(&o.HoleTime, 500*time.Millisecond)
+	orElse(&o.AnswerTime, 15*time.Second)
+	orElse(&o.MaxBackoff, 30*time.Second)
+	orElse(&o.Buffer, events.MaxResumeChanges)
+	orElse(&o.BufferBytes, 8<<20)
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	return o
+}
+
+// orElse sets a field that is zero.
+func orElse[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+// Client watches and publishes over one connection at a time. Make one with [Dial].
+type Client struct {
+	commands chan func(*engine)
+	cancel   context.CancelCauseFunc
+	stats    counters
+	logger   *slog.Logger
+	done     chan struct{} // closed when everything has ended
+	err      error         // why; valid after done
+}
+
+// Dial connects to the service at a ws:// or wss:// URL and stays connected until
+// ctx ends or the client is closed: ctx bounds the client's life, not the
+// dialling alone. It returns when the first connection stands. Failures that may
+// pass are tried again until ctx ends; a refusal that will not pass is returned as a
+// [*HandshakeError].
+func Dial(ctx context.Context, url string, o Options) (*Client, error) {
+	o = o.withDefaults()
+	ctx, cancel := context.WithCancelCause(ctx)
+	c := &Client{commands: make(chan func(*engine)), cancel: cancel, logger: o.Logger, done: make(chan struct{})}
+	e := newEngine(c, url, o)
+	go func() {
+		c.err = e.run(ctx)
+		cancel(c.err)
+		close(c.done)
+	}()
+	select {
+	case <-e.connected:
+		return c, nil
+	case <-c.done:
+		return nil, c.err
+	}
+}
+
+// Close ends every watch and publish with [ErrClosed], tells the service goodbye, and
+// returns when no goroutine of the client is left: after a second at the latest, if the
+// service does not answer. Closing again does nothing.
+func (c *Client) Close() {
+	c.cancel(ErrClosed)
+	<-c.done
+}
+
+// do has the engine carry something out. It is false if the client has ended.
+func (c *Client) do(command func(*engine)) bool {
+	select {
+	case c.commands <- command:
+		return true
+	case <-c.done:
+		return false
+	}
+}
+
+// Stats counts what a client went through since it was made.
+type Stats struct {
+	Connections int64 // made, the first included
+	Repeated    int64 // changes that came again, and were dropped
+	Holes       int64 // times that missing changes were asked for
+	Resets      int64 // times that a watch had to start over
+	Dropped     int64 // changes let go because their consumer was slow
+}
+
+// counters are Stats under a lock.
+type counters struct {
+	mu sync.Mutex
+	s  Stats
+}
+
+func (c *counters) count(change func(*Stats)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	change(&c.s)
+}
+
+// Stats tells what the client went through so far.
+func (c *Client) Stats() Stats {
+	c.stats.mu.Lock()
+	defer c.stats.mu.Unlock()
+	return c.stats.s
+}

@@ -1,0 +1,39 @@
+// Package client is the only place that knows how a watcher stays whole across
+// broken connections. It watches topics over WebSocket and gives every change once
+// and in order, whatever happens to its connection, or says that it must start over
+// and gives the topic's items to start from.
+//
+//	c, err := client.Dial(ctx, "wss://…/live", client.Options{})
+//	for event, err := range c.Watch(ctx, "stocks/AAPL", client.WatchOptions{}) { … }
+//
+// One Client is one connection at a time, however many topics it watches; it is
+// safe for concurrent use.
+//
+// # What it does by itself
+//
+// A connection that breaks, is cut by API Gateway after 10 idle minutes or 2 hours,
+// or does not answer is replaced, with random pauses that grow ([Options].MaxBackoff),
+// and each watch resumes from where it stands. When the service asks to reconnect,
+// the new connection is there before the old one is given up. Changes that come
+// twice are dropped, those that come early wait. A hole is asked for after
+// [Options].HoleTime; a lost last change is found by the next ping, at the latest after
+// [Options].PingInterval. Pings also keep the connection alive.
+//
+// # A watch
+//
+//	          ┌──────────── connection lost, not subscribed any more ───────────┐
+//	          ▼                                                                 │
+//	joining ── recovered ──────────────────────────────────────────────────► following
+//	   │                                                                        ▲  │
+//	   └── reset, or a snapshot was asked for ──► snapshot, page by page ───────┘  │ hole
+//	                                                                            ▲  ▼
+//	                                                                            healing
+//
+// # Memory
+//
+// A watch holds at most [Options].Buffer changes and [Options].BufferBytes of their
+// data, and 64 events, for a consumer that is slow. What comes beyond is let go, and
+// is read from the service's log when the consumer has caught up. So a slow consumer
+// costs no memory and loses nothing, unless it falls behind by more than the log
+// gives at once: then it is told to start over, as anyone who was away for too long.
+package client

@@ -1,0 +1,275 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/watchroute/watchroute/events"
+)
+
+const (
+	// firstBackoff bounds the first pause after something failed.
+	firstBackoff = 500 * time.Millisecond
+	// retireTime is how long a connection that was replaced stays for what is under
+	// way on it, at most.
+	retireTime = 10 * time.Second
+	// lateAttempt is where back-off begins after a close that asks for it: up to 4 s.
+	lateAttempt = 3
+)
+
+// engine is the one goroutine that all state of a client belongs to. It waits for
+// frames, commands and deadlines, and after each does whatever has become due.
+type engine struct {
+	client *Client
+	url    string
+	o      Options
+
+	connected chan struct{} // closed when the first connection stands
+	incoming  chan incoming
+	dialled   chan dialled
+	tasks     sync.WaitGroup // readers, diallers and closers
+	life      context.Context
+
+	link     *link     // the connection in use, nil if there is none
+	retiring *link     // the one that link has replaced
+	retireAt time.Time // when retiring is closed at the latest
+	heard    time.Time // when the last frame came over link
+	proven   bool      // link has answered something
+
+	dialling bool
+	attempt  int       // dials and connections that came to nothing, in a row
+	dialAt   time.Time // when to dial next, if there is no link
+	moveAt   time.Time // when to replace link; zero if it is not to be
+	pingAt   time.Time // when to look for what is missing
+
+	watches      []*watch
+	publications []*publication
+	requests     map[string]*request // outstanding on link, by id
+	lastID       int
+}
+
+func newEngine(c *Client, url string, o Options) *engine {
+	return &engine{
+		client: c, url: url, o: o,
+		connected: make(chan struct{}), incoming: make(chan incoming), dialled: make(chan dialled),
+		requests: map[string]*request{},
+	}
+}
+
+// run lives as long as the client, and says why it ended.
+func (e *engine) run(ctx context.Context) error {
+	var stop context.CancelFunc
+	e.life, stop = context.WithCancel(context.WithoutCancel(ctx)) // ends after the goodbyes
+	defer e.tasks.Wait()
+	defer stop()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return e.end(context.Cause(ctx))
+		case command := <-e.client.commands:
+			command(e)
+		case in := <-e.incoming:
+			e.receive(in)
+		case d := <-e.dialled:
+			if err := e.take(d); err != nil {
+				return e.end(err)
+			}
+		case <-timer.C:
+		}
+		now := time.Now()
+		e.act(now)
+		timer.Reset(time.Until(e.next(now)))
+	}
+}
+
+// end tells everyone who waits, and says goodbye to the service.
+func (e *engine) end(err error) error {
+	for _, w := range e.watches {
+		w.fail(err)
+	}
+	for _, p := range e.publications {
+		p.answer <- err
+	}
+	var goodbyes sync.WaitGroup
+	for _, l := range []*link{e.link, e.retiring} {
+		if l != nil {
+			goodbyes.Go(l.close)
+		}
+	}
+	goodbyes.Wait()
+	return err
+}
+
+// act does what is due.
+func (e *engine) act(now time.Time) {
+	e.connect(now)
+	e.expire(now)
+	if e.link == nil {
+		return
+	}
+	for _, w := range e.watches {
+		e.ask(w, now)
+	}
+	for _, p := range e.publications {
+		if p.due(now) {
+			e.send(&request{frame: p.frame, publication: p}, now)
+		}
+	}
+	e.ping(now)
+	if e.retiring != nil && (e.settled() || !now.Before(e.retireAt)) {
+		e.retire()
+	}
+}
+
+// next is when something is due.
+func (e *engine) next(now time.Time) time.Time {
+	at := now.Add(time.Hour)
+	sooner := func(t time.Time) {
+		if !t.IsZero() && t.Before(at) {
+			at = t
+		}
+	}
+	if e.link == nil {
+		if !e.dialling {
+			sooner(e.dialAt)
+		}
+		return at
+	}
+	if !e.dialling {
+		sooner(e.moveAt)
+	}
+	if e.retiring != nil {
+		sooner(e.retireAt)
+	}
+	sooner(e.pingAt)
+	for _, r := range e.requests {
+		sooner(r.deadline)
+	}
+	for _, w := range e.watches {
+		sooner(w.wakeAt())
+	}
+	for _, p := range e.publications {
+		sooner(p.wakeAt())
+	}
+	return at
+}
+
+// connect dials if there is no connection, or it is to be replaced.
+func (e *engine) connect(now time.Time) {
+	due := e.link == nil && !now.Before(e.dialAt) || e.link != nil && !e.moveAt.IsZero() && !now.Before(e.moveAt)
+	if e.dialling || !due {
+		return
+	}
+	e.dialling = true
+	e.tasks.Go(func() {
+		l, err := dial(e.life, e.url, e.o)
+		select {
+		case e.dialled <- dialled{l, err}:
+		case <-e.life.Done():
+			l.close()
+		}
+	})
+}
+
+// take takes a new connection over, on which everything is asked for anew. The
+// error is a refusal for good.
+func (e *engine) take(d dialled) error {
+	e.dialling = false
+	if d.err != nil {
+		return e.refused(d.err)
+	}
+	e.client.stats.count(func(s *Stats) { s.Connections++ })
+	e.o.Logger.Info("connected", "replacing", e.link != nil)
+	if e.retiring != nil {
+		e.retire()
+	}
+	now := time.Now()
+	e.retiring, e.retireAt = e.link, now.Add(retireTime)
+	e.link, e.heard, e.proven, e.moveAt = d.link, now, false, time.Time{}
+	e.pingAt = now.Add(e.interval())
+	e.forget()
+	e.tasks.Go(func() { d.link.read(e.life, e.incoming) })
+	select {
+	case <-e.connected:
+	default:
+		close(e.connected)
+	}
+	return nil
+}
+
+// refused decides what a dial that failed means.
+func (e *engine) refused(err error) error {
+	var refusal *HandshakeError
+	if errors.As(err, &refusal) && events.HandshakeRemedy(refusal.Status) != events.RetryLater {
+		return err
+	}
+	e.o.Logger.Warn("not connected", "err", err)
+	again := time.Now().Add(e.backoff(e.attempt))
+	e.attempt++
+	e.dialAt = again
+	if e.link != nil { // it is to be replaced, and still there
+		e.moveAt = again
+	}
+	return nil
+}
+
+// lose gives the connection up and has another one dialled.
+func (e *engine) lose(err error) {
+	e.o.Logger.Info("connection lost", "err", err)
+	l := e.link
+	e.link, e.moveAt = nil, time.Time{}
+	e.tasks.Go(l.close)
+	e.forget()
+	if e.proven {
+		e.attempt = 0
+	}
+	if events.CloseRemedy(closeCode(err)) != events.RetryNow {
+		e.attempt = max(e.attempt, lateAttempt)
+	}
+	e.dialAt = time.Now().Add(e.backoff(e.attempt))
+	e.attempt++
+}
+
+// retire closes the connection that was replaced.
+func (e *engine) retire() {
+	e.tasks.Go(e.retiring.close)
+	e.retiring = nil
+}
+
+// forget drops what was asked on a connection that is not used any more.
+func (e *engine) forget() {
+	clear(e.requests)
+	for _, w := range e.watches {
+		w.joined, w.turn = false, turn{}
+	}
+	for _, p := range e.publications {
+		p.turn = turn{}
+	}
+}
+
+// settled reports whether all watches are subscribed on the connection in use.
+func (e *engine) settled() bool {
+	for _, w := range e.watches {
+		if !w.joined {
+			return false
+		}
+	}
+	return true
+}
+
+// interval is the time to the next ping, a little different each time.
+func (e *engine) interval() time.Duration {
+	return e.o.PingInterval - rand.N(e.o.PingInterval/10)
+}
+
+// backoff is a random part of a time that doubles with each attempt.
+//
+// Source: https://aws.amazon.com/builders-library/timeouts-retries-and-backoff-with-jitter/
+func (e *engine) backoff(attempt int) time.Duration {
+	return rand.N(min(firstBackoff<<min(attempt, 16), e.o.MaxBackoff))
+}

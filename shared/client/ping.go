@@ -1,0 +1,75 @@
+package client
+
+import (
+	"time"
+
+	"github.com/watchroute/watchroute/events"
+)
+
+// ping asks where the topics stand: all of them when it is time, those that are
+// known to miss something when they have waited long enough.
+func (e *engine) ping(now time.Time) {
+	all := !now.Before(e.pingAt)
+	cursors := map[string]string{}
+	for _, w := range e.watches {
+		if heal := e.heal(w, now); all && w.following() || heal {
+			lowest(cursors, w)
+		}
+	}
+	if all {
+		e.pingAt = now.Add(e.interval())
+	}
+	if all || len(cursors) > 0 {
+		e.send(&request{frame: events.Request{Action: events.ActionPing, Cursors: cursors}}, now)
+	}
+}
+
+// following reports whether a watch is subscribed and not busy with a snapshot.
+func (w *watch) following() bool { return w.joined && w.order.started && !w.order.held }
+
+// heal reports whether it is time to ask for what a watch misses.
+func (e *engine) heal(w *watch, now time.Time) bool {
+	switch {
+	case !w.following() || !w.order.behind():
+		w.healAt, w.heals = time.Time{}, 0
+		return false
+	case w.healAt.IsZero():
+		w.healAt = now.Add(e.o.HoleTime)
+		return false
+	case now.Before(w.healAt):
+		return false
+	}
+	w.healAt = now.Add(e.o.HoleTime + e.backoff(w.heals))
+	w.heals++
+	e.client.stats.count(func(s *Stats) { s.Holes++ })
+	return true
+}
+
+// lowest keeps the cursor of the watch of a topic that stands furthest back.
+func lowest(cursors map[string]string, w *watch) {
+	topic := string(w.topic)
+	before, err := events.ParseCursor(cursors[topic])
+	if err != nil || w.order.cursor.Seq < before.Seq {
+		cursors[topic] = w.order.cursor.String()
+	}
+}
+
+// pong takes in where the topics stand. One that is left out is not subscribed any
+// more.
+func (e *engine) pong(f *events.Pong) {
+	r := e.answered(f.ID)
+	if r == nil {
+		return
+	}
+	for _, w := range e.watches {
+		if r.frame.Cursors[string(w.topic)] == "" || !w.joined {
+			continue
+		}
+		head, err := events.ParseCursor(f.Cursors[w.topic])
+		if err != nil {
+			w.joined = false
+			continue
+		}
+		w.order.learn(head)
+	}
+}

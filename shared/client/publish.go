@@ -1,0 +1,99 @@
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/oklog/ulid/v2"
+	"github.com/watchroute/watchroute/events"
+)
+
+// publication is an item on its way into the Events table.
+type publication struct {
+	frame  events.Request
+	answer chan error // has room for the one answer
+	turn
+}
+
+func (p *publication) wakeAt() time.Time {
+	if p.asked {
+		return time.Time{}
+	}
+	return p.notBefore
+}
+
+// Publish puts an item and returns its id when the service has it in its table; its
+// change is then on its way to the watchers. An item without an id gets one that sorts
+// by time, which appends it to a feed.
+//
+// Until there is an answer it is tried again, over a new connection if need be, so the
+// item may be put more than once; the same item put twice is one change. The error is
+// that of ctx, whatever ended the client, or an [*events.Error] that says what the
+// service refuses. After an error other than the last the item may be in the table.
+func (c *Client) Publish(ctx context.Context, topic events.Topic, item events.Item) (id string, err error) {
+	if item.ID == "" {
+		item.ID = ulid.Make().String()
+	}
+	err = c.publish(ctx, events.Request{Action: events.ActionPublish, Topic: string(topic), Item: &item})
+	return item.ID, err
+}
+
+// Remove deletes an item; one that does not exist is no error. Otherwise it is like
+// [Client.Publish].
+func (c *Client) Remove(ctx context.Context, topic events.Topic, id string) error {
+	return c.publish(ctx, events.Request{Action: events.ActionPublish, Topic: string(topic), Op: events.OpRemove, Item: &events.Item{ID: id}})
+}
+
+func (c *Client) publish(ctx context.Context, frame events.Request) error {
+	if err := checkSize(frame); err != nil {
+		return err
+	}
+	p := &publication{frame: frame, answer: make(chan error, 1)}
+	if !c.do(func(e *engine) { e.publications = append(e.publications, p) }) {
+		return c.err
+	}
+	select {
+	case err := <-p.answer:
+		return err
+	case <-ctx.Done():
+		c.do(func(e *engine) { e.withdraw(p) })
+		return ctx.Err()
+	}
+}
+
+// checkSize refuses what API Gateway would close the connection for.
+func checkSize(frame events.Request) error {
+	message, err := json.Marshal(frame)
+	if err != nil {
+		return &events.Error{Code: events.CodeBadItem, Message: fmt.Sprintf("item data is not JSON: %v", err), Topic: frame.Topic}
+	}
+	if size := len(message) + events.MaxRequestIDBytes; size > events.MaxFrameBytes {
+		return &events.Error{Code: events.CodeBadItem, Message: fmt.Sprintf("item takes %d bytes, at most %d are allowed", size, events.MaxFrameBytes), Topic: frame.Topic}
+	}
+	return nil
+}
+
+func (e *engine) published(f *events.Published) {
+	if r := e.answered(f.ID); r != nil && r.publication != nil {
+		e.conclude(r.publication, nil)
+	}
+}
+
+// conclude answers whoever publishes.
+func (e *engine) conclude(p *publication, err error) {
+	e.withdraw(p)
+	p.answer <- err
+}
+
+// withdraw forgets a publication that nobody waits for.
+func (e *engine) withdraw(p *publication) {
+	e.publications = slices.DeleteFunc(e.publications, func(o *publication) bool { return o == p })
+	for id, r := range e.requests {
+		if r.publication == p {
+			delete(e.requests, id)
+		}
+	}
+}

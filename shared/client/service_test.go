@@ -1,0 +1,431 @@
+package client_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"sort"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	awsevents "github.com/aws/aws-lambda-go/events"
+	"github.com/watchroute/watchroute/events"
+	"github.com/watchroute/watchroute/localstack/apigateway"
+	"github.com/watchroute/watchroute/shared/client"
+	"github.com/watchroute/watchroute/shared/watch"
+)
+
+// service is the whole service in this process: the emulated API Gateway, the real
+// answers and pushes, and tables that are maps.
+type service struct {
+	ctx     context.Context
+	gateway *apigateway.Gateway
+	address string
+	http    *http.Client
+	pusher  watch.Pusher
+
+	mu          sync.Mutex
+	items       map[events.Topic]map[string]string
+	heads       map[events.Topic]watch.Head
+	log         map[events.Topic][]events.Change
+	connections map[watch.ConnectionID]map[events.Topic]bool
+	pageItems   int                             // items of a page of the table
+	reads       int                             // of the log
+	refuse      int                             // status that $connect answers, if not 0
+	fail        events.Code                     // what publish fails with once
+	lose        func(frame string) bool         // frames that are taken and never arrive
+	alter       func(answer *[]byte, in string) // of a message's function
+}
+
+const topic events.Topic = "stocks/AAPL"
+
+// bubble runs a test with a service on a network in memory, in a synctest bubble,
+// whose time everything goes by.
+func bubble(t *testing.T, test func(t *testing.T, s *service)) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newService(t.Context())
+		listener := &pipes{conns: make(chan net.Conn), closed: make(chan struct{})}
+		server := &http.Server{Handler: s.gateway, ErrorLog: log.New(io.Discard, "", 0)}
+		go func() { _ = server.Serve(listener) }()
+		transport := &http.Transport{DialContext: listener.dial}
+		s.http, s.address = &http.Client{Transport: transport}, "gateway"
+		t.Cleanup(func() {
+			s.gateway.Close()
+			transport.CloseIdleConnections()
+			_ = server.Close()
+		})
+		test(t, s)
+	})
+}
+
+func newService(ctx context.Context) *service {
+	s := &service{ctx: ctx, pageItems: 1000,
+		items: map[events.Topic]map[string]string{}, heads: map[events.Topic]watch.Head{},
+		log: map[events.Topic][]events.Change{}, connections: map[watch.ConnectionID]map[events.Topic]bool{},
+	}
+	routes := map[string]apigateway.Route{}
+	for key, function := range map[string]string{"$connect": "connect", "$disconnect": "disconnect", "$default": "message"} {
+		routes[key] = apigateway.Route{Function: function, Permitted: true, TwoWay: key == "$default"}
+	}
+	s.gateway = apigateway.New(apigateway.API{ID: "a", Stage: "live", Region: "us-east-1", Account: "0", Routes: routes}, s,
+		apigateway.Options{Unsigned: true, Logger: slog.New(slog.DiscardHandler)})
+	s.pusher = watch.Pusher{Subscribers: s, Poster: s}
+	return s
+}
+
+// dial makes a client that ends with the test.
+func (s *service) dial(t *testing.T, o client.Options) *client.Client {
+	t.Helper()
+	o.HTTPClient = s.http
+	c, err := client.Dial(t.Context(), s.url(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	return c
+}
+
+func (s *service) url() string { return "ws://" + s.address + "/live" }
+
+// connection is where the management API has a connection.
+func (s *service) connection(id watch.ConnectionID) string {
+	return "http://" + s.address + "/live/@connections/" + url.PathEscape(string(id))
+}
+
+// Invoke is Lambda.
+func (s *service) Invoke(ctx context.Context, function string, payload []byte) ([]byte, bool, error) {
+	var event awsevents.APIGatewayWebsocketProxyRequest
+	if err := json.Unmarshal(payload, &event); err != nil {
+		return nil, false, err
+	}
+	c := watch.Connection{ID: watch.ConnectionID(event.RequestContext.ConnectionID), Connected: time.UnixMilli(event.RequestContext.ConnectedAt)}
+	answer := awsevents.APIGatewayProxyResponse{StatusCode: http.StatusOK}
+	switch function {
+	case "connect":
+		if answer.StatusCode = s.connect(c.ID); answer.StatusCode == http.StatusBadGateway {
+			return nil, true, nil // the function crashed
+		}
+	case "disconnect":
+		_ = s.Forget(ctx, c.ID, nil)
+	case "message":
+		answerer := watch.Answerer{Subscriptions: s, Items: s, History: s, Logger: slog.New(slog.DiscardHandler)}
+		last := answerer.Answer(ctx, c, []byte(event.Body), func(frame []byte) error {
+			return s.Post(ctx, c.ID, watch.NewFrame(frame))
+		})
+		s.mu.Lock()
+		alter := s.alter
+		s.mu.Unlock()
+		if alter != nil {
+			alter(&last, event.Body)
+		}
+		answer.Body = string(last)
+	}
+	output, err := json.Marshal(answer)
+	return output, false, err
+}
+
+func (s *service) connect(id watch.ConnectionID) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.refuse != 0 {
+		return s.refuse
+	}
+	s.connections[id] = map[events.Topic]bool{}
+	return http.StatusOK
+}
+
+// put writes an item and pushes its change; remove deletes it.
+func (s *service) put(topic events.Topic, id, data string) {
+	op := events.Added
+	s.mu.Lock()
+	if s.items[topic] == nil {
+		s.items[topic] = map[string]string{}
+	}
+	if _, ok := s.items[topic][id]; ok {
+		op = events.Modified
+	}
+	s.items[topic][id] = data
+	s.mu.Unlock()
+	s.push(topic, s.number(topic, op, id, data))
+}
+
+func (s *service) remove(topic events.Topic, id string) {
+	s.mu.Lock()
+	data := s.items[topic][id]
+	delete(s.items[topic], id)
+	s.mu.Unlock()
+	s.push(topic, s.number(topic, events.Removed, id, data))
+}
+
+func (s *service) number(topic events.Topic, op events.Op, id, data string) events.Change {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	head := s.heads[topic]
+	if head.Epoch == "" {
+		head.Epoch, head.First = "e1", true
+	}
+	head.Seq++
+	s.heads[topic] = head
+	c := events.Change{Topic: topic, Epoch: head.Epoch, Seq: head.Seq, Op: op, ID: id, Time: events.Time(time.Now()), Data: json.RawMessage(data)}
+	s.log[topic] = append(s.log[topic], c)
+	return c
+}
+
+func (s *service) push(topic events.Topic, changes ...events.Change) {
+	n := watch.Numbered{Topic: topic}
+	for _, c := range changes {
+		n.Entries = append(n.Entries, watch.Entry{Change: c})
+	}
+	_, _, _ = s.pusher.Push(s.ctx, []watch.Numbered{n}) // a watcher that is not there is what is tested
+}
+
+// expire forgets the log up to a seq; recreate begins the topic's numbering anew.
+func (s *service) expire(topic events.Topic, seq int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.log[topic] = slices.DeleteFunc(s.log[topic], func(c events.Change) bool { return c.Seq <= seq })
+}
+
+func (s *service) recreate(topic events.Topic, epoch string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.heads[topic], s.log[topic] = watch.Head{Cursor: events.Cursor{Epoch: epoch}}, nil
+}
+
+// forgetRows makes the service forget every connection, though they are there.
+func (s *service) forgetRows() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	clear(s.connections)
+}
+
+func (s *service) set(change func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	change()
+}
+
+func (s *service) subscribed() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var all []string
+	for _, topics := range s.connections {
+		for topic := range topics {
+			all = append(all, string(topic))
+		}
+	}
+	sort.Strings(all)
+	return all
+}
+
+// table gives a topic's items as id=data.
+func (s *service) table(topic events.Topic) map[string]string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := map[string]string{}
+	for id, data := range s.items[topic] {
+		all[id] = data
+	}
+	return all
+}
+
+// What follows are the tables and the way back to the clients.
+
+func (s *service) Subscribe(_ context.Context, sub watch.Subscription) (bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	topics, ok := s.connections[sub.Connection.ID]
+	switch {
+	case !ok:
+		return false, watch.ErrNotConnected
+	case len(topics) >= events.MaxSubscriptions && !topics[sub.Topic]:
+		return false, watch.ErrTooManySubscriptions
+	}
+	already := topics[sub.Topic]
+	topics[sub.Topic] = true
+	return already, nil
+}
+
+func (s *service) Unsubscribe(_ context.Context, id watch.ConnectionID, topic events.Topic) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.connections[id], topic)
+	return nil
+}
+
+func (s *service) Topics(_ context.Context, id watch.ConnectionID) ([]events.Topic, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.connections[id] == nil {
+		return nil, watch.ErrNotConnected
+	}
+	var topics []events.Topic
+	for topic := range s.connections[id] {
+		topics = append(topics, topic)
+	}
+	return topics, nil
+}
+
+func (s *service) Put(_ context.Context, topic events.Topic, item events.Item) error {
+	if code := s.failure(); code != "" {
+		return &events.Error{Code: code, Message: "as the test wants it"}
+	}
+	go s.put(topic, item.ID, string(item.Data))
+	return nil
+}
+
+func (s *service) failure() events.Code {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	code := s.fail
+	s.fail = ""
+	return code
+}
+
+func (s *service) Remove(_ context.Context, topic events.Topic, id string) error {
+	go s.remove(topic, id)
+	return nil
+}
+
+func (s *service) Page(_ context.Context, topic events.Topic, after string) (page []events.Item, next string, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var ids []string
+	for id := range s.items[topic] {
+		if id > after {
+			ids = append(ids, id)
+		}
+	}
+	sort.Strings(ids)
+	if len(ids) > s.pageItems {
+		ids = ids[:s.pageItems]
+		next = ids[len(ids)-1]
+	}
+	for _, id := range ids {
+		page = append(page, events.Item{ID: id, Data: json.RawMessage(s.items[topic][id])})
+	}
+	return page, next, nil
+}
+
+func (s *service) Head(_ context.Context, topic events.Topic) (watch.Head, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.heads[topic], nil
+}
+
+func (s *service) Since(_ context.Context, topic events.Topic, from, to int64) ([]events.Change, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.reads++
+	var changes []events.Change
+	for _, c := range s.log[topic] {
+		if c.Seq > from && c.Seq <= to {
+			changes = append(changes, c)
+		}
+	}
+	return changes, nil
+}
+
+func (s *service) Subscribers(_ context.Context, topic events.Topic) ([]watch.ConnectionID, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var ids []watch.ConnectionID
+	for id, topics := range s.connections {
+		if topics[topic] {
+			ids = append(ids, id)
+		}
+	}
+	return ids, nil
+}
+
+func (s *service) Forget(_ context.Context, id watch.ConnectionID, _ []events.Topic) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.connections, id)
+	return nil
+}
+
+func (s *service) Post(ctx context.Context, id watch.ConnectionID, frame watch.Frame) error {
+	if s.loses(string(frame.Body)) {
+		return nil
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, s.connection(id), bytes.NewReader(frame.Body))
+	if err != nil {
+		return err
+	}
+	response, err := s.http.Do(request)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	switch response.StatusCode {
+	case http.StatusOK:
+		return nil
+	case http.StatusGone:
+		return watch.ErrGone
+	}
+	return fmt.Errorf("post: %s", response.Status)
+}
+
+func (s *service) loses(frame string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.lose != nil && s.lose(frame)
+}
+
+// cut ends every connection as a lost network does, or as DELETE does.
+func (s *service) cut() {
+	s.mu.Lock()
+	var ids []watch.ConnectionID
+	for id := range s.connections {
+		ids = append(ids, id)
+	}
+	s.mu.Unlock()
+	for _, id := range ids {
+		request, err := http.NewRequestWithContext(s.ctx, http.MethodDelete, s.connection(id), nil)
+		if err != nil {
+			panic(err) // the address is our own
+		}
+		if response, err := s.http.Do(request); err == nil {
+			_ = response.Body.Close()
+		}
+	}
+}
+
+// pipes is a network in memory.
+type pipes struct {
+	conns  chan net.Conn
+	closed chan struct{}
+}
+
+func (p *pipes) Accept() (net.Conn, error) {
+	select {
+	case c := <-p.conns:
+		return c, nil
+	case <-p.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (p *pipes) Close() error   { close(p.closed); return nil }
+func (p *pipes) Addr() net.Addr { return &net.TCPAddr{} }
+
+func (p *pipes) dial(ctx context.Context, _, _ string) (net.Conn, error) {
+	near, far := net.Pipe()
+	select {
+	case p.conns <- far:
+		return near, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
