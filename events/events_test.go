@@ -149,6 +149,75 @@ func TestCursor(t *testing.T) {
 	}
 }
 
+// TestLargestFramesFit packs the most that names, ids and data may take.
+func TestLargestFramesFit(t *testing.T) {
+	topic := events.Topic(strings.Repeat("t", events.MaxTopicBytes))
+	id := strings.Repeat(`"`, events.MaxItemIDBytes) // each is two bytes as JSON
+	data := json.RawMessage(`"` + strings.Repeat("x", events.MaxDataBytes-2) + `"`)
+	cursor := events.Cursor{Epoch: "abcdefgh", Seq: 1<<63 - 1}
+	place := events.Bookmark{Cursor: cursor, After: id}.String()
+	snapshot, err := events.PackSnapshot(events.Snapshot{ID: strings.Repeat(`"`, events.MaxRequestIDBytes), Topic: topic, Cursor: cursor,
+		From: place, Next: place, Items: []events.Item{{ID: id, Data: data}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	changes, err := events.PackChanges([]events.Change{{Topic: topic, Epoch: cursor.Epoch, Seq: cursor.Seq, Op: events.Modified, ID: id, Data: data, Expired: true}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, frame := range append(snapshot, changes...) {
+		if len(frame) > events.MaxFrameBytes {
+			t.Errorf("%.40s… has %d bytes, over %d", frame, len(frame), events.MaxFrameBytes)
+		}
+	}
+}
+
+func TestBookmark(t *testing.T) {
+	for _, want := range []events.Bookmark{{}, {Cursor: events.Cursor{Epoch: "k3f9", Seq: 42}, After: "a/b:c/"}} {
+		if got, err := events.ParseBookmark(want.String()); err != nil || got != want {
+			t.Errorf("ParseBookmark(%q) = %v, %v", want.String(), got, err)
+		}
+	}
+	for _, s := range []string{"", "k3f9:42", "k3f9/a", "k3f9:-1/a"} {
+		if _, err := events.ParseBookmark(s); err == nil {
+			t.Errorf("ParseBookmark(%q) succeeded", s)
+		}
+	}
+}
+
+// TestREADMENamesEveryRemedy holds the README's table of what a client does about
+// errors, closes and refused handshakes to the one that clients use.
+func TestREADMENamesEveryRemedy(t *testing.T) {
+	readme, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	holds := func(name string, remedy events.Remedy) {
+		for line := range strings.Lines(string(readme)) {
+			cells := strings.Split(line, "|")
+			if len(cells) == 5 && strings.Contains(cells[1], "`"+name+"`") {
+				if got := strings.TrimSpace(cells[3]); got != string(remedy) {
+					t.Errorf("README says of %s: %s, want %s", name, got, remedy)
+				}
+				return
+			}
+		}
+		t.Errorf("README does not say what to do about %s", name)
+	}
+	for _, code := range []events.Code{
+		events.CodeBadJSON, events.CodeBadRequest, events.CodeUnknownAction, events.CodeBadTopic, events.CodeBadItem,
+		events.CodeBadCursor, events.CodeTooManySubscriptions, events.CodeNotConnected, events.CodeUnavailable, events.CodeInternal,
+	} {
+		holds(string(code), code.Remedy())
+	}
+	for _, code := range []int{1000, 1001, 1003, 1006, 1007, 1008, 1009, 1011, 1012} {
+		holds(fmt.Sprint(code), events.CloseRemedy(code))
+	}
+	for _, status := range []int{400, 401, 403, 426, 429, 500, 502, 503, 504} {
+		holds(fmt.Sprint(status), events.HandshakeRemedy(status))
+	}
+}
+
 // change makes the n-th change with that much data.
 func change(n int64, dataBytes int) events.Change {
 	data := `{"x":"` + strings.Repeat("<", max(0, dataBytes-8)) + `"}`
@@ -190,7 +259,7 @@ func TestPackChangesFillsFramesInOrder(t *testing.T) {
 }
 
 func TestPackSnapshot(t *testing.T) {
-	page := events.Snapshot{ID: "q", Topic: "a", Cursor: events.Cursor{Epoch: "e", Seq: 7}}
+	page := events.Snapshot{ID: "q", Topic: "a", Cursor: events.Cursor{Epoch: "e", Seq: 7}, From: "e:7/before", Next: "e:7/last"}
 	for n := range 1_000 {
 		page.Items = append(page.Items, events.Item{ID: fmt.Sprint(n), Data: json.RawMessage(`{"text":"` + strings.Repeat("x", 90) + `"}`)})
 	}
@@ -198,7 +267,7 @@ func TestPackSnapshot(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	next := 0
+	next, from := 0, page.From
 	for i, data := range frames {
 		frame, err := events.Decode(data)
 		if err != nil {
@@ -208,6 +277,10 @@ func TestPackSnapshot(t *testing.T) {
 		if got.Cursor != page.Cursor || got.More != (i < len(frames)-1) || len(data) > events.MeteredBytes {
 			t.Errorf("frame %d: cursor %v, more %v, %d bytes", i, got.Cursor, got.More, len(data))
 		}
+		if got.From != from || got.More && got.Next == "" {
+			t.Errorf("frame %d leads from %q to %q, want from %q", i, got.From, got.Next, from)
+		}
+		from = got.Next
 		for _, item := range got.Items {
 			if item.ID != fmt.Sprint(next) {
 				t.Fatalf("item %s where %d was due", item.ID, next)
@@ -215,8 +288,8 @@ func TestPackSnapshot(t *testing.T) {
 			next++
 		}
 	}
-	if next != 1_000 || len(frames) != 4 {
-		t.Errorf("%d items in %d frames", next, len(frames))
+	if next != 1_000 || len(frames) != 4 || from != page.Next {
+		t.Errorf("%d items in %d frames, the last leads to %q", next, len(frames), from)
 	}
 	if empty, err := events.PackSnapshot(events.Snapshot{Topic: "a"}); err != nil || len(empty) != 1 ||
 		string(empty[0]) != `{"type":"snapshot","topic":"a","epoch":"","seq":0,"items":[],"more":false}` {

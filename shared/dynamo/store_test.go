@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -77,6 +78,118 @@ func TestAppendConflicts(t *testing.T) {
 	}
 	if got, err := s.Before(t.Context(), "a", 9, 9); err != nil || len(got) != 1 {
 		t.Errorf("refused appends left %d entries, %v", len(got), err)
+	}
+}
+
+func TestHeadTellsTheFirstEpoch(t *testing.T) {
+	s := dynamotest.Start(t).Store()
+	first := headAt(1)
+	first.First = true
+	if err := s.Append(t.Context(), "a", watch.Head{}, first, entries("a", 1)); err != nil {
+		t.Fatal(err)
+	}
+	if head, err := s.Head(t.Context(), "a"); err != nil || head != first {
+		t.Errorf("head is %+v, %v", head, err)
+	}
+	later := headAt(1)
+	later.Epoch = "f"
+	if err := s.Append(t.Context(), "a", first, later, entries("a", 1)); err != nil {
+		t.Fatal(err)
+	}
+	if head, err := s.Head(t.Context(), "a"); err != nil || head != later {
+		t.Errorf("head is %+v, %v", head, err)
+	}
+}
+
+// TestSinceLeavesOutWhatHasExpired, though DynamoDB may take days to delete it.
+func TestSinceLeavesOutWhatHasExpired(t *testing.T) {
+	s := dynamotest.Start(t).Store()
+	at := time.Now()
+	s.Now = func() time.Time { return at }
+	for seq := int64(1); seq <= 4; seq++ {
+		from := headAt(seq - 1)
+		if seq == 1 {
+			from = watch.Head{}
+		}
+		if err := s.Append(t.Context(), "a", from, headAt(seq), entries("a", seq)); err != nil {
+			t.Fatal(err)
+		}
+		at = at.Add(time.Hour)
+	}
+	since := func(from, to int64) (seqs []int64) {
+		changes, err := s.Since(t.Context(), "a", from, to)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range changes {
+			if want := entries("a", c.Seq)[0].Change; fmt.Sprint(c) != fmt.Sprint(want) {
+				t.Errorf("change %+v, want %+v", c, want)
+			}
+			seqs = append(seqs, c.Seq)
+		}
+		return seqs
+	}
+	if got := fmt.Sprint(since(0, 4), since(1, 3), since(4, 9)); got != "[1 2 3 4] [2 3] []" {
+		t.Errorf("within retention: %s", got)
+	}
+	at = at.Add(s.Retention - 3*time.Hour)
+	if got := fmt.Sprint(since(0, 4)); got != "[3 4]" {
+		t.Errorf("after retention has passed for two: %s", got)
+	}
+	if rows, err := s.Before(t.Context(), "a", 4, 9); err != nil || len(rows) != 4 {
+		t.Errorf("numbering finds %d rows, %v, want all that are there", len(rows), err)
+	}
+}
+
+func TestSinceGivesLargeLogsInPages(t *testing.T) {
+	s := dynamotest.Start(t).Store()
+	head := watch.Head{}
+	for seq := int64(1); seq <= 30; seq++ {
+		e := entries("a", seq)
+		e[0].Data = []byte(`"` + strings.Repeat("x", 100_000) + `"`)
+		if err := s.Append(t.Context(), "a", head, headAt(seq), e); err != nil {
+			t.Fatal(err)
+		}
+		head = headAt(seq)
+	}
+	pages := 0
+	for from := int64(0); from < 30; pages++ {
+		changes, err := s.Since(t.Context(), "a", from, 30)
+		if err != nil || len(changes) == 0 || changes[0].Seq != from+1 {
+			t.Fatalf("since %d: %d changes, %v", from, len(changes), err)
+		}
+		from = changes[len(changes)-1].Seq
+	}
+	if pages != 3 {
+		t.Errorf("3 MB in %d pages", pages)
+	}
+}
+
+func TestTopics(t *testing.T) {
+	s := dynamotest.Start(t).Store()
+	c := watch.Connection{ID: "c1", Connected: time.Now()}
+	if _, err := s.Topics(t.Context(), c.ID); !errors.Is(err, watch.ErrNotConnected) {
+		t.Errorf("unknown connection: %v", err)
+	}
+	if err := s.Connect(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	if topics, err := s.Topics(t.Context(), c.ID); err != nil || len(topics) != 0 {
+		t.Errorf("new connection: %v, %v", topics, err)
+	}
+	for _, topic := range []events.Topic{"b", "a"} {
+		if _, err := s.Subscribe(t.Context(), watch.Subscription{Connection: c, Topic: topic}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	topics, err := s.Topics(t.Context(), c.ID)
+	slices.Sort(topics)
+	if err != nil || !slices.Equal(topics, []events.Topic{"a", "b"}) {
+		t.Errorf("topics %v, %v", topics, err)
+	}
+	s.Now = func() time.Time { return c.Expires() }
+	if _, err := s.Topics(t.Context(), c.ID); !errors.Is(err, watch.ErrNotConnected) {
+		t.Errorf("expired row: %v", err)
 	}
 }
 

@@ -1,0 +1,308 @@
+package watch_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/watchroute/watchroute/events"
+	"github.com/watchroute/watchroute/shared/watch"
+)
+
+// history is a topic's log as clients resume from it, and their subscriptions.
+type history struct {
+	head         watch.Head
+	changes      []events.Change
+	page         int // changes that one read gives
+	reads        int
+	topics       []events.Topic
+	err          error
+	subscribed   int
+	unsubscribed int
+}
+
+func (h *history) Head(context.Context, events.Topic) (watch.Head, error) { return h.head, h.err }
+
+func (h *history) Since(_ context.Context, _ events.Topic, from, to int64) ([]events.Change, error) {
+	h.reads++
+	var page []events.Change
+	for _, c := range h.changes {
+		if c.Seq > from && c.Seq <= to && len(page) < h.page {
+			page = append(page, c)
+		}
+	}
+	return page, h.err
+}
+
+func (h *history) Subscribe(context.Context, watch.Subscription) (bool, error) {
+	h.subscribed++
+	return false, nil
+}
+
+func (h *history) Unsubscribe(context.Context, watch.ConnectionID, events.Topic) error {
+	h.unsubscribed++
+	return nil
+}
+
+func (h *history) Topics(context.Context, watch.ConnectionID) ([]events.Topic, error) {
+	if h.topics == nil {
+		return nil, watch.ErrNotConnected
+	}
+	return h.topics, nil
+}
+
+// Page gives two items, one at a time.
+func (h *history) Page(_ context.Context, _ events.Topic, after string) ([]events.Item, string, error) {
+	switch after {
+	case "":
+		return []events.Item{{ID: "i/1", Data: []byte(`{}`)}}, "i/1", nil
+	case "i/1":
+		return []events.Item{{ID: "i2", Data: []byte(`{}`)}}, "", nil
+	}
+	return nil, "", nil
+}
+
+func (h *history) Put(context.Context, events.Topic, events.Item) error { return nil }
+func (h *history) Remove(context.Context, events.Topic, string) error   { return nil }
+
+// newHistory has changes 1 to n of epoch e.
+func newHistory(n int64) *history {
+	h := &history{head: watch.Head{Cursor: events.Cursor{Epoch: "e", Seq: n}, First: true}, page: 7, topics: []events.Topic{"a"}}
+	for seq := int64(1); seq <= n; seq++ {
+		h.changes = append(h.changes, events.Change{Topic: "a", Epoch: "e", Seq: seq, Op: events.Added, ID: fmt.Sprint(seq), Data: []byte(`{}`)})
+	}
+	return h
+}
+
+// answer gives the frames of an answer, each in short.
+func (h *history) answer(t *testing.T, request string) string {
+	t.Helper()
+	return strings.Join(h.frames(t, watch.Connection{ID: "c", Connected: time.Now()}, request), "; ")
+}
+
+func (h *history) frames(t *testing.T, c watch.Connection, request string) []string {
+	t.Helper()
+	var frames []string
+	answerer := watch.Answerer{Subscriptions: h, Items: h, History: h, Logger: slog.New(slog.DiscardHandler)}
+	last := answerer.Answer(t.Context(), c, []byte(request), func(frame []byte) error {
+		frames = append(frames, inShort(t, frame))
+		return nil
+	})
+	return append(frames, inShort(t, last))
+}
+
+func inShort(t *testing.T, data []byte) string {
+	t.Helper()
+	frame, err := events.Decode(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	switch f := frame.(type) {
+	case *events.Changes:
+		return fmt.Sprintf("changes %d-%d", f.Changes[0].Seq, f.Changes[len(f.Changes)-1].Seq)
+	case *events.Subscribed:
+		return fmt.Sprintf("subscribed %s recovered %t", f.Cursor, f.Recovered)
+	case *events.Snapshot:
+		return fmt.Sprintf("snapshot %s from %q of %d next %q", f.Cursor, f.From, len(f.Items), f.Next)
+	case *events.Reset:
+		return fmt.Sprintf("reset %s %s", f.ID, f.Reason)
+	case *events.Pong:
+		return fmt.Sprintf("pong %v", f.Cursors)
+	case *events.Reconnect:
+		return "reconnect"
+	case *events.Error:
+		return "error " + string(f.Code)
+	}
+	return string(data)
+}
+
+func TestResume(t *testing.T) {
+	const snapshot = `; snapshot e:20 from "" of 1 next "e:20/i/1"`
+	for name, c := range map[string]struct {
+		spoil func(*history)
+		after string
+		want  string
+	}{
+		"from now on":              {nil, "", "subscribed e:20 recovered false"},
+		"missed nothing":           {nil, "e:20", "subscribed e:20 recovered true"},
+		"missed some":              {nil, "e:3", "subscribed e:20 recovered true; changes 4-20"},
+		"missed all":               {nil, "e:0", "subscribed e:20 recovered true; changes 1-20"},
+		"before the first change":  {nil, ":0", "subscribed e:20 recovered true; changes 1-20"},
+		"before an earlier epoch":  {func(h *history) { h.head.First = false }, ":0", "subscribed e:20 recovered false; reset q epoch" + snapshot},
+		"an earlier epoch":         {nil, "d:7", "subscribed e:20 recovered false; reset q epoch" + snapshot},
+		"from the future":          {nil, "e:21", "subscribed e:20 recovered false; reset q ahead" + snapshot},
+		"retention has passed":     {func(h *history) { h.changes = h.changes[5:] }, "e:3", "subscribed e:20 recovered false; reset q expired" + snapshot},
+		"retention passed in part": {func(h *history) { h.changes = slices.Delete(h.changes, 9, 11) }, "e:3", "subscribed e:20 recovered false; reset q expired" + snapshot},
+		"the end is missing":       {func(h *history) { h.changes = h.changes[:19] }, "e:3", "subscribed e:20 recovered false; reset q expired" + snapshot},
+		"begun anew while reading": {func(h *history) { h.changes[12].Epoch = "f" }, "e:3", "subscribed e:20 recovered false; reset q epoch" + snapshot},
+		"too many bytes": {func(h *history) {
+			for i := range h.changes {
+				h.changes[i].Data = []byte(`"` + strings.Repeat("x", events.MaxResumeBytes/10) + `"`)
+			}
+		}, "e:3", "subscribed e:20 recovered false; reset q limit" + snapshot},
+		"a bad cursor": {nil, "e", "error bad_cursor"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newHistory(20)
+			if c.spoil != nil {
+				c.spoil(h)
+			}
+			if got := h.answer(t, fmt.Sprintf(`{"action":"subscribe","id":"q","topic":"a","after":%q}`, c.after)); got != c.want {
+				t.Errorf("answer\n got %s\nwant %s", got, c.want)
+			}
+		})
+	}
+}
+
+// TestResumeLimit: one more than the limit is a reset, for which the log is not read.
+func TestResumeLimit(t *testing.T) {
+	h := newHistory(events.MaxResumeChanges + 1)
+	h.page = 1000
+	if got := h.answer(t, `{"action":"subscribe","topic":"a","after":"e:0"}`); !strings.Contains(got, "reset  limit") || h.reads != 0 {
+		t.Errorf("one too many: %s after %d reads", got, h.reads)
+	}
+	if got := h.answer(t, `{"action":"subscribe","topic":"a","after":"e:1"}`); !strings.Contains(got, "recovered true") || !strings.HasSuffix(got, "-10001") {
+		t.Errorf("the limit: %.100s …", got)
+	}
+}
+
+func TestResumeThatFailsIsUndone(t *testing.T) {
+	h := newHistory(3)
+	h.err = watch.ErrUnavailable
+	if got := h.answer(t, `{"action":"subscribe","topic":"a","after":"e:1"}`); got != "error unavailable" || h.subscribed != 1 || h.unsubscribed != 1 {
+		t.Errorf("%s after %d subscribed and %d unsubscribed", got, h.subscribed, h.unsubscribed)
+	}
+}
+
+func TestPing(t *testing.T) {
+	for name, c := range map[string]struct {
+		spoil   func(*history)
+		cursors string
+		want    string
+	}{
+		"plain":               {nil, `{}`, "pong map[]"},
+		"up to date":          {nil, `{"a":"e:20"}`, "pong map[a:e:20]"},
+		"behind":              {nil, `{"a":"e:18"}`, "changes 19-20; pong map[a:e:20]"},
+		"not subscribed":      {nil, `{"b":"e:18"}`, "pong map[]"},
+		"cannot be told":      {nil, `{"a":"d:18"}`, "reset p epoch; pong map[a:e:20]"},
+		"connection unknown":  {func(h *history) { h.topics = nil }, `{"a":"e:18"}`, "error not_connected"},
+		"bad topic":           {nil, `{"a//b":"e:18"}`, "error bad_topic"},
+		"bad cursor":          {nil, `{"a":"18"}`, "error bad_cursor"},
+		"cannot be read":      {func(h *history) { h.err = watch.ErrUnavailable }, `{"a":"e:18"}`, "error unavailable"},
+		"cursor is no string": {nil, `{"a":5}`, "error bad_request"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newHistory(20)
+			if c.spoil != nil {
+				c.spoil(h)
+			}
+			if got := h.answer(t, `{"action":"ping","id":"p","cursors":`+c.cursors+`}`); got != c.want {
+				t.Errorf("answer\n got %s\nwant %s", got, c.want)
+			}
+		})
+	}
+}
+
+// TestPingHasABudget leaves the topic that does not fit for the next ping.
+func TestPingHasABudget(t *testing.T) {
+	h := newHistory(6_000)
+	h.page, h.topics = 1000, []events.Topic{"a", "b"}
+	first := h.answer(t, `{"action":"ping","cursors":{"b":"e:0","a":"e:0"}}`)
+	if !strings.HasPrefix(first, "changes 1-") || !strings.HasSuffix(first, "-6000; pong map[a:e:6000 b:e:6000]") || h.reads != 6 {
+		t.Errorf("first: %.60s … after %d reads", first, h.reads)
+	}
+	second := h.answer(t, `{"action":"ping","cursors":{"b":"e:0","a":"e:6000"}}`)
+	if !strings.HasPrefix(second, "changes 1-") || !strings.HasSuffix(second, "-6000; pong map[a:e:6000 b:e:6000]") {
+		t.Errorf("second: %.60s …", second)
+	}
+	var many []string
+	for n := range events.MaxSubscriptions + 1 {
+		many = append(many, fmt.Sprintf(`"t/%d":":0"`, n))
+	}
+	if got := h.answer(t, `{"action":"ping","cursors":{`+strings.Join(many, ",")+`}}`); got != "error bad_request" {
+		t.Errorf("too many topics: %s", got)
+	}
+}
+
+func TestSnapshotGoesOn(t *testing.T) {
+	h := newHistory(20)
+	for request, want := range map[string]string{
+		`{"action":"subscribe","topic":"a","snapshot":true}`:                `subscribed e:20 recovered false; snapshot e:20 from "" of 1 next "e:20/i/1"`,
+		`{"action":"snapshot","topic":"a"}`:                                 `snapshot e:20 from "" of 1 next "e:20/i/1"`,
+		`{"action":"snapshot","topic":"a","next":"e:17/i/1"}`:               `snapshot e:17 from "e:17/i/1" of 1 next ""`,
+		`{"action":"snapshot","topic":"a","next":"e:17/zzz"}`:               `snapshot e:17 from "e:17/zzz" of 0 next ""`,
+		`{"action":"snapshot","topic":"a","next":"i/1"}`:                    `error bad_cursor`,
+		`{"action":"snapshot","topic":"a//b"}`:                              `error bad_topic`,
+		`{"action":"subscribe","topic":"a","snapshot":true,"after":"e:20"}`: `subscribed e:20 recovered true`,
+	} {
+		if got := h.answer(t, request); got != want {
+			t.Errorf("%s\n got %s\nwant %s", request, got, want)
+		}
+	}
+}
+
+// TestReconnectIsAskedForInTime looks at the delays that connections of every age are
+// given: all in time before the cut at 2 hours, and spread.
+func TestReconnectIsAskedForInTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHistory(1)
+		connected := time.Now()
+		c := watch.Connection{ID: "c", Connected: connected}
+		for age := time.Duration(0); age < 2*time.Hour; age += 5 * time.Minute {
+			got := strings.Join(h.frames(t, c, `{"action":"ping"}`), "; ")
+			want := "pong map[]"
+			if age >= 105*time.Minute {
+				want = "reconnect; pong map[]"
+			}
+			if got != want {
+				t.Errorf("at the age of %v: %s, want %s", age, got, want)
+			}
+			time.Sleep(5 * time.Minute)
+		}
+	})
+}
+
+func TestReconnectDelaysAreSpread(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := watch.Connection{ID: "c", Connected: time.Now()}
+		time.Sleep(110 * time.Minute)
+		var delays []time.Duration
+		answerer := watch.Answerer{Logger: slog.New(slog.DiscardHandler)}
+		for range 200 {
+			answerer.Answer(t.Context(), c, []byte(`{"action":"ping"}`), func(data []byte) error {
+				frame, err := events.Decode(data)
+				if err != nil {
+					return err
+				}
+				delays = append(delays, time.Duration(frame.(*events.Reconnect).DelayMs)*time.Millisecond)
+				return nil
+			})
+		}
+		slices.Sort(delays)
+		if len(delays) != 200 || delays[0] > time.Minute || delays[100] < 3*time.Minute || delays[100] > 6*time.Minute || delays[199] > 9*time.Minute {
+			t.Errorf("%d delays from %v by %v to %v, want them all over the 9 minutes to a minute before the cut", len(delays), delays[0], delays[len(delays)/2], delays[len(delays)-1])
+		}
+	})
+}
+
+func TestAnswerStopsAtAPostThatFails(t *testing.T) {
+	h := newHistory(5_000)
+	h.page = 1000
+	answerer := watch.Answerer{Subscriptions: h, Items: h, History: h, Logger: slog.New(slog.DiscardHandler)}
+	posts := 0
+	last := answerer.Answer(t.Context(), watch.Connection{ID: "c", Connected: time.Now()}, []byte(`{"action":"subscribe","topic":"a","after":"e:0"}`), func([]byte) error {
+		if posts++; posts == 3 {
+			return errors.New("throttled")
+		}
+		return nil
+	})
+	if last != nil || posts != 3 {
+		t.Errorf("%d posts, and the body is %.60s", posts, last)
+	}
+}
