@@ -3,15 +3,18 @@
 // no token.
 //
 //	go run ./localstack [--addr 127.0.0.1:4566] [--template FILE] [--unthrottled]
+//	                    [--faults kill=0.01,post-429=0.05 [--seed N]]
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/signal"
@@ -19,6 +22,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/watchroute/watchroute/localstack/fault"
 	"github.com/watchroute/watchroute/localstack/stack"
 )
 
@@ -38,9 +42,15 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	addr := flags.String("addr", "127.0.0.1:4566", "`address` to listen on")
 	template := flags.String("template", "", "template `file` to run (default: the module's "+stack.TemplateFile+")")
 	unthrottled := flags.Bool("unthrottled", false, "leave out API Gateway's limit of 10,000 requests a second for the account")
+	plan := flags.String("faults", "", "`faults` to break the stack with, such as kill=0.01,post-429, or all (default: none)")
+	seed := flags.Uint64("seed", 0, "`seed` of the faults, to repeat their decisions (default: a random one)")
 	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
 		return nil
 	} else if err != nil {
+		return err
+	}
+	faults, err := newFaults(*plan, *seed)
+	if err != nil {
 		return err
 	}
 	root, err := moduleRoot()
@@ -50,7 +60,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	fmt.Fprintln(out, "Building the functions …")
 	options := stack.Options{
 		Addr: *addr, Root: root, Template: *template,
-		Log: os.Stderr, Logger: slog.New(slog.NewTextHandler(os.Stderr, nil)),
+		Log: os.Stderr, Logger: slog.New(slog.NewTextHandler(os.Stderr, nil)), Faults: faults,
 	}
 	if *unthrottled {
 		options.Gateway.Account.Rate = -1
@@ -60,9 +70,19 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		return err
 	}
 	defer s.Close()
-	welcome(out, s)
+	welcome(out, s, faults)
 	s.Reload(ctx)
 	return nil
+}
+
+// newFaults reads the plan of what is to be broken; nil if that is nothing. A seed of 0
+// stands for a random one, short enough to type.
+func newFaults(text string, seed uint64) (*fault.Faults, error) {
+	plan, err := fault.Parse(text)
+	if err != nil || plan.String() == "" {
+		return nil, err
+	}
+	return fault.New(plan, cmp.Or(seed, 1+rand.Uint64N(1_000_000))), nil
 }
 
 // moduleRoot finds the folder of go.mod at or above the working directory.
@@ -81,9 +101,13 @@ func moduleRoot() (string, error) {
 	}
 }
 
-// welcome prints where everything is and what to paste.
-func welcome(out io.Writer, s *stack.Stack) {
+// welcome prints where everything is and what to paste, and what is broken on purpose.
+func welcome(out io.Writer, s *stack.Stack, faults *fault.Faults) {
 	_, port, _ := net.SplitHostPort(s.Addr())
+	broken := ""
+	if faults != nil {
+		broken = "\n  Faults        " + faults.String()
+	}
 	fmt.Fprintf(out, `
 Watchroute runs (ready %d ms after its functions were built). Ctrl-C ends it.
 
@@ -91,7 +115,7 @@ Watchroute runs (ready %d ms after its functions were built). Ctrl-C ends it.
   AWS APIs      %s
   Usage         %s/_localstack/usage
   Tables        %s
-  Failed writes %s
+  Failed writes %s%s
 
 Watch a topic, in a second terminal:
 
@@ -103,5 +127,5 @@ Put an item, in a third:
   aws --endpoint-url http://localhost:%s --region %s --no-sign-request dynamodb put-item --table-name Events \
     --item '{"topic":{"S":"stocks/AAPL"},"id":{"S":"quote"},"price":{"N":"150.75"}}'
 
-`, s.Ready.Milliseconds(), s.WebSocketURL(), s.URL(), s.URL(), strings.Join(s.Tables, ", "), s.Outputs["FailureQueueUrl"], port, s.Stage(), port, stack.Region)
+`, s.Ready.Milliseconds(), s.WebSocketURL(), s.URL(), s.URL(), strings.Join(s.Tables, ", "), s.Outputs["FailureQueueUrl"], broken, port, s.Stage(), port, stack.Region)
 }

@@ -92,6 +92,7 @@ func TestWhatIsWrongIsOneClearLine(t *testing.T) {
 		"port in use":      {[]string{"--addr", taken.Addr().String()}, "address already in use"},
 		"missing template": {[]string{"--addr", "127.0.0.1:0", "--template", "nowhere.json"}, "nowhere.json: no such file"},
 		"unknown resource": {[]string{"--addr", "127.0.0.1:0", "--template", broken}, "X is of type AWS::Moon::Base, which does not run locally"},
+		"unknown fault":    {[]string{"--faults", "kill=0.5,explode"}, `unknown fault "explode": the faults are kill, duplicate, `},
 		"unknown flag":     {[]string{"--adr", "x"}, "-adr"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -100,6 +101,33 @@ func TestWhatIsWrongIsOneClearLine(t *testing.T) {
 				t.Errorf("error is %v, want one line with %q", err, c.want)
 			}
 		})
+	}
+}
+
+func TestFaultsAreSaidSoThatTheyCanBeRepeated(t *testing.T) {
+	out, stop, ended := start(t, "--faults", "all, kill=0, forget=0.5", "--seed", "7")
+	defer func() { stop(); <-ended }()
+	if got := out.line("Faults  "); !strings.HasPrefix(got, "--faults duplicate=0.05,delay=0.05,") || !strings.HasSuffix(got, ",forget=0.5,pause-dynamodb=0.05 --seed 7") {
+		t.Errorf("the faults are given as %q", got)
+	}
+}
+
+func TestSeedOfFaults(t *testing.T) {
+	for _, text := range []string{"", "kill=0"} {
+		if faults, err := newFaults(text, 7); faults != nil || err != nil {
+			t.Errorf("%q gives %v, %v, want none", text, faults, err)
+		}
+	}
+	seeds := map[string]bool{}
+	for range 5 {
+		faults, err := newFaults("kill=1", 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		seeds[faults.String()] = true
+	}
+	if len(seeds) == 1 || seeds["--faults kill=1 --seed 0"] {
+		t.Errorf("seeds that are to be random: %v", seeds)
 	}
 }
 

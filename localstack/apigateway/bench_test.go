@@ -87,7 +87,7 @@ func BenchmarkPost(b *testing.B) {
 		go func() { _, _ = io.Copy(io.Discard, bufio.NewReaderSize(conn, 64<<10)) }()
 	}
 	requests := make([]*http.Request, 0, 100)
-	for _, id := range g.ids() {
+	for _, id := range g.Connections() {
 		request := httptest.NewRequest(http.MethodPost, url+"/@connections/"+id, nil)
 		request.URL.Path = "/live/@connections/" + id
 		sign(request)

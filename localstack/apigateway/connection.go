@@ -113,13 +113,17 @@ func (c *connection) outcome(err error) *closure {
 	return &closure{received.Code, received.Reason}
 }
 
-// ended counts the end and tells $disconnect, whose answer nobody waits for.
+// ended counts the end and tells $disconnect, unless that is left out; nobody waits
+// for its answer.
 // Every registered connection comes here once.
 func (c *connection) ended(why *closure) {
 	defer c.g.running.Done()
 	c.g.forget(c)
 	c.g.meter.closed(int(why.code))
 	if c.g.ctx.Err() != nil {
+		return
+	}
+	if skip := c.g.options.NoDisconnect; skip != nil && skip() {
 		return
 	}
 	c.disconnect(why)
@@ -190,10 +194,21 @@ func (c *connection) send(message []byte) error {
 	if c.wire.waiting()+len(message) > c.g.options.SendBuffer {
 		return errBufferFull
 	}
-	if err := c.ws.Write(context.Background(), websocket.MessageText, message); err != nil {
+	if err := c.write(message); err != nil {
 		return errGone
 	}
 	c.touch()
 	c.g.meter.sent(len(message))
 	return nil
+}
+
+// write lets a message meet its fate.
+func (c *connection) write(message []byte) error {
+	switch decided(c.g.options.Sending) {
+	case Lost:
+		return nil
+	case Cut:
+		return c.wire.Close()
+	}
+	return c.ws.Write(context.Background(), websocket.MessageText, message)
 }

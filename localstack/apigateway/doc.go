@@ -12,8 +12,8 @@
 //	                                             1009 frame or message too large
 //	                                             1006 lost     else the client's
 //
-// The exception is [Gateway.Close], which tells the functions nothing, as a
-// process that is going away cannot.
+// The exceptions are [Gateway.Close], which tells the functions nothing, as a
+// process that is going away cannot, and what [Options].NoDisconnect leaves out.
 //
 // Compression: permessage-deflate is negotiated when a client offers it, as on
 // AWS, but without context takeover. A compressor with its window costs 1.2 MB;

@@ -5,7 +5,9 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -90,6 +92,13 @@ func (g *Gateway) Usage() Usage {
 	defer g.mu.RUnlock()
 	u.Connections.Open = len(g.connections)
 	return u
+}
+
+// Connections lists the ids of those that are open, in no order.
+func (g *Gateway) Connections() []string {
+	g.mu.RLock()
+	defer g.mu.RUnlock()
+	return slices.Collect(maps.Keys(g.connections))
 }
 
 // ResetUsage starts counting anew.

@@ -6,12 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"runtime"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -214,18 +212,11 @@ func (c *client) closed() (code websocket.StatusCode, reason string) {
 // connection of its gateway.
 func (f *fixture) id() string {
 	f.Helper()
-	ids := f.g.ids()
+	ids := f.g.Connections()
 	if len(ids) != 1 {
 		f.Fatalf("%d connections, want one", len(ids))
 	}
 	return ids[0]
-}
-
-// ids are the present connections', in no order.
-func (g *Gateway) ids() []string {
-	g.mu.RLock()
-	defer g.mu.RUnlock()
-	return slices.Collect(maps.Keys(g.connections))
 }
 
 // next gives the next event a recording function was given.

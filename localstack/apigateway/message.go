@@ -19,6 +19,12 @@ func (c *connection) receive() error {
 		}
 		c.touch()
 		c.g.meter.received(len(body))
+		switch decided(c.g.options.Receiving) {
+		case Lost:
+			continue
+		case Cut:
+			_ = c.wire.Close() // the next read sees it
+		}
 		if c.g.options.Serial {
 			c.handle(body)
 		} else {

@@ -71,6 +71,13 @@ type Options struct {
 	// NoCompression never negotiates permessage-deflate.
 	NoCompression bool
 
+	// Receiving and Sending are asked for each message, from a client and to one, what
+	// becomes of it; nil means that all arrive.
+	Receiving, Sending func() Fate
+	// NoDisconnect is asked at each end of a connection whether $disconnect is left
+	// out, as AWS promises it at best effort only; nil means that it never is.
+	NoDisconnect func() bool
+
 	// Logger gets what an API's execution log would hold, never payloads; nil
 	// means slog.Default().
 	Logger *slog.Logger

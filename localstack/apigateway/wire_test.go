@@ -82,7 +82,7 @@ func TestSlowClientAlone(t *testing.T) {
 	if status != 429 {
 		t.Errorf("the slow client's buffer never filled: %d", status)
 	}
-	for _, id := range f.g.ids() {
+	for _, id := range f.g.Connections() {
 		if id != slow {
 			f.manage("POST", id, "quick")
 		}

@@ -16,8 +16,9 @@ type Options struct {
 	Region, Account string
 	// Now is the clock; time.Now by default.
 	Now func() time.Time
-	// TTLSweep is how often expired items are deleted; 1 s by default, and if it
-	// is below zero. DynamoDB itself promises no more than "within a few days".
+	// TTLSweep is how often expired items are deleted, and stream records past their
+	// retention let go; 1 s by default, and if it is below zero. DynamoDB itself
+	// promises no more for items than "within a few days".
 	TTLSweep time.Duration
 	// Streams takes in the changes of tables with a stream; by default a
 	// registry of the engine's own, which nobody can read.

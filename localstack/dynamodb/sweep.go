@@ -11,7 +11,8 @@ const (
 	sweepBatch = 100
 )
 
-// sweepEvery deletes expired items at an interval, until the engine is closed.
+// sweepEvery deletes expired items and lets old stream records go at an interval,
+// until the engine is closed.
 func (e *Engine) sweepEvery(interval time.Duration) {
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
@@ -21,6 +22,7 @@ func (e *Engine) sweepEvery(interval time.Duration) {
 			return
 		case <-ticker.C:
 			e.sweep()
+			e.streams.Expire()
 		}
 	}
 }

@@ -120,3 +120,29 @@ func TestTimeToLiveSwitches(t *testing.T) {
 		t.Errorf("described as %s", got)
 	}
 }
+
+// TestIdleStreamsExpire: a closed shard goes though nobody asks for the stream.
+func TestIdleStreamsExpire(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		registry := stream.NewRegistry(stream.Options{Shards: 1, Retention: time.Minute})
+		e := New(Options{Streams: registry})
+		defer e.Close()
+		makeTable(t, e, withIndexes+`,"StreamSpecification":{"StreamEnabled":true,"StreamViewType":"OLD_IMAGE"}`)
+		arn := registry.ARNs()[0]
+		shards, err := registry.Shards(arn)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := registry.Split(arn, shards[0].ID); err != nil {
+			t.Fatal(err)
+		}
+		changed := registry.ShardsChanged(arn)
+		time.Sleep(time.Minute + time.Second)
+		synctest.Wait()
+		select {
+		case <-changed:
+		default:
+			t.Error("the closed shard is still there")
+		}
+	})
+}

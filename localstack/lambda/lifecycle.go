@@ -98,6 +98,18 @@ func (p *pool) answer(proc *process, inv *invocation, out outcome) bool {
 	return true
 }
 
+// killRunning kills a process that still runs an invocation. It is false if the
+// process does not.
+func (p *pool) killRunning(proc *process, inv *invocation) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if proc.state != running || proc.current != inv {
+		return false
+	}
+	proc.kill()
+	return true
+}
+
 // expire ends a process that has used up the time of its state.
 func (p *pool) expire(proc *process, turn int) {
 	p.mu.Lock()

@@ -31,6 +31,7 @@ func (s *Service) Map(m Mapping, streams mapping.Streams) error {
 	}
 	poller, err := mapping.Start(m, streams, mapping.Options{
 		Backoff: s.options.RetryBackoff,
+		Wrap:    s.options.WrapDelivery,
 		Invoke: func(ctx context.Context, event []byte) (mapping.Answer, error) {
 			id := newRequestID()
 			out := s.invoke(ctx, id, m.Function, event)

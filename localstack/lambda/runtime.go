@@ -42,6 +42,10 @@ func (proc *process) next(w http.ResponseWriter, r *http.Request) {
 	case inv := <-proc.work:
 		if !l.alive() || !proc.deliver(w, inv, l) {
 			proc.pool.lost(proc)
+			return
+		}
+		if started := proc.pool.service.options.Started; started != nil {
+			started(func() bool { return proc.pool.killRunning(proc, inv) })
 		}
 	case <-r.Context().Done():
 		proc.pool.lost(proc)

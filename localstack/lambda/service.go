@@ -28,7 +28,14 @@ type Options struct {
 	Environment map[string]string
 	// RetryBackoff is the pause before a mapping's first retry; see mapping.Options.
 	RetryBackoff time.Duration
-	Now          func() time.Time // for deadlines and log stream names; default time.Now
+	// WrapDelivery, if not nil, stands around the deliveries of every mapping; see
+	// mapping.Options.Wrap.
+	WrapDelivery func(shardID string, next mapping.Delivery) mapping.Delivery
+	// Started, if not nil, is told of each invocation that a process has got, and must
+	// not wait. kill ends the process with SIGKILL if it still runs the invocation, and
+	// reports whether it did; it may be called at any time.
+	Started func(kill func() bool)
+	Now     func() time.Time // for deadlines and log stream names; default time.Now
 }
 
 // Service runs functions. Safe for concurrent use.

@@ -60,7 +60,7 @@ func (d *deployment) finish() error {
 		return err
 	}
 	d.stack.stage = api.Stage
-	d.stack.gateway = apigateway.New(api, d.stack.functions, d.stack.o.Gateway)
+	d.stack.gateway = apigateway.New(api, d.stack.functions, d.stack.brokenGateway(d.stack.o.Gateway))
 	if d.stack.access, err = d.access(api.ID); err != nil {
 		return err
 	}

@@ -11,5 +11,6 @@
 //
 // What the template declares is what runs. A resource of a type that is not known
 // here is an error, not silence. Functions may do what their roles grant; whoever
-// else calls may do everything.
+// else calls may do everything. What [Options].Faults break, they break by the hooks of
+// the services, or on the way to these.
 package stack

@@ -232,13 +232,18 @@ func (s *Stack) guarded(service *awsjson.Service, calls func(operation string, b
 
 // authorizeConnection holds calls of @connections to the caller's role.
 func (s *Stack) authorizeConnection(r *http.Request) error {
-	id, found := strings.CutPrefix(r.URL.Path, "/"+s.stage+"/@connections/")
-	if !found {
+	id, managed := s.managedConnection(r)
+	if !managed {
 		return nil
 	}
 	return s.authorize(r.Context(), func() []iam.Call {
 		return []iam.Call{scope.ManageConnections(s.access.api, s.stage, r.Method, id)}
 	})
+}
+
+// managedConnection gives the id of the connection that a call of @connections is for.
+func (s *Stack) managedConnection(r *http.Request) (id string, managed bool) {
+	return strings.CutPrefix(r.URL.Path, "/"+s.stage+"/@connections/")
 }
 
 // forbidden answers as API Gateway does for callers that may not.

@@ -84,7 +84,7 @@ func TestReload(t *testing.T) {
 	if got := ping(); got != "p" {
 		t.Fatalf("before any change: pong %s", got)
 	}
-	source := filepath.Join(dir, "shared", "watch", "answer.go")
+	source := filepath.Join(dir, "shared", "watch", "ping.go")
 	replace(t, source, "&events.Pong{ID: r.ID}", "&events.Pong{ID: r.ID + undefinedName}")
 	eventually(t, "report of source that does not build", func() bool { return log.contains("undefinedName") })
 	if got := ping(); got != "p" {

@@ -8,6 +8,7 @@ import (
 	"github.com/watchroute/watchroute/localstack/apigateway"
 	"github.com/watchroute/watchroute/localstack/awsjson"
 	"github.com/watchroute/watchroute/localstack/dynamodb"
+	"github.com/watchroute/watchroute/localstack/fault"
 	"github.com/watchroute/watchroute/localstack/iam"
 	"github.com/watchroute/watchroute/localstack/lambda"
 	"github.com/watchroute/watchroute/localstack/sqs"
@@ -31,7 +32,7 @@ func (s *Stack) handler() http.Handler {
 // aws sends each request to the service that it is for.
 func (s *Stack) aws() http.Handler {
 	apis := []*awsjson.Service{
-		s.guarded(s.db.Service(), scope.DynamoDB, ""),
+		s.guarded(s.o.Faults.WrapService(s.db.Service(), byFunction), scope.DynamoDB, ""),
 		s.guarded(s.streams.Service(), scope.DynamoDB, ""),
 		s.guarded(s.queues.Service(), scope.SQS, "AccessDenied"),
 	}
@@ -65,6 +66,9 @@ func (s *Stack) serveGateway(w http.ResponseWriter, r *http.Request) {
 		forbidden(w, err)
 		return
 	}
+	if s.refusedPost(w, r) {
+		return
+	}
 	s.gateway.ServeHTTP(w, r)
 }
 
@@ -88,6 +92,8 @@ type Usage struct {
 	Lambda     lambda.Usage     `json:"lambda"`
 	SQS        sqs.Usage        `json:"sqs"`
 	IAM        iam.Usage        `json:"iam"`
+	// Faults counts what was broken on purpose; absent if nothing is to be.
+	Faults map[fault.Kind]int64 `json:"faults,omitempty"`
 	// TCPConnections is how many connections were ever accepted, WebSockets among
 	// them.
 	TCPConnections int64 `json:"tcpConnections"`
@@ -96,7 +102,7 @@ type Usage struct {
 // Usage counts since the start or the last ResetUsage.
 func (s *Stack) Usage() Usage {
 	return Usage{DynamoDB: s.db.Usage(), APIGateway: s.gateway.Usage(), Lambda: s.functions.Usage(),
-		SQS: s.queues.Usage(), IAM: s.access.usage(), TCPConnections: s.accepted.Load()}
+		SQS: s.queues.Usage(), IAM: s.access.usage(), Faults: s.o.Faults.Counts(), TCPConnections: s.accepted.Load()}
 }
 
 // ResetUsage starts counting anew.
@@ -106,6 +112,7 @@ func (s *Stack) ResetUsage() {
 	s.functions.ResetUsage()
 	s.queues.ResetUsage()
 	s.access.resetUsage()
+	s.o.Faults.ResetCounts()
 	s.accepted.Store(0)
 }
 

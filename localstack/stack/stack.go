@@ -12,12 +12,14 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/watchroute/watchroute/localstack/apigateway"
 	"github.com/watchroute/watchroute/localstack/dynamodb"
 	"github.com/watchroute/watchroute/localstack/dynamodb/stream"
+	"github.com/watchroute/watchroute/localstack/fault"
 	"github.com/watchroute/watchroute/localstack/lambda"
 	"github.com/watchroute/watchroute/localstack/sqs"
 	"github.com/watchroute/watchroute/localstack/template"
@@ -61,8 +63,13 @@ type Options struct {
 	MaxProcesses int
 	// Shards is how many shards the stream of a table has; stream's default if 0.
 	Shards int
+	// StreamRetention is how long a stream keeps its records; AWS's 24 h if 0. A
+	// function that is further behind misses records.
+	StreamRetention time.Duration
 	// Gateway changes API Gateway's limits and timers; its defaults are AWS's.
 	Gateway apigateway.Options
+	// Faults break the stack on purpose; nil for none.
+	Faults *fault.Faults
 }
 
 // Stack is a running stack.
@@ -87,6 +94,9 @@ type Stack struct {
 	gateway   *apigateway.Gateway
 	stage     string
 	sources   map[string]string // a function's name to its folder below Root
+
+	calm     context.CancelFunc // ends the faults that come by the second; nil if there are none
+	breaking sync.WaitGroup     // what ends then
 }
 
 // Start builds the functions, makes what the template declares and serves it. When
@@ -139,13 +149,13 @@ func (s *Stack) start(ctx context.Context, parsed *template.Template) error {
 		return err
 	}
 	began := time.Now()
-	s.streams = stream.NewRegistry(stream.Options{Region: Region, Account: Account, Shards: s.o.Shards})
+	s.streams = stream.NewRegistry(stream.Options{Region: Region, Account: Account, Shards: s.o.Shards, Retention: s.o.StreamRetention})
 	s.db = dynamodb.New(dynamodb.Options{Region: Region, Account: Account, Streams: s.streams})
 	s.queues = sqs.New(sqs.Options{Region: Region, Account: Account, BaseURL: s.URL()})
 	var err error
-	s.functions, err = lambda.New(lambda.Options{
+	s.functions, err = lambda.New(s.brokenLambda(lambda.Options{
 		Region: Region, Account: Account, MaxProcesses: cmp.Or(s.o.MaxProcesses, maxProcesses()), IdleProcess: idleProcess, Log: s.o.Log,
-	})
+	}))
 	if err != nil {
 		return err
 	}
@@ -158,6 +168,7 @@ func (s *Stack) start(ctx context.Context, parsed *template.Template) error {
 	if err := s.deploy(ctx, parsed); err != nil {
 		return err
 	}
+	s.breakBySecond()
 	s.Ready = time.Since(began)
 	return nil
 }
@@ -177,8 +188,13 @@ func (s *Stack) WebSocketURL() string { return "ws://" + s.Addr() + "/" + s.stag
 // Processes are the process ids of the functions that run, or of one of them.
 func (s *Stack) Processes(function string) []int { return s.functions.Processes(function) }
 
-// Close ends everything the stack started: sockets, mappings, processes, listener.
+// Close ends everything the stack started: faults, sockets, mappings, processes,
+// listener.
 func (s *Stack) Close() {
+	if s.calm != nil {
+		s.calm()
+		s.breaking.Wait()
+	}
 	if s.gateway != nil {
 		s.gateway.Close()
 	}

@@ -28,7 +28,7 @@ func (r *Registry) listStreams(in listInput) (*listOutput, error) {
 	if err != nil {
 		return nil, err
 	}
-	r.expire()
+	r.Expire()
 	out := &listOutput{Streams: []summary{}}
 	for _, s := range r.list(in.TableName) {
 		if s.arn <= in.ExclusiveStartStreamArn {

@@ -14,10 +14,11 @@
 // split to a child of the one they went to, so whoever finishes parents before
 // children sees each item's changes in commit order.
 //
-// Memory: a stream keeps the records of the last 24 hours, as DynamoDB does, and
-// nothing limits it otherwise. A record costs the images it carries until it is
-// first read, its JSON after that, and some 200 bytes. Trimming happens when a
-// shard is appended to or read, so an idle stream gives memory back late.
+// Memory: a stream keeps the records of the last 24 hours, as DynamoDB does, unless
+// [Options] give another retention, and nothing limits it otherwise. A record costs
+// the images it carries until it is first read, its JSON after that, and some 200
+// bytes. A shard is trimmed when it is appended to or read, and [Registry.Expire],
+// which the engine calls every second, trims those that are idle.
 //
 // Shards close only by Split or Disable here; DynamoDB also closes them by
 // itself, about every four hours.

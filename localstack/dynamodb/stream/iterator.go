@@ -64,7 +64,7 @@ func (s *Stream) iteratorAt(shardID, kind, sequenceNumber string) (count uint64,
 	if sh == nil {
 		return 0, errShardNotFound
 	}
-	sh.trim(now)
+	sh.trim(now, s.retention)
 	switch kind {
 	case "TRIM_HORIZON":
 		return max(sh.start, sh.trimmed+1), nil

@@ -109,7 +109,7 @@ func (s *Stream) poll(shardID string, from uint64, limit int) (found []*record, 
 	if sh == nil {
 		return nil, false, nil, errShardNotFound
 	}
-	sh.trim(now)
+	sh.trim(now, s.retention)
 	if from > 0 && from <= sh.trimmed {
 		return nil, false, nil, errTrimmed
 	}
@@ -134,7 +134,7 @@ func export(found []*record) []Record {
 
 // fresh finds a stream and lets go of its shards that are over.
 func (r *Registry) fresh(arn string) (*Stream, error) {
-	r.expire()
+	r.Expire()
 	return r.stream(arn)
 }
 

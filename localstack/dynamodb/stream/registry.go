@@ -14,6 +14,10 @@ type Options struct {
 	Account string           // default "000000000000"
 	Now     func() time.Time // default time.Now
 	Shards  int              // open shards a new stream has; default 2
+	// Retention is how long a record can be read, and how long a closed shard or a
+	// disabled stream is shown; default 24 h. A reader that is further behind misses
+	// records.
+	Retention time.Duration
 }
 
 // Registry holds all streams of one account and Region, enabled or still
@@ -40,13 +44,16 @@ func NewRegistry(o Options) *Registry {
 	if o.Shards < 1 {
 		o.Shards = 2
 	}
+	if o.Retention <= 0 {
+		o.Retention = Retention
+	}
 	return &Registry{options: o, streams: map[string]*Stream{}}
 }
 
 // Enable makes a new stream for a table. A table that had one before gets
 // another, with another label and ARN; the older stays readable.
 func (r *Registry) Enable(table string, keySchema []KeySchemaElement, view ViewType) *Stream {
-	r.expire()
+	r.Expire()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	created := r.nextCreation()
@@ -61,6 +68,7 @@ func (r *Registry) Enable(table string, keySchema []KeySchemaElement, view ViewT
 		created:   created,
 		numbers:   newNumbering(created),
 		now:       r.options.Now,
+		retention: r.options.Retention,
 	}
 	s.openFirst(r.options.Shards)
 	r.streams[s.arn] = s
@@ -82,9 +90,20 @@ func (r *Registry) nextCreation() time.Time {
 // trimmed. Disabling twice does nothing.
 func (r *Registry) Disable(s *Stream) { s.disable() }
 
-// expire lets go of the streams that were disabled longer ago than the
-// retention.
-func (r *Registry) expire() {
+// Split splits an open shard of a stream, see [Stream.Split]. The error is a
+// ResourceNotFoundException if there is no such stream.
+func (r *Registry) Split(arn, shardID string) error {
+	s, err := r.stream(arn)
+	if err != nil {
+		return err
+	}
+	return s.Split(shardID)
+}
+
+// Expire lets go of what is older than the retention: records, closed shards and
+// disabled streams. Appending and reading do so too, for what they touch; call
+// Expire now and then for the memory of what nobody touches.
+func (r *Registry) Expire() {
 	now := r.options.Now()
 	for _, s := range r.list("") {
 		if s.expire(now) {
@@ -93,6 +112,15 @@ func (r *Registry) expire() {
 			r.mu.Unlock()
 		}
 	}
+}
+
+// ARNs lists the streams of all tables, those that are disabled too.
+func (r *Registry) ARNs() []string {
+	var arns []string
+	for _, s := range r.list("") {
+		arns = append(arns, s.arn)
+	}
+	return arns
 }
 
 // list gives the streams of a table, or of all tables if it is "", by ARN.

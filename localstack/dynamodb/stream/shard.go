@@ -6,7 +6,7 @@ import (
 )
 
 // Retention is how long a record can be read, and how long a closed shard or a
-// disabled stream is shown.
+// disabled stream is shown, unless [Options] say otherwise.
 // Source: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Streams.html
 const Retention = 24 * time.Hour
 
@@ -53,14 +53,18 @@ func (sh *shard) waiting() <-chan struct{} {
 }
 
 // trim lets go of the records older than the retention.
-func (sh *shard) trim(now time.Time) {
+func (sh *shard) trim(now time.Time, retention time.Duration) {
 	n := 0
-	for n < len(sh.records) && now.Sub(sh.records[n].appended) >= Retention {
+	for n < len(sh.records) && now.Sub(sh.records[n].appended) >= retention {
 		sh.trimmed = sh.records[n].count
 		n++
 	}
-	if n > 0 {
-		clear(sh.records[:n]) // the array behind the slice lives on for a while
+	switch {
+	case n == 0:
+	case n == len(sh.records):
+		sh.records = nil // the array behind the slice too
+	default:
+		clear(sh.records[:n]) // the array behind the slice lives on until it has to grow
 		sh.records = sh.records[n:]
 	}
 }

@@ -66,6 +66,7 @@ type Stream struct {
 	created   time.Time
 	numbers   numbering
 	now       func() time.Time
+	retention time.Duration
 
 	mu       sync.Mutex
 	last     uint64   // count of the latest change
@@ -98,7 +99,7 @@ func (s *Stream) Append(changes ...Change) {
 	for _, c := range changes {
 		s.last++
 		home := s.home(c.PartitionKey)
-		home.trim(now)
+		home.trim(now, s.retention)
 		home.append(s.newRecord(c, s.last, now))
 	}
 }
@@ -192,7 +193,7 @@ func (s *Stream) expire(now time.Time) (gone bool) {
 	defer s.mu.Unlock()
 	kept := s.shards[:0:0]
 	for _, sh := range s.shards {
-		if sh.trim(now); !sh.closed || now.Sub(sh.closedAt) < Retention {
+		if sh.trim(now, s.retention); !sh.closed || now.Sub(sh.closedAt) < s.retention {
 			kept = append(kept, sh)
 		}
 	}

@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
+	"weak"
 
 	"github.com/watchroute/watchroute/localstack/dynamodb/item"
 )
@@ -255,4 +258,65 @@ func TestDisabledStreamIsGoneAfterADay(t *testing.T) {
 			t.Error("a stream that is gone can still change")
 		}
 	})
+}
+
+// TestExpireLetsGoOfWhatNobodyTouches looks for the records themselves, which only the
+// garbage collector takes.
+func TestExpireLetsGoOfWhatNobodyTouches(t *testing.T) {
+	now := time.Now()
+	r := NewRegistry(Options{Shards: 1, Retention: time.Minute, Now: func() time.Time { return now }})
+	s := r.Enable("Events", keySchema, KeysOnly)
+	s.Append(put("a", "1", 1), put("a", "2", 2))
+	if err := r.Split(s.ARN(), s.shards[0].id); err != nil {
+		t.Fatal(err)
+	}
+	s.Append(put("a", "3", 3), put("b", "4", 4), put("c", "5", 5))
+	var kept []weak.Pointer[record]
+	for _, sh := range s.shards {
+		for _, rec := range sh.records {
+			kept = append(kept, weak.Make(rec))
+		}
+	}
+	changed := r.ShardsChanged(s.ARN())
+	now = now.Add(time.Minute - 1)
+	r.Expire()
+	if len(s.shards) != 3 || len(kept) != 5 {
+		t.Fatalf("%d shards and %d records just before the end, want 3 and 5", len(s.shards), len(kept))
+	}
+	now = now.Add(1)
+	r.Expire()
+	runtime.GC()
+	for n, rec := range kept {
+		if rec.Value() != nil {
+			t.Errorf("record %d is still in memory", n+1)
+		}
+	}
+	if len(s.shards) != 2 || cap(s.shards[0].records)+cap(s.shards[1].records) != 0 {
+		t.Errorf("%d shards are left, want the open ones, empty", len(s.shards))
+	}
+	select {
+	case <-changed:
+	default:
+		t.Error("ShardsChanged did not fire for the shard that is gone")
+	}
+	s.Append(put("a", "6", 6))
+	total := 0
+	for _, records := range drain(t, r, s) {
+		total += len(records)
+	}
+	if total != 1 {
+		t.Errorf("%d records can be read, want the new one", total)
+	}
+}
+
+func TestSplitByARN(t *testing.T) {
+	r := NewRegistry(Options{Shards: 1})
+	a, b := r.Enable("A", keySchema, KeysOnly), r.Enable("B", keySchema, KeysOnly)
+	if got := r.ARNs(); !slices.Equal(got, []string{a.ARN(), b.ARN()}) {
+		t.Errorf("streams are %q", got)
+	}
+	if err := r.Split(b.ARN(), b.shards[0].id); err != nil || len(b.shards) != 3 || len(a.shards) != 1 {
+		t.Errorf("%v, %d and %d shards, want 1 and 3", err, len(a.shards), len(b.shards))
+	}
+	wantError(t, r.Split("arn:none", b.shards[0].id), "ResourceNotFoundException")
 }

@@ -70,11 +70,10 @@ func (l *lane) split(records []stream.Record, r result) int {
 
 // attempt invokes the function once.
 func (l *lane) attempt(ctx context.Context, records []stream.Record) result {
-	payload := event(records)
-	if len(payload) > MaxEvent { // one record alone: it can never be delivered
+	if EventSize(records) > MaxEvent { // one record alone: it can never be delivered
 		return result{ran: true}
 	}
-	answer, err := l.o.Invoke(ctx, payload)
+	answer, err := l.send(ctx, records)
 	if err != nil {
 		if ctx.Err() == nil {
 			l.o.Logger.Warn("function did not run", "shard", l.shardID, "records", len(records), "err", err)

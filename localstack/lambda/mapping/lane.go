@@ -20,6 +20,7 @@ const (
 type lane struct {
 	*Poller
 	shardID string
+	send    Delivery
 	filled  chan struct{} // signals that records came, or the lane was closed
 	drained chan struct{} // signals that records were taken
 
@@ -30,7 +31,16 @@ type lane struct {
 }
 
 func newLane(p *Poller, shardID string) *lane {
-	return &lane{Poller: p, shardID: shardID, filled: make(chan struct{}, 1), drained: make(chan struct{}, 1)}
+	send := p.send
+	if p.o.Wrap != nil {
+		send = p.o.Wrap(shardID, send)
+	}
+	return &lane{Poller: p, shardID: shardID, send: send, filled: make(chan struct{}, 1), drained: make(chan struct{}, 1)}
+}
+
+// send invokes the function with an event of the records.
+func (p *Poller) send(ctx context.Context, records []stream.Record) (Answer, error) {
+	return p.o.Invoke(ctx, event(records))
 }
 
 // put adds records, all at once, when there is less than a batch in the queue.
@@ -146,13 +156,18 @@ func signal(c chan struct{}) {
 	}
 }
 
+// EventSize is how many bytes the event of the records has.
+func EventSize(records []stream.Record) int {
+	size := envelope + max(0, len(records)-1) // commas
+	for _, r := range records {
+		size += len(r.JSON)
+	}
+	return size
+}
+
 // event makes the event that the function gets.
 func event(records []stream.Record) []byte {
-	size := envelope
-	for _, r := range records {
-		size += len(r.JSON) + 1
-	}
-	b := append(make([]byte, 0, size), eventStart...)
+	b := append(make([]byte, 0, EventSize(records)), eventStart...)
 	for i, r := range records {
 		if i > 0 {
 			b = append(b, ',')

@@ -45,12 +45,22 @@ type Answer struct {
 	FunctionError bool // the function failed
 }
 
+// Delivery brings the records of one batch to the function and gives its answer. An
+// error means that the function did not run.
+type Delivery func(ctx context.Context, records []stream.Record) (Answer, error)
+
 // Options are what a mapping needs of its surroundings, and the switches for
 // what AWS does not document.
 type Options struct {
 	// Invoke runs the function. An error means that it did not run (throttled,
 	// not there): the batch comes again without consuming an attempt.
 	Invoke func(ctx context.Context, event []byte) (Answer, error)
+	// Wrap, if not nil, stands around every delivery, to disturb it. It is called once
+	// for each lane of a shard, of which there are ParallelizationFactor, and what it
+	// gives is used for one batch after the other. That may bring next other records
+	// than it got, and answer otherwise: the mapping goes by the answer, read as one
+	// for the records it handed over.
+	Wrap func(shardID string, next Delivery) Delivery
 	// Backoff is the pause before the first retry; it doubles up to MaxBackoff.
 	// AWS documents neither. Defaults: 100 ms and 10 s.
 	Backoff, MaxBackoff time.Duration

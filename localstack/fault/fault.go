@@ -1,0 +1,153 @@
+// Package fault is the only place that knows how the local stack is broken on
+// purpose: which [Kind] of fault there are, and when each happens.
+//
+// A [Plan] gives each kind a rate, and [Faults] decides by it, occasion by occasion.
+// The emulated services know nothing of it: they have hooks in their options, which
+// are methods here and which package stack puts in their place.
+//
+// What is repeatable are the decisions. Each kind draws from a sequence of its own,
+// made of the seed and the kind: the n-th decision of a kind is the same for the same
+// seed and rate, whatever becomes of the other kinds. A higher rate hits all that a
+// lower one hits, and more. How long or how much, where a fault has a measure, comes
+// from a second sequence of the kind. What is not repeatable is which occasion is the
+// n-th: processes, sockets and the clock interleave as they like.
+package fault
+
+import (
+	"hash/fnv"
+	"math/rand/v2"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Faults decides what is broken when. Safe for concurrent use; nil breaks nothing.
+type Faults struct {
+	plan  Plan
+	seed  uint64
+	off   atomic.Bool
+	kinds map[Kind]*sequence // those with a rate above 0
+
+	outage atomic.Pointer[outage] // nil if DynamoDB is up
+}
+
+// sequence is what one kind draws from.
+type sequence struct {
+	rate float64
+
+	mu        sync.Mutex
+	decisions *rand.Rand
+	measures  *rand.Rand
+	count     int64
+}
+
+// New decides by the plan, repeatably by the seed.
+func New(p Plan, seed uint64) *Faults {
+	f := &Faults{plan: p, seed: seed, kinds: map[Kind]*sequence{}}
+	for kind, rate := range p {
+		if rate > 0 {
+			f.kinds[kind] = &sequence{rate: rate, decisions: source(seed, kind, "decisions"), measures: source(seed, kind, "measures")}
+		}
+	}
+	return f
+}
+
+func source(seed uint64, kind Kind, of string) *rand.Rand {
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(string(kind) + " " + of)) // a hash cannot fail
+	return rand.New(rand.NewPCG(seed, h.Sum64()))
+}
+
+// Hit decides whether the fault happens on this occasion, and counts it if so. Ask only
+// if it can happen, or tell [Faults.Miss] if it turns out that it could not.
+func (f *Faults) Hit(kind Kind) bool {
+	s := f.sequence(kind)
+	if s == nil || f.off.Load() {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.decisions.Float64() >= s.rate {
+		return false
+	}
+	s.count++
+	return true
+}
+
+// Miss takes back the count of a hit that came to nothing.
+func (f *Faults) Miss(kind Kind) {
+	if s := f.sequence(kind); s != nil {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.count = max(0, s.count-1) // it may have been reset
+	}
+}
+
+// Duration draws how long a fault lasts, evenly from least up to most. A kind that
+// never happens lasts for the least.
+func (f *Faults) Duration(kind Kind, least, most time.Duration) time.Duration {
+	return least + time.Duration(f.IntN(kind, int(most-least)+1))
+}
+
+// IntN draws a number below n, which must be above 0. For a kind that never happens it
+// is 0.
+func (f *Faults) IntN(kind Kind, n int) int {
+	s := f.sequence(kind)
+	if s == nil {
+		return 0
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.measures.IntN(n)
+}
+
+// Off ends it: from now on nothing is hit. What has been hit already may go on, the
+// longest for the 1.5 s of a pause.
+func (f *Faults) Off() {
+	if f != nil {
+		f.off.Store(true)
+	}
+}
+
+// Counts tells how often each kind of the plan has happened since New or ResetCounts.
+func (f *Faults) Counts() map[Kind]int64 {
+	if f == nil {
+		return nil
+	}
+	counts := map[Kind]int64{}
+	for kind, s := range f.kinds {
+		s.mu.Lock()
+		counts[kind] = s.count
+		s.mu.Unlock()
+	}
+	return counts
+}
+
+// ResetCounts starts counting anew; the decisions go on where they are.
+func (f *Faults) ResetCounts() {
+	if f == nil {
+		return
+	}
+	for _, s := range f.kinds {
+		s.mu.Lock()
+		s.count = 0
+		s.mu.Unlock()
+	}
+}
+
+// String is the flags of the local stack that repeat the decisions.
+func (f *Faults) String() string {
+	if f == nil {
+		return ""
+	}
+	return "--faults " + f.plan.String() + " --seed " + strconv.FormatUint(f.seed, 10)
+}
+
+// sequence is nil for a kind that never happens.
+func (f *Faults) sequence(kind Kind) *sequence {
+	if f == nil {
+		return nil
+	}
+	return f.kinds[kind]
+}

@@ -1,0 +1,91 @@
+package fault
+
+// Kind is one way of breaking the stack; its text is its name on the command line.
+// The comment of each says what an occasion is, to which the rate applies.
+type Kind string
+
+// What happens to functions and to what feeds them.
+const (
+	// Kill ends a function's process with SIGKILL within 20 ms of its getting an
+	// invocation, unless it has answered by then. Occasion: an invocation.
+	Kill Kind = "kill"
+	// Duplicate invokes the function twice with a batch of a stream, at the same
+	// time, as a poller that is thought dead and is not. Occasion: a batch.
+	Duplicate Kind = "duplicate"
+	// Delay lets a batch wait up to 500 ms before it is delivered. Occasion: a batch.
+	Delay Kind = "delay"
+	// Bisect replaces the answer for a batch by a function error, so that the
+	// mapping splits it and delivers it again; at a rate of 1 nothing is ever done.
+	// Occasion: a batch that went through.
+	Bisect Kind = "bisect"
+	// Partial replaces the answer for a batch by one that reports a random record as
+	// the first that failed. Occasion: a batch that went through as a whole.
+	Partial Kind = "partial"
+	// Reslice delivers a batch with the latest of the records before it put in front,
+	// from one to all of the last 100, so that batches begin elsewhere. Occasion: a
+	// batch that is not the first of its shard.
+	Reslice Kind = "reslice"
+)
+
+// What happens to PostToConnection, whoever calls it, though the client is alive.
+// Occasion of each: a call, which none of those named before it has hit.
+const (
+	// Post429 answers 429, LimitExceededException.
+	Post429 Kind = "post-429"
+	// Post500 answers 500, InternalServerErrorException.
+	Post500 Kind = "post-500"
+	// Post410 answers 410, GoneException: the service forgets the connection.
+	Post410 Kind = "post-410"
+	// PostTimeout answers nothing until the caller gives up.
+	PostTimeout Kind = "post-timeout"
+)
+
+// What happens to clients.
+const (
+	// LoseFrame takes a message to a client, posted or an answer, and never sends it.
+	// Occasion: a message out.
+	LoseFrame Kind = "lose-frame"
+	// DropSocket cuts a client's TCP connection, without a close frame. Occasion: a
+	// message in or out.
+	DropSocket Kind = "drop-socket"
+	// NoDisconnect leaves $disconnect out. Occasion: the end of a connection.
+	NoDisconnect Kind = "no-disconnect"
+)
+
+// What happens to DynamoDB. Occasion of each: a second in which it can happen.
+const (
+	// SplitShard splits an open shard of a stream, up to 8 open ones a stream.
+	SplitShard Kind = "split-shard"
+	// Forget deletes the row of a random live connection, and nothing else, as its
+	// time to live would if it passed early.
+	Forget Kind = "forget"
+	// Pause lets every operation that begins wait until it is over, after 0.2 to
+	// 1.5 s. One pause in three instead answers the operations of functions with
+	// InternalServerError or ThrottlingException for that time.
+	Pause Kind = "pause-dynamodb"
+)
+
+// kinds are all there are, in the order in which they are listed, with the rates
+// that "all" gives them: often enough to be met within minutes of moderate load,
+// seldom enough that most of the work gets done.
+var kinds = []struct {
+	kind Kind
+	rate float64
+}{
+	{Kill, 0.01},
+	{Duplicate, 0.05},
+	{Delay, 0.05},
+	{Bisect, 0.05},
+	{Partial, 0.05},
+	{Reslice, 0.1},
+	{Post429, 0.05},
+	{Post500, 0.02},
+	{Post410, 0.001},
+	{PostTimeout, 0.0005}, // each takes a poster's time limit, 3 s
+	{LoseFrame, 0.001},
+	{DropSocket, 0.0005},
+	{NoDisconnect, 0.2},
+	{SplitShard, 0.1},
+	{Forget, 0.1},
+	{Pause, 0.05},
+}

@@ -1,0 +1,74 @@
+package fault
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/watchroute/watchroute/localstack/awsjson"
+)
+
+// How long a pause lasts.
+const (
+	shortestPause = 200 * time.Millisecond
+	longestPause  = 1500 * time.Millisecond
+)
+
+// outage is a pause that is going on.
+type outage struct {
+	over   chan struct{}  // closed at its end
+	answer *awsjson.Error // what functions are told; nil: everybody waits
+}
+
+// pauses are the kinds of outages, of which each is as likely as the others: two in
+// three make operations wait.
+var pauses = []*awsjson.Error{
+	nil, nil, nil, nil,
+	{Status: http.StatusInternalServerError, Type: "InternalServerError", Message: "Internal server error"},
+	{Type: "ThrottlingException", Message: "Rate of requests exceeds the allowed throughput."},
+}
+
+// pause may let DynamoDB be out for a while, or until ctx ends.
+func (f *Faults) pause(ctx context.Context) {
+	if !f.Hit(Pause) {
+		return
+	}
+	o := &outage{over: make(chan struct{}), answer: pauses[f.IntN(Pause, len(pauses))]}
+	f.outage.Store(o)
+	sleep(ctx, f.Duration(Pause, shortestPause, longestPause))
+	f.outage.Store(nil)
+	close(o.over)
+}
+
+// WrapService gives the service with operations that begin when no pause is on: Pause.
+// byFunction tells from an operation's context whether a function calls. Whoever waits
+// does so to the end: as on AWS an operation is carried out though its caller has left.
+func (f *Faults) WrapService(service *awsjson.Service, byFunction func(context.Context) bool) *awsjson.Service {
+	if f == nil {
+		return service
+	}
+	wrapped := *service
+	wrapped.Operations = map[string]awsjson.Operation{}
+	for name, operation := range service.Operations {
+		wrapped.Operations[name] = func(ctx context.Context, body []byte) (any, error) {
+			if refused := f.admit(byFunction(ctx)); refused != nil {
+				return nil, refused
+			}
+			return operation(ctx, body)
+		}
+	}
+	return &wrapped
+}
+
+// admit waits for a pause to be over, unless it gives the answer of one.
+func (f *Faults) admit(function bool) *awsjson.Error {
+	o := f.outage.Load()
+	switch {
+	case o == nil:
+	case o.answer == nil:
+		<-o.over
+	case function:
+		return o.answer
+	}
+	return nil
+}

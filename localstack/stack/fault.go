@@ -1,0 +1,65 @@
+package stack
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+
+	"github.com/watchroute/watchroute/localstack/apigateway"
+	"github.com/watchroute/watchroute/localstack/fault"
+	"github.com/watchroute/watchroute/localstack/lambda"
+)
+
+// brokenGateway adds the faults to API Gateway's options, if there are any.
+func (s *Stack) brokenGateway(o apigateway.Options) apigateway.Options {
+	if f := s.o.Faults; f != nil {
+		o.Receiving, o.Sending, o.NoDisconnect = f.Receiving, f.Sending, f.NoDisconnect
+	}
+	return o
+}
+
+// brokenLambda adds the faults to Lambda's options, if there are any.
+func (s *Stack) brokenLambda(o lambda.Options) lambda.Options {
+	if f := s.o.Faults; f != nil {
+		o.Started, o.WrapDelivery = f.Started, f.WrapDelivery
+	}
+	return o
+}
+
+// byFunction tells whether a function calls.
+func byFunction(ctx context.Context) bool { return ctx.Value(callerKey{}) != nil }
+
+// refusedPost answers a PostToConnection call that is not to succeed.
+func (s *Stack) refusedPost(w http.ResponseWriter, r *http.Request) bool {
+	_, managed := s.managedConnection(r)
+	return managed && r.Method == http.MethodPost && s.o.Faults.RefusePost(w, r)
+}
+
+// breakBySecond runs the faults that come by the second, until Close.
+func (s *Stack) breakBySecond() {
+	if s.o.Faults == nil {
+		return
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	s.calm = cancel
+	s.breaking.Go(func() {
+		s.o.Faults.Run(ctx, fault.Targets{Streams: s.streams, Connections: s.gateway.Connections, Forget: s.forgetConnection})
+	})
+}
+
+// forgetConnection deletes the row of a connection.
+func (s *Stack) forgetConnection(ctx context.Context, id string) bool {
+	body, err := json.Marshal(map[string]any{
+		"TableName":    s.Outputs["ConnectionsTable"],
+		"Key":          map[string]any{"connectionId": map[string]string{"S": id}},
+		"ReturnValues": "ALL_OLD",
+	})
+	var deleted struct{ Attributes map[string]any }
+	if err == nil {
+		err = call(ctx, s.db.Service(), "DeleteItem", body, &deleted)
+	}
+	if err != nil {
+		s.o.Logger.Warn("connection not forgotten", "connection", id, "err", err)
+	}
+	return len(deleted.Attributes) > 0
+}
