@@ -7,9 +7,11 @@ CDK         := npx --yes $(CDK_CLI)
 CDKLOCAL    := npx --yes --package aws-cdk-local@3.0.4 --package $(CDK_CLI) cdklocal
 STATICCHECK := go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME    ?= 10s
+SOAKTIME    ?= 30m
+MUTANTS     ?= numbering known resume repeats healing
 VENV        := .build/venv
 
-.PHONY: help local test bench fuzz synth conformance emulators lint fmt build deploy localstack localstack-down token
+.PHONY: help local test bench chaos mutants soak fuzz synth conformance emulators lint fmt build deploy localstack localstack-down token
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,6 +24,15 @@ test: ## run all tests, with the race detector
 
 bench: ## measure the local stack: deliveries, latency, memory, zips, start-up
 	@go run ./localstack/bench
+
+chaos: ## break the local stack in every way, seed by seed, and check what 200 watchers see
+	@go run ./localstack/chaos
+
+mutants: ## break the service itself, one place at a time, and see that chaos catches it
+	@for mutant in $(MUTANTS); do go run ./localstack/chaos --mutant $$mutant || exit 1; done
+
+soak: ## write for SOAKTIME (30m) with faults, and watch memory and goroutines
+	@go run ./localstack/chaos --soak $(SOAKTIME)
 
 fuzz: ## run each fuzz target for FUZZTIME (10s)
 	@go list -f '{{$$p := .ImportPath}}{{range .TestGoFiles}}{{$$p}} {{$$.Dir}}/{{.}}{{"\n"}}{{end}}{{range .XTestGoFiles}}{{$$p}} {{$$.Dir}}/{{.}}{{"\n"}}{{end}}' ./... | \

@@ -52,7 +52,8 @@ const (
 	NoDisconnect Kind = "no-disconnect"
 )
 
-// What happens to DynamoDB. Occasion of each: a second in which it can happen.
+// What happens to DynamoDB. Occasion of each, but for Slow: a second in which it can
+// happen.
 const (
 	// SplitShard splits an open shard of a stream, up to 8 open ones a stream.
 	SplitShard Kind = "split-shard"
@@ -63,6 +64,9 @@ const (
 	// 1.5 s. One pause in three instead answers the operations of functions with
 	// InternalServerError or ThrottlingException for that time.
 	Pause Kind = "pause-dynamodb"
+	// Slow lets an operation of a function wait up to 250 ms before it is carried out,
+	// while others overtake it. Occasion: such an operation.
+	Slow Kind = "slow-dynamodb"
 )
 
 // kinds are all there are, in the order in which they are listed, with the rates
@@ -88,4 +92,5 @@ var kinds = []struct {
 	{SplitShard, 0.1},
 	{Forget, 0.1},
 	{Pause, 0.05},
+	{Slow, 0.01},
 }

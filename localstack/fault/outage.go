@@ -12,6 +12,8 @@ import (
 const (
 	shortestPause = 200 * time.Millisecond
 	longestPause  = 1500 * time.Millisecond
+	// longestOvertaken is the most that Slow lets an operation wait.
+	longestOvertaken = 250 * time.Millisecond
 )
 
 // outage is a pause that is going on.
@@ -40,9 +42,10 @@ func (f *Faults) pause(ctx context.Context) {
 	close(o.over)
 }
 
-// WrapService gives the service with operations that begin when no pause is on: Pause.
-// byFunction tells from an operation's context whether a function calls. Whoever waits
-// does so to the end: as on AWS an operation is carried out though its caller has left.
+// WrapService gives the service with operations that begin when no pause is on, and
+// some of which others overtake: Pause and Slow. byFunction tells from an operation's
+// context whether a function calls. Whoever waits does so to the end: as on AWS an
+// operation is carried out though its caller has left.
 func (f *Faults) WrapService(service *awsjson.Service, byFunction func(context.Context) bool) *awsjson.Service {
 	if f == nil {
 		return service
@@ -51,8 +54,12 @@ func (f *Faults) WrapService(service *awsjson.Service, byFunction func(context.C
 	wrapped.Operations = map[string]awsjson.Operation{}
 	for name, operation := range service.Operations {
 		wrapped.Operations[name] = func(ctx context.Context, body []byte) (any, error) {
-			if refused := f.admit(byFunction(ctx)); refused != nil {
+			function := byFunction(ctx)
+			if refused := f.admit(function); refused != nil {
 				return nil, refused
+			}
+			if function && f.Hit(Slow) {
+				time.Sleep(f.Duration(Slow, 0, longestOvertaken))
 			}
 			return operation(ctx, body)
 		}

@@ -225,6 +225,20 @@ func (c *caller) callFor(d time.Duration) {
 	}
 }
 
+// TestSlow: a function's operations wait, each for another time, and nobody else's do.
+func TestSlow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := run(t, fault.Plan{fault.Slow: 1}, fault.Targets{})
+		function, other := &caller{seconds: s, ctx: context.WithValue(t.Context(), callerKey{}, true)}, &caller{seconds: s, ctx: t.Context()}
+		function.callFor(5 * time.Second)
+		other.callFor(time.Second)
+		if len(function.waits) < 20 || slices.Max(function.waits) > 250*time.Millisecond || slices.Max(function.waits) < 200*time.Millisecond ||
+			len(function.refusals) > 0 || len(other.waits) > 0 {
+			t.Errorf("a function waited for %v, others for %v; refused %v", function.waits, other.waits, function.refusals)
+		}
+	})
+}
+
 func TestEndOfRunEndsAPause(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for seed := range uint64(20) {

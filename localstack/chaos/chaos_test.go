@@ -1,0 +1,133 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/watchroute/watchroute/events"
+	"github.com/watchroute/watchroute/localstack/fault"
+	"github.com/watchroute/watchroute/shared/client"
+)
+
+// TestChaos is one small run with every fault.
+func TestChaos(t *testing.T) {
+	plan, err := fault.Parse(harsh)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := chaos(t.Context(), settings{root: "../..", build: t.TempDir(), plan: plan, watchers: 30, changes: 1_600, topics: 10, writers: 8, patience: 2 * time.Minute}, 7)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, broken := range r.broken {
+		t.Error(broken)
+	}
+	if r.deliveries < 5_000 || len(r.faults) < 10 {
+		t.Errorf("%s with faults %v", r.tally, r.faults)
+	}
+	t.Logf("%s with faults %v", r.tally, r.faults)
+}
+
+// TestEditsFit: the mutants and the soak name text that is still in the source.
+func TestEditsFit(t *testing.T) {
+	all := map[string][]edit{"soak": soakEdits}
+	for _, m := range mutants {
+		all[m.name] = m.edits
+	}
+	for name, edits := range all {
+		setting, err := overlay("../..", t.TempDir(), edits)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if list, err := os.ReadFile(strings.TrimPrefix(setting, "GOFLAGS=-overlay=")); err != nil || !strings.Contains(string(list), edits[0].file) {
+			t.Errorf("%s: overlay %s, %v", name, list, err)
+		}
+	}
+	if _, err := overlay("../..", t.TempDir(), []edit{{"functions/fanout/main.go", "not there", ""}}); err == nil {
+		t.Error("an edit of what is not there is made")
+	}
+	if _, err := forgetful("../..", t.TempDir()); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestWithoutMutant(t *testing.T) {
+	for _, args := range [][]string{{"--mutant", "x", "--seeds", "3"}, {"--seeds", "3", "-mutant=x"}} {
+		if got := fmt.Sprint(withoutMutant(args)); got != "[--seeds 3]" {
+			t.Errorf("%v without its mutant is %v", args, got)
+		}
+	}
+}
+
+// The events of the checker's test.
+
+func begins(seq int64) client.Event {
+	return client.Event{Cursor: events.Cursor{Epoch: "e", Seq: seq}}
+}
+
+func change(seq int64, op events.Op, id string, v int64) client.Event {
+	c := events.Change{Topic: "t", Epoch: "e", Seq: seq, Op: op, ID: id, Data: fmt.Appendf(nil, `{"v":%d}`, v)}
+	return client.Event{Cursor: c.Cursor(), Change: &c}
+}
+
+// items makes a page that ends a snapshot at seq; each item is at its version.
+func items(seq int64, versions map[string]int64) client.Event {
+	page := &client.Page{First: true, Last: true}
+	for id, v := range versions {
+		page.Items = append(page.Items, events.Item{ID: id, Data: fmt.Appendf(nil, `{"v":%d}`, v)})
+	}
+	return client.Event{Cursor: events.Cursor{Epoch: "e", Seq: seq}, Page: page}
+}
+
+// TestChecker shows the checker watches that keep the promise and watches that do not.
+// What was written is: a, b, a again, b removed.
+func TestChecker(t *testing.T) {
+	written := newLedger([]events.Topic{"t"})
+	written.enter("t", "a", true)
+	written.enter("t", "b", true)
+	written.enter("t", "a", true)
+	written.enter("t", "b", false)
+	one, two := change(1, events.Added, "a", 1), change(2, events.Added, "b", 1)
+	three, four := change(3, events.Modified, "a", 2), change(4, events.Removed, "b", 1)
+	for name, c := range map[string]struct {
+		seen   []client.Event
+		broken string
+	}{
+		"all of it":                   {[]client.Event{begins(0), one, two, three, four}, ""},
+		"the rest of it":              {[]client.Event{begins(0), one, two, begins(2), three, four}, ""},
+		"a snapshot and the rest":     {[]client.Event{items(2, map[string]int64{"a": 1, "b": 1}), three, four}, ""},
+		"a snapshot that is ahead":    {[]client.Event{items(1, map[string]int64{"a": 2}), two, three, four}, ""},
+		"start over":                  {[]client.Event{begins(0), one, items(3, map[string]int64{"a": 2, "b": 1}), four}, ""},
+		"lost":                        {[]client.Event{begins(0), one, three, four}, "comes where e:2 was due"},
+		"the last one lost":           {[]client.Event{begins(0), one, two, three}, "stands at e:3 after 4 changes"},
+		"repeated":                    {[]client.Event{begins(0), one, one}, "comes where e:2 was due"},
+		"out of order":                {[]client.Event{begins(0), two, one}, "comes where e:1 was due"},
+		"numbered twice":              {[]client.Event{begins(0), one, change(2, events.Modified, "a", 1)}, "is version 1 of item a, version 2 was due"},
+		"another item's number":       {[]client.Event{begins(0), one, two, change(3, events.Modified, "b", 2), change(4, events.Removed, "b", 2)}, "another state than the table"},
+		"wrong op":                    {[]client.Event{begins(0), one, two, change(3, events.Added, "a", 2)}, "the item was there: true"},
+		"resumed elsewhere":           {[]client.Event{begins(0), one, begins(2)}, "was to go on from e:1"},
+		"a snapshot with an old item": {[]client.Event{items(4, map[string]int64{"a": 1})}, "another state than the table"},
+		"a snapshot without an item":  {[]client.Event{items(4, nil)}, "another state than the table"},
+		"a snapshot with a dead item": {[]client.Event{items(4, map[string]int64{"a": 2, "b": 1})}, "another state than the table"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			k := newChecker("t")
+			var err error
+			for _, e := range c.seen {
+				if err = k.see(e); err != nil {
+					break
+				}
+			}
+			if err == nil {
+				err = k.settle(written)
+			}
+			if c.broken == "" && err != nil || c.broken != "" && (err == nil || !strings.Contains(err.Error(), c.broken)) {
+				t.Errorf("verdict %v, want %q", err, c.broken)
+			}
+		})
+	}
+}

@@ -1,0 +1,137 @@
+// Chaos runs the local stack with every fault switched on, has many watchers follow
+// what is written, and holds each of them to the promise: every change once and in
+// order, or a plain word to start over and then what the table has. Everything is
+// drawn from seeds, which are printed.
+//
+//	go run ./localstack/chaos [--seeds 20] [--first 1] [--watchers 200] [--changes 10000]
+//	                          [--faults …] [--mutant NAME] [--soak 30m]
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"log/slog"
+	"maps"
+	"os"
+	"os/signal"
+	"slices"
+	"syscall"
+	"time"
+
+	"github.com/watchroute/watchroute/localstack/fault"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	slog.SetDefault(slog.New(slog.DiscardHandler)) // what the stack reports is what is meant to happen
+	if err := command(ctx, os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, "chaos:", err)
+		stop()
+		os.Exit(1)
+	}
+}
+
+// harsh is every kind of fault, the rarer ones more often than by default: a run is
+// short.
+const harsh = "all,kill=0.03,duplicate=0.2,delay=0.1,bisect=0.1,partial=0.1,reslice=0.3,post-timeout=0.001," +
+	"lose-frame=0.005,drop-socket=0.001,split-shard=0.5,forget=1,pause-dynamodb=0.15,slow-dynamodb=0.05"
+
+// command does what the flags say.
+func command(ctx context.Context, args []string) error {
+	flags := flag.NewFlagSet("chaos", flag.ContinueOnError)
+	s := settings{root: ".", topics: 20, writers: 8, patience: 2 * time.Minute}
+	seeds := flags.Int("seeds", 20, "how many `seeds` to run")
+	first := flags.Uint64("first", 1, "the first `seed`")
+	flags.IntVar(&s.watchers, "watchers", 200, "how many `watchers`, of two topics each")
+	flags.IntVar(&s.changes, "changes", 10_000, "how many `changes` over 20 topics")
+	plan := flags.String("faults", harsh, "`faults`, as go run ./localstack takes them")
+	mutant := flags.String("mutant", "", "break the service on purpose and expect to be told so: "+mutantNames())
+	mutated := flags.Bool("mutated", false, "this is the mutant: succeed when a promise is broken")
+	soakTime := flags.Duration("soak", 0, "write at 200 changes a second for this `time` instead, and watch the memory")
+	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	var err error
+	if s.plan, err = fault.Parse(*plan); err != nil {
+		return err
+	}
+	if *mutant != "" {
+		return runMutant(ctx, *mutant, args)
+	}
+	if s.build, err = os.MkdirTemp("", "watchroute-chaos-"); err != nil {
+		return err
+	}
+	defer os.RemoveAll(s.build)
+	switch {
+	case *soakTime > 0:
+		return soak(ctx, s, *first, *soakTime)
+	case *mutated:
+		return expectBroken(ctx, s, *first, *seeds)
+	}
+	return runSeeds(ctx, s, *first, *seeds)
+}
+
+// runSeeds runs one seed after another. The error is a broken promise.
+func runSeeds(ctx context.Context, s settings, first uint64, seeds int) error {
+	fmt.Printf("%d seeds, each with %d watchers of two topics and %d changes of %d topics\n", seeds, s.watchers, s.changes, s.topics)
+	total, broken := map[fault.Kind]int64{}, 0
+	for seed := first; seed < first+uint64(seeds); seed++ {
+		r, err := chaos(ctx, s, seed)
+		if err != nil {
+			return fmt.Errorf("seed %d: %w", seed, err)
+		}
+		r.print(seed)
+		broken += len(r.broken)
+		for kind, n := range r.faults {
+			total[kind] += n
+		}
+	}
+	fmt.Println("faults injected:")
+	printFaults(total)
+	if broken > 0 {
+		return fmt.Errorf("%d watchers saw something else than the promise", broken)
+	}
+	fmt.Println("nothing lost, nothing repeated, nothing out of order")
+	return nil
+}
+
+// expectBroken runs seeds until a promise is broken. The error is that none was.
+func expectBroken(ctx context.Context, s settings, first uint64, seeds int) error {
+	for seed := first; seed < first+uint64(seeds); seed++ {
+		r, err := chaos(ctx, s, seed)
+		if err != nil {
+			return fmt.Errorf("seed %d: %w", seed, err)
+		}
+		r.print(seed)
+		if len(r.broken) > 0 {
+			fmt.Printf("caught by seed %d\n", seed)
+			return nil
+		}
+	}
+	return fmt.Errorf("not caught by %d seeds", seeds)
+}
+
+// brokenShown bounds the broken promises that are printed of a run.
+const brokenShown = 5
+
+func (r result) print(seed uint64) {
+	var faults int64
+	for _, n := range r.faults {
+		faults += n
+	}
+	fmt.Printf("seed %d: %s; %d faults; %.1f s; %d broken promises\n", seed, r.tally, faults, r.took.Seconds(), len(r.broken))
+	for _, err := range r.broken[:min(len(r.broken), brokenShown)] {
+		fmt.Println("  BROKEN", err)
+	}
+}
+
+func printFaults(counts map[fault.Kind]int64) {
+	for _, kind := range slices.Sorted(maps.Keys(counts)) {
+		fmt.Printf("  %-15s %d\n", kind, counts[kind])
+	}
+}

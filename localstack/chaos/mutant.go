@@ -1,0 +1,133 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+// edit is a change of one source file, which is made for one build and never on disk.
+type edit struct {
+	file     string // below the module's folder
+	old, new string // old stands in it once
+}
+
+// mutants are the service, each broken in one place. Chaos that does not catch them
+// proves nothing.
+var mutants = []struct {
+	name  string
+	what  string
+	edits []edit
+}{
+	{"numbering", "the head is moved without its condition, so that two fan-outs may give one number twice", []edit{
+		{"shared/dynamo/changes.go", `"attribute_not_exists(topic)"`, `"attribute_not_exists(nothing)"`},
+		{"shared/dynamo/changes.go", `"#last = :fromLast AND epoch = :fromEpoch"`, `"#last <> :fromEpoch OR epoch <> :fromLast"`},
+	}},
+	{"healing", "the client does not ask for what is missing while it is connected", []edit{
+		{"shared/client/ping.go", `heal := e.heal(w, now); all && w.following() || heal`, `heal := e.heal(w, now) && false; heal`},
+	}},
+	{"resume", "the client comes back without its cursor", []edit{
+		{"shared/client/watch.go", `Topic: string(w.topic), After: w.order.cursor.String()}`, `Topic: string(w.topic)}`},
+	}},
+	{"repeats", "the client does not drop what it has seen", []edit{
+		{"shared/client/order.go", `waits || o.started && c.Seq <= o.cursor.Seq {`, `waits {`},
+		{"shared/client/order.go", `return o.early.Get(o.cursor.Seq + 1)`, `_, c, ok := o.early.Min(); return c, ok && c.Seq <= o.cursor.Seq+1`},
+	}},
+	{"known", "a record that is delivered again is numbered again", []edit{
+		{"shared/watch/number.go", `if seen[w.Position] {`, `if seen[w.Position] && false {`},
+	}},
+}
+
+func mutantNames() string {
+	var names []string
+	for _, m := range mutants {
+		names = append(names, m.name)
+	}
+	return strings.Join(names, ", ")
+}
+
+// runMutant runs this program anew, built with a mutant's edits, as are the functions
+// that it builds.
+func runMutant(ctx context.Context, name string, args []string) error {
+	for _, m := range mutants {
+		if m.name != name {
+			continue
+		}
+		fmt.Printf("mutant %s: %s\n", m.name, m.what)
+		dir, err := os.MkdirTemp("", "watchroute-mutant-")
+		if err != nil {
+			return err
+		}
+		defer os.RemoveAll(dir)
+		flags, err := overlay(".", dir, m.edits)
+		if err != nil {
+			return err
+		}
+		cmd := exec.CommandContext(ctx, "go", append([]string{"run", "./localstack/chaos", "--mutated"}, withoutMutant(args)...)...)
+		cmd.Env = append(os.Environ(), flags)
+		cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+		return cmd.Run()
+	}
+	return fmt.Errorf("no mutant %q: there are %s", name, mutantNames())
+}
+
+// withoutMutant takes --mutant and its value out of the arguments.
+func withoutMutant(args []string) []string {
+	var rest []string
+	for i := 0; i < len(args); i++ {
+		switch name, _, joined := strings.Cut(strings.TrimLeft(args[i], "-"), "="); {
+		case name == "mutant" && joined:
+		case name == "mutant":
+			i++
+		default:
+			rest = append(rest, args[i])
+		}
+	}
+	return rest
+}
+
+// overlay writes the edited files into dir, and gives the setting of GOFLAGS with
+// which go build takes them for those of the module at root. A file that is not there
+// is new: its old text is empty.
+func overlay(root, dir string, edits []edit) (setting string, err error) {
+	root, err = filepath.Abs(root)
+	if err != nil {
+		return "", err
+	}
+	texts := map[string]string{}
+	for _, e := range edits {
+		path := filepath.Join(root, e.file)
+		if _, ok := texts[path]; !ok && e.old != "" {
+			source, err := os.ReadFile(path)
+			if err != nil {
+				return "", fmt.Errorf("edit %s: %w", e.file, err)
+			}
+			texts[path] = string(source)
+		}
+		if n := strings.Count(texts[path], e.old); e.old != "" && n != 1 {
+			return "", fmt.Errorf("edit %s: %q stands there %d times, want once", e.file, e.old, n)
+		}
+		texts[path] = strings.Replace(texts[path], e.old, e.new, 1)
+	}
+	return writeOverlay(dir, texts)
+}
+
+func writeOverlay(dir string, texts map[string]string) (setting string, err error) {
+	replace := map[string]string{}
+	for path, text := range texts {
+		replace[path] = filepath.Join(dir, fmt.Sprintf("%d.go", len(replace)))
+		if err := os.WriteFile(replace[path], []byte(text), 0o600); err != nil {
+			return "", err
+		}
+	}
+	list, err := json.Marshal(map[string]any{"Replace": replace})
+	if err != nil {
+		return "", err
+	}
+	name := filepath.Join(dir, "overlay.json")
+	return "GOFLAGS=-overlay=" + name, os.WriteFile(name, list, 0o600)
+}

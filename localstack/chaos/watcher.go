@@ -1,0 +1,209 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/watchroute/watchroute/shared/client"
+)
+
+// habit is how a watcher lives.
+type habit int
+
+const (
+	steady  habit = iota
+	slow          // takes a while for each event, with a small buffer
+	sleeper       // leaves every now and then, and comes back with its cursors as a new client
+	late          // comes when much has been written, and begins with a snapshot
+	habits
+)
+
+// watcher watches a few topics and holds each watch to the promise.
+type watcher struct {
+	url    string
+	habit  habit
+	random *rand.Rand // its own goroutine's
+
+	mu       sync.Mutex
+	checkers []*checker
+	stats    client.Stats // of the clients that it had
+	err      error        // the first broken promise
+}
+
+// options are impatient: a run is short.
+func (w *watcher) options() client.Options {
+	o := client.Options{PingInterval: 4 * time.Second, HoleTime: 300 * time.Millisecond, AnswerTime: 6 * time.Second, MaxBackoff: 2 * time.Second}
+	if w.habit == slow {
+		o.Buffer = 20
+	}
+	return o
+}
+
+// run watches until ctx ends or a promise is broken.
+func (w *watcher) run(ctx context.Context) {
+	if w.habit == late {
+		w.pause(ctx, 4*time.Second)
+	}
+	for ctx.Err() == nil && w.broken() == nil {
+		day, cancel := context.WithCancel(ctx)
+		if w.habit == sleeper {
+			time.AfterFunc(time.Second+w.upTo(4*time.Second), cancel)
+		}
+		w.live(day)
+		cancel()
+		if w.habit == sleeper {
+			w.pause(ctx, 2*time.Second)
+		}
+	}
+}
+
+// live is the life of one client.
+func (w *watcher) live(ctx context.Context) {
+	c, err := client.Dial(ctx, w.url, w.options())
+	if err != nil {
+		w.fail(ctx, err)
+		return
+	}
+	var watching sync.WaitGroup
+	for _, k := range w.checkers {
+		watching.Go(func() { w.fail(ctx, w.watch(ctx, c, k)) })
+	}
+	watching.Wait()
+	c.Close()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.stats = sum(w.stats, c.Stats())
+}
+
+// watch follows one topic. Its error is that of the watch, or a broken promise.
+func (w *watcher) watch(ctx context.Context, c *client.Client, k *checker) error {
+	for event, err := range c.Watch(ctx, k.topic, w.from(k)) {
+		if err == nil {
+			err = w.check(k, event)
+		}
+		if err != nil {
+			return err
+		}
+		if w.habit == slow {
+			time.Sleep(time.Millisecond)
+		}
+	}
+	return nil
+}
+
+// from is where a watch begins: where its checker stands. One that left amid a
+// snapshot has nothing to go on from, and begins again.
+func (w *watcher) from(k *checker) client.WatchOptions {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !k.begun || k.inPages {
+		return client.WatchOptions{Snapshot: w.habit == late || k.inPages}
+	}
+	cursor := k.cursor
+	return client.WatchOptions{After: &cursor}
+}
+
+func (w *watcher) check(k *checker, e client.Event) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return k.see(e)
+}
+
+// fail notes an error, unless the watcher was told to leave.
+func (w *watcher) fail(ctx context.Context, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err != nil && ctx.Err() == nil && w.err == nil {
+		w.err = err
+	}
+}
+
+func (w *watcher) broken() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.err
+}
+
+// begun reports whether every watch has begun; a late watcher does when it likes.
+func (w *watcher) begun() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, k := range w.checkers {
+		if !k.begun && w.habit != late {
+			return false
+		}
+	}
+	return true
+}
+
+// complete reports whether every watch has come to the end of what was written.
+func (w *watcher) complete(l *ledger) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, k := range w.checkers {
+		if !k.complete(l) {
+			return false
+		}
+	}
+	return true
+}
+
+// verdict is the first broken promise, nil if all were kept.
+func (w *watcher) verdict(l *ledger) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.err != nil {
+		return w.err
+	}
+	for _, k := range w.checkers {
+		if err := k.settle(l); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// tally adds up what the watcher saw. Its clients must have ended.
+func (w *watcher) tally(t *tally) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, k := range w.checkers {
+		t.deliveries += k.changes
+		t.resets += k.resets
+	}
+	t.stats = sum(t.stats, w.stats)
+}
+
+// tally is what the watchers of a run saw.
+type tally struct {
+	deliveries int64
+	resets     int
+	stats      client.Stats
+}
+
+func (t tally) String() string {
+	return fmt.Sprintf("%d deliveries, %d connections, %d repeats dropped, %d holes healed, %d let go for slow consumers, %d resets",
+		t.deliveries, t.stats.Connections, t.stats.Repeated, t.stats.Holes, t.stats.Dropped, t.resets)
+}
+
+func sum(a, b client.Stats) client.Stats {
+	return client.Stats{
+		Connections: a.Connections + b.Connections, Repeated: a.Repeated + b.Repeated, Holes: a.Holes + b.Holes,
+		Resets: a.Resets + b.Resets, Dropped: a.Dropped + b.Dropped,
+	}
+}
+
+func (w *watcher) upTo(d time.Duration) time.Duration {
+	return time.Duration(w.random.Int64N(int64(d)))
+}
+
+// pause waits a random time up to d, or until ctx ends.
+func (w *watcher) pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-time.After(w.upTo(d)):
+	case <-ctx.Done():
+	}
+}
