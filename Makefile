@@ -22,7 +22,7 @@ local: ## run everything on this machine: WebSockets, Lambda, DynamoDB, SQS
 test: ## run all tests, with the race detector
 	go test -race -count=1 ./...
 
-bench: ## measure the local stack: deliveries, latency, memory, zips, start-up
+bench: ## measure the local stack: deliveries, latency, resume, memory, zips, start-up
 	@go run ./localstack/bench
 
 chaos: ## break the local stack in every way, seed by seed, and check what 200 watchers see

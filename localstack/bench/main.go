@@ -41,7 +41,7 @@ func run(ctx context.Context) error {
 			return fmt.Errorf("with %d watchers: %w", watchers, err)
 		}
 	}
-	return nil
+	return resume(ctx, filepath.Join(dir, build.Executable))
 }
 
 // bounds of each measurement.
