@@ -16,8 +16,8 @@ VENV        := .build/venv
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-local: ## run everything on this machine: WebSockets, Lambda, DynamoDB, SQS
-	@go run ./localstack
+local: ## run everything on this machine: WebSockets, Lambda, DynamoDB, SQS (ARGS="--faults all")
+	@go run ./localstack $(ARGS)
 
 test: ## run all tests, with the race detector
 	go test -race -count=1 ./...

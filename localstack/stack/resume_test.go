@@ -13,6 +13,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/watchroute/watchroute/events"
+	"github.com/watchroute/watchroute/localstack/fault"
+	"github.com/watchroute/watchroute/localstack/stack"
 	goclient "github.com/watchroute/watchroute/shared/client"
 )
 
@@ -223,5 +225,46 @@ func TestCostOfAResume(t *testing.T) {
 		if operations["Scan"].Requests > 0 {
 			t.Errorf("%s was scanned", table)
 		}
+	}
+}
+
+// TestLostPostsAreCountedAndHealed has every post fail until fan-out has given up; the
+// client finds out by its next ping.
+func TestLostPostsAreCountedAndHealed(t *testing.T) {
+	faults := fault.New(fault.Plan{fault.Post500: 1}, 1)
+	var logs syncBuffer
+	s := start(t, func(o *stack.Options) { o.Faults, o.Log = faults, &logs })
+	c, err := goclient.Dial(t.Context(), s.WebSocketURL(), goclient.Options{AnswerTime: patience, PingInterval: time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	begun, seen := make(chan struct{}), make(chan int64, 1)
+	go func() {
+		for event, err := range c.Watch(t.Context(), "a", goclient.WatchOptions{}) {
+			switch {
+			case err != nil:
+				return
+			case event.Change != nil:
+				seen <- event.Change.Seq
+				return
+			}
+			close(begun)
+		}
+	}()
+	<-begun
+	s.put(t, "a", "i", "1")
+	eventually(t, "fan-out reports what it lost", func() bool { return logs.contains(`"lost":1`) })
+	if s.Usage().APIGateway.Posts[200] != 0 {
+		t.Error("a post came through")
+	}
+	faults.Off()
+	select {
+	case seq := <-seen:
+		if seq != 1 {
+			t.Errorf("saw %d first", seq)
+		}
+	case <-time.After(patience):
+		t.Error("the lost change never came")
 	}
 }
