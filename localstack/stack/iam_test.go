@@ -28,16 +28,22 @@ type object = map[string]any
 // edited writes the golden template with a change to a temporary file.
 func edited(t *testing.T, change func(resources object)) string {
 	t.Helper()
-	data, err := os.ReadFile(filepath.Join(root, stack.TemplateFile))
+	return editedFile(t, filepath.Join(root, stack.TemplateFile), change)
+}
+
+// editedFile does the same with any template.
+func editedFile(t *testing.T, path string, change func(resources object)) string {
+	t.Helper()
+	data, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var golden object
-	if err := json.Unmarshal(data, &golden); err != nil {
+	var template object
+	if err := json.Unmarshal(data, &template); err != nil {
 		t.Fatal(err)
 	}
-	change(golden["Resources"].(object))
-	if data, err = json.Marshal(golden); err != nil {
+	change(template["Resources"].(object))
+	if data, err = json.Marshal(template); err != nil {
 		t.Fatal(err)
 	}
 	file := filepath.Join(t.TempDir(), "template.json")
@@ -94,14 +100,16 @@ func (l *logged) Write(p []byte) (int, error) {
 	return l.text.Write(p)
 }
 
+func (l *logged) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
 // await waits for a text: what functions log comes after they have answered.
 func (l *logged) await(t *testing.T, text string) {
 	t.Helper()
-	eventually(t, "a log with "+text, func() bool {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		return bytes.Contains(l.text.Bytes(), []byte(text))
-	})
+	eventually(t, "a log with "+text, func() bool { return strings.Contains(l.String(), text) })
 }
 
 // restricted runs a stack with that template, and keeps its log.
@@ -204,8 +212,13 @@ func TestMappingNeedsItsGrants(t *testing.T) {
 // startError starts a stack that must not start.
 func startError(t *testing.T, file string) error {
 	t.Helper()
-	s, err := stack.Start(t.Context(), stack.Options{Addr: "127.0.0.1:0", Root: root, BuildDir: buildDir, Template: file,
-		Log: &logged{}, Logger: slog.New(slog.DiscardHandler)})
+	return startErrorOf(t, stack.Options{Root: root, Template: file})
+}
+
+func startErrorOf(t *testing.T, o stack.Options) error {
+	t.Helper()
+	o.Addr, o.BuildDir, o.Log, o.Logger = "127.0.0.1:0", buildDir, &logged{}, slog.New(slog.DiscardHandler)
+	s, err := stack.Start(t.Context(), o)
 	if err == nil {
 		s.Close()
 	}
@@ -310,6 +323,7 @@ func (s *running) useEverything(t *testing.T) {
 	publisher.frame()
 	publisher.send(`{"action":"publish","topic":"a","op":"remove","item":{"id":"i"}}`)
 	watcher.changes(1)
+	s.catchUp(t)
 	s.lookBack(t, watcher)
 	s.meetGone(t, watcher)
 	s.put(t, "bad//topic", "i", "1")
@@ -321,6 +335,29 @@ func (s *running) useEverything(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, "the subscription gone", func() bool { return s.rows(t, "Subscriptions", "topic", "b#0") == 0 })
+}
+
+// catchUp resumes, and asks by a ping for what is missing.
+func (s *running) catchUp(t *testing.T) {
+	t.Helper()
+	c := s.connect(t)
+	for _, frame := range []string{
+		`{"action":"subscribe","topic":"a","after":":0"}`,
+		`{"action":"ping","cursors":{"a":":0"}}`,
+	} {
+		c.send(frame)
+		c.changesAmid(t, 2)
+	}
+}
+
+// changesAmid gives the next n changes, among frames of other kinds.
+func (c *client) changesAmid(t *testing.T, n int) {
+	t.Helper()
+	for n > 0 {
+		if frame, ok := c.frame().(*events.Changes); ok {
+			n -= len(frame.Changes)
+		}
+	}
 }
 
 // lookBack moves the topic's head past all writes, so that the next one has to be

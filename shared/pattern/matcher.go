@@ -6,73 +6,107 @@ import (
 	"strings"
 )
 
-// matcher judges one value of the event; present is false if there is none.
+// matcher judges one leaf of the event; present is false if there is none.
 type matcher func(value any, present bool) bool
 
+// leaf gives a value of the event as matchers take it: a string, a boolean, nil or a
+// [number]. What is too large for a number stays as it is and equals nothing.
+func leaf(value any) any {
+	if text, ok := value.(json.Number); ok {
+		if n, ok := parseNumber(text); ok {
+			return n
+		}
+	}
+	return value
+}
+
+// parseMatchers makes one matcher of all plain values, so that a long list costs no
+// more than a short one, and one of each match expression.
 func parseMatchers(list []any, at string) ([]matcher, error) {
 	if len(list) == 0 {
 		return nil, fmt.Errorf("%s is an empty list", at)
 	}
 	var matchers []matcher
+	exact := values{}
 	for _, element := range list {
-		m, err := parseMatcher(element, at)
+		operator, ok := element.(map[string]any)
+		if !ok {
+			if err := exact.add(element, at); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		m, err := parseExpression(operator, at)
 		if err != nil {
 			return nil, err
 		}
 		matchers = append(matchers, m)
 	}
+	if len(exact) > 0 {
+		matchers = append(matchers, exact.has)
+	}
 	return matchers, nil
 }
 
-func parseMatcher(element any, at string) (matcher, error) {
-	operator, ok := element.(map[string]any)
-	if !ok {
-		return parseExact(element, at)
+// values is a set of leaves.
+type values map[any]bool
+
+func (v values) has(value any, present bool) bool { return present && v[value] }
+
+func (v values) add(element any, at string) error {
+	switch element := element.(type) {
+	case json.Number:
+		n, err := checkNumber(element, at)
+		if err != nil {
+			return err
+		}
+		v[n] = true
+	case string, bool, nil:
+		v[element] = true
+	default:
+		return fmt.Errorf("%s has an element that is no string, number, boolean, null or match expression", at)
 	}
+	return nil
+}
+
+func parseExpression(operator map[string]any, at string) (matcher, error) {
+	name, operand, err := only(operator, at)
+	if err != nil {
+		return nil, err
+	}
+	return parseOperator(name, operand, at+"."+name)
+}
+
+// only gives the one operator of a match expression.
+func only(operator map[string]any, at string) (name string, operand any, err error) {
 	if len(operator) != 1 {
-		return nil, fmt.Errorf("%s has a match expression of %d operators, one is needed", at, len(operator))
+		return "", nil, fmt.Errorf("%s has a match expression of %d operators, one is needed", at, len(operator))
 	}
-	for name, operand := range operator {
-		return parseOperator(name, operand, at+"."+name)
+	for name, operand = range operator {
 	}
-	return nil, nil // not reached: there is one
+	return name, operand, nil
+}
+
+// texts are the operators that compare strings.
+var texts = map[string]func(value, operand string) bool{
+	"prefix":             strings.HasPrefix,
+	"suffix":             strings.HasSuffix,
+	"equals-ignore-case": strings.EqualFold,
 }
 
 func parseOperator(name string, operand any, at string) (matcher, error) {
+	if holds, ok := texts[name]; ok {
+		return parseText(operand, at, holds)
+	}
 	switch name {
 	case "exists":
 		return parseExists(operand, at)
-	case "prefix":
-		return parseText(operand, at, strings.HasPrefix)
-	case "suffix":
-		return parseText(operand, at, strings.HasSuffix)
-	case "equals-ignore-case":
-		return parseText(operand, at, strings.EqualFold)
 	case "anything-but":
 		return parseAnythingBut(operand, at)
 	case "numeric":
 		return parseNumeric(operand, at)
 	}
 	return nil, fmt.Errorf("%s: the operator is not supported", at)
-}
-
-// parseExact makes the matcher of a plain value. Numbers are compared by value:
-// 300 matches 3.0e2.
-func parseExact(want any, at string) (matcher, error) {
-	switch want := want.(type) {
-	case json.Number:
-		wanted, ok := numberOf(want)
-		if !ok {
-			return nil, fmt.Errorf("%s: %s is out of range", at, want)
-		}
-		return func(value any, present bool) bool {
-			number, ok := numberOf(value)
-			return present && ok && number == wanted
-		}, nil
-	case string, bool, nil:
-		return func(value any, present bool) bool { return present && value == want }, nil
-	}
-	return nil, fmt.Errorf("%s has an element that is no string, number, boolean, null or match expression", at)
 }
 
 func parseExists(operand any, at string) (matcher, error) {
@@ -94,23 +128,74 @@ func parseText(operand any, at string, holds func(value, operand string) bool) (
 	}, nil
 }
 
-// parseAnythingBut takes a value, a list of values, or a prefix, suffix or
-// equals-ignore-case expression. The field must be there.
+// parseAnythingBut takes a string or a number, a list of either, or an expression
+// that compares strings, with one string or a list of them. The field must be there.
 func parseAnythingBut(operand any, at string) (matcher, error) {
-	list, ok := operand.([]any)
-	if !ok {
-		list = []any{operand}
-	}
-	matchers, err := parseMatchers(list, at)
+	excluded, err := parseExcluded(operand, at)
 	if err != nil {
 		return nil, err
 	}
 	return func(value any, present bool) bool {
-		for _, m := range matchers {
+		for _, m := range excluded {
 			if m(value, present) {
 				return false
 			}
 		}
 		return present
 	}, nil
+}
+
+func parseExcluded(operand any, at string) ([]matcher, error) {
+	operator, ok := operand.(map[string]any)
+	if !ok {
+		return parseExcludedValues(listOf(operand), at)
+	}
+	name, operand, err := only(operator, at)
+	if err != nil {
+		return nil, err
+	}
+	at += "." + name
+	holds, ok := texts[name]
+	if !ok {
+		return nil, fmt.Errorf("%s: the operator is not supported", at)
+	}
+	list := listOf(operand)
+	if len(list) == 0 {
+		return nil, fmt.Errorf("%s is an empty list", at)
+	}
+	var excluded []matcher
+	for _, text := range list {
+		m, err := parseText(text, at, holds)
+		if err != nil {
+			return nil, err
+		}
+		excluded = append(excluded, m)
+	}
+	return excluded, nil
+}
+
+// parseExcludedValues wants strings or numbers, not both, as EventBridge does.
+func parseExcludedValues(list []any, at string) ([]matcher, error) {
+	numbers := 0
+	for _, element := range list {
+		switch element.(type) {
+		case json.Number:
+			numbers++
+		case string:
+		default:
+			return nil, fmt.Errorf("%s has an element that is no string or number", at)
+		}
+	}
+	if numbers != 0 && numbers != len(list) {
+		return nil, fmt.Errorf("%s has both strings and numbers", at)
+	}
+	return parseMatchers(list, at)
+}
+
+// listOf gives a list, or a list of one value.
+func listOf(operand any) []any {
+	if list, ok := operand.([]any); ok {
+		return list
+	}
+	return []any{operand}
 }

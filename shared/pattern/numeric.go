@@ -1,18 +1,15 @@
 package pattern
 
-import (
-	"encoding/json"
-	"fmt"
-)
+import "fmt"
 
 // bound is one comparison of a numeric expression.
 type bound struct {
-	number float64
-	holds  func(value, number float64) bool
+	number number
+	holds  func(order int) bool // of the value against number
 }
 
 // parseNumeric takes ["=", 5] or [">", 0, "<=", 5]. DynamoDB's numbers are
-// strings in the event, so a numeric expression never matches one.
+// strings in a stream's event, so a numeric expression never matches one there.
 func parseNumeric(operand any, at string) (matcher, error) {
 	list, ok := operand.([]any)
 	if !ok || len(list) != 2 && len(list) != 4 {
@@ -27,9 +24,9 @@ func parseNumeric(operand any, at string) (matcher, error) {
 		bounds = append(bounds, b)
 	}
 	return func(value any, present bool) bool {
-		number, ok := numberOf(value)
+		n, ok := value.(number)
 		for _, b := range bounds {
-			ok = ok && b.holds(number, b.number)
+			ok = ok && b.holds(n.compare(b.number))
 		}
 		return present && ok
 	}, nil
@@ -40,36 +37,22 @@ func parseBound(operator, operand any, at string) (bound, error) {
 	if holds == nil {
 		return bound{}, fmt.Errorf("%s: %v is no comparison", at, operator)
 	}
-	number, ok := numberOf(operand)
-	if !ok {
-		return bound{}, fmt.Errorf("%s: %v is no number", at, operand)
-	}
-	return bound{number, holds}, nil
+	n, err := checkNumber(operand, at)
+	return bound{n, holds}, err
 }
 
-func comparison(operator any) func(a, b float64) bool {
+func comparison(operator any) func(order int) bool {
 	switch operator {
 	case "<":
-		return func(a, b float64) bool { return a < b }
+		return func(order int) bool { return order < 0 }
 	case "<=":
-		return func(a, b float64) bool { return a <= b }
+		return func(order int) bool { return order <= 0 }
 	case "=":
-		return func(a, b float64) bool { return a == b }
+		return func(order int) bool { return order == 0 }
 	case ">=":
-		return func(a, b float64) bool { return a >= b }
+		return func(order int) bool { return order >= 0 }
 	case ">":
-		return func(a, b float64) bool { return a > b }
+		return func(order int) bool { return order > 0 }
 	}
 	return nil
-}
-
-// numberOf gives a number with the precision of a double, which is also what
-// EventBridge compares with.
-func numberOf(value any) (float64, bool) {
-	text, ok := value.(json.Number)
-	if !ok {
-		return 0, false
-	}
-	number, err := text.Float64()
-	return number, err == nil
 }

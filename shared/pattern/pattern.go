@@ -1,5 +1,5 @@
-// Package pattern is the only place that knows EventBridge's event patterns, as
-// far as Lambda's event filtering takes them.
+// Package pattern is the only place that knows EventBridge's event patterns, which
+// subscriptions' filters and the emulated stream mappings are written in.
 //
 // A pattern is an object shaped like the event; its leaves are lists of which
 // one element must match the event's value:
@@ -8,10 +8,18 @@
 //
 // Supported: exact strings, numbers, booleans and null, {"exists":…},
 // {"prefix":…}, {"suffix":…}, {"equals-ignore-case":…}, {"anything-but":…},
-// {"numeric":[…]} and "$or". An array in the event matches if one of its
-// elements does.
+// {"numeric":[…]} and "$or". A list in the event matches if one of its elements
+// does; lists in lists count as one. Conditions on an object in a list must all hold
+// for the same element, except that what must be absent must be so from all of them
+// if nothing else is asked of them.
+//
+// Numbers compare by value, however they are written and however long they are: 1,
+// 1.0 and 1e0 are equal, two numbers that differ in the 38th digit are not.
+//
+// Matching costs at most the size of the pattern times that of the event.
 //
 // Source: https://docs.aws.amazon.com/lambda/latest/dg/invocation-eventfiltering.html
+// and https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-create-pattern-operators.html
 package pattern
 
 import (
@@ -22,58 +30,77 @@ import (
 	"io"
 )
 
-// MaxBytes is the size of a pattern, at most.
-const MaxBytes = 4096
+// Limits of a pattern.
+const (
+	// MaxBytes is the size of a pattern, at most.
+	MaxBytes = 4096
+	// MaxDepth is how deep objects and the alternatives of $or nest, at most. It
+	// reaches into DynamoDB's deepest documents, which nest 32 levels and have two
+	// objects a level in a stream.
+	MaxDepth = 64
+	// MaxDigits is the precision of a number, at most, as in DynamoDB.
+	MaxDigits = 38
+)
 
 // Pattern is a parsed pattern. Safe for concurrent use.
-type Pattern struct{ root object }
-
-// object holds the conditions on one object of the event, all of which must hold.
-type object struct {
-	fields []field
-	or     []object // if there are any, one must hold
-}
-
-// field is the condition on one member: either object or a list of matchers.
-type field struct {
-	name     string
-	object   *object
-	matchers []matcher
+type Pattern struct {
+	root object
+	text string
 }
 
 // Parse reads a pattern. The error says what is wrong and where.
 func Parse(text string) (*Pattern, error) {
-	if len(text) > MaxBytes {
-		return nil, fmt.Errorf("pattern has %d bytes, at most %d are allowed", len(text), MaxBytes)
-	}
-	value, err := decode([]byte(text))
+	value, err := decode(text)
 	if err != nil {
-		return nil, fmt.Errorf("pattern is no JSON: %w", err)
+		return nil, err
 	}
 	fields, ok := value.(map[string]any)
 	if !ok {
 		return nil, errors.New("pattern is no JSON object")
 	}
-	root, err := parseObject(fields, "pattern")
+	root, err := parseObject(fields, "pattern", 1)
 	if err != nil {
 		return nil, err
 	}
-	return &Pattern{root}, nil
+	canonical, err := encode(fields)
+	if err != nil {
+		return nil, err
+	}
+	return &Pattern{root, canonical}, nil
 }
+
+// String gives the pattern as JSON without spaces, its members sorted. [Parse] reads
+// it back.
+func (p *Pattern) String() string { return p.text }
 
 // Match tells whether an event, as JSON, has the pattern. What is no JSON object
 // has none.
 func (p *Pattern) Match(event []byte) bool {
-	value, err := decode(event)
+	value, err := decodeValue(event)
 	if err != nil {
 		return false
 	}
 	fields, ok := value.(map[string]any)
-	return ok && p.root.match(fields)
+	return ok && p.MatchObject(fields)
 }
 
-// decode reads one JSON value, keeping numbers as they are written.
-func decode(text []byte) (any, error) {
+// MatchObject is [Pattern.Match] for an event that is decoded already, its numbers as
+// [json.Number].
+func (p *Pattern) MatchObject(event map[string]any) bool { return p.root.match(event) }
+
+func decode(text string) (any, error) {
+	if err := checkSize(text); err != nil {
+		return nil, err
+	}
+	value, err := decodeValue([]byte(text))
+	if err != nil {
+		return nil, fmt.Errorf("pattern is no JSON: %w", err)
+	}
+	return value, nil
+}
+
+// decodeValue reads one JSON value, keeping numbers as they are written.
+func decodeValue(text []byte) (any, error) {
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.UseNumber()
 	var value any
@@ -86,122 +113,22 @@ func decode(text []byte) (any, error) {
 	return value, nil
 }
 
-func parseObject(fields map[string]any, at string) (object, error) {
-	if len(fields) == 0 {
-		return object{}, fmt.Errorf("%s is empty", at)
+// encode writes a pattern anew. Its size is checked again, as some characters are
+// escaped that need not have been.
+func encode(fields map[string]any) (string, error) {
+	var out bytes.Buffer
+	e := json.NewEncoder(&out)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(fields); err != nil {
+		return "", fmt.Errorf("pattern is no JSON: %w", err)
 	}
-	var o object
-	for name, value := range fields {
-		var err error
-		if alternatives, ok := value.([]any); ok && name == "$or" {
-			o.or, err = parseOr(alternatives, at+".$or")
-		} else {
-			err = o.parseField(name, value, at+"."+name)
-		}
-		if err != nil {
-			return object{}, err
-		}
-	}
-	return o, nil
+	text := string(bytes.TrimSuffix(out.Bytes(), []byte("\n")))
+	return text, checkSize(text)
 }
 
-func parseOr(alternatives []any, at string) ([]object, error) {
-	if len(alternatives) < 2 {
-		return nil, fmt.Errorf("%s needs two alternatives", at)
-	}
-	var or []object
-	for _, alternative := range alternatives {
-		fields, ok := alternative.(map[string]any)
-		if !ok {
-			return nil, fmt.Errorf("%s has an alternative that is no object", at)
-		}
-		o, err := parseObject(fields, at)
-		if err != nil {
-			return nil, err
-		}
-		or = append(or, o)
-	}
-	return or, nil
-}
-
-func (o *object) parseField(name string, value any, at string) error {
-	switch value := value.(type) {
-	case map[string]any:
-		child, err := parseObject(value, at)
-		if err != nil {
-			return err
-		}
-		o.fields = append(o.fields, field{name: name, object: &child})
-	case []any:
-		matchers, err := parseMatchers(value, at)
-		if err != nil {
-			return err
-		}
-		o.fields = append(o.fields, field{name: name, matchers: matchers})
-	default:
-		return fmt.Errorf("%s is neither an object nor a list", at)
+func checkSize(text string) error {
+	if len(text) > MaxBytes {
+		return fmt.Errorf("pattern has %d bytes, at most %d are allowed", len(text), MaxBytes)
 	}
 	return nil
-}
-
-func (o object) match(event map[string]any) bool {
-	for _, f := range o.fields {
-		value, present := event[f.name]
-		if !f.match(value, present) {
-			return false
-		}
-	}
-	for _, alternative := range o.or {
-		if alternative.match(event) {
-			return true
-		}
-	}
-	return len(o.or) == 0
-}
-
-func (f field) match(value any, present bool) bool {
-	if f.object != nil {
-		return f.object.matchAny(value)
-	}
-	if list, ok := value.([]any); ok && len(list) > 0 {
-		for _, element := range list {
-			if f.matchLeaf(element, true) {
-				return true
-			}
-		}
-		return false
-	}
-	return f.matchLeaf(value, present)
-}
-
-// matchLeaf applies the matchers; an object in the event is no leaf, so for them
-// there is nothing at this place.
-func (f field) matchLeaf(value any, present bool) bool {
-	switch value.(type) {
-	case map[string]any, []any:
-		value, present = nil, false
-	}
-	for _, m := range f.matchers {
-		if m(value, present) {
-			return true
-		}
-	}
-	return false
-}
-
-// matchAny applies an object's conditions to an object, to any object of a list,
-// or to nothing, where only the wish for absence can hold.
-func (o object) matchAny(value any) bool {
-	switch value := value.(type) {
-	case map[string]any:
-		return o.match(value)
-	case []any:
-		for _, element := range value {
-			if fields, ok := element.(map[string]any); ok && o.match(fields) {
-				return true
-			}
-		}
-		return false
-	}
-	return o.match(nil)
 }

@@ -4,10 +4,11 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+	"time"
 )
 
 const insert = `{"eventName":"INSERT","size":3.0e2,"flag":true,"none":null,"empty":"","tags":["a","b"],
-	"list":[{"k":"1"},{"k":"2"}],"dynamodb":{"NewImage":{"price":{"N":"150.75"},"name":{"S":"Stocks/AAPL"}}}}`
+	"list":[{"k":"1"},{"k":"2","j":1}],"nested":[1,[2,[3,{"k":"3"}]]],"hollow":[],"dynamodb":{"NewImage":{"price":{"N":"150.75"},"name":{"S":"Stocks/AAPL"}}}}`
 
 func TestMatch(t *testing.T) {
 	for _, c := range []struct {
@@ -47,12 +48,29 @@ func TestMatch(t *testing.T) {
 		{`{"eventName":[{"anything-but":"INSERT"}]}`, false},
 		{`{"eventName":[{"anything-but":{"prefix":"IN"}}]}`, false},
 		{`{"missing":[{"anything-but":"INSERT"}]}`, false},
+		{`{"eventName":[{"anything-but":{"prefix":["RE","IN"]}}]}`, false},
+		{`{"eventName":[{"anything-but":{"prefix":["RE","MO"]}}]}`, true},
+		{`{"eventName":[{"anything-but":{"suffix":["VE","RT"]}}]}`, false},
+		{`{"eventName":[{"anything-but":{"equals-ignore-case":["insert","remove"]}}]}`, false},
+		{`{"size":[{"anything-but":[299,300]}]}`, false},
+		{`{"size":[{"anything-but":"300"}]}`, true},
+		{`{"tags":[{"anything-but":"a"}]}`, true},
 		{`{"eventName":[{"exists":true}]}`, true},
 		{`{"none":[{"exists":true}]}`, true},
 		{`{"eventName":[{"exists":false}]}`, false},
 		{`{"missing":[{"exists":false}]}`, true},
 		{`{"missing":{"deeper":[{"exists":false}]}}`, true},
 		{`{"dynamodb":[{"exists":true}]}`, false}, // only leaves exist
+		{`{"hollow":[{"exists":true}]}`, false},
+		{`{"hollow":[{"exists":false}]}`, true},
+		{`{"list":{"k":[{"exists":false}]}}`, false},
+		{`{"list":{"j":[{"exists":false}]}}`, false}, // one element has it
+		{`{"list":{"i":[{"exists":false}]}}`, true},
+		{`{"list":{"k":["1"],"j":[{"exists":false}]}}`, true},
+		{`{"list":{"k":["1"],"j":[1]}}`, false}, // they are of different elements
+		{`{"nested":[3]}`, true},
+		{`{"nested":{"k":["3"]}}`, true},
+		{`{"nested":{"k":["4"]}}`, false},
 		{`{"dynamodb":{"OldImage":{"x":{"S":[{"exists":true}]}}}}`, false},
 		{`{"$or":[{"eventName":["REMOVE"]},{"size":[300]}]}`, true},
 		{`{"$or":[{"eventName":["REMOVE"]},{"size":[301]}]}`, false},
@@ -65,6 +83,100 @@ func TestMatch(t *testing.T) {
 		}
 		if got := p.Match([]byte(insert)); got != c.want {
 			t.Errorf("%s matches: %v, want %v", c.pattern, got, c.want)
+		}
+	}
+}
+
+// TestNumbersCompareByValue writes each number in several ways, least first, and
+// compares all with all.
+func TestNumbersCompareByValue(t *testing.T) {
+	ascending := [][]string{
+		{"-9.9e125"},
+		{"-12345678901234567890123456789012345679"},
+		{"-12345678901234567890123456789012345678", "-1.2345678901234567890123456789012345678e37"},
+		{"-10", "-1e1", "-10.0"},
+		{"-9.99"},
+		{"-1e-130"},
+		{"0", "-0", "0.000", "0e5", "-0.0E-7"},
+		{"1e-130", "0.1e-129"},
+		{"0.001", "1e-3", "1.0E-3", "0.00100"},
+		{"0.0010000000000000000000000000000000000001"},
+		{"1", "1.0", "1e0", "1E+0", "10e-1", "0.1e1"},
+		{"9007199254740992"},
+		{"9007199254740993"}, // not a float64
+		{"12345678901234567890123456789012345678"},
+		{"12345678901234567890123456789012345679"},
+		{"1e125"},
+	}
+	for i, as := range ascending {
+		for j, bs := range ascending {
+			for _, a := range as {
+				for _, b := range bs {
+					checkNumbers(t, a, b, i, j)
+				}
+			}
+		}
+	}
+}
+
+// checkNumbers holds the comparisons of two numbers to those of their ranks.
+func checkNumbers(t *testing.T, value, operand string, i, j int) {
+	t.Helper()
+	for matcher, want := range map[string]bool{
+		operand:                              i == j,
+		`{"numeric":["=",` + operand + `]}`:  i == j,
+		`{"numeric":["<",` + operand + `]}`:  i < j,
+		`{"numeric":["<=",` + operand + `]}`: i <= j,
+		`{"numeric":[">",` + operand + `]}`:  i > j,
+		`{"numeric":[">=",` + operand + `]}`: i >= j,
+		`{"anything-but":[` + operand + `]}`: i != j,
+	} {
+		p, err := Parse(`{"n":[` + matcher + `]}`)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := p.Match([]byte(`{"n":` + value + `}`)); got != want {
+			t.Errorf("%s matches %s: %v, want %v", p, value, got, want)
+		}
+	}
+}
+
+// TestNumbersOutOfRange are in the event only: they equal nothing, but are there.
+func TestNumbersOutOfRange(t *testing.T) {
+	event := []byte(`{"n":1e99999999999999999999}`)
+	for pattern, want := range map[string]bool{
+		`{"n":[1]}`:                   false,
+		`{"n":[{"numeric":[">",1]}]}`: false,
+		`{"n":[{"anything-but":1}]}`:  true,
+		`{"n":[{"exists":true}]}`:     true,
+	} {
+		p, err := Parse(pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := p.Match(event); got != want {
+			t.Errorf("%s matches: %v, want %v", pattern, got, want)
+		}
+	}
+}
+
+// TestHostilePatternsCostLittle matches patterns that are all alternatives with an
+// event that is all elements.
+func TestHostilePatternsCostLittle(t *testing.T) {
+	event := []byte(`{"a":[` + strings.Repeat(`2,`, 60_000) + `2]}`)
+	nested := strings.Repeat(`{"$or":[{"a":[1]},`, 60) + `{"a":[1]}` + strings.Repeat(`]}`, 60)
+	wide := `{"a":[` + strings.Repeat(`1,`, 2_000) + `1]}`
+	for _, text := range []string{nested, wide} {
+		p, err := Parse(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		start := time.Now()
+		if p.Match(event) {
+			t.Errorf("%.40s matches", text)
+		}
+		if took := time.Since(start); took > 5*time.Second { // on a busy machine, with -race
+			t.Errorf("%.40s takes %s", text, took)
 		}
 	}
 }
@@ -100,11 +212,18 @@ func TestParseRefuses(t *testing.T) {
 		`{"a":[{"numeric":["!",1]}]}`:         "no comparison",
 		`{"a":[{"numeric":["<","1"]}]}`:       "no number",
 		`{"a":[1e999]}`:                       "out of range",
-		`{"a":[{"anything-but":[]}]}`:         "empty list",
-		`{"$or":[{"a":["b"]}]}`:               "two alternatives",
-		`{"$or":[{"a":["b"]},"c"]}`:           "no object",
-		`{"a":["b"]}{}`:                       "something follows",
-		`{"a":["` + strings.Repeat("b", 4096) + `"]}`: "at most 4096",
+		`{"a":[1.00000000000000000000000000000000000001]}`:                                    "39 digits",
+		`{"a":[{"anything-but":[]}]}`:                                                         "empty list",
+		`{"a":[{"anything-but":{"prefix":[]}}]}`:                                              "empty list",
+		`{"a":[{"anything-but":[1,"x"]}]}`:                                                    "both strings and numbers",
+		`{"a":[{"anything-but":[null]}]}`:                                                     "no string or number",
+		`{"a":[{"anything-but":{"exists":true}}]}`:                                            "anything-but.exists: the operator is not supported",
+		strings.Repeat(`{"a":`, 65) + `["b"]` + strings.Repeat(`}`, 65):                       "deeper than the 64 levels",
+		strings.Repeat(`{"$or":[{"b":["c"]},`, 65) + `{"b":["c"]}` + strings.Repeat(`]}`, 65): "deeper than the 64 levels",
+		`{"$or":[{"a":["b"]}]}`:                                                               "two alternatives",
+		`{"$or":[{"a":["b"]},"c"]}`:                                                           "no object",
+		`{"a":["b"]}{}`:                                                                       "something follows",
+		`{"a":["` + strings.Repeat("b", 4096) + `"]}`:                                         "at most 4096",
 	} {
 		if _, err := Parse(text); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%.60s gives %v, want it to say %q", text, err, want)
@@ -114,7 +233,7 @@ func TestParseRefuses(t *testing.T) {
 
 func FuzzParse(f *testing.F) {
 	f.Add(`{"eventName":["INSERT"]}`, insert)
-	f.Add(`{"a":[{"numeric":[">",0,"<=",5]}],"$or":[{"b":[null]},{"c":[{"anything-but":[1,"x"]}]}]}`, `{"a":3,"b":null}`)
+	f.Add(`{"a":[{"numeric":[">",0,"<=",5]}],"$or":[{"b":[null]},{"c":[{"anything-but":[1,2]},{"anything-but":{"suffix":["x"]}}]}]}`, `{"a":3,"b":null}`)
 	f.Add(`{"a":{"b":[{"exists":false}]}}`, `{"a":[{"b":1},2]}`)
 	f.Fuzz(func(t *testing.T, text, event string) {
 		p, err := Parse(text)
@@ -130,6 +249,10 @@ func FuzzParse(f *testing.F) {
 		}
 		if matched != p.Match([]byte(event)) {
 			t.Fatalf("%q matches %q only sometimes", text, event)
+		}
+		again, err := Parse(p.String())
+		if err != nil || again.String() != p.String() || again.Match([]byte(event)) != matched {
+			t.Fatalf("%q is %q as text, which gives %v, %v", text, p, again, err)
 		}
 	})
 }

@@ -27,7 +27,7 @@ import (
 	"time"
 
 	"github.com/watchroute/watchroute/localstack/dynamodb/stream"
-	"github.com/watchroute/watchroute/localstack/lambda/pattern"
+	"github.com/watchroute/watchroute/shared/pattern"
 )
 
 // Streams is where the records come from; *stream.Registry is one.

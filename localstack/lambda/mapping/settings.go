@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/watchroute/watchroute/localstack/lambda/pattern"
+	"github.com/watchroute/watchroute/shared/pattern"
 )
 
 // Limits of an event source mapping.

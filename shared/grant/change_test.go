@@ -1,0 +1,141 @@
+package grant
+
+import (
+	"encoding/json"
+	"fmt"
+	"testing"
+
+	"github.com/watchroute/watchroute/events"
+	"pgregory.net/rapid"
+)
+
+func TestChange(t *testing.T) {
+	view := narrow(t, forced(t, `{"public":[true]}`, `{"omit":["secret"]}`), `{"n":[{"numeric":["<",10]}]}`)
+	for _, c := range []struct {
+		op           events.Op
+		before, data string
+		want         string // op, before and data that are seen; empty if nothing is
+	}{
+		{events.Added, ``, `{"public":true,"n":1,"secret":1}`, `added - {"n":1,"public":true}`},
+		{events.Added, ``, `{"public":false,"n":1}`, ``},
+		{events.Added, ``, `{"public":true,"n":10}`, ``},
+		{events.Modified, `{"public":true,"n":1}`, `{"public":true,"n":2}`, `modified {"n":1,"public":true} {"n":2,"public":true}`},
+		{events.Modified, `{"public":true,"n":1,"secret":1}`, `{"public":false,"n":2,"secret":2}`, `removed - {"n":1,"public":true}`},
+		{events.Modified, `{"public":true,"n":1}`, `{"public":true,"n":11}`, `removed - {"n":1,"public":true}`},
+		{events.Modified, `{"public":false,"n":1}`, `{"public":true,"n":2,"secret":2}`, `added - {"n":2,"public":true}`},
+		{events.Modified, `{"public":false,"n":1}`, `{"public":false,"n":2}`, ``},
+		{events.Modified, `{"public":true,"n":1,"secret":1}`, `{"public":true,"n":1,"secret":2}`, ``},
+		{events.Modified, ``, `{"public":true,"n":1}`, `added - {"n":1,"public":true}`},
+		{events.Modified, `{"public":true,"n":1}`, ``, `removed - {"n":1,"public":true}`},
+		{events.Removed, `{"public":true,"n":1,"secret":1}`, `{"public":true,"n":1,"secret":1}`, `removed - {"n":1,"public":true}`},
+		{events.Removed, ``, `{"public":true,"n":1,"secret":1}`, `removed - {"n":1,"public":true}`},
+		{events.Removed, `{"public":false,"n":1}`, `{"public":false,"n":1}`, ``},
+	} {
+		op, before, data, visible := view.Change(c.op, raw(c.before), raw(c.data))
+		got := ""
+		if visible {
+			got = fmt.Sprintf("%s %s %s", op, orDash(before), orDash(data))
+		} else if op != "" || before != nil || data != nil {
+			t.Errorf("%s of %s to %s is not visible, but gives %s %s %s", c.op, c.before, c.data, op, before, data)
+		}
+		if got != c.want {
+			t.Errorf("%s of %s to %s is seen as %s, want %s", c.op, c.before, c.data, got, c.want)
+		}
+	}
+}
+
+func orDash(data json.RawMessage) string {
+	if data == nil {
+		return "-"
+	}
+	return string(data)
+}
+
+func TestZeroViewPassesEverythingOn(t *testing.T) {
+	for _, o := range []events.Op{events.Added, events.Modified, events.Removed} {
+		op, before, data, visible := View{}.Change(o, raw(`{ "a":1}`), raw(`{ "a":1}`))
+		if op != o || string(before) != `{ "a":1}` || string(data) != `{ "a":1}` || !visible {
+			t.Errorf("%s is seen as %s %s %s, %v", o, op, before, data, visible)
+		}
+	}
+}
+
+// TestChangesAddUp follows an item through states, of which nil is none. A watcher that
+// keeps what changes tell it must hold at any time what a snapshot would show, and must
+// be told nothing that makes no difference.
+func TestChangesAddUp(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		view := views(t)
+		if view.IsZero() {
+			t.Skip("it shows everything")
+		}
+		var state, held json.RawMessage
+		for range rapid.IntRange(1, 8).Draw(t, "changes") {
+			op, before, data := nextState(t, state)
+			if state = data; op == events.Removed {
+				state = nil
+			}
+			held = follow(t, held, NewChange(op, before, data), view)
+			want, _ := view.Item(state)
+			if string(held) != string(want) {
+				t.Fatalf("%s holds %s of %s, want %s", view, held, state, want)
+			}
+		}
+	})
+}
+
+// nextState draws what happens to an item next.
+func nextState(t *rapid.T, state json.RawMessage) (op events.Op, before, data json.RawMessage) {
+	switch {
+	case state == nil:
+		return events.Added, nil, objects(t)
+	case rapid.IntRange(0, 3).Draw(t, "remove") == 0:
+		return events.Removed, state, state
+	}
+	return events.Modified, state, objects(t)
+}
+
+// follow is the watcher: it gives what it holds after a change, patched if it can be.
+func follow(t *rapid.T, held json.RawMessage, c *Change, view View) json.RawMessage {
+	op, before, data, visible := c.In(view)
+	switch {
+	case !visible:
+		return held
+	case op == events.Added && held == nil:
+		return data
+	case op == events.Removed && string(data) == string(held):
+		return nil
+	case op == events.Modified && string(before) == string(held) && string(data) != string(held):
+		if patch, ok := Delta(before, data); ok {
+			return encode(applyRFC7396(object(held), object(patch)))
+		}
+		return data
+	}
+	t.Fatalf("%s is told %s, from %s to %s, while it holds %s", view, op, before, data, held)
+	return nil
+}
+
+func object(data json.RawMessage) any {
+	o, _ := decodeObject(data)
+	return o
+}
+
+// BenchmarkChange shows one change in 100 different views.
+func BenchmarkChange(b *testing.B) {
+	before := json.RawMessage(`{"price":150.75,"name":"Apple","secret":{"a":1},"tags":["a","b"],"n":0}`)
+	data := json.RawMessage(`{"price":151,"name":"Apple","secret":{"a":2},"tags":["a","b"],"n":0}`)
+	for name, mask := range map[string]string{"filter": ``, "mask": `{"omit":["secret"]}`} {
+		var views []View
+		for i := range 100 {
+			views = append(views, narrow(b, forced(b, ``, mask), fmt.Sprintf(`{"n":[{"numeric":["<",%d]}]}`, i)))
+		}
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				c := NewChange(events.Modified, before, data)
+				for _, v := range views {
+					c.In(v)
+				}
+			}
+		})
+	}
+}

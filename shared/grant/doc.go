@@ -1,0 +1,44 @@
+// Package grant is the only place that knows what a token allows: which topics, to do
+// what, and what is seen of them. It knows neither tokens nor AWS.
+//
+// # The claim
+//
+// A token's claim "watchroute" is a JSON object of at most [MaxBytes] bytes:
+//
+//		{"v":1,"allow":[{
+//		  "topics":["stocks/*","users/{sub}/**"],
+//		  "actions":["subscribe","read","publish"],
+//		  "filter":{"public":[true]},
+//		  "mask":{"omit":["secret","address.street"],"replace":{"card":"****"}}}]}
+//
+//	  - v is 1. Other versions, and members that are not listed here, are refused, as
+//	    they may mean less than what would be granted without them.
+//	  - topics are patterns, see [Pattern]. The segment {sub} stands for the token's
+//	    subject. A subject that is no single segment of a topic, such as "a/b", "*", ".."
+//	    or none at all, makes the patterns with {sub} match nothing; it never widens them.
+//	  - actions are [Subscribe], [Read] and [Publish].
+//	  - filter is an event pattern (see package pattern) that the item's whole data must
+//	    have to be seen. Optional.
+//	  - mask names members of the data that are left out or, where they are there,
+//	    replaced by a string, number, boolean or null. Optional.
+//
+// The first rule that names the topic and the action decides, filter and mask
+// included; later ones are not looked at. What no rule names is not allowed. Filter and
+// mask say what is seen, not what may be published: a rule that only publishes has none.
+//
+// # Paths
+//
+// Masks and fields name members by paths: names separated by dots, from the outside
+// in. A path goes through lists: people.phone is the phone of each of the people. A dot
+// or backslash in a name is written with a backslash before it. Names are compared byte
+// by byte. The empty name, which DynamoDB has not, cannot be named.
+//
+// # From the table to the watcher
+//
+//	data ─grant's filter─► ─mask─► ─client's filter─► ─client's fields─► seen
+//
+// The grant's filter looks at the whole data. The client's looks at what the mask left,
+// so that no series of filters can find out what is masked. The same [View] holds for
+// everything a watcher gets: live, resumed, in snapshots and as patches, which are made
+// of what is seen before and after.
+package grant

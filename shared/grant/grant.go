@@ -1,0 +1,126 @@
+package grant
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"unicode/utf8"
+
+	"github.com/watchroute/watchroute/events"
+)
+
+// Limits of a grant. Its text, of at most 6 KB with all escapes that the subject may
+// need, fits into the 8 KB that API Gateway takes from an authorizer.
+// https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html
+const (
+	// MaxBytes bounds the claim.
+	MaxBytes = 4096
+	// MaxSubjectBytes bounds the subject. OpenID Connect allows 255.
+	MaxSubjectBytes = 256
+)
+
+// Action is what is done to a topic.
+type Action string
+
+// What can be allowed.
+const (
+	Subscribe Action = "subscribe" // be told of changes, missed ones included
+	Read      Action = "read"      // get the items
+	Publish   Action = "publish"   // put and remove items
+)
+
+// Grant is what a token allows. It does not change; safe for concurrent use. The zero
+// Grant allows nothing.
+type Grant struct {
+	subject string
+	claim   json.RawMessage // without spaces; nil in the zero Grant
+	rules   []rule
+}
+
+// rule allows actions on topics, and says what is seen of them.
+type rule struct {
+	topics  []Pattern
+	actions []Action
+	view    View
+}
+
+// All allows everything, for deployments without authentication. It has no subject.
+func All() Grant {
+	return Grant{
+		claim: json.RawMessage(`{"v":1,"allow":[{"topics":["**"],"actions":["subscribe","read","publish"]}]}`),
+		rules: []rule{{topics: []Pattern{"**"}, actions: []Action{Subscribe, Read, Publish}}},
+	}
+}
+
+// Subject is whom the token is about. It may be any text, also none.
+func (g Grant) Subject() string { return g.subject }
+
+// Allows tells whether an action on a topic is allowed, and what is seen of it. The
+// first rule that names both decides.
+func (g Grant) Allows(a Action, t events.Topic) (View, bool) {
+	for _, r := range g.rules {
+		if slices.Contains(r.actions, a) && slices.ContainsFunc(r.topics, func(p Pattern) bool { return p.Matches(t) }) {
+			return r.view, true
+		}
+	}
+	return View{}, false
+}
+
+// Covers tells whether an action is allowed on all topics of a pattern, and what is
+// seen of them. The first rule with the action that names any of the topics decides:
+// unless one of its own patterns contains p, nothing is allowed, since the topics would
+// differ in what is seen of them.
+func (g Grant) Covers(a Action, p Pattern) (View, bool) {
+	for _, r := range g.rules {
+		if slices.Contains(r.actions, a) && slices.ContainsFunc(r.topics, p.overlaps) {
+			covered := slices.ContainsFunc(r.topics, func(topics Pattern) bool { return topics.contains(p) })
+			if !covered {
+				return View{}, false
+			}
+			return r.view, true
+		}
+	}
+	return View{}, false
+}
+
+// carried is a grant on its way: the claim, and the subject that it was given to.
+type carried struct {
+	Subject string          `json:"sub"`
+	Claim   json.RawMessage `json:"claim"`
+}
+
+// String gives the grant with its subject as text, for [Decode]. The
+// zero Grant is the empty text.
+func (g Grant) String() string {
+	if g.claim == nil {
+		return ""
+	}
+	return string(encode(carried{g.subject, g.claim}))
+}
+
+// Decode reads what [Grant.String] writes.
+func Decode(s string) (Grant, error) {
+	if s == "" {
+		return Grant{}, nil
+	}
+	parts, err := members([]byte(s), "grant", "sub", "claim")
+	if err != nil {
+		return Grant{}, err
+	}
+	var subject string
+	if err := json.Unmarshal(parts["sub"], &subject); err != nil {
+		return Grant{}, errors.New("grant has no subject")
+	}
+	return Parse(parts["claim"], subject)
+}
+
+func checkSubject(subject string) error {
+	switch {
+	case len(subject) > MaxSubjectBytes:
+		return fmt.Errorf("subject has %d bytes, at most %d are allowed", len(subject), MaxSubjectBytes)
+	case !utf8.ValidString(subject):
+		return errors.New("subject is not UTF-8")
+	}
+	return nil
+}

@@ -1,0 +1,63 @@
+package grant
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+)
+
+// decodeObject reads a JSON object, its numbers digit for digit. Of members with the
+// same name the last one counts.
+func decodeObject(data []byte) (object map[string]any, ok bool) {
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.UseNumber()
+	if d.Decode(&object) != nil || object == nil {
+		return nil, false
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return nil, false
+	}
+	return object, true
+}
+
+// encode writes what decodeObject reads, and structs of such values: without spaces,
+// members sorted, nothing escaped that need not be.
+func encode(v any) []byte {
+	var out bytes.Buffer
+	e := json.NewEncoder(&out)
+	e.SetEscapeHTML(false)
+	_ = e.Encode(v) // what comes from JSON always encodes
+	return bytes.TrimSuffix(out.Bytes(), []byte("\n"))
+}
+
+// members reads a JSON object that has no other members than known ones, which are
+// spelled exactly so.
+func members(text []byte, at string, known ...string) (map[string]json.RawMessage, error) {
+	var parts map[string]json.RawMessage
+	if json.Unmarshal(text, &parts) != nil || parts == nil {
+		return nil, fmt.Errorf("%s is no JSON object", at)
+	}
+	for _, name := range slices.Sorted(maps.Keys(parts)) {
+		if !slices.Contains(known, name) {
+			return nil, fmt.Errorf("%s has the unknown member %.40q", at, name)
+		}
+	}
+	return parts, nil
+}
+
+// stringList reads a list of at least one string.
+func stringList(text json.RawMessage, at string) ([]string, error) {
+	var elements []*string
+	if json.Unmarshal(text, &elements) != nil || len(elements) == 0 || slices.Contains(elements, nil) {
+		return nil, fmt.Errorf("%s is no list of strings", at)
+	}
+	var list []string
+	for _, s := range elements {
+		list = append(list, *s)
+	}
+	return list, nil
+}

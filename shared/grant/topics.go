@@ -1,0 +1,112 @@
+package grant
+
+import (
+	"errors"
+	"strings"
+
+	"github.com/watchroute/watchroute/events"
+)
+
+// Pattern names topics: it is a topic's name in which the segment * stands for any one
+// segment and ** at the end for any number of them, none included, as # does in MQTT.
+// So stocks/** is stocks, stocks/AAPL and stocks/AAPL/trades. Wildcards are whole
+// segments; all others must be equal, byte by byte. A name without wildcards is the
+// pattern of that topic alone.
+type Pattern string
+
+const (
+	one  = "*"
+	rest = "**"
+)
+
+// sub is the segment that stands for the subject in a claim.
+const sub = "{sub}"
+
+// ParsePattern checks a name against the rules of [Pattern] and, apart from the
+// wildcards, of [events.ParseTopic]; each wildcard counts as a segment of its length.
+// The error is a sentence for whoever sent the name; it does not repeat the name.
+func ParsePattern(name string) (Pattern, error) {
+	segments := strings.Split(name, "/")
+	for i, segment := range segments {
+		if segment == rest && i < len(segments)-1 {
+			return "", errors.New("topic has the segment ** before its end")
+		}
+		if segment == one || segment == rest {
+			segments[i] = strings.Repeat("x", len(segment)) // what any topic may have
+		}
+	}
+	if _, err := events.ParseTopic(strings.Join(segments, "/")); err != nil {
+		return "", err
+	}
+	return Pattern(name), nil
+}
+
+// parseFor is ParsePattern for a name in which {sub} stands for a subject; ok is false
+// if no topic can match with that subject.
+func parseFor(name, subject string) (p Pattern, ok bool, err error) {
+	example, err := ParsePattern(withSubject(name, "x"))
+	if err != nil || string(example) == name {
+		return example, err == nil, err
+	}
+	if strings.Contains(subject, "/") {
+		return "", false, nil
+	}
+	if _, err := events.ParseTopic(subject); err != nil {
+		return "", false, nil
+	}
+	p, err = ParsePattern(withSubject(name, subject))
+	return p, err == nil, nil // it may have become too long
+}
+
+func withSubject(name, subject string) string {
+	segments := strings.Split(name, "/")
+	for i, segment := range segments {
+		if segment == sub {
+			segments[i] = subject
+		}
+	}
+	return strings.Join(segments, "/")
+}
+
+// IsTopic tells whether the pattern has no wildcard, and so is a topic's name.
+func (p Pattern) IsTopic() bool { return !strings.Contains(string(p), one) }
+
+// Matches tells whether a topic is one of the pattern's.
+func (p Pattern) Matches(t events.Topic) bool { return p.contains(Pattern(t)) }
+
+// contains tells whether every topic of q is one of p.
+func (p Pattern) contains(q Pattern) bool {
+	if q == rest {
+		q = one + "/" + rest // the same, as every topic has a segment
+	}
+	return contains(p.segments(), q.segments())
+}
+
+func contains(p, q []string) bool {
+	switch {
+	case len(p) > 0 && p[0] == rest:
+		return true
+	case len(p) == 0 || len(q) == 0:
+		return len(p) == len(q)
+	case q[0] == rest || p[0] != one && p[0] != q[0]:
+		return false
+	}
+	return contains(p[1:], q[1:])
+}
+
+// overlaps tells whether p and q have a topic in common.
+func (p Pattern) overlaps(q Pattern) bool { return overlap(p.segments(), q.segments()) }
+
+func overlap(p, q []string) bool {
+	switch {
+	case len(p) > 0 && p[0] == rest || len(q) > 0 && q[0] == rest:
+		return true
+	case len(p) == 0 || len(q) == 0:
+		return len(p) == len(q)
+	case p[0] != one && q[0] != one && p[0] != q[0]:
+		return false
+	}
+	return overlap(p[1:], q[1:])
+}
+
+func (p Pattern) segments() []string { return strings.Split(string(p), "/") }
