@@ -3,6 +3,7 @@
 // no token.
 //
 //	go run ./localstack [--addr 127.0.0.1:4566] [--template FILE] [--unthrottled]
+//	                    [--anonymous=false]
 //	                    [--faults kill=0.01,post-429=0.05 [--seed N]]
 package main
 
@@ -41,6 +42,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("localstack", flag.ContinueOnError)
 	addr := flags.String("addr", "127.0.0.1:4566", "`address` to listen on")
 	template := flags.String("template", "", "template `file` to run (default: the module's "+stack.TemplateFile+")")
+	anonymous := flags.Bool("anonymous", true, "let clients without a token do everything, if the template can")
 	unthrottled := flags.Bool("unthrottled", false, "leave out API Gateway's limit of 10,000 requests a second for the account")
 	plan := flags.String("faults", "", "`faults` to break the stack with, such as kill=0.01,post-429, or all (default: none)")
 	seed := flags.Uint64("seed", 0, "`seed` of the faults, to repeat their decisions (default: a random one)")
@@ -59,7 +61,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	}
 	fmt.Fprintln(out, "Building the functions …")
 	options := stack.Options{
-		Addr: *addr, Root: root, Template: *template,
+		Addr: *addr, Root: root, Template: *template, Anonymous: *anonymous,
 		Log: os.Stderr, Logger: slog.New(slog.NewTextHandler(os.Stderr, nil)), Faults: faults,
 	}
 	if *unthrottled {

@@ -46,6 +46,9 @@ type Authorizer struct {
 	// Function is what [Invoker] is given. It runs for every connect: WebSocket
 	// APIs do not cache results.
 	Function string
+	// Permitted says that the API may invoke the function. Without the permission a
+	// client sees Internal server error, as on AWS.
+	Permitted bool
 	// IdentitySources such as "route.request.header.Authorization" or
 	// "route.request.querystring.token"; each must be present and not empty, or
 	// the answer is 401 and the function is not invoked.

@@ -30,6 +30,10 @@ func (c *connection) authorize(r *route, h *handshake) error {
 			return errUnauthorized
 		}
 	}
+	if !r.Authorizer.Permitted {
+		c.g.log.Error("no permission to invoke the authorizer", "function", r.Authorizer.Function)
+		return errAuthorizer
+	}
 	began := time.Now()
 	output, err := c.g.call(r.Authorizer.Function, integrationTimeout, c.authorizerEvent(h))
 	if err != nil {

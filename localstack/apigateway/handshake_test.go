@@ -90,6 +90,19 @@ func TestHandshakeNotPermitted(t *testing.T) {
 	}
 }
 
+// TestHandshakeAuthorizerNotPermitted: the authorizer needs a permission of its own.
+func TestHandshakeAuthorizerNotPermitted(t *testing.T) {
+	api := testAPI(map[string]Route{connectKey: {Authorizer: &Authorizer{Function: "authorizer"}}})
+	api.Routes[connectKey].Authorizer.Permitted = false
+	f := serve(t, api, functions{"authorizer": func(context.Context, []byte) ([]byte, bool, error) {
+		t.Error("the authorizer ran")
+		return []byte(allowAll), false, nil
+	}}, Options{})
+	if response := f.refused(nil); response.StatusCode != 500 {
+		t.Errorf("status %d, want 500", response.StatusCode)
+	}
+}
+
 func TestHandshakeIdentitySources(t *testing.T) {
 	var invoked atomic.Int32
 	api := testAPI(map[string]Route{connectKey: {Authorizer: &Authorizer{

@@ -86,10 +86,13 @@ func hangs(ctx context.Context, _ []byte) ([]byte, bool, error) {
 
 const ok200 = `{"statusCode":200}`
 
-// testAPI is an API with the given routes, all permitted, as "live".
+// testAPI is an API with the given routes and authorizers, all permitted, as "live".
 func testAPI(routes map[string]Route) API {
 	for key, r := range routes {
 		r.Permitted = true
+		if r.Authorizer != nil {
+			r.Authorizer.Permitted = true
+		}
 		routes[key] = r
 	}
 	return API{

@@ -1,10 +1,12 @@
-// Package awsjson is the only place that knows the AWS JSON 1.0 protocol on the
-// server side: X-Amz-Target dispatch, error bodies, request ids and checksums.
+// Package awsjson is the only place that knows the AWS JSON protocols on the server
+// side: X-Amz-Target dispatch, error bodies, request ids and checksums.
 //
-// Source: https://smithy.io/2.0/aws/protocols/aws-json-1_0-protocol.html
+// Sources: https://smithy.io/2.0/aws/protocols/aws-json-1_0-protocol.html,
+// https://smithy.io/2.0/aws/protocols/aws-json-1_1-protocol.html
 package awsjson
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -31,6 +33,18 @@ const coral = "com.amazon.coral.service#"
 // the client as it stands, any other error as InternalServerError (500).
 type Operation func(ctx context.Context, body []byte) (any, error)
 
+// Typed makes an Operation of a function that takes its input decoded. A body that
+// cannot be is answered with SerializationException.
+func Typed[In any](handle func(context.Context, In) (any, error)) Operation {
+	return func(ctx context.Context, body []byte) (any, error) {
+		var in In
+		if err := json.Unmarshal(body, &in); err != nil {
+			return nil, Errorf("SerializationException", "%v", err)
+		}
+		return handle(ctx, in)
+	}
+}
+
 // Appender is a result that encodes itself, for answers so large that
 // json.Marshal's second pass over them shows.
 type Appender interface {
@@ -45,6 +59,8 @@ type Service struct {
 	// Namespace prefixes the "__type" of errors, such as
 	// "com.amazonaws.dynamodb.v20120810#".
 	Namespace string
+	// Version of the protocol, "1.0" if empty. It tells in the content type alone.
+	Version string
 	// Operations are the supported calls by name; every other name is answered
 	// with UnknownOperationException.
 	Operations map[string]Operation
@@ -114,7 +130,7 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, fmt.Errorf("encode answer of %s: %w", operation, err))
 		return
 	}
-	write(w, http.StatusOK, answer)
+	s.write(w, http.StatusOK, answer)
 }
 
 func encode(result any) ([]byte, error) {
@@ -147,7 +163,7 @@ func (s *Service) fail(w http.ResponseWriter, err error) {
 		slog.Error("encode error body", "service", s.Target, "err", err)
 		answer, status = []byte(`{"__type":"InternalServerError"}`), http.StatusInternalServerError
 	}
-	write(w, status, answer)
+	s.write(w, status, answer)
 }
 
 // namespaced gives the type as it stands in "__type".
@@ -161,9 +177,9 @@ func (s *Service) namespaced(typ string) string {
 	return s.Namespace + typ
 }
 
-func write(w http.ResponseWriter, status int, body []byte) {
+func (s *Service) write(w http.ResponseWriter, status int, body []byte) {
 	h := w.Header()
-	h.Set("Content-Type", "application/x-amz-json-1.0")
+	h.Set("Content-Type", "application/x-amz-json-"+cmp.Or(s.Version, "1.0"))
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	h.Set("X-Amz-Crc32", strconv.FormatUint(uint64(crc32.ChecksumIEEE(body)), 10))
 	h.Set("X-Amzn-Requestid", rand.Text())

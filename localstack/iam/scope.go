@@ -1,6 +1,7 @@
 package iam
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 )
@@ -38,6 +39,23 @@ func (s Scope) SQS(operation string, body []byte) []Call {
 		case "QueueUrl", "QueueName":
 			queue := unquote(value)
 			calls = add(calls, action, s.arn("sqs", queue[strings.LastIndexByte(queue, '/')+1:]))
+		}
+	})
+	return calls
+}
+
+// SecretsManager gives the call that an operation is. arn gives the ARN of the secret
+// that a request names, "" if there is none: then the call is on the name itself, which
+// a grant for all secrets alone allows.
+//
+// Source: https://docs.aws.amazon.com/service-authorization/latest/reference/list_awssecretsmanager.html
+func (s Scope) SecretsManager(operation string, body []byte, arn func(id string) string) []Call {
+	var calls []Call
+	members(body, func(name string, value []byte) {
+		switch name {
+		case "SecretId", "Name":
+			id := unquote(value)
+			calls = add(calls, "secretsmanager:"+operation, cmp.Or(arn(id), id))
 		}
 	})
 	return calls

@@ -72,6 +72,27 @@ func TestSQSAndConnectionsCalls(t *testing.T) {
 	}
 }
 
+func TestSecretsManagerCalls(t *testing.T) {
+	const arn = "arn:aws:secretsmanager:us-east-1:1:secret:key-AbCdEf"
+	find := func(id string) string {
+		if id == "key" || id == arn {
+			return arn
+		}
+		return ""
+	}
+	for _, c := range []struct{ operation, body, want string }{
+		{"GetSecretValue", `{"SecretId":"key"}`, "secretsmanager:GetSecretValue secretsmanager:us-east-1:1:secret:key-AbCdEf"},
+		{"GetSecretValue", `{"VersionStage":"AWSPREVIOUS","SecretId":"` + arn + `"}`, "secretsmanager:GetSecretValue secretsmanager:us-east-1:1:secret:key-AbCdEf"},
+		{"GetSecretValue", `{"SecretId":"other"}`, "secretsmanager:GetSecretValue other"},
+		{"CreateSecret", `{"Name":"new","SecretString":"{\"SecretId\":\"key\"}"}`, "secretsmanager:CreateSecret new"},
+		{"GetSecretValue", `{}`, ""},
+	} {
+		if got := briefly(scope.SecretsManager(c.operation, []byte(c.body), find)); got != c.want {
+			t.Errorf("%s %s:\n got %s\nwant %s", c.operation, c.body, got, c.want)
+		}
+	}
+}
+
 func BenchmarkAuthorizePutItem(b *testing.B) {
 	session := fanout(b)
 	body := []byte(`{"Item":{"topic":{"S":"stocks/AAPL"},"data":{"S":"` + strings.Repeat("x", 1000) + `"}},"TableName":"T9"}`)

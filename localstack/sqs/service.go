@@ -16,7 +16,6 @@ package sqs
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
 	"strings"
 	"sync"
@@ -58,31 +57,20 @@ func (s *Service) Service() *awsjson.Service {
 		Target:    "AmazonSQS",
 		Namespace: "com.amazonaws.sqs#",
 		Operations: map[string]awsjson.Operation{
-			"CreateQueue":             operation(s.createQueue),
-			"GetQueueUrl":             operation(s.getQueueURL),
-			"ListQueues":              operation(s.listQueues),
-			"DeleteQueue":             operation(s.deleteQueue),
-			"PurgeQueue":              operation(s.purgeQueue),
-			"GetQueueAttributes":      operation(s.getQueueAttributes),
-			"SetQueueAttributes":      operation(s.setQueueAttributes),
-			"SendMessage":             operation(s.sendMessage),
-			"SendMessageBatch":        operation(s.sendMessageBatch),
-			"ReceiveMessage":          operation(s.receiveMessage),
-			"DeleteMessage":           operation(s.deleteMessage),
-			"DeleteMessageBatch":      operation(s.deleteMessageBatch),
-			"ChangeMessageVisibility": operation(s.changeMessageVisibility),
+			"CreateQueue":             awsjson.Typed(s.createQueue),
+			"GetQueueUrl":             awsjson.Typed(s.getQueueURL),
+			"ListQueues":              awsjson.Typed(s.listQueues),
+			"DeleteQueue":             awsjson.Typed(s.deleteQueue),
+			"PurgeQueue":              awsjson.Typed(s.purgeQueue),
+			"GetQueueAttributes":      awsjson.Typed(s.getQueueAttributes),
+			"SetQueueAttributes":      awsjson.Typed(s.setQueueAttributes),
+			"SendMessage":             awsjson.Typed(s.sendMessage),
+			"SendMessageBatch":        awsjson.Typed(s.sendMessageBatch),
+			"ReceiveMessage":          awsjson.Typed(s.receiveMessage),
+			"DeleteMessage":           awsjson.Typed(s.deleteMessage),
+			"DeleteMessageBatch":      awsjson.Typed(s.deleteMessageBatch),
+			"ChangeMessageVisibility": awsjson.Typed(s.changeMessageVisibility),
 		},
-	}
-}
-
-// operation decodes the input of one operation.
-func operation[In any](handle func(context.Context, In) (any, error)) awsjson.Operation {
-	return func(ctx context.Context, body []byte) (any, error) {
-		var in In
-		if err := json.Unmarshal(body, &in); err != nil {
-			return nil, awsjson.Errorf("SerializationException", "%v", err)
-		}
-		return handle(ctx, in)
 	}
 }
 

@@ -20,6 +20,7 @@ type gatheredAPI struct {
 	stage        stageProperties
 	integrations map[string]integrationProperties
 	routes       map[string]routeProperties
+	authorizers  map[string]authorizerProperties
 	answers      map[string]bool // routes that have a $default response
 	permissions  []permissionProperties
 }
@@ -46,8 +47,17 @@ type integrationProperties struct {
 	TimeoutInMillis int
 }
 
+type authorizerProperties struct {
+	AuthorizerType           string
+	AuthorizerUri            string
+	AuthorizerCredentialsArn string
+	IdentitySource           []string
+}
+
 type routeProperties struct {
 	RouteKey                         string
+	AuthorizationType                string
+	AuthorizerId                     string
 	Target                           string
 	RouteResponseSelectionExpression string
 }
@@ -58,10 +68,17 @@ type permissionProperties struct {
 	SourceArn    string
 }
 
+// of reports whether the permission is one of the function, which it names by name or
+// ARN.
+func (p permissionProperties) of(functionARN string) bool {
+	return p.FunctionName == functionARN || strings.HasSuffix(functionARN, ":"+p.FunctionName)
+}
+
 func newGatheredAPI() gatheredAPI {
 	return gatheredAPI{
 		integrations: map[string]integrationProperties{},
 		routes:       map[string]routeProperties{},
+		authorizers:  map[string]authorizerProperties{},
 		answers:      map[string]bool{},
 	}
 }
@@ -94,19 +111,50 @@ func (d *deployment) createIntegration(r template.Resource) (template.Physical, 
 	return template.Physical{Ref: r.LogicalID}, nil
 }
 
-func (d *deployment) createRoute(r template.Resource) (template.Physical, error) {
-	var p struct {
-		routeProperties
-		AuthorizationType string
-	}
+// createAuthorizer takes an authorizer that is invoked by a permission. Its id is its
+// logical id.
+func (d *deployment) createAuthorizer(r template.Resource) (template.Physical, error) {
+	var p authorizerProperties
 	if err := r.Decode(&p); err != nil {
 		return template.Physical{}, err
 	}
-	if p.AuthorizationType != "" && p.AuthorizationType != "NONE" {
-		return template.Physical{}, fmt.Errorf("authorization type %s does not run locally", p.AuthorizationType)
+	if p.AuthorizerType != "REQUEST" {
+		return template.Physical{}, fmt.Errorf("authorizer type %s does not run locally, only REQUEST", p.AuthorizerType)
 	}
-	d.api.routes[r.LogicalID] = p.routeProperties
+	if p.AuthorizerCredentialsArn != "" {
+		return template.Physical{}, errors.New("an authorizer with credentials does not run locally, only with a permission")
+	}
+	d.api.authorizers[r.LogicalID] = p
+	return template.Physical{Ref: r.LogicalID, Attributes: map[string]string{"AuthorizerId": r.LogicalID}}, nil
+}
+
+func (d *deployment) createRoute(r template.Resource) (template.Physical, error) {
+	var p routeProperties
+	if err := r.Decode(&p); err != nil {
+		return template.Physical{}, err
+	}
+	if err := p.checkAuthorization(); err != nil {
+		return template.Physical{}, err
+	}
+	d.api.routes[r.LogicalID] = p
 	return template.Physical{Ref: r.LogicalID, Attributes: map[string]string{"RouteId": r.LogicalID}}, nil
+}
+
+// checkAuthorization refuses what WebSocket APIs do not have, and what does not run
+// locally.
+//
+// Source: https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-lambda-auth.html
+func (p routeProperties) checkAuthorization() error {
+	switch p.AuthorizationType {
+	case "", "NONE":
+		return nil
+	case "CUSTOM":
+		if p.RouteKey != "$connect" {
+			return fmt.Errorf("route %s cannot have an authorizer, only $connect can", p.RouteKey)
+		}
+		return nil
+	}
+	return fmt.Errorf("authorization type %s does not run locally", p.AuthorizationType)
 }
 
 func (d *deployment) createRouteResponse(r template.Resource) (template.Physical, error) {
@@ -170,7 +218,26 @@ func (g gatheredAPI) route(id string, p routeProperties) (apigateway.Route, erro
 	}
 	route.Function = functionARN
 	route.Timeout = time.Duration(integration.TimeoutInMillis) * time.Millisecond
-	route.Permitted = g.permitted(functionARN, p.RouteKey)
+	route.Permitted = g.permitted(functionARN, g.stage.StageName+"/"+p.RouteKey)
+	if p.AuthorizationType == "CUSTOM" {
+		return g.guarded(route, p.AuthorizerId)
+	}
+	return route, nil
+}
+
+// guarded adds its authorizer to a route.
+func (g gatheredAPI) guarded(route apigateway.Route, id string) (apigateway.Route, error) {
+	p, ok := g.authorizers[id]
+	if !ok {
+		return route, fmt.Errorf("authorizer %q is not in the template", id)
+	}
+	functionARN, ok := invokedFunction(p.AuthorizerUri)
+	if !ok {
+		return route, fmt.Errorf("authorizer %q is no function", p.AuthorizerUri)
+	}
+	route.Authorizer = &apigateway.Authorizer{
+		Function: functionARN, IdentitySources: p.IdentitySource, Permitted: g.permitted(functionARN, "authorizers/"+id),
+	}
 	return route, nil
 }
 
@@ -182,11 +249,14 @@ func invokedFunction(uri string) (arn string, ok bool) {
 	return arn, found && ok
 }
 
-// permitted reports whether a permission lets the route invoke the function.
-func (g gatheredAPI) permitted(functionARN, routeKey string) bool {
-	source := "arn:aws:execute-api:" + Region + ":" + Account + ":" + g.id + "/" + g.stage.StageName + "/" + routeKey
+// permitted reports whether a permission lets a part of the API invoke the function:
+// the route {stage}/{key} or authorizers/{id}.
+//
+// Source: https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-lambda-authorizer.html
+func (g gatheredAPI) permitted(functionARN, part string) bool {
+	source := "arn:aws:execute-api:" + Region + ":" + Account + ":" + g.id + "/" + part
 	for _, p := range g.permissions {
-		if p.Principal == "apigateway.amazonaws.com" && p.FunctionName == functionARN && matches(p.SourceArn, source) {
+		if p.Principal == "apigateway.amazonaws.com" && p.of(functionARN) && matches(p.SourceArn, source) {
 			return true
 		}
 	}

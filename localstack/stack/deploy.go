@@ -3,6 +3,7 @@ package stack
 import (
 	"context"
 	"fmt"
+	"maps"
 
 	"github.com/watchroute/watchroute/localstack/apigateway"
 	"github.com/watchroute/watchroute/localstack/lambda"
@@ -26,9 +27,22 @@ func pseudoParameters() map[string]string {
 	}
 }
 
-// deployment makes a template's resources. Tables and queues are made as they come.
-// The rest is gathered and made at the end: the API, which is one gateway out of many
-// resources; then the functions, whose environment names the gateway; then the
+// anonymousParameter is the template's parameter that lets clients without a token in.
+const anonymousParameter = "AllowAnonymous"
+
+// parameters are the template's, as the options have them.
+func (s *Stack) parameters(parsed *template.Template) map[string]string {
+	given := map[string]string{}
+	if s.o.Anonymous && parsed.HasParameter(anonymousParameter) {
+		given[anonymousParameter] = "true"
+	}
+	maps.Copy(given, s.o.Parameters)
+	return given
+}
+
+// deployment makes a template's resources. Tables, queues and secrets are made as they
+// come. The rest is gathered and made at the end: the API, which is one gateway out of
+// many resources; then the functions, whose environment names the gateway; then the
 // mappings, whose functions start to work at once.
 type deployment struct {
 	ctx       context.Context
@@ -43,7 +57,7 @@ type deployment struct {
 func (s *Stack) deploy(ctx context.Context, parsed *template.Template) error {
 	d := &deployment{ctx: ctx, stack: s, api: newGatheredAPI(), roles: newGatheredRoles()}
 	s.sources = map[string]string{}
-	deployed, err := parsed.Deploy(nil, pseudoParameters(), d.create)
+	deployed, err := parsed.Deploy(s.parameters(parsed), pseudoParameters(), d.create)
 	if err != nil {
 		return fmt.Errorf("deploy %s: %w", s.o.Template, err)
 	}
@@ -85,10 +99,12 @@ func (d *deployment) finish() error {
 var creators = map[string]func(*deployment, template.Resource) (template.Physical, error){
 	"AWS::DynamoDB::Table":             (*deployment).createTable,
 	"AWS::SQS::Queue":                  (*deployment).createQueue,
+	"AWS::SecretsManager::Secret":      (*deployment).createSecret,
 	"AWS::Lambda::Function":            (*deployment).createFunction,
 	"AWS::Lambda::EventSourceMapping":  (*deployment).createMapping,
 	"AWS::Lambda::Permission":          (*deployment).createPermission,
 	"AWS::ApiGatewayV2::Api":           (*deployment).createAPI,
+	"AWS::ApiGatewayV2::Authorizer":    (*deployment).createAuthorizer,
 	"AWS::ApiGatewayV2::Integration":   (*deployment).createIntegration,
 	"AWS::ApiGatewayV2::Route":         (*deployment).createRoute,
 	"AWS::ApiGatewayV2::RouteResponse": (*deployment).createRouteResponse,

@@ -1,10 +1,10 @@
 // Package stack is the only place that knows how the emulated services make one
 // running stack out of a CloudFormation template, on one port.
 //
-//	template ─► tables, queue, functions, API, mapping
+//	template ─► tables, queues, secrets, functions, API, mappings
 //
-//	POST /            X-Amz-Target   ─► DynamoDB, Streams, SQS
-//	GET  /{stage}     Upgrade        ─► API Gateway ─► connect, message, disconnect
+//	POST /            X-Amz-Target   ─► DynamoDB, Streams, SQS, Secrets Manager
+//	GET  /{stage}     Upgrade        ─► API Gateway ─► authorizer, connect, message, disconnect
 //	     /{stage}/@connections/{id}  ─► API Gateway
 //	GET  /_localstack/health, /_localstack/usage
 //	     Events' stream              ─► event source mapping ─► fanout

@@ -230,6 +230,12 @@ func (s *Stack) guarded(service *awsjson.Service, calls func(operation string, b
 	return &guarded
 }
 
+// secretCalls gives the call that an operation of Secrets Manager is, on the secret that
+// the request means, however it names it.
+func (s *Stack) secretCalls(operation string, body []byte) []iam.Call {
+	return scope.SecretsManager(operation, body, s.secrets.ARN)
+}
+
 // authorizeConnection holds calls of @connections to the caller's role.
 func (s *Stack) authorizeConnection(r *http.Request) error {
 	id, managed := s.managedConnection(r)

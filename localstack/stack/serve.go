@@ -16,7 +16,7 @@ import (
 
 // services are the names under which health reports the stack's parts, as
 // LocalStack does.
-var services = []string{"apigateway", "dynamodb", "dynamodbstreams", "lambda", "sqs"}
+var services = []string{"apigateway", "dynamodb", "dynamodbstreams", "lambda", "secretsmanager", "sqs"}
 
 // handler serves everything on the one port.
 func (s *Stack) handler() http.Handler {
@@ -35,6 +35,7 @@ func (s *Stack) aws() http.Handler {
 		s.guarded(s.o.Faults.WrapService(s.db.Service(), byFunction), scope.DynamoDB, ""),
 		s.guarded(s.streams.Service(), scope.DynamoDB, ""),
 		s.guarded(s.queues.Service(), scope.SQS, "AccessDenied"),
+		s.guarded(s.secrets.Service(), s.secretCalls, ""),
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		for _, api := range apis {

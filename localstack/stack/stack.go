@@ -21,6 +21,7 @@ import (
 	"github.com/watchroute/watchroute/localstack/dynamodb/stream"
 	"github.com/watchroute/watchroute/localstack/fault"
 	"github.com/watchroute/watchroute/localstack/lambda"
+	"github.com/watchroute/watchroute/localstack/secrets"
 	"github.com/watchroute/watchroute/localstack/sqs"
 	"github.com/watchroute/watchroute/localstack/template"
 	"github.com/watchroute/watchroute/shared/build"
@@ -66,7 +67,14 @@ type Options struct {
 	// StreamRetention is how long a stream keeps its records; AWS's 24 h if 0. A
 	// function that is further behind misses records.
 	StreamRetention time.Duration
-	// Gateway changes API Gateway's limits and timers; its defaults are AWS's.
+	// Parameters are values of the template's parameters, by name. One that the template
+	// does not have is an error; one that is not given takes its default.
+	Parameters map[string]string
+	// Anonymous lets clients without a token do everything: it sets the template's
+	// parameter AllowAnonymous to true, if the template has it and Parameters do not.
+	Anonymous bool
+	// Gateway changes API Gateway's limits and timers; its defaults are AWS's, and its
+	// Logger is the stack's.
 	Gateway apigateway.Options
 	// Faults break the stack on purpose; nil for none.
 	Faults *fault.Faults
@@ -90,6 +98,7 @@ type Stack struct {
 	streams   *stream.Registry
 	db        *dynamodb.Engine
 	queues    *sqs.Service
+	secrets   *secrets.Service
 	functions *lambda.Service
 	gateway   *apigateway.Gateway
 	stage     string
@@ -127,6 +136,9 @@ func withDefaults(o Options) Options {
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
+	if o.Gateway.Logger == nil {
+		o.Gateway.Logger = o.Logger
+	}
 	return o
 }
 
@@ -152,6 +164,7 @@ func (s *Stack) start(ctx context.Context, parsed *template.Template) error {
 	s.streams = stream.NewRegistry(stream.Options{Region: Region, Account: Account, Shards: s.o.Shards, Retention: s.o.StreamRetention})
 	s.db = dynamodb.New(dynamodb.Options{Region: Region, Account: Account, Streams: s.streams})
 	s.queues = sqs.New(sqs.Options{Region: Region, Account: Account, BaseURL: s.URL()})
+	s.secrets = secrets.New(secrets.Options{Region: Region, Account: Account})
 	var err error
 	s.functions, err = lambda.New(s.brokenLambda(lambda.Options{
 		Region: Region, Account: Account, MaxProcesses: cmp.Or(s.o.MaxProcesses, maxProcesses()), IdleProcess: idleProcess, Log: s.o.Log,

@@ -57,7 +57,8 @@ func start(t testing.TB, change func(*stack.Options)) *running {
 	logs := &testLog{t: t}
 	o := stack.Options{
 		Addr: "127.0.0.1:0", Root: root, BuildDir: buildDir, Log: logs, Logger: slog.New(slog.NewTextHandler(logs, nil)),
-		Gateway: apigateway.Options{Account: apigateway.Throttle{Rate: -1}},
+		Anonymous: true,
+		Gateway:   apigateway.Options{Account: apigateway.Throttle{Rate: -1}},
 	}
 	if change != nil {
 		change(&o)

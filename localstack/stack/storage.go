@@ -3,8 +3,10 @@ package stack
 import (
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 
+	"github.com/watchroute/watchroute/localstack/secrets"
 	"github.com/watchroute/watchroute/localstack/template"
 )
 
@@ -100,4 +102,38 @@ func (d *deployment) createQueue(r template.Resource) (template.Physical, error)
 		"QueueName": name,
 		"QueueUrl":  created.QueueUrl,
 	}}, nil
+}
+
+// createSecret makes a secret, named like createTable names a table, with a value that
+// the template gives or wants to be random: another each time that the stack starts.
+func (d *deployment) createSecret(r template.Resource) (template.Physical, error) {
+	var p struct {
+		Name                 string
+		Description          string
+		SecretString         string
+		GenerateSecretString *secrets.Generator
+	}
+	err := r.Decode(&p)
+	if err != nil {
+		return template.Physical{}, err
+	}
+	if p.SecretString != "" && p.GenerateSecretString != nil {
+		return template.Physical{}, errors.New("a secret has a SecretString or a GenerateSecretString, not both")
+	}
+	if p.GenerateSecretString != nil {
+		if p.SecretString, err = p.GenerateSecretString.Generate(); err != nil {
+			return template.Physical{}, err
+		}
+	}
+	body, err := json.Marshal(map[string]string{
+		"Name": cmp.Or(p.Name, r.LogicalID), "Description": p.Description, "SecretString": p.SecretString,
+	})
+	if err != nil {
+		return template.Physical{}, err
+	}
+	var created struct{ ARN string }
+	if err := call(d.ctx, d.stack.secrets.Service(), "CreateSecret", body, &created); err != nil {
+		return template.Physical{}, err
+	}
+	return template.Physical{Ref: created.ARN, Attributes: map[string]string{"Id": created.ARN}}, nil
 }

@@ -21,13 +21,19 @@ type parameter struct {
 	MaxValue       any
 }
 
+// HasParameter reports whether the template declares a parameter.
+func (t *Template) HasParameter(name string) bool {
+	_, ok := t.parameters[name]
+	return ok
+}
+
 // parameterValues gives each parameter its value: the one that is given, or the
 // default. A value of the Parameter Store (AWS::SSM::Parameter::Value<…>) is
 // given as such; left to its default, which is its name in the store, it stays
 // that name.
 func (t *Template) parameterValues(given map[string]string) (map[string]any, error) {
 	for _, name := range sorted(given) {
-		if _, ok := t.parameters[name]; !ok {
+		if !t.HasParameter(name) {
 			return nil, in("Parameters").errorf("the template has no parameter %q", name)
 		}
 	}

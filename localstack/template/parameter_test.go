@@ -69,6 +69,9 @@ func TestParameterFaults(t *testing.T) {
 
 func TestParametersMustBeGivenAndKnown(t *testing.T) {
 	parsed := parse(t, withParameter(`{"Type": "String"}`))
+	if !parsed.HasParameter("P") || parsed.HasParameter("A") {
+		t.Error("the parameters are not those that are declared")
+	}
 	for want, given := range map[string]map[string]string{
 		"Parameters.P: has no default and was given no value": nil,
 		`Parameters: the template has no parameter "Q"`:       {"P": "a", "Q": "b"},
