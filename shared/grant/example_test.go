@@ -42,12 +42,12 @@ func ExampleGrant_Covers() {
 			log.Fatal(err)
 		}
 		view, ok := g.Covers(grant.Subscribe, pattern)
-		fmt.Println(name, ok, view)
+		fmt.Printf("%s %t view %q\n", name, ok, view)
 	}
 	// Output:
-	// stocks/* true
-	// stocks/private/* true {"omit":["owner"]}
-	// stocks/** false
+	// stocks/* true view ""
+	// stocks/private/* true view "{\"omit\":[\"owner\"]}"
+	// stocks/** false view ""
 }
 
 // What a client asks for applies to what the grant lets through.
