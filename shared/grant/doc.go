@@ -5,22 +5,23 @@
 //
 // A token's claim "watchroute" is a JSON object of at most [MaxBytes] bytes:
 //
-//		{"v":1,"allow":[{
-//		  "topics":["stocks/*","users/{sub}/**"],
-//		  "actions":["subscribe","read","publish"],
-//		  "filter":{"public":[true]},
-//		  "mask":{"omit":["secret","address.street"],"replace":{"card":"****"}}}]}
+//	{"v":1,"allow":[{
+//	  "topics":["stocks/*","users/{sub}/**"],
+//	  "actions":["subscribe","read","publish"],
+//	  "filter":{"public":[true]},
+//	  "mask":{"omit":["secret","address.street"],"replace":{"card":"****"}}}]}
 //
-//	  - v is 1. Other versions, and members that are not listed here, are refused, as
-//	    they may mean less than what would be granted without them.
-//	  - topics are patterns, see [Pattern]. The segment {sub} stands for the token's
-//	    subject. A subject that is no single segment of a topic, such as "a/b", "*", ".."
-//	    or none at all, makes the patterns with {sub} match nothing; it never widens them.
-//	  - actions are [Subscribe], [Read] and [Publish].
-//	  - filter is an event pattern (see package pattern) that the item's whole data must
-//	    have to be seen. Optional.
-//	  - mask names members of the data that are left out or, where they are there,
-//	    replaced by a string, number, boolean or null. Optional.
+// The version v is 1. Other versions, and members that are not listed here, are refused,
+// as they may mean less than what would be granted without them. A rule has:
+//
+//   - topics: patterns, see [Pattern]. The segment {sub} stands for the token's
+//     subject. A subject that is no single segment of a topic, such as "a/b", "*", ".."
+//     or none at all, makes the patterns with {sub} match nothing; it never widens them.
+//   - actions: of [Subscribe], [Read] and [Publish].
+//   - filter, optional: an event pattern (see package pattern) that the item's whole
+//     data must have to be seen.
+//   - mask, optional: members of the data that are left out or, where they are there,
+//     replaced by a string, number, boolean or null.
 //
 // The first rule that names the topic and the action decides, filter and mask
 // included; later ones are not looked at. What no rule names is not allowed. Filter and
