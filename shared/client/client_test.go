@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -216,6 +217,9 @@ func TestEndingEndsEverything(t *testing.T) {
 					t.Errorf("publish afterwards: %v", err)
 				}
 				c.Close()
+				if left := goroutineOfClient(); left != "" {
+					t.Errorf("left after Close:\n%s", left)
+				}
 				settle(time.Second)
 				if open := s.gateway.Usage().Connections; open.Open != 0 || open.Closed[1000] != 1 {
 					t.Errorf("connections %+v, want one that said goodbye", open)
@@ -223,6 +227,19 @@ func TestEndingEndsEverything(t *testing.T) {
 			})
 		})
 	}
+}
+
+// goroutineOfClient gives the stack of a goroutine that a client has started; empty if
+// there is none.
+func goroutineOfClient() string {
+	stacks := make([]byte, 1<<20)
+	stacks = stacks[:runtime.Stack(stacks, true)]
+	for stack := range strings.SplitSeq(string(stacks), "\n\n") {
+		if strings.Contains(stack, "shared/client.(*engine)") || strings.Contains(stack, "shared/client.(*link)") {
+			return stack
+		}
+	}
+	return ""
 }
 
 func TestPublish(t *testing.T) {
