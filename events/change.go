@@ -11,11 +11,13 @@ import (
 // Op is what happened to an item.
 type Op string
 
-// The three things that can happen to an item.
+// The three things that can happen to an item, and what a watcher is told of changes
+// that it does not see.
 const (
 	Added    Op = "added"
 	Modified Op = "modified"
 	Removed  Op = "removed"
+	Skipped  Op = "skipped"
 )
 
 // Change is one change of one item, numbered within its topic.
@@ -23,16 +25,25 @@ const (
 // Within one epoch Seq is dense: 1, 2, 3 …. The same change may arrive more than
 // once, always with the same Epoch and Seq; a watcher drops what it has seen and
 // knows from a gap that it missed something.
+//
+// A watcher that does not see everything, by its filter or its token's, sees an item
+// that begins to match as added and one that ceases to as removed. In place of changes
+// that it does not see it gets one that is Skipped, from Seq to To, with nothing else.
 type Change struct {
 	Topic Topic  `json:"topic"`
 	Epoch string `json:"epoch"`
 	Seq   int64  `json:"seq"`
+	To    int64  `json:"to,omitempty"` // the last of several that are Skipped
 	Op    Op     `json:"op"`
-	ID    string `json:"id"`
-	Time  Time   `json:"time"`
+	ID    string `json:"id,omitempty"`
+	Time  Time   `json:"time,omitzero"`
 	// Data is the item's whole new state, or its last one if it was removed: a
 	// JSON object in the form that the package documentation gives.
 	Data json.RawMessage `json:"data,omitempty"`
+	// Patch comes instead of Data, for a watcher that asked for delta, if an item
+	// was modified and this is shorter: what turns its last state into the new one, as
+	// a JSON merge patch (RFC 7396).
+	Patch json.RawMessage `json:"patch,omitempty"`
 	// Expired marks a removal made by DynamoDB's time to live.
 	Expired bool `json:"expired,omitempty"`
 	// Large marks a change without Data, because Data did not fit into a frame of
@@ -40,8 +51,8 @@ type Change struct {
 	Large bool `json:"large,omitempty"`
 }
 
-// Cursor gives the change's place in its topic.
-func (c Change) Cursor() Cursor { return Cursor{Epoch: c.Epoch, Seq: c.Seq} }
+// Cursor gives the place in the topic that a watcher has come to with the change.
+func (c Change) Cursor() Cursor { return Cursor{Epoch: c.Epoch, Seq: max(c.Seq, c.To)} }
 
 // Cursor is a place in a topic: everything up to and including Seq of Epoch. The
 // zero Cursor is the place before the first change of a topic that has had none.

@@ -7,14 +7,15 @@ import (
 )
 
 // Frame is a server's frame: *[Subscribed], *[Unsubscribed], *[Published],
-// *[Pong], *[Snapshot], *[Changes], *[Reset], *[Reconnect] or *[Error].
+// *[Pong], *[Snapshot], *[Changes], *[Reset], *[Reconnect], *[Authorized],
+// *[Expiring] or *[Error].
 type Frame interface {
 	// kind is the frame's "type".
 	kind() string
 }
 
 // Subscribed answers subscribe: from now on every change after the cursor is
-// pushed. Epoch is empty and Seq 0 for a topic that never had a change.
+// pushed. Epoch is empty and Seq 0 for a topic that never had a change, and for a pattern.
 type Subscribed struct {
 	ID    string `json:"id,omitempty"`
 	Topic Topic  `json:"topic"`
@@ -22,13 +23,26 @@ type Subscribed struct {
 	// Recovered answers a subscribe with a cursor: all changes from that one to
 	// this follow, none is missing. Without it, a [Reset] follows.
 	Recovered bool `json:"recovered,omitempty"`
+	Below
+}
+
+// Below answers for a pattern, which has no cursor of its own: it says where its topics
+// stand. A client that holds another cursor of one, or none, asks with a ping for what it
+// has missed.
+type Below struct {
+	Cursors map[Topic]string `json:"cursors,omitempty"`
+	// More says that there are more topics than one frame names ([MaxCursors]). Of those
+	// the client learns by their next change.
+	More bool `json:"more,omitempty"`
 }
 
 // Unsubscribed answers unsubscribe, also for a topic that was not subscribed.
-// Changes that were under way may still arrive after it.
+// Changes that were under way may still arrive after it. With a Reason it was not asked
+// for: the service has ended the subscription.
 type Unsubscribed struct {
-	ID    string `json:"id,omitempty"`
-	Topic Topic  `json:"topic"`
+	ID     string `json:"id,omitempty"`
+	Topic  Topic  `json:"topic"`
+	Reason Code   `json:"reason,omitempty"` // CodeForbidden: a new token does not allow it
 }
 
 // Published answers publish: the item is in the Events table (or gone from it),
@@ -39,14 +53,14 @@ type Published struct {
 	Item  Item   `json:"item"`
 }
 
-// Pong answers ping. If the ping gave cursors, Cursors says where those topics
-// stand; it leaves out those that the connection is not subscribed to, which have
+// Pong answers ping. If the ping gave cursors, Cursors says where those topics stand, and
+// all topics of a pattern among them; it leaves out those that the connection is not subscribed to, which have
 // to be subscribed again. What the client missed comes before the pong, as far as
 // one answer goes ([MaxResumeChanges], [MaxResumeBytes]): a client that is behind
 // still asks again.
 type Pong struct {
-	ID      string           `json:"id,omitempty"`
-	Cursors map[Topic]string `json:"cursors,omitempty"`
+	ID string `json:"id,omitempty"`
+	Below
 }
 
 // Snapshot holds items of a topic as they stand at the cursor, in the order of
@@ -84,6 +98,20 @@ const (
 	ResetAhead   ResetReason = "ahead"   // the cursor is beyond the topic's latest change
 )
 
+// Authorized answers auth: the new token counts from now on. Subscriptions that it does
+// not allow have ended, each with an [Unsubscribed] frame before this one.
+type Authorized struct {
+	ID      string `json:"id,omitempty"`
+	Expires Time   `json:"expires"`
+}
+
+// Expiring warns that the token expires soon: send auth with a new one. Some time
+// after it has expired the subscriptions end and the connection is closed, with an
+// [Error] of [CodeTokenExpired] before.
+type Expiring struct {
+	At Time `json:"at"`
+}
+
 // Reconnect asks the client to move to a new connection, as this one will be cut
 // soon. Everyone is given another delay, so that not all move at once.
 type Reconnect struct {
@@ -116,6 +144,11 @@ const (
 	CodeBadItem              Code = "bad_item"               // mend the item: its id, its data or a reserved attribute
 	CodeBadCursor            Code = "bad_cursor"             // mend the cursor or the place in a snapshot
 	CodeTooManySubscriptions Code = "too_many_subscriptions" // unsubscribe something, or open another connection
+	CodeForbidden            Code = "forbidden"              // the token does not allow it
+	CodeBadToken             Code = "bad_token"              // send auth with a token that is valid and of the same subject
+	CodeTokenExpired         Code = "token_expired"          // connect anew with a new token: this connection is closed
+	CodeRevoked              Code = "revoked"                // the token was revoked: this connection is closed, and no other is let in
+	CodeTooManyRequests      Code = "too_many_requests"      // try again, later each time
 	CodeNotConnected         Code = "not_connected"          // connect anew: the service has forgotten this connection
 	CodeUnavailable          Code = "unavailable"            // try again, later each time
 	CodeInternal             Code = "internal"               // try again; if it stays, tell the operator
@@ -132,11 +165,13 @@ func (*Snapshot) kind() string     { return "snapshot" }
 func (*Changes) kind() string      { return "changes" }
 func (*Reset) kind() string        { return "reset" }
 func (*Reconnect) kind() string    { return "reconnect" }
+func (*Authorized) kind() string   { return "authorized" }
+func (*Expiring) kind() string     { return "expiring" }
 func (*Error) kind() string        { return "error" }
 
 // blank gives an empty frame of a type, or nil.
 func blank(kind string) Frame {
-	for _, f := range []Frame{&Subscribed{}, &Unsubscribed{}, &Published{}, &Pong{}, &Snapshot{}, &Changes{}, &Reset{}, &Reconnect{}, &Error{}} {
+	for _, f := range []Frame{&Subscribed{}, &Unsubscribed{}, &Published{}, &Pong{}, &Snapshot{}, &Changes{}, &Reset{}, &Reconnect{}, &Authorized{}, &Expiring{}, &Error{}} {
 		if f.kind() == kind {
 			return f
 		}

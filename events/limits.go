@@ -13,6 +13,8 @@ const (
 	MaxRequestIDBytes = 128
 	// MaxSubscriptions bounds the topics that one connection watches at a time.
 	MaxSubscriptions = 100
+	// MaxCursors bounds the topics whose cursors one frame has, either way.
+	MaxCursors = 500
 	// MaxResumeChanges bounds what one answer brings of missed changes. Who missed
 	// more of a topic starts over from a snapshot.
 	MaxResumeChanges = 10_000

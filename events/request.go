@@ -14,24 +14,38 @@ const (
 	ActionSnapshot    = "snapshot"
 	ActionPublish     = "publish"
 	ActionPing        = "ping"
+	ActionAuth        = "auth"
 )
 
 // Request is a client's frame.
 type Request struct {
 	Action string `json:"action"`
 	// ID is the client's own mark; the answer carries it back.
-	ID    string `json:"id,omitempty"`
+	ID string `json:"id,omitempty"`
+	// Topic is what the request is about. Subscribe and unsubscribe take a pattern too, as
+	// [ParsePattern] has it, but no After and no Snapshot with it.
 	Topic string `json:"topic,omitempty"`
 	// After is the cursor, as [Cursor.String] writes it, that a subscribe goes on
 	// from: what was missed since then follows the answer.
 	After string `json:"after,omitempty"`
+	// Filter, an EventBridge event pattern on the items' data, lets a subscribe see only
+	// the items that match. It applies to what the token lets through.
+	Filter json.RawMessage `json:"filter,omitempty"`
+	// Fields lets a subscribe see only these members of the items' data.
+	Fields []string `json:"fields,omitempty"`
+	// Delta asks subscribe for merge patches where they are shorter.
+	Delta bool `json:"delta,omitempty"`
 	// Snapshot asks subscribe for the topic's current items as well.
 	Snapshot bool `json:"snapshot,omitempty"`
 	// Next is where a snapshot goes on: the Next of the last [Snapshot] frame.
 	Next string `json:"next,omitempty"`
-	// Cursors are where the client stands in its topics. A ping with them is
-	// answered with where the topics stand, after what the client misses.
+	// Cursors are where the client stands in its topics, at most [MaxCursors]. A ping
+	// with them is answered with where the topics stand, after what the client misses. The
+	// cursor of a pattern is ":0".
 	Cursors map[string]string `json:"cursors,omitempty"`
+	// Token replaces the one that the connection was made with, by auth. It must be of
+	// the same subject.
+	Token string `json:"token,omitempty"`
 	// Op is empty for a publish that puts the item, "remove" for one that deletes it.
 	Op string `json:"op,omitempty"`
 	// Item is what publish puts or removes. Without an id, a put makes one up that

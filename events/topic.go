@@ -33,6 +33,48 @@ func ParseTopic(name string) (Topic, error) {
 	return Topic(name), nil
 }
 
+// The wildcards with which a pattern ends.
+const (
+	AnySegment  = "*"  // stocks/*: the topics of one more segment
+	AnySegments = "**" // stocks/**: those of any number more, and stocks itself
+)
+
+// ParsePattern checks what a client watches: a topic, or all topics below one, named by
+// it and a wildcard as the last segment.
+func ParsePattern(name string) (Topic, error) {
+	base, wildcard := Topic(name).Split()
+	if wildcard == "" {
+		return ParseTopic(name)
+	}
+	if _, err := ParseTopic(string(base) + "/" + strings.Repeat("x", len(wildcard))); err != nil {
+		return "", err
+	}
+	return Topic(name), nil
+}
+
+// Split takes a pattern's wildcard off, which is empty for a topic.
+func (t Topic) Split() (base Topic, wildcard string) {
+	for _, w := range []string{AnySegment, AnySegments} {
+		if base, ok := strings.CutSuffix(string(t), "/"+w); ok {
+			return Topic(base), w
+		}
+	}
+	return t, ""
+}
+
+// Matches reports whether a topic is the one, or one of those, that t names.
+func (t Topic) Matches(topic Topic) bool {
+	base, wildcard := t.Split()
+	below, under := strings.CutPrefix(string(topic), string(base)+"/")
+	switch wildcard {
+	case AnySegment:
+		return under && !strings.Contains(below, "/")
+	case AnySegments:
+		return under || topic == base
+	}
+	return t == topic
+}
+
 func checkSegment(segment string) error {
 	switch segment {
 	case "":

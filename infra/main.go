@@ -2,7 +2,9 @@
 // synthesizes the stack. It runs in the module's root, as cdk.json says.
 //
 // The context value architecture (cdk -c architecture=x86_64) is what both the
-// executables and the template are made for; without it, arm64.
+// executables and the template are made for; without it, arm64. The values issuer, jwks,
+// secret and audience say whose tokens let clients in, as [stack.Auth] has them, and
+// auth=open-to-everyone that everyone is.
 package main
 
 import (
@@ -43,11 +45,40 @@ func run(ctx context.Context, buildOnly bool) error {
 	if err != nil {
 		return err
 	}
-	if _, err := stack.New(app, "Watchroute", stack.Props{Architecture: architecture, Code: code}); err != nil {
+	auth, err := authOf(app)
+	if err != nil {
+		return err
+	}
+	props := stack.Props{Architecture: architecture, Code: code, Auth: auth}
+	if _, err := stack.New(app, "Watchroute", props); err != nil {
 		return err
 	}
 	app.Synth(nil)
 	return nil
+}
+
+// openToEveryone is the context value auth that a deployment without authentication needs.
+const openToEveryone = "open-to-everyone"
+
+// authOf reads whose tokens let clients in.
+func authOf(app awscdk.App) (stack.Auth, error) {
+	auth := stack.Auth{
+		Issuer: contextText(app, "issuer"), JWKSURL: contextText(app, "jwks"), SecretARN: contextText(app, "secret"), Audience: contextText(app, "audience"),
+	}
+	switch value := contextText(app, "auth"); value {
+	case "":
+	case openToEveryone:
+		auth.OpenToEveryone = true
+	default:
+		return auth, fmt.Errorf("context value auth is %q, known is %s", value, openToEveryone)
+	}
+	return auth, nil
+}
+
+// contextText reads a context value that is a text; empty if it is not there.
+func contextText(app awscdk.App, name string) string {
+	text, _ := app.Node().TryGetContext(jsii.String(name)).(string)
+	return text
 }
 
 // architectureOf reads the context value architecture.

@@ -2,11 +2,14 @@ package main
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
-	"time"
+	"strings"
 
 	awsevents "github.com/aws/aws-lambda-go/events"
+	"github.com/watchroute/watchroute/events"
+	"github.com/watchroute/watchroute/shared/identity"
 	"github.com/watchroute/watchroute/shared/watch"
 )
 
@@ -15,21 +18,52 @@ type connections interface {
 	Connect(context.Context, watch.Connection) error
 }
 
+// admitter decides who may have one more connection.
+type admitter interface {
+	Admit(ctx context.Context, subject string) error
+}
+
 type handler struct {
+	identity    identity.Reader
+	admission   admitter
 	connections connections
 	logger      *slog.Logger
 }
 
-// connect answers $connect. API Gateway lets the client in on 200 only; a row that
-// cannot be written turns it away with 503, to come again.
+// connect answers $connect. API Gateway lets the client in on 200 only; whoever has
+// too many connections is turned away with 429, and if something fails with 503, to
+// come again.
 func (h handler) connect(ctx context.Context, event awsevents.APIGatewayWebsocketProxyRequest) (awsevents.APIGatewayProxyResponse, error) {
-	c := watch.Connection{
-		ID:        watch.ConnectionID(event.RequestContext.ConnectionID),
-		Connected: time.UnixMilli(event.RequestContext.ConnectedAt),
+	c, err := h.identity.ConnectionOf(event.RequestContext)
+	if err == nil {
+		err = h.admission.Admit(ctx, c.Subject)
 	}
-	if err := h.connections.Connect(ctx, c); err != nil {
+	if err == nil {
+		err = h.connections.Connect(ctx, c)
+	}
+	switch {
+	case errors.Is(err, watch.ErrTooManyConnections):
+		h.logger.Warn("connection refused", "connection", c.ID, "err", err)
+		return awsevents.APIGatewayProxyResponse{StatusCode: http.StatusTooManyRequests}, nil
+	case err != nil:
 		h.logger.Error("connection refused", "connection", c.ID, "err", err)
 		return awsevents.APIGatewayProxyResponse{StatusCode: http.StatusServiceUnavailable}, nil
 	}
-	return awsevents.APIGatewayProxyResponse{StatusCode: http.StatusOK}, nil
+	return awsevents.APIGatewayProxyResponse{StatusCode: http.StatusOK, Headers: subprotocol(event.Headers)}, nil
+}
+
+// subprotocol chooses ours of what the client offers, and never the one with its token.
+func subprotocol(headers map[string]string) map[string]string {
+	const name = "Sec-WebSocket-Protocol"
+	for key, value := range headers {
+		if !strings.EqualFold(key, name) {
+			continue
+		}
+		for offered := range strings.SplitSeq(value, ",") {
+			if strings.TrimSpace(offered) == events.Subprotocol {
+				return map[string]string{name: events.Subprotocol}
+			}
+		}
+	}
+	return nil
 }

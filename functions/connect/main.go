@@ -1,4 +1,4 @@
-// Connect keeps a row for each WebSocket that is opened.
+// Connect remembers a new WebSocket.
 package main
 
 import (
@@ -6,13 +6,22 @@ import (
 	"os"
 
 	awsevents "github.com/aws/aws-lambda-go/events"
+	"github.com/watchroute/watchroute/shared/apigw"
 	"github.com/watchroute/watchroute/shared/dynamo"
 	"github.com/watchroute/watchroute/shared/function"
+	"github.com/watchroute/watchroute/shared/identity"
+	"github.com/watchroute/watchroute/shared/watch"
 )
 
 func main() { function.Start(os.Getenv, build) }
 
-func build(_ context.Context, s function.Setup) (func(context.Context, awsevents.APIGatewayWebsocketProxyRequest) (awsevents.APIGatewayProxyResponse, error), error) {
-	tables := dynamo.Tables{Connections: s.Settings.Text("CONNECTIONS_TABLE")}
-	return handler{connections: dynamo.Open(s.AWS, tables), logger: s.Logger}.connect, nil
+func build(ctx context.Context, s function.Setup) (func(context.Context, awsevents.APIGatewayWebsocketProxyRequest) (awsevents.APIGatewayProxyResponse, error), error) {
+	store := dynamo.Open(s.AWS, dynamo.Tables{
+		Connections:   s.Settings.Text("CONNECTIONS_TABLE"),
+		Subscriptions: s.Settings.Text("SUBSCRIPTIONS_TABLE"),
+	})
+	poster, err := apigw.Open(ctx, s.AWS, s.Settings.Text("CALLBACK_URL"))
+	admission := watch.Admission{Connections: store, Prober: poster, Limit: s.Settings.Count("MAX_CONNECTIONS")}
+	who := identity.Reader{Open: s.Settings.Flag("OPEN_TO_EVERYONE")}
+	return handler{identity: who, admission: admission, connections: store, logger: s.Logger}.connect, err
 }

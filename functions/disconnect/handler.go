@@ -6,15 +6,17 @@ import (
 
 	awsevents "github.com/aws/aws-lambda-go/events"
 	"github.com/watchroute/watchroute/events"
+	"github.com/watchroute/watchroute/shared/identity"
 	"github.com/watchroute/watchroute/shared/watch"
 )
 
 // connections forgets connections with their subscriptions.
 type connections interface {
-	Forget(context.Context, watch.ConnectionID, []events.Topic) error
+	Forget(context.Context, watch.Key, []events.Topic) error
 }
 
 type handler struct {
+	identity    identity.Reader
 	connections connections
 }
 
@@ -22,7 +24,11 @@ type handler struct {
 // An error is for the log alone: fan-out finds the connection gone, and the rows'
 // time to live ends what is left.
 func (h handler) disconnect(ctx context.Context, event awsevents.APIGatewayWebsocketProxyRequest) (awsevents.APIGatewayProxyResponse, error) {
-	if err := h.connections.Forget(ctx, watch.ConnectionID(event.RequestContext.ConnectionID), nil); err != nil {
+	c, err := h.identity.ConnectionOf(event.RequestContext)
+	if err != nil {
+		return awsevents.APIGatewayProxyResponse{}, err
+	}
+	if err := h.connections.Forget(ctx, c.Key, nil); err != nil {
 		return awsevents.APIGatewayProxyResponse{}, err
 	}
 	return awsevents.APIGatewayProxyResponse{StatusCode: http.StatusOK}, nil

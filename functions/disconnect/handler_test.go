@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"time"
 
 	awsevents "github.com/aws/aws-lambda-go/events"
 	"github.com/watchroute/watchroute/events"
 	"github.com/watchroute/watchroute/shared/dynamo/dynamotest"
+	"github.com/watchroute/watchroute/shared/identity"
 	"github.com/watchroute/watchroute/shared/watch"
 )
 
@@ -21,31 +23,31 @@ func disconnectEvent(id string) awsevents.APIGatewayWebsocketProxyRequest {
 // TestDisconnectTwiceLateOrUnknown sends $disconnect as API Gateway may.
 func TestDisconnectTwiceLateOrUnknown(t *testing.T) {
 	store := dynamotest.Start(t).Store()
-	c := watch.Connection{ID: "c1"}
+	c := watch.Connection{Key: watch.Key{Subject: watch.Anonymous, ID: "c1"}, Connected: time.Now()}
 	if err := store.Connect(t.Context(), c); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := store.Subscribe(t.Context(), watch.Subscription{Connection: c, Topic: "a"}); err != nil {
+	if _, err := store.Subscribe(t.Context(), watch.Subscription{Key: c.Key, Topic: "a", Until: c.Ends()}); err != nil {
 		t.Fatal(err)
 	}
 	for _, id := range []string{"c1", "c1", "never connected"} {
-		if got, err := (handler{store}).disconnect(t.Context(), disconnectEvent(id)); err != nil || got.StatusCode != 200 {
+		if got, err := (handler{identity.Reader{Open: true}, store}).disconnect(t.Context(), disconnectEvent(id)); err != nil || got.StatusCode != 200 {
 			t.Errorf("disconnect of %s: %d, %v", id, got.StatusCode, err)
 		}
 	}
-	if ids, err := store.Subscribers(t.Context(), "a"); err != nil || len(ids) != 0 {
+	if ids, err := store.Subscribers(t.Context(), "a", false); err != nil || len(ids) != 0 {
 		t.Errorf("subscribers afterwards: %v, %v", ids, err)
 	}
 }
 
 type brokenConnections struct{}
 
-func (brokenConnections) Forget(context.Context, watch.ConnectionID, []events.Topic) error {
+func (brokenConnections) Forget(context.Context, watch.Key, []events.Topic) error {
 	return errors.New("table is gone")
 }
 
 func TestDisconnectReportsWhatItLeaves(t *testing.T) {
-	if _, err := (handler{brokenConnections{}}).disconnect(t.Context(), disconnectEvent("c1")); err == nil {
+	if _, err := (handler{identity.Reader{Open: true}, brokenConnections{}}).disconnect(t.Context(), disconnectEvent("c1")); err == nil {
 		t.Error("no error for Lambda to log")
 	}
 }

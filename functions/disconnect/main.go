@@ -8,6 +8,7 @@ import (
 	awsevents "github.com/aws/aws-lambda-go/events"
 	"github.com/watchroute/watchroute/shared/dynamo"
 	"github.com/watchroute/watchroute/shared/function"
+	"github.com/watchroute/watchroute/shared/identity"
 )
 
 func main() { function.Start(os.Getenv, build) }
@@ -17,5 +18,6 @@ func build(_ context.Context, s function.Setup) (func(context.Context, awsevents
 		Connections:   s.Settings.Text("CONNECTIONS_TABLE"),
 		Subscriptions: s.Settings.Text("SUBSCRIPTIONS_TABLE"),
 	}
-	return handler{connections: dynamo.Open(s.AWS, tables)}.disconnect, nil
+	who := identity.Reader{Open: s.Settings.Flag("OPEN_TO_EVERYONE")}
+	return handler{identity: who, connections: dynamo.Open(s.AWS, tables)}.disconnect, nil
 }

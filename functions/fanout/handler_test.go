@@ -52,6 +52,8 @@ func (m *mailbox) Post(_ context.Context, _ watch.ConnectionID, frame watch.Fram
 	return nil
 }
 
+func (m *mailbox) Close(context.Context, watch.ConnectionID) error { return nil }
+
 func (m *mailbox) refuse(_ context.Context, record awsevents.DynamoDBEventRecord, reason events.Code, _ string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -87,11 +89,11 @@ type fanout struct {
 func newFanout(t testing.TB) fanout {
 	t.Helper()
 	store := dynamotest.Start(t).Store()
-	c := watch.Connection{ID: "c1", Connected: time.Now()}
+	c := watch.Connection{Key: watch.Key{Subject: "alice", ID: "c1"}, Connected: time.Now()}
 	if err := store.Connect(t.Context(), c); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := store.Subscribe(t.Context(), watch.Subscription{Connection: c, Topic: topic}); err != nil {
+	if _, err := store.Subscribe(t.Context(), watch.Subscription{Key: c.Key, Topic: topic, Until: c.Ends()}); err != nil {
 		t.Fatal(err)
 	}
 	m := &mailbox{}

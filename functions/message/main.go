@@ -9,17 +9,23 @@ import (
 	"github.com/watchroute/watchroute/shared/apigw"
 	"github.com/watchroute/watchroute/shared/dynamo"
 	"github.com/watchroute/watchroute/shared/function"
+	"github.com/watchroute/watchroute/shared/identity"
+	"github.com/watchroute/watchroute/shared/reply"
+	"github.com/watchroute/watchroute/shared/watch"
 )
 
 func main() { function.Start(os.Getenv, build) }
 
 func build(ctx context.Context, s function.Setup) (func(context.Context, awsevents.APIGatewayWebsocketProxyRequest) (awsevents.APIGatewayProxyResponse, error), error) {
-	tables := dynamo.Tables{
+	store := dynamo.Open(s.AWS, dynamo.Tables{
 		Events:        s.Settings.Text("EVENTS_TABLE"),
 		Changes:       s.Settings.Text("CHANGES_TABLE"),
 		Connections:   s.Settings.Text("CONNECTIONS_TABLE"),
 		Subscriptions: s.Settings.Text("SUBSCRIPTIONS_TABLE"),
-	}
+	})
+	rate := s.Settings.Count("MAX_MESSAGE_RATE")
+	answerer := watch.Answerer{Sessions: store, Subscriptions: store, Items: store, History: store, Rate: rate, Logger: s.Logger}
 	poster, err := apigw.Open(ctx, s.AWS, s.Settings.Text("CALLBACK_URL"))
-	return newHandler(dynamo.Open(s.AWS, tables), poster, s.Logger).message, err
+	who := identity.Reader{Open: s.Settings.Flag("OPEN_TO_EVERYONE")}
+	return reply.New(who, answerer, poster, rate).Reply, err
 }

@@ -19,6 +19,8 @@ const (
 	socketURL           = "wss://" + apiHost
 	callbackURL         = "https://" + apiHost
 	postToConnectionARN = apiARN + "/POST/@connections/*"
+	closeConnectionARN  = apiARN + "/DELETE/@connections/*"
+	probeConnectionARN  = apiARN + "/GET/@connections/*"
 )
 
 // integrationTimeout is how long API Gateway waits for a function: its own
@@ -50,6 +52,7 @@ func routes() []route {
 		{key: "snapshot", id: "Snapshot", function: message, answers: true},
 		{key: "publish", id: "Publish", function: message, answers: true},
 		{key: "ping", id: "Ping", function: message, answers: true},
+		{key: "auth", id: "Auth", function: renew, answers: true},
 	}
 }
 
@@ -62,12 +65,21 @@ func newAPI(stack awscdk.Stack) awsapigatewayv2.CfnApi {
 }
 
 func newRoutes(stack awscdk.Stack, api awsapigatewayv2.CfnApi, functions map[string]awslambda.CfnFunction) {
-	for _, function := range []string{connect, disconnect, message} {
-		newIntegration(stack, api, function)
+	for _, function := range []string{connect, disconnect, message, renew} {
+		if functions[function] != nil {
+			newIntegration(stack, api, function)
+		}
 	}
 	for _, r := range routes() {
-		newRoute(stack, api, r)
+		if functions[r.function] == nil {
+			continue // auth, where there is no authentication
+		}
+		declared := newRoute(stack, api, r)
 		newPermission(stack, functions[r.function], r)
+		if guard := functions[authorizer]; guard != nil && r.function == connect {
+			declared.SetAuthorizationType(jsii.String("CUSTOM"))
+			declared.SetAuthorizerId(newAuthorizer(stack, api, guard).Ref())
+		}
 	}
 }
 
@@ -86,7 +98,7 @@ func newIntegration(stack awscdk.Stack, api awsapigatewayv2.CfnApi, function str
 // newRoute declares the route and, if it answers, its response: without one,
 // API Gateway drops what the function returns.
 // Source: https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-route-response.html
-func newRoute(stack awscdk.Stack, api awsapigatewayv2.CfnApi, r route) {
+func newRoute(stack awscdk.Stack, api awsapigatewayv2.CfnApi, r route) awsapigatewayv2.CfnRoute {
 	declared := awsapigatewayv2.NewCfnRoute(stack, jsii.String(r.id+"Route"), &awsapigatewayv2.CfnRouteProps{
 		ApiId:             api.Ref(),
 		RouteKey:          jsii.String(r.key),
@@ -94,7 +106,7 @@ func newRoute(stack awscdk.Stack, api awsapigatewayv2.CfnApi, r route) {
 		Target:            sub("integrations/${" + logicalID(r.function) + "Integration}"),
 	})
 	if !r.answers {
-		return
+		return declared
 	}
 	declared.SetRouteResponseSelectionExpression(jsii.String(defaultKey))
 	awsapigatewayv2.NewCfnRouteResponse(stack, jsii.String(r.id+"RouteResponse"), &awsapigatewayv2.CfnRouteResponseProps{
@@ -102,6 +114,7 @@ func newRoute(stack awscdk.Stack, api awsapigatewayv2.CfnApi, r route) {
 		RouteId:          declared.Ref(),
 		RouteResponseKey: jsii.String(defaultKey),
 	})
+	return declared
 }
 
 // newPermission lets this route, and no other API or route, invoke its function.

@@ -35,14 +35,14 @@ func TestRoutes(t *testing.T) {
 	}
 	slices.Sort(got)
 	want := []string{
-		"$connect Connect", "$default Message answers", "$disconnect Disconnect", "ping Message answers",
+		"$connect Connect", "$default Message answers", "$disconnect Disconnect", "auth Renew answers", "ping Message answers",
 		"publish Message answers", "snapshot Message answers", "subscribe Message answers", "unsubscribe Message answers",
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	if len(invocable) != len(want) {
-		t.Errorf("permissions %q, want one for each route", invocable)
+	if len(invocable) != len(want)+1 || !slices.Contains(invocable, "authorizers/${TokenAuthorizer} Authorizer") {
+		t.Errorf("permissions %q, want one for each route and one for the authorizer", invocable)
 	}
 }
 
@@ -89,10 +89,12 @@ func answeringRoutes(t *testing.T, all map[string]resource) map[string]bool {
 	return routes
 }
 
-// permissions lists "route-key function" of all that API Gateway may invoke.
+// permissions lists "route-key function" of all that API Gateway may invoke, and what it
+// may invoke as an authorizer.
 func permissions(t *testing.T, all map[string]resource) []string {
 	t.Helper()
 	var allowed []string
+	const api = "arn:${AWS::Partition}:execute-api:${AWS::Region}:${AWS::AccountId}:${Api}/"
 	for id, permission := range ofType[struct {
 		Action, Principal       string
 		FunctionName, SourceArn any
@@ -100,9 +102,9 @@ func permissions(t *testing.T, all map[string]resource) []string {
 		if permission.Action != "lambda:InvokeFunction" || permission.Principal != "apigateway.amazonaws.com" {
 			t.Errorf("%s allows %s to %s", id, permission.Action, permission.Principal)
 		}
-		key, ok := strings.CutPrefix(refer(t, permission.SourceArn),
-			"arn:${AWS::Partition}:execute-api:${AWS::Region}:${AWS::AccountId}:${Api}/live/")
-		if !ok {
+		source, ok := strings.CutPrefix(refer(t, permission.SourceArn), api)
+		key, onStage := strings.CutPrefix(source, "live/")
+		if !ok || !onStage && source != "authorizers/${TokenAuthorizer}" {
 			t.Errorf("%s is for %v", id, permission.SourceArn)
 		}
 		allowed = append(allowed, key+" "+strings.TrimSuffix(refer(t, permission.FunctionName), ".Arn"))

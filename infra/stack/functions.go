@@ -4,10 +4,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsdynamodb"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awss3assets"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssqs"
@@ -21,7 +23,10 @@ const (
 	connect    = "connect"
 	disconnect = "disconnect"
 	message    = "message"
+	renew      = "renew"
 	fanout     = "fanout"
+	revoke     = "revoke"
+	authorizer = "authorizer"
 )
 
 // Time limits of the functions. A client waits for the first; fanout may spend
@@ -39,6 +44,7 @@ type function struct {
 	timeout     time.Duration
 	environment map[string]*string
 	grants      []grant
+	reserved    int // environments that Lambda keeps for it alone; 0 for none
 }
 
 // logicalID is the function's name in the template.
@@ -46,12 +52,20 @@ func logicalID(name string) string {
 	return strings.ToUpper(name[:1]) + name[1:]
 }
 
-// newFunctions declares the functions and gives them by name.
-func newFunctions(stack awscdk.Stack, props Props, t tables, failures awssqs.CfnQueue) map[string]awslambda.CfnFunction {
+// newFunctions declares the functions and gives them by name. Without authentication
+// there is no authorizer.
+func newFunctions(stack awscdk.Stack, props Props, t tables, failures awssqs.CfnQueue, auth *authentication) map[string]awslambda.CfnFunction {
+	functions := []function{
+		connectFunction(t, props), disconnectFunction(t), messageFunction(t, props), fanoutFunction(t, failures, props), revokeFunction(t, failures),
+	}
+	if auth != nil {
+		functions = append(functions, authorizerFunction(stack, *auth, props), renewFunction(t, props, *auth))
+	}
 	declared := map[string]awslambda.CfnFunction{}
-	for _, f := range []function{
-		connectFunction(t), disconnectFunction(t), messageFunction(t), fanoutFunction(t, failures, props),
-	} {
+	for _, f := range functions {
+		if props.Auth.OpenToEveryone && slices.Contains([]string{connect, disconnect, message}, f.name) {
+			f.environment["OPEN_TO_EVERYONE"] = jsii.String("true")
+		}
 		declared[f.name] = newFunction(stack, props, f)
 	}
 	return declared
@@ -79,16 +93,28 @@ func newFunction(stack awscdk.Stack, props Props, f function) awslambda.CfnFunct
 		Environment:   &awslambda.CfnFunction_EnvironmentProperty{Variables: f.environment},
 		LoggingConfig: &awslambda.CfnFunction_LoggingConfigProperty{LogGroup: logs.Ref()},
 	})
+	if f.reserved > 0 {
+		declared.SetReservedConcurrentExecutions(jsii.Number(float64(f.reserved)))
+	}
 	// Source tells whoever runs the template elsewhere what to build.
 	declared.AddMetadata(jsii.String("Source"), jsii.String("functions/"+f.name))
 	return declared
 }
 
-func connectFunction(t tables) function {
+func connectFunction(t tables, props Props) function {
 	return function{
 		name: connect, description: "Remembers a new connection", memory: 256, timeout: requestTimeout,
-		environment: map[string]*string{"CONNECTIONS_TABLE": t.connections.Ref()},
-		grants:      []grant{allow(t.connections.AttrArn(), "dynamodb:PutItem")},
+		environment: map[string]*string{
+			"CONNECTIONS_TABLE":   t.connections.Ref(),
+			"SUBSCRIPTIONS_TABLE": t.subscriptions.Ref(),
+			"CALLBACK_URL":        sub(callbackURL),
+			"MAX_CONNECTIONS":     jsii.String(fmt.Sprint(props.MaxConnections)),
+		},
+		grants: []grant{
+			allow(t.connections.AttrArn(), "dynamodb:PutItem", "dynamodb:Query", "dynamodb:DeleteItem"),
+			allow(t.subscriptions.AttrArn(), "dynamodb:BatchWriteItem"),
+			allow(sub(probeConnectionARN), "execute-api:ManageConnections"),
+		},
 	}
 }
 
@@ -106,7 +132,7 @@ func disconnectFunction(t tables) function {
 	}
 }
 
-func messageFunction(t tables) function {
+func messageFunction(t tables, props Props) function {
 	return function{
 		name: message, description: "Answers what clients ask for", memory: 256, timeout: requestTimeout,
 		environment: map[string]*string{
@@ -115,14 +141,62 @@ func messageFunction(t tables) function {
 			"CONNECTIONS_TABLE":   t.connections.Ref(),
 			"SUBSCRIPTIONS_TABLE": t.subscriptions.Ref(),
 			"CALLBACK_URL":        sub(callbackURL),
+			"MAX_MESSAGE_RATE":    jsii.String(fmt.Sprint(props.MaxMessageRate)),
 		},
 		grants: []grant{
 			allow(t.connections.AttrArn(), "dynamodb:GetItem", "dynamodb:UpdateItem"),
-			allow(t.subscriptions.AttrArn(), "dynamodb:PutItem", "dynamodb:DeleteItem"),
+			allow(t.subscriptions.AttrArn(), "dynamodb:PutItem", "dynamodb:DeleteItem", "dynamodb:BatchGetItem"),
 			allow(t.changes.AttrArn(), "dynamodb:GetItem", "dynamodb:Query"),
 			allow(t.events.AttrArn(), "dynamodb:PutItem", "dynamodb:DeleteItem", "dynamodb:Query"),
 			allow(sub(postToConnectionARN), "execute-api:ManageConnections"),
+			allow(sub(closeConnectionARN), "execute-api:ManageConnections"),
 		},
+	}
+}
+
+func renewFunction(t tables, props Props, auth authentication) function {
+	return function{
+		name: renew, description: "Lets open connections go by another token", memory: 256, timeout: requestTimeout,
+		environment: merged(auth.environment, map[string]*string{
+			"CONNECTIONS_TABLE":   t.connections.Ref(),
+			"SUBSCRIPTIONS_TABLE": t.subscriptions.Ref(),
+			"CALLBACK_URL":        sub(callbackURL),
+			"MAX_MESSAGE_RATE":    jsii.String(fmt.Sprint(props.MaxMessageRate)),
+		}),
+		grants: append(slices.Clone(auth.grants),
+			allow(t.connections.AttrArn(), "dynamodb:GetItem", "dynamodb:UpdateItem"),
+			allow(t.subscriptions.AttrArn(), "dynamodb:PutItem", "dynamodb:DeleteItem", "dynamodb:BatchGetItem"),
+			allow(sub(postToConnectionARN), "execute-api:ManageConnections"),
+			allow(sub(closeConnectionARN), "execute-api:ManageConnections"),
+		),
+	}
+}
+
+func revokeFunction(t tables, failures awssqs.CfnQueue) function {
+	return function{
+		name: revoke, description: "Cuts off connections whose tokens are taken back", memory: 256, timeout: fanoutTimeout,
+		environment: map[string]*string{
+			"CONNECTIONS_TABLE":   t.connections.Ref(),
+			"SUBSCRIPTIONS_TABLE": t.subscriptions.Ref(),
+			"CALLBACK_URL":        sub(callbackURL),
+		},
+		grants: append(streamGrants(t.revocations, failures),
+			allow(t.connections.AttrArn(), "dynamodb:Query", "dynamodb:DeleteItem"),
+			allow(t.subscriptions.AttrArn(), "dynamodb:BatchWriteItem"),
+			allow(sub(postToConnectionARN), "execute-api:ManageConnections"),
+			allow(sub(closeConnectionARN), "execute-api:ManageConnections"),
+		),
+	}
+}
+
+// streamGrants are what Lambda needs to read a table's stream for a function, and to
+// say what it has given up.
+func streamGrants(source awsdynamodb.CfnTable, failures awssqs.CfnQueue) []grant {
+	return []grant{
+		allow(failures.AttrArn(), "sqs:SendMessage"),
+		allow(source.AttrStreamArn(), "dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"),
+		// ListStreams knows no resources: IAM takes it on * only.
+		allow(jsii.String("*"), "dynamodb:ListStreams"),
 	}
 }
 
@@ -137,22 +211,20 @@ func fanoutFunction(t tables, failures awssqs.CfnQueue, props Props) function {
 			"CALLBACK_URL":        sub(callbackURL),
 			"LOG_RETENTION":       jsii.String(fmt.Sprintf("%gh", props.ChangeRetention.Hours())),
 		},
-		grants: []grant{
+		grants: append(streamGrants(t.events, failures),
 			allow(t.changes.AttrArn(), "dynamodb:GetItem", "dynamodb:Query", "dynamodb:PutItem", "dynamodb:UpdateItem"),
 			allow(t.subscriptions.AttrArn(), "dynamodb:Query", "dynamodb:BatchWriteItem"),
 			allow(t.connections.AttrArn(), "dynamodb:DeleteItem"),
-			allow(failures.AttrArn(), "sqs:SendMessage"),
 			allow(sub(postToConnectionARN), "execute-api:ManageConnections"),
-			allow(t.events.AttrStreamArn(), "dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"),
-			// ListStreams knows no resources: IAM takes it on * only.
-			allow(jsii.String("*"), "dynamodb:ListStreams"),
-		},
+			allow(sub(closeConnectionARN), "execute-api:ManageConnections"),
+		),
+		reserved: props.FanoutConcurrency,
 	}
 }
 
 // findExecutables reports the first function that has not been built.
 func findExecutables(code string) error {
-	for _, name := range []string{connect, disconnect, message, fanout} {
+	for _, name := range []string{connect, disconnect, message, renew, fanout, revoke, authorizer} {
 		if _, err := os.Stat(filepath.Join(code, name, build.Executable)); err != nil {
 			return fmt.Errorf("function %s is not built: %w", name, err)
 		}

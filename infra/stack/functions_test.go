@@ -26,10 +26,18 @@ func TestFunctions(t *testing.T) {
 		memory, timeout int
 		environment     string
 	}{
-		"Connect":    {256, 10, "CONNECTIONS_TABLE=Connections"},
+		"Connect": {256, 10, "CALLBACK_URL=https://${Api}.execute-api.${AWS::Region}.${AWS::URLSuffix}/live " +
+			"CONNECTIONS_TABLE=Connections MAX_CONNECTIONS=100 SUBSCRIPTIONS_TABLE=Subscriptions"},
 		"Disconnect": {256, 10, "CONNECTIONS_TABLE=Connections SUBSCRIPTIONS_TABLE=Subscriptions"},
 		"Message": {256, 10, "CALLBACK_URL=https://${Api}.execute-api.${AWS::Region}.${AWS::URLSuffix}/live " +
-			"CHANGES_TABLE=Changes CONNECTIONS_TABLE=Connections EVENTS_TABLE=Events SUBSCRIPTIONS_TABLE=Subscriptions"},
+			"CHANGES_TABLE=Changes CONNECTIONS_TABLE=Connections EVENTS_TABLE=Events MAX_MESSAGE_RATE=20 " +
+			"SUBSCRIPTIONS_TABLE=Subscriptions"},
+		"Renew": {256, 10, "CALLBACK_URL=https://${Api}.execute-api.${AWS::Region}.${AWS::URLSuffix}/live " +
+			"CONNECTIONS_TABLE=Connections MAX_MESSAGE_RATE=20 " +
+			"REVOCATIONS_TABLE=Revocations SUBSCRIPTIONS_TABLE=Subscriptions TOKEN_SECRET_ARN=TokenSecret"},
+		"Authorizer": {256, 10, "ALLOW_ANONYMOUS=AllowAnonymous REVOCATIONS_TABLE=Revocations TOKEN_IN_QUERY=true TOKEN_SECRET_ARN=TokenSecret"},
+		"Revoke": {256, 60, "CALLBACK_URL=https://${Api}.execute-api.${AWS::Region}.${AWS::URLSuffix}/live " +
+			"CONNECTIONS_TABLE=Connections SUBSCRIPTIONS_TABLE=Subscriptions"},
 		"Fanout": {512, 60, "CALLBACK_URL=https://${Api}.execute-api.${AWS::Region}.${AWS::URLSuffix}/live " +
 			"CHANGES_TABLE=Changes CONNECTIONS_TABLE=Connections FAILURE_QUEUE_URL=FailureQueue LOG_RETENTION=48h " +
 			"SUBSCRIPTIONS_TABLE=Subscriptions"},
@@ -93,10 +101,26 @@ type policyDocument struct {
 // TestGrants lists what each function may do, all of it: an action more or less
 // is a decision.
 func TestGrants(t *testing.T) {
-	const post = "${Api}/live/POST/@connections/*"
+	const post, hangUp, probe = "${Api}/live/POST/@connections/*", "${Api}/live/DELETE/@connections/*", "${Api}/live/GET/@connections/*"
 	want := map[string][]string{
+		"Authorizer": {
+			"dynamodb:Query Revocations.Arn",
+			"logs:CreateLogStream AuthorizerLogs.Arn", "logs:PutLogEvents AuthorizerLogs.Arn",
+			"secretsmanager:GetSecretValue TokenSecret",
+		},
+		"Revoke": {
+			"dynamodb:BatchWriteItem Subscriptions.Arn", "dynamodb:DeleteItem Connections.Arn",
+			"dynamodb:DescribeStream Revocations.StreamArn",
+			"dynamodb:GetRecords Revocations.StreamArn", "dynamodb:GetShardIterator Revocations.StreamArn",
+			"dynamodb:ListStreams *", "dynamodb:Query Connections.Arn",
+			"execute-api:ManageConnections " + hangUp, "execute-api:ManageConnections " + post,
+			"logs:CreateLogStream RevokeLogs.Arn", "logs:PutLogEvents RevokeLogs.Arn",
+			"sqs:SendMessage FailureQueue.Arn",
+		},
 		"Connect": {
-			"dynamodb:PutItem Connections.Arn",
+			"dynamodb:BatchWriteItem Subscriptions.Arn", "dynamodb:DeleteItem Connections.Arn",
+			"dynamodb:PutItem Connections.Arn", "dynamodb:Query Connections.Arn",
+			"execute-api:ManageConnections " + probe,
 			"logs:CreateLogStream ConnectLogs.Arn", "logs:PutLogEvents ConnectLogs.Arn",
 		},
 		"Disconnect": {
@@ -104,13 +128,22 @@ func TestGrants(t *testing.T) {
 			"logs:CreateLogStream DisconnectLogs.Arn", "logs:PutLogEvents DisconnectLogs.Arn",
 		},
 		"Message": {
+			"dynamodb:BatchGetItem Subscriptions.Arn",
 			"dynamodb:DeleteItem Events.Arn", "dynamodb:DeleteItem Subscriptions.Arn",
 			"dynamodb:GetItem Changes.Arn", "dynamodb:GetItem Connections.Arn",
 			"dynamodb:PutItem Events.Arn", "dynamodb:PutItem Subscriptions.Arn",
 			"dynamodb:Query Changes.Arn", "dynamodb:Query Events.Arn",
 			"dynamodb:UpdateItem Connections.Arn",
-			"execute-api:ManageConnections " + post,
+			"execute-api:ManageConnections " + hangUp, "execute-api:ManageConnections " + post,
 			"logs:CreateLogStream MessageLogs.Arn", "logs:PutLogEvents MessageLogs.Arn",
+		},
+		"Renew": {
+			"dynamodb:BatchGetItem Subscriptions.Arn", "dynamodb:DeleteItem Subscriptions.Arn",
+			"dynamodb:GetItem Connections.Arn", "dynamodb:PutItem Subscriptions.Arn",
+			"dynamodb:Query Revocations.Arn", "dynamodb:UpdateItem Connections.Arn",
+			"execute-api:ManageConnections " + hangUp, "execute-api:ManageConnections " + post,
+			"logs:CreateLogStream RenewLogs.Arn", "logs:PutLogEvents RenewLogs.Arn",
+			"secretsmanager:GetSecretValue TokenSecret",
 		},
 		"Fanout": {
 			"dynamodb:BatchWriteItem Subscriptions.Arn", "dynamodb:DeleteItem Connections.Arn",
@@ -118,7 +151,7 @@ func TestGrants(t *testing.T) {
 			"dynamodb:GetRecords Events.StreamArn", "dynamodb:GetShardIterator Events.StreamArn",
 			"dynamodb:ListStreams *", "dynamodb:PutItem Changes.Arn",
 			"dynamodb:Query Changes.Arn", "dynamodb:Query Subscriptions.Arn", "dynamodb:UpdateItem Changes.Arn",
-			"execute-api:ManageConnections " + post,
+			"execute-api:ManageConnections " + hangUp, "execute-api:ManageConnections " + post,
 			"logs:CreateLogStream FanoutLogs.Arn", "logs:PutLogEvents FanoutLogs.Arn",
 			"sqs:SendMessage FailureQueue.Arn",
 		},

@@ -7,14 +7,18 @@ import (
 )
 
 // newOutputs declares what a user needs after a deployment: where to connect,
-// which table to write to and where failures are.
-func newOutputs(stack awscdk.Stack, tables tables, failures awssqs.CfnQueue) {
+// which table to write to, where failures are and what tokens are signed with.
+func newOutputs(stack awscdk.Stack, tables tables, failures awssqs.CfnQueue, auth *authentication) {
 	output(stack, "WebSocketUrl", "Where clients connect", sub(socketURL))
 	output(stack, "EventsTable", "Put items here to publish", tables.events.Ref())
 	output(stack, "ChangesTable", "The numbered log of changes", tables.changes.Ref())
 	output(stack, "ConnectionsTable", "Who is connected", tables.connections.Ref())
 	output(stack, "SubscriptionsTable", "Who watches what", tables.subscriptions.Ref())
+	output(stack, "RevocationsTable", "Put a subject here to take tokens back", tables.revocations.Ref())
 	output(stack, "FailureQueueUrl", "Changes that could not be taken in", failures.Ref())
+	if auth != nil && auth.secret != nil {
+		output(stack, "TokenSecretArn", "Signs the tokens of clients", auth.secret)
+	}
 }
 
 func output(stack awscdk.Stack, id, description string, value *string) {

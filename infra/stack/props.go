@@ -52,6 +52,25 @@ type Props struct {
 	// Architecture is what the functions run on. Default: ARM64.
 	Architecture Architecture
 
+	// Auth says whose tokens let clients in. Default: those that are signed with a
+	// secret which the stack makes.
+	Auth Auth
+
+	// MaxConnections is how many connections a subject may have at a time. Default:
+	// 100.
+	MaxConnections int
+
+	// MaxMessageRate is how many messages a second a client may send over a
+	// connection, as far as one function process sees them; a hundred more at once, for
+	// it to subscribe to all its topics. Default: 20.
+	MaxMessageRate int
+
+	// FanoutConcurrency is how many environments Lambda keeps for fan-out alone, so
+	// that no flood of messages can take the last ones. AWS wants 100 to stay for the
+	// account's other functions, so an account with a small quota cannot have any.
+	// Default: none.
+	FanoutConcurrency int
+
 	// ChangeRetention is how long a numbered change can be replayed. At least
 	// MinChangeRetention. Default: 48 hours.
 	ChangeRetention time.Duration
@@ -86,6 +105,8 @@ func (p Props) withDefaults() (Props, error) {
 	setDefault(&p.Architecture, ARM64)
 	setDefault(&p.ChangeRetention, 48*time.Hour)
 	setDefault(&p.LogDays, 14)
+	setDefault(&p.MaxConnections, 100)
+	setDefault(&p.MaxMessageRate, 20)
 	setDefault(&p.ThrottlingRate, 1000)
 	setDefault(&p.ThrottlingBurst, 2000)
 	return p, errors.Join(p.faults()...)
@@ -113,6 +134,12 @@ func (p Props) faults() []error {
 	if !slices.Contains(logDays(), p.LogDays) {
 		refuse("LogDays is %d, not one of %d", p.LogDays, logDays())
 	}
+	for name, n := range map[string]int{"MaxConnections": p.MaxConnections, "MaxMessageRate": p.MaxMessageRate, "FanoutConcurrency": p.FanoutConcurrency} {
+		if n < 0 {
+			refuse("%s is %d, less than 0", name, n)
+		}
+	}
+	faults = append(faults, p.Auth.faults()...)
 	if p.ThrottlingRate < 0 {
 		refuse("ThrottlingRate is %v, less than 0", p.ThrottlingRate)
 	}

@@ -30,12 +30,14 @@ func New(scope constructs.Construct, id string, props Props) (awscdk.Stack, erro
 	})
 	tables := newTables(stack, props)
 	failures := newFailureQueue(stack)
-	functions := newFunctions(stack, props, tables, failures)
+	auth := newAuthentication(stack, props, tables)
+	functions := newFunctions(stack, props, tables, failures, auth)
 	api := newAPI(stack)
 	newRoutes(stack, api, functions)
 	newStage(stack, api, props)
 	newStreamMapping(stack, tables.events, functions[fanout], failures)
-	newOutputs(stack, tables, failures)
+	newRevocationMapping(stack, tables.revocations, functions[revoke], failures)
+	newOutputs(stack, tables, failures, auth)
 	return stack, nil
 }
 

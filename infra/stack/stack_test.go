@@ -101,6 +101,8 @@ func TestSettingsReachTheTemplate(t *testing.T) {
 	template, err := synthesize(t.TempDir(), stack.Props{
 		Architecture: stack.X8664, ChangeRetention: 25*time.Hour + 30*time.Minute, LogDays: 3,
 		ThrottlingRate: 7.5, ThrottlingBurst: 9, AllowTableDeletion: true, KeepAccountLogRole: true,
+		MaxConnections: 3, MaxMessageRate: 4, FanoutConcurrency: 5,
+		Auth: stack.Auth{Issuer: "https://id.example", Audience: "watchers", RefuseQueryTokens: true},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -109,7 +111,7 @@ func TestSettingsReachTheTemplate(t *testing.T) {
 	for id, want := range map[string]string{
 		"Connect": `"x86_64"`, "Fanout": `"LOG_RETENTION": "25.5h"`, "ConnectLogs": `"RetentionInDays": 3`,
 		"AccessLogs": `"RetentionInDays": 3`, "Stage": `"ThrottlingRateLimit": 7.5`,
-		"Events": `"DeletionProtectionEnabled": false`,
+		"Events": `"DeletionProtectionEnabled": false`, "Authorizer": `"TOKEN_ISSUER": "https://id.example"`,
 	} {
 		if !strings.Contains(string(all[id].Properties), want) {
 			t.Errorf("%s has no %s: %s", id, want, all[id].Properties)
@@ -117,6 +119,17 @@ func TestSettingsReachTheTemplate(t *testing.T) {
 	}
 	if !strings.Contains(string(all["Stage"].Properties), `"ThrottlingBurstLimit": 9`) {
 		t.Errorf("Stage has no burst of 9: %s", all["Stage"].Properties)
+	}
+	for id, want := range map[string]string{
+		"Connect": `"MAX_CONNECTIONS": "3"`, "Message": `"MAX_MESSAGE_RATE": "4"`, "Fanout": `"ReservedConcurrentExecutions": 5`,
+		"Authorizer": `"TOKEN_IN_QUERY": "false"`,
+	} {
+		if !strings.Contains(string(all[id].Properties), want) {
+			t.Errorf("%s has no %s: %s", id, want, all[id].Properties)
+		}
+	}
+	if _, ok := all["TokenSecret"]; ok {
+		t.Error("a secret is made though an issuer is named")
 	}
 	if _, ok := all["AccountLogging"]; ok {
 		t.Error("the account's log role is set in spite of KeepAccountLogRole")
@@ -126,6 +139,7 @@ func TestSettingsReachTheTemplate(t *testing.T) {
 func TestSettingsOutOfBoundsAreRefusedAllAtOnce(t *testing.T) {
 	_, err := stack.New(nil, "Test", stack.Props{
 		Architecture: "mips", ChangeRetention: 24 * time.Hour, LogDays: 2, ThrottlingRate: -1, ThrottlingBurst: -2,
+		MaxConnections: -1, Auth: stack.Auth{OpenToEveryone: true, Issuer: "https://id.example"},
 	})
 	if err == nil {
 		t.Fatal("no error")
@@ -134,10 +148,34 @@ func TestSettingsOutOfBoundsAreRefusedAllAtOnce(t *testing.T) {
 		"stack Test: Code is not set", `Architecture is "mips", not arm64 or x86_64`,
 		"ChangeRetention is 24h0m0s, less than 25h0m0s", "LogDays is 2, not one of [1 3 5 7 14",
 		"ThrottlingRate is -1, less than 0", "ThrottlingBurst is -2, less than 0",
+		"MaxConnections is -1, less than 0", "Auth is open to everyone and says whose tokens are taken, too",
 	} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("error does not say %q: %v", want, err)
 		}
+	}
+}
+
+// TestOpenToEveryone: without authentication there is nothing of it.
+func TestOpenToEveryone(t *testing.T) {
+	defaultTemplate(t) // skips without Node.js
+	template, err := synthesize(t.TempDir(), stack.Props{Auth: stack.Auth{OpenToEveryone: true}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := decode[struct{ Resources map[string]resource }](t, template).Resources
+	for _, id := range []string{"Authorizer", "TokenAuthorizer", "TokenAuthorizerPermission", "TokenSecret", "Renew", "RenewIntegration", "AuthRoute"} {
+		if _, ok := all[id]; ok {
+			t.Errorf("there is %s", id)
+		}
+	}
+	for _, id := range []string{"Connect", "Disconnect", "Message"} {
+		if f := string(all[id].Properties); !strings.Contains(f, `"OPEN_TO_EVERYONE": "true"`) {
+			t.Errorf("%s wants an authorizer's context: %s", id, f)
+		}
+	}
+	if route := string(all["ConnectRoute"].Properties); !strings.Contains(route, `"AuthorizationType": "NONE"`) {
+		t.Errorf("$connect is %s", route)
 	}
 }
 
@@ -174,7 +212,8 @@ func TestOutputs(t *testing.T) {
 	want := map[string]string{
 		"WebSocketUrl": "wss://${Api}.execute-api.${AWS::Region}.${AWS::URLSuffix}/live",
 		"EventsTable":  "Events", "ChangesTable": "Changes", "ConnectionsTable": "Connections",
-		"SubscriptionsTable": "Subscriptions", "FailureQueueUrl": "FailureQueue",
+		"SubscriptionsTable": "Subscriptions", "RevocationsTable": "Revocations", "FailureQueueUrl": "FailureQueue",
+		"TokenSecretArn": "TokenSecret",
 	}
 	if !maps.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)

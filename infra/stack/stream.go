@@ -55,3 +55,20 @@ func newStreamMapping(stack awscdk.Stack, events awsdynamodb.CfnTable, target aw
 		},
 	})
 }
+
+// newRevocationMapping lets the stream of Revocations invoke revoke, a few at a time:
+// each may close many connections.
+func newRevocationMapping(stack awscdk.Stack, revocations awsdynamodb.CfnTable, target awslambda.CfnFunction, failures awssqs.CfnQueue) {
+	awslambda.NewCfnEventSourceMapping(stack, jsii.String("RevocationsToRevoke"), &awslambda.CfnEventSourceMappingProps{
+		FunctionName:               target.Ref(),
+		EventSourceArn:             revocations.AttrStreamArn(),
+		StartingPosition:           jsii.String("TRIM_HORIZON"),
+		BatchSize:                  jsii.Number(10),
+		BisectBatchOnFunctionError: jsii.Bool(true),
+		FunctionResponseTypes:      jsii.Strings("ReportBatchItemFailures"),
+		MaximumRetryAttempts:       jsii.Number(retries),
+		DestinationConfig: &awslambda.CfnEventSourceMapping_DestinationConfigProperty{
+			OnFailure: &awslambda.CfnEventSourceMapping_OnFailureProperty{Destination: failures.AttrArn()},
+		},
+	})
+}

@@ -13,13 +13,13 @@ const expiry = "expiresAt"
 // unsplit names both the attribute and the index that no item of Events has.
 const unsplit = "unsplit"
 
-// tables are the four tables, named by CloudFormation.
+// tables are the five tables, named by CloudFormation.
 type tables struct {
-	events, changes, connections, subscriptions awsdynamodb.CfnTable
+	events, changes, connections, subscriptions, revocations awsdynamodb.CfnTable
 }
 
-// newTables declares the tables. Events and Changes are user data: they outlive
-// the stack and are protected from DeleteTable. Connections and Subscriptions
+// newTables declares the tables. Events, Changes and Revocations are user data: they
+// outlive the stack and are protected from DeleteTable. Connections and Subscriptions
 // describe sockets, which do not outlive the API.
 func newTables(stack awscdk.Stack, props Props) tables {
 	events := tableProps("topic", "S", "id", "S")
@@ -27,11 +27,16 @@ func newTables(stack awscdk.Stack, props Props) tables {
 		StreamViewType: jsii.String("NEW_AND_OLD_IMAGES"),
 	}
 	keepTopicWhole(events)
+	revocations := tableProps("subject", "S", "tokenId", "S")
+	revocations.StreamSpecification = &awsdynamodb.CfnTable_StreamSpecificationProperty{
+		StreamViewType: jsii.String("NEW_IMAGE"),
+	}
 	return tables{
 		events:        keptTable(stack, "Events", events, props),
 		changes:       keptTable(stack, "Changes", tableProps("topic", "S", "seq", "N"), props),
-		connections:   table(stack, "Connections", tableProps("connectionId", "S")),
+		connections:   table(stack, "Connections", tableProps("subject", "S", "connectionId", "S")),
 		subscriptions: table(stack, "Subscriptions", tableProps("topic", "S", "connectionId", "S")),
+		revocations:   keptTable(stack, "Revocations", revocations, props),
 	}
 }
 

@@ -68,6 +68,10 @@ func TestCostOfAChange(t *testing.T) {
 		c.subscribe("stocks/AAPL")
 		clients = append(clients, c)
 	}
+	s.put(t, "stocks/AAPL", "first", "1") // which lists the topic, once
+	for _, c := range clients {
+		c.changes(1)
+	}
 	for attempt := range attempts {
 		s.ResetUsage()
 		s.putTogether(t, "stocks/AAPL", fmt.Sprint(attempt), changes)

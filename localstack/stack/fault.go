@@ -47,11 +47,24 @@ func (s *Stack) breakBySecond() {
 	})
 }
 
-// forgetConnection deletes the row of a connection.
+// forgetConnection deletes the row of a connection, whosever it is.
 func (s *Stack) forgetConnection(ctx context.Context, id string) bool {
 	body, err := json.Marshal(map[string]any{
+		"TableName":                 s.Outputs["ConnectionsTable"],
+		"FilterExpression":          "connectionId = :id",
+		"ExpressionAttributeValues": map[string]any{":id": map[string]string{"S": id}},
+	})
+	var found struct{ Items []map[string]any }
+	if err == nil {
+		err = call(ctx, s.db.Service(), "Scan", body, &found)
+	}
+	if err != nil || len(found.Items) == 0 {
+		return false
+	}
+	row := found.Items[0]
+	body, err = json.Marshal(map[string]any{
 		"TableName":    s.Outputs["ConnectionsTable"],
-		"Key":          map[string]any{"connectionId": map[string]string{"S": id}},
+		"Key":          map[string]any{"subject": row["subject"], "connectionId": row["connectionId"]},
 		"ReturnValues": "ALL_OLD",
 	})
 	var deleted struct{ Attributes map[string]any }

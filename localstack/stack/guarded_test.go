@@ -73,12 +73,18 @@ func (s *running) status(t *testing.T, token string) int {
 	return response.StatusCode
 }
 
-// key reads the secret as anybody outside of the functions does.
+// key is the secret of the guarded template.
 func (s *running) key(t *testing.T) string {
+	t.Helper()
+	return s.secret(t, "KeyArn")
+}
+
+// secret reads the secret that an output names, as anybody outside of the functions does.
+func (s *running) secret(t testing.TB, output string) string {
 	t.Helper()
 	c := secretsmanager.New(secretsmanager.Options{Region: stack.Region, BaseEndpoint: aws.String(s.URL()),
 		Credentials: credentials.NewStaticCredentialsProvider("local", "local", "")})
-	out, err := c.GetSecretValue(t.Context(), &secretsmanager.GetSecretValueInput{SecretId: aws.String(s.Outputs["KeyArn"])})
+	out, err := c.GetSecretValue(t.Context(), &secretsmanager.GetSecretValueInput{SecretId: aws.String(s.Outputs[output])})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -20,6 +21,8 @@ import (
 	"github.com/watchroute/watchroute/events"
 	"github.com/watchroute/watchroute/localstack/iam"
 	"github.com/watchroute/watchroute/localstack/stack"
+	"github.com/watchroute/watchroute/shared/token"
+	"github.com/watchroute/watchroute/shared/watch"
 )
 
 // object is a JSON object of a template.
@@ -61,14 +64,18 @@ func statements(resources object, role string) (document object, list []any) {
 }
 
 // take takes an action from a role in the statement that names the resource: a
-// logical id, or * for any.
+// logical id, a part of an ARN with a slash, or * for any.
 func take(t *testing.T, resources object, role, action, resource string) {
 	t.Helper()
 	taken := 0
 	document, list := statements(resources, role)
 	document["Statement"] = slices.DeleteFunc(list, func(s any) bool {
 		statement := s.(object)
-		if named := fmt.Sprint(statement["Resource"]); resource != "*" && !strings.Contains(named, "["+resource+" ") {
+		named, by := fmt.Sprint(statement["Resource"]), "["+resource+" "
+		if strings.Contains(resource, "/") {
+			by = resource
+		}
+		if resource != "*" && !strings.Contains(named, by) {
 			return false
 		}
 		actions := statement["Action"].([]any)
@@ -169,7 +176,7 @@ func TestMessageMayNotQuery(t *testing.T) {
 }
 
 func TestFanoutMayNotPost(t *testing.T) {
-	s, log := restricted(t, without(t, "FanoutRole", "execute-api:ManageConnections", "*"))
+	s, log := restricted(t, without(t, "FanoutRole", "execute-api:ManageConnections", "/POST/@connections/"))
 	c := s.connect(t)
 	c.subscribe("a")
 	s.put(t, "a", "i", "1")
@@ -277,19 +284,25 @@ func TestUnknownFunctionHasNoPath(t *testing.T) {
 // TestNoGrantIsMissingOrSuperfluous does everything that the service does, and
 // compares what the functions used with what their roles grant.
 func TestNoGrantIsMissingOrSuperfluous(t *testing.T) {
-	s := start(t, nil)
+	s := start(t, func(o *stack.Options) {
+		o.Template = edited(t, func(resources object) { environment(resources, "Connect")["MAX_CONNECTIONS"] = "1" })
+	})
 	s.ResetUsage() // of what starting the mapping checked
 	s.useEverything(t)
 	if n := s.Usage().IAM.Denied; n != 0 {
 		t.Errorf("%d calls were denied: %+v", n, s.Usage().IAM)
 	}
-	// Lambda's pollers and its log use the rest.
+	// Lambda uses the rest itself, for polling, logs and what fails.
 	want := []string{
+		"Authorizer logs:CreateLogStream", "Authorizer logs:PutLogEvents",
 		"Connect logs:CreateLogStream", "Connect logs:PutLogEvents",
 		"Disconnect logs:CreateLogStream", "Disconnect logs:PutLogEvents",
 		"Fanout dynamodb:DescribeStream", "Fanout dynamodb:GetRecords", "Fanout dynamodb:GetShardIterator", "Fanout dynamodb:ListStreams",
 		"Fanout logs:CreateLogStream", "Fanout logs:PutLogEvents",
 		"Message logs:CreateLogStream", "Message logs:PutLogEvents",
+		"Renew logs:CreateLogStream", "Renew logs:PutLogEvents",
+		"Revoke dynamodb:DescribeStream", "Revoke dynamodb:GetRecords", "Revoke dynamodb:GetShardIterator", "Revoke dynamodb:ListStreams",
+		"Revoke logs:CreateLogStream", "Revoke logs:PutLogEvents", "Revoke sqs:SendMessage",
 	}
 	if got := unused(s.Usage().IAM); !slices.Equal(got, want) {
 		t.Errorf("unused grants:\n got %q\nwant %q", got, want)
@@ -326,6 +339,7 @@ func (s *running) useEverything(t *testing.T) {
 	s.catchUp(t)
 	s.lookBack(t, watcher)
 	s.meetGone(t, watcher)
+	s.useTokens(t)
 	s.put(t, "bad//topic", "i", "1")
 	eventually(t, "a message in the failure queue", func() bool { return s.Usage().SQS.Queues["FailureQueue"].Sent == 1 })
 	watcher.send(`{"action":"unsubscribe","topic":"a"}`)
@@ -385,7 +399,7 @@ func (s *running) meetGone(t *testing.T, watcher *client) {
 	t.Helper()
 	_, err := s.db.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: aws.String("Subscriptions"), Item: map[string]types.AttributeValue{
 		"topic": &types.AttributeValueMemberS{Value: "a#0"}, "connectionId": &types.AttributeValueMemberS{Value: "AAAAAAAAAAAAAAA="},
-		"expiresAt": &types.AttributeValueMemberN{Value: "99999999999"},
+		"subject": &types.AttributeValueMemberS{Value: "anonymous"}, "expiresAt": &types.AttributeValueMemberN{Value: "99999999999"},
 	}})
 	if err != nil {
 		t.Fatal(err)
@@ -394,6 +408,43 @@ func (s *running) meetGone(t *testing.T, watcher *client) {
 	s.put(t, "a", "other", "1")
 	watcher.changes(1)
 	eventually(t, "the gone client forgotten", func() bool { return s.rows(t, "Subscriptions", "topic", "a#0") == before-1 })
+}
+
+// useTokens connects, renews and revokes, in a stack where a subject may have one
+// connection.
+func (s *running) useTokens(t *testing.T) {
+	t.Helper()
+	s.putRow(t, "Connections", "subject", "alice", "connectionId", "AAAAAAAAAAAAAAA=", map[string]types.AttributeValue{
+		"connectedAt": number(time.Now().UnixMilli()), "expiresAt": number(99999999999), "topics": &types.AttributeValueMemberSS{Value: []string{"gone"}},
+	})
+	alice := s.connectWith(t, s.token(t, "alice", all, nil)) // who has a connection that is gone
+	alice.subscribe("b")
+	alice.auth(s.token(t, "alice", all, nil))
+	alice.auth(s.token(t, "alice", `{"v":1,"allow":[{"topics":["other"],"actions":["read"]}]}`, nil))
+	s.revoke(t, "alice", "stolen")
+	alice.send(`{"action":"auth","token":"` + s.token(t, "alice", all, func(t *token.Token) { t.ID = "stolen" }) + `"}`)
+	alice.ended(events.CodeRevoked)
+
+	bob := s.connectWith(t, s.token(t, "bob", all, nil))
+	bob.subscribe("c")
+	s.revoke(t, "bob", watch.AnyToken)
+	bob.ended(events.CodeRevoked)
+
+	carol := s.connectWith(t, s.token(t, "carol", all, nil))
+	carol.subscribe("d")
+	s.lapse(t, "carol", "d")
+	s.put(t, "d", "i", "1")
+	carol.ended(events.CodeTokenExpired)
+
+	dave := s.connectWith(t, s.token(t, "dave", all, nil))
+	s.expire(t, "dave")
+	dave.send(`{"action":"unsubscribe","topic":"a"}`)
+	dave.ended(events.CodeTokenExpired)
+}
+
+// environment are the settings of a function.
+func environment(resources object, function string) object {
+	return properties(resources, function)["Environment"].(object)["Variables"].(object)
 }
 
 // rows counts the items under a partition key.

@@ -24,6 +24,7 @@ func (s *Stack) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /_localstack/health", s.health)
 	mux.HandleFunc("GET /_localstack/usage", s.usage)
+	mux.HandleFunc("GET /_localstack/outputs", s.outputs)
 	mux.HandleFunc(functionsPath, s.asFunction(aws))
 	mux.Handle("/", aws)
 	return mux
@@ -115,6 +116,11 @@ func (s *Stack) ResetUsage() {
 	s.access.resetUsage()
 	s.o.Faults.ResetCounts()
 	s.accepted.Store(0)
+}
+
+// outputs answers with the template's.
+func (s *Stack) outputs(w http.ResponseWriter, _ *http.Request) {
+	writeJSON(w, http.StatusOK, s.Outputs)
 }
 
 func (s *Stack) usage(w http.ResponseWriter, _ *http.Request) {

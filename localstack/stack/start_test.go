@@ -144,19 +144,31 @@ type client struct {
 	conn *websocket.Conn
 }
 
-// connect opens a WebSocket, trying again if a function was killed under it.
+// connect opens a WebSocket without a token, trying again if a function was killed under
+// it.
 func (s *running) connect(t testing.TB) *client {
 	t.Helper()
+	return s.connectWith(t, "")
+}
+
+// connectWith does so with a token.
+func (s *running) connectWith(t testing.TB, token string) *client {
+	t.Helper()
+	header := http.Header{}
+	if token != "" {
+		header.Set("Authorization", "Bearer "+token)
+	}
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	for {
-		conn, response, err := websocket.Dial(ctx, s.WebSocketURL(), nil)
+		conn, response, err := websocket.Dial(ctx, s.WebSocketURL(), &websocket.DialOptions{HTTPHeader: header})
 		if err == nil {
 			conn.SetReadLimit(events.MaxFrameBytes)
 			t.Cleanup(func() { _ = conn.CloseNow() })
 			return &client{t: t, conn: conn}
 		}
-		if response == nil || response.StatusCode != http.StatusBadGateway {
+		// 502 is of $connect, 500 of the authorizer.
+		if response == nil || response.StatusCode != http.StatusBadGateway && response.StatusCode != http.StatusInternalServerError {
 			t.Fatalf("connect: %v", err)
 		}
 	}

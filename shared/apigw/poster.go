@@ -1,4 +1,4 @@
-// Package apigw is the only place that posts to WebSocket connections, through
+// Package apigw is the only place that posts to WebSocket connections and closes them, through
 // API Gateway's @connections management API.
 //
 // It does what the SDK's client for that API does with a quarter of its work: one
@@ -79,7 +79,7 @@ func Open(ctx context.Context, cfg aws.Config, callback string) (*Poster, error)
 // The post counts as sent when API Gateway takes it; the client may still be lost.
 func (p *Poster) Post(ctx context.Context, id watch.ConnectionID, frame watch.Frame) error {
 	for attempt := 1; ; attempt++ {
-		err := p.post(ctx, id, frame)
+		err := p.call(ctx, http.MethodPost, id, frame)
 		if err == nil || attempt == attempts || !passing(err) {
 			return err
 		}
@@ -91,18 +91,36 @@ func (p *Poster) Post(ctx context.Context, id watch.ConnectionID, frame watch.Fr
 	}
 }
 
-func (p *Poster) post(ctx context.Context, id watch.ConnectionID, frame watch.Frame) error {
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, p.connections+escape(id), bytes.NewReader(frame.Body))
-	if err != nil {
-		return fmt.Errorf("make post: %w", err)
+// Close closes a connection, with the code 1000: API Gateway lets nobody choose another.
+// One that does not exist any more is no error.
+func (p *Poster) Close(ctx context.Context, id watch.ConnectionID) error {
+	err := p.call(ctx, http.MethodDelete, id, watch.NewFrame(nil))
+	if errors.Is(err, watch.ErrGone) {
+		return nil
 	}
-	request.Header.Set("Content-Type", "application/octet-stream")
+	return err
+}
+
+// Probe asks whether a connection exists; watch.ErrGone means that it does not.
+func (p *Poster) Probe(ctx context.Context, id watch.ConnectionID) error {
+	return p.call(ctx, http.MethodGet, id, watch.NewFrame(nil))
+}
+
+// call makes one call of the management API.
+func (p *Poster) call(ctx context.Context, method string, id watch.ConnectionID, frame watch.Frame) error {
+	request, err := http.NewRequestWithContext(ctx, method, p.connections+escape(id), bytes.NewReader(frame.Body))
+	if err != nil {
+		return fmt.Errorf("make call: %w", err)
+	}
+	if method == http.MethodPost {
+		request.Header.Set("Content-Type", "application/octet-stream")
+	}
 	credentials, err := p.credentials.Retrieve(ctx)
 	if err != nil {
 		return fmt.Errorf("get credentials: %w", err)
 	}
 	if err := p.signer.SignHTTP(ctx, credentials, request, frame.SHA256, "execute-api", p.region, time.Now()); err != nil {
-		return fmt.Errorf("sign post: %w", err)
+		return fmt.Errorf("sign call: %w", err)
 	}
 	response, err := p.http.Do(request)
 	if err != nil {
@@ -111,7 +129,7 @@ func (p *Poster) post(ctx context.Context, id watch.ConnectionID, frame watch.Fr
 	defer response.Body.Close()
 	_, _ = io.Copy(io.Discard, io.LimitReader(response.Body, 1<<16)) // read to the end, or the connection is not kept
 	switch response.StatusCode {
-	case http.StatusOK:
+	case http.StatusOK, http.StatusNoContent:
 		return nil
 	case http.StatusGone:
 		return watch.ErrGone

@@ -17,6 +17,16 @@ type Options struct {
 	HTTPClient *http.Client
 	// Header is sent with each handshake.
 	Header http.Header
+	// Token gives the token for each handshake, in the header Authorization, and another
+	// one when the service warns that it expires; an empty one is not sent. It should
+	// give one that is good for minutes, and may be called several times at once.
+	//
+	// Its context ends after AnswerTime and with the client; as long as it does not
+	// return after that, neither Dial nor Close does. An error is like a connection that
+	// fails: it is logged, and tried again. So is a handshake that is refused with 401,
+	// as the token may have expired on the way, but at most 5 in a row; without Token the
+	// first is final. Default: no token.
+	Token func(context.Context) (string, error)
 	// PingInterval is how often the service is asked whether anything is missing.
 	// It keeps the connection alive too, so it must be below API Gateway's 10
 	// minutes. Each ping costs two messages, an invocation, and a read unit for each
@@ -37,7 +47,7 @@ type Options struct {
 	Buffer int
 	// BufferBytes bounds the data of those changes. Default: 8 MB.
 	BufferBytes int
-	// Logger is told of connections made and lost, never of payloads.
+	// Logger is told of connections made and lost, never of payloads and tokens.
 	// Default: none.
 	Logger *slog.Logger
 }

@@ -19,6 +19,14 @@
 // [Options].HoleTime; a lost last change is found by the next ping, at the latest after
 // [Options].PingInterval. Pings also keep the connection alive.
 //
+// # Tokens
+//
+// Where the service wants tokens, [Options].Token fetches them: one for each connection,
+// and another when the service warns that the one in use expires, which replaces it
+// without a new connection. If that fails until the token has expired, the service
+// closes the connection, and the watches resume on another. What a token does not allow
+// ends the watch concerned; a token that was revoked ends the client.
+//
 // # A watch
 //
 //	          ┌──────────── connection lost, not subscribed any more ───────────┐

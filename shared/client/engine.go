@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"net/http"
 	"sync"
 	"time"
 
@@ -18,6 +19,9 @@ const (
 	retireTime = 10 * time.Second
 	// lateAttempt is where back-off begins after a close that asks for it: up to 4 s.
 	lateAttempt = 3
+	// unauthorizedAttempts is how many handshakes in a row may be refused with 401, each
+	// with another token, before that is final.
+	unauthorizedAttempts = 5
 )
 
 // engine is the one goroutine that all state of a client belongs to. It waits for
@@ -44,6 +48,11 @@ type engine struct {
 	dialAt   time.Time // when to dial next, if there is no link
 	moveAt   time.Time // when to replace link; zero if it is not to be
 	pingAt   time.Time // when to look for what is missing
+
+	pingFailures int // in a row
+
+	renewal      turn // to replace the token of link
+	unauthorized int  // handshakes refused with 401, since one was not
 
 	watches      []*watch
 	publications []*publication
@@ -74,7 +83,9 @@ func (e *engine) run(ctx context.Context) error {
 		case command := <-e.client.commands:
 			command(e)
 		case in := <-e.incoming:
-			e.receive(in)
+			if err := e.receive(in); err != nil {
+				return e.end(err)
+			}
 		case d := <-e.dialled:
 			if err := e.take(d); err != nil {
 				return e.end(err)
@@ -190,7 +201,7 @@ func (e *engine) take(d dialled) error {
 	}
 	now := time.Now()
 	e.retiring, e.retireAt = e.link, now.Add(retireTime)
-	e.link, e.heard, e.proven, e.moveAt = d.link, now, false, time.Time{}
+	e.link, e.heard, e.proven, e.moveAt, e.unauthorized = d.link, now, false, time.Time{}, 0
 	e.pingAt = now.Add(e.interval())
 	e.forget()
 	e.tasks.Go(func() { d.link.read(e.life, e.incoming) })
@@ -205,7 +216,7 @@ func (e *engine) take(d dialled) error {
 // refused decides what a dial that failed means.
 func (e *engine) refused(err error) error {
 	var refusal *HandshakeError
-	if errors.As(err, &refusal) && events.HandshakeRemedy(refusal.Status) != events.RetryLater {
+	if errors.As(err, &refusal) && !e.passes(refusal.Status) {
 		return err
 	}
 	e.o.Logger.Warn("not connected", "err", err)
@@ -216,6 +227,15 @@ func (e *engine) refused(err error) error {
 		e.moveAt = again
 	}
 	return nil
+}
+
+// passes reports whether another handshake may do better than one that was refused.
+func (e *engine) passes(status int) bool {
+	if status == http.StatusUnauthorized && e.o.Token != nil {
+		e.unauthorized++
+		return e.unauthorized < unauthorizedAttempts
+	}
+	return events.HandshakeRemedy(status) == events.RetryLater
 }
 
 // lose gives the connection up and has another one dialled.
@@ -244,6 +264,7 @@ func (e *engine) retire() {
 // forget drops what was asked on a connection that is not used any more.
 func (e *engine) forget() {
 	clear(e.requests)
+	e.renewal = turn{}
 	for _, w := range e.watches {
 		w.joined, w.turn = false, turn{}
 	}

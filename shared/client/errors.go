@@ -8,8 +8,13 @@ import (
 // ErrClosed ends what a client was doing when it was closed.
 var ErrClosed = errors.New("client is closed")
 
+// ErrOtherView refuses a watch of a topic that the client watches with another Filter,
+// Fields or Delta. Another client can watch it.
+var ErrOtherView = errors.New("topic is watched with other options")
+
 // HandshakeError is a connection that the service refuses for good. It ends the
-// client. What may pass, such as 429 and 500, is tried again instead.
+// client. What may pass, such as 429 and 500, is tried again instead, and so is 401 a few
+// times if there is [Options].Token.
 type HandshakeError struct {
 	Status int // HTTP status: 401 and 403 for who may not connect
 }

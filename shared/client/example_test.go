@@ -8,9 +8,12 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"time"
 
 	"github.com/watchroute/watchroute/events"
 	"github.com/watchroute/watchroute/shared/client"
+	"github.com/watchroute/watchroute/shared/grant"
+	"github.com/watchroute/watchroute/shared/watch"
 )
 
 // serve runs a service for an example. On a laptop, the URL is what make local
@@ -128,6 +131,42 @@ func ExampleWatchOptions_after() {
 	// Output:
 	// e1:2 {"price":151}
 	// e1:3 {"price":152.5}
+}
+
+// Watch a part of a topic as someone: only the items that match, only some of their
+// data, and no more than the token allows.
+func ExampleOptions_token() {
+	url, service, stop := serve()
+	defer stop()
+	service.tokens = map[string]watch.Access{"alice's": {Grant: grant.All(), Expires: time.Now().Add(time.Hour)}}
+
+	ctx := context.Background()
+	c, err := client.Dial(ctx, url, client.Options{
+		Token: func(context.Context) (string, error) { return "alice's", nil }, // ask whoever issues them
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer c.Close()
+	go func() {
+		_, _ = c.Publish(ctx, "orders", events.Item{ID: "1", Data: []byte(`{"total":5,"to":"Bob"}`)})
+		_, _ = c.Publish(ctx, "orders", events.Item{ID: "2", Data: []byte(`{"total":500,"to":"Eve"}`)})
+	}()
+	large := client.WatchOptions{
+		After:  &events.Cursor{}, // from the first change on
+		Filter: []byte(`{"total":[{"numeric":[">",100]}]}`),
+		Fields: []string{"to"},
+	}
+	for event, err := range c.Watch(ctx, "orders", large) {
+		if err != nil {
+			log.Fatal(err)
+		}
+		if event.Change != nil {
+			fmt.Println(event.Cursor, event.Change.Op, string(event.Change.Data))
+			break
+		}
+	}
+	// Output: e1:2 added {"to":"Eve"}
 }
 
 // Publish waits until the item is in the table, over broken connections too. What

@@ -2,7 +2,11 @@ package client
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"maps"
+	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/coder/websocket"
@@ -39,18 +43,42 @@ type dialled struct {
 }
 
 // dial makes a link. A refusal by the service is a *HandshakeError.
-func dial(ctx context.Context, url string, o Options) (*link, error) {
+func dial(ctx context.Context, address string, o Options) (*link, error) {
+	header, err := o.header(ctx)
+	if err != nil {
+		return nil, err
+	}
 	ctx, cancel := context.WithTimeout(ctx, o.AnswerTime)
 	defer cancel()
-	conn, response, err := websocket.Dial(ctx, url, &websocket.DialOptions{HTTPClient: o.HTTPClient, HTTPHeader: o.Header})
+	conn, response, err := websocket.Dial(ctx, address, &websocket.DialOptions{HTTPClient: o.HTTPClient, HTTPHeader: header})
 	if err != nil && response != nil && response.StatusCode >= 400 {
 		return nil, &HandshakeError{Status: response.StatusCode}
 	}
 	if err != nil {
-		return nil, fmt.Errorf("dial %s: %w", url, err)
+		return nil, fmt.Errorf("dial: %w", withoutURL(err))
 	}
 	conn.SetReadLimit(events.MaxFrameBytes)
 	return &link{conn: conn}, nil
+}
+
+// header is what a handshake is sent with.
+func (o Options) header(ctx context.Context) (http.Header, error) {
+	token, err := o.token(ctx)
+	if token == "" || err != nil {
+		return o.Header, err
+	}
+	header := http.Header{}
+	maps.Copy(header, o.Header)
+	header.Set("Authorization", "Bearer "+token)
+	return header, nil
+}
+
+// withoutURL takes the URL out of an error, as there may be a token in its query.
+func withoutURL(err error) error {
+	if e := (*url.Error)(nil); errors.As(err, &e) {
+		return e.Err
+	}
+	return err
 }
 
 // read hands on every frame, and at last how the link ended.

@@ -16,9 +16,9 @@ type order struct {
 	known   int64         // the latest seq of the cursor's epoch that exists for certain
 	foreign bool          // a change of another epoch was seen
 
-	epoch string // of early
-	early btree.Map[int64, events.Change]
-	bytes int // of early's data
+	epoch string                          // of early
+	early btree.Map[int64, events.Change] // by their Seq; no two share a seq
+	bytes int                             // of early's data
 }
 
 // begin starts, or starts over, after a cursor. What came early and belongs behind
@@ -33,10 +33,11 @@ func (o *order) begin(at events.Cursor) {
 		o.clear()
 	}
 	for seq, c, ok := o.early.Min(); ok && seq <= at.Seq; seq, c, ok = o.early.Min() {
-		o.drop(seq, c)
+		o.drop(c)
+		o.skip(at.Seq+1, c.Cursor().Seq)
 	}
-	if latest, _, ok := o.early.Max(); ok {
-		o.known = max(o.known, latest)
+	if _, latest, ok := o.early.Max(); ok {
+		o.known = max(o.known, latest.Cursor().Seq)
 	}
 }
 
@@ -45,9 +46,25 @@ func (o *order) clear() {
 	o.epoch, o.bytes = "", 0
 }
 
-func (o *order) drop(seq int64, c events.Change) {
-	o.early.Delete(seq)
-	o.bytes -= len(c.Data)
+func (o *order) drop(c events.Change) {
+	o.early.Delete(c.Seq)
+	o.bytes -= len(c.Data) + len(c.Patch)
+}
+
+// skip notes that from to to are skipped; nothing if there is none between them.
+func (o *order) skip(from, to int64) {
+	if from <= to {
+		o.early.Set(from, events.Change{Epoch: o.epoch, Seq: from, To: to, Op: events.Skipped})
+	}
+}
+
+// over gives the change, or the skipped ones, that a seq is of.
+func (o *order) over(seq int64) (c events.Change, ok bool) {
+	o.early.Descend(seq, func(_ int64, last events.Change) bool {
+		c, ok = last, last.Cursor().Seq >= seq
+		return false
+	})
+	return c, ok
 }
 
 // verdict is what became of a change that was offered.
@@ -60,7 +77,8 @@ const (
 	foreign          // it is of another epoch
 )
 
-// offer takes a change in.
+// offer takes a change in. Where one frame has it and another one skips it, as the
+// watch sees more or less by another token, it counts unless the cursor is past it.
 func (o *order) offer(c events.Change) verdict {
 	if o.started && c.Epoch != o.cursor.Epoch {
 		o.foreign = true
@@ -72,15 +90,59 @@ func (o *order) offer(c events.Change) verdict {
 		o.clear()
 		o.epoch = c.Epoch
 	}
-	if _, waits := o.early.Get(c.Seq); waits || o.started && c.Seq <= o.cursor.Seq {
+	if !o.take(c) {
 		return repeated
 	}
-	o.known = max(o.known, c.Seq)
-	was := o.keep(c)
+	o.known = max(o.known, c.Cursor().Seq)
+	was := o.trim()
 	if o.started && o.cursor == (events.Cursor{}) && c.Seq == 1 {
 		o.adopt(c.Epoch)
 	}
 	return was
+}
+
+// take reports whether there is anything new in a change, and has that wait.
+func (o *order) take(c events.Change) bool {
+	if c.Op == events.Skipped {
+		return o.pass(c.Seq, c.Cursor().Seq)
+	}
+	other, waits := o.over(c.Seq)
+	if waits && other.Op != events.Skipped || o.started && c.Seq <= o.cursor.Seq {
+		return false
+	}
+	if waits {
+		o.drop(other)
+		o.skip(other.Seq, c.Seq-1)
+		o.skip(c.Seq+1, other.Cursor().Seq)
+	}
+	o.early.Set(c.Seq, c)
+	o.bytes += len(c.Data) + len(c.Patch)
+	return true
+}
+
+// pass has what is not taken of from to to be skipped. It joins what is skipped just
+// before, so that long runs take no room.
+func (o *order) pass(from, to int64) (fresh bool) {
+	if o.started {
+		from = max(from, o.cursor.Seq+1)
+	}
+	for from <= to {
+		if other, taken := o.over(from); taken {
+			from = other.Cursor().Seq + 1
+			continue
+		}
+		end := to
+		o.early.Ascend(from, func(seq int64, _ events.Change) bool {
+			end = min(end, seq-1)
+			return false
+		})
+		if before, ok := o.over(from - 1); ok && before.Op == events.Skipped {
+			from = before.Seq
+		}
+		o.skip(from, end)
+		fresh, from = true, end+1
+	}
+	return fresh
 }
 
 // adopt follows a topic from before its first change into its first epoch.
@@ -88,21 +150,19 @@ func (o *order) adopt(epoch string) {
 	o.cursor.Epoch, o.foreign = epoch, false
 }
 
-// keep lets a change wait. When there is no room the latest goes, as the earliest
-// are due first.
-func (o *order) keep(c events.Change) verdict {
-	o.early.Set(c.Seq, c)
-	o.bytes += len(c.Data)
+// trim lets the latest go when there is no room, as the earliest are due first.
+func (o *order) trim() verdict {
 	was := kept
 	for o.early.Len() > 1 && (o.early.Len() > o.maxCount || o.bytes > o.maxBytes) {
-		seq, latest, _ := o.early.Max()
-		o.drop(seq, latest)
+		_, latest, _ := o.early.Max()
+		o.drop(latest)
 		was = dropped
 	}
 	return was
 }
 
-// next gives the change that is due, if it is there.
+// next gives the change that is due, or those that are skipped from there on, if they
+// are there.
 func (o *order) next() (events.Change, bool) {
 	if !o.started || o.held {
 		return events.Change{}, false
@@ -110,10 +170,10 @@ func (o *order) next() (events.Change, bool) {
 	return o.early.Get(o.cursor.Seq + 1)
 }
 
-// advance says that the change which was due was handed out.
+// advance says that what was due was handed out.
 func (o *order) advance(c events.Change) {
 	o.cursor = c.Cursor()
-	o.drop(c.Seq, c)
+	o.drop(c)
 }
 
 // learn takes in where the service says that the topic stands.
@@ -130,6 +190,6 @@ func (o *order) behind() bool {
 	if !o.started || o.held {
 		return false
 	}
-	_, there := o.early.Get(o.cursor.Seq + 1)
+	_, there := o.next()
 	return o.foreign || o.known > o.cursor.Seq && !there
 }

@@ -61,6 +61,7 @@ func (e *engine) pong(f *events.Pong) {
 	if r == nil {
 		return
 	}
+	e.pingFailures = 0
 	for _, w := range e.watches {
 		if r.frame.Cursors[string(w.topic)] == "" || !w.joined {
 			continue

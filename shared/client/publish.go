@@ -48,7 +48,7 @@ func (c *Client) Remove(ctx context.Context, topic events.Topic, id string) erro
 }
 
 func (c *Client) publish(ctx context.Context, frame events.Request) error {
-	if err := checkSize(frame); err != nil {
+	if err := checkSize(frame, events.CodeBadItem); err != nil {
 		return err
 	}
 	p := &publication{frame: frame, answer: make(chan error, 1)}
@@ -64,14 +64,15 @@ func (c *Client) publish(ctx context.Context, frame events.Request) error {
 	}
 }
 
-// checkSize refuses what API Gateway would close the connection for.
-func checkSize(frame events.Request) error {
+// checkSize refuses, with a code, what cannot be sent and what API Gateway would close
+// the connection for.
+func checkSize(frame events.Request, code events.Code) error {
 	message, err := json.Marshal(frame)
 	if err != nil {
-		return &events.Error{Code: events.CodeBadItem, Message: fmt.Sprintf("item data is not JSON: %v", err), Topic: frame.Topic}
+		return &events.Error{Code: code, Message: fmt.Sprintf("%s is not JSON: %v", frame.Action, err), Topic: frame.Topic}
 	}
 	if size := len(message) + events.MaxRequestIDBytes; size > events.MaxFrameBytes {
-		return &events.Error{Code: events.CodeBadItem, Message: fmt.Sprintf("item takes %d bytes, at most %d are allowed", size, events.MaxFrameBytes), Topic: frame.Topic}
+		return &events.Error{Code: code, Message: fmt.Sprintf("%s takes %d bytes, at most %d are allowed", frame.Action, size, events.MaxFrameBytes), Topic: frame.Topic}
 	}
 	return nil
 }

@@ -8,21 +8,28 @@ import (
 )
 
 // receive takes in what came over a link. Changes count whichever link they came
-// over; the end of one that is not in use does not.
-func (e *engine) receive(in incoming) {
+// over; what concerns one that is not in use does not. The error is the service's last
+// word.
+func (e *engine) receive(in incoming) error {
+	current := in.link == e.link
 	if in.err != nil {
-		if in.link == e.link {
+		if current {
 			e.lose(in.err)
 		}
-		return
+		return nil
 	}
-	if in.link == e.link {
+	if current {
 		e.heard = time.Now()
 	}
 	frame, err := events.Decode(in.data)
 	if err != nil {
 		e.unknown(in.data)
-		return
+		return nil
+	}
+	if current {
+		if err := e.concern(frame); err != nil {
+			return err
+		}
 	}
 	switch f := frame.(type) {
 	case *events.Changes:
@@ -33,18 +40,32 @@ func (e *engine) receive(in incoming) {
 		e.snapshot(f)
 	case *events.Reset:
 		e.reset(f)
+	case *events.Authorized:
+		e.authorized(f)
 	case *events.Pong:
 		e.pong(f)
 	case *events.Published:
 		e.published(f)
+	}
+	e.proven = e.proven || in.link == e.link
+	return nil
+}
+
+// concern takes in what is said of the connection in use.
+func (e *engine) concern(frame events.Frame) error {
+	switch f := frame.(type) {
+	case *events.Unsubscribed:
+		e.unsubscribed(f)
+	case *events.Expiring:
+		e.renew()
 	case *events.Reconnect:
-		if in.link == e.link && e.moveAt.IsZero() {
+		if e.moveAt.IsZero() {
 			e.moveAt = time.Now().Add(time.Duration(f.DelayMs) * time.Millisecond)
 		}
 	case *events.Error:
-		e.failed(f)
+		return e.failed(f)
 	}
-	e.proven = e.proven || in.link == e.link
+	return nil
 }
 
 // unknown looks for API Gateway's own error frames, which have no type. Other frames
@@ -63,7 +84,7 @@ func (e *engine) unknown(data []byte) {
 func (e *engine) changes(changes []events.Change) {
 	for _, c := range changes {
 		for _, w := range e.watches {
-			if w.topic == c.Topic {
+			if w.topic == c.Topic && (c.Patch == nil || w.o.Delta) { // or it is a late one for a watch that has left
 				e.count(w.order.offer(c))
 			}
 		}
@@ -82,25 +103,29 @@ func (e *engine) count(v verdict) {
 	}
 }
 
-// failed takes in the service's word that a request was not carried out.
-func (e *engine) failed(f *events.Error) {
-	r := e.requests[f.ID]
-	if r == nil {
-		return
-	}
-	delete(e.requests, f.ID)
+// failed takes in the service's word that a request was not carried out, or that the
+// connection ends. The error is f, if nothing that the client can do helps.
+func (e *engine) failed(f *events.Error) error {
 	remedy := f.Code.Remedy()
+	r := e.requests[f.ID]
+	delete(e.requests, f.ID)
 	switch {
+	case remedy == events.GiveUp:
+		return f
+	case f.Code == events.CodeTokenExpired:
+		e.lose(f)
+	case r == nil:
 	case f.Code == events.CodeNotConnected:
 		e.lose(f)
 	case remedy == events.RetryLater || r.watch == nil && r.publication == nil:
 		e.again(r, time.Now())
-	case r.frame.Action == events.ActionSnapshot: // it cannot go on from there
+	case f.Code == events.CodeBadCursor && r.frame.Action == events.ActionSnapshot: // it cannot go on from there
 		r.watch.startOver()
 	case r.watch != nil:
-		e.remove(r.watch)
+		e.leave(r.watch) // which is subscribed if only its snapshot was refused
 		r.watch.fail(f)
 	default:
 		e.conclude(r.publication, f)
 	}
+	return nil
 }

@@ -19,6 +19,7 @@ type request struct {
 	deadline    time.Time
 	watch       *watch       // of a subscribe and a snapshot
 	publication *publication // of a publish
+	renewal     *turn        // of an auth
 }
 
 // turn is whether it is somebody's turn to ask.
@@ -73,7 +74,7 @@ func (r *request) turn() *turn {
 	case r.publication != nil:
 		return &r.publication.turn
 	}
-	return nil
+	return r.renewal
 }
 
 // expire gives up on requests whose time has passed. If nothing at all was heard
@@ -96,7 +97,8 @@ func (e *engine) expire(now time.Time) {
 func (e *engine) again(r *request, now time.Time) {
 	t := r.turn()
 	if t == nil {
-		e.pingAt = now.Add(e.backoff(0))
+		e.pingAt = now.Add(e.backoff(e.pingFailures))
+		e.pingFailures++
 		return
 	}
 	t.asked, t.notBefore = false, now.Add(e.backoff(t.failures))

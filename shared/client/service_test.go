@@ -4,15 +4,18 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
 	"slices"
 	"sort"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -22,6 +25,7 @@ import (
 	"github.com/watchroute/watchroute/events"
 	"github.com/watchroute/watchroute/localstack/apigateway"
 	"github.com/watchroute/watchroute/shared/client"
+	"github.com/watchroute/watchroute/shared/grant"
 	"github.com/watchroute/watchroute/shared/watch"
 )
 
@@ -37,14 +41,19 @@ type service struct {
 	mu          sync.Mutex
 	items       map[events.Topic]map[string]string
 	heads       map[events.Topic]watch.Head
-	log         map[events.Topic][]events.Change
-	connections map[watch.ConnectionID]map[events.Topic]bool
-	pageItems   int                             // items of a page of the table
-	reads       int                             // of the log
-	refuse      int                             // status that $connect answers, if not 0
-	fail        events.Code                     // what publish fails with once
-	lose        func(frame string) bool         // frames that are taken and never arrive
-	alter       func(answer *[]byte, in string) // of a message's function
+	log         map[events.Topic][]watch.Entry
+	connections map[watch.ConnectionID]map[events.Topic]watch.Subscription
+	pageItems   int                                 // items of a page of the table
+	reads       int                                 // of the log
+	refuse      int                                 // status that $connect answers, if not 0
+	fail        events.Code                         // what publish fails with once
+	tokens      map[string]watch.Access             // nil if everyone may do everything
+	given       map[watch.ConnectionID]watch.Access // by the token of the handshake
+	refreshed   map[watch.ConnectionID]watch.Access // by another since
+	shown       []string                            // tokens, of handshakes and auths in turn
+	received    []string                            // clients' frames
+	lose        func(frame string) bool             // frames that are taken and never arrive
+	alter       func(answer *[]byte, in string)     // of a message's function
 }
 
 const topic events.Topic = "stocks/AAPL"
@@ -71,7 +80,8 @@ func bubble(t *testing.T, test func(t *testing.T, s *service)) {
 func newService(ctx context.Context) *service {
 	s := &service{ctx: ctx, pageItems: 1000,
 		items: map[events.Topic]map[string]string{}, heads: map[events.Topic]watch.Head{},
-		log: map[events.Topic][]events.Change{}, connections: map[watch.ConnectionID]map[events.Topic]bool{},
+		log: map[events.Topic][]watch.Entry{}, connections: map[watch.ConnectionID]map[events.Topic]watch.Subscription{},
+		given: map[watch.ConnectionID]watch.Access{}, refreshed: map[watch.ConnectionID]watch.Access{},
 	}
 	routes := map[string]apigateway.Route{}
 	for key, function := range map[string]string{"$connect": "connect", "$disconnect": "disconnect", "$default": "message"} {
@@ -108,22 +118,24 @@ func (s *service) Invoke(ctx context.Context, function string, payload []byte) (
 	if err := json.Unmarshal(payload, &event); err != nil {
 		return nil, false, err
 	}
-	c := watch.Connection{ID: watch.ConnectionID(event.RequestContext.ConnectionID), Connected: time.UnixMilli(event.RequestContext.ConnectedAt)}
+	c := watch.Connection{
+		Key:       watch.Key{Subject: "alice", ID: watch.ConnectionID(event.RequestContext.ConnectionID)},
+		Connected: time.UnixMilli(event.RequestContext.ConnectedAt), Access: s.access(watch.ConnectionID(event.RequestContext.ConnectionID)),
+	}
 	answer := awsevents.APIGatewayProxyResponse{StatusCode: http.StatusOK}
 	switch function {
 	case "connect":
-		if answer.StatusCode = s.connect(c.ID); answer.StatusCode == http.StatusBadGateway {
+		if answer.StatusCode = s.connect(ctx, c.ID, event.Headers["Authorization"]); answer.StatusCode == http.StatusBadGateway {
 			return nil, true, nil // the function crashed
 		}
 	case "disconnect":
-		_ = s.Forget(ctx, c.ID, nil)
+		_ = s.Forget(ctx, c.Key, nil)
 	case "message":
-		answerer := watch.Answerer{Subscriptions: s, Items: s, History: s, Logger: slog.New(slog.DiscardHandler)}
-		last := answerer.Answer(ctx, c, []byte(event.Body), func(frame []byte) error {
-			return s.Post(ctx, c.ID, watch.NewFrame(frame))
-		})
+		answerer := watch.Answerer{Sessions: s, Subscriptions: s, Items: s, History: s, Tokens: s, Logger: slog.New(slog.DiscardHandler)}
+		last := answerer.Answer(ctx, c, []byte(event.Body), peer{ctx, s, c.ID})
 		s.mu.Lock()
 		alter := s.alter
+		s.received = append(s.received, event.Body)
 		s.mu.Unlock()
 		if alter != nil {
 			alter(&last, event.Body)
@@ -134,14 +146,65 @@ func (s *service) Invoke(ctx context.Context, function string, payload []byte) (
 	return output, false, err
 }
 
-func (s *service) connect(id watch.ConnectionID) int {
+// peer is the client that is answered.
+type peer struct {
+	ctx context.Context
+	s   *service
+	id  watch.ConnectionID
+}
+
+func (p peer) Post(frame []byte) error { return p.s.Post(p.ctx, p.id, watch.NewFrame(frame)) }
+func (p peer) Close() error            { return p.s.Close(p.ctx, p.id) }
+
+// access is that of the connection's first token.
+func (s *service) access(id watch.ConnectionID) watch.Access {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.refuse != 0 {
-		return s.refuse
+	return s.given[id]
+}
+
+// Authenticate takes a token that is in tokens and has not expired.
+func (s *service) Authenticate(_ context.Context, raw string) (string, watch.Access, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.shown = append(s.shown, raw)
+	if s.tokens == nil {
+		return watch.Anonymous, watch.Access{Grant: grant.All()}, nil
 	}
-	s.connections[id] = map[events.Topic]bool{}
+	access, ok := s.tokens[raw]
+	if !ok || !time.Now().Before(access.Expires) {
+		return "", watch.Access{}, watch.ErrUnauthorized
+	}
+	return "alice", access, nil
+}
+
+// connect is authorizer and $connect in one.
+func (s *service) connect(ctx context.Context, id watch.ConnectionID, authorization string) int {
+	_, access, err := s.Authenticate(ctx, strings.TrimPrefix(authorization, "Bearer "))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.refuse != 0:
+		return s.refuse
+	case err != nil:
+		return http.StatusUnauthorized
+	}
+	s.given[id] = access
+	s.connections[id] = map[events.Topic]watch.Subscription{}
 	return http.StatusOK
+}
+
+// issue gives a client tokens for a grant, another one each time, which are t1, t2 and
+// so on and good for a while.
+func (s *service) issue(g grant.Grant, life time.Duration) func(context.Context) (string, error) {
+	s.set(func() { s.tokens = map[string]watch.Access{} })
+	return func(context.Context) (string, error) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		token := fmt.Sprint("t", len(s.tokens)+1)
+		s.tokens[token] = watch.Access{Grant: g, Expires: time.Now().Add(life)}
+		return token, nil
+	}
 }
 
 // put writes an item and pushes its change; remove deletes it.
@@ -151,12 +214,13 @@ func (s *service) put(topic events.Topic, id, data string) {
 	if s.items[topic] == nil {
 		s.items[topic] = map[string]string{}
 	}
-	if _, ok := s.items[topic][id]; ok {
+	before, ok := s.items[topic][id]
+	if ok {
 		op = events.Modified
 	}
 	s.items[topic][id] = data
 	s.mu.Unlock()
-	s.push(topic, s.number(topic, op, id, data))
+	s.push(topic, s.numberFrom(topic, op, id, before, data))
 }
 
 func (s *service) remove(topic events.Topic, id string) {
@@ -167,7 +231,11 @@ func (s *service) remove(topic events.Topic, id string) {
 	s.push(topic, s.number(topic, events.Removed, id, data))
 }
 
-func (s *service) number(topic events.Topic, op events.Op, id, data string) events.Change {
+func (s *service) number(topic events.Topic, op events.Op, id, data string) watch.Entry {
+	return s.numberFrom(topic, op, id, "", data)
+}
+
+func (s *service) numberFrom(topic events.Topic, op events.Op, id, before, data string) watch.Entry {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	head := s.heads[topic]
@@ -176,24 +244,23 @@ func (s *service) number(topic events.Topic, op events.Op, id, data string) even
 	}
 	head.Seq++
 	s.heads[topic] = head
-	c := events.Change{Topic: topic, Epoch: head.Epoch, Seq: head.Seq, Op: op, ID: id, Time: events.Time(time.Now()), Data: json.RawMessage(data)}
-	s.log[topic] = append(s.log[topic], c)
-	return c
+	e := watch.Entry{Change: events.Change{Topic: topic, Epoch: head.Epoch, Seq: head.Seq, Op: op, ID: id, Time: events.Time(time.Now()), Data: json.RawMessage(data)}}
+	if before != "" {
+		e.Before = json.RawMessage(before)
+	}
+	s.log[topic] = append(s.log[topic], e)
+	return e
 }
 
-func (s *service) push(topic events.Topic, changes ...events.Change) {
-	n := watch.Numbered{Topic: topic}
-	for _, c := range changes {
-		n.Entries = append(n.Entries, watch.Entry{Change: c})
-	}
-	_, _, _ = s.pusher.Push(s.ctx, []watch.Numbered{n}) // a watcher that is not there is what is tested
+func (s *service) push(topic events.Topic, entries ...watch.Entry) {
+	_, _, _ = s.pusher.Push(s.ctx, []watch.Numbered{{Topic: topic, Entries: entries}}) // a watcher that is not there is what is tested
 }
 
 // expire forgets the log up to a seq; recreate begins the topic's numbering anew.
 func (s *service) expire(topic events.Topic, seq int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.log[topic] = slices.DeleteFunc(s.log[topic], func(c events.Change) bool { return c.Seq <= seq })
+	s.log[topic] = slices.DeleteFunc(s.log[topic], func(e watch.Entry) bool { return e.Seq <= seq })
 }
 
 func (s *service) recreate(topic events.Topic, epoch string) {
@@ -244,36 +311,57 @@ func (s *service) table(topic events.Topic) map[string]string {
 func (s *service) Subscribe(_ context.Context, sub watch.Subscription) (bool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	topics, ok := s.connections[sub.Connection.ID]
+	topics, ok := s.connections[sub.ID]
+	_, already := topics[sub.Topic]
 	switch {
 	case !ok:
 		return false, watch.ErrNotConnected
-	case len(topics) >= events.MaxSubscriptions && !topics[sub.Topic]:
+	case len(topics) >= events.MaxSubscriptions && !already:
 		return false, watch.ErrTooManySubscriptions
 	}
-	already := topics[sub.Topic]
-	topics[sub.Topic] = true
+	topics[sub.Topic] = sub
 	return already, nil
 }
 
-func (s *service) Unsubscribe(_ context.Context, id watch.ConnectionID, topic events.Topic) error {
+func (s *service) Unsubscribe(_ context.Context, key watch.Key, topic events.Topic) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.connections[id], topic)
+	delete(s.connections[key.ID], topic)
 	return nil
 }
 
-func (s *service) Topics(_ context.Context, id watch.ConnectionID) ([]events.Topic, error) {
+func (s *service) Subscriptions(_ context.Context, key watch.Key, topics []events.Topic) (subs []watch.Subscription, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.connections[id] == nil {
-		return nil, watch.ErrNotConnected
+	for _, topic := range topics {
+		if sub, ok := s.connections[key.ID][topic]; ok {
+			subs = append(subs, sub)
+		}
 	}
-	var topics []events.Topic
-	for topic := range s.connections[id] {
-		topics = append(topics, topic)
+	return subs, nil
+}
+
+func (s *service) Session(_ context.Context, key watch.Key) (watch.Session, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.connections[key.ID] == nil {
+		return watch.Session{}, watch.ErrNotConnected
 	}
-	return topics, nil
+	var session watch.Session
+	for topic := range s.connections[key.ID] {
+		session.Topics = append(session.Topics, topic)
+	}
+	if access, ok := s.refreshed[key.ID]; ok {
+		session.Access = &access
+	}
+	return session, nil
+}
+
+func (s *service) Refresh(_ context.Context, key watch.Key, access watch.Access) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.refreshed[key.ID] = access
+	return nil
 }
 
 func (s *service) Put(_ context.Context, topic events.Topic, item events.Item) error {
@@ -323,35 +411,37 @@ func (s *service) Head(_ context.Context, topic events.Topic) (watch.Head, error
 	return s.heads[topic], nil
 }
 
-func (s *service) Since(_ context.Context, topic events.Topic, from, to int64) ([]events.Change, error) {
+func (s *service) Since(_ context.Context, topic events.Topic, from, to int64) (entries []watch.Entry, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.reads++
-	var changes []events.Change
-	for _, c := range s.log[topic] {
-		if c.Seq > from && c.Seq <= to {
-			changes = append(changes, c)
+	for _, e := range s.log[topic] {
+		if e.Seq > from && e.Seq <= to {
+			entries = append(entries, e)
 		}
 	}
-	return changes, nil
+	return entries, nil
 }
 
-func (s *service) Subscribers(_ context.Context, topic events.Topic) ([]watch.ConnectionID, error) {
+func (s *service) Below(context.Context, events.Topic, int) (topics []events.Topic, more bool, err error) {
+	return nil, false, nil
+}
+
+func (s *service) Subscribers(_ context.Context, topic events.Topic, _ bool) (subs []watch.Subscription, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var ids []watch.ConnectionID
-	for id, topics := range s.connections {
-		if topics[topic] {
-			ids = append(ids, id)
+	for _, topics := range s.connections {
+		if sub, ok := topics[topic]; ok {
+			subs = append(subs, sub)
 		}
 	}
-	return ids, nil
+	return subs, nil
 }
 
-func (s *service) Forget(_ context.Context, id watch.ConnectionID, _ []events.Topic) error {
+func (s *service) Forget(_ context.Context, key watch.Key, _ []events.Topic) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.connections, id)
+	delete(s.connections, key.ID)
 	return nil
 }
 
@@ -383,22 +473,42 @@ func (s *service) loses(frame string) bool {
 	return s.lose != nil && s.lose(frame)
 }
 
-// cut ends every connection as a lost network does, or as DELETE does.
-func (s *service) cut() {
-	s.mu.Lock()
-	var ids []watch.ConnectionID
-	for id := range s.connections {
-		ids = append(ids, id)
+// Close ends a connection as DELETE does.
+func (s *service) Close(ctx context.Context, id watch.ConnectionID) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodDelete, s.connection(id), nil)
+	if err != nil {
+		return err
 	}
-	s.mu.Unlock()
-	for _, id := range ids {
-		request, err := http.NewRequestWithContext(s.ctx, http.MethodDelete, s.connection(id), nil)
-		if err != nil {
-			panic(err) // the address is our own
-		}
-		if response, err := s.http.Do(request); err == nil {
-			_ = response.Body.Close()
-		}
+	response, err := s.http.Do(request)
+	if err != nil {
+		return err
+	}
+	return response.Body.Close()
+}
+
+// all gives every connection.
+func (s *service) all() []watch.ConnectionID {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Collect(maps.Keys(s.connections))
+}
+
+// cut ends every connection.
+func (s *service) cut() {
+	for _, id := range s.all() {
+		_ = s.Close(s.ctx, id) // one that is gone already is as good
+	}
+}
+
+// tell sends a frame to every connection.
+func (s *service) tell(t *testing.T, frame events.Frame) {
+	t.Helper()
+	body, err := events.Encode(frame)
+	for _, id := range s.all() {
+		err = errors.Join(err, s.Post(s.ctx, id, watch.NewFrame(body)))
+	}
+	if err != nil {
+		t.Error(err)
 	}
 }
 

@@ -1,7 +1,9 @@
 package client
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"iter"
 	"slices"
 	"sync/atomic"
@@ -13,17 +15,17 @@ import (
 // eventsKept is how many events wait for the consumer, besides changes in order.
 const eventsKept = 64
 
-// Event is one step of a watch.
+// Event is one step of a watch. One without Change and Page says only where the watch
+// stands. So begins a watch without a snapshot, which misses nothing after Cursor; later
+// it means that changes up to Cursor are not for this watch to see.
 type Event struct {
 	// Cursor is where the watch stands now: keep it, and a later watch goes on from
 	// it with [WatchOptions].After. It is zero while a snapshot is not complete.
 	Cursor events.Cursor
-	// Change is what happened to one item.
+	// Change is what happened to one item; never one that is Skipped.
 	Change *events.Change
 	// Page is a part of the topic's items.
 	Page *Page
-	// An event with neither is the first of a watch that does not begin with a
-	// snapshot: from Cursor on it sees everything.
 }
 
 // Page is a part of a topic's items, in the order of their ids.
@@ -40,11 +42,33 @@ type Page struct {
 
 // WatchOptions say where a watch begins. The zero value means from now on.
 type WatchOptions struct {
-	// After goes on from a cursor: the changes after it come first. If they cannot be
-	// told any more, the topic's items come instead.
+	// After goes on from a cursor, which is of a watch with the same Filter and Fields:
+	// the changes after it come first. If they cannot be told any more, the topic's items
+	// come instead.
 	After *events.Cursor
 	// Snapshot begins with the topic's items. It is ignored with After.
 	Snapshot bool
+	// Filter, an EventBridge event pattern on the items' data, shows only the items that
+	// match: one that begins to is added, one that ceases to is removed. Default: all.
+	Filter json.RawMessage
+	// Fields shows only these members of the items' data. Default: all.
+	Fields []string
+	// Delta lets a change that modifies an item carry a Patch instead of Data. It is
+	// ignored without After and Snapshot, as there is no state to patch then.
+	//
+	// A patch is on the item's state after its last change or in the last snapshot, as
+	// Filter, Fields and token show it. The consumer must keep that, with After from the
+	// watch before; as changes come in order, patches add up. A snapshot may be ahead of
+	// its cursor, though. Patches that an item already has come again, which is right
+	// after the last of them. A patch of an item that is not there, or is Large, is to be
+	// passed over: the change that made it so follows. Under a later token that shows
+	// other parts of the data, patches do not add up until there is Data again.
+	Delta bool
+}
+
+// sameView reports whether two watches of a topic can share its subscription.
+func (o WatchOptions) sameView(other WatchOptions) bool {
+	return bytes.Equal(o.Filter, other.Filter) && slices.Equal(o.Fields, other.Fields) && o.Delta == other.Delta
 }
 
 // Watch watches a topic for as long as the loop over it runs:
@@ -60,20 +84,21 @@ type WatchOptions struct {
 //		}
 //	}
 //
-// Every change comes once, in the order of its seq, with none left out between two
-// pages that are First. Leaving the loop ends the watch. It ends by itself with an
+// Every change that Filter, Fields and the token show comes once, in the order of its
+// seq, with none left out between two pages that are First. Leaving the loop ends the watch. It ends by itself with an
 // error, which comes last: that of ctx, [ErrClosed] or whatever ended the client, or an
-// [*events.Error] that says what the service refuses. Several watches of one topic
-// each see all of it.
+// [*events.Error] that says what the service refuses: its code is CodeForbidden if the
+// token does not allow the watch, or a later one not any more. Several watches of one
+// topic each see all of it; they must have the same Filter, Fields and Delta, as they
+// share one subscription, or the later is refused with [ErrOtherView].
 func (c *Client) Watch(ctx context.Context, topic events.Topic, o WatchOptions) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
-		if _, err := events.ParseTopic(string(topic)); err != nil {
-			yield(Event{}, &events.Error{Code: events.CodeBadTopic, Message: err.Error(), Topic: string(topic)})
-			return
+		w, err := newWatch(topic, o)
+		if err == nil && !c.do(func(e *engine) { e.add(w) }) {
+			err = c.err
 		}
-		w := &watch{topic: topic, o: o, out: make(chan Event, eventsKept), ended: make(chan struct{})}
-		if !c.do(func(e *engine) { e.add(w) }) {
-			yield(Event{}, c.err)
+		if err != nil {
+			yield(Event{}, err)
 			return
 		}
 		defer c.do(func(e *engine) { e.leave(w) })
@@ -109,6 +134,20 @@ type watch struct {
 
 	healAt time.Time // when to ask for what is missing; zero if nothing is
 	heals  int       // asked for, without success, in a row
+}
+
+// newWatch refuses what the service would not understand.
+func newWatch(topic events.Topic, o WatchOptions) (*watch, error) {
+	if _, err := events.ParseTopic(string(topic)); err != nil {
+		return nil, &events.Error{Code: events.CodeBadTopic, Message: err.Error(), Topic: string(topic)}
+	}
+	o.Filter, o.Fields = slices.Clone(o.Filter), slices.Clone(o.Fields)
+	o.Delta = o.Delta && (o.Snapshot || o.After != nil)
+	w := &watch{topic: topic, o: o, out: make(chan Event, eventsKept), ended: make(chan struct{})}
+	if o.After != nil {
+		w.order.begin(*o.After)
+	}
+	return w, checkSize(*w.view(events.Request{Action: events.ActionSubscribe}), events.CodeBadRequest)
 }
 
 // receive waits for the next event. What was given before the end comes before it.
@@ -157,13 +196,17 @@ func (w *watch) drained() bool {
 
 // pump hands out the changes that are due.
 func (w *watch) pump() {
-	for {
-		c, ok := w.order.next()
-		if !ok || !w.push(Event{Cursor: c.Cursor(), Change: &c}) {
-			return
-		}
+	for c, ok := w.order.next(); ok && w.push(step(c)); c, ok = w.order.next() {
 		w.order.advance(c)
 	}
+}
+
+// step is what a change is to the consumer.
+func step(c events.Change) Event {
+	if c.Op == events.Skipped {
+		return Event{Cursor: c.Cursor()}
+	}
+	return Event{Cursor: c.Cursor(), Change: &c}
 }
 
 func (w *watch) fail(err error) {
@@ -177,13 +220,19 @@ func (w *watch) request() *events.Request {
 	case w.starved && !w.drained():
 		return nil
 	case !w.joined && w.order.started:
-		return &events.Request{Action: events.ActionSubscribe, Topic: string(w.topic), After: w.order.cursor.String()}
+		return w.view(events.Request{Action: events.ActionSubscribe, After: w.order.cursor.String()})
 	case !w.joined:
-		return &events.Request{Action: events.ActionSubscribe, Topic: string(w.topic), Snapshot: w.o.Snapshot}
+		return w.view(events.Request{Action: events.ActionSubscribe, Snapshot: w.o.Snapshot})
 	case w.order.held && w.drained():
-		return &events.Request{Action: events.ActionSnapshot, Topic: string(w.topic), Next: w.place}
+		return w.view(events.Request{Action: events.ActionSnapshot, Next: w.place})
 	}
 	return nil
+}
+
+// view adds to a request what the watch is to see.
+func (w *watch) view(r events.Request) *events.Request {
+	r.Topic, r.Filter, r.Fields, r.Delta = string(w.topic), w.o.Filter, w.o.Fields, w.o.Delta
+	return &r
 }
 
 // wakeAt is when the watch has something to ask.
@@ -194,18 +243,15 @@ func (w *watch) wakeAt() time.Time {
 	return w.healAt
 }
 
-// startOver has a snapshot that cannot go on begin again.
-func (w *watch) startOver() {
-	w.place = ""
-	w.turn = turn{}
-}
-
 // add begins a watch.
 func (e *engine) add(w *watch) {
-	w.order.maxCount, w.order.maxBytes = e.o.Buffer, e.o.BufferBytes
-	if w.o.After != nil {
-		w.order.begin(*w.o.After)
+	for _, other := range e.watches {
+		if other.topic == w.topic && !other.o.sameView(w.o) {
+			w.fail(ErrOtherView)
+			return
+		}
 	}
+	w.order.maxCount, w.order.maxBytes = e.o.Buffer, e.o.BufferBytes
 	e.watches = append(e.watches, w)
 }
 
@@ -273,65 +319,15 @@ func (w *watch) greet() {
 	}
 }
 
-// reset takes in that what a watch misses cannot be told. In the answer to a
-// subscribe the snapshot follows; after a ping it has to be subscribed for, with the
-// cursor that was refused.
-func (e *engine) reset(f *events.Reset) {
-	r := e.requests[f.ID]
-	if r == nil {
+// unsubscribed takes in that a subscription has ended which nobody asked to end.
+func (e *engine) unsubscribed(f *events.Unsubscribed) {
+	if f.Reason == "" {
 		return
 	}
-	if r.watch != nil {
-		r.watch.reason, r.watch.place = f.Reason, ""
-		return
-	}
-	for _, w := range e.watches {
-		if w.topic == f.Topic && w.joined && w.order.cursor.String() == r.frame.Cursors[string(f.Topic)] {
-			w.joined = false
+	for _, w := range slices.Clone(e.watches) {
+		if w.topic == f.Topic {
+			e.remove(w)
+			w.fail(&events.Error{Code: f.Reason, Message: "the service has ended the subscription", Topic: string(f.Topic)})
 		}
 	}
-}
-
-// snapshot hands a page on if it is the one that is due. A page that comes after a
-// lost one, or for which the consumer has no room, is asked for again.
-func (e *engine) snapshot(f *events.Snapshot) {
-	r := e.requests[f.ID]
-	if r == nil || r.watch == nil {
-		return
-	}
-	r.deadline = time.Now().Add(e.o.AnswerTime)
-	if w := r.watch; f.From == w.place {
-		again := w.greeted || w.o.After != nil
-		w.starved = !w.turnPage(f)
-		if again && f.From == "" && !w.starved {
-			e.client.stats.count(func(s *Stats) { s.Resets++ })
-		}
-	}
-	if !f.More {
-		e.answered(f.ID)
-	}
-	r.watch.pump()
-}
-
-// turnPage gives the consumer a page; false if there is no room.
-func (w *watch) turnPage(f *events.Snapshot) bool {
-	page := &Page{First: f.From == "", Last: f.Next == "", Items: f.Items}
-	event := Event{Page: page}
-	if page.First {
-		page.Reason = w.reason
-	}
-	if page.Last {
-		event.Cursor = f.Cursor
-	}
-	if !w.push(event) {
-		return false
-	}
-	if page.First {
-		w.order.begin(f.Cursor)
-	}
-	w.joined, w.greeted, w.order.held, w.place = true, true, !page.Last, f.Next
-	if page.Last {
-		w.reason = ""
-	}
-	return true
 }

@@ -14,18 +14,21 @@ import (
 
 	"github.com/watchroute/watchroute/events"
 	"github.com/watchroute/watchroute/shared/client"
+	"github.com/watchroute/watchroute/shared/watch"
 )
 
 // watcher follows a topic as a user would, and notes what it saw.
 type watcher struct {
-	seqs   []int64 // of changes
-	resets []events.ResetReason
-	state  map[string]string
-	cursor events.Cursor
-	err    error
-	pages  int
-	cancel context.CancelFunc
-	done   chan struct{}
+	seqs    []int64 // of changes
+	resets  []events.ResetReason
+	state   map[string]string
+	cursor  events.Cursor
+	err     error
+	pages   int
+	passed  int // events with only a cursor
+	patches int
+	cancel  context.CancelFunc
+	done    chan struct{}
 }
 
 // follow starts a watcher, which ends with the test.
@@ -62,11 +65,19 @@ func (w *watcher) see(event client.Event, err error) {
 		w.turn(event.Page)
 	}
 	if c := event.Change; c != nil {
+		before := w.state[c.ID]
 		w.seqs = append(w.seqs, c.Seq)
 		w.state[c.ID] = string(c.Data)
+		if c.Patch != nil {
+			w.patches++
+			w.state[c.ID] = patched(before, c.Patch)
+		}
 		if c.Op == events.Removed {
 			delete(w.state, c.ID)
 		}
+	}
+	if event.Page == nil && event.Change == nil {
+		w.passed++
 	}
 	w.cursor = event.Cursor
 }
@@ -129,7 +140,7 @@ func TestRepeatedAndReorderedPushes(t *testing.T) {
 	bubble(t, func(t *testing.T, s *service) {
 		c := s.dial(t, client.Options{})
 		w := follow(t, c, topic, client.WatchOptions{}, nil)
-		var changes []events.Change
+		var changes []watch.Entry
 		for n := range 6 {
 			changes = append(changes, s.number(topic, events.Added, fmt.Sprint(n), `{}`))
 		}

@@ -85,6 +85,9 @@ func (s *Store) entryRow(e watch.Entry) map[string]types.AttributeValue {
 	if e.Data != nil {
 		row["data"] = str(string(e.Data))
 	}
+	if e.Before != nil {
+		row["before"] = str(string(e.Before))
+	}
 	if e.High != e.Position {
 		row["high"] = str(string(e.High))
 	}
@@ -118,12 +121,12 @@ func (s *Store) Before(ctx context.Context, topic events.Topic, seq int64, limit
 // Since reads up to 1 MB of the log rows from behind from up to to, in order: one
 // read unit for every 4 KB of them. Rows whose time to live has passed are left out,
 // whether DynamoDB has deleted them yet or not.
-func (s *Store) Since(ctx context.Context, topic events.Topic, from, to int64) ([]events.Change, error) {
+func (s *Store) Since(ctx context.Context, topic events.Topic, from, to int64) ([]watch.Entry, error) {
 	out, err := s.db.Query(ctx, s.logQuery(topic, from+1, to))
 	if err != nil {
 		return nil, fmt.Errorf("read log of %s since %d: %w", topic, from, translate(err))
 	}
-	changes := make([]events.Change, 0, len(out.Items))
+	entries := make([]watch.Entry, 0, len(out.Items))
 	for _, row := range out.Items {
 		if s.expired(row) {
 			continue
@@ -132,9 +135,9 @@ func (s *Store) Since(ctx context.Context, topic events.Topic, from, to int64) (
 		if err != nil {
 			return nil, fmt.Errorf("read log of %s since %d: %w", topic, from, err)
 		}
-		changes = append(changes, e.Change)
+		entries = append(entries, e)
 	}
-	return changes, nil
+	return entries, nil
 }
 
 // logQuery reads the log rows from first to last, both included.
@@ -169,6 +172,9 @@ func entry(topic events.Topic, row map[string]types.AttributeValue) (watch.Entry
 	}
 	if data := text(row, "data"); data != "" {
 		e.Data = json.RawMessage(data)
+	}
+	if before := text(row, "before"); before != "" {
+		e.Before = json.RawMessage(before)
 	}
 	if e.High == "" {
 		e.High = e.Position

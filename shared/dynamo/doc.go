@@ -1,17 +1,27 @@
 // Package dynamo is the only place that knows DynamoDB: where the state of
-// watching lies in four tables, and how items look as JSON.
+// watching lies in five tables, and how items look as JSON.
 //
 //	table          partition key   sort key        attributes
 //	Events         topic           id              the users' data; expiresAt
 //	Changes        topic           seq = 0         the head: last, epoch, stream, position, first
 //	               topic           seq = 1, 2, 3…  the log: epoch, id, op, at, data, position,
-//	                                               [high], [expired], [large], expiresAt
-//	Connections    connectionId                    topics (string set), expiresAt
-//	Subscriptions  topic + "#0"    connectionId    expiresAt
+//	                                               [before], [high], [expired], [large], expiresAt
+//	               topic + "/**"   seq = a hash    a topic below that has had a change: name
+//	Connections    subject         connectionId    topics (string set), subscribes (how many
+//	                                               there were), connectedAt, expiresAt;
+//	                                               of the token: [tokenId], [issuedAt], and when it
+//	                                               was refreshed grant, tokenExpiresAt
+//	Subscriptions  topic + "#0"    connectionId    subject, [view], [filter], [fields], [delta], expiresAt
+//	               topic + "#0"    * or ** and     the same, for the pattern topic/* or topic/**
+//	                               connectionId
+//	Revocations    subject         tokenId or *    before, expiresAt
 //
 // expiresAt is DynamoDB's time to live, in seconds since 1970. Rows that have
 // passed it may stay for days and are skipped by whoever reads them. Log rows beyond
 // the head's last are left over from an earlier epoch and are never read.
+//
+// Connections lie together by their subject, so that a subject's can be counted, and
+// all be closed, without another index to write.
 //
 // The "#0" in the key of Subscriptions leaves room to spread the subscribers of one
 // topic over several partitions.

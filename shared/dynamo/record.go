@@ -1,6 +1,7 @@
 package dynamo
 
 import (
+	"encoding/json"
 	"fmt"
 
 	awsevents "github.com/aws/aws-lambda-go/events"
@@ -44,8 +45,14 @@ func Write(record awsevents.DynamoDBEventRecord) (watch.Write, error) {
 	if err != nil {
 		return watch.Write{}, badRecord("%v", err)
 	}
+	var before json.RawMessage
+	if op == events.Modified {
+		if before, err = itemData(attributeMapFromStream(change.OldImage)); err != nil {
+			return watch.Write{}, badRecord("%v", err)
+		}
+	}
 	return watch.Write{
-		Topic: topic, ID: id, Op: op, Data: data, Time: change.ApproximateCreationDateTime.Time,
+		Topic: topic, ID: id, Op: op, Before: before, Data: data, Time: change.ApproximateCreationDateTime.Time,
 		Expired: expiredByTTL(record), Position: watch.Position(change.SequenceNumber),
 	}, nil
 }

@@ -15,9 +15,9 @@ import (
 	"github.com/watchroute/watchroute/shared/watch"
 )
 
-// Tables are the names of the four tables. A function needs those that it uses.
+// Tables are the names of the five tables. A function needs those that it uses.
 type Tables struct {
-	Events, Changes, Connections, Subscriptions string
+	Events, Changes, Connections, Subscriptions, Revocations string
 }
 
 // Store keeps the state of watching in DynamoDB. Safe for concurrent use.
@@ -124,6 +124,39 @@ func number(item map[string]types.AttributeValue, name string) string {
 func flag(item map[string]types.AttributeValue, name string) bool {
 	b, _ := item[name].(*types.AttributeValueMemberBOOL)
 	return b != nil && b.Value
+}
+
+// list is a list of strings, which keeps their order and may hold one twice.
+func list(texts []string) *types.AttributeValueMemberL {
+	l := &types.AttributeValueMemberL{}
+	for _, text := range texts {
+		l.Value = append(l.Value, str(text))
+	}
+	return l
+}
+
+// listed gives the strings of a list; nil if there is none.
+func listed(item map[string]types.AttributeValue, name string) []string {
+	l, _ := item[name].(*types.AttributeValueMemberL)
+	if l == nil {
+		return nil
+	}
+	texts := []string{}
+	for _, value := range l.Value {
+		if s, ok := value.(*types.AttributeValueMemberS); ok {
+			texts = append(texts, s.Value)
+		}
+	}
+	return texts
+}
+
+// instant gives a time in seconds since 1970; the zero time if there is none.
+func instant(item map[string]types.AttributeValue, name string) time.Time {
+	seconds, err := integer(item, name)
+	if err != nil {
+		return time.Time{}
+	}
+	return time.Unix(seconds, 0)
 }
 
 // integer reads a number that we wrote ourselves.

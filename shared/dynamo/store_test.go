@@ -13,9 +13,12 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/watchroute/watchroute/events"
 	"github.com/watchroute/watchroute/shared/dynamo"
 	"github.com/watchroute/watchroute/shared/dynamo/dynamotest"
+	"github.com/watchroute/watchroute/shared/grant"
 	"github.com/watchroute/watchroute/shared/watch"
 )
 
@@ -122,8 +125,8 @@ func TestSinceLeavesOutWhatHasExpired(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, c := range changes {
-			if want := entries("a", c.Seq)[0].Change; fmt.Sprint(c) != fmt.Sprint(want) {
-				t.Errorf("change %+v, want %+v", c, want)
+			if want := entries("a", c.Seq)[0]; fmt.Sprint(c) != fmt.Sprint(want) {
+				t.Errorf("entry %+v, want %+v", c, want)
 			}
 			seqs = append(seqs, c.Seq)
 		}
@@ -165,112 +168,239 @@ func TestSinceGivesLargeLogsInPages(t *testing.T) {
 	}
 }
 
-func TestTopics(t *testing.T) {
+// connection is one of alice, made at a time.
+func connection(id watch.ConnectionID, at time.Time) watch.Connection {
+	return watch.Connection{Key: watch.Key{Subject: "alice", ID: id}, Connected: at}
+}
+
+func subscription(c watch.Connection, topic events.Topic) watch.Subscription {
+	return watch.Subscription{Key: c.Key, Topic: topic, Until: c.Ends()}
+}
+
+// subscribers gives the ids of those whose time is not over.
+func subscribers(t *testing.T, s *dynamo.Store, topic events.Topic) (ids []watch.ConnectionID, err error) {
+	t.Helper()
+	subs, err := s.Subscribers(t.Context(), topic, false)
+	for _, sub := range subs {
+		if sub.Until.After(time.Now()) {
+			ids = append(ids, sub.ID)
+		}
+	}
+	return ids, err
+}
+
+func TestSession(t *testing.T) {
 	s := dynamotest.Start(t).Store()
-	c := watch.Connection{ID: "c1", Connected: time.Now()}
-	if _, err := s.Topics(t.Context(), c.ID); !errors.Is(err, watch.ErrNotConnected) {
+	c := connection("c1", time.Now())
+	if _, err := s.Session(t.Context(), c.Key); !errors.Is(err, watch.ErrNotConnected) {
 		t.Errorf("unknown connection: %v", err)
+	}
+	if err := s.Refresh(t.Context(), c.Key, watch.Access{}); !errors.Is(err, watch.ErrNotConnected) {
+		t.Errorf("refresh of an unknown connection: %v", err)
 	}
 	if err := s.Connect(t.Context(), c); err != nil {
 		t.Fatal(err)
 	}
-	if topics, err := s.Topics(t.Context(), c.ID); err != nil || len(topics) != 0 {
-		t.Errorf("new connection: %v, %v", topics, err)
+	if session, err := s.Session(t.Context(), c.Key); err != nil || len(session.Topics) != 0 || session.Access != nil {
+		t.Errorf("new connection: %+v, %v", session, err)
 	}
 	for _, topic := range []events.Topic{"b", "a"} {
-		if _, err := s.Subscribe(t.Context(), watch.Subscription{Connection: c, Topic: topic}); err != nil {
+		if _, err := s.Subscribe(t.Context(), subscription(c, topic)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	topics, err := s.Topics(t.Context(), c.ID)
-	slices.Sort(topics)
-	if err != nil || !slices.Equal(topics, []events.Topic{"a", "b"}) {
-		t.Errorf("topics %v, %v", topics, err)
+	access := watch.Access{Grant: grant.All(), TokenID: "t2", Issued: time.Unix(1000, 0), Expires: time.Unix(2000, 0)}
+	if err := s.Refresh(t.Context(), c.Key, access); err != nil {
+		t.Fatal(err)
 	}
-	s.Now = func() time.Time { return c.Expires() }
-	if _, err := s.Topics(t.Context(), c.ID); !errors.Is(err, watch.ErrNotConnected) {
+	session, err := s.Session(t.Context(), c.Key)
+	slices.Sort(session.Topics)
+	if err != nil || !slices.Equal(session.Topics, []events.Topic{"a", "b"}) || fmt.Sprint(*session.Access) != fmt.Sprint(access) {
+		t.Errorf("session %+v, %v", session, err)
+	}
+	if known, err := s.Connections(t.Context(), "alice"); err != nil || len(known) != 1 || known[0].TokenID != "t2" || known[0].Key != c.Key {
+		t.Errorf("connections %+v, %v", known, err)
+	}
+	if err := s.Refresh(t.Context(), c.Key, watch.Access{Expires: time.Unix(3000, 0)}); err != nil {
+		t.Fatal(err)
+	}
+	if session, err := s.Session(t.Context(), c.Key); err != nil || session.Access == nil || session.Access.Grant.String() != "" {
+		t.Errorf("refreshed by a token that grants nothing: %+v, %v", session, err)
+	}
+	s.Now = func() time.Time { return c.Ends() }
+	if _, err := s.Session(t.Context(), c.Key); !errors.Is(err, watch.ErrNotConnected) {
 		t.Errorf("expired row: %v", err)
+	}
+	if known, err := s.Connections(t.Context(), "alice"); err != nil || len(known) != 0 {
+		t.Errorf("connections %+v, %v", known, err)
+	}
+}
+
+// TestSubscriptionsKeepTheirOptions reads back all that a subscription has.
+// TestSubscribesAreCounted, also those to a topic that is watched already.
+func TestSubscribesAreCounted(t *testing.T) {
+	s := dynamotest.Start(t).Store()
+	c := connection("c1", time.Now())
+	if err := s.Connect(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	sub := subscription(c, "a")
+	for n, want := range []error{nil, nil, watch.ErrTooManyRequests, nil, watch.ErrTooManyRequests} {
+		if sub.Quota = 2; n == 3 {
+			sub.Quota, sub.Topic = 3, "b" // time has passed
+		}
+		if _, err := s.Subscribe(t.Context(), sub); !errors.Is(err, want) {
+			t.Errorf("subscribe %d: %v, want %v", n, err, want)
+		}
+	}
+	sub.Quota = 0
+	if already, err := s.Subscribe(t.Context(), sub); !already || err != nil {
+		t.Errorf("without a bound: already %v, %v", already, err)
+	}
+}
+
+func TestSubscriptionsKeepTheirOptions(t *testing.T) {
+	s := dynamotest.Start(t).Store()
+	c := connection("c1", time.Now().Truncate(time.Second))
+	if err := s.Connect(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	view, err := grant.View{}.Narrow([]byte(`{"price":[{"numeric":[">",100]}]}`), []string{"price"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := subscription(c, "b")
+	want.View, want.Options = view, watch.Options{Filter: []byte(`{"price":[{"numeric":[">",100]}]}`), Fields: []string{"price", "a.b"}, Delta: true}
+	for _, sub := range []watch.Subscription{subscription(c, "a"), want} {
+		if _, err := s.Subscribe(t.Context(), sub); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := s.Subscriptions(t.Context(), c.Key, []events.Topic{"b", "c", "a"})
+	if err != nil || len(got) != 2 || got[0].Topic != "a" || !got[0].View.IsZero() {
+		t.Fatalf("subscriptions %+v, %v", got, err)
+	}
+	watched, err := s.Subscribers(t.Context(), "b", false)
+	if err != nil || len(watched) != 1 {
+		t.Fatalf("subscribers %+v, %v", watched, err)
+	}
+	for _, sub := range []watch.Subscription{got[1], watched[0]} {
+		if sub.View.String() != view.String() {
+			t.Errorf("view %s, want %s", sub.View, view)
+		}
+		sub.View = want.View
+		if fmt.Sprint(sub) != fmt.Sprint(want) {
+			t.Errorf("subscription %+v, want %+v", sub, want)
+		}
+	}
+}
+
+func TestRevocations(t *testing.T) {
+	d := dynamotest.Start(t)
+	s := d.Store()
+	put := func(row map[string]types.AttributeValue) {
+		if _, err := d.Client.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: aws.String("Revocations"), Item: row}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	text := func(v string) types.AttributeValue { return &types.AttributeValueMemberS{Value: v} }
+	number := func(n int64) types.AttributeValue { return &types.AttributeValueMemberN{Value: fmt.Sprint(n)} }
+	put(map[string]types.AttributeValue{"subject": text("alice"), "tokenId": text("*"), "before": number(1000)})
+	put(map[string]types.AttributeValue{"subject": text("alice"), "tokenId": text("t1")})
+	put(map[string]types.AttributeValue{"subject": text("alice"), "tokenId": text("t9"), "expiresAt": number(1)})
+	put(map[string]types.AttributeValue{"subject": text("bob"), "tokenId": text("*")})
+	revoked, err := s.Revocations(t.Context(), "alice")
+	if err != nil || len(revoked) != 2 {
+		t.Fatalf("revocations %+v, %v", revoked, err)
+	}
+	hit := func(id string, issued int64) bool {
+		return slices.ContainsFunc(revoked, func(r watch.Revocation) bool {
+			return r.Hits(watch.Access{TokenID: id, Issued: time.Unix(issued, 0)})
+		})
+	}
+	if !hit("x", 1000) || hit("x", 1001) || !hit("t1", 5000) || hit("t9", 5000) {
+		t.Errorf("revocations %+v hit the wrong tokens", revoked)
 	}
 }
 
 func TestSubscriptionsOfAConnection(t *testing.T) {
 	s := dynamotest.Start(t).Store()
-	c := watch.Connection{ID: "c1", Connected: time.Now()}
-	if _, err := s.Subscribe(t.Context(), watch.Subscription{Connection: c, Topic: "a"}); !errors.Is(err, watch.ErrNotConnected) {
+	c := connection("c1", time.Now())
+	if _, err := s.Subscribe(t.Context(), subscription(c, "a")); !errors.Is(err, watch.ErrNotConnected) {
 		t.Errorf("subscribe before connect: %v", err)
 	}
 	if err := s.Connect(t.Context(), c); err != nil {
 		t.Fatal(err)
 	}
 	for i, topic := range []events.Topic{"a", "b", "a"} {
-		if already, err := s.Subscribe(t.Context(), watch.Subscription{Connection: c, Topic: topic}); err != nil || already != (i == 2) {
+		if already, err := s.Subscribe(t.Context(), subscription(c, topic)); err != nil || already != (i == 2) {
 			t.Errorf("subscribe to %s: already %v, %v", topic, already, err)
 		}
 	}
-	if ids, err := s.Subscribers(t.Context(), "a"); err != nil || !slices.Equal(ids, []watch.ConnectionID{"c1"}) {
+	if ids, err := subscribers(t, s, "a"); err != nil || !slices.Equal(ids, []watch.ConnectionID{"c1"}) {
 		t.Errorf("subscribers: %v, %v", ids, err)
 	}
 	for range 2 { // twice is no error
-		if err := s.Unsubscribe(t.Context(), c.ID, "b"); err != nil {
+		if err := s.Unsubscribe(t.Context(), c.Key, "b"); err != nil {
 			t.Error(err)
 		}
 	}
 	for range 2 {
-		if err := s.Forget(t.Context(), c.ID, nil); err != nil {
+		if err := s.Forget(t.Context(), c.Key, nil); err != nil {
 			t.Error(err)
 		}
 	}
 	for _, topic := range []events.Topic{"a", "b"} {
-		if ids, err := s.Subscribers(t.Context(), topic); err != nil || len(ids) != 0 {
+		if ids, err := subscribers(t, s, topic); err != nil || len(ids) != 0 {
 			t.Errorf("subscribers of %s after forget: %v, %v", topic, ids, err)
 		}
 	}
-	if err := s.Unsubscribe(t.Context(), c.ID, "a"); err != nil {
+	if err := s.Unsubscribe(t.Context(), c.Key, "a"); err != nil {
 		t.Errorf("unsubscribe after forget: %v", err)
 	}
-	if _, err := s.Subscribe(t.Context(), watch.Subscription{Connection: c, Topic: "a"}); !errors.Is(err, watch.ErrNotConnected) {
+	if _, err := s.Subscribe(t.Context(), subscription(c, "a")); !errors.Is(err, watch.ErrNotConnected) {
 		t.Errorf("subscribe after forget: %v", err)
 	}
 }
 
 func TestForgetReachesWhatTheRowDoesNotList(t *testing.T) {
 	s := dynamotest.Start(t).Store()
-	c := watch.Connection{ID: "c1", Connected: time.Now()}
+	c := connection("c1", time.Now())
 	if err := s.Connect(t.Context(), c); err != nil {
 		t.Fatal(err)
 	}
 	var topics []events.Topic
 	for n := range 60 { // more than two batches
 		topic := events.Topic(fmt.Sprint("t", n))
-		if _, err := s.Subscribe(t.Context(), watch.Subscription{Connection: c, Topic: topic}); err != nil {
+		if _, err := s.Subscribe(t.Context(), subscription(c, topic)); err != nil {
 			t.Fatal(err)
 		}
 		topics = append(topics, topic)
 	}
-	if err := s.Forget(t.Context(), "c1", topics[:3]); err != nil {
+	if err := s.Forget(t.Context(), c.Key, topics[:3]); err != nil {
 		t.Fatal(err)
 	}
 	for _, topic := range topics {
-		if ids, err := s.Subscribers(t.Context(), topic); err != nil || len(ids) != 0 {
+		if ids, err := subscribers(t, s, topic); err != nil || len(ids) != 0 {
 			t.Fatalf("subscribers of %s: %v, %v", topic, ids, err)
 		}
 	}
 }
 
-func TestExpiredRowsAreSkipped(t *testing.T) {
+func TestSubscriptionsEndWithTheirConnection(t *testing.T) {
 	s := dynamotest.Start(t).Store()
 	now := time.Now()
-	old := watch.Connection{ID: "old", Connected: now.Add(-130 * time.Minute)}
-	young := watch.Connection{ID: "young", Connected: now.Add(-129 * time.Minute)}
+	old := connection("old", now.Add(-130*time.Minute))
+	young := connection("young", now.Add(-129*time.Minute))
 	for _, c := range []watch.Connection{old, young} {
 		if err := s.Connect(t.Context(), c); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := s.Subscribe(t.Context(), watch.Subscription{Connection: c, Topic: "a"}); err != nil {
+		if _, err := s.Subscribe(t.Context(), subscription(c, "a")); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if ids, err := s.Subscribers(t.Context(), "a"); err != nil || !slices.Equal(ids, []watch.ConnectionID{"young"}) {
+	if ids, err := subscribers(t, s, "a"); err != nil || !slices.Equal(ids, []watch.ConnectionID{"young"}) {
 		t.Errorf("subscribers: %v, %v", ids, err)
 	}
 }

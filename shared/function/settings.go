@@ -3,6 +3,7 @@ package function
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 )
 
@@ -21,6 +22,34 @@ func (s *Settings) Text(name string) string {
 	value := s.getenv(name)
 	if value == "" {
 		s.errs = append(s.errs, fmt.Errorf("%s is not set", name))
+	}
+	return value
+}
+
+// Optional reads a setting that may be empty.
+func (s *Settings) Optional(name string) string { return s.getenv(name) }
+
+// Flag reads a setting that is "true" or "false"; empty is false.
+func (s *Settings) Flag(name string) bool {
+	switch text := s.getenv(name); text {
+	case "true":
+		return true
+	case "false", "":
+	default:
+		s.errs = append(s.errs, fmt.Errorf("%s is %q, must be true or false", name, text))
+	}
+	return false
+}
+
+// Count reads a setting that is a number of at least 1.
+func (s *Settings) Count(name string) int {
+	text := s.Text(name)
+	if text == "" {
+		return 0
+	}
+	value, err := strconv.Atoi(text)
+	if err != nil || value < 1 {
+		s.errs = append(s.errs, fmt.Errorf("%s is %q, must be a number of at least 1", name, text))
 	}
 	return value
 }

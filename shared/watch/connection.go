@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/watchroute/watchroute/events"
+	"github.com/watchroute/watchroute/shared/grant"
 )
 
 // ConnectionID is API Gateway's name for one WebSocket.
@@ -23,22 +24,87 @@ const (
 	// connectionLife is how long a row about a connection is kept: its last
 	// messages may be under way when it is cut.
 	connectionLife = maxConnection + 10*time.Minute
+	// expiryWarning before its token expires a client is told so. A client that pings
+	// every two minutes is told in time.
+	expiryWarning = 5 * time.Minute
+	// expiryGrace after it has expired a client may still send another.
+	expiryGrace = time.Minute
 )
 
-// Connection is one open WebSocket.
-type Connection struct {
-	ID        ConnectionID
-	Connected time.Time
+// Key names a connection: DynamoDB keeps those of one subject together.
+type Key struct {
+	Subject string // whose it is; Anonymous without authentication
+	ID      ConnectionID
 }
 
-// Expires is when nothing about the connection needs to be kept any more, even if
-// API Gateway never reports its end.
-func (c Connection) Expires() time.Time { return c.Connected.Add(connectionLife) }
+// Anonymous is the subject of connections that were made without a token.
+const Anonymous = "anonymous"
+
+// Connection is one open WebSocket, and what its client may do.
+type Connection struct {
+	Key
+	Connected time.Time
+	Access
+	watches []events.Topic // what it watches, when it is answered
+}
+
+// Access is what a token gives its subject.
+type Access struct {
+	Grant   grant.Grant
+	TokenID string    // may be empty
+	Issued  time.Time // revocations hit the tokens that were issued before
+	Expires time.Time // zero: never
+}
+
+// Ends is when nothing about the connection needs to be kept any more, even if API
+// Gateway never reports its end.
+func (c Connection) Ends() time.Time { return c.Connected.Add(connectionLife) }
+
+// until is when its subscriptions end by themselves: with the connection, or some
+// time after the token has expired.
+func (c Connection) until() time.Time {
+	end := c.Ends()
+	if last := c.Expires.Add(expiryGrace); !c.Expires.IsZero() && last.Before(end) {
+		return last
+	}
+	return end
+}
+
+// lapsed reports whether the token has expired for too long.
+func (c Connection) lapsed(now time.Time) bool {
+	return !c.Expires.IsZero() && !now.Before(c.Expires.Add(expiryGrace))
+}
+
+// expiring reports whether the client is to be warned that its token expires.
+func (c Connection) expiring(now time.Time) bool {
+	return !c.Expires.IsZero() && !now.Before(c.Expires.Add(-expiryWarning))
+}
 
 // Subscription is one connection watching one topic.
 type Subscription struct {
-	Connection Connection
-	Topic      events.Topic
+	Key
+	Topic events.Topic
+	Options
+	View  grant.View // what is seen of the topic, by the token and the options
+	Until time.Time  // when it ends by itself
+	Quota int        // how often the connection may have subscribed by now; 0 for no bound
+}
+
+// quota is how often the connection may have subscribed by now, at perSecond since it was
+// made and to each topic at once. It is counted in the write that each subscribe makes, so
+// it holds however many processes answer.
+func (c Connection) quota(perSecond int, now time.Time) int {
+	if perSecond == 0 {
+		return 0
+	}
+	return events.MaxSubscriptions + int(now.Sub(c.Connected).Seconds()*float64(perSecond))
+}
+
+// Options are what a client asks of its subscription.
+type Options struct {
+	Filter []byte   // an event pattern as JSON; nil for none
+	Fields []string // nil for all
+	Delta  bool
 }
 
 // handover tells whether a connection is to be replaced, and after which random

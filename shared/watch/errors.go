@@ -20,8 +20,18 @@ var (
 	ErrGone = errors.New("connection is gone")
 	// ErrNotConnected is a connection that the service has no row for.
 	ErrNotConnected = errors.New("connection is not known")
+	// ErrTooManyConnections is a subject at its limit of connections.
+	ErrTooManyConnections = errors.New("subject has too many connections")
+	// ErrUnauthorized is a token that is not valid, or none where one is needed.
+	ErrUnauthorized = errors.New("token is not valid")
+	// ErrRevoked is a token that was taken back.
+	ErrRevoked = errors.New("token is revoked")
+	// ErrTokenExpired is a connection whose token has expired for too long.
+	ErrTokenExpired = errors.New("token has expired")
 	// ErrTooManySubscriptions is a connection at events.MaxSubscriptions.
 	ErrTooManySubscriptions = errors.New("connection has too many subscriptions")
+	// ErrTooManyRequests is a connection that has used up its quota.
+	ErrTooManyRequests = errors.New("connection asks too often")
 	// ErrBadItem is an item that the table refuses.
 	ErrBadItem = errors.New("item is refused")
 	// ErrUnavailable is a store that is throttled or does not answer in time.
@@ -36,7 +46,11 @@ var wireErrors = []struct {
 	message string // "" means the error's own words
 }{
 	{ErrNotConnected, events.CodeNotConnected, "the connection has expired, connect again"},
+	{ErrUnauthorized, events.CodeBadToken, "the token is not valid"},
+	{ErrRevoked, events.CodeRevoked, "the token is revoked"},
+	{ErrTokenExpired, events.CodeTokenExpired, "the token has expired, connect again with another"},
 	{ErrTooManySubscriptions, events.CodeTooManySubscriptions, fmt.Sprintf("a connection may have at most %d subscriptions", events.MaxSubscriptions)},
+	{ErrTooManyRequests, events.CodeTooManyRequests, "too many messages a second"},
 	{ErrBadItem, events.CodeBadItem, ""},
 	{ErrUnavailable, events.CodeUnavailable, "the service is busy, try again later"},
 	{context.DeadlineExceeded, events.CodeUnavailable, "the service is busy, try again later"},
@@ -60,3 +74,13 @@ func wireError(err error) (frame *events.Error, known bool) {
 	}
 	return &events.Error{Code: events.CodeInternal, Message: "something went wrong, try again"}, false
 }
+
+// errForbidden says the same of a topic that is there and of one that is not.
+var errForbidden = &events.Error{Code: events.CodeForbidden, Message: "the token does not allow this"}
+
+// errUnrecoverable refuses to go on from a cursor where what was missed cannot be told, to
+// a client that may not start over.
+var errUnrecoverable = &events.Error{Code: events.CodeForbidden, Message: "what was missed cannot be told any more, and the token does not allow to read the items instead"}
+
+// closes reports whether an error ends the connection.
+func closes(err error) bool { return errors.Is(err, ErrTokenExpired) || errors.Is(err, ErrRevoked) }

@@ -8,7 +8,7 @@ import (
 
 // gap is what a client missed of a topic: all of it, or why it must start over.
 type gap struct {
-	changes []events.Change
+	entries []Entry
 	reset   events.ResetReason
 }
 
@@ -69,7 +69,7 @@ func (a Answerer) readGap(ctx context.Context, topic events.Topic, after events.
 				return gap{reset: events.ResetExpired}, nil
 			}
 			after = c.Cursor()
-			bytes += len(c.Data) + changeBytes
+			bytes += len(c.Data) + len(c.Before) + changeBytes
 		}
 		switch {
 		case bytes > events.MaxResumeBytes:
@@ -77,9 +77,9 @@ func (a Answerer) readGap(ctx context.Context, topic events.Topic, after events.
 		case bytes > left.bytes:
 			return gap{}, nil
 		}
-		read.changes = append(read.changes, page...)
+		read.entries = append(read.entries, page...)
 	}
-	left.changes -= int64(len(read.changes))
+	left.changes -= int64(len(read.entries))
 	left.bytes -= bytes
 	return read, nil
 }

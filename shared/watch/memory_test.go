@@ -1,13 +1,22 @@
 package watch_test
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
+	"log/slog"
+	"maps"
 	"slices"
+	"strings"
 	"sync"
+	"testing"
+	"time"
 
 	"github.com/watchroute/watchroute/events"
+	"github.com/watchroute/watchroute/shared/grant"
 	"github.com/watchroute/watchroute/shared/watch"
+	"pgregory.net/rapid"
 )
 
 // memoryLog is a Log of one topic in memory. fail, if set, is asked before and after
@@ -18,7 +27,7 @@ type memoryLog struct {
 	rows map[int64]watch.Entry
 	fail func(when string) error
 
-	reads, appends int
+	reads, appends, announced int
 }
 
 func (l *memoryLog) Head(context.Context, events.Topic) (watch.Head, error) {
@@ -45,6 +54,11 @@ func (l *memoryLog) Append(_ context.Context, _ events.Topic, from, to watch.Hea
 	}
 	l.appends++
 	return l.failing("after")
+}
+
+func (l *memoryLog) Announce(context.Context, events.Topic) error {
+	l.announced++
+	return nil
 }
 
 func (l *memoryLog) failing(when string) error {
@@ -89,6 +103,10 @@ func (l topicLogs) Head(ctx context.Context, topic events.Topic) (watch.Head, er
 	return l[topic].Head(ctx, topic)
 }
 
+func (l topicLogs) Announce(ctx context.Context, topic events.Topic) error {
+	return l[topic].Announce(ctx, topic)
+}
+
 func (l topicLogs) Append(ctx context.Context, topic events.Topic, from, to watch.Head, entries []watch.Entry) error {
 	return l[topic].Append(ctx, topic, from, to, entries)
 }
@@ -97,30 +115,78 @@ func (l topicLogs) Before(ctx context.Context, topic events.Topic, seq int64, li
 	return l[topic].Before(ctx, topic, seq, limit)
 }
 
-// memoryWatchers are Subscribers and a Poster in memory.
+// memoryWatchers are Subscribers, Connections, a Poster and a Prober in memory.
 type memoryWatchers struct {
-	mu        sync.Mutex
-	topics    map[events.Topic][]watch.ConnectionID
-	unread    events.Topic // reading its subscribers fails
-	answers   map[watch.ConnectionID]error
-	posts     map[watch.ConnectionID][]string
-	forgotten []watch.ConnectionID
+	mu          sync.Mutex
+	topics      map[events.Topic][]watch.ConnectionID
+	unread      events.Topic         // reading its subscribers fails
+	subs        []watch.Subscription // besides topics
+	connections []watch.Connection
+	answers     map[watch.ConnectionID]error // to posts and probes
+	unclosed    map[watch.ConnectionID]error // to closes
+	probed      []watch.ConnectionID
+	posts       map[watch.ConnectionID][]string
+	bodies      [][]byte // of all posts, as they were given
+	closed      []watch.ConnectionID
+	forgotten   []watch.ConnectionID
+	forgot      map[watch.ConnectionID][]events.Topic // that were given with them
 }
 
 var errRead = errors.New("subscribers cannot be read")
 
-func (m *memoryWatchers) Subscribers(_ context.Context, topic events.Topic) ([]watch.ConnectionID, error) {
+func (m *memoryWatchers) Subscribers(_ context.Context, topic events.Topic, belowAlone bool) ([]watch.Subscription, error) {
 	if topic == m.unread {
 		return nil, errRead
 	}
-	return m.topics[topic], nil
+	var subs []watch.Subscription
+	for _, id := range m.topics[topic] {
+		if belowAlone {
+			break
+		}
+		subs = append(subs, watch.Subscription{Key: watch.Key{Subject: "s", ID: id}, Topic: topic, Until: time.Now().Add(time.Hour)})
+	}
+	for _, sub := range m.subs {
+		if base, wildcard := sub.Topic.Split(); base == topic && (wildcard != "" || !belowAlone) {
+			subs = append(subs, sub)
+		}
+	}
+	return subs, nil
 }
 
-func (m *memoryWatchers) Forget(_ context.Context, id watch.ConnectionID, _ []events.Topic) error {
+func (m *memoryWatchers) Close(_ context.Context, id watch.ConnectionID) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.forgotten = append(m.forgotten, id)
+	if err := m.unclosed[id]; err != nil {
+		return err
+	}
+	m.closed = append(m.closed, id)
 	return nil
+}
+
+func (m *memoryWatchers) Forget(_ context.Context, key watch.Key, topics []events.Topic) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.forgotten = append(m.forgotten, key.ID)
+	if m.forgot == nil {
+		m.forgot = map[watch.ConnectionID][]events.Topic{}
+	}
+	m.forgot[key.ID] = topics
+	return nil
+}
+
+func (m *memoryWatchers) Connections(_ context.Context, subject string) ([]watch.Connection, error) {
+	var of []watch.Connection
+	for _, c := range m.connections {
+		if c.Subject == subject {
+			of = append(of, c)
+		}
+	}
+	return of, nil
+}
+
+func (m *memoryWatchers) Probe(_ context.Context, id watch.ConnectionID) error {
+	m.probed = append(m.probed, id)
+	return m.answers[id]
 }
 
 func (m *memoryWatchers) Post(_ context.Context, id watch.ConnectionID, frame watch.Frame) error {
@@ -133,6 +199,7 @@ func (m *memoryWatchers) Post(_ context.Context, id watch.ConnectionID, frame wa
 		m.posts = map[watch.ConnectionID][]string{}
 	}
 	m.posts[id] = append(m.posts[id], string(frame.Body))
+	m.bodies = append(m.bodies, frame.Body)
 	return nil
 }
 
@@ -140,4 +207,174 @@ func sortedIDs(ids []watch.ConnectionID) []watch.ConnectionID {
 	ids = slices.Clone(ids)
 	slices.Sort(ids)
 	return ids
+}
+
+// memoryStore keeps one connection, and the items and logs of topics. It notes what is
+// asked of it about topics.
+type memoryStore struct {
+	access *watch.Access // by the latest token
+	subs   map[events.Topic]watch.Subscription
+	items  map[events.Topic][]events.Item
+	log    map[events.Topic][]watch.Entry
+	mu     sync.Mutex // heads are read at once
+	asked  []string
+}
+
+func (s *memoryStore) note(what string, topic events.Topic) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.asked = append(s.asked, what+" "+string(topic))
+}
+
+func (s *memoryStore) Session(context.Context, watch.Key) (watch.Session, error) {
+	return watch.Session{Topics: slices.Sorted(maps.Keys(s.subs)), Access: s.access}, nil
+}
+
+func (s *memoryStore) Refresh(_ context.Context, _ watch.Key, a watch.Access) error {
+	s.access = &a
+	return nil
+}
+
+func (s *memoryStore) Subscribe(_ context.Context, sub watch.Subscription) (already bool, err error) {
+	s.note("subscribe", sub.Topic)
+	_, already = s.subs[sub.Topic]
+	s.subs[sub.Topic] = sub
+	return already, nil
+}
+
+func (s *memoryStore) Unsubscribe(_ context.Context, _ watch.Key, topic events.Topic) error {
+	s.note("unsubscribe", topic)
+	delete(s.subs, topic)
+	return nil
+}
+
+func (s *memoryStore) Subscriptions(_ context.Context, _ watch.Key, topics []events.Topic) ([]watch.Subscription, error) {
+	var subs []watch.Subscription
+	for _, topic := range topics {
+		if sub, ok := s.subs[topic]; ok {
+			subs = append(subs, sub)
+		}
+	}
+	return subs, nil
+}
+
+func (s *memoryStore) Put(_ context.Context, topic events.Topic, _ events.Item) error {
+	s.note("put", topic)
+	return nil
+}
+
+func (s *memoryStore) Remove(_ context.Context, topic events.Topic, _ string) error {
+	s.note("remove", topic)
+	return nil
+}
+
+func (s *memoryStore) Page(_ context.Context, topic events.Topic, _ string) ([]events.Item, string, error) {
+	s.note("page", topic)
+	return s.items[topic], "", nil
+}
+
+func (s *memoryStore) Head(_ context.Context, topic events.Topic) (watch.Head, error) {
+	s.note("head", topic)
+	log := s.log[topic]
+	if len(log) == 0 {
+		return watch.Head{}, nil
+	}
+	return watch.Head{Cursor: log[len(log)-1].Cursor(), First: true}, nil
+}
+
+func (s *memoryStore) Below(_ context.Context, pattern events.Topic, limit int) (topics []events.Topic, more bool, err error) {
+	s.note("below", pattern)
+	for _, topic := range slices.Sorted(maps.Keys(s.log)) {
+		if pattern.Matches(topic) {
+			topics = append(topics, topic)
+		}
+	}
+	return topics[:min(limit, len(topics))], len(topics) > limit, nil
+}
+
+func (s *memoryStore) Since(_ context.Context, topic events.Topic, from, to int64) ([]watch.Entry, error) {
+	s.note("since", topic)
+	return s.log[topic][from:to], nil
+}
+
+// client is the one at the other end of a connection, and what answers it.
+type client struct {
+	*memoryStore
+	answerer   watch.Answerer
+	connection watch.Connection
+	frames     [][]byte // of the latest answer
+	closed     bool
+	deaf       error // what posts to it answer
+}
+
+// newClient connects a client of the subject s now, with the rules of its token.
+func newClient(t testing.TB, rules string) *client {
+	t.Helper()
+	store := &memoryStore{subs: map[events.Topic]watch.Subscription{}}
+	c := connected(time.Now())
+	c.Grant = granted(t, "s", rules)
+	return &client{memoryStore: store, connection: c, answerer: watch.Answerer{
+		Sessions: store, Subscriptions: store, Items: store, History: store, Logger: slog.New(slog.DiscardHandler),
+	}}
+}
+
+// granted gives the grant of a token.
+func granted(t testing.TB, subject, rules string) grant.Grant {
+	t.Helper()
+	g, err := grant.Parse([]byte(`{"v":1,"allow":[`+rules+`]}`), subject)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return g
+}
+
+func (c *client) Post(frame []byte) error {
+	if c.deaf == nil {
+		c.frames = append(c.frames, frame)
+	}
+	return c.deaf
+}
+
+func (c *client) Close() error {
+	c.closed = true
+	return nil
+}
+
+// ask gives the frames of an answer, each in short, and "closed" if that is what comes
+// of it.
+func (c *client) ask(t *testing.T, request string) string {
+	t.Helper()
+	c.frames = nil
+	if last := c.answerer.Answer(t.Context(), c.connection, []byte(request), c); last != nil {
+		c.frames = append(c.frames, last)
+	}
+	var short []string
+	for _, frame := range c.frames {
+		short = append(short, inShort(t, frame))
+	}
+	if c.closed {
+		short = append(short, "closed")
+	}
+	return strings.Join(short, "; ")
+}
+
+func decoded(t testing.TB, data []byte) events.Frame {
+	t.Helper()
+	frame, err := events.Decode(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return frame
+}
+
+// object reads JSON data, its numbers digit for digit.
+func object(t rapid.TB, data []byte) map[string]any {
+	t.Helper()
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.UseNumber()
+	var o map[string]any
+	if err := d.Decode(&o); err != nil {
+		t.Fatalf("%s: %v", data, err)
+	}
+	return o
 }

@@ -3,6 +3,7 @@ package watch
 import (
 	"context"
 	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"fmt"
 	mathrand "math/rand/v2"
@@ -38,6 +39,7 @@ type Head struct {
 // Entry is a numbered change as the log keeps it.
 type Entry struct {
 	events.Change
+	Before   json.RawMessage // the state before a modification; nil for none, or if it was too large
 	Position Position
 	// High is the furthest position among this entry and all before it. It only
 	// grows with Seq, which bounds how far back a position has to be looked for.
@@ -51,6 +53,9 @@ type Log interface {
 	// Append puts entries and moves the head from from to to, all or nothing.
 	// ErrConflict means that the head is not from any more.
 	Append(ctx context.Context, topic events.Topic, from, to Head, entries []Entry) error
+	// Announce has a topic that has no head yet found by the patterns that it is one of.
+	// Doing so twice is no error.
+	Announce(context.Context, events.Topic) error
 	// Before reads up to limit entries with a seq of at most seq, latest first.
 	// Entries may be missing where retention has passed.
 	Before(ctx context.Context, topic events.Topic, seq int64, limit int) ([]Entry, error)
@@ -101,6 +106,11 @@ func (n Numberer) try(ctx context.Context, stream Stream, writes []Write) ([]Ent
 	entries, err := n.known(ctx, topic, head, writes)
 	if err != nil {
 		return nil, err
+	}
+	if stored.Epoch == "" {
+		if err := n.Log.Announce(ctx, topic); err != nil {
+			return nil, err
+		}
 	}
 	fresh := number(head, writes, entries)
 	for piece := range pieces(fresh) {
@@ -157,7 +167,7 @@ func number(head Head, writes []Write, known []Entry) []Entry {
 		if w.Position.Compare(head.Position) > 0 {
 			head.Position = w.Position
 		}
-		fresh = append(fresh, Entry{Change: w.change(head.Cursor), Position: w.Position, High: head.Position})
+		fresh = append(fresh, w.entry(head))
 	}
 	return fresh
 }
@@ -179,7 +189,7 @@ func pieces(entries []Entry) func(yield func([]Entry) bool) {
 func pieceLen(entries []Entry) int {
 	bytes := 0
 	for i, e := range entries {
-		bytes += len(e.Data) + rowBytes
+		bytes += len(e.Data) + len(e.Before) + rowBytes
 		if i == MaxAppendEntries || i > 0 && bytes > maxAppendBytes {
 			return i
 		}

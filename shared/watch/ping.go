@@ -19,7 +19,7 @@ func (a Answerer) ping(ctx context.Context, c Connection, r events.Request, out 
 		if err != nil {
 			return err
 		}
-		if pong.Cursors, err = a.catchUp(ctx, c, r.ID, cursors, out); err != nil {
+		if pong.Below, err = a.catchUp(ctx, c, r.ID, cursors, out); err != nil {
 			return err
 		}
 	}
@@ -29,12 +29,12 @@ func (a Answerer) ping(ctx context.Context, c Connection, r events.Request, out 
 
 // parseCursors reads where a client says it stands.
 func parseCursors(of map[string]string) (map[events.Topic]events.Cursor, error) {
-	if len(of) > events.MaxSubscriptions {
-		return nil, &events.Error{Code: events.CodeBadRequest, Message: fmt.Sprintf("cursors has %d topics, at most %d are allowed", len(of), events.MaxSubscriptions)}
+	if len(of) > events.MaxCursors {
+		return nil, &events.Error{Code: events.CodeBadRequest, Message: fmt.Sprintf("cursors has %d topics, at most %d are allowed", len(of), events.MaxCursors)}
 	}
 	cursors := map[events.Topic]events.Cursor{}
 	for name, text := range of {
-		topic, err := events.ParseTopic(name)
+		topic, err := events.ParsePattern(name)
 		if err != nil {
 			return nil, &events.Error{Code: events.CodeBadTopic, Message: "cursors: " + err.Error()}
 		}
@@ -48,33 +48,66 @@ func parseCursors(of map[string]string) (map[events.Topic]events.Cursor, error) 
 // catchUp sends what the client misses, and tells where the topics stand that it is
 // subscribed to. That it is comes first: what is numbered after the head is read
 // then reaches it by itself.
-func (a Answerer) catchUp(ctx context.Context, c Connection, id string, cursors map[events.Topic]events.Cursor, out *outbox) (map[events.Topic]string, error) {
-	watched, err := a.Subscriptions.Topics(ctx, c.ID)
+func (a Answerer) catchUp(ctx context.Context, c Connection, id string, cursors map[events.Topic]events.Cursor, out *outbox) (events.Below, error) {
+	asked := slices.Sorted(maps.Keys(cursors))
+	subs, err := a.Subscriptions.Subscriptions(ctx, c.Key, concerned(c.watches, asked))
 	if err != nil {
-		return nil, err
+		return events.Below{}, err
 	}
-	maps.DeleteFunc(cursors, func(topic events.Topic, _ events.Cursor) bool { return !slices.Contains(watched, topic) })
-	topics := slices.Sorted(maps.Keys(cursors))
+	var stand stand
+	if err := a.standBelow(ctx, asked, subs, &stand); err != nil {
+		return events.Below{}, err
+	}
+	topics := slices.DeleteFunc(asked, func(topic events.Topic) bool {
+		_, watched := best(topic, subs)
+		return isPattern(topic) || !watched
+	})
 	heads, err := a.heads(ctx, topics)
 	if err != nil {
-		return nil, err
+		return events.Below{}, err
 	}
-	stand := map[events.Topic]string{}
 	budget := fullBudget()
 	for i, topic := range topics {
-		stand[topic] = heads[i].Cursor.String()
-		gap, err := a.gap(ctx, topic, cursors[topic], heads[i], &budget)
-		if err != nil {
-			return nil, err
-		}
-		if gap.reset != "" {
-			out.send(&events.Reset{ID: id, Topic: topic, Reason: gap.reset})
-		}
-		if err := out.sendChanges(gap.changes); err != nil {
-			return nil, err
+		stand.add(topic, heads[i])
+		sub, _ := best(topic, subs)
+		if err := a.sendMissed(ctx, id, topic, cursors[topic], heads[i], sub, &budget, out); err != nil {
+			return events.Below{}, err
 		}
 	}
-	return stand, nil
+	return stand.Below, nil
+}
+
+// concerned are what a connection watches that the topics or patterns asked for are, or are
+// of.
+func concerned(watches, asked []events.Topic) []events.Topic {
+	return slices.DeleteFunc(slices.Clone(watches), func(watched events.Topic) bool {
+		return !slices.ContainsFunc(asked, func(topic events.Topic) bool { return watched == topic || watched.Matches(topic) })
+	})
+}
+
+// standBelow tells where the topics of the patterns stand that were asked for.
+func (a Answerer) standBelow(ctx context.Context, asked []events.Topic, subs []Subscription, to *stand) error {
+	for _, sub := range subs {
+		if !isPattern(sub.Topic) || !slices.Contains(asked, sub.Topic) {
+			continue
+		}
+		if err := a.addBelow(ctx, sub.Topic, to); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sendMissed sends what a client misses of a topic, or that it cannot be told.
+func (a Answerer) sendMissed(ctx context.Context, id string, topic events.Topic, after events.Cursor, head Head, sub Subscription, left *budget, out *outbox) error {
+	gap, err := a.gap(ctx, topic, after, head, left)
+	if err != nil {
+		return err
+	}
+	if gap.reset != "" {
+		out.send(&events.Reset{ID: id, Topic: topic, Reason: gap.reset})
+	}
+	return out.sendEntries(sub, gap.entries)
 }
 
 // heads reads several heads at a time.

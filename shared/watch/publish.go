@@ -7,10 +7,14 @@ import (
 
 	"github.com/oklog/ulid/v2"
 	"github.com/watchroute/watchroute/events"
+	"github.com/watchroute/watchroute/shared/grant"
 )
 
 // publish writes to the Events table; the change then takes the way of every other.
-func (a Answerer) publish(ctx context.Context, topic events.Topic, r events.Request, out *outbox) error {
+func (a Answerer) publish(ctx context.Context, c Connection, topic events.Topic, r events.Request, out *outbox) error {
+	if _, allowed := c.Grant.Allows(grant.Publish, topic); !allowed {
+		return errForbidden
+	}
 	item, err := publishedItem(r)
 	if err != nil {
 		return err

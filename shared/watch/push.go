@@ -6,9 +6,10 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"sync"
-	"sync/atomic"
+	"time"
 
 	"github.com/watchroute/watchroute/events"
 	"golang.org/x/sync/errgroup"
@@ -39,16 +40,18 @@ type Poster interface {
 	// Post sends one frame, retrying what may pass. ErrGone means that the
 	// connection does not exist any more.
 	Post(context.Context, ConnectionID, Frame) error
+	// Close closes a connection. One that does not exist any more is no error.
+	Close(context.Context, ConnectionID) error
 }
 
 // Subscribers knows who watches a topic.
 type Subscribers interface {
-	// Subscribers reads who is subscribed to a topic at this moment. Expired
-	// subscriptions are left out.
-	Subscribers(context.Context, events.Topic) ([]ConnectionID, error)
+	// Subscribers reads who is subscribed at this moment to a topic, and to a pattern of
+	// the topics below it, or to the latter alone. Those whose time is over are among them.
+	Subscribers(ctx context.Context, topic events.Topic, belowAlone bool) ([]Subscription, error)
 	// Forget removes a connection with all its subscriptions, and its
 	// subscriptions to topics even if the connection is not known.
-	Forget(ctx context.Context, id ConnectionID, topics []events.Topic) error
+	Forget(context.Context, Key, []events.Topic) error
 }
 
 // Numbered is what a batch brought to one topic.
@@ -61,6 +64,7 @@ type Numbered struct {
 type Pushed struct {
 	Frames int // frames taken by API Gateway
 	Gone   int // connections found gone, and forgotten
+	Lapsed int // connections closed, as their token had expired
 	Lost   int // connections that missed frames; they see it from the gap in seq
 }
 
@@ -77,36 +81,82 @@ type Pusher struct {
 // of them was pushed.
 func (p Pusher) Push(ctx context.Context, numbered []Numbered) (pushed Pushed, unread []events.Topic, err error) {
 	watchers, unread, err := p.watchers(ctx, numbered)
-	groups, encodeErr := group(numbered, watchers)
-	err = errors.Join(err, encodeErr)
+	groups, groupErr := group(numbered, watchers)
 	pushed, postErr := p.post(ctx, groups)
-	return pushed, unread, errors.Join(err, postErr)
+	return pushed, unread, errors.Join(err, groupErr, postErr)
 }
 
-// watchers reads the subscribers of each topic, as indices into numbered.
-func (p Pusher) watchers(ctx context.Context, numbered []Numbered) (map[ConnectionID][]int, []events.Topic, error) {
-	lists := make([][]ConnectionID, len(numbered))
-	errs := make([]error, len(numbered))
+// watched is a topic of the batch, as an index into numbered, with how it is watched.
+type watched struct {
+	index int
+	sub   Subscription
+}
+
+// watchers reads who watches each topic, itself or by a pattern.
+func (p Pusher) watchers(ctx context.Context, numbered []Numbered) (map[Key][]watched, []events.Topic, error) {
+	found, failed, err := p.readLevels(ctx, numbered)
+	watchers := map[Key][]watched{}
+	var unread []events.Topic
+	for i, n := range numbered {
+		levels := levels(n.Topic)
+		if slices.ContainsFunc(levels, func(level events.Topic) bool { return failed[level] }) {
+			unread = append(unread, n.Topic)
+			continue
+		}
+		for key, sub := range counting(n.Topic, levels, found) {
+			watchers[key] = append(watchers[key], watched{i, sub})
+		}
+	}
+	return watchers, unread, err
+}
+
+// readLevels reads the subscriptions at the topics and at all topics above them, each once
+// for the whole batch.
+func (p Pusher) readLevels(ctx context.Context, numbered []Numbered) (found map[events.Topic][]Subscription, failed map[events.Topic]bool, err error) {
+	belowAlone := map[events.Topic]bool{}
+	for _, n := range numbered {
+		for _, level := range levels(n.Topic)[1:] {
+			belowAlone[level] = true
+		}
+	}
+	for _, n := range numbered {
+		belowAlone[n.Topic] = false
+	}
+	found, failed = map[events.Topic][]Subscription{}, map[events.Topic]bool{}
+	var mu sync.Mutex
+	var errs []error
 	var tasks errgroup.Group
 	tasks.SetLimit(readsAtOnce)
-	for i, n := range numbered {
+	for level, alone := range belowAlone {
 		tasks.Go(func() error {
-			lists[i], errs[i] = p.Subscribers.Subscribers(ctx, n.Topic)
+			subs, err := p.Subscribers.Subscribers(ctx, level, alone)
+			mu.Lock()
+			defer mu.Unlock()
+			found[level] = subs
+			if err != nil {
+				failed[level] = true
+				errs = append(errs, err)
+			}
 			return nil
 		})
 	}
 	_ = tasks.Wait() // the tasks keep their errors in errs
-	watchers := map[ConnectionID][]int{}
-	var unread []events.Topic
-	for i, list := range lists {
-		if errs[i] != nil {
-			unread = append(unread, numbered[i].Topic)
-		}
-		for _, id := range list {
-			watchers[id] = append(watchers[id], i)
+	return found, failed, errors.Join(errs...)
+}
+
+// counting gives the subscription of each connection that counts for a topic: the one that
+// names it most closely.
+func counting(topic events.Topic, levels []events.Topic, found map[events.Topic][]Subscription) map[Key]Subscription {
+	counts := map[Key]Subscription{}
+	for _, level := range levels {
+		for _, sub := range found[level] {
+			other, ok := counts[sub.Key]
+			if sub.Topic.Matches(topic) && (!ok || closer(sub.Topic, other.Topic)) {
+				counts[sub.Key] = sub
+			}
 		}
 	}
-	return watchers, unread, errors.Join(errs...)
+	return counts
 }
 
 // view is what a set of connections watches of a batch: they get the same frames,
@@ -114,46 +164,75 @@ func (p Pusher) watchers(ctx context.Context, numbered []Numbered) (map[Connecti
 type view struct {
 	topics      []events.Topic
 	frames      []Frame
-	connections []ConnectionID
+	connections []Key
+	lapsed      bool // their time is over: the frame says so, and is the last
 }
 
-// group puts connections that watch the same topics of the batch together.
-func group(numbered []Numbered, watchers map[ConnectionID][]int) ([]*view, error) {
+// lapsedView tells that a token has expired. Each connection's topics are forgotten
+// with it.
+func lapsedView(topics []events.Topic) (*view, error) {
+	frame, _ := wireError(ErrTokenExpired)
+	body, err := events.Encode(frame)
+	return &view{topics: topics, frames: []Frame{NewFrame(body)}, lapsed: true}, err
+}
+
+// group puts connections that see the same of the batch together.
+func group(numbered []Numbered, watchers map[Key][]watched) ([]*view, error) {
+	now := time.Now()
+	prepared := make([][]change, len(numbered))
+	for i, n := range numbered {
+		prepared[i] = changesOf(n.Entries)
+	}
 	views := map[string]*view{}
 	var all []*view
 	var errs []error
-	for id, indices := range watchers {
-		key := viewKey(indices)
+	for connection, topics := range watchers {
+		key := viewKey(topics, now)
 		v, ok := views[key]
 		if !ok {
 			var err error
-			if v, err = newView(numbered, indices); err != nil {
+			if v, err = newView(prepared, topics, now); err != nil {
 				errs = append(errs, err)
 			}
 			views[key] = v
 			all = append(all, v)
 		}
-		v.connections = append(v.connections, id)
+		v.connections = append(v.connections, connection)
 	}
 	return all, errors.Join(errs...)
 }
 
-func viewKey(indices []int) string {
+// over reports whether the time of one of a connection's subscriptions is over, and so
+// that of all.
+func over(topics []watched, now time.Time) bool {
+	return slices.ContainsFunc(topics, func(w watched) bool { return !w.sub.Until.After(now) })
+}
+
+// viewKey is the same for connections that see the same.
+func viewKey(topics []watched, now time.Time) string {
 	var key []byte
-	for _, i := range indices {
-		key = append(strconv.AppendInt(key, int64(i), 36), ' ')
+	if over(topics, now) {
+		key = append(key, "lapsed "...)
+	}
+	for _, w := range topics {
+		key = append(strconv.AppendInt(key, int64(w.index), 36), ' ')
+		key = append(strconv.AppendBool(key, w.sub.Delta), ' ')
+		key = append(strconv.AppendQuote(key, w.sub.View.String()), ' ')
 	}
 	return string(key)
 }
 
-func newView(numbered []Numbered, indices []int) (*view, error) {
+func newView(prepared [][]change, topics []watched, now time.Time) (*view, error) {
 	v := &view{}
 	var changes []events.Change
-	for _, i := range indices {
-		v.topics = append(v.topics, numbered[i].Topic)
-		for _, e := range numbered[i].Entries {
-			changes = append(changes, e.Change)
-		}
+	for _, w := range topics {
+		v.topics = append(v.topics, w.sub.Topic)
+	}
+	if over(topics, now) {
+		return lapsedView(v.topics)
+	}
+	for _, w := range topics {
+		changes = append(changes, seen(w.sub.View, w.sub.Delta, prepared[w.index])...)
 	}
 	bodies, err := events.PackChanges(changes)
 	if err != nil {
@@ -170,36 +249,58 @@ const errorsKept = 5
 
 // post sends each view to its connections, several at a time.
 func (p Pusher) post(ctx context.Context, views []*view) (Pushed, error) {
-	var (
-		tasks              errgroup.Group
-		frames, gone, lost atomic.Int64
-		mu                 sync.Mutex
-		errs               []error
-	)
+	var tasks errgroup.Group
 	tasks.SetLimit(postsAtOnce)
+	var t tally
 	for _, v := range views {
-		for _, id := range v.connections {
+		for _, connection := range v.connections {
 			tasks.Go(func() error {
-				sent, err := p.postAll(ctx, id, v)
-				frames.Add(int64(sent))
-				switch {
-				case errors.Is(err, ErrGone):
-					gone.Add(1)
-					err = p.Subscribers.Forget(ctx, id, v.topics)
-				case err != nil:
-					lost.Add(1)
-				}
-				mu.Lock()
-				defer mu.Unlock()
-				if err != nil && len(errs) < errorsKept {
-					errs = append(errs, err)
-				}
+				t.count(p.deliver(ctx, connection, v))
 				return nil
 			})
 		}
 	}
-	_ = tasks.Wait() // the tasks keep their errors in errs
-	return Pushed{Frames: int(frames.Load()), Gone: int(gone.Load()), Lost: int(lost.Load())}, errors.Join(errs...)
+	_ = tasks.Wait() // the tally keeps the errors
+	return t.pushed, errors.Join(t.errs...)
+}
+
+// deliver sends a view to one connection, and forgets it if it is gone or its time is
+// over.
+func (p Pusher) deliver(ctx context.Context, connection Key, v *view) (Pushed, error) {
+	sent, err := p.postAll(ctx, connection.ID, v)
+	outcome := Pushed{Frames: sent}
+	switch {
+	case errors.Is(err, ErrGone):
+		outcome.Gone = 1
+		err = p.Subscribers.Forget(ctx, connection, v.topics)
+	case v.lapsed: // that it could not be told does not keep it
+		if err = p.Poster.Close(ctx, connection.ID); err == nil {
+			outcome.Lapsed = 1
+			err = p.Subscribers.Forget(ctx, connection, v.topics)
+		}
+	case err != nil:
+		outcome.Lost = 1
+	}
+	return outcome, err
+}
+
+// tally adds up what became of connections.
+type tally struct {
+	mu     sync.Mutex
+	pushed Pushed
+	errs   []error // the first few
+}
+
+func (t *tally) count(p Pushed, err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.pushed.Frames += p.Frames
+	t.pushed.Gone += p.Gone
+	t.pushed.Lapsed += p.Lapsed
+	t.pushed.Lost += p.Lost
+	if err != nil && len(t.errs) < errorsKept {
+		t.errs = append(t.errs, err)
+	}
 }
 
 // postAll sends a view's frames to one connection, and stops at the first failure:

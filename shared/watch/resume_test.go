@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/watchroute/watchroute/events"
+	"github.com/watchroute/watchroute/shared/grant"
 	"github.com/watchroute/watchroute/shared/watch"
 )
 
@@ -29,15 +30,19 @@ type history struct {
 
 func (h *history) Head(context.Context, events.Topic) (watch.Head, error) { return h.head, h.err }
 
-func (h *history) Since(_ context.Context, _ events.Topic, from, to int64) ([]events.Change, error) {
+func (h *history) Since(_ context.Context, _ events.Topic, from, to int64) ([]watch.Entry, error) {
 	h.reads++
-	var page []events.Change
+	var page []watch.Entry
 	for _, c := range h.changes {
 		if c.Seq > from && c.Seq <= to && len(page) < h.page {
-			page = append(page, c)
+			page = append(page, watch.Entry{Change: c})
 		}
 	}
 	return page, h.err
+}
+
+func (h *history) Below(context.Context, events.Topic, int) ([]events.Topic, bool, error) {
+	return nil, false, h.err
 }
 
 func (h *history) Subscribe(context.Context, watch.Subscription) (bool, error) {
@@ -45,16 +50,28 @@ func (h *history) Subscribe(context.Context, watch.Subscription) (bool, error) {
 	return false, nil
 }
 
-func (h *history) Unsubscribe(context.Context, watch.ConnectionID, events.Topic) error {
+func (h *history) Unsubscribe(context.Context, watch.Key, events.Topic) error {
 	h.unsubscribed++
 	return nil
 }
 
-func (h *history) Topics(context.Context, watch.ConnectionID) ([]events.Topic, error) {
+func (h *history) Session(context.Context, watch.Key) (watch.Session, error) {
 	if h.topics == nil {
-		return nil, watch.ErrNotConnected
+		return watch.Session{}, watch.ErrNotConnected
 	}
-	return h.topics, nil
+	return watch.Session{Topics: h.topics}, nil
+}
+
+func (h *history) Refresh(context.Context, watch.Key, watch.Access) error { return nil }
+
+func (h *history) Subscriptions(_ context.Context, key watch.Key, topics []events.Topic) ([]watch.Subscription, error) {
+	var subs []watch.Subscription
+	for _, topic := range topics {
+		if slices.Contains(h.topics, topic) {
+			subs = append(subs, watch.Subscription{Key: key, Topic: topic})
+		}
+	}
+	return subs, nil
 }
 
 // Page gives two items, one at a time.
@@ -83,18 +100,29 @@ func newHistory(n int64) *history {
 // answer gives the frames of an answer, each in short.
 func (h *history) answer(t *testing.T, request string) string {
 	t.Helper()
-	return strings.Join(h.frames(t, watch.Connection{ID: "c", Connected: time.Now()}, request), "; ")
+	return strings.Join(h.frames(t, connected(time.Now()), request), "; ")
 }
 
 func (h *history) frames(t *testing.T, c watch.Connection, request string) []string {
 	t.Helper()
 	var frames []string
-	answerer := watch.Answerer{Subscriptions: h, Items: h, History: h, Logger: slog.New(slog.DiscardHandler)}
-	last := answerer.Answer(t.Context(), c, []byte(request), func(frame []byte) error {
+	answerer := watch.Answerer{Sessions: h, Subscriptions: h, Items: h, History: h, Logger: slog.New(slog.DiscardHandler)}
+	last := answerer.Answer(t.Context(), c, []byte(request), peerFunc(func(frame []byte) error {
 		frames = append(frames, inShort(t, frame))
 		return nil
-	})
+	}))
 	return append(frames, inShort(t, last))
+}
+
+// peerFunc is a peer whose posts are a function.
+type peerFunc func(frame []byte) error
+
+func (f peerFunc) Post(frame []byte) error { return f(frame) }
+func (peerFunc) Close() error              { return nil }
+
+// connected is a connection that may do everything.
+func connected(at time.Time) watch.Connection {
+	return watch.Connection{Key: watch.Key{Subject: "s", ID: "c"}, Connected: at, Access: watch.Access{Grant: grant.All()}}
 }
 
 func inShort(t *testing.T, data []byte) string {
@@ -222,7 +250,7 @@ func TestPingHasABudget(t *testing.T) {
 		t.Errorf("second: %.60s …", second)
 	}
 	var many []string
-	for n := range events.MaxSubscriptions + 1 {
+	for n := range events.MaxCursors + 1 {
 		many = append(many, fmt.Sprintf(`"t/%d":":0"`, n))
 	}
 	if got := h.answer(t, `{"action":"ping","cursors":{`+strings.Join(many, ",")+`}}`); got != "error bad_request" {
@@ -252,8 +280,8 @@ func TestSnapshotGoesOn(t *testing.T) {
 func TestReconnectIsAskedForInTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHistory(1)
-		connected := time.Now()
-		c := watch.Connection{ID: "c", Connected: connected}
+		begun := time.Now()
+		c := connected(begun)
 		for age := time.Duration(0); age < 2*time.Hour; age += 5 * time.Minute {
 			got := strings.Join(h.frames(t, c, `{"action":"ping"}`), "; ")
 			want := "pong map[]"
@@ -270,19 +298,19 @@ func TestReconnectIsAskedForInTime(t *testing.T) {
 
 func TestReconnectDelaysAreSpread(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := watch.Connection{ID: "c", Connected: time.Now()}
+		c := connected(time.Now())
 		time.Sleep(110 * time.Minute)
 		var delays []time.Duration
 		answerer := watch.Answerer{Logger: slog.New(slog.DiscardHandler)}
 		for range 200 {
-			answerer.Answer(t.Context(), c, []byte(`{"action":"ping"}`), func(data []byte) error {
+			answerer.Answer(t.Context(), c, []byte(`{"action":"ping"}`), peerFunc(func(data []byte) error {
 				frame, err := events.Decode(data)
 				if err != nil {
 					return err
 				}
 				delays = append(delays, time.Duration(frame.(*events.Reconnect).DelayMs)*time.Millisecond)
 				return nil
-			})
+			}))
 		}
 		slices.Sort(delays)
 		if len(delays) != 200 || delays[0] > time.Minute || delays[100] < 3*time.Minute || delays[100] > 6*time.Minute || delays[199] > 9*time.Minute {
@@ -294,14 +322,14 @@ func TestReconnectDelaysAreSpread(t *testing.T) {
 func TestAnswerStopsAtAPostThatFails(t *testing.T) {
 	h := newHistory(5_000)
 	h.page = 1000
-	answerer := watch.Answerer{Subscriptions: h, Items: h, History: h, Logger: slog.New(slog.DiscardHandler)}
+	answerer := watch.Answerer{Sessions: h, Subscriptions: h, Items: h, History: h, Logger: slog.New(slog.DiscardHandler)}
 	posts := 0
-	last := answerer.Answer(t.Context(), watch.Connection{ID: "c", Connected: time.Now()}, []byte(`{"action":"subscribe","topic":"a","after":"e:0"}`), func([]byte) error {
+	last := answerer.Answer(t.Context(), connected(time.Now()), []byte(`{"action":"subscribe","topic":"a","after":"e:0"}`), peerFunc(func([]byte) error {
 		if posts++; posts == 3 {
 			return errors.New("throttled")
 		}
 		return nil
-	})
+	}))
 	if last != nil || posts != 3 {
 		t.Errorf("%d posts, and the body is %.60s", posts, last)
 	}

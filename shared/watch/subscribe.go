@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/watchroute/watchroute/events"
+	"github.com/watchroute/watchroute/shared/grant"
 )
 
 // subscribe writes the subscription before it reads the head, so that every change
@@ -15,13 +16,25 @@ func (a Answerer) subscribe(ctx context.Context, c Connection, topic events.Topi
 	if err != nil {
 		return err
 	}
-	already, err := a.Subscriptions.Subscribe(ctx, Subscription{Connection: c, Topic: topic})
+	sub, err := c.subscription(topic, Options{Filter: r.Filter, Fields: r.Fields, Delta: r.Delta})
+	if err != nil {
+		return err
+	}
+	_, readable := c.Grant.Allows(grant.Read, topic)
+	if r.Snapshot && !readable {
+		return errForbidden
+	}
+	sub.Quota = c.quota(a.Rate, time.Now())
+	already, err := a.Subscriptions.Subscribe(ctx, sub)
 	if err != nil {
 		return err
 	}
 	head, gap, err := a.resume(ctx, topic, after)
+	if err == nil && gap.reset != "" && !readable {
+		err = errUnrecoverable
+	}
 	if err != nil {
-		a.undo(ctx, c, topic, already)
+		a.undo(ctx, sub, already)
 		return err
 	}
 	out.send(&events.Subscribed{ID: r.ID, Topic: topic, Cursor: head, Recovered: after != nil && gap.reset == ""})
@@ -29,9 +42,30 @@ func (a Answerer) subscribe(ctx context.Context, c Connection, topic events.Topi
 		out.send(&events.Reset{ID: r.ID, Topic: topic, Reason: gap.reset})
 	}
 	if gap.reset != "" || r.Snapshot && after == nil {
-		return a.snapshotPage(ctx, topic, r.ID, events.Bookmark{Cursor: head}, out)
+		return a.snapshotPage(ctx, sub.View, topic, r.ID, events.Bookmark{Cursor: head}, out)
 	}
-	return out.sendChanges(gap.changes)
+	return out.sendEntries(sub, gap.entries)
+}
+
+// subscription is what the connection's token makes of a request for a topic.
+func (c Connection) subscription(topic events.Topic, o Options) (Subscription, error) {
+	view, allowed := c.subscribable(topic)
+	if !allowed {
+		return Subscription{}, errForbidden
+	}
+	view, err := view.Narrow(o.Filter, o.Fields)
+	if err != nil {
+		return Subscription{}, &events.Error{Code: events.CodeBadRequest, Message: err.Error()}
+	}
+	return Subscription{Key: c.Key, Topic: topic, Options: o, View: view, Until: c.until()}, nil
+}
+
+// subscribable tells what may be seen of a topic, or of all topics of a pattern.
+func (c Connection) subscribable(topic events.Topic) (grant.View, bool) {
+	if isPattern(topic) {
+		return c.Grant.Covers(grant.Subscribe, grant.Pattern(topic))
+	}
+	return c.Grant.Allows(grant.Subscribe, topic)
 }
 
 // parseAfter reads the cursor that a subscribe goes on from; nil if it has none.
@@ -59,19 +93,19 @@ func (a Answerer) resume(ctx context.Context, topic events.Topic, after *events.
 }
 
 // undo takes back a subscription that the client is told has failed.
-func (a Answerer) undo(ctx context.Context, c Connection, topic events.Topic, already bool) {
+func (a Answerer) undo(ctx context.Context, sub Subscription, already bool) {
 	if already {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 	defer cancel()
-	if err := a.Subscriptions.Unsubscribe(ctx, c.ID, topic); err != nil {
-		a.Logger.Error("subscription left behind", "connection", c.ID, "topic", topic, "err", err)
+	if err := a.Subscriptions.Unsubscribe(ctx, sub.Key, sub.Topic); err != nil {
+		a.Logger.Error("subscription left behind", "connection", sub.ID, "topic", sub.Topic, "err", err)
 	}
 }
 
 func (a Answerer) unsubscribe(ctx context.Context, c Connection, topic events.Topic, r events.Request, out *outbox) error {
-	if err := a.Subscriptions.Unsubscribe(ctx, c.ID, topic); err != nil {
+	if err := a.Subscriptions.Unsubscribe(ctx, c.Key, topic); err != nil {
 		return err
 	}
 	out.send(&events.Unsubscribed{ID: r.ID, Topic: topic})

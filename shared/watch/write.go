@@ -43,19 +43,26 @@ type Write struct {
 	ID       string
 	Op       events.Op
 	Time     time.Time
+	Before   json.RawMessage // the state before a modification
 	Data     json.RawMessage // the new state, or the last one of a removed item
 	Expired  bool            // removed by time to live
 	Position Position
 }
 
-// change numbers the write. Data over events.MaxDataBytes is left out.
-func (w Write) change(c events.Cursor) events.Change {
-	change := events.Change{
-		Topic: w.Topic, Epoch: c.Epoch, Seq: c.Seq, Op: w.Op, ID: w.ID,
-		Time: events.Time(w.Time), Data: w.Data, Expired: w.Expired,
+// entry numbers the write by the head. Data over events.MaxDataBytes is left out.
+func (w Write) entry(head Head) Entry {
+	e := Entry{
+		Change: events.Change{
+			Topic: w.Topic, Epoch: head.Epoch, Seq: head.Seq, Op: w.Op, ID: w.ID,
+			Time: events.Time(w.Time), Data: w.Data, Expired: w.Expired,
+		},
+		Before: w.Before, Position: w.Position, High: head.Position,
 	}
 	if len(w.Data) > events.MaxDataBytes {
-		change.Data, change.Large = nil, true
+		e.Data, e.Large = nil, true
 	}
-	return change
+	if len(w.Before) > events.MaxDataBytes {
+		e.Before = nil
+	}
+	return e
 }

@@ -17,9 +17,9 @@ import (
 )
 
 // Tables are the names of the tables that Start makes.
-var Tables = dynamo.Tables{Events: "Events", Changes: "Changes", Connections: "Connections", Subscriptions: "Subscriptions"}
+var Tables = dynamo.Tables{Events: "Events", Changes: "Changes", Connections: "Connections", Subscriptions: "Subscriptions", Revocations: "Revocations"}
 
-// Database is an embedded DynamoDB with the service's four tables.
+// Database is an embedded DynamoDB with the service's tables.
 type Database struct {
 	Config  aws.Config       // for SDK clients
 	Client  *dynamodb.Client // made of Config
@@ -39,8 +39,9 @@ func Start(t testing.TB) *Database {
 	d := &Database{Config: cfg, Client: dynamodb.NewFromConfig(cfg), Engine: engine, Streams: streams}
 	d.create(t, Tables.Events, "topic", "id", types.ScalarAttributeTypeS)
 	d.create(t, Tables.Changes, "topic", "seq", types.ScalarAttributeTypeN)
-	d.create(t, Tables.Connections, "connectionId", "", "")
+	d.create(t, Tables.Connections, "subject", "connectionId", types.ScalarAttributeTypeS)
 	d.create(t, Tables.Subscriptions, "topic", "connectionId", types.ScalarAttributeTypeS)
+	d.create(t, Tables.Revocations, "subject", "tokenId", types.ScalarAttributeTypeS)
 	return d
 }
 
@@ -51,12 +52,14 @@ func (d *Database) create(t testing.TB, name, hash, sort string, sortType types.
 	t.Helper()
 	input := &dynamodb.CreateTableInput{
 		TableName: &name, BillingMode: types.BillingModePayPerRequest,
-		KeySchema:            []types.KeySchemaElement{{AttributeName: &hash, KeyType: types.KeyTypeHash}},
-		AttributeDefinitions: []types.AttributeDefinition{{AttributeName: &hash, AttributeType: types.ScalarAttributeTypeS}},
-	}
-	if sort != "" {
-		input.KeySchema = append(input.KeySchema, types.KeySchemaElement{AttributeName: &sort, KeyType: types.KeyTypeRange})
-		input.AttributeDefinitions = append(input.AttributeDefinitions, types.AttributeDefinition{AttributeName: &sort, AttributeType: sortType})
+		KeySchema: []types.KeySchemaElement{
+			{AttributeName: &hash, KeyType: types.KeyTypeHash},
+			{AttributeName: &sort, KeyType: types.KeyTypeRange},
+		},
+		AttributeDefinitions: []types.AttributeDefinition{
+			{AttributeName: &hash, AttributeType: types.ScalarAttributeTypeS},
+			{AttributeName: &sort, AttributeType: sortType},
+		},
 	}
 	if _, err := d.Client.CreateTable(context.Background(), input); err != nil {
 		t.Fatal(err)

@@ -1,4 +1,4 @@
-package main
+package reply
 
 import (
 	"context"
@@ -13,6 +13,7 @@ import (
 	"github.com/watchroute/watchroute/events"
 	"github.com/watchroute/watchroute/shared/dynamo"
 	"github.com/watchroute/watchroute/shared/dynamo/dynamotest"
+	"github.com/watchroute/watchroute/shared/identity"
 	"github.com/watchroute/watchroute/shared/watch"
 )
 
@@ -30,23 +31,29 @@ func (p *posts) Post(_ context.Context, _ watch.ConnectionID, frame watch.Frame)
 	return nil
 }
 
+func (p *posts) Close(context.Context, watch.ConnectionID) error { return nil }
+
+// key is that of the connection c1.
+var key = watch.Key{Subject: watch.Anonymous, ID: "c1"}
+
 // newMessage is a handler for connection c1.
-func newMessage(t *testing.T) (handler, *posts, *dynamo.Store) {
+func newMessage(t *testing.T) (Handler, *posts, *dynamo.Store) {
 	t.Helper()
 	store := dynamotest.Start(t).Store()
-	if err := store.Connect(t.Context(), watch.Connection{ID: "c1", Connected: time.Now()}); err != nil {
+	if err := store.Connect(t.Context(), watch.Connection{Key: key, Connected: time.Now()}); err != nil {
 		t.Fatal(err)
 	}
 	p := &posts{}
-	return newHandler(store, p, slog.New(slog.DiscardHandler)), p, store
+	answerer := watch.Answerer{Sessions: store, Subscriptions: store, Items: store, History: store, Logger: slog.New(slog.DiscardHandler)}
+	return New(identity.Reader{Open: true}, answerer, p, 100), p, store
 }
 
 // ask sends one frame as API Gateway does and gives the answer's body.
-func ask(t *testing.T, ctx context.Context, h handler, body string) string {
+func ask(t *testing.T, ctx context.Context, h Handler, body string) string {
 	t.Helper()
 	event := awsevents.APIGatewayWebsocketProxyRequest{Body: body}
 	event.RequestContext.ConnectionID, event.RequestContext.ConnectedAt = "c1", time.Now().UnixMilli()
-	answer, err := h.message(ctx, event)
+	answer, err := h.Reply(ctx, event)
 	if err != nil || answer.StatusCode != 200 {
 		t.Errorf("answer %+v, %v", answer, err)
 	}
@@ -83,7 +90,7 @@ func TestAnswerStopsWhenAPostFails(t *testing.T) {
 
 func TestForgottenConnectionIsTold(t *testing.T) {
 	h, _, store := newMessage(t)
-	if err := store.Forget(t.Context(), "c1", nil); err != nil {
+	if err := store.Forget(t.Context(), key, nil); err != nil {
 		t.Fatal(err)
 	}
 	if got := ask(t, t.Context(), h, `{"action":"subscribe","id":"q","topic":"a"}`); !strings.Contains(got, `"code":"not_connected"`) {
@@ -109,7 +116,7 @@ func TestNothingIsHalfDone(t *testing.T) {
 		if !strings.Contains(got, `"id":"q","code":"unavailable"`) {
 			t.Errorf("answer %s", got)
 		}
-		if ids, err := store.Subscribers(t.Context(), topic); err != nil || len(ids) != want {
+		if ids, err := store.Subscribers(t.Context(), topic, false); err != nil || len(ids) != want {
 			t.Errorf("%s has the subscribers %v, %v", topic, ids, err)
 		}
 	}

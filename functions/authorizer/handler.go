@@ -1,0 +1,91 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+
+	awsevents "github.com/aws/aws-lambda-go/events"
+	"github.com/watchroute/watchroute/events"
+	"github.com/watchroute/watchroute/shared/identity"
+	"github.com/watchroute/watchroute/shared/watch"
+)
+
+type handler struct {
+	tokens    watch.Authenticator
+	anonymous bool // those without a token may do everything
+	inQuery   bool // the token may be in the URL's query
+	logger    *slog.Logger
+}
+
+// errUnauthorized has API Gateway answer 401: it looks for this very text.
+//
+// Source: https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-lambda-auth.html
+var errUnauthorized = errors.New("Unauthorized") //nolint:staticcheck // not ours to word
+
+// authorize answers who wants to connect: with a policy that lets them in, one that
+// does not (403), or an error (401, and 500 for what the client is not to blame for).
+func (h handler) authorize(ctx context.Context, request awsevents.APIGatewayCustomAuthorizerRequestTypeRequest) (awsevents.APIGatewayCustomAuthorizerResponse, error) {
+	raw, given := h.token(request)
+	if !given && h.anonymous {
+		return answer("Allow", request.MethodArn, watch.Anonymous, identity.Anyone()), nil
+	}
+	if raw == "" {
+		return awsevents.APIGatewayCustomAuthorizerResponse{}, errUnauthorized
+	}
+	subject, access, err := h.tokens.Authenticate(ctx, raw)
+	switch {
+	case errors.Is(err, watch.ErrUnauthorized):
+		h.logger.Warn("token refused", "sourceIp", request.RequestContext.Identity.SourceIP, "err", err)
+		return awsevents.APIGatewayCustomAuthorizerResponse{}, errUnauthorized
+	case errors.Is(err, watch.ErrRevoked):
+		h.logger.Warn("token is revoked", "sourceIp", request.RequestContext.Identity.SourceIP)
+		return answer("Deny", request.MethodArn, "revoked", watch.Access{}), nil
+	case err != nil:
+		h.logger.Error("token not verified", "err", err)
+		return awsevents.APIGatewayCustomAuthorizerResponse{}, errors.New("token not verified")
+	}
+	return answer("Allow", request.MethodArn, subject, access), nil
+}
+
+func answer(effect, method, subject string, access watch.Access) awsevents.APIGatewayCustomAuthorizerResponse {
+	return awsevents.APIGatewayCustomAuthorizerResponse{
+		PrincipalID: subject,
+		PolicyDocument: awsevents.APIGatewayCustomAuthorizerPolicy{
+			Version: "2012-10-17",
+			Statement: []awsevents.IAMPolicyStatement{
+				{Action: []string{"execute-api:Invoke"}, Effect: effect, Resource: []string{method}},
+			},
+		},
+		Context: identity.Context(access),
+	}
+}
+
+// token finds the token: in the header Authorization, among the subprotocols, or, as
+// browsers can do no other with some libraries, in the query. One that is given and empty is
+// given all the same.
+func (h handler) token(request awsevents.APIGatewayCustomAuthorizerRequestTypeRequest) (raw string, given bool) {
+	if scheme, raw, _ := strings.Cut(header(request.Headers, "Authorization"), " "); strings.EqualFold(scheme, "Bearer") {
+		return strings.TrimSpace(raw), true
+	}
+	for offered := range strings.SplitSeq(header(request.Headers, "Sec-WebSocket-Protocol"), ",") {
+		if raw, ok := strings.CutPrefix(strings.TrimSpace(offered), events.SubprotocolBearer); ok {
+			return raw, true
+		}
+	}
+	if h.inQuery {
+		raw, given = request.QueryStringParameters["token"]
+	}
+	return raw, given
+}
+
+// header finds a header whatever its capitals.
+func header(headers map[string]string, name string) string {
+	for key, value := range headers {
+		if strings.EqualFold(key, name) {
+			return value
+		}
+	}
+	return ""
+}

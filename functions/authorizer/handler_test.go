@@ -1,0 +1,240 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	awsevents "github.com/aws/aws-lambda-go/events"
+	"github.com/watchroute/watchroute/shared/authn"
+	"github.com/watchroute/watchroute/shared/grant"
+	"github.com/watchroute/watchroute/shared/identity"
+	"github.com/watchroute/watchroute/shared/token"
+	"github.com/watchroute/watchroute/shared/watch"
+)
+
+const (
+	method = "arn:aws:execute-api:eu-central-1:123456789012:abcdef1234/live/$connect"
+	claim  = `{"v":1,"allow":[{"topics":["a"],"actions":["read"]}]}`
+)
+
+var secret = []byte("a secret of at least 32 bytes, as it must be")
+
+// signed gives a token that is good for an hour.
+func signed(t *testing.T, subject string) string {
+	t.Helper()
+	raw, err := token.Sign(secret, token.Token{Subject: subject, ID: "t1", Issued: time.Now(), Expires: time.Now().Add(time.Hour), Claim: json.RawMessage(claim)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return raw
+}
+
+// revoked are the revocations of a subject of that name alone.
+type revoked struct{}
+
+func (revoked) Revocations(_ context.Context, subject string) ([]watch.Revocation, error) {
+	if subject != "revoked" {
+		return nil, nil
+	}
+	return []watch.Revocation{{Subject: subject, TokenID: watch.AnyToken, Before: time.Now()}}, nil
+}
+
+// desk is a handler with real tokens and what it logs.
+type desk struct {
+	handler
+	log *bytes.Buffer
+}
+
+// newDesk has a secret that can be read, unless unavailable is set.
+func newDesk(t *testing.T, unavailable error) desk {
+	t.Helper()
+	verifier, err := token.New(token.Settings{Secret: func(context.Context) ([]byte, error) { return secret, unavailable }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	log := &bytes.Buffer{}
+	logger := slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	return desk{handler{tokens: authn.Authenticator{Verifier: verifier, Revocations: revoked{}}, logger: logger}, log}
+}
+
+// request is a $connect with a header.
+func request(name, value string) awsevents.APIGatewayCustomAuthorizerRequestTypeRequest {
+	return awsevents.APIGatewayCustomAuthorizerRequestTypeRequest{MethodArn: method, Headers: map[string]string{"Host": "example.org", name: value}}
+}
+
+// inQuery is a $connect with the token in its URL.
+func inQuery(raw string) awsevents.APIGatewayCustomAuthorizerRequestTypeRequest {
+	return awsevents.APIGatewayCustomAuthorizerRequestTypeRequest{MethodArn: method, QueryStringParameters: map[string]string{"token": raw}}
+}
+
+// decide answers a request in a word: who is let in, or how not.
+func (d desk) decide(t *testing.T, request awsevents.APIGatewayCustomAuthorizerRequestTypeRequest) string {
+	t.Helper()
+	answer, err := d.authorize(t.Context(), request)
+	if err != nil {
+		if answer.PolicyDocument.Statement != nil || answer.PrincipalID != "" {
+			t.Errorf("beside an error the answer is %+v", answer)
+		}
+		return err.Error()
+	}
+	statements := answer.PolicyDocument.Statement
+	if answer.PolicyDocument.Version != "2012-10-17" || len(statements) != 1 {
+		t.Fatalf("policy is %+v", answer.PolicyDocument)
+	}
+	s := statements[0]
+	if !slices.Equal(s.Action, []string{"execute-api:Invoke"}) || !slices.Equal(s.Resource, []string{method}) {
+		t.Errorf("statement is %+v, want one for %s", s, method)
+	}
+	return s.Effect + " " + answer.PrincipalID
+}
+
+func TestTokenIsFound(t *testing.T) {
+	good := signed(t, "anna")
+	for name, c := range map[string]struct {
+		request awsevents.APIGatewayCustomAuthorizerRequestTypeRequest
+		want    string
+	}{
+		"in the header":                  {request("Authorization", "Bearer "+good), "Allow anna"},
+		"in the header, small":           {request("authorization", "bearer "+good), "Allow anna"},
+		"in the header, in capitals":     {request("AUTHORIZATION", "BEARER  "+good), "Allow anna"},
+		"by another scheme":              {request("Authorization", "Basic "+good), "Unauthorized"},
+		"without a scheme":               {request("Authorization", good), "Unauthorized"},
+		"of the subprotocols the second": {request("Sec-WebSocket-Protocol", "watchroute.v1, bearer."+good), "Allow anna"},
+		"of the subprotocols the first":  {request("sec-websocket-protocol", "bearer."+good+",watchroute.v1"), "Allow anna"},
+		"not among the subprotocols":     {request("Sec-WebSocket-Protocol", "watchroute.v1"), "Unauthorized"},
+		"in the query":                   {inQuery(good), "Unauthorized"},
+		"nowhere":                        {request("Accept", "*/*"), "Unauthorized"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := newDesk(t, nil).decide(t, c.request); got != c.want {
+				t.Errorf("answer is %q, want %q", got, c.want)
+			}
+		})
+	}
+}
+
+func TestTokenInQuery(t *testing.T) {
+	d := newDesk(t, nil)
+	d.inQuery = true
+	if got := d.decide(t, inQuery(signed(t, "anna"))); got != "Allow anna" {
+		t.Errorf("answer is %q", got)
+	}
+}
+
+// TestTheFirstTokenCounts, be it the bad one: header, then subprotocol, then query.
+func TestTheFirstTokenCounts(t *testing.T) {
+	d := newDesk(t, nil)
+	d.inQuery, d.anonymous = true, true
+	all := inQuery(signed(t, "query"))
+	for _, c := range []struct{ name, value, want string }{
+		{"Accept", "*/*", "Allow query"},
+		{"Sec-WebSocket-Protocol", "bearer." + signed(t, "subprotocol"), "Allow subprotocol"},
+		{"Sec-WebSocket-Protocol", "bearer.bad", "Unauthorized"},
+		{"Authorization", "Bearer " + signed(t, "header"), "Allow header"},
+		{"Authorization", "Bearer bad", "Unauthorized"},
+	} {
+		if all.Headers == nil {
+			all.Headers = map[string]string{}
+		}
+		all.Headers[c.name] = c.value
+		if got := d.decide(t, all); got != c.want {
+			t.Errorf("with %s: %.20s … the answer is %q, want %q", c.name, c.value, got, c.want)
+		}
+	}
+}
+
+func TestAnonymous(t *testing.T) {
+	d := newDesk(t, nil)
+	d.anonymous = true
+	for name, c := range map[string]struct{ header, want string }{
+		"no token":            {"", "Allow anonymous"},
+		"a good token":        {"Bearer " + signed(t, "anna"), "Allow anna"},
+		"a bad token":         {"Bearer " + signed(t, "anna") + "x", "Unauthorized"},
+		"of that subject":     {"Bearer " + signed(t, watch.Anonymous), "Unauthorized"},
+		"a token taken back":  {"Bearer " + signed(t, "revoked"), "Deny revoked"},
+		"not even a JWT":      {"Bearer x", "Unauthorized"},
+		"an empty one":        {"Bearer ", "Unauthorized"},
+		"of another protocol": {"Basic x", "Allow anonymous"},
+	} {
+		if got := d.decide(t, request("Authorization", c.header)); got != c.want {
+			t.Errorf("%s: answer is %q, want %q", name, got, c.want)
+		}
+	}
+}
+
+// TestContextSaysWhatIsAllowed, as the other functions read it.
+func TestContextSaysWhatIsAllowed(t *testing.T) {
+	for subject, want := range map[string]bool{"anna": true, "revoked": false} {
+		answer, err := newDesk(t, nil).authorize(t.Context(), request("Authorization", "Bearer "+signed(t, subject)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer.Context["principalId"] = answer.PrincipalID
+		c, err := identity.Reader{}.ConnectionOf(awsevents.APIGatewayWebsocketProxyRequestContext{Authorizer: answer.Context})
+		_, reads := c.Grant.Allows(grant.Read, "a")
+		_, publishes := c.Grant.Allows(grant.Publish, "a")
+		if err != nil || c.Subject != subject || reads != want || publishes || c.Expires.IsZero() == want {
+			t.Errorf("%s may read %t, publish %t, until %v, %v", c.Subject, reads, publishes, c.Expires, err)
+		}
+	}
+}
+
+// TestFailureIsNotTheClients: API Gateway answers 401 for the text "Unauthorized" only.
+func TestFailureIsNotTheClients(t *testing.T) {
+	d := newDesk(t, errors.New("throttled"))
+	if got := d.decide(t, request("Authorization", "Bearer "+signed(t, "anna"))); got != "token not verified" {
+		t.Errorf("answer is %q", got)
+	}
+	if !strings.Contains(d.log.String(), "throttled") {
+		t.Errorf("log is %s", d.log)
+	}
+}
+
+// TestTokensAreNotLogged, nor any part of them, whatever becomes of them.
+func TestTokensAreNotLogged(t *testing.T) {
+	good := signed(t, "anna")
+	for name, c := range map[string]struct {
+		raw         string
+		unavailable error
+		logs        bool
+	}{
+		"good":            {good, nil, false},
+		"changed":         {good[:len(good)-4] + "AAAA", nil, true},
+		"cut short":       {good[:len(good)/2], nil, true},
+		"not even a JWT":  {"a-password-by-mistake", nil, true},
+		"revoked":         {signed(t, "revoked"), nil, true},
+		"of no one":       {signed(t, watch.Anonymous), nil, true},
+		"not verifiable":  {good, errors.New("throttled"), true},
+		"with a bad line": {good + "\n", nil, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := newDesk(t, c.unavailable)
+			d.inQuery = true
+			for _, r := range []awsevents.APIGatewayCustomAuthorizerRequestTypeRequest{
+				request("Authorization", "Bearer "+c.raw), request("Sec-WebSocket-Protocol", "bearer."+c.raw), inQuery(c.raw),
+			} {
+				d.log.Reset()
+				_, err := d.authorize(t.Context(), r)
+				log := d.log.String()
+				if c.logs == (log == "") && name != "with a bad line" {
+					t.Errorf("log is %q", log)
+				}
+				if err != nil {
+					log += err.Error()
+				}
+				for _, part := range strings.Split(strings.TrimSpace(c.raw), ".") {
+					if strings.Contains(log, part) {
+						t.Errorf("%q is in the log: %s", part, log)
+					}
+				}
+			}
+		})
+	}
+}

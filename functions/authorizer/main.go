@@ -1,0 +1,21 @@
+// Authorizer decides who may connect, by their tokens.
+package main
+
+import (
+	"context"
+	"os"
+
+	awsevents "github.com/aws/aws-lambda-go/events"
+	"github.com/watchroute/watchroute/shared/authn"
+	"github.com/watchroute/watchroute/shared/dynamo"
+	"github.com/watchroute/watchroute/shared/function"
+)
+
+func main() { function.Start(os.Getenv, build) }
+
+func build(_ context.Context, s function.Setup) (func(context.Context, awsevents.APIGatewayCustomAuthorizerRequestTypeRequest) (awsevents.APIGatewayCustomAuthorizerResponse, error), error) {
+	store := dynamo.Open(s.AWS, dynamo.Tables{Revocations: s.Settings.Text("REVOCATIONS_TABLE")})
+	tokens, err := authn.Open(s.AWS, s.Settings, store)
+	h := handler{tokens: tokens, anonymous: s.Settings.Flag("ALLOW_ANONYMOUS"), inQuery: s.Settings.Flag("TOKEN_IN_QUERY"), logger: s.Logger}
+	return h.authorize, err
+}

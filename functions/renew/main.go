@@ -1,0 +1,32 @@
+// Renew lets open connections go by another token. It stands apart from message so that
+// what reads every client's frames cannot read the secret that tokens are signed with.
+package main
+
+import (
+	"context"
+	"errors"
+	"os"
+
+	awsevents "github.com/aws/aws-lambda-go/events"
+	"github.com/watchroute/watchroute/shared/apigw"
+	"github.com/watchroute/watchroute/shared/authn"
+	"github.com/watchroute/watchroute/shared/dynamo"
+	"github.com/watchroute/watchroute/shared/function"
+	"github.com/watchroute/watchroute/shared/identity"
+	"github.com/watchroute/watchroute/shared/reply"
+	"github.com/watchroute/watchroute/shared/watch"
+)
+
+func main() { function.Start(os.Getenv, build) }
+
+func build(ctx context.Context, s function.Setup) (func(context.Context, awsevents.APIGatewayWebsocketProxyRequest) (awsevents.APIGatewayProxyResponse, error), error) {
+	store := dynamo.Open(s.AWS, dynamo.Tables{
+		Connections:   s.Settings.Text("CONNECTIONS_TABLE"),
+		Subscriptions: s.Settings.Text("SUBSCRIPTIONS_TABLE"),
+		Revocations:   s.Settings.Text("REVOCATIONS_TABLE"),
+	})
+	tokens, tokensErr := authn.Open(s.AWS, s.Settings, store)
+	poster, posterErr := apigw.Open(ctx, s.AWS, s.Settings.Text("CALLBACK_URL"))
+	answerer := watch.Answerer{Sessions: store, Subscriptions: store, Tokens: tokens, Logger: s.Logger}
+	return reply.New(identity.Reader{}, answerer, poster, s.Settings.Count("MAX_MESSAGE_RATE")).Reply, errors.Join(tokensErr, posterErr)
+}

@@ -1,0 +1,103 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	awsevents "github.com/aws/aws-lambda-go/events"
+	"github.com/watchroute/watchroute/shared/watch"
+)
+
+type revokerFunc func(watch.Revocation) (int, error)
+
+func (f revokerFunc) Revoke(_ context.Context, r watch.Revocation) (int, error) { return f(r) }
+
+// record is one of the Revocations table's stream; without a time, before is 0.
+func record(operation awsevents.DynamoDBOperationType, n int, subject, tokenID string, before int64) awsevents.DynamoDBEventRecord {
+	image := map[string]awsevents.DynamoDBAttributeValue{
+		"subject": awsevents.NewStringAttribute(subject), "tokenId": awsevents.NewStringAttribute(tokenID),
+	}
+	if before != 0 {
+		image["before"] = awsevents.NewNumberAttribute(fmt.Sprint(before))
+	}
+	r := awsevents.DynamoDBEventRecord{EventID: fmt.Sprint("e", n), EventName: string(operation)}
+	r.Change.SequenceNumber = fmt.Sprint(n)
+	if operation == awsevents.DynamoDBOperationTypeRemove {
+		r.Change.OldImage = image
+	} else {
+		r.Change.NewImage = image
+	}
+	return r
+}
+
+// TestRevoke goes through a batch to its end. What fails comes again, alone; that a
+// revocation is removed or has lived its time means nothing.
+func TestRevoke(t *testing.T) {
+	var revoked []watch.Revocation
+	h := handler{
+		logger: slog.New(slog.DiscardHandler),
+		revoker: revokerFunc(func(r watch.Revocation) (int, error) {
+			revoked = append(revoked, r)
+			if r.Subject == "ben" {
+				return 3, errors.New("one is not closed")
+			}
+			return 1, nil
+		}),
+	}
+	got, err := h.revoke(t.Context(), awsevents.DynamoDBEvent{Records: []awsevents.DynamoDBEventRecord{
+		record(awsevents.DynamoDBOperationTypeInsert, 1, "anna", watch.AnyToken, 1_770_660_703),
+		record(awsevents.DynamoDBOperationTypeInsert, 2, "ben", "t1", 1_770_660_704),
+		record(awsevents.DynamoDBOperationTypeRemove, 3, "carl", watch.AnyToken, 1_770_660_705),
+		record(awsevents.DynamoDBOperationTypeModify, 4, "dora", "t2", 1_770_660_706),
+	}})
+	want := []watch.Revocation{
+		{Subject: "anna", TokenID: watch.AnyToken, Before: time.Unix(1_770_660_703, 0)},
+		{Subject: "ben", TokenID: "t1", Before: time.Unix(1_770_660_704, 0)},
+		{Subject: "dora", TokenID: "t2", Before: time.Unix(1_770_660_706, 0)},
+	}
+	if !slices.Equal(revoked, want) {
+		t.Errorf("revoked is %+v, want %+v", revoked, want)
+	}
+	if failed := []awsevents.DynamoDBBatchItemFailure{{ItemIdentifier: "2"}}; err != nil || !slices.Equal(got.BatchItemFailures, failed) {
+		t.Errorf("failed is %+v, %v; want %+v", got.BatchItemFailures, err, failed)
+	}
+}
+
+// TestRevocationWithoutTimeHitsAllTokens, also those of tomorrow.
+func TestRevocationWithoutTimeHitsAllTokens(t *testing.T) {
+	h := handler{logger: slog.New(slog.DiscardHandler), revoker: revokerFunc(func(r watch.Revocation) (int, error) {
+		if !r.Hits(watch.Access{TokenID: "t1", Issued: time.Now().Add(24 * time.Hour)}) {
+			t.Errorf("%+v does not", r)
+		}
+		return 0, nil
+	})}
+	got, err := h.revoke(t.Context(), awsevents.DynamoDBEvent{Records: []awsevents.DynamoDBEventRecord{
+		record(awsevents.DynamoDBOperationTypeInsert, 1, "anna", watch.AnyToken, 0),
+	}})
+	if err != nil || len(got.BatchItemFailures) > 0 {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
+// TestLogNamesRecordsNotPeople: the operator finds the record; whose it is stays there.
+func TestLogNamesRecordsNotPeople(t *testing.T) {
+	var log bytes.Buffer
+	h := handler{logger: slog.New(slog.NewJSONHandler(&log, nil)), revoker: revokerFunc(func(watch.Revocation) (int, error) {
+		return 0, errors.New("not closed")
+	})}
+	if _, err := h.revoke(t.Context(), awsevents.DynamoDBEvent{Records: []awsevents.DynamoDBEventRecord{
+		record(awsevents.DynamoDBOperationTypeInsert, 7, "anna@example.org", "token seven", 1),
+	}}); err != nil {
+		t.Fatal(err)
+	}
+	if got := log.String(); !strings.Contains(got, `"e7"`) || !strings.Contains(got, "not closed") || strings.Contains(got, "anna") || strings.Contains(got, "token seven") {
+		t.Errorf("log is %s", got)
+	}
+}

@@ -1,0 +1,24 @@
+// Revoke cuts off the live connections whose tokens are taken back.
+package main
+
+import (
+	"context"
+	"os"
+
+	awsevents "github.com/aws/aws-lambda-go/events"
+	"github.com/watchroute/watchroute/shared/apigw"
+	"github.com/watchroute/watchroute/shared/dynamo"
+	"github.com/watchroute/watchroute/shared/function"
+	"github.com/watchroute/watchroute/shared/watch"
+)
+
+func main() { function.Start(os.Getenv, build) }
+
+func build(ctx context.Context, s function.Setup) (func(context.Context, awsevents.DynamoDBEvent) (awsevents.DynamoDBEventResponse, error), error) {
+	store := dynamo.Open(s.AWS, dynamo.Tables{
+		Connections:   s.Settings.Text("CONNECTIONS_TABLE"),
+		Subscriptions: s.Settings.Text("SUBSCRIPTIONS_TABLE"),
+	})
+	poster, err := apigw.Open(ctx, s.AWS, s.Settings.Text("CALLBACK_URL"))
+	return handler{revoker: watch.Revoker{Connections: store, Poster: poster}, logger: s.Logger}.revoke, err
+}

@@ -1,0 +1,155 @@
+package stack
+
+import (
+	"errors"
+	"maps"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsapigatewayv2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awssecretsmanager"
+	"github.com/aws/jsii-runtime-go"
+)
+
+// Auth says whose tokens let clients in. The zero value makes a secret in Secrets
+// Manager, with which tokens have to be signed (HS256): nobody gets in who was not
+// given a token. Issuer, JWKSURL and SecretARN each name another source of keys instead.
+type Auth struct {
+	// Issuer is the "iss" of the tokens. Without JWKSURL and SecretARN its keys
+	// are found by OpenID Connect discovery.
+	Issuer string
+	// JWKSURL is where the issuer's keys are: RS256, ES256, EdDSA.
+	JWKSURL string
+	// SecretARN is a secret in Secrets Manager that is there already, a text of at least
+	// 32 bytes: HS256.
+	SecretARN string
+	// Audience is the "aud" that tokens must have. Empty takes only tokens without.
+	Audience string
+	// RefuseQueryTokens takes no token out of the URL's query. Some browser libraries
+	// can send it no other way; but URLs end up in histories and proxies' logs.
+	RefuseQueryTokens bool
+	// OpenToEveryone lets everyone watch and publish everything, without any token.
+	OpenToEveryone bool
+}
+
+func (a Auth) faults() []error {
+	named := 0
+	for _, source := range []string{a.JWKSURL, a.SecretARN} {
+		if source != "" {
+			named++
+		}
+	}
+	switch {
+	case a.OpenToEveryone && (a != Auth{OpenToEveryone: true}):
+		return []error{errors.New("Auth is open to everyone and says whose tokens are taken, too")}
+	case named > 1:
+		return []error{errors.New("Auth names both a JWKS URL and a secret")}
+	}
+	return nil
+}
+
+// generates reports whether the stack makes its own secret.
+func (a Auth) generates() bool {
+	return !a.OpenToEveryone && a.Issuer == "" && a.JWKSURL == "" && a.SecretARN == ""
+}
+
+// authentication is what functions need to verify tokens.
+type authentication struct {
+	secret      *string // its ARN; nil if tokens are signed with keys
+	environment map[string]*string
+	grants      []grant
+}
+
+// allowAnonymous names the parameter with which a local run lets everyone in. It has no
+// other use: deploy with OpenToEveryone instead.
+const allowAnonymous = "AllowAnonymous"
+
+// newAuthentication declares what tokens are verified with; nil if they are not.
+func newAuthentication(stack awscdk.Stack, props Props, t tables) *authentication {
+	a := props.Auth
+	if a.OpenToEveryone {
+		return nil
+	}
+	declared := &authentication{
+		environment: map[string]*string{"REVOCATIONS_TABLE": t.revocations.Ref()},
+		grants:      []grant{allow(t.revocations.AttrArn(), "dynamodb:Query")},
+	}
+	if a.generates() {
+		declared.secret = newSecret(stack).Ref()
+	} else if a.SecretARN != "" {
+		declared.secret = jsii.String(a.SecretARN)
+	}
+	if declared.secret != nil {
+		declared.environment["TOKEN_SECRET_ARN"] = declared.secret
+		declared.grants = append(declared.grants, allow(declared.secret, "secretsmanager:GetSecretValue"))
+	}
+	for name, value := range map[string]string{"TOKEN_ISSUER": a.Issuer, "TOKEN_JWKS_URL": a.JWKSURL, "TOKEN_AUDIENCE": a.Audience} {
+		if value != "" {
+			declared.environment[name] = jsii.String(value)
+		}
+	}
+	return declared
+}
+
+// newSecret declares the secret that tokens are signed with. It outlives the stack: the
+// tokens that are about are of no use without it.
+func newSecret(stack awscdk.Stack) awssecretsmanager.CfnSecret {
+	secret := awssecretsmanager.NewCfnSecret(stack, jsii.String("TokenSecret"), &awssecretsmanager.CfnSecretProps{
+		Description: jsii.String("Signs the tokens that clients connect with (HS256)"),
+		GenerateSecretString: &awssecretsmanager.CfnSecret_GenerateSecretStringProperty{
+			PasswordLength: jsii.Number(64), ExcludePunctuation: jsii.Bool(true),
+		},
+	})
+	secret.ApplyRemovalPolicy(awscdk.RemovalPolicy_RETAIN, nil)
+	return secret
+}
+
+func authorizerFunction(stack awscdk.Stack, a authentication, props Props) function {
+	anonymous := awscdk.NewCfnParameter(stack, jsii.String(allowAnonymous), &awscdk.CfnParameterProps{
+		Type: jsii.String("String"), AllowedValues: jsii.Strings("true", "false"), Default: "false",
+		Description: jsii.String("true lets clients without a token do everything; for local runs only"),
+	})
+	return function{
+		name: authorizer, description: "Decides who may connect, by their tokens", memory: 256, timeout: requestTimeout,
+		environment: merged(a.environment, map[string]*string{
+			"ALLOW_ANONYMOUS": anonymous.ValueAsString(),
+			"TOKEN_IN_QUERY":  jsii.String(trueOrFalse(!props.Auth.RefuseQueryTokens)),
+		}),
+		grants: a.grants,
+	}
+}
+
+func trueOrFalse(b bool) string {
+	if b {
+		return "true"
+	}
+	return "false"
+}
+
+// merged puts settings together.
+func merged(all ...map[string]*string) map[string]*string {
+	sum := map[string]*string{}
+	for _, some := range all {
+		maps.Copy(sum, some)
+	}
+	return sum
+}
+
+// newAuthorizer declares the authorizer, which has no identity sources: the token may be
+// in one of several places, of which API Gateway would demand all.
+func newAuthorizer(stack awscdk.Stack, api awsapigatewayv2.CfnApi, target awslambda.CfnFunction) awsapigatewayv2.CfnAuthorizer {
+	declared := awsapigatewayv2.NewCfnAuthorizer(stack, jsii.String("TokenAuthorizer"), &awsapigatewayv2.CfnAuthorizerProps{
+		ApiId:          api.Ref(),
+		Name:           jsii.String("tokens"),
+		AuthorizerType: jsii.String("REQUEST"),
+		AuthorizerUri: sub("arn:${AWS::Partition}:apigateway:${AWS::Region}:lambda:path/2015-03-31/functions/${" +
+			logicalID(authorizer) + ".Arn}/invocations"),
+	})
+	awslambda.NewCfnPermission(stack, jsii.String("TokenAuthorizerPermission"), &awslambda.CfnPermissionProps{
+		Action:       jsii.String("lambda:InvokeFunction"),
+		FunctionName: target.AttrArn(),
+		Principal:    jsii.String("apigateway.amazonaws.com"),
+		SourceArn:    sub("arn:${AWS::Partition}:execute-api:${AWS::Region}:${AWS::AccountId}:${Api}/authorizers/${TokenAuthorizer}"),
+	})
+	return declared
+}

@@ -1,0 +1,142 @@
+package stack_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/watchroute/watchroute/events"
+	"github.com/watchroute/watchroute/localstack/stack"
+	"github.com/watchroute/watchroute/shared/dynamo"
+	"github.com/watchroute/watchroute/shared/grant"
+	"github.com/watchroute/watchroute/shared/token"
+)
+
+// all is the claim of those who may do everything.
+const all = `{"v":1,"allow":[{"topics":["**"],"actions":["subscribe","read","publish"]}]}`
+
+// token makes one that is valid for an hour, or what change makes of it.
+func (s *running) token(t testing.TB, subject, claim string, change func(*token.Token)) string {
+	t.Helper()
+	now := time.Now()
+	made := token.Token{Subject: subject, Issued: now, Expires: now.Add(time.Hour), Claim: json.RawMessage(claim)}
+	if change != nil {
+		change(&made)
+	}
+	signed, err := token.Sign([]byte(s.secret(t, "TokenSecretArn")), made)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return signed
+}
+
+// tokensOnly lets nobody in without a token.
+func tokensOnly(o *stack.Options) { o.Anonymous = false }
+
+// store reaches the tables as the functions do.
+func (s *running) store() *dynamo.Store {
+	return dynamo.Open(aws.Config{Region: stack.Region, BaseEndpoint: aws.String(s.URL()),
+		Credentials: credentials.NewStaticCredentialsProvider("local", "local", "")}, dynamo.Tables{Events: s.Outputs["EventsTable"]})
+}
+
+func text(s string) types.AttributeValue { return &types.AttributeValueMemberS{Value: s} }
+
+func number(n int64) types.AttributeValue {
+	return &types.AttributeValueMemberN{Value: fmt.Sprint(n)}
+}
+
+// putRow writes a row of the service's own tables by hand.
+func (s *running) putRow(t testing.TB, table, key, value, sortKey, sortValue string, row map[string]types.AttributeValue) {
+	t.Helper()
+	row[key], row[sortKey] = text(value), text(sortValue)
+	if _, err := s.db.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: &table, Item: row}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// revoke takes back what was issued to a subject by now.
+func (s *running) revoke(t testing.TB, subject, id string) {
+	t.Helper()
+	s.putRow(t, s.Outputs["RevocationsTable"], "subject", subject, "tokenId", id, map[string]types.AttributeValue{"before": number(time.Now().Unix())})
+}
+
+// lapse lets a subscription's time be over.
+func (s *running) lapse(t testing.TB, subject, topic string) {
+	t.Helper()
+	out, err := s.db.Query(t.Context(), &dynamodb.QueryInput{
+		TableName: aws.String(s.Outputs["SubscriptionsTable"]), KeyConditionExpression: aws.String("topic = :topic"), ConsistentRead: aws.Bool(true),
+		ExpressionAttributeValues: map[string]types.AttributeValue{":topic": text(topic + "#0")},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range out.Items {
+		if row["subject"].(*types.AttributeValueMemberS).Value != subject {
+			continue
+		}
+		row["expiresAt"] = number(time.Now().Add(-time.Second).Unix())
+		if _, err := s.db.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: aws.String(s.Outputs["SubscriptionsTable"]), Item: row}); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// expire lets the token of a subject's connections have expired for too long, as one
+// does that came by auth.
+func (s *running) expire(t testing.TB, subject string) {
+	t.Helper()
+	out, err := s.db.Query(t.Context(), &dynamodb.QueryInput{
+		TableName: aws.String(s.Outputs["ConnectionsTable"]), KeyConditionExpression: aws.String("subject = :subject"), ConsistentRead: aws.Bool(true),
+		ExpressionAttributeValues: map[string]types.AttributeValue{":subject": text(subject)},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	granted, err := grant.Parse([]byte(all), subject)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range out.Items {
+		row["grant"], row["tokenExpiresAt"] = text(granted.String()), number(time.Now().Add(-time.Hour).Unix())
+		if _, err := s.db.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: aws.String(s.Outputs["ConnectionsTable"]), Item: row}); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// auth has the connection go by another token, and gives the topics whose subscriptions
+// ended with it.
+func (c *client) auth(token string) (ended []events.Topic) {
+	c.t.Helper()
+	c.send(`{"action":"auth","id":"auth","token":"` + token + `"}`)
+	for {
+		switch frame := c.frame().(type) {
+		case *events.Authorized:
+			return ended
+		case *events.Unsubscribed:
+			ended = append(ended, frame.Topic)
+		case *events.Error:
+			c.t.Errorf("auth is answered %+v", frame)
+			return ended
+		}
+	}
+}
+
+// ended wants the connection to be closed after an error frame with that code.
+func (c *client) ended(code events.Code) {
+	c.t.Helper()
+	for {
+		frame, ok := c.frame().(*events.Error)
+		if ok && frame.Code == code {
+			break
+		}
+	}
+	if _, _, err := c.conn.Read(c.t.Context()); err == nil {
+		c.t.Errorf("the connection goes on after %s", code)
+	}
+}

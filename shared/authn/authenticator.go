@@ -1,0 +1,75 @@
+// Package authn is the only place that knows how a token becomes what a connection may
+// do: it is verified, its claim read, and held against what was revoked.
+package authn
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/watchroute/watchroute/shared/grant"
+	"github.com/watchroute/watchroute/shared/token"
+	"github.com/watchroute/watchroute/shared/watch"
+)
+
+// Verifier verifies tokens.
+type Verifier interface {
+	Verify(ctx context.Context, raw string) (token.Token, error)
+}
+
+// Revocations knows what was revoked of a subject.
+type Revocations interface {
+	Revocations(ctx context.Context, subject string) ([]watch.Revocation, error)
+}
+
+// Authenticator tells what tokens give.
+type Authenticator struct {
+	Verifier    Verifier
+	Revocations Revocations
+}
+
+// Authenticate verifies a token and reads its grant. A token without the claim
+// "watchroute" grants nothing, and that of the subject "anonymous" is refused, as that
+// name is for those without a token. The error says why for the operator, and is
+// watch.ErrUnauthorized, watch.ErrRevoked or watch.ErrUnavailable.
+func (a Authenticator) Authenticate(ctx context.Context, raw string) (subject string, access watch.Access, err error) {
+	t, err := a.Verifier.Verify(ctx, raw)
+	if err != nil {
+		return "", watch.Access{}, translate(err)
+	}
+	if access, err = accessOf(t); err != nil {
+		return "", watch.Access{}, err
+	}
+	revocations, err := a.Revocations.Revocations(ctx, t.Subject)
+	if err != nil {
+		return "", watch.Access{}, err
+	}
+	for _, r := range revocations {
+		if r.Hits(access) {
+			return "", watch.Access{}, watch.ErrRevoked
+		}
+	}
+	return t.Subject, access, nil
+}
+
+func translate(err error) error {
+	if errors.Is(err, token.ErrUnavailable) {
+		return fmt.Errorf("%w: %w", watch.ErrUnavailable, err)
+	}
+	return fmt.Errorf("%w: %w", watch.ErrUnauthorized, err)
+}
+
+func accessOf(t token.Token) (watch.Access, error) {
+	if t.Subject == watch.Anonymous {
+		return watch.Access{}, fmt.Errorf("%w: its subject is that of those without a token", watch.ErrUnauthorized)
+	}
+	access := watch.Access{TokenID: t.ID, Issued: t.Issued, Expires: t.Expires}
+	if t.Claim == nil {
+		return access, nil
+	}
+	var err error
+	if access.Grant, err = grant.Parse(t.Claim, t.Subject); err != nil {
+		return watch.Access{}, fmt.Errorf("%w: claim watchroute: %w", watch.ErrUnauthorized, err)
+	}
+	return access, nil
+}

@@ -1,0 +1,47 @@
+package authn
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/watchroute/watchroute/shared/function"
+	"github.com/watchroute/watchroute/shared/token"
+)
+
+// Open makes an authenticator by a function's settings:
+//
+//	TOKEN_ISSUER      who issues the tokens; without the next two, where its keys are found
+//	TOKEN_JWKS_URL    where its keys are
+//	TOKEN_SECRET_ARN  the secret in Secrets Manager that tokens are signed with, instead
+//	TOKEN_AUDIENCE    whom the tokens are for
+//
+// Each may be missing, as far as package token can do without. It does not reach out.
+func Open(cfg aws.Config, settings *function.Settings, revocations Revocations) (Authenticator, error) {
+	s := token.Settings{
+		Issuer:   settings.Optional("TOKEN_ISSUER"),
+		JWKSURL:  settings.Optional("TOKEN_JWKS_URL"),
+		Audience: settings.Optional("TOKEN_AUDIENCE"),
+	}
+	if arn := settings.Optional("TOKEN_SECRET_ARN"); arn != "" {
+		s.Secret = secret(cfg, arn)
+	}
+	verifier, err := token.New(s)
+	if err != nil {
+		return Authenticator{}, fmt.Errorf("settings of tokens: %w", err)
+	}
+	return Authenticator{Verifier: verifier, Revocations: revocations}, nil
+}
+
+// secret reads a secret's text.
+func secret(cfg aws.Config, arn string) func(context.Context) ([]byte, error) {
+	client := secretsmanager.NewFromConfig(cfg)
+	return func(ctx context.Context) ([]byte, error) {
+		out, err := client.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: &arn})
+		if err != nil {
+			return nil, err
+		}
+		return []byte(aws.ToString(out.SecretString)), nil
+	}
+}

@@ -1,0 +1,196 @@
+package client
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/watchroute/watchroute/events"
+	"pgregory.net/rapid"
+)
+
+// cut makes one frame of the seqs from to to as a view shows them, of which view[seq-1]
+// tells whether it shows seq.
+func cut(view []bool, from, to int64) (frame []events.Change) {
+	for seq := from; seq <= to; seq++ {
+		c := changeAt("e", seq)
+		if n := len(frame); !view[seq-1] && n > 0 && frame[n-1].Op == events.Skipped {
+			frame[n-1].To = seq
+			continue
+		}
+		if !view[seq-1] {
+			c = events.Change{Topic: "a", Epoch: "e", Seq: seq, Op: events.Skipped}
+		}
+		frame = append(frame, c)
+	}
+	return frame
+}
+
+// recut cuts all of a view into frames at random places.
+func recut(t *rapid.T, view []bool) (frames [][]events.Change) {
+	for from := int64(1); from <= int64(len(view)); {
+		to := min(from+rapid.Int64Range(0, 5).Draw(t, "frame"), int64(len(view)))
+		frames = append(frames, cut(view, from, to))
+		from = to + 1
+	}
+	return frames
+}
+
+// consumer takes what an order hands out, and checks that it never goes back.
+type consumer struct {
+	order order
+	shown []int64
+}
+
+func (c *consumer) offer(t *rapid.T, frame []events.Change) {
+	for _, change := range frame {
+		c.order.offer(change)
+	}
+	c.check(t)
+}
+
+// take takes what is due, at most n.
+func (c *consumer) take(t *rapid.T, n int) {
+	for change, ok := c.order.next(); ok && n > 0; change, ok = c.order.next() {
+		if change.Seq != c.order.cursor.Seq+1 || change.Cursor().Seq < change.Seq {
+			t.Fatalf("%d to %d is handed out after %d", change.Seq, change.To, c.order.cursor.Seq)
+		}
+		if change.Op != events.Skipped {
+			c.shown = append(c.shown, change.Seq)
+		}
+		c.order.advance(change)
+		c.check(t)
+		n--
+	}
+}
+
+// check holds what waits to its rules.
+func (c *consumer) check(t *rapid.T) {
+	end, bytes := c.order.cursor.Seq, 0
+	c.order.early.Scan(func(seq int64, e events.Change) bool {
+		if seq != e.Seq || seq <= end {
+			t.Fatalf("%d to %d waits after %d", seq, e.To, end)
+		}
+		end = e.Cursor().Seq
+		bytes += len(e.Data)
+		return true
+	})
+	if bytes != c.order.bytes || c.order.early.Len() > c.order.maxCount {
+		t.Fatalf("%d changes wait with %d bytes, counted %d", c.order.early.Len(), bytes, c.order.bytes)
+	}
+}
+
+// heal offers everything after the cursor, as the service does, until nothing is behind.
+func (c *consumer) heal(t *rapid.T, view []bool) {
+	end := int64(len(view))
+	c.order.learn(events.Cursor{Epoch: "e", Seq: end})
+	for c.take(t, 1000); c.order.behind(); c.take(t, 1000) {
+		before := c.order.cursor.Seq
+		c.offer(t, cut(view, before+1, end))
+		if c.take(t, 1); c.order.cursor.Seq == before {
+			t.Fatalf("stuck at %d of %d", before, end)
+		}
+	}
+	if c.order.cursor.Seq != end || c.order.early.Len() != 0 {
+		t.Fatalf("ends at %d of %d, with %d left", c.order.cursor.Seq, end, c.order.early.Len())
+	}
+}
+
+// TestOrderOfAViewProperty brings what a view shows in frames that are cut differently
+// each time, lost, repeated and out of order, with little room. What it shows must be
+// handed out once and in order, and the cursor must come to the end.
+func TestOrderOfAViewProperty(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		view := rapid.SliceOfN(rapid.Bool(), 1, 40).Draw(t, "view")
+		c := consumer{order: order{maxCount: rapid.IntRange(1, 10).Draw(t, "room"), maxBytes: 1 << 20}}
+		frames := append(recut(t, view), recut(t, view)...)
+		begin := rapid.Int64Range(0, int64(len(view))).Draw(t, "begin")
+		arrivals := rapid.SliceOfN(rapid.SampledFrom(frames), 0, 40).Draw(t, "arrivals")
+		startAt := rapid.IntRange(0, len(arrivals)).Draw(t, "start after")
+		for i, frame := range arrivals {
+			if i == startAt {
+				c.order.begin(events.Cursor{Epoch: "e", Seq: begin})
+			}
+			c.offer(t, frame)
+			c.take(t, rapid.IntRange(0, 3).Draw(t, "taken"))
+		}
+		if startAt == len(arrivals) {
+			c.order.begin(events.Cursor{Epoch: "e", Seq: begin})
+		}
+		c.heal(t, view)
+		var want []int64
+		for seq := begin + 1; seq <= int64(len(view)); seq++ {
+			if view[seq-1] {
+				want = append(want, seq)
+			}
+		}
+		if !slices.Equal(c.shown, want) {
+			t.Fatalf("handed out %v, want %v", c.shown, want)
+		}
+	})
+}
+
+// TestOrderOfTwoViewsProperty mixes the frames of two views, as when another token shows
+// more or less. A change that came before the cursor was past it must be handed out,
+// whatever skips it, and none that neither view shows.
+func TestOrderOfTwoViewsProperty(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		views := rapid.SliceOfN(rapid.SliceOfN(rapid.Bool(), 20, 20), 2, 2).Draw(t, "views")
+		c := consumer{order: order{maxCount: 1000, maxBytes: 1 << 20}}
+		c.order.begin(events.Cursor{Epoch: "e"})
+		frames := append(recut(t, views[0]), recut(t, views[1])...)
+		due := map[int64]bool{}
+		for _, frame := range rapid.SliceOfN(rapid.SampledFrom(frames), 0, 40).Draw(t, "arrivals") {
+			for _, change := range frame {
+				if change.Op != events.Skipped && change.Seq > c.order.cursor.Seq {
+					due[change.Seq] = true
+				}
+			}
+			c.offer(t, frame)
+			c.take(t, rapid.IntRange(0, 2).Draw(t, "taken"))
+		}
+		c.heal(t, views[1])
+		for seq := range due {
+			if !slices.Contains(c.shown, seq) {
+				t.Fatalf("handed out %v, not %d", c.shown, seq)
+			}
+		}
+		for _, seq := range c.shown {
+			if !views[0][seq-1] && !views[1][seq-1] {
+				t.Fatalf("handed out %d, which no view shows", seq)
+			}
+		}
+	})
+}
+
+// TestOrderKeepsTheRestOfWhatIsSkipped when a change or the cursor comes to stand in it.
+func TestOrderKeepsTheRestOfWhatIsSkipped(t *testing.T) {
+	o := order{maxCount: 10, maxBytes: 1000}
+	o.offer(events.Change{Topic: "a", Epoch: "e", Seq: 1, To: 9, Op: events.Skipped})
+	o.begin(events.Cursor{Epoch: "e", Seq: 2})
+	o.offer(changeAt("e", 6))
+	var got []string
+	for c, ok := o.next(); ok; c, ok = o.next() {
+		o.advance(c)
+		got = append(got, fmt.Sprint(c.Op, c.Seq, "-", c.Cursor().Seq))
+	}
+	if fmt.Sprint(got) != "[skipped3-5 6-6 skipped7-9]" || o.behind() {
+		t.Errorf("handed out %v, behind %v", got, o.behind())
+	}
+}
+
+// TestOrderJoinsWhatIsSkipped: a slow consumer of a view that shows little keeps little.
+func TestOrderJoinsWhatIsSkipped(t *testing.T) {
+	o := order{maxCount: 10, maxBytes: 1000}
+	o.begin(events.Cursor{Epoch: "e"})
+	for seq := int64(1); seq <= 1000; seq++ {
+		o.offer(events.Change{Topic: "a", Epoch: "e", Seq: seq, Op: events.Skipped})
+	}
+	c, ok := o.next()
+	if !ok || c.Cursor().Seq != 1000 || o.early.Len() != 1 {
+		t.Errorf("%d wait, due is %+v", o.early.Len(), c)
+	}
+	if o.advance(c); o.behind() {
+		t.Error("behind at the end")
+	}
+}

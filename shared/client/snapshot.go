@@ -1,0 +1,76 @@
+package client
+
+import (
+	"time"
+
+	"github.com/watchroute/watchroute/events"
+)
+
+// reset takes in that what a watch misses cannot be told. In the answer to a
+// subscribe the snapshot follows; after a ping it has to be subscribed for, with the
+// cursor that was refused.
+func (e *engine) reset(f *events.Reset) {
+	r := e.requests[f.ID]
+	if r == nil {
+		return
+	}
+	if r.watch != nil {
+		r.watch.reason, r.watch.place = f.Reason, ""
+		return
+	}
+	for _, w := range e.watches {
+		if w.topic == f.Topic && w.joined && w.order.cursor.String() == r.frame.Cursors[string(f.Topic)] {
+			w.joined = false
+		}
+	}
+}
+
+// snapshot hands a page on if it is the one that is due. A page that comes after a
+// lost one, or for which the consumer has no room, is asked for again.
+func (e *engine) snapshot(f *events.Snapshot) {
+	r := e.requests[f.ID]
+	if r == nil || r.watch == nil {
+		return
+	}
+	r.deadline = time.Now().Add(e.o.AnswerTime)
+	if w := r.watch; f.From == w.place {
+		again := w.greeted || w.o.After != nil
+		w.starved = !w.turnPage(f)
+		if again && f.From == "" && !w.starved {
+			e.client.stats.count(func(s *Stats) { s.Resets++ })
+		}
+	}
+	if !f.More {
+		e.answered(f.ID)
+	}
+	r.watch.pump()
+}
+
+// turnPage gives the consumer a page; false if there is no room.
+func (w *watch) turnPage(f *events.Snapshot) bool {
+	page := &Page{First: f.From == "", Last: f.Next == "", Items: f.Items}
+	event := Event{Page: page}
+	if page.First {
+		page.Reason = w.reason
+	}
+	if page.Last {
+		event.Cursor = f.Cursor
+	}
+	if !w.push(event) {
+		return false
+	}
+	if page.First {
+		w.order.begin(f.Cursor)
+	}
+	w.joined, w.greeted, w.order.held, w.place = true, true, !page.Last, f.Next
+	if page.Last {
+		w.reason = ""
+	}
+	return true
+}
+
+// startOver has a snapshot that cannot go on begin again.
+func (w *watch) startOver() {
+	w.place = ""
+	w.turn = turn{}
+}

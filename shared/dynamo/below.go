@@ -1,0 +1,80 @@
+package dynamo
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"math/big"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/watchroute/watchroute/events"
+)
+
+// Announce lists the topic under each topic above it: one write unit for each, once in a
+// topic's life.
+func (s *Store) Announce(ctx context.Context, topic events.Topic) error {
+	for i, letter := range topic {
+		if letter != '/' {
+			continue
+		}
+		row := map[string]types.AttributeValue{
+			"topic": directory(topic[:i]), "seq": place(topic), "name": str(string(topic)),
+		}
+		if _, err := s.db.PutItem(ctx, &dynamodb.PutItemInput{TableName: &s.tables.Changes, Item: row}); err != nil {
+			return fmt.Errorf("list %s below %s: %w", topic, topic[:i], translate(err))
+		}
+	}
+	return nil
+}
+
+// directory is the key under which the topics below one are listed. No topic has it.
+func directory(above events.Topic) types.AttributeValue {
+	return str(string(above) + "/" + events.AnySegments)
+}
+
+// place is a topic's sort key in a list: a number of 34 digits at most, of which DynamoDB
+// takes 38, and which no two topics share.
+func place(topic events.Topic) types.AttributeValue {
+	sum := sha256.Sum256([]byte(topic))
+	return &types.AttributeValueMemberN{Value: new(big.Int).SetBytes(sum[:14]).String()}
+}
+
+// listedAtMost bounds the topics that one answer looks through for those of a pattern.
+const listedAtMost = 5_000
+
+// Below reads the list of topics: one read unit for every 4 KB, some sixty topics.
+func (s *Store) Below(ctx context.Context, pattern events.Topic, limit int) (topics []events.Topic, more bool, err error) {
+	base, wildcard := pattern.Split()
+	if wildcard == events.AnySegments {
+		topics = append(topics, base) // which has no head if it never had a change
+	}
+	pages := dynamodb.NewQueryPaginator(s.db, &dynamodb.QueryInput{
+		TableName:                 &s.tables.Changes,
+		KeyConditionExpression:    aws.String("topic = :list"),
+		ExpressionAttributeValues: map[string]types.AttributeValue{":list": directory(base)},
+		ConsistentRead:            aws.Bool(true),
+		Limit:                     aws.Int32(listedAtMost),
+	})
+	for looked := 0; pages.HasMorePages(); {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, false, fmt.Errorf("read topics of %s: %w", pattern, translate(err))
+		}
+		for _, row := range page.Items {
+			topic := events.Topic(text(row, "name"))
+			switch {
+			case !pattern.Matches(topic):
+			case len(topics) == limit:
+				return topics, true, nil
+			default:
+				topics = append(topics, topic)
+			}
+		}
+		if looked += len(page.Items); looked >= listedAtMost {
+			return topics, pages.HasMorePages(), nil
+		}
+	}
+	return topics, false, nil
+}

@@ -1,0 +1,96 @@
+package dynamo_test
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/watchroute/watchroute/events"
+	"github.com/watchroute/watchroute/shared/dynamo/dynamotest"
+	"github.com/watchroute/watchroute/shared/watch"
+)
+
+func TestBelow(t *testing.T) {
+	s := dynamotest.Start(t).Store()
+	for _, topic := range []events.Topic{"a", "a/x", "a/y", "a/y", "a/b/x", "a/b/c/d", "ab/x", "b/a/x"} {
+		if err := s.Announce(t.Context(), topic); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for pattern, want := range map[events.Topic][]events.Topic{
+		"a/*": {"a/x", "a/y"}, "a/**": {"a", "a/b/c/d", "a/b/x", "a/x", "a/y"}, "a/b/*": {"a/b/x"}, "a/b/**": {"a/b", "a/b/c/d", "a/b/x"},
+		"b/*": nil, "none/*": nil, "none/**": {"none"},
+	} {
+		got, more, err := s.Below(t.Context(), pattern, 5)
+		slices.Sort(got)
+		if err != nil || more || !slices.Equal(got, want) {
+			t.Errorf("%s: %q, more %v, %v, want %q", pattern, got, more, err, want)
+		}
+	}
+	if got, more, err := s.Below(t.Context(), "a/**", 4); len(got) != 4 || !more || err != nil {
+		t.Errorf("limited: %q, more %v, %v", got, more, err)
+	}
+}
+
+// TestListIsNoPartOfTheLog: neither a head nor an entry is made of it.
+func TestListIsNoPartOfTheLog(t *testing.T) {
+	s := dynamotest.Start(t).Store()
+	if err := s.Announce(t.Context(), "a/b/c"); err != nil {
+		t.Fatal(err)
+	}
+	for _, topic := range []events.Topic{"a", "a/b", "a/b/c"} {
+		head, err := s.Head(t.Context(), topic)
+		entries, sinceErr := s.Since(t.Context(), topic, 0, 1<<60)
+		if err != nil || sinceErr != nil || head != (watch.Head{}) || len(entries) > 0 {
+			t.Errorf("%s: head %+v, %d entries, %v, %v", topic, head, len(entries), err, sinceErr)
+		}
+	}
+}
+
+// TestSubscriptionsToPatterns lie at the topic above, where a change below reads them
+// without those who watch that topic.
+func TestSubscriptionsToPatterns(t *testing.T) {
+	s := dynamotest.Start(t).Store()
+	c := connection("c1", time.Now())
+	if err := s.Connect(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	all := []events.Topic{"a", "a/*", "a/**", "a/b"}
+	for _, topic := range all {
+		if already, err := s.Subscribe(t.Context(), subscription(c, topic)); already || err != nil {
+			t.Fatalf("subscribe to %s: already %v, %v", topic, already, err)
+		}
+	}
+	read := func(topic events.Topic, belowAlone bool) string {
+		subs, err := s.Subscribers(t.Context(), topic, belowAlone)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var topics []events.Topic
+		for _, sub := range subs {
+			if sub.Key != c.Key {
+				t.Errorf("%s is watched by %+v", topic, sub.Key)
+			}
+			topics = append(topics, sub.Topic)
+		}
+		slices.Sort(topics)
+		return fmt.Sprint(topics)
+	}
+	for got, want := range map[string]string{
+		read("a", false): "[a a/* a/**]", read("a", true): "[a/* a/**]", read("a/b", false): "[a/b]", read("a/b", true): "[]",
+	} {
+		if got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+	if subs, err := s.Subscriptions(t.Context(), c.Key, all); err != nil || len(subs) != 4 || subs[1].Topic != "a/*" {
+		t.Errorf("own subscriptions are %+v, %v", subs, err)
+	}
+	if err := s.Unsubscribe(t.Context(), c.Key, "a/*"); err != nil || read("a", false) != "[a a/**]" {
+		t.Errorf("after unsubscribe: %s, %v", read("a", false), err)
+	}
+	if err := s.Forget(t.Context(), c.Key, nil); err != nil || read("a", false) != "[]" || read("a/b", false) != "[]" {
+		t.Errorf("after forget: %s, %v", read("a", false), err)
+	}
+}

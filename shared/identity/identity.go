@@ -1,0 +1,95 @@
+// Package identity is the only place that knows how whose connection it is, and what that
+// client may do, travels from the authorizer to the other functions: in the authorizer's
+// context, which API Gateway repeats in each event of the connection.
+package identity
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+
+	awsevents "github.com/aws/aws-lambda-go/events"
+	"github.com/watchroute/watchroute/shared/grant"
+	"github.com/watchroute/watchroute/shared/watch"
+)
+
+// The members of the authorizer's context. API Gateway hands all on as strings.
+const (
+	memberGrant   = "grant"
+	memberTokenID = "tokenId"
+	memberIssued  = "issued"  // milliseconds since 1970
+	memberExpires = "expires" // likewise
+)
+
+// Context is what the authorizer answers about a client, besides its subject, which is
+// the principalId.
+func Context(a watch.Access) map[string]any {
+	return map[string]any{
+		memberGrant:   a.Grant.String(),
+		memberTokenID: a.TokenID,
+		memberIssued:  millis(a.Issued),
+		memberExpires: millis(a.Expires),
+	}
+}
+
+// Anyone is what those without a token may do where they are let in.
+func Anyone() watch.Access { return watch.Access{Grant: grant.All()} }
+
+// Reader reads the context.
+type Reader struct {
+	// Open is set where the API is meant to have no authorizer: everyone may do everything
+	// there. Elsewhere an event without the authorizer's context is an error, so that
+	// a route which lost its authorizer lets nobody in.
+	Open bool
+}
+
+// ConnectionOf reads whose event it is and what they may do.
+func (o Reader) ConnectionOf(r awsevents.APIGatewayWebsocketProxyRequestContext) (watch.Connection, error) {
+	c := watch.Connection{
+		Key:       watch.Key{Subject: watch.Anonymous, ID: watch.ConnectionID(r.ConnectionID)},
+		Connected: time.UnixMilli(r.ConnectedAt),
+	}
+	authorizer, ok := r.Authorizer.(map[string]any)
+	switch {
+	case !ok && o.Open:
+		c.Access = Anyone()
+		return c, nil
+	case !ok:
+		return c, fmt.Errorf("event of %s has no authorizer's context", c.ID)
+	}
+	c.Subject, _ = authorizer["principalId"].(string)
+	var err error
+	if c.Access, err = accessFrom(authorizer); err != nil {
+		return c, fmt.Errorf("read authorizer's context of %s: %w", c.ID, err)
+	}
+	return c, nil
+}
+
+func accessFrom(authorizer map[string]any) (a watch.Access, err error) {
+	text := func(name string) string { s, _ := authorizer[name].(string); return s }
+	if a.Grant, err = grant.Decode(text(memberGrant)); err != nil {
+		return a, err
+	}
+	if a.Issued, err = instant(text(memberIssued)); err != nil {
+		return a, err
+	}
+	a.TokenID = text(memberTokenID)
+	a.Expires, err = instant(text(memberExpires))
+	return a, err
+}
+
+// millis writes a time; the zero time is 0.
+func millis(t time.Time) string {
+	if t.IsZero() {
+		return "0"
+	}
+	return strconv.FormatInt(t.UnixMilli(), 10)
+}
+
+func instant(text string) (time.Time, error) {
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || n == 0 {
+		return time.Time{}, err
+	}
+	return time.UnixMilli(n), nil
+}

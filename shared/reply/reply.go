@@ -1,0 +1,69 @@
+// Package reply is the only place that knows how a client's frame comes to a function and
+// the answer gets back: the one in an event of API Gateway, the other as the response's
+// body and as posts before it.
+package reply
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	awsevents "github.com/aws/aws-lambda-go/events"
+	"github.com/watchroute/watchroute/events"
+	"github.com/watchroute/watchroute/shared/function"
+	"github.com/watchroute/watchroute/shared/identity"
+	"github.com/watchroute/watchroute/shared/watch"
+)
+
+// deadlineMargin is kept free of the time that Lambda gives, so that a client is
+// told of a request that took too long.
+const deadlineMargin = 500 * time.Millisecond
+
+// Handler answers clients' frames, one at a time.
+type Handler struct {
+	identity identity.Reader
+	answerer watch.Answerer
+	poster   watch.Poster
+	pace     *pace
+}
+
+// New makes a handler that takes perSecond frames a second of a connection, and a hundred
+// more at once; what comes faster is answered with events.CodeTooManyRequests.
+func New(who identity.Reader, answerer watch.Answerer, poster watch.Poster, perSecond int) Handler {
+	return Handler{identity: who, answerer: answerer, poster: poster, pace: newPace(perSecond)}
+}
+
+// Reply answers one frame of a client. The last frame of the answer goes back as
+// the body, which the route's response hands to the client; frames before it are
+// posted. An answer of several frames thus needs no empty body, which API Gateway
+// might send as an empty frame.
+func (h Handler) Reply(ctx context.Context, event awsevents.APIGatewayWebsocketProxyRequest) (awsevents.APIGatewayProxyResponse, error) {
+	ctx, cancel := function.WithMargin(ctx, deadlineMargin)
+	defer cancel()
+	c, err := h.identity.ConnectionOf(event.RequestContext)
+	if err != nil {
+		return awsevents.APIGatewayProxyResponse{}, err
+	}
+	if !h.pace.allows(c.ID) {
+		return awsevents.APIGatewayProxyResponse{StatusCode: http.StatusOK, Body: string(tooFast(event.Body))}, nil
+	}
+	answer := h.answerer.Answer(ctx, c, []byte(event.Body), peer{ctx, h.poster, c.ID})
+	return awsevents.APIGatewayProxyResponse{StatusCode: http.StatusOK, Body: string(answer)}, nil
+}
+
+// peer is the client that is answered.
+type peer struct {
+	ctx    context.Context
+	poster watch.Poster
+	id     watch.ConnectionID
+}
+
+func (p peer) Post(frame []byte) error { return p.poster.Post(p.ctx, p.id, watch.NewFrame(frame)) }
+func (p peer) Close() error            { return p.poster.Close(p.ctx, p.id) }
+
+// tooFast answers what comes too fast to be carried out.
+func tooFast(body string) []byte {
+	request, _ := events.ParseRequest([]byte(body))                                                                                   // one that cannot be read has no id
+	frame, _ := events.Encode(&events.Error{ID: request.ID, Code: events.CodeTooManyRequests, Message: "too many messages a second"}) // strings always encode
+	return frame
+}

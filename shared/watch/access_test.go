@@ -1,0 +1,227 @@
+package watch_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/watchroute/watchroute/events"
+	"github.com/watchroute/watchroute/shared/pattern"
+	"github.com/watchroute/watchroute/shared/watch"
+)
+
+// requests are those about a topic, %[1]q, each with the actions that it needs.
+var requests = map[string][]string{
+	`{"action":"subscribe","id":"q","topic":%[1]q}`:                               {"subscribe"},
+	`{"action":"subscribe","id":"q","topic":%[1]q,"after":"e:0"}`:                 {"subscribe"},
+	`{"action":"subscribe","id":"q","topic":%[1]q,"snapshot":true}`:               {"subscribe", "read"},
+	`{"action":"snapshot","id":"q","topic":%[1]q}`:                                {"read"},
+	`{"action":"snapshot","id":"q","topic":%[1]q,"next":"e:1/i"}`:                 {"read"},
+	`{"action":"publish","id":"q","topic":%[1]q,"item":{"id":"i"}}`:               {"publish"},
+	`{"action":"publish","id":"q","topic":%[1]q,"op":"remove","item":{"id":"i"}}`: {"publish"},
+}
+
+// fill gives a topic items and changes.
+func (c *client) fill(topic events.Topic, data ...string) {
+	c.items, c.log = map[events.Topic][]events.Item{}, map[events.Topic][]watch.Entry{}
+	for i, d := range data {
+		item := events.Item{ID: fmt.Sprint(i), Data: json.RawMessage(d)}
+		c.items[topic] = append(c.items[topic], item)
+		c.log[topic] = append(c.log[topic], watch.Entry{Change: events.Change{
+			Topic: topic, Epoch: "e", Seq: int64(i + 1), Op: events.Added, ID: item.ID, Data: item.Data,
+		}})
+	}
+}
+
+func (c *client) lastFrame() string { return string(c.frames[len(c.frames)-1]) }
+
+// TestEachActionIsAskedOfTheGrant tries every request with every set of actions, on a
+// topic that is there.
+func TestEachActionIsAskedOfTheGrant(t *testing.T) {
+	for set := 1; set < 8; set++ {
+		var actions []string
+		for i, action := range []string{"subscribe", "read", "publish"} {
+			if set>>i&1 == 1 {
+				actions = append(actions, action)
+			}
+		}
+		list, _ := json.Marshal(actions)
+		for request, needed := range requests {
+			c := newClient(t, fmt.Sprintf(`{"topics":["a"],"actions":%s}`, list))
+			c.fill("a", `{"n":1}`)
+			got := c.ask(t, fmt.Sprintf(request, "a"))
+			allowed := !slices.ContainsFunc(needed, func(a string) bool { return !slices.Contains(actions, a) })
+			if refused := got == "error forbidden"; refused == allowed || refused && len(c.asked) > 0 || strings.Contains(got, "error") && allowed {
+				t.Errorf("%v: %s is answered %s after %q", actions, request, got, c.asked)
+			}
+		}
+	}
+}
+
+// TestRefusalsTellNothing asks for a topic that is there and one that is not: the
+// answers are the same, byte for byte, and made without a look.
+func TestRefusalsTellNothing(t *testing.T) {
+	c := newClient(t, `{"topics":["mine/**"],"actions":["subscribe","read","publish"]}`)
+	c.fill("there", `{"n":1}`, `{"n":2}`)
+	for request := range requests {
+		c.expect(t, fmt.Sprintf(request, "there"), "error forbidden")
+		there := c.lastFrame()
+		c.expect(t, fmt.Sprintf(request, "never"), "error forbidden")
+		if never := c.lastFrame(); there != strings.ReplaceAll(never, "never", "there") {
+			t.Errorf("%s is answered %s and %s", request, there, never)
+		}
+	}
+	if len(c.asked) > 0 || len(c.subs) > 0 {
+		t.Errorf("asked was %q, subscribed %v", c.asked, c.subs)
+	}
+}
+
+// TestPingTellsOfOwnTopicsOnly: only what is subscribed to, whatever the grant would allow.
+func TestPingTellsOfOwnTopicsOnly(t *testing.T) {
+	c := newClient(t, `{"topics":["mine","other"],"actions":["subscribe"]}`)
+	c.fill("other", `{"n":1}`)
+	c.ask(t, `{"action":"subscribe","topic":"mine"}`)
+	c.asked = nil
+	c.expect(t, `{"action":"ping","cursors":{"mine":":0","other":"e:0","secret":"e:0"}}`, "pong map[mine::0]")
+	if want := []string{"head mine"}; !slices.Equal(c.asked, want) {
+		t.Errorf("asked was %q, want %q", c.asked, want)
+	}
+}
+
+// TestBadViewsAreRefused before anything is done.
+func TestBadViewsAreRefused(t *testing.T) {
+	for name, view := range map[string]string{
+		"a filter without conditions":     `"filter":{}`,
+		"a filter that is no object":      `"filter":[1]`,
+		"a filter of an unknown operator": `"filter":{"a":[{"like":"b"}]}`,
+		"a filter that is too large":      `"filter":{"a":["` + strings.Repeat("b", 1024) + `"]}`,
+		"too many fields":                 `"fields":["a"` + strings.Repeat(`,"a"`, 32) + `]`,
+		"a field that is too long":        `"fields":["` + strings.Repeat("a", 257) + `"]`,
+		"a field without a name":          `"fields":["a..b"]`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := newClient(t, `{"topics":["*"],"actions":["subscribe","read"]}`)
+			c.expect(t, `{"action":"subscribe","topic":"a",`+view+`}`, "error bad_request")
+			c.expect(t, `{"action":"snapshot","topic":"a",`+view+`}`, "error bad_request")
+			if len(c.asked) > 0 || len(c.subs) > 0 {
+				t.Errorf("asked was %q, subscribed %v", c.asked, c.subs)
+			}
+		})
+	}
+}
+
+// stocks are items that the views below tell apart.
+var stocks = []string{
+	`{"n":1,"public":true,"cost":7}`, `{"n":2,"public":true,"cost":8}`, `{"n":2,"public":false,"cost":7}`,
+	`{"n":1}`, `{"public":true,"cost":7,"more":[1]}`, `{}`,
+}
+
+// TestClientsOnlyNarrow holds what a client sees with each of its views against what it
+// sees without one: of that the items that its filter matches, and of these its fields.
+func TestClientsOnlyNarrow(t *testing.T) {
+	for _, rule := range []string{
+		``, `,"filter":{"public":[true]}`, `,"mask":{"omit":["cost"]}`, `,"mask":{"replace":{"cost":"****"}}`,
+		`,"filter":{"cost":[7]},"mask":{"omit":["cost","public"]}`,
+	} {
+		for _, filter := range []string{
+			`null`, `{"n":[2]}`, `{"cost":[7]}`, `{"cost":["****"]}`, `{"public":[false]}`,
+			`{"public":[{"exists":false}]}`, `{"$or":[{"n":[1]},{"public":[true,false]}]}`,
+		} {
+			for _, fields := range []string{``, `"n"`, `"cost","n"`, `"nothing"`} {
+				c := newClient(t, `{"topics":["a"],"actions":["subscribe","read"]`+rule+`}`)
+				c.fill("a", stocks...)
+				all := c.visible(t, `null`, ``)
+				if _, open := all["0"]["cost"].(json.Number); open == strings.Contains(rule, "mask") {
+					t.Errorf("by %q is seen %v", rule, all)
+				}
+				want := map[string]map[string]any{}
+				for id, item := range all {
+					if matches(t, filter, item) {
+						want[id] = only(item, fields)
+					}
+				}
+				if got := c.visible(t, filter, fields); !reflect.DeepEqual(got, want) {
+					t.Errorf("by %q, %s and [%s] are seen\n got %v\nwant %v", rule, filter, fields, got, want)
+				}
+			}
+		}
+	}
+}
+
+// visible gives the items that a client sees with its view, by their ids, after it has
+// seen that it gets the same in all ways.
+func (c *client) visible(t *testing.T, filter, fields string) map[string]map[string]any {
+	t.Helper()
+	view := fmt.Sprintf(`"topic":"a","filter":%s,"fields":[%s]}`, filter, fields)
+	c.ask(t, `{"action":"snapshot",`+view)
+	items := c.shownItems(t)
+	c.ask(t, `{"action":"subscribe","snapshot":true,`+view)
+	if again := c.shownItems(t); !reflect.DeepEqual(again, items) {
+		t.Errorf("subscribed with a snapshot are seen %v, without %v", again, items)
+	}
+	c.ask(t, `{"action":"subscribe","after":"e:0",`+view)
+	if resumed := c.shownItems(t); !reflect.DeepEqual(resumed, items) {
+		t.Errorf("resumed are seen %v, by snapshot %v", resumed, items)
+	}
+	return items
+}
+
+// shownItems gives the items of the latest answer, as it shows or adds them.
+func (c *client) shownItems(t *testing.T) map[string]map[string]any {
+	t.Helper()
+	items := map[string]map[string]any{}
+	for _, data := range c.frames {
+		switch frame := decoded(t, data).(type) {
+		case *events.Snapshot:
+			for _, item := range frame.Items {
+				items[item.ID] = object(t, item.Data)
+			}
+		case *events.Changes:
+			for _, change := range frame.Changes {
+				if change.Op == events.Added {
+					items[change.ID] = object(t, change.Data)
+				}
+			}
+		}
+	}
+	return items
+}
+
+func matches(t *testing.T, filter string, item map[string]any) bool {
+	t.Helper()
+	if filter == "null" {
+		return true
+	}
+	p, err := pattern.Parse(filter)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p.MatchObject(item)
+}
+
+// only gives the members of an item that are listed; an empty list is all.
+func only(item map[string]any, fields string) map[string]any {
+	item = maps.Clone(item)
+	maps.DeleteFunc(item, func(name string, _ any) bool { return fields != "" && !strings.Contains(fields, `"`+name+`"`) })
+	return item
+}
+
+// TestResumeNeedsReadWhereRetentionHasPassed: who may not read cannot start over, and is
+// not left subscribed with a hole.
+func TestResumeNeedsReadWhereRetentionHasPassed(t *testing.T) {
+	c := newClient(t, `{"topics":["a"],"actions":["subscribe"]}`)
+	c.fill("a", `{}`, `{}`)
+	if got := c.ask(t, `{"action":"subscribe","topic":"a","after":"other:1"}`); got != "error forbidden" || len(c.subs) > 0 {
+		t.Errorf("answer %s, subscribed to %v", got, c.subs)
+	}
+	if got := c.ask(t, `{"action":"subscribe","topic":"a","after":"e:1"}`); !strings.HasPrefix(got, "subscribed") {
+		t.Errorf("answer %s", got)
+	}
+	if got := c.ask(t, `{"action":"subscribe","topic":"a","after":"other:1"}`); got != "error forbidden" || len(c.subs) != 1 {
+		t.Errorf("again: answer %s, subscribed to %v", got, c.subs)
+	}
+}

@@ -1,0 +1,73 @@
+package watch_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/watchroute/watchroute/shared/watch"
+)
+
+// connections gives n connections of a subject, the youngest first: c<n>, …, c1.
+func connections(subject string, n int) []watch.Connection {
+	var all []watch.Connection
+	for ; n > 0; n-- {
+		key := watch.Key{Subject: subject, ID: watch.ConnectionID(fmt.Sprint("c", n))}
+		all = append(all, watch.Connection{Key: key, Connected: time.Unix(int64(n), 0)})
+	}
+	return all
+}
+
+func TestAdmit(t *testing.T) {
+	type answers = map[watch.ConnectionID]error
+	type ids = []watch.ConnectionID
+	unknown := errors.New("throttled")
+	for name, c := range map[string]struct {
+		subject           string
+		open              int // connections, of 3 that are allowed
+		answers           answers
+		want              error
+		probed, forgotten ids
+	}{
+		"below the limit":            {"s", 2, answers{"c1": watch.ErrGone}, nil, nil, nil},
+		"at the limit":               {"s", 3, nil, watch.ErrTooManyConnections, ids{"c1", "c2", "c3"}, nil},
+		"over the limit":             {"s", 4, nil, watch.ErrTooManyConnections, ids{"c1", "c2", "c3", "c4"}, nil},
+		"the oldest is gone":         {"s", 3, answers{"c1": watch.ErrGone, "c3": watch.ErrGone}, nil, ids{"c1"}, ids{"c1"}},
+		"a later one is gone":        {"s", 3, answers{"c2": watch.ErrGone}, nil, ids{"c1", "c2"}, ids{"c2"}},
+		"one cannot be looked at":    {"s", 3, answers{"c1": unknown}, watch.ErrTooManyConnections, ids{"c1", "c2", "c3"}, nil},
+		"unknown is the oldest only": {"s", 3, answers{"c1": unknown, "c2": watch.ErrGone}, nil, ids{"c1", "c2"}, ids{"c2"}},
+		"the anonymous are many":     {watch.Anonymous, 9, nil, nil, nil, nil},
+		"others do not count":        {"other", 3, nil, nil, nil, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			of := c.subject
+			if of == "other" {
+				of = "s"
+			}
+			m := &memoryWatchers{connections: connections(of, c.open), answers: c.answers}
+			err := watch.Admission{Connections: m, Prober: m, Limit: 3}.Admit(t.Context(), c.subject)
+			if !errors.Is(err, c.want) {
+				t.Errorf("err = %v, want %v", err, c.want)
+			}
+			if !slices.Equal(m.probed, c.probed) || !slices.Equal(m.forgotten, c.forgotten) {
+				t.Errorf("looked at %q and forgot %q, want %q and %q", m.probed, m.forgotten, c.probed, c.forgotten)
+			}
+		})
+	}
+}
+
+// unread are connections that cannot be read.
+type unread struct{ *memoryWatchers }
+
+func (unread) Connections(context.Context, string) ([]watch.Connection, error) { return nil, errRead }
+
+// TestAdmitNeedsTheCount: whose connections cannot be counted is not let in.
+func TestAdmitNeedsTheCount(t *testing.T) {
+	m := &memoryWatchers{}
+	if err := (watch.Admission{Connections: unread{m}, Prober: m, Limit: 3}).Admit(t.Context(), "s"); !errors.Is(err, errRead) {
+		t.Errorf("err = %v", err)
+	}
+}

@@ -1,0 +1,59 @@
+package watch
+
+import (
+	"context"
+
+	"github.com/watchroute/watchroute/events"
+)
+
+// auth has the connection go by another token of the same subject. Its subscriptions
+// are brought in line before it is told: those that the token does not allow end.
+func (a Answerer) auth(ctx context.Context, c Connection, r events.Request, out *outbox) error {
+	if a.Tokens == nil {
+		return &events.Error{Code: events.CodeBadToken, Message: "tokens are not taken here"}
+	}
+	subject, access, err := a.Tokens.Authenticate(ctx, r.Token)
+	if err != nil {
+		return err
+	}
+	if subject != c.Subject {
+		return &events.Error{Code: events.CodeBadToken, Message: "the token is of another subject"}
+	}
+	if err := a.Sessions.Refresh(ctx, c.Key, access); err != nil {
+		return err
+	}
+	c.Access = access
+	if err := a.realign(ctx, c, out); err != nil {
+		return err
+	}
+	out.send(&events.Authorized{ID: r.ID, Expires: events.Time(access.Expires)})
+	return nil
+}
+
+// realign renews the connection's subscriptions by its token, which may show more or
+// less of a topic than the one before, or nothing. A subscribe that is carried out
+// meanwhile may keep what the token before showed, until that one's end.
+func (a Answerer) realign(ctx context.Context, c Connection, out *outbox) error {
+	session, err := a.Sessions.Session(ctx, c.Key)
+	if err != nil {
+		return err
+	}
+	subs, err := a.Subscriptions.Subscriptions(ctx, c.Key, session.Topics)
+	if err != nil {
+		return err
+	}
+	for _, old := range subs {
+		sub, err := c.subscription(old.Topic, old.Options)
+		if err != nil {
+			if err := a.Subscriptions.Unsubscribe(ctx, c.Key, old.Topic); err != nil {
+				return err
+			}
+			out.send(&events.Unsubscribed{Topic: old.Topic, Reason: events.CodeForbidden})
+			continue
+		}
+		if _, err := a.Subscriptions.Subscribe(ctx, sub); err != nil {
+			return err
+		}
+	}
+	return out.err
+}

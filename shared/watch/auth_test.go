@@ -1,0 +1,242 @@
+package watch_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/watchroute/watchroute/events"
+	"github.com/watchroute/watchroute/shared/watch"
+)
+
+// tokens is an Authenticator that knows these; all others are not valid.
+type tokens map[string]known
+
+type known struct {
+	access watch.Access
+	err    error
+}
+
+func (all tokens) Authenticate(_ context.Context, raw string) (string, watch.Access, error) {
+	t, ok := all[raw]
+	if !ok {
+		return "", watch.Access{}, watch.ErrUnauthorized
+	}
+	return t.access.Grant.Subject(), t.access, t.err
+}
+
+// The rules of tokens, for the topics a, b and c.
+const (
+	allowsA     = `{"topics":["a"],"actions":["subscribe"]}`
+	allowsB     = `{"topics":["b"],"actions":["subscribe"]}`
+	allowsAll   = `{"topics":["*"],"actions":["subscribe"]}`
+	allowsLess  = `{"topics":["a"],"actions":["subscribe"],"mask":{"omit":["cost"]}},{"topics":["c"],"actions":["subscribe"],"filter":{"public":[true]}}`
+	authRequest = `{"action":"auth","id":"q","token":"next"}`
+)
+
+// lasting gives what a token of a subject allows from now on for some time.
+func lasting(t *testing.T, subject, rules string, d time.Duration) known {
+	t.Helper()
+	return known{access: watch.Access{Grant: granted(t, subject, rules), TokenID: "next", Issued: time.Now(), Expires: time.Now().Add(d)}}
+}
+
+// expect asks and compares the answer.
+func (c *client) expect(t *testing.T, request, want string) {
+	t.Helper()
+	if got := c.ask(t, request); got != want {
+		t.Errorf("%s\n got %s\nwant %s", request, got, want)
+	}
+}
+
+func TestAuthReplacesTheToken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newClient(t, allowsA)
+		c.answerer.Tokens = tokens{"next": lasting(t, "s", allowsB, time.Hour)}
+		c.expect(t, `{"action":"subscribe","topic":"b"}`, "error forbidden")
+		c.expect(t, authRequest, `{"type":"authorized","id":"q","expires":"2000-01-01T01:00:00.000Z"}`)
+		if c.access == nil || c.access.TokenID != "next" || c.access.Grant.String() != granted(t, "s", allowsB).String() {
+			t.Errorf("kept is %+v", c.access)
+		}
+		// API Gateway goes on repeating what the first token gave.
+		c.expect(t, `{"action":"subscribe","topic":"b"}`, "subscribed :0 recovered false")
+		c.expect(t, `{"action":"subscribe","topic":"a"}`, "error forbidden")
+		if until := c.subs["b"].Until; !until.Equal(time.Now().Add(61 * time.Minute)) {
+			t.Errorf("the subscription ends at %v", until)
+		}
+	})
+}
+
+func TestAuthThatIsRefusedChangesNothing(t *testing.T) {
+	for name, c := range map[string]struct {
+		known watch.Authenticator
+		want  string
+	}{
+		"of another subject":  {tokens{"next": lasting(t, "other", allowsB, time.Hour)}, "error bad_token"},
+		"not valid":           {tokens{}, "error bad_token"},
+		"cannot be verified":  {tokens{"next": {err: watch.ErrUnavailable}}, "error unavailable"},
+		"there are no tokens": {nil, "error bad_token"},
+		"fails":               {tokens{"next": {err: errors.New("key of 12 bytes")}}, "error internal"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			client := newClient(t, allowsA)
+			client.answerer.Tokens = c.known
+			client.expect(t, `{"action":"subscribe","topic":"a"}`, "subscribed :0 recovered false")
+			before := client.subs["a"]
+			client.expect(t, authRequest, c.want)
+			if after := client.subs["a"]; client.access != nil || after.View != before.View || after.Until != before.Until {
+				t.Errorf("kept is %+v, the subscription %+v", client.access, after)
+			}
+		})
+	}
+}
+
+// TestAnswererThatTakesTokensOnly refuses what it was not made for, as one that takes
+// none refuses auth.
+func TestAnswererThatTakesTokensOnly(t *testing.T) {
+	c := newClient(t, `{"topics":["a"],"actions":["subscribe","read","publish"]}`)
+	c.answerer.Tokens = tokens{"next": lasting(t, "s", allowsB, time.Hour)}
+	c.answerer.Items, c.answerer.History = nil, nil
+	c.expect(t, `{"action":"ping"}`, "error bad_request")
+	for request := range requests {
+		c.expect(t, fmt.Sprintf(request, "a"), "error bad_request")
+	}
+	if len(c.asked) > 0 {
+		t.Errorf("asked was %q", c.asked)
+	}
+	if c.ask(t, authRequest); c.access == nil {
+		t.Error("auth is refused as well")
+	}
+}
+
+func TestAuthByARevokedTokenCloses(t *testing.T) {
+	c := newClient(t, allowsA)
+	c.answerer.Tokens = tokens{"next": {err: watch.ErrRevoked}}
+	if c.expect(t, authRequest, "error revoked; closed"); c.access != nil {
+		t.Errorf("kept is %+v", c.access)
+	}
+}
+
+// TestCloseNeedsNoFrames: who is cut off is, though nothing can be told to it.
+func TestCloseNeedsNoFrames(t *testing.T) {
+	c := newClient(t, allowsA)
+	c.connection.Expires = time.Now().Add(time.Minute) // the answer begins by saying so
+	c.answerer.Tokens = tokens{"next": {err: watch.ErrRevoked}}
+	c.deaf = errors.New("throttled")
+	c.expect(t, authRequest, "closed")
+}
+
+// TestQuotaGrows by the second, from what a client needs that has just connected.
+func TestQuotaGrows(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newClient(t, allowsA)
+		for _, at := range []struct{ wait, rate, want int }{{0, 20, 100}, {3, 20, 160}, {0, 0, 0}} {
+			time.Sleep(time.Duration(at.wait) * time.Second)
+			c.answerer.Rate = at.rate
+			c.ask(t, `{"action":"subscribe","topic":"a"}`)
+			if got := c.subs["a"].Quota; got != at.want {
+				t.Errorf("after %d s the quota is %d, want %d", at.wait, got, at.want)
+			}
+		}
+	})
+}
+
+// TestAuthNarrows: what the client asked of a subscription stays, as far as the token
+// allows; the rest ends, and the client is told before it is authorized.
+func TestAuthNarrows(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newClient(t, allowsAll)
+		c.answerer.Tokens = tokens{"next": lasting(t, "s", allowsLess, time.Hour)}
+		c.ask(t, `{"action":"subscribe","topic":"a"}`)
+		c.ask(t, `{"action":"subscribe","topic":"b"}`)
+		c.ask(t, `{"action":"subscribe","topic":"c","filter":{"n":[1]},"fields":["n"],"delta":true}`)
+		c.expect(t, authRequest, `{"type":"unsubscribed","topic":"b","reason":"forbidden"}; {"type":"authorized","id":"q","expires":"2000-01-01T01:00:00.000Z"}`)
+		for topic, want := range map[events.Topic]string{
+			"a": `{"omit":["cost"]}`,
+			"c": `{"must":{"public":[true]},"filter":{"n":[1]},"fields":["n"]}`,
+		} {
+			sub := c.subs[topic]
+			if sub.View.String() != want || !sub.Until.Equal(time.Now().Add(61*time.Minute)) || sub.Delta != (topic == "c") {
+				t.Errorf("%s is seen as %s until %v, delta %t; want %s", topic, sub.View, sub.Until, sub.Delta, want)
+			}
+		}
+		if _, still := c.subs["b"]; still {
+			t.Error("b is still subscribed to")
+		}
+	})
+}
+
+func TestAuthWidens(t *testing.T) {
+	c := newClient(t, allowsLess)
+	c.answerer.Tokens = tokens{"next": lasting(t, "s", allowsAll, time.Hour)}
+	c.ask(t, `{"action":"subscribe","topic":"a"}`)
+	c.ask(t, `{"action":"subscribe","topic":"c","filter":{"n":[1]}}`)
+	c.ask(t, authRequest)
+	if a, b := c.subs["a"].View, c.subs["c"].View; !a.IsZero() || b.String() != `{"filter":{"n":[1]}}` {
+		t.Errorf("a is seen as %q, c as %q", a, b)
+	}
+}
+
+// TestTokenExpires goes through the life of a token of an hour: nothing, warnings from
+// 5 minutes before, the end a minute after.
+func TestTokenExpires(t *testing.T) {
+	const warning = `{"type":"expiring","at":"2000-01-01T01:00:00.000Z"}; `
+	synctest.Test(t, func(t *testing.T) {
+		begun := time.Now()
+		for _, at := range []struct {
+			age    time.Duration
+			before string // each answer
+			over   bool
+		}{
+			{0, "", false},
+			{55*time.Minute - 1, "", false},
+			{55 * time.Minute, warning, false},
+			{60 * time.Minute, warning, false},
+			{61*time.Minute - 1, warning, false},
+			{61 * time.Minute, "", true},
+		} {
+			time.Sleep(time.Until(begun.Add(at.age)))
+			for request, want := range map[string]string{
+				`{"action":"ping"}`:                             "pong map[]",
+				`{"action":"ping","cursors":{"a":"e:1"}}`:       "pong map[]",
+				`{"action":"subscribe","topic":"a"}`:            "subscribed :0 recovered false",
+				`{"action":"unsubscribe","id":"q","topic":"b"}`: `{"type":"unsubscribed","id":"q","topic":"b"}`,
+				`{"action":"publish","topic":"a"}`:              "error forbidden",
+				`{"action":"auth","token":"no"}`:                "error bad_token",
+			} {
+				c := newClient(t, allowsA)
+				c.answerer.Tokens = tokens{}
+				c.connection.Connected, c.connection.Expires = begun, begun.Add(time.Hour)
+				if want = at.before + want; at.over {
+					want = "error token_expired; closed"
+				}
+				if c.expect(t, request, want); at.over && len(c.asked) > 0 {
+					t.Errorf("%s is carried out: %q", request, c.asked)
+				}
+			}
+		}
+	})
+}
+
+func TestAuthEndsTheWarning(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newClient(t, allowsA)
+		c.connection.Expires = time.Now().Add(time.Minute)
+		c.answerer.Tokens = tokens{"next": lasting(t, "s", allowsA, time.Hour)}
+		c.expect(t, authRequest, `{"type":"expiring","at":"2000-01-01T00:01:00.000Z"}; {"type":"authorized","id":"q","expires":"2000-01-01T01:00:00.000Z"}`)
+		c.expect(t, `{"action":"ping"}`, "pong map[]")
+		time.Sleep(5 * time.Minute) // beyond what the first token had
+		c.expect(t, `{"action":"ping"}`, "pong map[]")
+		time.Sleep(time.Hour)
+		c.expect(t, `{"action":"ping"}`, "error token_expired; closed")
+	})
+}
+
+// TestExpiredIsClosedUntold: that the last word cannot be posted keeps no connection open.
+func TestExpiredIsClosedUntold(t *testing.T) {
+	c := newClient(t, allowsA)
+	c.connection.Expires, c.deaf = time.Now().Add(-time.Hour), errors.New("throttled")
+	c.expect(t, `{"action":"ping"}`, "closed")
+}
