@@ -11,13 +11,16 @@ SOAKTIME    ?= 30m
 MUTANTS     ?= numbering known resume repeats healing
 VENV        := .build/venv
 
-.PHONY: help local test bench chaos mutants soak fuzz synth conformance emulators lint fmt build deploy localstack localstack-down token
+.PHONY: help local token test bench chaos mutants soak fuzz synth conformance emulators lint fmt build deploy localstack localstack-down localstack-token
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 local: ## run everything on this machine: WebSockets, Lambda, DynamoDB, SQS (ARGS="--faults all")
 	@go run ./localstack $(ARGS)
+
+token: ## print a token for `make local`: SUB=alice TOPICS="stocks/* users/{sub}/**" (ARGS="--actions read")
+	@go run ./localstack/token --sub "$(SUB)" --topics "$(TOPICS)" $(ARGS)
 
 test: ## run all tests, with the race detector
 	go test -race -count=1 ./...
@@ -68,13 +71,13 @@ build: ## build the functions for Lambda into .build/linux-arm64
 deploy: ## build the functions and deploy the stack to the AWS account of your credentials
 	$(CDK) deploy
 
-localstack: token $(VENV)/installed ## run everything in LocalStack (needs Docker and LOCALSTACK_AUTH_TOKEN)
+localstack: localstack-token $(VENV)/installed ## run everything in LocalStack (needs Docker and LOCALSTACK_AUTH_TOKEN)
 	@CDKLOCAL="$(CDKLOCAL)" AWS="$(VENV)/bin/aws" localstack/deploy.sh
 
 localstack-down: ## end LocalStack and forget what it holds
 	LOCALSTACK_AUTH_TOKEN=none docker compose -f localstack/compose.yaml down --volumes
 
-token:
+localstack-token:
 	@test -n "$$LOCALSTACK_AUTH_TOKEN" || { \
 		echo "LOCALSTACK_AUTH_TOKEN is not set. LocalStack starts with a token only, from https://app.localstack.cloud,"; \
 		echo "and its WebSocket APIs need one of a paid plan. 'make local' runs everything without LocalStack."; exit 1; } >&2

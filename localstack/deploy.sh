@@ -16,7 +16,7 @@ esac
 export AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test AWS_REGION=us-east-1 AWS_DEFAULT_REGION=us-east-1
 endpoint=http://localhost:4566
 $CDKLOCAL bootstrap -c "architecture=$architecture"
-$CDKLOCAL deploy -c "architecture=$architecture" --require-approval never
+$CDKLOCAL deploy -c "architecture=$architecture" --parameters AllowAnonymous=true --require-approval never
 
 ask() { $AWS --endpoint-url "$endpoint" --output text "$@"; }
 socket=$(ask apigatewayv2 get-apis --query "Items[?Name=='Watchroute'].ApiEndpoint | [0]")

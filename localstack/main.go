@@ -72,7 +72,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		return err
 	}
 	defer s.Close()
-	welcome(out, s, faults)
+	welcome(out, s, faults, *anonymous)
 	s.Reload(ctx)
 	return nil
 }
@@ -104,7 +104,7 @@ func moduleRoot() (string, error) {
 }
 
 // welcome prints where everything is and what to paste, and what is broken on purpose.
-func welcome(out io.Writer, s *stack.Stack, faults *fault.Faults) {
+func welcome(out io.Writer, s *stack.Stack, faults *fault.Faults, anonymous bool) {
 	_, port, _ := net.SplitHostPort(s.Addr())
 	broken := ""
 	if faults != nil {
@@ -129,5 +129,20 @@ Put an item, in a third:
   aws --endpoint-url http://localhost:%s --region %s --no-sign-request dynamodb put-item --table-name Events \
     --item '{"topic":{"S":"stocks/AAPL"},"id":{"S":"quote"},"price":{"N":"150.75"}}'
 
-`, s.Ready.Milliseconds(), s.WebSocketURL(), s.URL(), s.URL(), strings.Join(s.Tables, ", "), s.Outputs["FailureQueueUrl"], broken, port, s.Stage(), port, stack.Region)
+%s
+
+`, s.Ready.Milliseconds(), s.WebSocketURL(), s.URL(), s.URL(), strings.Join(s.Tables, ", "), s.Outputs["FailureQueueUrl"], broken, port, s.Stage(), port, stack.Region, admission(s, port, anonymous))
+}
+
+// admission says who is let in, and how to be somebody.
+func admission(s *stack.Stack, port string, anonymous bool) string {
+	if s.Outputs["TokenSecretArn"] == "" {
+		return "Everyone may do everything: the template has no authentication with a secret."
+	}
+	who := "Without a token everyone may do everything here (end that with ARGS=--anonymous=false)."
+	if !anonymous {
+		who = "Nobody gets in without a token."
+	}
+	return who + " To be somebody:\n\n" +
+		`  npx wscat -c ws://localhost:` + port + "/" + s.Stage() + ` -H "Authorization: Bearer $(make token SUB=alice TOPICS='stocks/*')"`
 }
