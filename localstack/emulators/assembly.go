@@ -24,8 +24,9 @@ type assembly struct {
 
 // template is as much of the CloudFormation template as the checks ask for.
 type template struct {
-	Resources map[string]resource
-	Outputs   map[string]any
+	Parameters map[string]struct{ Default string }
+	Resources  map[string]resource
+	Outputs    map[string]struct{ Value any }
 }
 
 type resource struct {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 )
@@ -18,7 +19,7 @@ func checkAll(ctx context.Context, r *report, t *toolbox) error {
 	}
 	r.holds("cdk bootstrap", nil)
 	r.deviates("its CloudFormation does not know "+routeResponses+
-		": what follows is our template without these six, and the same in all else", t.routeResponsesAreUnknown(ctx, whole))
+		": what follows is our template without these seven, and the same in all else", t.routeResponsesAreUnknown(ctx, whole))
 	accepted, err := whole.without(routeResponses, filepath.Join(t.dir, "accepted"))
 	if err != nil {
 		return err
@@ -39,16 +40,22 @@ func checkAll(ctx context.Context, r *report, t *toolbox) error {
 
 // checkDeclared compares what was made with what the template asks for.
 func (d *deployment) checkDeclared(ctx context.Context, r *report) {
-	r.holds("four tables: keys, index, stream, deletion protection", d.tablesAsDeclared(ctx))
-	r.deviates("it leaves out the tables' expiry; our template sets expiresAt on all four", d.expiryIsLeftOut(ctx))
-	r.deviates("it leaves out point-in-time recovery; our template sets it on all four", d.recoveryIsLeftOut(ctx))
-	r.holds("four functions: provided.al2023, architecture, memory, time, role, log group, environment", d.functionsAsDeclared(ctx))
-	r.holds("the mapping from the stream of Events to the fan-out, failures to the queue", d.mappingAsDeclared(ctx))
-	r.holds("permissions: each route may invoke its function", d.permissionsAsDeclared(ctx))
-	r.holds("eight routes: key, integration, answer", d.routesAsDeclared(ctx))
-	r.holds("three integrations: function, timeout", d.integrationsAsDeclared(ctx))
+	r.holds("five tables: keys, index, stream, deletion protection", d.tablesAsDeclared(ctx))
+	r.deviates("it leaves out the tables' expiry; our template sets expiresAt on all five", d.expiryIsLeftOut(ctx))
+	r.deviates("it leaves out point-in-time recovery; our template sets it on all five", d.recoveryIsLeftOut(ctx))
+	r.holds("seven functions: provided.al2023, architecture, memory, time, role, log group, environment", d.functionsAsDeclared(ctx))
+	r.holds("two mappings, Events to fan-out and Revocations to revoke: stream, function, batches, failures to the queue", d.mappingsAsDeclared(ctx))
+	r.holds("permissions: each route may invoke its function, and the API its authorizer", d.permissionsAsDeclared(ctx))
+	r.holds("nine routes: key, integration, authorizer, answer", d.routesAsDeclared(ctx))
+	r.holds("the authorizer: type, function", d.authorizerAsDeclared(ctx))
+	r.holds("four integrations: function, timeout", d.integrationsAsDeclared(ctx))
 	r.holds("the stage: name, automatic deployment, access log", d.stageAsDeclared(ctx))
 	r.deviates("it leaves out the stage's throttling; our template sets rate and burst", d.throttlingIsLeftOut(ctx))
+	r.holds("eight outputs", d.outputsAsDeclared(ctx))
+	r.holds("the token secret: its length", d.secretAsDeclared(ctx))
+	r.deviates("it leaves punctuation in the token secret; our template excludes it", d.punctuationIsLeftIn(ctx))
+	r.deviates("its Ref of a secret is the name, not the ARN: so are the output TokenSecretArn and what the functions are given, "+
+		"which works as well", d.secretIsReferredToByName(ctx))
 }
 
 // checkRunning checks what the deployed binaries do.
@@ -57,15 +64,27 @@ func (d *deployment) checkRunning(ctx context.Context, r *report) {
 	r.holds("the same record delivered again keeps its number, and the next item gets the next", d.recordKeepsItsNumber(ctx))
 	r.holds("an item that breaks the rules is in the failure queue, with the reason", d.badItemIsRefused(ctx))
 	r.deviates("it takes posts with the API and stage in the path only, not at the bare endpoint, as LocalStack is documented to: "+
-		"the functions are told by AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI", d.barePostsAreNotTaken(ctx))
-	r.holds("over a WebSocket: connect, subscribe, ping; a put item is pushed; closing leaves no row", d.watching(ctx))
+		"the functions are told by "+managementVariable, errors.Join(d.barePostsAreNotTaken(ctx), d.setEndpoints(ctx)))
+	r.holds("over a WebSocket: connect with a token, subscribe, ping, auth; a put item is pushed; closing leaves no row", d.watching(ctx))
+	d.checkAdmission(ctx, r)
+}
+
+// checkAdmission checks who is let in, and who is thrown out.
+func (d *deployment) checkAdmission(ctx context.Context, r *report) {
+	r.holds("without a token the handshake is refused with 401", d.nobodyIsRefused(ctx))
+	r.deviates("it answers a bad token with 500; our authorizer fails with Unauthorized, for which AWS answers 401", d.badTokenIsAnError(ctx))
+	r.deviates("it demands the header Authorization of an authorizer without identity sources, as ours is: "+
+		"a token in the query or a subprotocol is refused (401) before our authorizer is asked, which allows it", d.headerIsDemanded(ctx))
+	r.holds("a row in Revocations: the connection is told, closed and forgotten; its token is refused with 403, a later one is not", d.revoking(ctx))
+	r.holds("at the limit of a subject's connections one that does not exist is found out and makes room", d.goneMakesRoom(ctx))
+	r.deviates("it answers 403 where our connect answers 429, for one connection more", d.refusalIsForbidden(ctx))
 }
 
 // checkLifecycle checks deploying again and destroying.
 func (d *deployment) checkLifecycle(ctx context.Context, r *report) {
 	zips, err := d.takeZips(ctx)
-	r.holds("four zips, none over 4.5 MB", err)
+	r.holds("seven zips, none over 4.5 MB (arm64) or 5 MB (x86_64)", errors.Join(err, d.zipsAreSmall(zips)))
 	r.holds("cdk deploy from a copy of the source changes nothing", d.deployingAgainChangesNothing(ctx))
 	r.holds("and uploads the same zips, byte for byte", d.zipsAreTheSame(ctx, zips))
-	r.holds("cdk destroy keeps Events, Changes, the failure queue and the account's log role, and nothing else", d.destroyKeepsData(ctx))
+	r.holds("cdk destroy keeps Events, Changes, Revocations, the failure queue, the token secret and the account's log role, and nothing else", d.destroyKeepsData(ctx))
 }

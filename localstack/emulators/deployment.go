@@ -88,7 +88,7 @@ func (d *deployment) resolve(value any) any {
 // reference resolves value if it is a reference.
 func (d *deployment) reference(value map[string]any) (string, bool) {
 	if id, ok := value["Ref"].(string); ok {
-		return d.physical[id], true
+		return d.refer(id), true
 	}
 	if text, ok := value["Fn::Sub"].(string); ok {
 		return d.substitute(text), true
@@ -97,6 +97,14 @@ func (d *deployment) reference(value map[string]any) (string, bool) {
 		return d.attribute(fmt.Sprint(get[0]), fmt.Sprint(get[1])), true
 	}
 	return "", false
+}
+
+// refer gives a resource's physical name, or a parameter's default: the suite sets none.
+func (d *deployment) refer(id string) string {
+	if parameter, ok := d.template.Parameters[id]; ok {
+		return parameter.Default
+	}
+	return d.physical[id]
 }
 
 func (d *deployment) substitute(text string) string {

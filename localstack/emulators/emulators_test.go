@@ -74,14 +74,18 @@ func TestAssemblyWithoutAType(t *testing.T) {
 
 func TestReferencesAreResolved(t *testing.T) {
 	d := &deployment{
-		assembly: assembly{template: template{Resources: map[string]resource{
-			"Fanout": {Type: "AWS::Lambda::Function"}, "Queue": {Type: "AWS::SQS::Queue"}, "Events": {Type: "AWS::DynamoDB::Table"},
-		}}},
+		assembly: assembly{template: template{
+			Parameters: map[string]struct{ Default string }{"AllowAnonymous": {Default: "false"}},
+			Resources: map[string]resource{
+				"Fanout": {Type: "AWS::Lambda::Function"}, "Queue": {Type: "AWS::SQS::Queue"}, "Events": {Type: "AWS::DynamoDB::Table"},
+			},
+		}},
 		physical: map[string]string{"Fanout": "F-1", "Queue": "http://127.0.0.1/000000000000/Q-1", "Api": "a1"},
 		streams:  map[string]string{"Events": "arn:stream"},
 	}
 	for declared, want := range map[string]string{
 		`{"Ref":"Fanout"}`:                                `"F-1"`,
+		`{"Ref":"AllowAnonymous"}`:                        `"false"`,
 		`{"Fn::GetAtt":["Fanout","Arn"]}`:                 `"arn:aws:lambda:us-east-1:000000000000:function:F-1"`,
 		`[{"Fn::GetAtt":["Queue","Arn"]}]`:                `["arn:aws:sqs:us-east-1:000000000000:Q-1"]`,
 		`{"a":{"Fn::GetAtt":["Events","StreamArn"]}}`:     `{"a":"arn:stream"}`,

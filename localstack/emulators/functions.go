@@ -31,7 +31,7 @@ func (d *deployment) functionsAsDeclared(ctx context.Context) error {
 		}
 		faults = append(faults, same(id, got, want), same("architecture of "+id, got.Architectures, []string{d.architecture}))
 	}
-	return errors.Join(append(faults, same("number of functions", len(ids), 4))...)
+	return errors.Join(append(faults, same("number of functions", len(ids), 7))...)
 }
 
 // mapping is what an event source mapping's definition and description have in
@@ -48,28 +48,32 @@ type mapping struct {
 	DestinationConfig              struct{ OnFailure struct{ Destination string } }
 }
 
-// mappingAsDeclared compares the way from the stream of Events to the fan-out.
-func (d *deployment) mappingAsDeclared(ctx context.Context) error {
+// mappingsAsDeclared compares the ways from the streams to their functions.
+func (d *deployment) mappingsAsDeclared(ctx context.Context) error {
+	var faults []error
 	ids := d.template.ids("AWS::Lambda::EventSourceMapping")
-	if err := same("number of mappings", len(ids), 1); err != nil {
-		return err
+	for _, id := range ids {
+		var want struct {
+			mapping
+			FunctionName string
+		}
+		var got struct {
+			mapping
+			FunctionArn, State string
+		}
+		if err := d.want(id, &want); err != nil {
+			return err
+		}
+		if err := d.runAWS(ctx, &got, "lambda", "get-event-source-mapping", "--uuid", d.physical[id]); err != nil {
+			return err
+		}
+		faults = append(faults,
+			same(id, got.mapping, want.mapping),
+			same("state of "+id, got.State, "Enabled"),
+			same("function of "+id, got.FunctionArn, "arn:aws:lambda:"+region+":"+account+":function:"+want.FunctionName),
+		)
 	}
-	var want mapping
-	var got struct {
-		mapping
-		FunctionArn, State string
-	}
-	if err := d.want(ids[0], &want); err != nil {
-		return err
-	}
-	if err := d.runAWS(ctx, &got, "lambda", "get-event-source-mapping", "--uuid", d.physical[ids[0]]); err != nil {
-		return err
-	}
-	return errors.Join(
-		same("mapping", got.mapping, want),
-		same("its state", got.State, "Enabled"),
-		same("its function", got.FunctionArn, d.attribute("Fanout", "Arn")),
-	)
+	return errors.Join(append(faults, same("number of mappings", len(ids), 2))...)
 }
 
 // permissionsAsDeclared looks for every Lambda permission in its function's policy.

@@ -13,13 +13,12 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 )
 
-const (
-	// bucket is where `cdk bootstrap` lets assets be uploaded.
-	bucket = "cdk-hnb659fds-assets-" + account + "-" + region
-	// zipLimit is what a function's zip may have, in bytes: the larger, the
-	// longer a cold start.
-	zipLimit = 4_500_000
-)
+// bucket is where `cdk bootstrap` lets assets be uploaded.
+const bucket = "cdk-hnb659fds-assets-" + account + "-" + region
+
+// zipLimits are what a function's zip may have, in bytes: the larger, the longer a cold
+// start. Code for x86_64 is a tenth larger than that for arm64, the default.
+var zipLimits = map[string]int{"arm64": 4_500_000, "x86_64": 5_000_000}
 
 // deploy deploys an assembly as it is.
 func (t *toolbox) deploy(ctx context.Context, a assembly) error {
@@ -27,9 +26,15 @@ func (t *toolbox) deploy(ctx context.Context, a assembly) error {
 	return err
 }
 
-// takeZips gives the hash of each uploaded zip by its key, and deletes them
-// from the bucket, so that the next deployment uploads its own.
-func (d *deployment) takeZips(ctx context.Context) (map[string]string, error) {
+// archive is a zip in the bucket.
+type archive struct {
+	Hash  string
+	Bytes int
+}
+
+// takeZips gives the uploaded zips by their keys, and deletes them from the
+// bucket, so that the next deployment uploads its own.
+func (d *deployment) takeZips(ctx context.Context) (map[string]archive, error) {
 	zips, err := d.zips(ctx)
 	if err != nil {
 		return nil, err
@@ -39,16 +44,35 @@ func (d *deployment) takeZips(ctx context.Context) (map[string]string, error) {
 			return nil, err
 		}
 	}
-	return zips, same("number of zips", len(zips), 4)
+	return zips, same("number of zips", len(zips), 7)
 }
 
-// zips downloads the uploaded zips and gives their hashes by key.
-func (d *deployment) zips(ctx context.Context) (map[string]string, error) {
+// zipsAreSmall looks for each function's zip and names all that are too large.
+func (d *deployment) zipsAreSmall(zips map[string]archive) error {
+	var faults []error
+	for _, id := range d.template.ids("AWS::Lambda::Function") {
+		var want struct{ Code struct{ S3Key string } }
+		if err := d.want(id, &want); err != nil {
+			return err
+		}
+		zip, ok := zips[want.Code.S3Key]
+		if !ok {
+			faults = append(faults, fmt.Errorf("%s has no zip", id))
+		}
+		if zip.Bytes > zipLimits[d.architecture] {
+			faults = append(faults, fmt.Errorf("%s has a zip of %d bytes", id, zip.Bytes))
+		}
+	}
+	return errors.Join(faults...)
+}
+
+// zips downloads the uploaded zips and gives them by key.
+func (d *deployment) zips(ctx context.Context) (map[string]archive, error) {
 	var listed struct{ Contents []struct{ Key string } }
 	if err := d.runAWS(ctx, &listed, "s3api", "list-objects-v2", "--bucket", bucket); err != nil {
 		return nil, err
 	}
-	zips := map[string]string{}
+	zips := map[string]archive{}
 	for _, object := range listed.Contents {
 		if !strings.HasSuffix(object.Key, ".zip") {
 			continue
@@ -61,10 +85,7 @@ func (d *deployment) zips(ctx context.Context) (map[string]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		if len(content) > zipLimit {
-			return nil, fmt.Errorf("%s has %d bytes", object.Key, len(content))
-		}
-		zips[object.Key] = hash(content)
+		zips[object.Key] = archive{Hash: hash(content), Bytes: len(content)}
 	}
 	return zips, nil
 }
@@ -113,7 +134,7 @@ func copySource(root string) error {
 	return nil
 }
 
-func (d *deployment) zipsAreTheSame(ctx context.Context, want map[string]string) error {
+func (d *deployment) zipsAreTheSame(ctx context.Context, want map[string]archive) error {
 	got, err := d.zips(ctx)
 	return errors.Join(err, same("uploaded zips", got, want))
 }
@@ -153,6 +174,8 @@ func (d *deployment) lookFor(ctx context.Context, id, typ string) func() error {
 			_, err := d.sqs.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{QueueUrl: aws.String(name)})
 			return err
 		}
+	case "AWS::SecretsManager::Secret":
+		return func() error { return d.runAWS(ctx, nil, "secretsmanager", "get-secret-value", "--secret-id", name) }
 	case "AWS::Lambda::Function":
 		return func() error {
 			return d.runAWS(ctx, nil, "lambda", "get-function-configuration", "--function-name", name)

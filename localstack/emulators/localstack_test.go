@@ -66,7 +66,7 @@ func TestDeployToLocalStack(t *testing.T) {
 			want := "docker compose -f localstack/compose.yaml up --detach --wait\n" +
 				"docker version --format {{.Server.Arch}}\n" +
 				"cdklocal bootstrap -c architecture=" + architecture + "\n" +
-				"cdklocal deploy -c architecture=" + architecture + " --require-approval never\n"
+				"cdklocal deploy -c architecture=" + architecture + " --parameters AllowAnonymous=true --require-approval never\n"
 			if !strings.HasPrefix(string(log), want) {
 				t.Errorf("it ran\n%swant first\n%s", log, want)
 			}

@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -89,8 +87,8 @@ func (d *deployment) recordKeepsItsNumber(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	answer, err := d.invoke(ctx, "Fanout", batch)
-	if err != nil {
+	var answer struct{ BatchItemFailures []any }
+	if err := d.invoke(ctx, "Fanout", batch, &answer); err != nil {
 		return err
 	}
 	after, err := d.logged(ctx, topic)
@@ -136,30 +134,6 @@ func (d *deployment) records(ctx context.Context) (map[string]any, error) {
 		record["eventSourceARN"] = arn
 	}
 	return map[string]any{"Records": read.Records}, same("number of records", len(read.Records), 1)
-}
-
-// invoke invokes a function with an event and decodes its answer.
-func (d *deployment) invoke(ctx context.Context, id string, event any) (answer struct{ BatchItemFailures []any }, err error) {
-	payload, err := json.Marshal(event)
-	if err != nil {
-		return answer, err
-	}
-	in, out := filepath.Join(d.options.dir, "event.json"), filepath.Join(d.options.dir, "answer.json")
-	if err := os.WriteFile(in, payload, 0o644); err != nil {
-		return answer, err
-	}
-	var invoked struct{ FunctionError string }
-	if err := d.runAWS(ctx, &invoked, "lambda", "invoke", "--function-name", d.physical[id], "--payload", "fileb://"+in, out); err != nil {
-		return answer, err
-	}
-	data, err := os.ReadFile(out)
-	if err != nil {
-		return answer, err
-	}
-	if invoked.FunctionError != "" {
-		return answer, fmt.Errorf("%s failed (%s): %s", id, invoked.FunctionError, data)
-	}
-	return answer, json.Unmarshal(data, &answer)
 }
 
 // badItemIsRefused puts an item whose topic has an empty segment.

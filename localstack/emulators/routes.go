@@ -10,7 +10,7 @@ import (
 // route is what a route's definition and its description have in common.
 type route struct {
 	RouteKey                         string
-	AuthorizationType                string
+	AuthorizationType, AuthorizerId  string
 	Target                           string
 	RouteResponseSelectionExpression string
 }
@@ -32,7 +32,7 @@ func (d *deployment) routesAsDeclared(ctx context.Context) error {
 		}
 		want[declared.RouteKey] = declared
 	}
-	return errors.Join(same("routes", got, want), same("number of routes", len(listed.Items), 8))
+	return errors.Join(same("routes", got, want), same("number of routes", len(listed.Items), 9))
 }
 
 // integration is what an integration's definition and description have in common.
@@ -43,7 +43,8 @@ type integration struct {
 
 func (d *deployment) integrationsAsDeclared(ctx context.Context) error {
 	var faults []error
-	for _, id := range d.template.ids("AWS::ApiGatewayV2::Integration") {
+	ids := d.template.ids("AWS::ApiGatewayV2::Integration")
+	for _, id := range ids {
 		var got, want integration
 		if err := d.want(id, &want); err != nil {
 			return err
@@ -53,7 +54,28 @@ func (d *deployment) integrationsAsDeclared(ctx context.Context) error {
 		}
 		faults = append(faults, same(id, got, want))
 	}
-	return errors.Join(faults...)
+	return errors.Join(append(faults, same("number of integrations", len(ids), 4))...)
+}
+
+// authorizer is what an authorizer's definition and its description have in common.
+type authorizer struct {
+	Name, AuthorizerType, AuthorizerUri string
+	IdentitySource                      []string
+}
+
+func (d *deployment) authorizers(ctx context.Context) (got, want authorizer, err error) {
+	if err := d.want("TokenAuthorizer", &want); err != nil {
+		return got, want, err
+	}
+	err = d.runAWS(ctx, &got, "apigatewayv2", "get-authorizer", "--api-id", d.physical["Api"], "--authorizer-id", d.physical["TokenAuthorizer"])
+	return got, want, err
+}
+
+// authorizerAsDeclared compares the authorizer, but for its identity sources.
+func (d *deployment) authorizerAsDeclared(ctx context.Context) error {
+	got, want, err := d.authorizers(ctx)
+	got.IdentitySource, want.IdentitySource = nil, nil
+	return errors.Join(err, same("authorizer", got, want))
 }
 
 // stage is what a stage's definition and its description have in common.
@@ -104,7 +126,7 @@ const routeResponses = "AWS::ApiGatewayV2::RouteResponse"
 // routeResponsesAreUnknown deploys the whole assembly, which must be refused for
 // that type and no other.
 func (t *toolbox) routeResponsesAreUnknown(ctx context.Context, a assembly) error {
-	if err := same("number of route responses in our template", len(a.template.ids(routeResponses)), 6); err != nil {
+	if err := same("number of route responses in our template", len(a.template.ids(routeResponses)), 7); err != nil {
 		return err
 	}
 	err := t.deploy(ctx, a)

@@ -54,14 +54,13 @@ func post(ctx context.Context, url string) (status int, err error) {
 	return response.StatusCode, response.Body.Close()
 }
 
-// watching connects, subscribes, sees a change, and leaves.
+// watching connects with a token, subscribes, sees a change, and leaves.
 func (d *deployment) watching(ctx context.Context) error {
-	for _, id := range []string{"Message", "Fanout"} {
-		if err := d.setEndpoint(ctx, id); err != nil {
-			return err
-		}
+	raw, err := d.sign(ctx, "alice", time.Now())
+	if err != nil {
+		return err
 	}
-	socket, _, err := websocket.Dial(ctx, "ws"+strings.TrimPrefix(d.endpoint, "http")+d.apiPath(), nil)
+	socket, _, err := d.dial(ctx, "", bearer(raw))
 	if err != nil {
 		return fmt.Errorf("connect: %w", err)
 	}
@@ -69,7 +68,7 @@ func (d *deployment) watching(ctx context.Context) error {
 	if err := d.rows(ctx, "Connections", 1); err != nil {
 		return err
 	}
-	if err := d.talk(ctx, socket); err != nil {
+	if err := d.talk(ctx, socket, raw); err != nil {
 		return err
 	}
 	if err := socket.Close(websocket.StatusNormalClosure, ""); err != nil {
@@ -78,8 +77,9 @@ func (d *deployment) watching(ctx context.Context) error {
 	return errors.Join(d.rows(ctx, "Connections", 0), d.rows(ctx, "Subscriptions", 0))
 }
 
-// talk subscribes, pings, and waits for a change that is put meanwhile.
-func (d *deployment) talk(ctx context.Context, socket *websocket.Conn) error {
+// talk subscribes, pings, gives its token again, and waits for a change that is put
+// meanwhile.
+func (d *deployment) talk(ctx context.Context, socket *websocket.Conn, raw string) error {
 	var subscribed events.Subscribed
 	if err := ask(ctx, socket, `{"action":"subscribe","id":"q1","topic":"`+topic+`"}`, &subscribed); err != nil {
 		return err
@@ -89,6 +89,10 @@ func (d *deployment) talk(ctx context.Context, socket *websocket.Conn) error {
 	}
 	var pong struct{ Type, ID string }
 	if err := ask(ctx, socket, `{"action":"ping","id":"q2"}`, &pong); err != nil {
+		return err
+	}
+	var authorized struct{ Type, ID string }
+	if err := ask(ctx, socket, `{"action":"auth","id":"q3","token":"`+raw+`"}`, &authorized); err != nil {
 		return err
 	}
 	if err := d.put(ctx, topic, "quote", "152"); err != nil {
@@ -102,8 +106,8 @@ func (d *deployment) talk(ctx context.Context, socket *websocket.Conn) error {
 		return fmt.Errorf("pushed were %+v, want one change", pushed)
 	}
 	change := pushed.Changes[0]
-	got := fmt.Sprintf("%d %s %s %s after %s %s", change.Seq, change.Op, change.ID, change.Data, pong.Type, pong.ID)
-	return same("the change", got, `3 modified quote {"price":152} after pong q2`)
+	got := fmt.Sprintf("%d %s %s %s after %s, %s", change.Seq, change.Op, change.ID, change.Data, pong, authorized)
+	return same("the change", got, `3 modified quote {"price":152} after {pong q2}, {authorized q3}`)
 }
 
 func ask(ctx context.Context, socket *websocket.Conn, frame string, into any) error {
@@ -126,14 +130,30 @@ func receive(ctx context.Context, socket *websocket.Conn, into any) error {
 	return json.Unmarshal(frame, into)
 }
 
-// setEndpoint adds the SDK's setting to a function's environment, as an
-// operator would.
-func (d *deployment) setEndpoint(ctx context.Context, id string) error {
+// setEndpoints gives the SDK's setting to every function that is told the API's address.
+func (d *deployment) setEndpoints(ctx context.Context) error {
+	for _, id := range d.template.ids("AWS::Lambda::Function") {
+		var want configuration
+		if err := d.want(id, &want); err != nil {
+			return err
+		}
+		if want.Environment.Variables["CALLBACK_URL"] == "" {
+			continue
+		}
+		if err := d.setVariable(ctx, id, managementVariable, d.endpoint+d.apiPath()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// setVariable sets a variable in a function's environment, as an operator would.
+func (d *deployment) setVariable(ctx context.Context, id, name, value string) error {
 	var is configuration
 	if err := d.runAWS(ctx, &is, "lambda", "get-function-configuration", "--function-name", d.physical[id]); err != nil {
 		return err
 	}
-	is.Environment.Variables[managementVariable] = d.endpoint + d.apiPath()
+	is.Environment.Variables[name] = value
 	environment, err := json.Marshal(is.Environment)
 	if err != nil {
 		return err

@@ -1,0 +1,30 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+// outputsAsDeclared compares what the stack tells its user.
+func (d *deployment) outputsAsDeclared(ctx context.Context) error {
+	var described struct {
+		Stacks []struct {
+			Outputs []struct{ OutputKey, OutputValue string }
+		}
+	}
+	if err := d.runAWS(ctx, &described, "cloudformation", "describe-stacks", "--stack-name", stackName); err != nil {
+		return err
+	}
+	if err := same("number of stacks", len(described.Stacks), 1); err != nil {
+		return err
+	}
+	got, want := map[string]string{}, map[string]string{}
+	for _, output := range described.Stacks[0].Outputs {
+		got[output.OutputKey] = output.OutputValue
+	}
+	for name, output := range d.template.Outputs {
+		want[name] = fmt.Sprint(d.resolve(output.Value))
+	}
+	return errors.Join(same("outputs", got, want), same("number of outputs", len(got), 8))
+}
