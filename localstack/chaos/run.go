@@ -13,6 +13,7 @@ import (
 	"github.com/watchroute/watchroute/events"
 	"github.com/watchroute/watchroute/localstack/apigateway"
 	"github.com/watchroute/watchroute/localstack/fault"
+	"github.com/watchroute/watchroute/localstack/issuer"
 	"github.com/watchroute/watchroute/localstack/stack"
 	"golang.org/x/sync/errgroup"
 )
@@ -74,13 +75,19 @@ func newRun(ctx context.Context, s settings, seed uint64) (*run, error) {
 	}
 	r.ledger = newLedger(topics)
 	random := rand.New(rand.NewPCG(seed, 0))
+	tokens, err := issuer.Open(ctx, r.stack.URL())
+	if err != nil {
+		r.stack.Close()
+		return nil, err
+	}
 	db := newDatabase(r.stack)
 	for n := range s.writers {
 		r.writers = append(r.writers, &writer{number: n, db: db, table: r.stack.Outputs["EventsTable"], ledger: r.ledger, topics: topics,
 			random: rand.New(rand.NewPCG(random.Uint64(), 0))})
 	}
 	for n := range s.watchers {
-		r.watchers = append(r.watchers, &watcher{url: r.stack.WebSocketURL(), habit: habitOf(n), random: rand.New(rand.NewPCG(random.Uint64(), 0)),
+		wallet := &wallet{issuer: tokens, subject: fmt.Sprint("watcher-", n), random: rand.New(rand.NewPCG(random.Uint64(), 0))}
+		r.watchers = append(r.watchers, &watcher{url: r.stack.WebSocketURL(), wallet: wallet, habit: habitOf(n), random: rand.New(rand.NewPCG(random.Uint64(), 0)),
 			checkers: []*checker{newChecker(topics[n%len(topics)]), newChecker(topics[(n+7)%len(topics)])}})
 	}
 	return r, nil

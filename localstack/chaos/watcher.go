@@ -24,6 +24,7 @@ const (
 // watcher watches a few topics and holds each watch to the promise.
 type watcher struct {
 	url    string
+	wallet *wallet
 	habit  habit
 	random *rand.Rand // its own goroutine's
 
@@ -35,7 +36,7 @@ type watcher struct {
 
 // options are impatient: a run is short.
 func (w *watcher) options() client.Options {
-	o := client.Options{PingInterval: 4 * time.Second, HoleTime: 300 * time.Millisecond, AnswerTime: 6 * time.Second, MaxBackoff: 2 * time.Second}
+	o := client.Options{Token: w.wallet.token, PingInterval: 4 * time.Second, HoleTime: 300 * time.Millisecond, AnswerTime: 6 * time.Second, MaxBackoff: 2 * time.Second}
 	if w.habit == slow {
 		o.Buffer = 20
 	}
@@ -175,18 +176,20 @@ func (w *watcher) tally(t *tally) {
 		t.resets += k.resets
 	}
 	t.stats = sum(t.stats, w.stats)
+	t.expired += w.wallet.gave()
 }
 
 // tally is what the watchers of a run saw.
 type tally struct {
 	deliveries int64
 	resets     int
+	expired    int64 // tokens that were about to lapse
 	stats      client.Stats
 }
 
 func (t tally) String() string {
-	return fmt.Sprintf("%d deliveries, %d connections, %d repeats dropped, %d holes healed, %d let go for slow consumers, %d resets",
-		t.deliveries, t.stats.Connections, t.stats.Repeated, t.stats.Holes, t.stats.Dropped, t.resets)
+	return fmt.Sprintf("%d deliveries, %d connections, %d repeats dropped, %d holes healed, %d let go for slow consumers, %d tokens about to lapse, %d resets",
+		t.deliveries, t.stats.Connections, t.stats.Repeated, t.stats.Holes, t.stats.Dropped, t.expired, t.resets)
 }
 
 func sum(a, b client.Stats) client.Stats {
