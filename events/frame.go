@@ -23,8 +23,14 @@ type Subscribed struct {
 	// Recovered answers a subscribe with a cursor: all changes from that one to
 	// this follow, none is missing. Without it, a [Reset] follows.
 	Recovered bool `json:"recovered,omitempty"`
+	// View marks what is seen of the topic, by the token and the request; empty for all of
+	// it. Who goes on from a cursor sends it along, see [Request].
+	View string `json:"view,omitempty"`
 	Below
 }
+
+// WholeView is what a client sends as its view if it has seen all of a topic.
+const WholeView = "whole"
 
 // Below answers for a pattern, which has no cursor of its own: it says where its topics
 // stand. A client that holds another cursor of one, or none, asks with a ping for what it
@@ -80,7 +86,7 @@ type Snapshot struct {
 
 // Reset voids what the client holds of a topic: what it missed cannot be told any
 // more. In the answer to a subscribe the topic's items follow as [Snapshot] frames;
-// after a ping, or to have them again, ask for them with snapshot.
+// after a ping or an auth, or to have them again, ask for them with snapshot.
 type Reset struct {
 	ID     string      `json:"id,omitempty"`
 	Topic  Topic       `json:"topic"`
@@ -96,13 +102,18 @@ const (
 	ResetEpoch   ResetReason = "epoch"   // the topic's numbering has begun anew since
 	ResetLimit   ResetReason = "limit"   // it is more than MaxResumeChanges or MaxResumeBytes
 	ResetAhead   ResetReason = "ahead"   // the cursor is beyond the topic's latest change
+	ResetView    ResetReason = "view"    // what the token and the request show of the topic is not what they did
 )
 
 // Authorized answers auth: the new token counts from now on. Subscriptions that it does
-// not allow have ended, each with an [Unsubscribed] frame before this one.
+// not allow have ended, each with an [Unsubscribed] frame before this one; those that it
+// shows otherwise go on with a [Reset].
 type Authorized struct {
 	ID      string `json:"id,omitempty"`
 	Expires Time   `json:"expires"`
+	// Views are what the connection is subscribed to, and what it sees of each, as in
+	// [Subscribed]: so a client knows also if frames before this one were lost.
+	Views map[Topic]string `json:"views,omitempty"`
 }
 
 // Expiring warns that the token expires soon: send auth with a new one. Some time

@@ -28,6 +28,10 @@ type Request struct {
 	// After is the cursor, as [Cursor.String] writes it, that a subscribe goes on
 	// from: what was missed since then follows the answer.
 	After string `json:"after,omitempty"`
+	// View is that of the [Subscribed] which After goes on from, or [WholeView]. If another
+	// would be seen now, the answer is a reset, as what was seen before does not add up with
+	// what follows. Empty asks for no such check.
+	View string `json:"view,omitempty"`
 	// Filter, an EventBridge event pattern on the items' data, lets a subscribe see only
 	// the items that match. It applies to what the token lets through.
 	Filter json.RawMessage `json:"filter,omitempty"`

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -59,8 +60,17 @@ func (e *engine) authorize(l *link, token string, err error) {
 	}
 }
 
+// authorized takes in that the token counts. Watches of which it shows something else, or
+// nothing, subscribe again, to hear what becomes of them.
 func (e *engine) authorized(f *events.Authorized) {
-	if e.answered(f.ID) != nil {
-		e.renewal.notBefore = time.Now().Add(renewPause)
+	if e.answered(f.ID) == nil {
+		return
+	}
+	e.renewal.notBefore = time.Now().Add(renewPause)
+	for _, w := range e.watches {
+		view, subscribed := f.Views[w.topic]
+		if w.joined && (!subscribed || cmp.Or(view, events.WholeView) != w.view) {
+			w.joined = false
+		}
 	}
 }

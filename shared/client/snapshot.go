@@ -8,7 +8,7 @@ import (
 
 // reset takes in that what a watch misses cannot be told. In the answer to a
 // subscribe the snapshot follows; after a ping it has to be subscribed for, with the
-// cursor that was refused.
+// cursor that was refused. After an auth, Authorized says the same.
 func (e *engine) reset(f *events.Reset) {
 	r := e.requests[f.ID]
 	if r == nil {
@@ -61,6 +61,7 @@ func (w *watch) turnPage(f *events.Snapshot) bool {
 	}
 	if page.First {
 		w.order.begin(f.Cursor)
+		w.view = w.next
 	}
 	w.joined, w.greeted, w.order.held, w.place = true, true, !page.Last, f.Next
 	if page.Last {

@@ -1,6 +1,7 @@
 package client_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,6 +11,8 @@ import (
 
 	"github.com/watchroute/watchroute/events"
 	"github.com/watchroute/watchroute/shared/client"
+	"github.com/watchroute/watchroute/shared/grant"
+	"github.com/watchroute/watchroute/shared/watch"
 )
 
 // patched applies a merge patch, as RFC 7396 has it.
@@ -260,4 +263,59 @@ func TestBadView(t *testing.T) {
 			t.Errorf("stats %+v", st)
 		}
 	})
+}
+
+// TestAnotherTokenShowsOtherThings: the watch starts over, be the token renewed or that of
+// another connection, and though the frames that say so before the answer are lost. A token
+// that shows the same does not.
+func TestAnotherTokenShowsOtherThings(t *testing.T) {
+	masking := func(rule string) grant.Grant {
+		g, err := grant.Parse([]byte(`{"v":1,"allow":[{"topics":["stocks/*"],"actions":["subscribe","read"],`+rule+`}]}`), "alice")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return g
+	}
+	for name, another := range map[string]func(t *testing.T, s *service){
+		"renewed":     func(t *testing.T, s *service) { s.tell(t, &events.Expiring{}) },
+		"reconnected": func(_ *testing.T, s *service) { s.cut() },
+		"word for it lost": func(t *testing.T, s *service) {
+			s.set(func() {
+				s.lose = func(frame string) bool { return strings.Contains(frame, `"reset"`) && !strings.Contains(frame, `"id"`) }
+			})
+			s.tell(t, &events.Expiring{})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, s *service) {
+				shows := masking(`"mask":{"omit":["a"]}`)
+				issue := s.issue(grant.All(), time.Hour)
+				c := s.dial(t, client.Options{Token: func(ctx context.Context) (string, error) {
+					token, err := issue(ctx)
+					s.set(func() { s.tokens[token] = watch.Access{Grant: shows, Expires: time.Now().Add(time.Hour)} })
+					return token, err
+				}})
+				s.put(topic, "1", `{"a":1,"b":2}`)
+				w := follow(t, c, topic, client.WatchOptions{Snapshot: true}, nil)
+				settle(time.Second)
+				another(t, s)
+				settle(2 * time.Minute)
+				if st := c.Stats(); st.Resets != 0 {
+					t.Errorf("started over under a token that shows the same: %+v", st)
+				}
+				s.set(func() { shows = masking(`"mask":{"omit":["b"]},"filter":{"a":[1]}`) })
+				another(t, s)
+				settle(2 * time.Minute)
+				s.put(topic, "2", `{"a":2}`)
+				s.put(topic, "3", `{"a":1,"b":3}`)
+				settle(time.Second)
+				if got := fmt.Sprint(w.state); got != `map[1:{"a":1} 3:{"a":1}]` {
+					t.Errorf("the watch shows %s", got)
+				}
+				if st := c.Stats(); st.Resets != 1 || w.resets[len(w.resets)-1] != events.ResetView {
+					t.Errorf("stats %+v, started over for %q", st, w.resets)
+				}
+			})
+		})
+	}
 }

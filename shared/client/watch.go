@@ -2,6 +2,7 @@ package client
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"iter"
@@ -124,8 +125,10 @@ type watch struct {
 	err   error         // why; valid after ended
 
 	order  order
-	joined bool // subscribed on the connection in use
-	turn   turn // to subscribe, or to ask for the rest of a snapshot
+	joined bool   // subscribed on the connection in use
+	view   string // what its cursor was seen in; empty before that is known
+	next   string // the same of the snapshot that is due
+	turn   turn   // to subscribe, or to ask for the rest of a snapshot
 
 	greeted bool               // the first event was given
 	reason  events.ResetReason // of the snapshot that is due or under way
@@ -147,7 +150,7 @@ func newWatch(topic events.Topic, o WatchOptions) (*watch, error) {
 	if o.After != nil {
 		w.order.begin(*o.After)
 	}
-	return w, checkSize(*w.view(events.Request{Action: events.ActionSubscribe}), events.CodeBadRequest)
+	return w, checkSize(*w.about(events.Request{Action: events.ActionSubscribe}), events.CodeBadRequest)
 }
 
 // receive waits for the next event. What was given before the end comes before it.
@@ -220,17 +223,17 @@ func (w *watch) request() *events.Request {
 	case w.starved && !w.drained():
 		return nil
 	case !w.joined && w.order.started:
-		return w.view(events.Request{Action: events.ActionSubscribe, After: w.order.cursor.String()})
+		return w.about(events.Request{Action: events.ActionSubscribe, After: w.order.cursor.String(), View: w.view})
 	case !w.joined:
-		return w.view(events.Request{Action: events.ActionSubscribe, Snapshot: w.o.Snapshot})
+		return w.about(events.Request{Action: events.ActionSubscribe, Snapshot: w.o.Snapshot})
 	case w.order.held && w.drained():
-		return w.view(events.Request{Action: events.ActionSnapshot, Next: w.place})
+		return w.about(events.Request{Action: events.ActionSnapshot, Next: w.place})
 	}
 	return nil
 }
 
-// view adds to a request what the watch is to see.
-func (w *watch) view(r events.Request) *events.Request {
+// about adds to a request what the watch is to see.
+func (w *watch) about(r events.Request) *events.Request {
 	r.Topic, r.Filter, r.Fields, r.Delta = string(w.topic), w.o.Filter, w.o.Fields, w.o.Delta
 	return &r
 }
@@ -295,6 +298,7 @@ func (e *engine) subscribed(f *events.Subscribed) {
 		return
 	}
 	w := r.watch
+	w.next = cmp.Or(f.View, events.WholeView)
 	switch {
 	case r.frame.After != "" && f.Recovered:
 		if w.order.cursor == (events.Cursor{}) {
@@ -306,7 +310,7 @@ func (e *engine) subscribed(f *events.Subscribed) {
 	default:
 		w.order.begin(f.Cursor)
 	}
-	w.joined = true
+	w.joined, w.view = true, w.next
 	e.answered(f.ID)
 	w.greet()
 	w.pump()

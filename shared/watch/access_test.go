@@ -225,3 +225,27 @@ func TestResumeNeedsReadWhereRetentionHasPassed(t *testing.T) {
 		t.Errorf("again: answer %s, subscribed to %v", got, c.subs)
 	}
 }
+
+// TestResumeInTheSameView: what was seen before goes on only if it is seen so now.
+func TestResumeInTheSameView(t *testing.T) {
+	c := newClient(t, `{"topics":["a"],"actions":["subscribe","read"],"mask":{"omit":["x"]}},{"topics":["b"],"actions":["subscribe","read"]},
+		{"topics":["c"],"actions":["subscribe"]},{"topics":["c"],"actions":["read"],"mask":{"omit":["x"]}}`)
+	c.fill("a", `{"n":1}`, `{"n":2}`)
+	c.ask(t, `{"action":"subscribe","topic":"a"}`)
+	view := decoded(t, []byte(c.lastFrame())).(*events.Subscribed).View
+	for request, want := range map[string]string{
+		`{"action":"subscribe","topic":"a","after":"e:1","view":"` + view + `"}`:                "recovered true; changes 2-2",
+		`{"action":"subscribe","topic":"a","after":"e:1"}`:                                      "recovered true; changes 2-2",
+		`{"action":"subscribe","topic":"a","after":"e:1","view":"whole"}`:                       "recovered false; reset  view; snapshot",
+		`{"action":"subscribe","topic":"a","after":"e:2","view":"00000000"}`:                    "recovered false; reset  view; snapshot",
+		`{"action":"subscribe","topic":"a","after":"e:1","fields":["n"],"view":"` + view + `"}`: "recovered false; reset  view; snapshot",
+		`{"action":"subscribe","topic":"b","after":":0","view":"whole"}`:                        "recovered true",
+		`{"action":"subscribe","topic":"b","after":":0","view":"` + view + `"}`:                 "recovered false; reset  view; snapshot",
+		`{"action":"subscribe","topic":"c","snapshot":true}`:                                    "error forbidden", // as items are seen otherwise than changes
+		`{"action":"subscribe","topic":"c","after":":0","view":"` + view + `"}`:                 "error forbidden",
+	} {
+		if got := c.ask(t, request); !strings.Contains(got, want) {
+			t.Errorf("%s is answered %s, want %s", request, got, want)
+		}
+	}
+}

@@ -144,7 +144,8 @@ func TestQuotaGrows(t *testing.T) {
 }
 
 // TestAuthNarrows: what the client asked of a subscription stays, as far as the token
-// allows; the rest ends, and the client is told before it is authorized.
+// allows; the rest ends, and the client is told before it is authorized, as it is of what
+// is seen otherwise.
 func TestAuthNarrows(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newClient(t, allowsAll)
@@ -152,7 +153,8 @@ func TestAuthNarrows(t *testing.T) {
 		c.ask(t, `{"action":"subscribe","topic":"a"}`)
 		c.ask(t, `{"action":"subscribe","topic":"b"}`)
 		c.ask(t, `{"action":"subscribe","topic":"c","filter":{"n":[1]},"fields":["n"],"delta":true}`)
-		c.expect(t, authRequest, `{"type":"unsubscribed","topic":"b","reason":"forbidden"}; {"type":"authorized","id":"q","expires":"2000-01-01T01:00:00.000Z"}`)
+		c.expect(t, authRequest, `reset  view; {"type":"unsubscribed","topic":"b","reason":"forbidden"}; reset  view; `+
+			`{"type":"authorized","id":"q","expires":"2000-01-01T01:00:00.000Z","views":{"a":"8d818542","c":"55920010"}}`)
 		for topic, want := range map[events.Topic]string{
 			"a": `{"omit":["cost"]}`,
 			"c": `{"must":{"public":[true]},"filter":{"n":[1]},"fields":["n"]}`,

@@ -34,7 +34,7 @@ func (a Answerer) subscribeBelow(ctx context.Context, c Connection, pattern even
 		a.undo(ctx, sub, already)
 		return err
 	}
-	out.send(&events.Subscribed{ID: r.ID, Topic: pattern, Below: stand.Below})
+	out.send(&events.Subscribed{ID: r.ID, Topic: pattern, View: sub.mark(), Below: stand.Below})
 	return nil
 }
 

@@ -72,7 +72,7 @@ func TestPatternTellsWhereItsTopicsStand(t *testing.T) {
 	c.change("a/b/y", `{"n":3}`)
 	c.change("other", `{"n":4}`)
 	c.ask(t, `{"action":"subscribe","topic":"a/*"}`)
-	if got, want := c.lastFrame(), `{"type":"subscribed","topic":"a/*","epoch":"","seq":0,"cursors":{"a/x":"e:2"}}`; got != want {
+	if got, want := c.lastFrame(), `{"type":"subscribed","topic":"a/*","epoch":"","seq":0,"view":"ad06b1b0","cursors":{"a/x":"e:2"}}`; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 	c.ask(t, `{"action":"ping","cursors":{"a/*":":0","a/x":"e:1","a/b/y":":0","other":":0"}}`)
@@ -83,7 +83,7 @@ func TestPatternTellsWhereItsTopicsStand(t *testing.T) {
 		t.Errorf("missed is %s", missed)
 	}
 	c.ask(t, `{"action":"subscribe","topic":"a/**","fields":["n"]}`)
-	if got, want := c.lastFrame(), `{"type":"subscribed","topic":"a/**","epoch":"","seq":0,"cursors":{"a/b/y":"e:1","a/x":"e:2"}}`; got != want {
+	if got, want := c.lastFrame(), `{"type":"subscribed","topic":"a/**","epoch":"","seq":0,"view":"ff7192df","cursors":{"a/b/y":"e:1","a/x":"e:2"}}`; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 	c.ask(t, `{"action":"unsubscribe","topic":"a/*"}`)

@@ -1,7 +1,10 @@
 package watch
 
 import (
+	"cmp"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"time"
 
 	"github.com/watchroute/watchroute/events"
@@ -20,7 +23,7 @@ func (a Answerer) subscribe(ctx context.Context, c Connection, topic events.Topi
 	if err != nil {
 		return err
 	}
-	_, readable := c.Grant.Allows(grant.Read, topic)
+	readable := c.readable(topic)
 	if r.Snapshot && !readable {
 		return errForbidden
 	}
@@ -30,6 +33,9 @@ func (a Answerer) subscribe(ctx context.Context, c Connection, topic events.Topi
 		return err
 	}
 	head, gap, err := a.resume(ctx, topic, after)
+	if after != nil && r.View != "" && r.View != cmp.Or(sub.mark(), events.WholeView) {
+		gap.reset = events.ResetView
+	}
 	if err == nil && gap.reset != "" && !readable {
 		err = errUnrecoverable
 	}
@@ -37,7 +43,7 @@ func (a Answerer) subscribe(ctx context.Context, c Connection, topic events.Topi
 		a.undo(ctx, sub, already)
 		return err
 	}
-	out.send(&events.Subscribed{ID: r.ID, Topic: topic, Cursor: head, Recovered: after != nil && gap.reset == ""})
+	out.send(&events.Subscribed{ID: r.ID, Topic: topic, Cursor: head, Recovered: after != nil && gap.reset == "", View: sub.mark()})
 	if gap.reset != "" {
 		out.send(&events.Reset{ID: r.ID, Topic: topic, Reason: gap.reset})
 	}
@@ -58,6 +64,24 @@ func (c Connection) subscription(topic events.Topic, o Options) (Subscription, e
 		return Subscription{}, &events.Error{Code: events.CodeBadRequest, Message: err.Error()}
 	}
 	return Subscription{Key: c.Key, Topic: topic, Options: o, View: view, Until: c.until()}, nil
+}
+
+// readable reports whether a topic's items may be read as its changes are seen. Who sees
+// them otherwise by another rule cannot put the two together.
+func (c Connection) readable(topic events.Topic) bool {
+	changes, _ := c.Grant.Allows(grant.Subscribe, topic)
+	items, allowed := c.Grant.Allows(grant.Read, topic)
+	return allowed && items.String() == changes.String()
+}
+
+// mark is the same for subscriptions that show the same of a topic, and empty for those
+// that show all of it.
+func (s Subscription) mark() string {
+	if s.View.IsZero() {
+		return ""
+	}
+	sum := sha256.Sum256([]byte(s.View.String()))
+	return hex.EncodeToString(sum[:4])
 }
 
 // subscribable tells what may be seen of a topic, or of all topics of a pattern.
