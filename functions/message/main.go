@@ -24,7 +24,12 @@ func build(ctx context.Context, s function.Setup) (func(context.Context, awseven
 		Subscriptions: s.Settings.Text("SUBSCRIPTIONS_TABLE"),
 	})
 	rate := s.Settings.Count("MAX_MESSAGE_RATE")
-	answerer := watch.Answerer{Sessions: store, Subscriptions: store, Items: store, History: store, Rate: rate, Logger: s.Logger}
+	answerer := watch.Answerer{Sessions: store, Subscriptions: store, Items: store, History: store, Logger: s.Logger, Limits: watch.Limits{
+		Subscriptions: s.Settings.Count("MAX_SUBSCRIPTIONS"),
+		Subscribes:    rate,
+		PublishBytes:  s.Settings.Count("MAX_PUBLISH_BYTES"),
+		SnapshotItems: s.Settings.Count("MAX_SNAPSHOT_ITEMS"),
+	}}
 	poster, err := apigw.Open(ctx, s.AWS, s.Settings.Text("CALLBACK_URL"))
 	who := identity.Reader{Open: s.Settings.Flag("OPEN_TO_EVERYONE")}
 	return reply.New(who, answerer, poster, rate).Reply, err

@@ -142,6 +142,9 @@ func messageFunction(t tables, props Props) function {
 			"SUBSCRIPTIONS_TABLE": t.subscriptions.Ref(),
 			"CALLBACK_URL":        sub(callbackURL),
 			"MAX_MESSAGE_RATE":    jsii.String(fmt.Sprint(props.MaxMessageRate)),
+			"MAX_SUBSCRIPTIONS":   jsii.String(fmt.Sprint(props.MaxSubscriptions)),
+			"MAX_PUBLISH_BYTES":   jsii.String(fmt.Sprint(props.MaxPublishBytes)),
+			"MAX_SNAPSHOT_ITEMS":  jsii.String(fmt.Sprint(props.MaxSnapshotItems)),
 		},
 		grants: []grant{
 			allow(t.connections.AttrArn(), "dynamodb:GetItem", "dynamodb:UpdateItem"),

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/watchroute/watchroute/events"
 )
 
 // MinChangeRetention is the shortest time the numbered log may be kept: longer
@@ -60,6 +62,19 @@ type Props struct {
 	// 100.
 	MaxConnections int
 
+	// MaxSubscriptions is how many topics and patterns a connection may watch at a time,
+	// at most 100. Default: 100.
+	MaxSubscriptions int
+
+	// MaxPublishBytes bounds the data of an item that a client publishes, as JSON, in
+	// bytes. What is larger than events.MaxDataBytes would reach no watcher whole.
+	// Default: events.MaxDataBytes, 124 KB.
+	MaxPublishBytes int
+
+	// MaxSnapshotItems is how many items one answer reads; a client asks on for more.
+	// Each 4 KB of them are a read unit. Default: 2,000.
+	MaxSnapshotItems int
+
 	// MaxMessageRate is how many messages a second a client may send over a
 	// connection, as far as one function process sees them; a hundred more at once, for
 	// it to subscribe to all its topics. Default: 20.
@@ -107,6 +122,9 @@ func (p Props) withDefaults() (Props, error) {
 	setDefault(&p.LogDays, 14)
 	setDefault(&p.MaxConnections, 100)
 	setDefault(&p.MaxMessageRate, 20)
+	setDefault(&p.MaxSubscriptions, events.MaxSubscriptions)
+	setDefault(&p.MaxPublishBytes, events.MaxDataBytes)
+	setDefault(&p.MaxSnapshotItems, 2_000)
 	setDefault(&p.ThrottlingRate, 1000)
 	setDefault(&p.ThrottlingBurst, 2000)
 	return p, errors.Join(p.faults()...)
@@ -134,10 +152,16 @@ func (p Props) faults() []error {
 	if !slices.Contains(logDays(), p.LogDays) {
 		refuse("LogDays is %d, not one of %d", p.LogDays, logDays())
 	}
-	for name, n := range map[string]int{"MaxConnections": p.MaxConnections, "MaxMessageRate": p.MaxMessageRate, "FanoutConcurrency": p.FanoutConcurrency} {
+	for name, n := range map[string]int{
+		"MaxConnections": p.MaxConnections, "MaxMessageRate": p.MaxMessageRate, "FanoutConcurrency": p.FanoutConcurrency,
+		"MaxSubscriptions": p.MaxSubscriptions, "MaxPublishBytes": p.MaxPublishBytes, "MaxSnapshotItems": p.MaxSnapshotItems,
+	} {
 		if n < 0 {
 			refuse("%s is %d, less than 0", name, n)
 		}
+	}
+	if p.MaxSubscriptions > events.MaxSubscriptions {
+		refuse("MaxSubscriptions is %d, more than %d", p.MaxSubscriptions, events.MaxSubscriptions)
 	}
 	faults = append(faults, p.Auth.faults()...)
 	if p.ThrottlingRate < 0 {

@@ -385,7 +385,7 @@ func (s *service) Remove(_ context.Context, topic events.Topic, id string) error
 	return nil
 }
 
-func (s *service) Page(_ context.Context, topic events.Topic, after string) (page []events.Item, next string, err error) {
+func (s *service) Page(_ context.Context, topic events.Topic, after string, _ int) (page []events.Item, next string, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var ids []string

@@ -190,7 +190,7 @@ func subscription(row map[string]types.AttributeValue) (watch.Subscription, erro
 
 // addTopic counts the subscribe, and gives the topics that the connection had before.
 func (s *Store) addTopic(ctx context.Context, sub watch.Subscription) (before []events.Topic, err error) {
-	quota := int64(cmp.Or(sub.Quota, math.MaxInt32))
+	quota := watch.Quota{Topics: cmp.Or(sub.Quota.Topics, unbounded), Subscribes: cmp.Or(sub.Quota.Subscribes, unbounded)}
 	out, err := s.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
 		TableName: &s.tables.Connections, Key: connectionKey(sub.Key),
 		UpdateExpression: aws.String("ADD #topics :topics, subscribes :one"),
@@ -198,7 +198,7 @@ func (s *Store) addTopic(ctx context.Context, sub watch.Subscription) (before []
 			" AND (attribute_not_exists(#topics) OR contains(#topics, :topic) OR size(#topics) < :max)"),
 		ExpressionAttributeNames: map[string]string{"#topics": "topics"},
 		ExpressionAttributeValues: map[string]types.AttributeValue{
-			":topics": topicSet(sub.Topic), ":topic": str(string(sub.Topic)), ":max": num(events.MaxSubscriptions), ":one": num(1), ":quota": num(quota),
+			":topics": topicSet(sub.Topic), ":topic": str(string(sub.Topic)), ":max": num(int64(quota.Topics)), ":one": num(1), ":quota": num(int64(quota.Subscribes)),
 		},
 		ReturnValues:                        types.ReturnValueUpdatedOld,
 		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
@@ -212,12 +212,15 @@ func (s *Store) addTopic(ctx context.Context, sub watch.Subscription) (before []
 	return topicsOf(out.Attributes), nil
 }
 
+// unbounded is more than any connection has.
+const unbounded = math.MaxInt32
+
 // refusal says why a connection may not subscribe, by its row.
-func refusal(row map[string]types.AttributeValue, quota int64) error {
+func refusal(row map[string]types.AttributeValue, quota watch.Quota) error {
 	if row == nil {
 		return watch.ErrNotConnected
 	}
-	if used, err := integer(row, "subscribes"); err == nil && used >= quota {
+	if used, err := integer(row, "subscribes"); err == nil && used >= int64(quota.Subscribes) {
 		return watch.ErrTooManyRequests
 	}
 	return watch.ErrTooManySubscriptions

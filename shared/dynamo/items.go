@@ -29,7 +29,7 @@ func (s *Store) Put(ctx context.Context, topic events.Topic, item events.Item) e
 		return fmt.Errorf("%w: %s", watch.ErrBadItem, refused.ErrorMessage())
 	}
 	if err != nil {
-		return fmt.Errorf("put item %q of %s: %w", item.ID, topic, translate(err))
+		return fmt.Errorf("put item of %s: %w", topic, translate(err))
 	}
 	return nil
 }
@@ -38,27 +38,29 @@ func (s *Store) Put(ctx context.Context, topic events.Topic, item events.Item) e
 func (s *Store) Remove(ctx context.Context, topic events.Topic, id string) error {
 	_, err := s.db.DeleteItem(ctx, &dynamodb.DeleteItemInput{TableName: &s.tables.Events, Key: itemKey(topic, id)})
 	if err != nil {
-		return fmt.Errorf("delete item %q of %s: %w", id, topic, translate(err))
+		return fmt.Errorf("delete item of %s: %w", topic, translate(err))
 	}
 	return nil
 }
 
-// Page reads up to 1 MB of a topic's items after an id, consistently. Items that
+// Page reads up to limit of a topic's items after an id, and up to 1 MB of them,
+// consistently: one read unit for every 4 KB. Items that
 // have expired, and those whose id breaks the rules, are left out, as they are never
 // announced either.
-func (s *Store) Page(ctx context.Context, topic events.Topic, after string) (items []events.Item, next string, err error) {
+func (s *Store) Page(ctx context.Context, topic events.Topic, after string, limit int) (items []events.Item, next string, err error) {
 	query := &dynamodb.QueryInput{
 		TableName:                 &s.tables.Events,
 		KeyConditionExpression:    aws.String("topic = :topic"),
 		ExpressionAttributeValues: map[string]types.AttributeValue{":topic": str(string(topic))},
 		ConsistentRead:            aws.Bool(true),
+		Limit:                     aws.Int32(int32(limit)),
 	}
 	if after != "" {
 		query.ExclusiveStartKey = itemKey(topic, after)
 	}
 	out, err := s.db.Query(ctx, query)
 	if err != nil {
-		return nil, "", fmt.Errorf("read items of %s after %q: %w", topic, after, translate(err))
+		return nil, "", fmt.Errorf("read items of %s: %w", topic, translate(err))
 	}
 	for _, row := range out.Items {
 		id := text(row, "id")
@@ -67,7 +69,7 @@ func (s *Store) Page(ctx context.Context, topic events.Topic, after string) (ite
 		}
 		data, err := itemData(row)
 		if err != nil {
-			return nil, "", fmt.Errorf("read item %q of %s: %w", id, topic, err)
+			return nil, "", fmt.Errorf("read item of %s: %w", topic, err)
 		}
 		items = append(items, events.Item{ID: id, Data: data})
 	}

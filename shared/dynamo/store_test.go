@@ -246,14 +246,14 @@ func TestSubscribesAreCounted(t *testing.T) {
 	}
 	sub := subscription(c, "a")
 	for n, want := range []error{nil, nil, watch.ErrTooManyRequests, nil, watch.ErrTooManyRequests} {
-		if sub.Quota = 2; n == 3 {
-			sub.Quota, sub.Topic = 3, "b" // time has passed
+		if sub.Quota.Subscribes = 2; n == 3 {
+			sub.Quota.Subscribes, sub.Topic = 3, "b" // time has passed
 		}
 		if _, err := s.Subscribe(t.Context(), sub); !errors.Is(err, want) {
 			t.Errorf("subscribe %d: %v, want %v", n, err, want)
 		}
 	}
-	sub.Quota = 0
+	sub.Quota = watch.Quota{}
 	if already, err := s.Subscribe(t.Context(), sub); !already || err != nil {
 		t.Errorf("without a bound: already %v, %v", already, err)
 	}
@@ -414,16 +414,19 @@ func TestItems(t *testing.T) {
 	if err := s.Put(t.Context(), "a", events.Item{ID: "2"}); err != nil {
 		t.Fatal(err)
 	}
-	items, next, err := s.Page(t.Context(), "a", "")
+	items, next, err := s.Page(t.Context(), "a", "", 100)
 	if err != nil || next != "" || len(items) != 2 || string(items[0].Data) != data || string(items[1].Data) != "{}" {
 		t.Errorf("page: %v, next %q, %v", items, next, err)
+	}
+	if items, next, err := s.Page(t.Context(), "a", "", 1); err != nil || next != "1" || len(items) != 1 {
+		t.Errorf("page of one item: %v, next %q, %v", items, next, err)
 	}
 	for range 2 {
 		if err := s.Remove(t.Context(), "a", "1"); err != nil {
 			t.Error(err)
 		}
 	}
-	if items, _, err := s.Page(t.Context(), "a", ""); err != nil || len(items) != 1 {
+	if items, _, err := s.Page(t.Context(), "a", "", 100); err != nil || len(items) != 1 {
 		t.Errorf("after remove: %v, %v", items, err)
 	}
 	for _, bad := range []string{`{"n":1e300}`, `{"":1}`, `{"n":0.123456789012345678901234567890123456789}`} {
@@ -447,7 +450,7 @@ func TestItemsComeInPages(t *testing.T) {
 	var ids []string
 	pages := 0
 	for after := ""; pages == 0 || after != ""; pages++ {
-		items, next, err := s.Page(t.Context(), "a", after)
+		items, next, err := s.Page(t.Context(), "a", after, 100)
 		if err != nil {
 			t.Fatal(err)
 		}

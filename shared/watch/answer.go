@@ -52,8 +52,8 @@ type Items interface {
 	// Remove deletes an item; one that does not exist is no error.
 	Remove(ctx context.Context, topic events.Topic, id string) error
 	// Page reads items of a topic as they are at this moment, in the order of
-	// their ids, after the id given. next is empty on the last page.
-	Page(ctx context.Context, topic events.Topic, after string) (items []events.Item, next string, err error)
+	// their ids, after the id given, at most limit. next is empty on the last page.
+	Page(ctx context.Context, topic events.Topic, after string, limit int) (items []events.Item, next string, err error)
 }
 
 // History is the log as clients resume from it.
@@ -76,7 +76,7 @@ type Answerer struct {
 	Items         Items
 	History       History
 	Tokens        Authenticator
-	Rate          int // how often a second a connection may subscribe in the long run; 0 for no bound
+	Limits        Limits
 	Logger        *slog.Logger
 }
 

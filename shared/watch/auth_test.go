@@ -128,21 +128,6 @@ func TestCloseNeedsNoFrames(t *testing.T) {
 	c.expect(t, authRequest, "closed")
 }
 
-// TestQuotaGrows by the second, from what a client needs that has just connected.
-func TestQuotaGrows(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c := newClient(t, allowsA)
-		for _, at := range []struct{ wait, rate, want int }{{0, 20, 100}, {3, 20, 160}, {0, 0, 0}} {
-			time.Sleep(time.Duration(at.wait) * time.Second)
-			c.answerer.Rate = at.rate
-			c.ask(t, `{"action":"subscribe","topic":"a"}`)
-			if got := c.subs["a"].Quota; got != at.want {
-				t.Errorf("after %d s the quota is %d, want %d", at.wait, got, at.want)
-			}
-		}
-	})
-}
-
 // TestAuthNarrows: what the client asked of a subscription stays, as far as the token
 // allows; the rest ends, and the client is told before it is authorized, as it is of what
 // is seen otherwise.

@@ -24,7 +24,7 @@ func (a Answerer) subscribeBelow(ctx context.Context, c Connection, pattern even
 	if err != nil {
 		return err
 	}
-	sub.Quota = c.quota(a.Rate, time.Now())
+	sub.Quota = a.Limits.quota(c, time.Now())
 	already, err := a.Subscriptions.Subscribe(ctx, sub)
 	if err != nil {
 		return err

@@ -87,17 +87,13 @@ type Subscription struct {
 	Options
 	View  grant.View // what is seen of the topic, by the token and the options
 	Until time.Time  // when it ends by itself
-	Quota int        // how often the connection may have subscribed by now; 0 for no bound
+	Quota Quota      // what the connection may have of them
 }
 
-// quota is how often the connection may have subscribed by now, at perSecond since it was
-// made and to each topic at once. It is counted in the write that each subscribe makes, so
-// it holds however many processes answer.
-func (c Connection) quota(perSecond int, now time.Time) int {
-	if perSecond == 0 {
-		return 0
-	}
-	return events.MaxSubscriptions + int(now.Sub(c.Connected).Seconds()*float64(perSecond))
+// Quota bounds a connection's subscriptions.
+type Quota struct {
+	Topics     int // at a time; 0 for no bound
+	Subscribes int // ever, by now; 0 for no bound
 }
 
 // Options are what a client asks of its subscription.

@@ -3,7 +3,6 @@ package watch
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"github.com/watchroute/watchroute/events"
 )
@@ -28,7 +27,7 @@ var (
 	ErrRevoked = errors.New("token is revoked")
 	// ErrTokenExpired is a connection whose token has expired for too long.
 	ErrTokenExpired = errors.New("token has expired")
-	// ErrTooManySubscriptions is a connection at events.MaxSubscriptions.
+	// ErrTooManySubscriptions is a connection at its limit of subscriptions.
 	ErrTooManySubscriptions = errors.New("connection has too many subscriptions")
 	// ErrTooManyRequests is a connection that has used up its quota.
 	ErrTooManyRequests = errors.New("connection asks too often")
@@ -49,7 +48,7 @@ var wireErrors = []struct {
 	{ErrUnauthorized, events.CodeBadToken, "the token is not valid"},
 	{ErrRevoked, events.CodeRevoked, "the token is revoked"},
 	{ErrTokenExpired, events.CodeTokenExpired, "the token has expired, connect again with another"},
-	{ErrTooManySubscriptions, events.CodeTooManySubscriptions, fmt.Sprintf("a connection may have at most %d subscriptions", events.MaxSubscriptions)},
+	{ErrTooManySubscriptions, events.CodeTooManySubscriptions, "the connection has as many subscriptions as it may"},
 	{ErrTooManyRequests, events.CodeTooManyRequests, "too many messages a second"},
 	{ErrBadItem, events.CodeBadItem, ""},
 	{ErrUnavailable, events.CodeUnavailable, "the service is busy, try again later"},

@@ -268,9 +268,9 @@ func (s *memoryStore) Remove(_ context.Context, topic events.Topic, _ string) er
 	return nil
 }
 
-func (s *memoryStore) Page(_ context.Context, topic events.Topic, _ string) ([]events.Item, string, error) {
+func (s *memoryStore) Page(_ context.Context, topic events.Topic, _ string, limit int) ([]events.Item, string, error) {
 	s.note("page", topic)
-	return s.items[topic], "", nil
+	return s.items[topic][:min(limit, len(s.items[topic]))], "", nil
 }
 
 func (s *memoryStore) Head(_ context.Context, topic events.Topic) (watch.Head, error) {

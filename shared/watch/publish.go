@@ -16,6 +16,9 @@ func (a Answerer) publish(ctx context.Context, c Connection, topic events.Topic,
 		return errForbidden
 	}
 	item, err := publishedItem(r)
+	if err == nil {
+		err = a.Limits.checkPublished(item)
+	}
 	if err != nil {
 		return err
 	}

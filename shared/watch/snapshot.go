@@ -32,11 +32,11 @@ func (a Answerer) snapshot(ctx context.Context, c Connection, topic events.Topic
 	return a.snapshotPage(ctx, view, topic, r.ID, events.Bookmark{Cursor: head.Cursor}, out)
 }
 
-// snapshotPage sends what one read of the table gives, which is up to 1 MB, so that
+// snapshotPage sends what one read of the table gives, which is up to 1 MB or less, so that
 // one answer stays within a function's time however large the topic is. The items
 // are read after the head, so they hold all changes up to its cursor.
 func (a Answerer) snapshotPage(ctx context.Context, view grant.View, topic events.Topic, id string, place events.Bookmark, out *outbox) error {
-	items, next, err := a.Items.Page(ctx, topic, place.After)
+	items, next, err := a.Items.Page(ctx, topic, place.After, a.Limits.snapshotItems())
 	if err != nil {
 		return err
 	}

@@ -27,7 +27,7 @@ func (a Answerer) subscribe(ctx context.Context, c Connection, topic events.Topi
 	if r.Snapshot && !readable {
 		return errForbidden
 	}
-	sub.Quota = c.quota(a.Rate, time.Now())
+	sub.Quota = a.Limits.quota(c, time.Now())
 	already, err := a.Subscriptions.Subscribe(ctx, sub)
 	if err != nil {
 		return err
