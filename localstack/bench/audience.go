@@ -4,42 +4,49 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"slices"
-	"strconv"
+	"iter"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/coder/websocket"
 	"golang.org/x/sync/errgroup"
 )
 
-// audience is a number of watchers of the topic.
+// audience is a number of watchers of the topic. None of its changes comes before they
+// watch.
 type audience struct {
-	members []*websocket.Conn
-	count   atomic.Int64
+	members []*member
 	arrived chan struct{} // tells await that count has grown
 
 	mu        sync.Mutex
+	count     int // of the changes that each has got, without repeats
 	latencies []time.Duration
+}
+
+// member is one watcher.
+type member struct {
+	conn *websocket.Conn
+	got  seqs // guarded by the audience's mutex
 }
 
 // gather connects and subscribes the watchers.
 func (s *stackProcess) gather(ctx context.Context, n int) (*audience, error) {
-	a := &audience{members: make([]*websocket.Conn, n), arrived: make(chan struct{}, 1)}
+	a := &audience{arrived: make(chan struct{}, 1)}
 	var tasks errgroup.Group
 	tasks.SetLimit(16)
-	for i := range a.members {
+	for range n {
+		m := &member{}
+		a.members = append(a.members, m)
 		tasks.Go(func() (err error) {
-			a.members[i], err = s.watch(ctx)
+			m.conn, err = s.watch(ctx)
 			return err
 		})
 	}
 	if err := tasks.Wait(); err != nil {
 		return a, err
 	}
-	for _, conn := range a.members {
-		go a.listen(ctx, conn)
+	for _, m := range a.members {
+		go a.listen(ctx, m)
 	}
 	return a, nil
 }
@@ -66,20 +73,14 @@ func (s *stackProcess) watch(ctx context.Context) (*websocket.Conn, error) {
 	return conn, err
 }
 
-// listen counts the changes of each frame and how long they took. It looks for the
-// few bytes it needs, as decoding the JSON would take longer than all the rest.
-func (a *audience) listen(ctx context.Context, conn *websocket.Conn) {
+// listen takes what comes.
+func (a *audience) listen(ctx context.Context, m *member) {
 	for {
-		_, data, err := conn.Read(ctx)
+		_, data, err := m.conn.Read(ctx)
 		if err != nil {
 			return // leave closed it
 		}
-		now := time.Now().UnixNano()
-		changes := bytes.Count(data, []byte(`"seq":`))
-		if made, ok := madeAt(data); ok {
-			a.note(time.Duration(now - made))
-		}
-		a.count.Add(int64(changes))
+		a.take(m, data, time.Now())
 		select {
 		case a.arrived <- struct{}{}:
 		default:
@@ -87,40 +88,74 @@ func (a *audience) listen(ctx context.Context, conn *websocket.Conn) {
 	}
 }
 
-// madeAt finds when the first item of a frame was made.
-func madeAt(data []byte) (int64, bool) {
-	_, rest, ok := bytes.Cut(data, []byte(`"at":"`))
-	if !ok || len(rest) < 19 {
-		return 0, false
-	}
-	nanoseconds, err := strconv.ParseInt(string(rest[:19]), 10, 64)
-	return nanoseconds, err == nil
-}
-
-func (a *audience) note(latency time.Duration) {
+// take notes each change of a frame and how long it took. It looks for the few bytes it
+// needs, as decoding the JSON would take longer than all the rest.
+func (a *audience) take(m *member, frame []byte, now time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.latencies = append(a.latencies, latency)
+	for seq := range numbers(frame, `"seq":`) {
+		if m.got.add(seq) {
+			a.count++
+		}
+	}
+	for made := range numbers(frame, `"at":"`) {
+		a.latencies = append(a.latencies, now.Sub(time.Unix(0, made)))
+	}
 }
 
-func (a *audience) delivered() int { return int(a.count.Load()) }
+// numbers are those that follow a text.
+func numbers(frame []byte, after string) iter.Seq[int64] {
+	return func(yield func(int64) bool) {
+		for {
+			_, rest, found := bytes.Cut(frame, []byte(after))
+			if !found {
+				return
+			}
+			n := int64(0)
+			for frame = rest; len(frame) > 0 && '0' <= frame[0] && frame[0] <= '9'; frame = frame[1:] {
+				n = 10*n + int64(frame[0]-'0')
+			}
+			if !yield(n) {
+				return
+			}
+		}
+	}
+}
 
+func (a *audience) delivered() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.count
+}
+
+// reset forgets what was delivered and how long it took, but not which changes each has
+// got.
 func (a *audience) reset() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.latencies = nil
-	a.count.Store(0)
+	a.latencies, a.count = nil, 0
 }
 
-// latency gives a quantile of what was noted since the last reset.
-func (a *audience) latency(quantile float64) time.Duration {
+// complete counts the watchers that have got every change up to the last.
+func (a *audience) complete(last int) int {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if len(a.latencies) == 0 {
-		return 0
+	n := 0
+	for _, m := range a.members {
+		if m.got.all(int64(last)) {
+			n++
+		}
 	}
-	slices.Sort(a.latencies)
-	return a.latencies[int(quantile*float64(len(a.latencies)-1))]
+	return n
+}
+
+// takeLatencies gives what was noted since the last reset, or the last time.
+func (a *audience) takeLatencies() latencies {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	taken := a.latencies
+	a.latencies = nil
+	return taken
 }
 
 // await waits until that many changes were delivered.
@@ -139,9 +174,9 @@ func (a *audience) await(ctx context.Context, n int) error {
 }
 
 func (a *audience) leave() {
-	for _, conn := range a.members {
-		if conn != nil {
-			_ = conn.CloseNow()
+	for _, m := range a.members {
+		if m.conn != nil {
+			_ = m.conn.CloseNow()
 		}
 	}
 }

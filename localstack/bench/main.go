@@ -17,7 +17,11 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := run(ctx); err != nil {
+	work := run
+	if len(os.Args) > 1 {
+		work = mallory // who is a process of her own
+	}
+	if err := work(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		stop()
 		os.Exit(1)
@@ -41,7 +45,10 @@ func run(ctx context.Context) error {
 			return fmt.Errorf("with %d watchers: %w", watchers, err)
 		}
 	}
-	return resume(ctx, filepath.Join(dir, build.Executable))
+	if err := resume(ctx, filepath.Join(dir, build.Executable)); err != nil {
+		return err
+	}
+	return flood(ctx, dir)
 }
 
 // bounds of each measurement.
@@ -102,28 +109,27 @@ func (s *stackProcess) report(ctx context.Context, a *audience, together int) er
 	return nil
 }
 
-// steady puts at a fixed rate and prints how long changes take.
+// steady puts at a fixed rate for a while and prints how long changes take.
 func (s *stackProcess) steady(ctx context.Context, a *audience) error {
-	a.reset()
-	tick := time.NewTicker(time.Second / steadyRate)
-	defer tick.Stop()
-	written := 0
-	for end := time.Now().Add(steadyTime); time.Now().Before(end); written++ {
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-		if err := s.put(ctx, 1); err != nil {
-			return err
-		}
-	}
-	if err := a.await(ctx, written*len(a.members)); err != nil {
+	took, err := s.latencies(ctx, a, steadyTime)
+	if err != nil {
 		return err
 	}
-	p50, p99 := a.latency(0.50), a.latency(0.99)
-	fmt.Printf("  PutItem to frame at %d/s         p50 %.1f ms, p99 %.1f ms\n", steadyRate, ms(p50), ms(p99))
+	fmt.Printf("  PutItem to frame at %d/s         %s\n", steadyRate, took)
 	return nil
+}
+
+// latencies puts at a fixed rate for a while and gives how long changes take.
+func (s *stackProcess) latencies(ctx context.Context, a *audience, duration time.Duration) (latencies, error) {
+	a.reset()
+	before := s.next
+	enough, cancel := context.WithTimeout(ctx, duration)
+	defer cancel()
+	if err := s.putSteadily(ctx, enough.Done()); err != nil {
+		return nil, err
+	}
+	err := a.await(ctx, (s.next-before)*len(a.members))
+	return a.takeLatencies(), err
 }
 
 func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

@@ -19,6 +19,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/watchroute/watchroute/shared/dynamo"
+	"golang.org/x/sync/errgroup"
 )
 
 // topic is what everyone watches.
@@ -36,12 +37,17 @@ type stackProcess struct {
 // startStack runs the stack, without API Gateway's account limit of 10,000 requests
 // a second, which would be all that is measured.
 func startStack(ctx context.Context, executable string) (*stackProcess, error) {
+	return launch(ctx, executable, os.Stderr, "--unthrottled")
+}
+
+// launch runs the stack, with what it and its functions report going to logs.
+func launch(ctx context.Context, executable string, logs *os.File, args ...string) (*stackProcess, error) {
 	addr, err := freeAddr()
 	if err != nil {
 		return nil, err
 	}
-	s := &stackProcess{cmd: exec.CommandContext(ctx, executable, "--addr", addr, "--unthrottled"), addr: addr}
-	s.cmd.Stdout, s.cmd.Stderr = io.Discard, os.Stderr
+	s := &stackProcess{cmd: exec.CommandContext(ctx, executable, append(args, "--addr", addr)...), addr: addr}
+	s.cmd.Stdout, s.cmd.Stderr = io.Discard, logs
 	s.cmd.Cancel = func() error { return s.cmd.Process.Signal(os.Interrupt) }
 	began := time.Now()
 	if err := s.cmd.Start(); err != nil {
@@ -101,8 +107,7 @@ func (s *stackProcess) burst(ctx context.Context, a *audience, together int, dur
 // put writes n new items of 256 bytes, at once.
 func (s *stackProcess) put(ctx context.Context, n int) error {
 	if n == 1 {
-		_, err := s.db.PutItem(ctx, &dynamodb.PutItemInput{TableName: aws.String("Events"), Item: s.item()})
-		return err
+		return s.putItem(ctx, s.item())
 	}
 	var writes []types.TransactWriteItem
 	for range n {
@@ -110,6 +115,28 @@ func (s *stackProcess) put(ctx context.Context, n int) error {
 	}
 	_, err := s.db.TransactWriteItems(ctx, &dynamodb.TransactWriteItemsInput{TransactItems: writes})
 	return err
+}
+
+func (s *stackProcess) putItem(ctx context.Context, item map[string]types.AttributeValue) error {
+	_, err := s.db.PutItem(ctx, &dynamodb.PutItemInput{TableName: aws.String("Events"), Item: item})
+	return err
+}
+
+// putSteadily writes at a fixed rate until stop is closed: each item on time, however
+// long those before it take.
+func (s *stackProcess) putSteadily(ctx context.Context, stop <-chan struct{}) error {
+	tick := time.NewTicker(time.Second / steadyRate)
+	defer tick.Stop()
+	var puts errgroup.Group
+	for {
+		select {
+		case <-tick.C:
+			item := s.item()
+			puts.Go(func() error { return s.putItem(ctx, item) })
+		case <-stop:
+			return puts.Wait()
+		}
+	}
 }
 
 // item makes the next item, which says when it was made.

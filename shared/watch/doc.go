@@ -26,4 +26,17 @@
 // pushed again; not found, it is numbered now. Nothing is taken for seen without
 // being found. Two fan-outs that race on a topic are told apart by the head's seq:
 // the slower one's append is refused, and it starts over by looking up.
+//
+// # Who may, and what is seen
+//
+// A connection has an [Access], by the token that it was made with or the latest that it
+// sent. [Answerer] asks its grant before anything is read or written, and keeps in each
+// [Subscription] the view that it gives, narrowed by what the client asked for. The same
+// view is laid over changes that are pushed, missed, and over items; what a view does not
+// show of a topic's numbers is told as skipped.
+//
+//	connected ──5 min before the end: expiring──► warned ──auth──► connected
+//	                                                │
+//	                                                └─1 min after the end─► nothing pushed, closed
+//	connected, warned ──[Revoker]──► closed
 package watch
