@@ -35,8 +35,8 @@ func New(scope constructs.Construct, id string, props Props) (awscdk.Stack, erro
 	api := newAPI(stack)
 	newRoutes(stack, api, functions)
 	newStage(stack, api, props)
-	newStreamMapping(stack, tables.events, functions[fanout], failures)
-	newRevocationMapping(stack, tables.revocations, functions[revoke], failures)
+	newStreamMapping(stack, "EventsToFanout", tables.events, functions[fanout], failures, 100)
+	newStreamMapping(stack, "RevocationsToRevoke", tables.revocations, functions[revoke], failures, 10) // each may close many connections
 	newOutputs(stack, tables, failures, auth)
 	return stack, nil
 }

@@ -31,42 +31,25 @@ func newFailureQueue(stack awscdk.Stack) awssqs.CfnQueue {
 // throttling and outages: they deserve patience.
 const retries = 100
 
-// newStreamMapping lets the stream of Events invoke fanout.
+// newStreamMapping lets the stream of a table invoke a function.
 //
 // ParallelizationFactor stays 1: a larger one keeps order per item key only,
-// and the numbering needs it per topic. The window stays 0: a lone change goes
+// and the numbering needs it per topic. The window stays 0: a lone record goes
 // out at once, and under load batches fill by themselves. A failing batch is
 // halved, so that one poison record ends in the queue alone and does not hold
 // up its shard for the stream's 24 hours.
 // Source: https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-params.html
-func newStreamMapping(stack awscdk.Stack, events awsdynamodb.CfnTable, target awslambda.CfnFunction, failures awssqs.CfnQueue) {
-	awslambda.NewCfnEventSourceMapping(stack, jsii.String("EventsToFanout"), &awslambda.CfnEventSourceMappingProps{
+func newStreamMapping(stack awscdk.Stack, id string, source awsdynamodb.CfnTable, target awslambda.CfnFunction, failures awssqs.CfnQueue, batch int) {
+	awslambda.NewCfnEventSourceMapping(stack, jsii.String(id), &awslambda.CfnEventSourceMappingProps{
 		FunctionName:                   target.Ref(),
-		EventSourceArn:                 events.AttrStreamArn(),
+		EventSourceArn:                 source.AttrStreamArn(),
 		StartingPosition:               jsii.String("TRIM_HORIZON"),
-		BatchSize:                      jsii.Number(100),
+		BatchSize:                      jsii.Number(float64(batch)),
 		MaximumBatchingWindowInSeconds: jsii.Number(0),
 		ParallelizationFactor:          jsii.Number(1),
 		BisectBatchOnFunctionError:     jsii.Bool(true),
 		FunctionResponseTypes:          jsii.Strings("ReportBatchItemFailures"),
 		MaximumRetryAttempts:           jsii.Number(retries),
-		DestinationConfig: &awslambda.CfnEventSourceMapping_DestinationConfigProperty{
-			OnFailure: &awslambda.CfnEventSourceMapping_OnFailureProperty{Destination: failures.AttrArn()},
-		},
-	})
-}
-
-// newRevocationMapping lets the stream of Revocations invoke revoke, a few at a time:
-// each may close many connections.
-func newRevocationMapping(stack awscdk.Stack, revocations awsdynamodb.CfnTable, target awslambda.CfnFunction, failures awssqs.CfnQueue) {
-	awslambda.NewCfnEventSourceMapping(stack, jsii.String("RevocationsToRevoke"), &awslambda.CfnEventSourceMappingProps{
-		FunctionName:               target.Ref(),
-		EventSourceArn:             revocations.AttrStreamArn(),
-		StartingPosition:           jsii.String("TRIM_HORIZON"),
-		BatchSize:                  jsii.Number(10),
-		BisectBatchOnFunctionError: jsii.Bool(true),
-		FunctionResponseTypes:      jsii.Strings("ReportBatchItemFailures"),
-		MaximumRetryAttempts:       jsii.Number(retries),
 		DestinationConfig: &awslambda.CfnEventSourceMapping_DestinationConfigProperty{
 			OnFailure: &awslambda.CfnEventSourceMapping_OnFailureProperty{Destination: failures.AttrArn()},
 		},
