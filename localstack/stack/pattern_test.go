@@ -40,7 +40,7 @@ func TestWatchAPattern(t *testing.T) {
 	later.send(fmt.Sprintf(`{"action":"ping","cursors":{"stocks/AAPL":%q,"stocks/**":":0","stocks/IBM/trades":":0"}}`, aapl))
 	missed := later.changes(2)
 	pong, ok := later.frame().(*events.Pong)
-	if !ok || len(pong.Cursors) != 4 || missed[0].Topic != "stocks/AAPL" || missed[0].Seq != 2 || missed[1].Topic != "stocks/IBM/trades" || missed[1].Seq != 1 {
+	if !ok || len(pong.Cursors) != 5 || missed[0].Topic != "stocks/AAPL" || missed[0].Seq != 2 || missed[1].Topic != "stocks/IBM/trades" || missed[1].Seq != 1 {
 		t.Errorf("missed %s, pong %+v", brief(missed), pong)
 	}
 }

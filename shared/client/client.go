@@ -42,7 +42,7 @@ type Options struct {
 	// one after may be twice as long; which part of it is waited for is random.
 	// Default: 30 seconds.
 	MaxBackoff time.Duration
-	// Buffer is how many changes a watch holds for a slow consumer.
+	// Buffer is how many changes a watch holds for a slow consumer, of each topic.
 	// Default: 10,000, which is what the service sends at once.
 	Buffer int
 	// BufferBytes bounds the data of those changes. Default: 8 MB.

@@ -37,6 +37,12 @@
 //	                                                                            ▲  ▼
 //	                                                                            healing
 //
+// # A pattern
+//
+// The watch of a pattern is one subscription and a watch of each of its topics. They come
+// in when the service names them, which it does with each answer to a ping, or when a change
+// of theirs arrives; each is followed, healed and started over by itself.
+//
 // # Memory
 //
 // A watch holds at most [Options].Buffer changes and [Options].BufferBytes of their

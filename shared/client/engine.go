@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -54,7 +55,8 @@ type engine struct {
 	renewal      turn // to replace the token of link
 	unauthorized int  // handshakes refused with 401, since one was not
 
-	watches      []*watch
+	watches      []*watch // those of families among them
+	families     []*family
 	publications []*publication
 	requests     map[string]*request // outstanding on link, by id
 	lastID       int
@@ -101,7 +103,12 @@ func (e *engine) run(ctx context.Context) error {
 // end tells everyone who waits, and says goodbye to the service.
 func (e *engine) end(err error) error {
 	for _, w := range e.watches {
-		w.fail(err)
+		if w.family == nil {
+			w.fail(err)
+		}
+	}
+	for _, f := range e.families {
+		f.fail(err)
 	}
 	for _, p := range e.publications {
 		p.answer <- err
@@ -122,6 +129,9 @@ func (e *engine) act(now time.Time) {
 	e.expire(now)
 	if e.link == nil {
 		return
+	}
+	for _, f := range e.families {
+		e.join(f, now)
 	}
 	for _, w := range e.watches {
 		e.ask(w, now)
@@ -160,6 +170,9 @@ func (e *engine) next(now time.Time) time.Time {
 	sooner(e.pingAt)
 	for _, r := range e.requests {
 		sooner(r.deadline)
+	}
+	for _, f := range e.families {
+		sooner(f.wakeAt())
 	}
 	for _, w := range e.watches {
 		sooner(w.wakeAt())
@@ -265,6 +278,9 @@ func (e *engine) retire() {
 func (e *engine) forget() {
 	clear(e.requests)
 	e.renewal = turn{}
+	for _, f := range e.families {
+		f.joined, f.turn = false, turn{}
+	}
 	for _, w := range e.watches {
 		w.joined, w.turn = false, turn{}
 	}
@@ -280,7 +296,7 @@ func (e *engine) settled() bool {
 			return false
 		}
 	}
-	return true
+	return !slices.ContainsFunc(e.families, func(f *family) bool { return !f.joined })
 }
 
 // interval is the time to the next ping, a little different each time.

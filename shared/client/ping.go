@@ -11,6 +11,11 @@ import (
 func (e *engine) ping(now time.Time) {
 	all := !now.Before(e.pingAt)
 	cursors := map[string]string{}
+	for _, f := range e.families {
+		if all && f.joined {
+			cursors[string(f.pattern)] = events.Cursor{}.String() // to hear of topics that are new
+		}
+	}
 	for _, w := range e.watches {
 		if heal := e.heal(w, now); all && w.following() || heal {
 			lowest(cursors, w)
@@ -19,9 +24,29 @@ func (e *engine) ping(now time.Time) {
 	if all {
 		e.pingAt = now.Add(e.interval())
 	}
-	if all || len(cursors) > 0 {
-		e.send(&request{frame: events.Request{Action: events.ActionPing, Cursors: cursors}}, now)
+	for len(cursors) > events.MaxCursors {
+		e.sendPing(some(cursors, events.MaxCursors), now)
 	}
+	if all || len(cursors) > 0 {
+		e.sendPing(cursors, now)
+	}
+}
+
+func (e *engine) sendPing(cursors map[string]string, now time.Time) {
+	e.send(&request{frame: events.Request{Action: events.ActionPing, Cursors: cursors}}, now)
+}
+
+// some takes n entries out of a map.
+func some(of map[string]string, n int) map[string]string {
+	taken := map[string]string{}
+	for name, value := range of {
+		if len(taken) == n {
+			break
+		}
+		taken[name] = value
+		delete(of, name)
+	}
+	return taken
 }
 
 // following reports whether a watch is subscribed and not busy with a snapshot.
@@ -68,9 +93,20 @@ func (e *engine) pong(f *events.Pong) {
 		}
 		head, err := events.ParseCursor(f.Cursors[w.topic])
 		if err != nil {
-			w.joined = false
+			w.lost()
 			continue
 		}
 		w.order.learn(head)
+	}
+	for _, family := range e.families {
+		family.learn(e, r, f)
+	}
+}
+
+// lost has a watch subscribe again that is not subscribed any more.
+func (w *watch) lost() {
+	w.joined = false
+	if w.family != nil {
+		w.family.joined = false
 	}
 }

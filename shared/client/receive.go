@@ -83,6 +83,9 @@ func (e *engine) unknown(data []byte) {
 
 func (e *engine) changes(changes []events.Change) {
 	for _, c := range changes {
+		for _, f := range e.families {
+			f.meet(e, c)
+		}
 		for _, w := range e.watches {
 			if w.topic == c.Topic && (c.Patch == nil || w.o.Delta) { // or it is a late one for a watch that has left
 				e.count(w.order.offer(c))
@@ -117,13 +120,13 @@ func (e *engine) failed(f *events.Error) error {
 	case r == nil:
 	case f.Code == events.CodeNotConnected:
 		e.lose(f)
-	case remedy == events.RetryLater || r.watch == nil && r.publication == nil:
+	case remedy == events.RetryLater || r.by() == nil && r.publication == nil:
 		e.again(r, time.Now())
 	case f.Code == events.CodeBadCursor && r.frame.Action == events.ActionSnapshot: // it cannot go on from there
-		r.watch.startOver()
-	case r.watch != nil:
-		e.leave(r.watch) // which is subscribed if only its snapshot was refused
-		r.watch.fail(f)
+		r.watch.beginAgain()
+	case r.by() != nil:
+		e.leave(r.by()) // which is subscribed if only its snapshot was refused
+		r.by().outside().fail(f)
 	default:
 		e.conclude(r.publication, f)
 	}

@@ -67,10 +67,14 @@ func (e *engine) authorized(f *events.Authorized) {
 		return
 	}
 	e.renewal.notBefore = time.Now().Add(renewPause)
+	same := func(topic events.Topic, view string) bool {
+		now, subscribed := f.Views[topic]
+		return subscribed && cmp.Or(now, events.WholeView) == view
+	}
 	for _, w := range e.watches {
-		view, subscribed := f.Views[w.topic]
-		if w.joined && (!subscribed || cmp.Or(view, events.WholeView) != w.view) {
-			w.joined = false
-		}
+		w.joined = w.joined && (w.family != nil || same(w.topic, w.view))
+	}
+	for _, family := range e.families {
+		family.joined = family.joined && same(family.pattern, family.view)
 	}
 }

@@ -18,6 +18,7 @@ type request struct {
 	sentAt      time.Time
 	deadline    time.Time
 	watch       *watch       // of a subscribe and a snapshot
+	family      *family      // of a subscribe to a pattern
 	publication *publication // of a publish
 	renewal     *turn        // of an auth
 }
@@ -71,10 +72,25 @@ func (r *request) turn() *turn {
 	switch {
 	case r.watch != nil:
 		return &r.watch.turn
+	case r.family != nil:
+		return &r.family.turn
 	case r.publication != nil:
 		return &r.publication.turn
 	}
 	return r.renewal
+}
+
+// by is whose watch a request is of; nil for other requests.
+func (r *request) by() watched {
+	switch {
+	case r.family != nil:
+		return r.family
+	case r.watch == nil:
+		return nil
+	case r.watch.family != nil:
+		return r.watch.family
+	}
+	return r.watch
 }
 
 // expire gives up on requests whose time has passed. If nothing at all was heard

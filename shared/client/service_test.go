@@ -2,6 +2,7 @@ package client_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -44,6 +45,7 @@ type service struct {
 	log         map[events.Topic][]watch.Entry
 	connections map[watch.ConnectionID]map[events.Topic]watch.Subscription
 	pageItems   int                                 // items of a page of the table
+	named       int                                 // topics of a pattern that are named at most; 0 for as many as the service does
 	reads       int                                 // of the log
 	refuse      int                                 // status that $connect answers, if not 0
 	fail        events.Code                         // what publish fails with once
@@ -423,16 +425,26 @@ func (s *service) Since(_ context.Context, topic events.Topic, from, to int64) (
 	return entries, nil
 }
 
-func (s *service) Below(context.Context, events.Topic, int) (topics []events.Topic, more bool, err error) {
-	return nil, false, nil
+func (s *service) Below(_ context.Context, pattern events.Topic, limit int) (topics []events.Topic, more bool, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for topic := range s.heads {
+		if pattern.Matches(topic) {
+			topics = append(topics, topic)
+		}
+	}
+	limit = cmp.Or(s.named, limit)
+	return topics[:min(limit, len(topics))], len(topics) > limit, nil
 }
 
-func (s *service) Subscribers(_ context.Context, topic events.Topic, _ bool) (subs []watch.Subscription, err error) {
+func (s *service) Subscribers(_ context.Context, topic events.Topic, belowAlone bool) (subs []watch.Subscription, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, topics := range s.connections {
-		if sub, ok := topics[topic]; ok {
-			subs = append(subs, sub)
+		for _, sub := range topics {
+			if base, wildcard := sub.Topic.Split(); base == topic && (wildcard != "" || !belowAlone) {
+				subs = append(subs, sub)
+			}
 		}
 	}
 	return subs, nil

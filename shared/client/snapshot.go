@@ -19,9 +19,14 @@ func (e *engine) reset(f *events.Reset) {
 		return
 	}
 	for _, w := range e.watches {
-		if w.topic == f.Topic && w.joined && w.order.cursor.String() == r.frame.Cursors[string(f.Topic)] {
-			w.joined = false
+		if w.topic != f.Topic || !w.joined || w.order.cursor.String() != r.frame.Cursors[string(f.Topic)] {
+			continue
 		}
+		if w.family != nil {
+			w.startOver(f.Reason)
+			continue
+		}
+		w.joined = false
 	}
 }
 
@@ -56,22 +61,27 @@ func (w *watch) turnPage(f *events.Snapshot) bool {
 	if page.Last {
 		event.Cursor = f.Cursor
 	}
-	if !w.push(event) {
+	if !w.give(event) {
 		return false
 	}
 	if page.First {
 		w.order.begin(f.Cursor)
 		w.view = w.next
 	}
-	w.joined, w.greeted, w.order.held, w.place = true, true, !page.Last, f.Next
+	w.joined, w.greeted, w.over, w.order.held, w.place = true, true, false, !page.Last, f.Next
 	if page.Last {
 		w.reason = ""
 	}
 	return true
 }
 
-// startOver has a snapshot that cannot go on begin again.
-func (w *watch) startOver() {
+// beginAgain has a snapshot that cannot go on begin again.
+func (w *watch) beginAgain() {
 	w.place = ""
 	w.turn = turn{}
+}
+
+// startOver has a watch that does not subscribe for itself ask for the topic's items.
+func (w *watch) startOver(reason events.ResetReason) {
+	w.over, w.reason, w.place = true, reason, ""
 }

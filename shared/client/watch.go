@@ -6,20 +6,20 @@ import (
 	"context"
 	"encoding/json"
 	"iter"
+	"maps"
 	"slices"
-	"sync/atomic"
+	"strings"
 	"time"
 
 	"github.com/watchroute/watchroute/events"
 )
 
-// eventsKept is how many events wait for the consumer, besides changes in order.
-const eventsKept = 64
-
 // Event is one step of a watch. One without Change and Page says only where the watch
 // stands. So begins a watch without a snapshot, which misses nothing after Cursor; later
 // it means that changes up to Cursor are not for this watch to see.
 type Event struct {
+	// Topic is what the event is of.
+	Topic events.Topic
 	// Cursor is where the watch stands now: keep it, and a later watch goes on from
 	// it with [WatchOptions].After. It is zero while a snapshot is not complete.
 	Cursor events.Cursor
@@ -47,7 +47,11 @@ type WatchOptions struct {
 	// the changes after it come first. If they cannot be told any more, the topic's items
 	// come instead.
 	After *events.Cursor
-	// Snapshot begins with the topic's items. It is ignored with After.
+	// Cursors do the same for a pattern: topics of it that they leave out are new to the
+	// consumer, who is given their changes from the first one on.
+	Cursors map[events.Topic]events.Cursor
+	// Snapshot begins with the topic's items. It is ignored with After, and for topics that
+	// Cursors name.
 	Snapshot bool
 	// Filter, an EventBridge event pattern on the items' data, shows only the items that
 	// match: one that begins to is added, one that ceases to is removed. Default: all.
@@ -55,7 +59,7 @@ type WatchOptions struct {
 	// Fields shows only these members of the items' data. Default: all.
 	Fields []string
 	// Delta lets a change that modifies an item carry a Patch instead of Data. It is
-	// ignored without After and Snapshot, as there is no state to patch then.
+	// ignored without After, Cursors and Snapshot, as there is no state to patch then.
 	//
 	// A patch is on the item's state after its last change or in the last snapshot, as
 	// Filter, Fields and token show it. The consumer must keep that, with After from the
@@ -72,7 +76,7 @@ func (o WatchOptions) sameView(other WatchOptions) bool {
 	return bytes.Equal(o.Filter, other.Filter) && slices.Equal(o.Fields, other.Fields) && o.Delta == other.Delta
 }
 
-// Watch watches a topic for as long as the loop over it runs:
+// Watch watches a topic, or all topics of a pattern, for as long as the loop over it runs:
 //
 //	for event, err := range c.Watch(ctx, "stocks/AAPL", client.WatchOptions{Snapshot: true}) {
 //		switch {
@@ -86,16 +90,23 @@ func (o WatchOptions) sameView(other WatchOptions) bool {
 //	}
 //
 // Every change that Filter, Fields and the token show comes once, in the order of its
-// seq, with none left out between two pages that are First. Leaving the loop ends the watch. It ends by itself with an
+// seq, with none left out between two pages that are First. Leaving the loop ends the
+// watch. It ends by itself with an
 // error, which comes last: that of ctx, [ErrClosed] or whatever ended the client, or an
 // [*events.Error] that says what the service refuses: its code is CodeForbidden if the
 // token does not allow the watch, or a later one not any more. Several watches of one
 // topic each see all of it; they must have the same Filter, Fields and Delta, as they
 // share one subscription, or the later is refused with [ErrOtherView].
+//
+// A pattern, as events.ParsePattern has it, is watched topic by topic: each has its own
+// cursor, and comes in with its first event. Topics that come into being are given from
+// their first change on, also if that was made while the client was away. Patterns of more
+// than events.MaxCursors topics can be watched, but of topics that the service does not
+// name only what comes live is given.
 func (c *Client) Watch(ctx context.Context, topic events.Topic, o WatchOptions) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
-		w, err := newWatch(topic, o)
-		if err == nil && !c.do(func(e *engine) { e.add(w) }) {
+		w, err := newWatched(topic, o)
+		if err == nil && !c.do(func(e *engine) { w.begin(e) }) {
 			err = c.err
 		}
 		if err != nil {
@@ -103,9 +114,9 @@ func (c *Client) Watch(ctx context.Context, topic events.Topic, o WatchOptions) 
 			return
 		}
 		defer c.do(func(e *engine) { e.leave(w) })
-		for {
-			event, err := w.receive(ctx)
-			if err == nil && len(w.out) == 0 && w.waits.CompareAndSwap(true, false) {
+		for out := w.outside(); ; {
+			event, err := out.receive(ctx)
+			if err == nil && len(out.out) == 0 && out.waits.CompareAndSwap(true, false) {
 				c.do(func(*engine) { w.pump() })
 			}
 			if !yield(event, err) || err != nil {
@@ -115,14 +126,36 @@ func (c *Client) Watch(ctx context.Context, topic events.Topic, o WatchOptions) 
 	}
 }
 
-// watch is one watch. It belongs to the engine, but for out, waits, ended and err.
+// watched is what a consumer watches: a topic or a family of them.
+type watched interface {
+	begin(*engine)
+	pump()
+	outside() *outlet
+	about(events.Request) *events.Request
+	members() []*watch
+}
+
+// newWatched refuses what the service would not understand.
+func newWatched(topic events.Topic, o WatchOptions) (w watched, err error) {
+	if _, err := events.ParsePattern(string(topic)); err != nil {
+		return nil, &events.Error{Code: events.CodeBadTopic, Message: err.Error(), Topic: string(topic)}
+	}
+	o.Filter, o.Fields, o.Cursors = slices.Clone(o.Filter), slices.Clone(o.Fields), maps.Clone(o.Cursors)
+	o.Delta = o.Delta && (o.Snapshot || o.After != nil || o.Cursors != nil)
+	w = newWatch(topic, o)
+	if _, wildcard := topic.Split(); wildcard != "" {
+		w = newFamily(topic, o)
+	}
+	return w, checkSize(*w.about(events.Request{Action: events.ActionSubscribe}), events.CodeBadRequest)
+}
+
+// watch is one watch, or that of one topic of a family. It belongs to the engine, but for
+// its outlet.
 type watch struct {
-	topic events.Topic
-	o     WatchOptions
-	out   chan Event
-	waits atomic.Bool   // the engine waits for the consumer to take all of out
-	ended chan struct{} // closed when nothing follows what is in out
-	err   error         // why; valid after ended
+	topic  events.Topic
+	o      WatchOptions
+	family *family // nil if it stands alone
+	*outlet
 
 	order  order
 	joined bool   // subscribed on the connection in use
@@ -135,71 +168,32 @@ type watch struct {
 	place   string             // where that goes on; empty before its first page
 	starved bool               // its next page came, and there was no room for it
 
+	over bool // it must start over with a snapshot, which it asks for by itself
+
 	healAt time.Time // when to ask for what is missing; zero if nothing is
 	heals  int       // asked for, without success, in a row
 }
 
-// newWatch refuses what the service would not understand.
-func newWatch(topic events.Topic, o WatchOptions) (*watch, error) {
-	if _, err := events.ParseTopic(string(topic)); err != nil {
-		return nil, &events.Error{Code: events.CodeBadTopic, Message: err.Error(), Topic: string(topic)}
-	}
-	o.Filter, o.Fields = slices.Clone(o.Filter), slices.Clone(o.Fields)
-	o.Delta = o.Delta && (o.Snapshot || o.After != nil)
-	w := &watch{topic: topic, o: o, out: make(chan Event, eventsKept), ended: make(chan struct{})}
+func newWatch(topic events.Topic, o WatchOptions) *watch {
+	w := &watch{topic: topic, o: o, outlet: newOutlet()}
 	if o.After != nil {
 		w.order.begin(*o.After)
 	}
-	return w, checkSize(*w.about(events.Request{Action: events.ActionSubscribe}), events.CodeBadRequest)
+	return w
 }
 
-// receive waits for the next event. What was given before the end comes before it.
-func (w *watch) receive(ctx context.Context) (Event, error) {
-	if err := ctx.Err(); err != nil {
-		return Event{}, err
-	}
-	select {
-	case event := <-w.out:
-		return event, nil
-	case <-ctx.Done():
-		return Event{}, ctx.Err()
-	case <-w.ended:
-	}
-	select {
-	case event := <-w.out:
-		return event, nil
-	default:
-		return Event{}, w.err
-	}
-}
+func (w *watch) outside() *outlet  { return w.outlet }
+func (w *watch) members() []*watch { return []*watch{w} }
 
-// push gives the consumer an event, if there is room.
-func (w *watch) push(event Event) bool {
-	for {
-		select {
-		case w.out <- event:
-			return true
-		default:
-		}
-		if !w.drained() {
-			return false
-		}
-	}
-}
-
-// drained reports whether the consumer has taken all. If not, it has the engine pump
-// when it has.
-func (w *watch) drained() bool {
-	if len(w.out) == 0 {
-		return true
-	}
-	w.waits.Store(true)
-	return len(w.out) == 0 && w.waits.CompareAndSwap(true, false)
+// give gives the consumer an event, if there is room.
+func (w *watch) give(event Event) bool {
+	event.Topic = w.topic
+	return w.push(event)
 }
 
 // pump hands out the changes that are due.
 func (w *watch) pump() {
-	for c, ok := w.order.next(); ok && w.push(step(c)); c, ok = w.order.next() {
+	for c, ok := w.order.next(); ok && w.give(step(c)); c, ok = w.order.next() {
 		w.order.advance(c)
 	}
 }
@@ -212,16 +206,15 @@ func step(c events.Change) Event {
 	return Event{Cursor: c.Cursor(), Change: &c}
 }
 
-func (w *watch) fail(err error) {
-	w.err = err
-	close(w.ended)
-}
-
 // request is what a watch has to ask for now, nil if nothing.
 func (w *watch) request() *events.Request {
 	switch {
 	case w.starved && !w.drained():
 		return nil
+	case w.over:
+		return w.about(events.Request{Action: events.ActionSnapshot})
+	case !w.joined && w.family != nil:
+		return nil // it is joined with the family
 	case !w.joined && w.order.started:
 		return w.about(events.Request{Action: events.ActionSubscribe, After: w.order.cursor.String(), View: w.view})
 	case !w.joined:
@@ -246,38 +239,71 @@ func (w *watch) wakeAt() time.Time {
 	return w.healAt
 }
 
-// add begins a watch.
-func (e *engine) add(w *watch) {
-	for _, other := range e.watches {
-		if other.topic == w.topic && !other.o.sameView(w.o) {
-			w.fail(ErrOtherView)
-			return
+// begin adds the watch, unless another of its topic shows something else.
+func (w *watch) begin(e *engine) {
+	if e.seesOtherwise(w.topic, w.o) {
+		w.fail(ErrOtherView)
+		return
+	}
+	e.add(w)
+}
+
+// seesOtherwise reports whether a topic, or one of a pattern, is watched in another view
+// already. Of those that lie within each other it is taken for granted that they share a
+// topic.
+func (e *engine) seesOtherwise(topic events.Topic, o WatchOptions) bool {
+	for _, w := range e.watches {
+		if (w.topic.Matches(topic) || topic.Matches(w.topic)) && !w.o.sameView(o) {
+			return true
 		}
 	}
+	for _, f := range e.families {
+		if near(f.pattern, topic) && !f.o.sameView(o) {
+			return true
+		}
+	}
+	return false
+}
+
+// near reports whether one of two patterns or topics lies within the other's base.
+func near(a, b events.Topic) bool {
+	baseA, _ := a.Split()
+	baseB, _ := b.Split()
+	return strings.HasPrefix(string(baseA)+"/", string(baseB)+"/") || strings.HasPrefix(string(baseB)+"/", string(baseA)+"/")
+}
+
+func (e *engine) add(w *watch) {
 	w.order.maxCount, w.order.maxBytes = e.o.Buffer, e.o.BufferBytes
 	e.watches = append(e.watches, w)
 }
 
-// leave ends a watch, and the subscription if it was the topic's last watch.
-func (e *engine) leave(w *watch) {
-	if !slices.Contains(e.watches, w) {
+// leave ends what was watched, and the subscription if nothing else needs it.
+func (e *engine) leave(w watched) {
+	if !e.remove(w) {
 		return
 	}
-	e.remove(w)
-	others := slices.ContainsFunc(e.watches, func(o *watch) bool { return o.topic == w.topic })
+	topic := events.Topic(w.about(events.Request{}).Topic)
+	others := slices.ContainsFunc(e.watches, func(o *watch) bool { return o.topic == topic && o.family == nil }) ||
+		slices.ContainsFunc(e.families, func(f *family) bool { return f.pattern == topic })
 	if e.link != nil && !others {
-		e.write(events.Request{Action: events.ActionUnsubscribe, Topic: string(w.topic)})
+		e.write(events.Request{Action: events.ActionUnsubscribe, Topic: string(topic)})
 	}
 }
 
-// remove forgets a watch with what it has asked for.
-func (e *engine) remove(w *watch) {
-	e.watches = slices.DeleteFunc(e.watches, func(o *watch) bool { return o == w })
+// remove forgets what was watched with all that it has asked for; false if it was
+// forgotten before.
+func (e *engine) remove(w watched) bool {
+	before := len(e.watches) + len(e.families)
+	e.families = slices.DeleteFunc(e.families, func(f *family) bool { return f == w })
+	for _, member := range w.members() {
+		e.watches = slices.DeleteFunc(e.watches, func(o *watch) bool { return o == member })
+	}
 	for id, r := range e.requests {
-		if r.watch == w {
+		if r.by() == w {
 			delete(e.requests, id)
 		}
 	}
+	return len(e.watches)+len(e.families) < before
 }
 
 // ask sends what a watch has to ask for, if it is time.
@@ -294,6 +320,11 @@ func (e *engine) ask(w *watch, now time.Time) {
 // page says so, and the request stays outstanding until the last has come.
 func (e *engine) subscribed(f *events.Subscribed) {
 	r := e.requests[f.ID]
+	if r != nil && r.family != nil {
+		e.answered(f.ID)
+		r.family.subscribed(e, f)
+		return
+	}
 	if r == nil || r.watch == nil {
 		return
 	}
@@ -319,7 +350,7 @@ func (e *engine) subscribed(f *events.Subscribed) {
 // greet gives the first event of a watch that does not begin with a snapshot.
 func (w *watch) greet() {
 	if !w.greeted && !w.order.held {
-		w.greeted = w.push(Event{Cursor: w.order.cursor})
+		w.greeted = w.give(Event{Cursor: w.order.cursor})
 	}
 }
 
@@ -328,10 +359,17 @@ func (e *engine) unsubscribed(f *events.Unsubscribed) {
 	if f.Reason == "" {
 		return
 	}
+	ended := &events.Error{Code: f.Reason, Message: "the service has ended the subscription", Topic: string(f.Topic)}
 	for _, w := range slices.Clone(e.watches) {
-		if w.topic == f.Topic {
+		if w.topic == f.Topic && w.family == nil {
 			e.remove(w)
-			w.fail(&events.Error{Code: f.Reason, Message: "the service has ended the subscription", Topic: string(f.Topic)})
+			w.fail(ended)
+		}
+	}
+	for _, family := range slices.Clone(e.families) {
+		if family.pattern == f.Topic {
+			e.remove(family)
+			family.fail(ended)
 		}
 	}
 }

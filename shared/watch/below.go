@@ -49,6 +49,9 @@ type stand struct {
 }
 
 func (s *stand) add(topic events.Topic, head Head) {
+	if _, there := s.Cursors[topic]; there {
+		return
+	}
 	cursor := head.Cursor.String()
 	if s.bytes += len(topic) + len(cursor) + len(`"":"",`); s.bytes > maxCursorBytes {
 		s.More = true

@@ -76,7 +76,7 @@ func TestPatternTellsWhereItsTopicsStand(t *testing.T) {
 		t.Errorf("got %s, want %s", got, want)
 	}
 	c.ask(t, `{"action":"ping","cursors":{"a/*":":0","a/x":"e:1","a/b/y":":0","other":":0"}}`)
-	if got, want := c.lastFrame(), `{"type":"pong","cursors":{"a/x":"e:2"}}`; got != want {
+	if got, want := c.lastFrame(), `{"type":"pong","cursors":{"a/*":":0","a/x":"e:2"}}`; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 	if missed := string(c.frames[0]); len(c.frames) != 2 || !strings.Contains(missed, `"seq":2`) || !strings.Contains(missed, `"data":{"n":2}`) {

@@ -54,11 +54,7 @@ func (a Answerer) catchUp(ctx context.Context, c Connection, id string, cursors 
 	if err != nil {
 		return events.Below{}, err
 	}
-	var stand stand
-	if err := a.standBelow(ctx, asked, subs, &stand); err != nil {
-		return events.Below{}, err
-	}
-	topics := slices.DeleteFunc(asked, func(topic events.Topic) bool {
+	topics := slices.DeleteFunc(slices.Clone(asked), func(topic events.Topic) bool {
 		_, watched := best(topic, subs)
 		return isPattern(topic) || !watched
 	})
@@ -66,6 +62,7 @@ func (a Answerer) catchUp(ctx context.Context, c Connection, id string, cursors 
 	if err != nil {
 		return events.Below{}, err
 	}
+	var stand stand
 	budget := fullBudget()
 	for i, topic := range topics {
 		stand.add(topic, heads[i])
@@ -74,7 +71,8 @@ func (a Answerer) catchUp(ctx context.Context, c Connection, id string, cursors 
 			return events.Below{}, err
 		}
 	}
-	return stand.Below, nil
+	err = a.standBelow(ctx, asked, subs, &stand)
+	return stand.Below, err
 }
 
 // concerned are what a connection watches that the topics or patterns asked for are, or are
@@ -91,6 +89,7 @@ func (a Answerer) standBelow(ctx context.Context, asked []events.Topic, subs []S
 		if !isPattern(sub.Topic) || !slices.Contains(asked, sub.Topic) {
 			continue
 		}
+		to.add(sub.Topic, Head{}) // which says that it is subscribed
 		if err := a.addBelow(ctx, sub.Topic, to); err != nil {
 			return err
 		}

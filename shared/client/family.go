@@ -1,0 +1,185 @@
+package client
+
+import (
+	"cmp"
+	"time"
+
+	"github.com/watchroute/watchroute/events"
+)
+
+// family is the watch of a pattern: a watch of each of its topics, which come in as the
+// service names them or a change of theirs arrives. It subscribes for them all.
+type family struct {
+	pattern events.Topic
+	o       WatchOptions
+	*outlet
+
+	topics map[events.Topic]*watch
+	known  bool   // the service has said where the topics stand
+	more   bool   // it has not named them all
+	joined bool   // subscribed on the connection in use
+	view   string // what the topics are seen in; empty before that is known
+	turn   turn   // to subscribe
+}
+
+func newFamily(pattern events.Topic, o WatchOptions) *family {
+	return &family{pattern: pattern, o: o, outlet: newOutlet(), topics: map[events.Topic]*watch{}}
+}
+
+func (f *family) outside() *outlet { return f.outlet }
+
+func (f *family) members() []*watch {
+	var all []*watch
+	for _, w := range f.topics {
+		all = append(all, w)
+	}
+	return all
+}
+
+func (f *family) pump() {
+	for _, w := range f.topics {
+		w.pump()
+	}
+}
+
+// begin adds the family, unless a topic of it may be watched in another view.
+func (f *family) begin(e *engine) {
+	if e.seesOtherwise(f.pattern, f.o) {
+		f.fail(ErrOtherView)
+		return
+	}
+	e.families = append(e.families, f)
+}
+
+// about adds to a request what the family is to see.
+func (f *family) about(r events.Request) *events.Request {
+	r.Topic, r.Filter, r.Fields, r.Delta = string(f.pattern), f.o.Filter, f.o.Fields, f.o.Delta
+	return &r
+}
+
+// join subscribes, if it is time.
+func (e *engine) join(f *family, now time.Time) {
+	if !f.joined && f.turn.due(now) {
+		e.send(&request{frame: *f.about(events.Request{Action: events.ActionSubscribe}), family: f}, now)
+	}
+}
+
+// wakeAt is when the family has something to ask.
+func (f *family) wakeAt() time.Time {
+	if f.joined || f.turn.asked {
+		return time.Time{}
+	}
+	return f.turn.notBefore
+}
+
+// adopt takes a topic in that the family does not have yet.
+func (f *family) adopt(e *engine, topic events.Topic) *watch {
+	o := f.o
+	o.After, o.Cursors = nil, nil
+	w := &watch{topic: topic, o: o, family: f, outlet: f.outlet, joined: f.joined}
+	f.topics[topic] = w
+	e.add(w)
+	return w
+}
+
+// meet takes in the topic of a change. One that the service has not named, though it has
+// named all, has come into being since, and is watched from its first change on. What
+// comes before the topics are named waits for that.
+func (f *family) meet(e *engine, c events.Change) {
+	if f.topics[c.Topic] != nil || !f.pattern.Matches(c.Topic) {
+		return
+	}
+	w := f.adopt(e, c.Topic)
+	switch {
+	case !f.known:
+	case f.more:
+		w.start(events.Cursor{Epoch: c.Epoch, Seq: c.Seq - 1})
+	default:
+		w.start(events.Cursor{Epoch: c.Epoch})
+	}
+}
+
+// start has a topic of a family be watched after a cursor.
+func (w *watch) start(at events.Cursor) {
+	w.order.begin(at)
+	w.greet()
+	w.pump()
+}
+
+// subscribed takes in where the topics stand. Those that the consumer has not heard of
+// begin there on the first subscribe, and with their first change later.
+func (f *family) subscribed(e *engine, s *events.Subscribed) {
+	view := cmp.Or(s.View, events.WholeView)
+	changed := f.view != "" && f.view != view
+	first := !f.known && f.o.Cursors == nil
+	f.known, f.joined, f.view, f.more = true, true, view, s.More
+	f.take(e, s.Cursors, first)
+	for _, w := range f.topics {
+		w.joined = true
+		switch {
+		case changed:
+			w.startOver(events.ResetView)
+		case !w.order.started && !w.over:
+			w.start(f.origin(w))
+		}
+	}
+}
+
+// origin is where a topic begins that the service has not named but of which a change has
+// come: before its first, or before that change if not all topics were named.
+func (f *family) origin(w *watch) events.Cursor {
+	at := events.Cursor{Epoch: w.order.epoch}
+	if _, earliest, ok := w.order.early.Min(); f.more && ok {
+		at.Seq = earliest.Seq - 1
+	}
+	return at
+}
+
+// take takes in where topics stand: known ones learn it, new ones begin.
+func (f *family) take(e *engine, cursors map[events.Topic]string, first bool) {
+	for topic, text := range cursors {
+		head, err := events.ParseCursor(text)
+		if err != nil || topic == f.pattern || !f.pattern.Matches(topic) {
+			continue
+		}
+		w := f.topics[topic]
+		if w == nil {
+			w = f.adopt(e, topic)
+		}
+		if !w.order.started {
+			f.place(w, head, first)
+		}
+		w.order.learn(head)
+	}
+}
+
+// place begins a topic that the service has named: where the consumer says that it stands,
+// or with its items if it wants them, or from now on; and if it is new, with its first
+// change.
+func (f *family) place(w *watch, head events.Cursor, first bool) {
+	cursor, given := f.o.Cursors[w.topic]
+	switch {
+	case given:
+		w.start(cursor)
+	case f.o.Snapshot:
+		w.startOver("")
+	case first:
+		w.start(head)
+	default:
+		w.start(events.Cursor{Epoch: head.Epoch})
+	}
+}
+
+// learn takes in the answer to a ping: topics that are new, and whether the family is
+// subscribed still.
+func (f *family) learn(e *engine, ping *request, pong *events.Pong) {
+	if ping.frame.Cursors[string(f.pattern)] == "" || !f.joined {
+		return
+	}
+	if _, subscribed := pong.Cursors[f.pattern]; !subscribed {
+		f.joined = false
+		return
+	}
+	f.more = pong.More
+	f.take(e, pong.Cursors, false)
+}

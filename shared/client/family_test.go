@@ -1,0 +1,318 @@
+package client_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/watchroute/watchroute/events"
+	"github.com/watchroute/watchroute/shared/client"
+	"github.com/watchroute/watchroute/shared/grant"
+	"github.com/watchroute/watchroute/shared/watch"
+)
+
+// all is the pattern of the tests' topics.
+const all = "stocks/*"
+
+// relatives are what the watch of a pattern has shown of each topic.
+type relatives struct {
+	seqs    map[events.Topic][]int64
+	items   map[events.Topic][]string // ids, as pages and changes gave them
+	cursors map[events.Topic]events.Cursor
+	resets  []string // topics that started over, and why
+	err     error
+	cancel  context.CancelFunc
+	done    chan struct{}
+}
+
+// gather watches a pattern until the test ends.
+func gather(t *testing.T, c *client.Client, o client.WatchOptions) *relatives {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	r := &relatives{seqs: map[events.Topic][]int64{}, items: map[events.Topic][]string{}, cursors: map[events.Topic]events.Cursor{}, cancel: cancel, done: make(chan struct{})}
+	go func() {
+		defer close(r.done)
+		for event, err := range c.Watch(ctx, all, o) {
+			r.see(event, err)
+		}
+	}()
+	t.Cleanup(func() { cancel(); <-r.done })
+	synctest.Wait()
+	return r
+}
+
+func (r *relatives) see(e client.Event, err error) {
+	seeing.Lock()
+	defer seeing.Unlock()
+	r.err = err
+	if err != nil {
+		return
+	}
+	r.cursors[e.Topic] = e.Cursor
+	if e.Change != nil {
+		r.seqs[e.Topic] = append(r.seqs[e.Topic], e.Change.Seq)
+	}
+	if e.Page != nil && e.Page.First {
+		r.items[e.Topic] = nil
+		r.resets = append(r.resets, fmt.Sprintf("%s %s", e.Topic, e.Page.Reason))
+	}
+	if e.Page != nil {
+		for _, item := range e.Page.Items {
+			r.items[e.Topic] = append(r.items[e.Topic], item.ID)
+		}
+	}
+}
+
+// told gives what was seen, topic by topic.
+func (r *relatives) told() string {
+	seeing.Lock()
+	defer seeing.Unlock()
+	var all []string
+	for _, topic := range slices.Sorted(maps.Keys(r.seqs)) {
+		all = append(all, fmt.Sprintf("%s %v", strings.TrimPrefix(string(topic), "stocks/"), r.seqs[topic]))
+	}
+	return strings.Join(all, ", ")
+}
+
+func expect(t *testing.T, what, got, want string) {
+	t.Helper()
+	if got != want {
+		t.Errorf("%s: got %s, want %s", what, got, want)
+	}
+}
+
+// TestFamilyFromNowOn: topics that are there are watched from where they stand, those that
+// come into being from their first change.
+func TestFamilyFromNowOn(t *testing.T) {
+	bubble(t, func(t *testing.T, s *service) {
+		s.put("stocks/a", "1", `{}`)
+		s.put("stocks/a", "2", `{}`)
+		w := gather(t, s.dial(t, client.Options{}), client.WatchOptions{})
+		if got := w.cursors["stocks/a"]; got.Seq != 2 {
+			t.Errorf("a stands at %v", got)
+		}
+		for _, topic := range []events.Topic{"stocks/a", "stocks/b", "stocks/b", "stocks/b/deep", "bonds/c", "stocks", "stocks/a"} {
+			s.put(topic, "i", `{}`)
+		}
+		settle(0)
+		expect(t, "live", w.told(), "a [3 4], b [1 2]")
+	})
+}
+
+// TestFamilyThroughLosses: away for a while, with frames lost and connections cut, nothing
+// is missed of topics that were known, and of those that were not.
+func TestFamilyThroughLosses(t *testing.T) {
+	bubble(t, func(t *testing.T, s *service) {
+		random, luck := rand.New(rand.NewPCG(1, 2)), rand.New(rand.NewPCG(3, 4))
+		s.set(func() { s.lose = func(string) bool { return luck.IntN(4) == 0 } })
+		s.put("stocks/0", "first", `{}`)
+		w := gather(t, s.dial(t, client.Options{PingInterval: 10 * time.Second}), client.WatchOptions{Cursors: map[events.Topic]events.Cursor{}})
+		written := map[events.Topic]int64{"stocks/0": 1}
+		for n := range 300 {
+			topic := events.Topic(fmt.Sprintf("stocks/%d", random.IntN(1+n/20)))
+			s.put(topic, fmt.Sprint(n), `{}`)
+			written[topic]++
+			if n%50 == 49 {
+				s.cut()
+			}
+			settle(time.Duration(random.IntN(2000)) * time.Millisecond)
+		}
+		s.set(func() { s.lose = nil })
+		settle(5 * time.Minute)
+		for topic, last := range written {
+			if got := w.seqs[topic]; int64(len(got)) != last || !slices.IsSorted(got) || got[0] != 1 || got[len(got)-1] != last {
+				t.Errorf("%s: saw %v, want 1 to %d", topic, got, last)
+			}
+		}
+		if len(written) < 10 || len(w.resets) > 0 {
+			t.Errorf("%d topics, resets %q", len(written), w.resets)
+		}
+	})
+}
+
+// TestFamilyIsOnlyHeardOfByPing: the first change of a topic is lost, and no other comes.
+func TestFamilyIsOnlyHeardOfByPing(t *testing.T) {
+	bubble(t, func(t *testing.T, s *service) {
+		w := gather(t, s.dial(t, client.Options{}), client.WatchOptions{})
+		s.set(func() { s.lose = func(frame string) bool { return strings.Contains(frame, `"changes"`) } })
+		s.put("stocks/new", "1", `{}`)
+		settle(time.Second)
+		s.set(func() { s.lose = nil })
+		expect(t, "before the ping", w.told(), "")
+		settle(3 * time.Minute)
+		expect(t, "after it", w.told(), "new [1]")
+	})
+}
+
+// TestFamilyGoesOn from the cursors of the topics, and with the first change of others.
+func TestFamilyGoesOn(t *testing.T) {
+	bubble(t, func(t *testing.T, s *service) {
+		for _, topic := range []events.Topic{"stocks/a", "stocks/a", "stocks/a", "stocks/b", "stocks/b"} {
+			s.put(topic, "i", `{}`)
+		}
+		w := gather(t, s.dial(t, client.Options{}), client.WatchOptions{Cursors: map[events.Topic]events.Cursor{"stocks/a": {Epoch: "e1", Seq: 1}}})
+		settle(10 * time.Second)
+		expect(t, "missed", w.told(), "a [2 3], b [1 2]")
+	})
+}
+
+// TestFamilyBeginsWithItems, and goes on with their changes.
+func TestFamilyBeginsWithItems(t *testing.T) {
+	bubble(t, func(t *testing.T, s *service) {
+		s.pageItems = 2
+		for n := range 5 {
+			s.put("stocks/a", fmt.Sprint(n), `{}`)
+		}
+		s.put("stocks/b", "x", `{}`)
+		c := s.dial(t, client.Options{})
+		w := gather(t, c, client.WatchOptions{Snapshot: true})
+		settle(5 * time.Second)
+		expect(t, "items", fmt.Sprint(w.items), "map[stocks/a:[0 1 2 3 4] stocks/b:[x]]")
+		s.put("stocks/a", "5", `{}`)
+		s.put("stocks/c", "y", `{}`)
+		settle(0)
+		expect(t, "changes", w.told(), "a [6], c [1]")
+		if st := c.Stats(); st.Resets != 0 {
+			t.Errorf("stats %+v", st)
+		}
+	})
+}
+
+// TestFamilyStartsOver with the one topic of which what was missed is gone.
+func TestFamilyStartsOver(t *testing.T) {
+	bubble(t, func(t *testing.T, s *service) {
+		s.put("stocks/a", "1", `{}`)
+		s.put("stocks/b", "1", `{}`)
+		c := s.dial(t, client.Options{})
+		w := gather(t, c, client.WatchOptions{})
+		s.set(func() { s.lose = func(string) bool { return true } })
+		for n := range 3 {
+			s.put("stocks/a", fmt.Sprint("a", n), `{}`)
+			s.put("stocks/b", fmt.Sprint("b", n), `{}`)
+		}
+		s.expire("stocks/a", 2)
+		s.cut()
+		s.set(func() { s.lose = nil })
+		settle(time.Minute)
+		s.put("stocks/a", "late", `{}`)
+		settle(0)
+		expect(t, "changes", w.told(), "a [5], b [2 3 4]")
+		expect(t, "resets", fmt.Sprint(w.resets), "[stocks/a expired]")
+		if st := c.Stats(); st.Resets != 1 {
+			t.Errorf("stats %+v", st)
+		}
+	})
+}
+
+// TestFamilyInAnotherView starts over with all of its topics.
+func TestFamilyInAnotherView(t *testing.T) {
+	bubble(t, func(t *testing.T, s *service) {
+		shows := grant.All()
+		issue := s.issue(shows, time.Hour)
+		c := s.dial(t, client.Options{Token: func(ctx context.Context) (string, error) {
+			token, err := issue(ctx)
+			s.set(func() { s.tokens[token] = watch.Access{Grant: shows, Expires: time.Now().Add(time.Hour)} })
+			return token, err
+		}})
+		s.put("stocks/a", "1", `{"x":1}`)
+		s.put("stocks/b", "1", `{"x":2}`)
+		w := gather(t, c, client.WatchOptions{Snapshot: true})
+		settle(time.Minute)
+		s.tell(t, &events.Expiring{})
+		settle(2 * time.Minute)
+		expect(t, "under a token that shows the same", fmt.Sprint(len(w.resets)), "2")
+		var err error
+		shows, err = grant.Parse([]byte(`{"v":1,"allow":[{"topics":["stocks/*"],"actions":["subscribe","read"],"filter":{"x":[1]}}]}`), "alice")
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.tell(t, &events.Expiring{})
+		settle(2 * time.Minute)
+		slices.Sort(w.resets[2:])
+		expect(t, "under another", fmt.Sprintf("%q", w.resets[2:]), `["stocks/a view" "stocks/b view"]`)
+		expect(t, "items", fmt.Sprint(w.items), "map[stocks/a:[1] stocks/b:[]]")
+	})
+}
+
+// TestFamilyNotAllNamed: of topics that the service does not name, what comes live is given.
+func TestFamilyNotAllNamed(t *testing.T) {
+	bubble(t, func(t *testing.T, s *service) {
+		s.named = 1
+		for _, topic := range []events.Topic{"stocks/a", "stocks/b", "stocks/a", "stocks/b"} {
+			s.put(topic, "i", `{}`)
+		}
+		w := gather(t, s.dial(t, client.Options{}), client.WatchOptions{})
+		s.put("stocks/a", "j", `{}`)
+		s.put("stocks/b", "j", `{}`)
+		settle(0)
+		expect(t, "live", w.told(), "a [3], b [3]")
+	})
+}
+
+func TestFamilyEnds(t *testing.T) {
+	for name, c := range map[string]struct {
+		end  func(t *testing.T, s *service, w *relatives)
+		code events.Code // 0 if by the consumer
+	}{
+		"left": {func(_ *testing.T, _ *service, w *relatives) { w.cancel() }, ""},
+		"unsubscribed": {func(t *testing.T, s *service, _ *relatives) {
+			s.tell(t, &events.Unsubscribed{Topic: all, Reason: events.CodeForbidden})
+		}, events.CodeForbidden},
+		"items forbidden": {func(t *testing.T, s *service, _ *relatives) {
+			s.set(func() { s.alter = answering(t, events.ActionSnapshot, events.CodeForbidden) })
+			s.put("stocks/a", "2", `{}`)
+			s.recreate("stocks/a", "e2")
+			settle(3 * time.Minute)
+		}, events.CodeForbidden},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, s *service) {
+				s.put("stocks/a", "1", `{}`)
+				client0 := s.dial(t, client.Options{})
+				w := gather(t, client0, client.WatchOptions{})
+				c.end(t, s, w)
+				settle(time.Second)
+				<-w.done
+				var refused *events.Error
+				if c.code == "" && !errors.Is(w.err, context.Canceled) || c.code != "" && (!errors.As(w.err, &refused) || refused.Code != c.code) {
+					t.Errorf("ended with %v", w.err)
+				}
+				if got := s.subscribed(); name != "unsubscribed" && len(got) != 0 {
+					t.Errorf("still subscribed: %v", got)
+				}
+			})
+		})
+	}
+}
+
+// TestFamilyIsRefused: by the token, by its name, or beside a watch that shows a topic of
+// it otherwise.
+func TestFamilyIsRefused(t *testing.T) {
+	bubble(t, func(t *testing.T, s *service) {
+		c := s.dial(t, client.Options{Token: s.issue(watching(t), time.Hour)})
+		refusal := func(topic events.Topic, o client.WatchOptions) string {
+			for _, err := range c.Watch(t.Context(), topic, o) {
+				if refused := (*events.Error)(nil); errors.As(err, &refused) {
+					return string(refused.Code)
+				}
+				return fmt.Sprint(err)
+			}
+			return "none"
+		}
+		gather(t, c, client.WatchOptions{})
+		for topic, want := range map[events.Topic]string{"**": "bad_topic", "stocks/*/x": "bad_topic", "bonds/*": "forbidden"} {
+			expect(t, string(topic), refusal(topic, client.WatchOptions{}), want)
+		}
+		fields := client.WatchOptions{Fields: []string{"x"}}
+		for _, topic := range []events.Topic{all, "stocks/a", "stocks/**"} {
+			expect(t, string(topic), refusal(topic, fields), client.ErrOtherView.Error())
+		}
+	})
+}
