@@ -66,8 +66,7 @@ type WatchOptions struct {
 	// watch before; as changes come in order, patches add up. A snapshot may be ahead of
 	// its cursor, though. Patches that an item already has come again, which is right
 	// after the last of them. A patch of an item that is not there, or is Large, is to be
-	// passed over: the change that made it so follows. Under a later token that shows
-	// other parts of the data, patches do not add up until there is Data again.
+	// passed over: the change that made it so follows.
 	Delta bool
 }
 
@@ -90,13 +89,15 @@ func (o WatchOptions) sameView(other WatchOptions) bool {
 //	}
 //
 // Every change that Filter, Fields and the token show comes once, in the order of its
-// seq, with none left out between two pages that are First. Leaving the loop ends the
-// watch. It ends by itself with an
-// error, which comes last: that of ctx, [ErrClosed] or whatever ended the client, or an
-// [*events.Error] that says what the service refuses: its code is CodeForbidden if the
-// token does not allow the watch, or a later one not any more. Several watches of one
-// topic each see all of it; they must have the same Filter, Fields and Delta, as they
-// share one subscription, or the later is refused with [ErrOtherView].
+// seq, with none left out between two pages that are First. A watch starts over with such
+// a page also when a later token shows other things of the topic.
+//
+// Leaving the loop ends the watch. It ends by itself with an error, which comes last:
+// that of ctx, [ErrClosed] or whatever ended the client, or an [*events.Error] that says
+// what the service refuses: its code is CodeForbidden if the token does not allow the
+// watch, or a later one not any more. Several watches of one topic each see all of it;
+// they must have the same Filter, Fields and Delta, as they share one subscription, or
+// the later is refused with [ErrOtherView].
 //
 // A pattern, as events.ParsePattern has it, is watched topic by topic: each has its own
 // cursor, and comes in with its first event. Topics that come into being are given from
