@@ -33,7 +33,7 @@ func PackSnapshot(page Snapshot) ([][]byte, error) {
 		frame := page
 		frame.Items, items = items[:n:n], items[n:]
 		if len(items) > 0 {
-			frame.More, frame.Next = true, Bookmark{page.Cursor, frame.Items[n-1].ID}.String()
+			frame.More, frame.Next = true, Bookmark{Cursor: page.Cursor, After: frame.Items[n-1].ID}.String()
 		}
 		if n == 0 {
 			frame.Items = []Item{} // not null

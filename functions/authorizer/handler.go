@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"log/slog"
 	"strings"
@@ -46,8 +47,19 @@ func (h handler) authorize(ctx context.Context, request awsevents.APIGatewayCust
 		h.logger.Error("token not verified", "err", err)
 		return awsevents.APIGatewayCustomAuthorizerResponse{}, errors.New("token not verified")
 	}
-	return answer("Allow", request.MethodArn, subject, access), nil
+	allowed := answer("Allow", request.MethodArn, subject, access)
+	if encoded, err := json.Marshal(allowed); err != nil || len(encoded) > maxAnswer {
+		h.logger.Warn("token refused", "sourceIp", request.RequestContext.Identity.SourceIP, "err", "its grant is too large to be handed on", "bytes", len(encoded))
+		return awsevents.APIGatewayCustomAuthorizerResponse{}, errUnauthorized
+	}
+	return allowed, nil
 }
+
+// maxAnswer is what API Gateway takes from an authorizer, in bytes; more is a 500. A claim
+// of the largest size fits, unless it is made of characters that JSON escapes.
+//
+// Source: https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html
+const maxAnswer = 8 << 10
 
 func answer(effect, method, subject string, access watch.Access) awsevents.APIGatewayCustomAuthorizerResponse {
 	return awsevents.APIGatewayCustomAuthorizerResponse{

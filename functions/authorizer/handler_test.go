@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
@@ -236,5 +237,20 @@ func TestTokensAreNotLogged(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestGrantThatCannotBeHandedOn: of characters that JSON escapes, a claim of the largest
+// size is more than API Gateway takes.
+func TestGrantThatCannotBeHandedOn(t *testing.T) {
+	for n, want := range map[int]string{1000: "Allow anna", 2000: "Unauthorized"} {
+		large := fmt.Sprintf(`{"v":1,"allow":[{"topics":["a"],"actions":["read"],"filter":{"a":["%s"]}}]}`, strings.Repeat(`\"`, n))
+		raw, err := token.Sign(secret, token.Token{Subject: "anna", Issued: time.Now(), Expires: time.Now().Add(time.Hour), Claim: json.RawMessage(large)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := newDesk(t, nil).decide(t, request("Authorization", "Bearer "+raw)); got != want {
+			t.Errorf("a claim of %d bytes is answered %q, want %q", len(large), got, want)
+		}
 	}
 }

@@ -13,35 +13,29 @@ import (
 	"github.com/watchroute/watchroute/shared/watch"
 )
 
-// connections keeps connections' rows.
-type connections interface {
-	Connect(context.Context, watch.Connection) error
-}
-
-// admitter decides who may have one more connection.
-type admitter interface {
-	Admit(ctx context.Context, subject string) error
+// admission keeps new connections, as far as they may be.
+type admission interface {
+	Admit(context.Context, watch.Connection) error
 }
 
 type handler struct {
-	identity    identity.Reader
-	admission   admitter
-	connections connections
-	logger      *slog.Logger
+	identity  identity.Reader
+	admission admission
+	logger    *slog.Logger
 }
 
 // connect answers $connect. API Gateway lets the client in on 200 only; whoever has
-// too many connections is turned away with 429, and if something fails with 503, to
+// too many connections is turned away with 429, who was revoked meanwhile with 403, and if something fails with 503, to
 // come again.
 func (h handler) connect(ctx context.Context, event awsevents.APIGatewayWebsocketProxyRequest) (awsevents.APIGatewayProxyResponse, error) {
 	c, err := h.identity.ConnectionOf(event.RequestContext)
 	if err == nil {
-		err = h.admission.Admit(ctx, c.Subject)
-	}
-	if err == nil {
-		err = h.connections.Connect(ctx, c)
+		err = h.admission.Admit(ctx, c)
 	}
 	switch {
+	case errors.Is(err, watch.ErrRevoked):
+		h.logger.Warn("connection refused", "connection", c.ID, "err", err)
+		return awsevents.APIGatewayProxyResponse{StatusCode: http.StatusForbidden}, nil
 	case errors.Is(err, watch.ErrTooManyConnections):
 		h.logger.Warn("connection refused", "connection", c.ID, "err", err)
 		return awsevents.APIGatewayProxyResponse{StatusCode: http.StatusTooManyRequests}, nil

@@ -13,39 +13,36 @@ import (
 	"github.com/watchroute/watchroute/shared/watch"
 )
 
-type connectionsFunc func(watch.Connection) error
+type admissionFunc func(watch.Connection) error
 
-func (f connectionsFunc) Connect(_ context.Context, c watch.Connection) error { return f(c) }
+func (f admissionFunc) Admit(_ context.Context, c watch.Connection) error { return f(c) }
 
-type admitterFunc func(subject string) error
-
-func (f admitterFunc) Admit(_ context.Context, subject string) error { return f(subject) }
+// everyone lets all in who come without an authorizer.
+func everyone() handler {
+	return handler{identity: identity.Reader{Open: true}, logger: slog.New(slog.DiscardHandler), admission: admissionFunc(func(watch.Connection) error { return nil })}
+}
 
 func TestConnect(t *testing.T) {
 	at := time.UnixMilli(1_770_660_703_000)
 	for name, c := range map[string]struct {
-		admit, connect error
-		want           int
+		admit error
+		want  int
 	}{
-		"let in":               {nil, nil, 200},
-		"too many connections": {watch.ErrTooManyConnections, nil, 429},
-		"cannot be counted":    {errors.New("table is throttled"), nil, 503},
-		"cannot be kept":       {nil, errors.New("table is throttled"), 503},
+		"let in":               {nil, 200},
+		"too many connections": {watch.ErrTooManyConnections, 429},
+		"revoked meanwhile":    {watch.ErrRevoked, 403},
+		"cannot be kept":       {errors.New("table is throttled"), 503},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var event awsevents.APIGatewayWebsocketProxyRequest
 			event.RequestContext.ConnectionID, event.RequestContext.ConnectedAt = "L0SM9cOFvHcCIhw=", at.UnixMilli()
-			h := handler{
-				identity:  identity.Reader{Open: true},
-				logger:    slog.New(slog.DiscardHandler),
-				admission: admitterFunc(func(string) error { return c.admit }),
-				connections: connectionsFunc(func(got watch.Connection) error {
-					if got.ID != "L0SM9cOFvHcCIhw=" || !got.Ends().Equal(at.Add(130*time.Minute)) || got.Subject != watch.Anonymous {
-						t.Errorf("connection %+v", got.Key)
-					}
-					return c.connect
-				}),
-			}
+			h := everyone()
+			h.admission = admissionFunc(func(got watch.Connection) error {
+				if got.ID != "L0SM9cOFvHcCIhw=" || !got.Ends().Equal(at.Add(130*time.Minute)) || got.Subject != watch.Anonymous {
+					t.Errorf("connection %+v", got.Key)
+				}
+				return c.admit
+			})
 			if got, err := h.connect(t.Context(), event); err != nil || got.StatusCode != c.want {
 				t.Errorf("status %d, %v, want %d", got.StatusCode, err, c.want)
 			}
@@ -55,11 +52,7 @@ func TestConnect(t *testing.T) {
 
 // TestSubprotocol: ours is chosen if it is offered, and a token is never repeated.
 func TestSubprotocol(t *testing.T) {
-	h := handler{
-		identity: identity.Reader{Open: true},
-		logger:   slog.New(slog.DiscardHandler), admission: admitterFunc(func(string) error { return nil }),
-		connections: connectionsFunc(func(watch.Connection) error { return nil }),
-	}
+	h := everyone()
 	for offer, want := range map[string]string{
 		"":                              "",
 		"watchroute.v1, bearer.abc.def": "watchroute.v1",
@@ -77,57 +70,40 @@ func TestSubprotocol(t *testing.T) {
 }
 
 func TestNoSubprotocolIsChosenIfNoneIsOffered(t *testing.T) {
-	h := handler{
-		identity: identity.Reader{Open: true},
-		logger:   slog.New(slog.DiscardHandler), admission: admitterFunc(func(string) error { return nil }),
-		connections: connectionsFunc(func(watch.Connection) error { return nil }),
-	}
+	h := everyone()
 	got, err := h.connect(t.Context(), awsevents.APIGatewayWebsocketProxyRequest{Headers: map[string]string{"Host": "watchroute.v1"}})
 	if err != nil || got.StatusCode != 200 || len(got.Headers) > 0 {
 		t.Errorf("answer is %+v, %v", got, err)
 	}
 }
 
-// TestWhoIsAdmitted: the authorizer's subject is, before anything is kept.
+// TestWhoIsAdmitted: the authorizer's subject.
 func TestWhoIsAdmitted(t *testing.T) {
-	for admit, want := range map[error][]string{
-		nil:                         {"admit anna", "keep anna"},
-		watch.ErrTooManyConnections: {"admit anna"},
-	} {
-		var did []string
-		h := handler{
-			identity: identity.Reader{Open: true},
-			logger:   slog.New(slog.DiscardHandler),
-			admission: admitterFunc(func(subject string) error {
-				did = append(did, "admit "+subject)
-				return admit
-			}),
-			connections: connectionsFunc(func(c watch.Connection) error {
-				did = append(did, "keep "+c.Subject)
-				return nil
-			}),
-		}
-		var event awsevents.APIGatewayWebsocketProxyRequest
-		authorizer := identity.Context(watch.Access{})
-		authorizer["principalId"] = "anna"
-		event.RequestContext.Authorizer = authorizer
-		if _, err := h.connect(t.Context(), event); err != nil || !slices.Equal(did, want) {
-			t.Errorf("admission answers %v: done is %q, want %q; %v", admit, did, want, err)
-		}
+	var admitted []string
+	h := everyone()
+	h.admission = admissionFunc(func(c watch.Connection) error {
+		admitted = append(admitted, c.Subject)
+		return nil
+	})
+	var event awsevents.APIGatewayWebsocketProxyRequest
+	authorizer := identity.Context(watch.Access{})
+	authorizer["principalId"] = "anna"
+	event.RequestContext.Authorizer = authorizer
+	if _, err := h.connect(t.Context(), event); err != nil || !slices.Equal(admitted, []string{"anna"}) {
+		t.Errorf("admitted is %q, %v", admitted, err)
 	}
 }
 
-// TestBrokenContextIsNotLetIn, and is not looked up.
+// TestBrokenContextIsNotLetIn, and is not looked up; nor is one that is missing.
 func TestBrokenContextIsNotLetIn(t *testing.T) {
-	h := handler{
-		identity:    identity.Reader{Open: true},
-		logger:      slog.New(slog.DiscardHandler),
-		admission:   admitterFunc(func(subject string) error { t.Errorf("%s is admitted", subject); return nil }),
-		connections: connectionsFunc(func(c watch.Connection) error { t.Errorf("%s is kept", c.Subject); return nil }),
-	}
-	var event awsevents.APIGatewayWebsocketProxyRequest
-	event.RequestContext.Authorizer = map[string]any{"principalId": "anna", "grant": "{"}
-	if got, err := h.connect(t.Context(), event); err != nil || got.StatusCode != 503 {
-		t.Errorf("status %d, %v", got.StatusCode, err)
+	for name, authorizer := range map[string]any{"broken": map[string]any{"principalId": "anna", "grant": "{"}, "missing": nil} {
+		h := everyone()
+		h.identity = identity.Reader{}
+		h.admission = admissionFunc(func(c watch.Connection) error { t.Errorf("%s is admitted", c.Subject); return nil })
+		var event awsevents.APIGatewayWebsocketProxyRequest
+		event.RequestContext.Authorizer = authorizer
+		if got, err := h.connect(t.Context(), event); err != nil || got.StatusCode != 503 {
+			t.Errorf("%s: status %d, %v", name, got.StatusCode, err)
+		}
 	}
 }

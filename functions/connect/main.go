@@ -19,9 +19,10 @@ func build(ctx context.Context, s function.Setup) (func(context.Context, awseven
 	store := dynamo.Open(s.AWS, dynamo.Tables{
 		Connections:   s.Settings.Text("CONNECTIONS_TABLE"),
 		Subscriptions: s.Settings.Text("SUBSCRIPTIONS_TABLE"),
+		Revocations:   s.Settings.Text("REVOCATIONS_TABLE"),
 	})
 	poster, err := apigw.Open(ctx, s.AWS, s.Settings.Text("CALLBACK_URL"))
-	admission := watch.Admission{Connections: store, Prober: poster, Limit: s.Settings.Count("MAX_CONNECTIONS")}
+	admission := watch.Admission{Guests: store, Prober: poster, Limit: s.Settings.Count("MAX_CONNECTIONS")}
 	who := identity.Reader{Open: s.Settings.Flag("OPEN_TO_EVERYONE")}
-	return handler{identity: who, admission: admission, connections: store, logger: s.Logger}.connect, err
+	return handler{identity: who, admission: admission, logger: s.Logger}.connect, err
 }

@@ -107,11 +107,13 @@ func connectFunction(t tables, props Props) function {
 		environment: map[string]*string{
 			"CONNECTIONS_TABLE":   t.connections.Ref(),
 			"SUBSCRIPTIONS_TABLE": t.subscriptions.Ref(),
+			"REVOCATIONS_TABLE":   t.revocations.Ref(),
 			"CALLBACK_URL":        sub(callbackURL),
 			"MAX_CONNECTIONS":     jsii.String(fmt.Sprint(props.MaxConnections)),
 		},
 		grants: []grant{
 			allow(t.connections.AttrArn(), "dynamodb:PutItem", "dynamodb:Query", "dynamodb:DeleteItem"),
+			allow(t.revocations.AttrArn(), "dynamodb:Query"),
 			allow(t.subscriptions.AttrArn(), "dynamodb:BatchWriteItem"),
 			allow(sub(probeConnectionARN), "execute-api:ManageConnections"),
 		},

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/watchroute/watchroute/shared/grant"
 	"github.com/watchroute/watchroute/shared/token"
@@ -40,16 +41,19 @@ func (a Authenticator) Authenticate(ctx context.Context, raw string) (subject st
 	if access, err = accessOf(t); err != nil {
 		return "", watch.Access{}, err
 	}
-	revocations, err := a.Revocations.Revocations(ctx, t.Subject)
-	if err != nil {
+	if err := a.Check(ctx, t.Subject, access); err != nil {
 		return "", watch.Access{}, err
 	}
-	for _, r := range revocations {
-		if r.Hits(access) {
-			return "", watch.Access{}, watch.ErrRevoked
-		}
-	}
 	return t.Subject, access, nil
+}
+
+// Check gives watch.ErrRevoked if what a token gave is taken back by now.
+func (a Authenticator) Check(ctx context.Context, subject string, access watch.Access) error {
+	revocations, err := a.Revocations.Revocations(ctx, subject)
+	if err == nil && slices.ContainsFunc(revocations, func(r watch.Revocation) bool { return r.Hits(access) }) {
+		err = watch.ErrRevoked
+	}
+	return err
 }
 
 func translate(err error) error {
@@ -60,8 +64,11 @@ func translate(err error) error {
 }
 
 func accessOf(t token.Token) (watch.Access, error) {
-	if t.Subject == watch.Anonymous {
+	switch {
+	case t.Subject == watch.Anonymous:
 		return watch.Access{}, fmt.Errorf("%w: its subject is that of those without a token", watch.ErrUnauthorized)
+	case t.ID == watch.AnyToken:
+		return watch.Access{}, fmt.Errorf("%w: its id stands for all tokens", watch.ErrUnauthorized)
 	}
 	access := watch.Access{TokenID: t.ID, Issued: t.Issued, Expires: t.Expires}
 	if t.Claim == nil {

@@ -76,6 +76,7 @@ func TestRefused(t *testing.T) {
 		"the claim is null":               signed(t, "anna", "null"),
 		"the claim is a string":           signed(t, "anna", `"all"`),
 		"the subject is anonymous":        signed(t, watch.Anonymous, claim),
+		"the id stands for all tokens":    tokentest.Secret(secret).Token(strings.Replace(payload("anna"), `"t1"`, `"*"`, 1)),
 		"it is of another secret":         tokentest.Secret([]byte(strings.Repeat("another", 8))).Token(payload("anna")),
 		"it is no token":                  "token",
 		"it is empty":                     "",

@@ -180,6 +180,9 @@ func (s *service) Authenticate(_ context.Context, raw string) (string, watch.Acc
 	return "alice", access, nil
 }
 
+// Check finds nothing revoked.
+func (s *service) Check(context.Context, string, watch.Access) error { return nil }
+
 // connect is authorizer and $connect in one.
 func (s *service) connect(ctx context.Context, id watch.ConnectionID, authorization string) int {
 	_, access, err := s.Authenticate(ctx, strings.TrimPrefix(authorization, "Bearer "))
@@ -349,7 +352,7 @@ func (s *service) Session(_ context.Context, key watch.Key) (watch.Session, erro
 	if s.connections[key.ID] == nil {
 		return watch.Session{}, watch.ErrNotConnected
 	}
-	var session watch.Session
+	session := watch.Session{SealKey: make([]byte, watch.SealBytes)}
 	for topic := range s.connections[key.ID] {
 		session.Topics = append(session.Topics, topic)
 	}

@@ -3,6 +3,7 @@ package dynamo
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"maps"
@@ -25,6 +26,9 @@ func (s *Store) Connect(ctx context.Context, c watch.Connection) error {
 	row["expiresAt"] = unix(c.Ends())
 	row["connectedAt"] = num(c.Connected.UnixMilli())
 	maps.Copy(row, tokenRow(c.Access))
+	key := make([]byte, watch.SealBytes)
+	_, _ = rand.Read(key) // which cannot fail
+	row["sealKey"] = &types.AttributeValueMemberB{Value: key}
 	if _, err := s.db.PutItem(ctx, &dynamodb.PutItemInput{TableName: &s.tables.Connections, Item: row}); err != nil {
 		return fmt.Errorf("put connection %s: %w", c.ID, translate(err))
 	}
@@ -101,7 +105,7 @@ func (s *Store) Session(ctx context.Context, key watch.Key) (watch.Session, erro
 	if out.Item == nil || s.expired(out.Item) {
 		return watch.Session{}, fmt.Errorf("get connection %s: %w", key.ID, watch.ErrNotConnected)
 	}
-	session := watch.Session{Topics: topicsOf(out.Item)}
+	session := watch.Session{Topics: topicsOf(out.Item), SealKey: bytesOf(out.Item, "sealKey")}
 	if _, refreshed := out.Item["grant"]; refreshed { // with the empty text if it grants nothing
 		access := tokenOf(out.Item)
 		access.Expires = instant(out.Item, "tokenExpiresAt")

@@ -8,7 +8,7 @@
 //	                                               [before], [high], [expired], [large], expiresAt
 //	               topic + "/**"   seq = a hash    a topic below that has had a change: name
 //	Connections    subject         connectionId    topics (string set), subscribes (how many
-//	                                               there were), connectedAt, expiresAt;
+//	                                               there were), connectedAt, sealKey, expiresAt;
 //	                                               of the token: [tokenId], [issuedAt], and when it
 //	                                               was refreshed grant, tokenExpiresAt
 //	Subscriptions  topic + "#0"    connectionId    subject, [view], [filter], [fields], [delta], expiresAt

@@ -14,19 +14,22 @@ import (
 
 // Revocations reads what was revoked of a subject: one read unit for every 4 KB.
 func (s *Store) Revocations(ctx context.Context, subject string) ([]watch.Revocation, error) {
-	out, err := s.db.Query(ctx, &dynamodb.QueryInput{
+	var all []watch.Revocation
+	pages := dynamodb.NewQueryPaginator(s.db, &dynamodb.QueryInput{
 		TableName:                 &s.tables.Revocations,
 		KeyConditionExpression:    aws.String("subject = :subject"),
 		ExpressionAttributeValues: map[string]types.AttributeValue{":subject": str(subject)},
 		ConsistentRead:            aws.Bool(true),
 	})
-	if err != nil {
-		return nil, fmt.Errorf("read revocations of a subject: %w", translate(err))
-	}
-	var all []watch.Revocation
-	for _, row := range out.Items {
-		if !s.expired(row) {
-			all = append(all, revocation(row))
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("read revocations of a subject: %w", translate(err))
+		}
+		for _, row := range page.Items {
+			if !s.expired(row) {
+				all = append(all, revocation(row))
+			}
 		}
 	}
 	return all, nil

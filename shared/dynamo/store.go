@@ -121,6 +121,14 @@ func number(item map[string]types.AttributeValue, name string) string {
 	return n.Value
 }
 
+func bytesOf(item map[string]types.AttributeValue, name string) []byte {
+	b, _ := item[name].(*types.AttributeValueMemberB)
+	if b == nil {
+		return nil
+	}
+	return b.Value
+}
+
 func flag(item map[string]types.AttributeValue, name string) bool {
 	b, _ := item[name].(*types.AttributeValueMemberBOOL)
 	return b != nil && b.Value

@@ -309,6 +309,12 @@ func TestRevocations(t *testing.T) {
 	put(map[string]types.AttributeValue{"subject": text("alice"), "tokenId": text("t1")})
 	put(map[string]types.AttributeValue{"subject": text("alice"), "tokenId": text("t9"), "expiresAt": number(1)})
 	put(map[string]types.AttributeValue{"subject": text("bob"), "tokenId": text("*")})
+	for n := range 4 { // over 1 MB, which comes in pages
+		put(map[string]types.AttributeValue{"subject": text("carol"), "tokenId": text(fmt.Sprint("t", n)), "why": text(strings.Repeat("x", 350_000))})
+	}
+	if all, err := s.Revocations(t.Context(), "carol"); err != nil || len(all) != 4 {
+		t.Errorf("%d revocations in pages, %v", len(all), err)
+	}
 	revoked, err := s.Revocations(t.Context(), "alice")
 	if err != nil || len(revoked) != 2 {
 		t.Fatalf("revocations %+v, %v", revoked, err)

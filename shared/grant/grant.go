@@ -10,9 +10,7 @@ import (
 	"github.com/watchroute/watchroute/events"
 )
 
-// Limits of a grant. Its text, of at most 6 KB with all escapes that the subject may
-// need, fits into the 8 KB that API Gateway takes from an authorizer.
-// https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html
+// Limits of a grant.
 const (
 	// MaxBytes bounds the claim.
 	MaxBytes = 4096

@@ -35,11 +35,14 @@ func encode(v any) []byte {
 }
 
 // members reads a JSON object that has no other members than known ones, which are
-// spelled exactly so.
+// spelled exactly so, and each once: who else reads it may take the other of two.
 func members(text []byte, at string, known ...string) (map[string]json.RawMessage, error) {
 	var parts map[string]json.RawMessage
 	if json.Unmarshal(text, &parts) != nil || parts == nil {
 		return nil, fmt.Errorf("%s is no JSON object", at)
+	}
+	if memberCount(text) != len(parts) {
+		return nil, fmt.Errorf("%s has a member twice", at)
 	}
 	for _, name := range slices.Sorted(maps.Keys(parts)) {
 		if !slices.Contains(known, name) {
@@ -47,6 +50,18 @@ func members(text []byte, at string, known ...string) (map[string]json.RawMessag
 		}
 	}
 	return parts, nil
+}
+
+// memberCount counts the members of a JSON object.
+func memberCount(text []byte) (n int) {
+	d := json.NewDecoder(bytes.NewReader(text))
+	_, _ = d.Token() // it is an object, and it is JSON, as it was just read
+	for ; d.More(); n++ {
+		_, _ = d.Token()
+		var value json.RawMessage
+		_ = d.Decode(&value)
+	}
+	return n
 }
 
 // stringList reads a list of at least one string.

@@ -1,6 +1,7 @@
 package watch_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -8,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/watchroute/watchroute/events"
 	"github.com/watchroute/watchroute/shared/pattern"
@@ -246,6 +248,70 @@ func TestResumeInTheSameView(t *testing.T) {
 	} {
 		if got := c.ask(t, request); !strings.Contains(got, want) {
 			t.Errorf("%s is answered %s, want %s", request, got, want)
+		}
+	}
+}
+
+// TestPagesDoNotNameWhatIsHidden: where a page ends at an item that the view hides, the
+// bookmark goes on all the same, and says nothing of it.
+func TestPagesDoNotNameWhatIsHidden(t *testing.T) {
+	c := newClient(t, `{"topics":["a"],"actions":["subscribe","read"],"filter":{"n":[1]}}`)
+	c.items = map[events.Topic][]events.Item{"a": {{ID: "hidden1", Data: []byte(`{"n":2}`)}, {ID: "hidden2", Data: []byte(`{"n":2}`)}, {ID: "shown", Data: []byte(`{"n":1}`)}}}
+	c.answerer.Limits = watch.Limits{SnapshotItems: 1}
+	var frames, shown []string
+	for next, pages := "", 0; pages == 0 || next != "" && pages < 5; pages++ {
+		c.ask(t, fmt.Sprintf(`{"action":"snapshot","topic":"a","next":%q}`, next))
+		frames = append(frames, c.lastFrame())
+		page := decoded(t, []byte(c.lastFrame())).(*events.Snapshot)
+		if page.From != next {
+			t.Errorf("page begins at %q, asked for was %q", page.From, next)
+		}
+		for _, item := range page.Items {
+			shown = append(shown, item.ID)
+		}
+		next = page.Next
+	}
+	if fmt.Sprint(shown) != "[shown]" || strings.Contains(strings.Join(frames, ""), "hidden") {
+		t.Errorf("shown %q in %q", shown, frames)
+	}
+	for _, next := range []string{"e:0~", "e:0~x", "e:0~AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "e:0~=", "e:0"} {
+		if got := c.ask(t, fmt.Sprintf(`{"action":"snapshot","topic":"a","next":%q}`, next)); got != "error bad_cursor" && next != "e:0~" {
+			t.Errorf("%s is answered %s", next, got)
+		}
+	}
+}
+
+// overtaken has another token come amid a subscribe, once.
+type overtaken struct {
+	*memoryStore
+	by watch.Access
+}
+
+func (o *overtaken) Subscribe(ctx context.Context, sub watch.Subscription) (bool, error) {
+	if o.access == nil {
+		o.access = &o.by
+	}
+	return o.memoryStore.Subscribe(ctx, sub)
+}
+
+// TestSubscribeOvertakenByAToken is written anew by that one, or taken back.
+func TestSubscribeOvertakenByAToken(t *testing.T) {
+	for rules, want := range map[string]string{
+		`{"topics":["a"],"actions":["subscribe"],"mask":{"omit":["x"]}}`: `subscribed; {"omit":["x"]}`,
+		`{"topics":["b"],"actions":["subscribe"]}`:                       "error forbidden; none",
+	} {
+		for _, topic := range []string{"a", "a/*"} {
+			rules := strings.ReplaceAll(rules, `["a"]`, fmt.Sprintf("[%q]", topic))
+			c := newClient(t, fmt.Sprintf(`{"topics":[%q],"actions":["subscribe"]}`, topic))
+			c.answerer.Subscriptions = &overtaken{c.memoryStore, watch.Access{Grant: granted(t, "s", rules), TokenID: "next", Expires: time.Now().Add(time.Hour)}}
+			answer, _, _ := strings.Cut(c.ask(t, fmt.Sprintf(`{"action":"subscribe","topic":%q}`, topic)), " :0")
+			view := "none"
+			if sub, ok := c.subs[events.Topic(topic)]; ok {
+				view = sub.View.String()
+			}
+			if got := answer + "; " + view; got != want {
+				t.Errorf("%s: got %s, want %s", topic, got, want)
+			}
 		}
 	}
 }

@@ -13,23 +13,52 @@ type Prober interface {
 	Probe(context.Context, ConnectionID) error
 }
 
+// Guests keeps connections, and what was revoked.
+type Guests interface {
+	Connections
+	// Connect keeps a new connection; doing so twice is no error.
+	Connect(context.Context, Connection) error
+	// Revocations reads what was revoked of a subject.
+	Revocations(ctx context.Context, subject string) ([]Revocation, error)
+}
+
 // Admission decides who may have one more connection.
 type Admission struct {
-	Connections Connections
-	Prober      Prober
+	Guests Guests
+	Prober Prober
 	// Limit is how many connections a subject may have. The anonymous one, who is
 	// many, has no limit.
 	Limit int
 }
 
-// Admit gives ErrTooManyConnections if the subject is at its limit. Connections whose
+// Admit keeps a new connection. ErrTooManyConnections means that the subject is at its
+// limit; ErrRevoked that its token was taken back since it was verified, when the
+// connection was not there yet to be closed.
+func (a Admission) Admit(ctx context.Context, c Connection) error {
+	if c.Subject == Anonymous {
+		return a.Guests.Connect(ctx, c)
+	}
+	if err := a.makeRoom(ctx, c.Subject); err != nil {
+		return err
+	}
+	if err := a.Guests.Connect(ctx, c); err != nil {
+		return err
+	}
+	revocations, err := a.Guests.Revocations(ctx, c.Subject)
+	if err == nil && slices.ContainsFunc(revocations, func(r Revocation) bool { return r.Hits(c.Access) }) {
+		err = ErrRevoked
+	}
+	if err != nil {
+		return errors.Join(err, a.Guests.Forget(ctx, c.Key, nil))
+	}
+	return nil
+}
+
+// makeRoom gives ErrTooManyConnections if the subject is at its limit. Connections whose
 // end nobody reported do not count: at the limit the oldest are looked at, until one
 // is found gone. Two who come at the same time may both be let in.
-func (a Admission) Admit(ctx context.Context, subject string) error {
-	if subject == Anonymous {
-		return nil
-	}
-	known, err := a.Connections.Connections(ctx, subject)
+func (a Admission) makeRoom(ctx context.Context, subject string) error {
+	known, err := a.Guests.Connections(ctx, subject)
 	if err != nil || len(known) < a.Limit {
 		return err
 	}
@@ -48,5 +77,5 @@ func (a Admission) clear(ctx context.Context, c Connection) (gone bool, err erro
 	if !errors.Is(a.Prober.Probe(ctx, c.ID), ErrGone) {
 		return false, nil
 	}
-	return true, a.Connections.Forget(ctx, c.Key, nil)
+	return true, a.Guests.Forget(ctx, c.Key, nil)
 }

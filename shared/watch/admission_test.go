@@ -48,12 +48,43 @@ func TestAdmit(t *testing.T) {
 				of = "s"
 			}
 			m := &memoryWatchers{connections: connections(of, c.open), answers: c.answers}
-			err := watch.Admission{Connections: m, Prober: m, Limit: 3}.Admit(t.Context(), c.subject)
+			err := watch.Admission{Guests: m, Prober: m, Limit: 3}.Admit(t.Context(), watch.Connection{Key: watch.Key{Subject: c.subject, ID: "new"}})
 			if !errors.Is(err, c.want) {
 				t.Errorf("err = %v, want %v", err, c.want)
 			}
 			if !slices.Equal(m.probed, c.probed) || !slices.Equal(m.forgotten, c.forgotten) {
 				t.Errorf("looked at %q and forgot %q, want %q and %q", m.probed, m.forgotten, c.probed, c.forgotten)
+			}
+		})
+	}
+}
+
+// TestAdmitKeeps whom it lets in, and nobody else.
+func TestAdmitKeeps(t *testing.T) {
+	c := watch.Connection{Key: watch.Key{Subject: "s", ID: "new"}, Access: watch.Access{TokenID: "t", Issued: time.Unix(100, 0)}}
+	anyone := c
+	anyone.Subject = watch.Anonymous
+	for name, test := range map[string]struct {
+		who  watch.Connection
+		in   *memoryWatchers
+		want error
+		kept bool
+	}{
+		"let in":                {c, &memoryWatchers{}, nil, true},
+		"at the limit":          {c, &memoryWatchers{connections: connections("s", 3)}, watch.ErrTooManyConnections, false},
+		"revoked meanwhile":     {c, &memoryWatchers{revoked: []watch.Revocation{{Subject: "s", TokenID: "t", Before: time.Unix(100, 0)}}}, watch.ErrRevoked, false},
+		"another token revoked": {c, &memoryWatchers{revoked: []watch.Revocation{{Subject: "s", TokenID: "u", Before: time.Unix(100, 0)}}}, nil, true},
+		"nobody knows":          {c, &memoryWatchers{unknown: errRead}, errRead, false},
+		"without a token":       {anyone, &memoryWatchers{unknown: errRead}, nil, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := test.in
+			if err := (watch.Admission{Guests: m, Prober: m, Limit: 3}).Admit(t.Context(), test.who); !errors.Is(err, test.want) {
+				t.Errorf("err = %v, want %v", err, test.want)
+			}
+			put := slices.ContainsFunc(m.connections, func(c watch.Connection) bool { return c.ID == "new" })
+			if kept := put && len(m.forgotten) == 0; kept != test.kept {
+				t.Errorf("put %v and forgot %q, want it kept: %v", put, m.forgotten, test.kept)
 			}
 		})
 	}
@@ -67,7 +98,7 @@ func (unread) Connections(context.Context, string) ([]watch.Connection, error) {
 // TestAdmitNeedsTheCount: whose connections cannot be counted is not let in.
 func TestAdmitNeedsTheCount(t *testing.T) {
 	m := &memoryWatchers{}
-	if err := (watch.Admission{Connections: unread{m}, Prober: m, Limit: 3}).Admit(t.Context(), "s"); !errors.Is(err, errRead) {
-		t.Errorf("err = %v", err)
+	if err := (watch.Admission{Guests: unread{m}, Prober: m, Limit: 3}).Admit(t.Context(), watch.Connection{Key: watch.Key{Subject: "s"}}); !errors.Is(err, errRead) || len(m.connections) > 0 {
+		t.Errorf("err = %v, kept %v", err, m.connections)
 	}
 }

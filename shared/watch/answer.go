@@ -34,8 +34,9 @@ type Sessions interface {
 
 // Session is what has become of a connection since it was made.
 type Session struct {
-	Topics []events.Topic // that it watches
-	Access *Access        // by its latest token; nil if that is the one it was made with
+	Topics  []events.Topic // that it watches
+	Access  *Access        // by its latest token; nil if that is the one it was made with
+	SealKey []byte         // SealBytes long, random, the same all its life
 }
 
 // Authenticator knows what a token gives.
@@ -43,6 +44,8 @@ type Authenticator interface {
 	// Authenticate verifies a token. ErrUnauthorized, ErrRevoked and ErrUnavailable say
 	// what is wrong with it.
 	Authenticate(ctx context.Context, token string) (subject string, access Access, err error)
+	// Check gives ErrRevoked if what a token gave is taken back by now.
+	Check(ctx context.Context, subject string, access Access) error
 }
 
 // Items is the users' own table.
@@ -127,7 +130,7 @@ func (a Answerer) present(ctx context.Context, c Connection, r events.Request) (
 	if err != nil {
 		return c, err
 	}
-	c.watches = session.Topics
+	c.watches, c.sealKey = session.Topics, session.SealKey
 	if session.Access != nil {
 		c.Access = *session.Access
 	}

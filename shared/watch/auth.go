@@ -22,6 +22,9 @@ func (a Answerer) auth(ctx context.Context, c Connection, r events.Request, out 
 	if err := a.Sessions.Refresh(ctx, c.Key, access); err != nil {
 		return err
 	}
+	if err := a.Tokens.Check(ctx, subject, access); err != nil {
+		return err // revoked meanwhile, when the connection did not go by it yet
+	}
 	c.Access = access
 	views, err := a.realign(ctx, c, out)
 	if err != nil {

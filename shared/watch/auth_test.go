@@ -18,6 +18,7 @@ type tokens map[string]known
 type known struct {
 	access watch.Access
 	err    error
+	later  error // once the connection goes by it
 }
 
 func (all tokens) Authenticate(_ context.Context, raw string) (string, watch.Access, error) {
@@ -26,6 +27,10 @@ func (all tokens) Authenticate(_ context.Context, raw string) (string, watch.Acc
 		return "", watch.Access{}, watch.ErrUnauthorized
 	}
 	return t.access.Grant.Subject(), t.access, t.err
+}
+
+func (all tokens) Check(_ context.Context, _ string, access watch.Access) error {
+	return all[access.TokenID].later
 }
 
 // The rules of tokens, for the topics a, b and c.
@@ -117,6 +122,15 @@ func TestAuthByARevokedTokenCloses(t *testing.T) {
 	if c.expect(t, authRequest, "error revoked; closed"); c.access != nil {
 		t.Errorf("kept is %+v", c.access)
 	}
+}
+
+// TestAuthByATokenThatIsRevokedMeanwhile closes too.
+func TestAuthByATokenThatIsRevokedMeanwhile(t *testing.T) {
+	c := newClient(t, allowsA)
+	next := lasting(t, "s", allowsA, time.Hour)
+	next.later = watch.ErrRevoked
+	c.answerer.Tokens = tokens{"next": next}
+	c.expect(t, authRequest, "error revoked; closed")
 }
 
 // TestCloseNeedsNoFrames: who is cut off is, though nothing can be told to it.

@@ -2,7 +2,6 @@ package watch
 
 import (
 	"context"
-	"time"
 
 	"github.com/watchroute/watchroute/events"
 )
@@ -20,12 +19,10 @@ func (a Answerer) subscribeBelow(ctx context.Context, c Connection, pattern even
 	if r.After != "" || r.Snapshot {
 		return &events.Error{Code: events.CodeBadRequest, Message: "after and snapshot are of one topic, not of a pattern"}
 	}
-	sub, err := c.subscription(pattern, Options{Filter: r.Filter, Fields: r.Fields, Delta: r.Delta})
-	if err != nil {
+	if _, err := c.subscription(pattern, optionsOf(r)); err != nil {
 		return err
 	}
-	sub.Quota = a.Limits.quota(c, time.Now())
-	already, err := a.Subscriptions.Subscribe(ctx, sub)
+	_, sub, already, err := a.keep(ctx, c, pattern, optionsOf(r))
 	if err != nil {
 		return err
 	}

@@ -46,6 +46,7 @@ type Connection struct {
 	Connected time.Time
 	Access
 	watches []events.Topic // what it watches, when it is answered
+	sealKey []byte         // for bookmarks, likewise
 }
 
 // Access is what a token gives its subject.
@@ -54,6 +55,11 @@ type Access struct {
 	TokenID string    // may be empty
 	Issued  time.Time // revocations hit the tokens that were issued before
 	Expires time.Time // zero: never
+}
+
+// same reports whether two accesses are of the same token, as far as can be told.
+func (a Access) same(b Access) bool {
+	return a.TokenID == b.TokenID && a.Issued.Unix() == b.Issued.Unix() && a.Expires.Unix() == b.Expires.Unix() && a.Grant.String() == b.Grant.String()
 }
 
 // Ends is when nothing about the connection needs to be kept any more, even if API

@@ -122,6 +122,8 @@ type memoryWatchers struct {
 	unread      events.Topic         // reading its subscribers fails
 	subs        []watch.Subscription // besides topics
 	connections []watch.Connection
+	revoked     []watch.Revocation
+	unknown     error                        // reading them fails
 	answers     map[watch.ConnectionID]error // to posts and probes
 	unclosed    map[watch.ConnectionID]error // to closes
 	probed      []watch.ConnectionID
@@ -184,6 +186,15 @@ func (m *memoryWatchers) Connections(_ context.Context, subject string) ([]watch
 	return of, nil
 }
 
+func (m *memoryWatchers) Connect(_ context.Context, c watch.Connection) error {
+	m.connections = append(m.connections, c)
+	return nil
+}
+
+func (m *memoryWatchers) Revocations(context.Context, string) ([]watch.Revocation, error) {
+	return m.revoked, m.unknown
+}
+
 func (m *memoryWatchers) Probe(_ context.Context, id watch.ConnectionID) error {
 	m.probed = append(m.probed, id)
 	return m.answers[id]
@@ -227,7 +238,7 @@ func (s *memoryStore) note(what string, topic events.Topic) {
 }
 
 func (s *memoryStore) Session(context.Context, watch.Key) (watch.Session, error) {
-	return watch.Session{Topics: slices.Sorted(maps.Keys(s.subs)), Access: s.access}, nil
+	return watch.Session{Topics: slices.Sorted(maps.Keys(s.subs)), Access: s.access, SealKey: make([]byte, watch.SealBytes)}, nil
 }
 
 func (s *memoryStore) Refresh(_ context.Context, _ watch.Key, a watch.Access) error {
@@ -268,9 +279,16 @@ func (s *memoryStore) Remove(_ context.Context, topic events.Topic, _ string) er
 	return nil
 }
 
-func (s *memoryStore) Page(_ context.Context, topic events.Topic, _ string, limit int) ([]events.Item, string, error) {
+func (s *memoryStore) Page(_ context.Context, topic events.Topic, after string, limit int) ([]events.Item, string, error) {
 	s.note("page", topic)
-	return s.items[topic][:min(limit, len(s.items[topic]))], "", nil
+	rest := s.items[topic]
+	for len(rest) > 0 && rest[0].ID <= after {
+		rest = rest[1:]
+	}
+	if len(rest) <= limit {
+		return rest, "", nil
+	}
+	return rest[:limit], rest[limit-1].ID, nil
 }
 
 func (s *memoryStore) Head(_ context.Context, topic events.Topic) (watch.Head, error) {

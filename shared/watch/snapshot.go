@@ -19,39 +19,66 @@ func (a Answerer) snapshot(ctx context.Context, c Connection, topic events.Topic
 		return &events.Error{Code: events.CodeBadRequest, Message: err.Error()}
 	}
 	if r.Next != "" {
-		place, err := events.ParseBookmark(r.Next)
-		if err != nil {
-			return &events.Error{Code: events.CodeBadCursor, Message: err.Error()}
-		}
-		return a.snapshotPage(ctx, view, topic, r.ID, place, out)
+		return a.snapshotOn(ctx, c, view, topic, r, out)
 	}
 	head, err := a.History.Head(ctx, topic)
 	if err != nil {
 		return err
 	}
-	return a.snapshotPage(ctx, view, topic, r.ID, events.Bookmark{Cursor: head.Cursor}, out)
+	return a.snapshotPage(ctx, c, view, page{topic: topic, id: r.ID, cursor: head.Cursor}, out)
+}
+
+// snapshotOn goes on where the page before ended.
+func (a Answerer) snapshotOn(ctx context.Context, c Connection, view grant.View, topic events.Topic, r events.Request, out *outbox) error {
+	place, err := events.ParseBookmark(r.Next)
+	if err != nil {
+		return &events.Error{Code: events.CodeBadCursor, Message: err.Error()}
+	}
+	if place.Sealed != "" {
+		if place.After, err = c.open(place.Sealed); err != nil {
+			return err
+		}
+	}
+	return a.snapshotPage(ctx, c, view, page{topic: topic, id: r.ID, cursor: place.Cursor, from: r.Next, after: place.After}, out)
+}
+
+// page is a part of a snapshot: whose, for which request, and where it begins.
+type page struct {
+	topic  events.Topic
+	id     string
+	cursor events.Cursor
+	from   string // the bookmark that the client goes on with; empty for the first
+	after  string // the item that it means
 }
 
 // snapshotPage sends what one read of the table gives, which is up to 1 MB or less, so that
 // one answer stays within a function's time however large the topic is. The items
 // are read after the head, so they hold all changes up to its cursor.
-func (a Answerer) snapshotPage(ctx context.Context, view grant.View, topic events.Topic, id string, place events.Bookmark, out *outbox) error {
-	items, next, err := a.Items.Page(ctx, topic, place.After, a.Limits.snapshotItems())
+func (a Answerer) snapshotPage(ctx context.Context, c Connection, view grant.View, p page, out *outbox) error {
+	items, next, err := a.Items.Page(ctx, p.topic, p.after, a.Limits.snapshotItems())
 	if err != nil {
 		return err
 	}
-	page := events.Snapshot{ID: id, Topic: topic, Cursor: place.Cursor, Items: shown(view, items)}
-	if place.After != "" {
-		page.From = place.String()
-	}
+	snapshot := events.Snapshot{ID: p.id, Topic: p.topic, Cursor: p.cursor, From: p.from, Items: shown(view, items)}
 	if next != "" {
-		page.Next = events.Bookmark{Cursor: place.Cursor, After: next}.String()
+		if snapshot.Next, err = c.bookmark(view, p.cursor, next); err != nil {
+			return err
+		}
 	}
-	frames, err := events.PackSnapshot(page)
+	frames, err := events.PackSnapshot(snapshot)
 	if err != nil {
 		return err
 	}
 	return out.sendEncoded(frames...)
+}
+
+// bookmark says where a page ended. Of an item that the view may not show it says nothing.
+func (c Connection) bookmark(view grant.View, at events.Cursor, id string) (string, error) {
+	if view.IsZero() {
+		return events.Bookmark{Cursor: at, After: id}.String(), nil
+	}
+	sealed, err := c.seal(id)
+	return events.Bookmark{Cursor: at, Sealed: sealed}.String(), err
 }
 
 // shown is what a view shows of items. Those whose data does not fit into a frame are

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"time"
 
 	"github.com/watchroute/watchroute/events"
@@ -19,19 +20,17 @@ func (a Answerer) subscribe(ctx context.Context, c Connection, topic events.Topi
 	if err != nil {
 		return err
 	}
-	sub, err := c.subscription(topic, Options{Filter: r.Filter, Fields: r.Fields, Delta: r.Delta})
+	if _, err := c.subscription(topic, optionsOf(r)); err != nil {
+		return err
+	}
+	if r.Snapshot && !c.readable(topic) {
+		return errForbidden
+	}
+	c, sub, already, err := a.keep(ctx, c, topic, optionsOf(r))
 	if err != nil {
 		return err
 	}
 	readable := c.readable(topic)
-	if r.Snapshot && !readable {
-		return errForbidden
-	}
-	sub.Quota = a.Limits.quota(c, time.Now())
-	already, err := a.Subscriptions.Subscribe(ctx, sub)
-	if err != nil {
-		return err
-	}
 	head, gap, err := a.resume(ctx, topic, after)
 	if after != nil && r.View != "" && r.View != cmp.Or(sub.mark(), events.WholeView) {
 		gap.reset = events.ResetView
@@ -48,9 +47,53 @@ func (a Answerer) subscribe(ctx context.Context, c Connection, topic events.Topi
 		out.send(&events.Reset{ID: r.ID, Topic: topic, Reason: gap.reset})
 	}
 	if gap.reset != "" || r.Snapshot && after == nil {
-		return a.snapshotPage(ctx, sub.View, topic, r.ID, events.Bookmark{Cursor: head}, out)
+		return a.snapshotPage(ctx, c, sub.View, page{topic: topic, id: r.ID, cursor: head}, out)
 	}
 	return out.sendEntries(sub, gap.entries)
+}
+
+func optionsOf(r events.Request) Options {
+	return Options{Filter: r.Filter, Fields: r.Fields, Delta: r.Delta}
+}
+
+// keepAttempts bounds how often a subscribe is overtaken by another token.
+const keepAttempts = 3
+
+// keep writes a subscription, and gives the connection as it stands then. If another token
+// has come meanwhile, whose auth cannot have seen the subscription, it is written anew by
+// that one, or taken back.
+func (a Answerer) keep(ctx context.Context, c Connection, topic events.Topic, o Options) (_ Connection, sub Subscription, already bool, err error) {
+	for attempt := range keepAttempts {
+		if sub, err = c.subscription(topic, o); err != nil {
+			return c, sub, already, errors.Join(err, a.Subscriptions.Unsubscribe(ctx, c.Key, topic))
+		}
+		sub.Quota = a.Limits.quota(c, time.Now())
+		there, err := a.Subscriptions.Subscribe(ctx, sub)
+		if err != nil {
+			return c, sub, already, err
+		}
+		already = already || there && attempt == 0
+		now, err := a.renewed(ctx, c)
+		if err != nil || now == nil {
+			return c, sub, already, err
+		}
+		c.Access = *now
+	}
+	a.undo(ctx, sub, already)
+	return c, sub, already, ErrUnavailable
+}
+
+// renewed gives the access by a token that has come since the connection was read; nil if
+// there is none. Those without a token have none to come.
+func (a Answerer) renewed(ctx context.Context, c Connection) (*Access, error) {
+	if c.Subject == Anonymous {
+		return nil, nil
+	}
+	session, err := a.Sessions.Session(ctx, c.Key)
+	if err != nil || session.Access == nil || session.Access.same(c.Access) {
+		return nil, err
+	}
+	return session.Access, nil
 }
 
 // subscription is what the connection's token makes of a request for a topic.
