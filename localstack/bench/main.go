@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/watchroute/watchroute/shared/build"
@@ -18,7 +19,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	work := run
-	if len(os.Args) > 1 {
+	if slices.Contains(os.Args[1:], "mallory") {
 		work = mallory // who is a process of her own
 	}
 	if err := work(ctx); err != nil {

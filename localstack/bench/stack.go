@@ -160,6 +160,9 @@ type usage struct {
 // Posts counts the posts that were taken.
 func (u usage) Posts() int64 { return u.APIGateway.Posts["200"] }
 
+// throttled counts the posts that API Gateway refused, which are tried again.
+func (u usage) throttled() int64 { return u.APIGateway.Posts["429"] }
+
 func (s *stackProcess) usage(ctx context.Context) (u usage, err error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.addr+"/_localstack/usage", nil)
 	if err != nil {

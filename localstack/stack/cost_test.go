@@ -37,9 +37,19 @@ func (s *running) written(t *testing.T, what string, want float64) {
 	s.ResetUsage()
 }
 
+// TestCostOfAConnectionsLife, without a token and with one, whose grant has a filter and a
+// mask; the limits are on for both.
 func TestCostOfAConnectionsLife(t *testing.T) {
 	s := start(t, nil)
-	c := s.connect(t)
+	s.life(t, "")
+	s.life(t, s.token(t, "alice", `{"v":1,"allow":[{"topics":["stocks/*"],"actions":["subscribe","read"],"filter":{"public":[true]},"mask":{"omit":["secret"]}}]}`, nil))
+}
+
+// life connects, subscribes to three topics, and leaves; and once more, to unsubscribe.
+func (s *running) life(t *testing.T, token string) {
+	t.Helper()
+	s.ResetUsage()
+	c := s.connectWith(t, token)
 	s.written(t, "connect", 1)
 	for n := range 3 {
 		c.subscribe(fmt.Sprintf("stocks/%d", n))
@@ -49,12 +59,16 @@ func TestCostOfAConnectionsLife(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.written(t, "disconnect of three topics", 4)
-	c = s.connect(t)
+	c = s.connectWith(t, token)
 	c.subscribe("stocks/0")
 	s.ResetUsage()
 	c.send(`{"action":"unsubscribe","topic":"stocks/0"}`)
 	c.frame()
 	s.written(t, "unsubscribe", 2)
+	if err := c.conn.Close(websocket.StatusNormalClosure, ""); err != nil {
+		t.Fatal(err)
+	}
+	s.written(t, "disconnect of no topic", 1)
 }
 
 // TestCostOfAChange puts ten items at once before a hundred subscribers, and counts
