@@ -31,11 +31,11 @@ var mutants = []struct {
 		{"shared/client/ping.go", `heal := e.heal(w, now); all && w.following() || heal`, `heal := e.heal(w, now) && false; heal`},
 	}},
 	{"resume", "the client comes back without its cursor", []edit{
-		{"shared/client/watch.go", `After: w.order.cursor.String(), Delta: w.o.Delta`, `Delta: w.o.Delta`},
+		{"shared/client/watch.go", `After: w.order.cursor.String(), View: w.view}`, `View: w.view}`},
 	}},
 	{"repeats", "the client does not drop what it has seen", []edit{
-		{"shared/client/order.go", `other.Cursor().Seq >= end || o.started && end <= o.cursor.Seq {`, `other.Cursor().Seq >= end {`},
-		{"shared/client/order.go", "o.forgetPast()\n\tseq, c, ok", "seq, c, ok"},
+		{"shared/client/order.go", `other.Op != events.Skipped || o.started && c.Seq <= o.cursor.Seq {`, `other.Op != events.Skipped {`},
+		{"shared/client/order.go", `return o.early.Get(o.cursor.Seq + 1)`, `_, c, ok := o.early.Min(); return c, ok && c.Seq <= o.cursor.Seq+1`},
 	}},
 	{"known", "a record that is delivered again is numbered again", []edit{
 		{"shared/watch/number.go", `if seen[w.Position] {`, `if seen[w.Position] && false {`},
