@@ -32,6 +32,8 @@ type Gateway struct {
 	meter     *meter
 	buffers   sync.Pool
 
+	dispatching sync.Mutex // held while a message is on its way to its function
+
 	// ctx is the gateway's life, which invocations share: they do not end when
 	// the client or the request that caused them does.
 	ctx  context.Context

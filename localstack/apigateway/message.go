@@ -25,11 +25,7 @@ func (c *connection) receive() error {
 		case Cut:
 			_ = c.wire.Close() // the next read sees it
 		}
-		if c.g.options.Serial {
-			c.handle(body)
-		} else {
-			c.g.spawn(func() { c.handle(body) })
-		}
+		c.handle(body)
 	}
 }
 
@@ -57,18 +53,70 @@ func (c *connection) read() (string, error) {
 	return buffer.String(), nil
 }
 
-// handle runs the message's route and answers the sender as far as the API
-// itself answers.
+// handle runs the message's route and answers the sender as far as the API itself
+// answers. It waits for the function only if messages are served one by one.
 func (c *connection) handle(body string) {
+	run := c.dispatch(body)
+	switch {
+	case run == nil:
+	case c.g.options.Serial:
+		run()
+	default:
+		c.g.spawn(run)
+	}
+}
+
+// dispatch does what a message costs before its function runs, and gives the rest; nil
+// if there is none. It does so for one message of the API at a time. A flood of them,
+// each a goroutine from the start, would keep every thread of the process busy, and Go
+// looks for what has arrived for others only when a thread has nothing to do.
+func (c *connection) dispatch(body string) (run func()) {
+	c.g.dispatching.Lock()
+	defer c.g.dispatching.Unlock()
 	requestID := newID()
-	response, err := c.answer(requestID, body)
+	r, err := c.admitMessage(body)
+	if err != nil {
+		c.respond(requestID, nil, err)
+		return nil
+	}
+	e := c.messageEvent(r.key, requestID, body)
+	return func() {
+		response, err := c.answer(r, e)
+		c.respond(requestID, response, err)
+	}
+}
+
+// admitMessage finds the message's route, unless there is none or it is throttled.
+func (c *connection) admitMessage(body string) (*route, error) {
+	r := c.g.route(body)
+	if r == nil {
+		return nil, errForbidden
+	}
+	if !r.bucket.take() || !c.g.account.take() {
+		return nil, errThrottled
+	}
+	return r, nil
+}
+
+// answer gives what the sender of a message is sent back, nil for nothing. The
+// statusCode of a message's function never reaches a client.
+func (c *connection) answer(r *route, e event) ([]byte, error) {
+	result, err := c.g.integrate(r, e)
+	if err != nil || !r.TwoWay || (result.Body == "" && !c.g.options.EmptyResponses) {
+		return nil, err
+	}
+	return []byte(result.Body), nil
+}
+
+// respond sends what a message is answered, or the error frame that stands for it.
+func (c *connection) respond(requestID string, response []byte, err error) {
 	if c.g.ctx.Err() != nil {
 		return
 	}
 	var refused *refusal
 	if errors.As(err, &refused) {
 		if refused == errThrottled && c.g.options.CloseThrottled {
-			c.close(&closure{websocket.StatusPolicyViolation, refused.message})
+			c.g.spawn(func() { c.close(&closure{websocket.StatusPolicyViolation, refused.message}) })
 			return
 		}
 		c.deliver(refused.frame(c.id, requestID))
@@ -81,23 +129,6 @@ func (c *connection) handle(body string) {
 	if response != nil {
 		c.deliver(response)
 	}
-}
-
-// answer gives what the sender of a message is sent back, nil for nothing. The
-// statusCode of a message's function never reaches a client.
-func (c *connection) answer(requestID, body string) ([]byte, error) {
-	r := c.g.route(body)
-	if r == nil {
-		return nil, errForbidden
-	}
-	if !r.bucket.take() || !c.g.account.take() {
-		return nil, errThrottled
-	}
-	result, err := c.g.integrate(r, c.messageEvent(r.key, requestID, body))
-	if err != nil || !r.TwoWay || (result.Body == "" && !c.g.options.EmptyResponses) {
-		return nil, err
-	}
-	return []byte(result.Body), nil
 }
 
 // deliver sends a frame of the API's own, for which nobody can be told 429.
