@@ -62,7 +62,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	fmt.Fprintln(out, "Building the functions …")
 	options := stack.Options{
 		Addr: *addr, Root: root, Template: *template, Anonymous: *anonymous,
-		Log: os.Stderr, Logger: slog.New(slog.NewTextHandler(os.Stderr, nil)), Faults: faults,
+		Log: os.Stderr, Logger: slog.New(slog.NewTextHandler(os.Stderr, nil)), Faults: faults, RequestNice: requestNice,
 	}
 	if *unthrottled {
 		options.Gateway.Account.Rate = -1
@@ -76,6 +76,9 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	s.Reload(ctx)
 	return nil
 }
+
+// requestNice leaves most of the processor to deliveries while a client floods.
+const requestNice = 10
 
 // newFaults reads the plan of what is to be broken; nil if that is nothing. A seed of 0
 // stands for a random one, short enough to type.

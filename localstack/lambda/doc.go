@@ -20,7 +20,8 @@
 // free process within its context instead of being throttled at once, because a
 // laptop has fewer cores than AWS has environments. Processes are not frozen
 // between invocations, MemoryMB is told to them and not enforced, and they share
-// the host's file system. Asynchronous invocation is not offered.
+// the host's file system and processors, of which [Options].RequestNice keeps most for
+// what streams feed. Asynchronous invocation is not offered.
 //
 // Source: https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html
 package lambda

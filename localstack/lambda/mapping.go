@@ -42,7 +42,15 @@ func (s *Service) Map(m Mapping, streams mapping.Streams) error {
 		return fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
 	s.mappings = append(s.mappings, poller)
+	p.feed()
 	return nil
+}
+
+// feed notes that the pool has a mapping.
+func (p *pool) feed() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.fed = true
 }
 
 func (p *pool) arn() string {

@@ -83,6 +83,7 @@ func (proc *process) execute() exit {
 		return exit{errorType: "Runtime.InvalidEntrypoint", text: err.Error()}
 	}
 	proc.setPID(cmd.Process.Pid)
+	proc.pool.setPriority(cmd.Process.Pid)
 	gone := make(chan struct{})
 	go proc.killer(cmd.Process.Pid, gone)
 	err = cmd.Wait()

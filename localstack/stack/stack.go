@@ -62,6 +62,9 @@ type Options struct {
 	// MaxProcesses bounds the processes of one function; twice the processors, at
 	// least 4, if 0.
 	MaxProcesses int
+	// RequestNice lets the functions that clients' requests invoke yield to those that
+	// streams feed; see [lambda.Options]. 0 lets all be equal.
+	RequestNice int
 	// Shards is how many shards the stream of a table has; stream's default if 0.
 	Shards int
 	// StreamRetention is how long a stream keeps its records; AWS's 24 h if 0. A
@@ -167,7 +170,7 @@ func (s *Stack) start(ctx context.Context, parsed *template.Template) error {
 	s.secrets = secrets.New(secrets.Options{Region: Region, Account: Account})
 	var err error
 	s.functions, err = lambda.New(s.brokenLambda(lambda.Options{
-		Region: Region, Account: Account, MaxProcesses: cmp.Or(s.o.MaxProcesses, maxProcesses()), IdleProcess: idleProcess, Log: s.o.Log,
+		Region: Region, Account: Account, MaxProcesses: cmp.Or(s.o.MaxProcesses, maxProcesses()), IdleProcess: idleProcess, RequestNice: s.o.RequestNice, Log: s.o.Log,
 	}))
 	if err != nil {
 		return err
