@@ -1,6 +1,7 @@
 package apigateway
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"strconv"
@@ -112,10 +113,10 @@ func scalar(body json.RawMessage, path []string) (string, bool) {
 
 // member is one step into a JSON object by name, or into an array by index.
 func member(body json.RawMessage, step string) (json.RawMessage, bool) {
-	var list []json.RawMessage
-	if json.Unmarshal(body, &list) == nil {
+	if bytes.HasPrefix(bytes.TrimLeft(body, " \t\r\n"), []byte("[")) {
+		var list []json.RawMessage
 		i, err := strconv.Atoi(step)
-		if err != nil || i < 0 || i >= len(list) {
+		if err != nil || json.Unmarshal(body, &list) != nil || i < 0 || i >= len(list) {
 			return nil, false
 		}
 		return list[i], true
