@@ -134,7 +134,7 @@ func TestStage(t *testing.T) {
 		t.Errorf("stage %s, deployed by itself: %v", stage.StageName, stage.AutoDeploy)
 	}
 	settings := stage.DefaultRouteSettings
-	if settings.ThrottlingRateLimit != 1000 || settings.ThrottlingBurstLimit != 2000 || !settings.DetailedMetricsEnabled {
+	if settings.ThrottlingRateLimit != 500 || settings.ThrottlingBurstLimit != 500 || !settings.DetailedMetricsEnabled {
 		t.Errorf("the routes' settings are %+v", settings)
 	}
 	if settings.DataTraceEnabled {
