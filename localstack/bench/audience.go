@@ -51,8 +51,8 @@ func (s *stackProcess) gather(ctx context.Context, n int) (*audience, error) {
 	return a, nil
 }
 
-// watch opens one socket and subscribes it. API Gateway takes 500 connects a second;
-// one over that comes again.
+// watch opens one socket and subscribes it. API Gateway takes 500 connects a second, and
+// the route as many subscribes; one over that comes again.
 func (s *stackProcess) watch(ctx context.Context) (*websocket.Conn, error) {
 	conn, _, err := websocket.Dial(ctx, "ws://"+s.addr+"/live", nil)
 	for attempt := 0; err != nil && attempt < 20; attempt++ {
@@ -63,14 +63,24 @@ func (s *stackProcess) watch(ctx context.Context) (*websocket.Conn, error) {
 		return nil, err
 	}
 	conn.SetReadLimit(128 << 10)
-	if err := conn.Write(ctx, websocket.MessageText, []byte(`{"action":"subscribe","topic":"`+topic+`"}`)); err != nil {
-		return nil, err
+	answer, err := subscribe(ctx, conn)
+	for attempt := 0; err == nil && bytes.Contains(answer, []byte("Too Many Requests")) && attempt < 20; attempt++ {
+		time.Sleep(100 * time.Millisecond)
+		answer, err = subscribe(ctx, conn)
 	}
-	_, answer, err := conn.Read(ctx)
 	if err == nil && !bytes.Contains(answer, []byte(`"subscribed"`)) {
 		err = fmt.Errorf("subscribe is answered %s", answer)
 	}
 	return conn, err
+}
+
+// subscribe asks once, and gives the answer.
+func subscribe(ctx context.Context, conn *websocket.Conn) ([]byte, error) {
+	if err := conn.Write(ctx, websocket.MessageText, []byte(`{"action":"subscribe","topic":"`+topic+`"}`)); err != nil {
+		return nil, err
+	}
+	_, answer, err := conn.Read(ctx)
+	return answer, err
 }
 
 // listen takes what comes.
