@@ -23,8 +23,13 @@ func fullBudget() budget {
 	return budget{changes: events.MaxResumeChanges, bytes: events.MaxResumeBytes}
 }
 
-// changeBytes is what a change takes in a frame besides its data, about.
-const changeBytes = 200
+const (
+	// changeBytes is what a change takes in a frame besides its data, about.
+	changeBytes = 200
+	// maxBeforeBytes bounds the states before the changes, which are held for views and
+	// patches and not sent.
+	maxBeforeBytes = 4 * events.MaxResumeBytes
+)
 
 // gap reads the changes after a client's cursor up to the head, whole or not at all,
 // and takes them off the budget.
@@ -52,7 +57,7 @@ func (a Answerer) gap(ctx context.Context, topic events.Topic, after events.Curs
 // retention has passed, rows are missing.
 func (a Answerer) readGap(ctx context.Context, topic events.Topic, after events.Cursor, head Head, left *budget) (gap, error) {
 	var read gap
-	bytes := 0
+	bytes, before := 0, 0
 	for after.Seq < head.Seq {
 		page, err := a.History.Since(ctx, topic, after.Seq, head.Seq)
 		if err != nil {
@@ -69,10 +74,11 @@ func (a Answerer) readGap(ctx context.Context, topic events.Topic, after events.
 				return gap{reset: events.ResetExpired}, nil
 			}
 			after = c.Cursor()
-			bytes += len(c.Data) + len(c.Before) + changeBytes
+			bytes += len(c.Data) + changeBytes
+			before += len(c.Before)
 		}
 		switch {
-		case bytes > events.MaxResumeBytes:
+		case bytes > events.MaxResumeBytes || before > maxBeforeBytes:
 			return gap{reset: events.ResetLimit}, nil
 		case bytes > left.bytes:
 			return gap{}, nil
