@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"time"
 	"unicode/utf8"
 
 	"github.com/coder/websocket"
@@ -53,12 +54,18 @@ func (c *connection) read() (string, error) {
 	return buffer.String(), nil
 }
 
+// refusedPause is how long the next message of a client stays unread after one that was
+// refused. AWS documents none. Here it keeps a client that floods from taking this
+// machine's processors from all others.
+const refusedPause = time.Millisecond
+
 // handle runs the message's route and answers the sender as far as the API itself
 // answers. It waits for the function only if messages are served one by one.
 func (c *connection) handle(body string) {
 	run := c.dispatch(body)
 	switch {
 	case run == nil:
+		time.Sleep(refusedPause)
 	case c.g.options.Serial:
 		run()
 	default:

@@ -40,15 +40,21 @@ func flood(ctx context.Context, dir string) error {
 		err = s.flood(ctx)
 	}
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "bench: the flooded stack's last words:\n%s", tail(logs.Name()))
+		fmt.Fprintf(os.Stderr, "bench: the last errors of the flooded stack:\n%s", lastErrors(logs.Name(), 10))
 	}
 	return err
 }
 
-// tail is the end of a file.
-func tail(path string) []byte {
+// lastErrors are the last few lines of a log that tell of errors.
+func lastErrors(path string, n int) string {
 	text, _ := os.ReadFile(path) // it is there
-	return text[max(0, len(text)-4<<10):]
+	var lines []string
+	for line := range strings.Lines(string(text)) {
+		if strings.Contains(line, "ERROR") {
+			lines = append(lines, line)
+		}
+	}
+	return strings.Join(lines[max(0, len(lines)-n):], "")
 }
 
 func (s *stackProcess) flood(ctx context.Context) error {

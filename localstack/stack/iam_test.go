@@ -427,6 +427,9 @@ func (s *running) useTokens(t *testing.T) {
 
 	bob := s.connectWith(t, s.token(t, "bob", all, nil))
 	bob.subscribe("c")
+	s.putRow(t, "Connections", "subject", "bob", "connectionId", "AAAAAAAAAAAAAAA=", map[string]types.AttributeValue{ // whom only revoke forgets
+		"connectedAt": number(time.Now().UnixMilli()), "expiresAt": number(99999999999), "topics": &types.AttributeValueMemberSS{Value: []string{"gone"}},
+	})
 	s.revoke(t, "bob", watch.AnyToken)
 	bob.ended(events.CodeRevoked)
 
