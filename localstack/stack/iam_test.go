@@ -432,6 +432,7 @@ func (s *running) useTokens(t *testing.T) {
 	})
 	s.revoke(t, "bob", watch.AnyToken)
 	bob.ended(events.CodeRevoked)
+	eventually(t, "bob forgotten", func() bool { return s.rows(t, "Connections", "subject", "bob") == 0 })
 
 	carol := s.connectWith(t, s.token(t, "carol", all, nil))
 	carol.subscribe("d")
