@@ -78,7 +78,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 }
 
 // requestNice leaves most of the processor to deliveries while a client floods.
-const requestNice = 10
+const requestNice = 19
 
 // newFaults reads the plan of what is to be broken; nil if that is nothing. A seed of 0
 // stands for a random one, short enough to type.

@@ -57,7 +57,7 @@ func (c *connection) read() (string, error) {
 // refusedPause is how long the next message of a client stays unread after one that was
 // refused. AWS documents none. Here it keeps a client that floods from taking this
 // machine's processors from all others.
-const refusedPause = time.Millisecond
+const refusedPause = 4 * time.Millisecond
 
 // handle runs the message's route and answers the sender as far as the API itself
 // answers. It waits for the function only if messages are served one by one.
