@@ -47,11 +47,14 @@ func (o *onlooker) hasGrant(claim string, masked [][]string) {
 
 // maySee notes which texts of a state it may be told: the grant shows the state, and does
 // not mask them.
-func (o *onlooker) maySee(topic string, state json.RawMessage) {
+func (o *onlooker) maySee(topic string, state events.Item) {
 	view, _ := o.grant.Allows(grant.Subscribe, events.Topic(topic))
-	seen, _ := view.Item(state)
+	seen, visible := view.Item(state.Data)
+	if visible {
+		seen = slices.Concat(seen, []byte(state.ID))
+	}
 	shown := marks.FindAllString(string(seen), -1)
-	o.seen["kept from a watcher"] += len(marks.FindAllString(string(state), -1)) - len(shown)
+	o.seen["kept from a watcher"] += len(marks.FindAllString(string(state.Data)+state.ID, -1)) - len(shown)
 	for _, mark := range shown {
 		if o.masks(o.planted[mark]) {
 			o.Fatalf("%s shows %s, which is at %q", view, mark, o.planted[mark])
@@ -454,7 +457,7 @@ func (o *onlooker) startOver() {
 func (o *onlooker) readItems() {
 	for _, topic := range o.watched() {
 		if o.places[topic].held {
-			o.begins(topic, o.askForItems(topic))
+			o.begins(topic, o.askForItems(topic, ""))
 		}
 	}
 }
@@ -508,26 +511,26 @@ func (o *onlooker) authorized() (answer *events.Authorized, reset map[string]boo
 }
 
 // askForItems asks for a snapshot without subscribing, and gives its first page.
-func (o *onlooker) askForItems(topic string) events.Frame {
+func (o *onlooker) askForItems(topic, next string) events.Frame {
 	x, _ := o.wish(topic)
-	return o.ask(events.Request{Action: events.ActionSnapshot, Topic: topic, Filter: x.filter, Fields: x.fields})
+	return o.ask(events.Request{Action: events.ActionSnapshot, Topic: topic, Filter: x.filter, Fields: x.fields, Next: next})
 }
 
 // begins goes on from a snapshot.
 func (o *onlooker) begins(topic string, first events.Frame) {
 	o.seen["snapshot"]++
 	p := o.places[topic]
-	cursor, items := o.pages(first)
+	cursor, items := o.pages(topic, first)
 	p.standing, p.held = standing{cursor: cursor, ahead: o.writes[topic], items: items}, false
 	o.goOn(p)
 }
 
 // pages reads the rest of a snapshot.
-func (o *onlooker) pages(frame events.Frame) (events.Cursor, map[string]any) {
+func (o *onlooker) pages(topic string, frame events.Frame) (events.Cursor, map[string]any) {
 	items := map[string]any{}
 	for {
 		page, ok := frame.(*events.Snapshot)
-		if !ok || page.Next != "" && !page.More { // as the items are fewer than one answer has
+		if !ok {
 			o.Fatalf("%s is answered %+v for a snapshot", o, frame)
 		}
 		for _, item := range page.Items {
@@ -536,11 +539,16 @@ func (o *onlooker) pages(frame events.Frame) (events.Cursor, map[string]any) {
 				items[item.ID] = o.decoded(item.Data)
 			}
 		}
-		if !page.More {
+		switch {
+		case page.More:
+			o.seen["further frame"]++
+			frame = o.answer(page.ID)
+		case page.Next != "":
+			o.seen["further page"]++
+			frame = o.askForItems(topic, page.Next)
+		default:
 			return page.Cursor, items
 		}
-		o.seen["further page"]++
-		frame = o.answer(page.ID)
 	}
 }
 
@@ -638,7 +646,7 @@ func (o *onlooker) finish(everyone *onlooker) {
 		}
 		want := o.visible(topic)
 		o.same(topic, "has", is.items, want)
-		at, items := o.pages(o.askForItems(topic))
+		at, items := o.pages(topic, o.askForItems(topic, ""))
 		o.same(topic, "is shown", items, want)
 		if at != end {
 			o.Fatalf("%s is shown %s at %s, want %s", o, topic, at, end)

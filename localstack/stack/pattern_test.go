@@ -5,7 +5,10 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/watchroute/watchroute/events"
+	"github.com/watchroute/watchroute/localstack/stack"
 )
 
 // TestWatchAPattern: changes of topics below one arrive with each topic's own numbers,
@@ -63,4 +66,25 @@ func TestCostOfAPattern(t *testing.T) {
 	if read != 4 || write != 4 { // the head and three levels; head and entry in a transaction
 		t.Errorf("%v read units and %v write units, want 4 and 4", read, write)
 	}
+}
+
+// TestGoneWatcherOfAPatternIsForgotten, also when a batch has several topics of it.
+func TestGoneWatcherOfAPatternIsForgotten(t *testing.T) {
+	s := start(t, func(o *stack.Options) { o.Shards, o.Gateway.NoDisconnect = 1, func() bool { return true } })
+	c := s.connect(t)
+	c.subscribe("stocks/*")
+	c.subscribe("other")
+	_ = c.conn.CloseNow()
+	item := func(topic string) types.WriteRequest {
+		return types.WriteRequest{PutRequest: &types.PutRequest{Item: map[string]types.AttributeValue{"topic": text(topic), "id": text("i")}}}
+	}
+	if _, err := s.db.BatchWriteItem(t.Context(), &dynamodb.BatchWriteItemInput{RequestItems: map[string][]types.WriteRequest{"Events": {item("stocks/AAPL"), item("stocks/IBM")}}}); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the gone watcher forgotten", func() bool {
+		return s.rows(t, "Connections", "subject", "anonymous") == 0
+	})
+	eventually(t, "no subscription left behind", func() bool {
+		return s.rows(t, "Subscriptions", "topic", "stocks#0")+s.rows(t, "Subscriptions", "topic", "other#0") == 0
+	})
 }

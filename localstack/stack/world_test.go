@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/watchroute/watchroute/events"
+	"github.com/watchroute/watchroute/localstack/stack"
 	"github.com/watchroute/watchroute/shared/dynamo"
 )
 
@@ -33,7 +34,10 @@ const (
 // has exactly what its view shows of the table, has been told of every number, and never
 // got anything that its grant hides.
 func TestEveryViewIsExact(t *testing.T) {
-	s := start(t, tokensOnly)
+	s := start(t, func(o *stack.Options) {
+		tokensOnly(o)
+		o.Template = edited(t, func(resources object) { environment(resources, "Message")["MAX_SNAPSHOT_ITEMS"] = "5" })
+	})
 	seen := tally{}
 	round := func(n int, seed uint64) {
 		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) { newWorld(t, s, fmt.Sprintf("r%d", n), seed, seen).run() })
@@ -57,7 +61,7 @@ type tally map[string]int
 // missing is what has not happened, though it should have.
 func (seen tally) missing() []string {
 	return slices.DeleteFunc([]string{"put", "update", "delete", "added", "modified", "removed", "skipped", "run of skipped", "large", "patch", "repeated",
-		"live", "resumed", "pinged", "snapshot", "further page", "renewed", "refused", "kept from a watcher"},
+		"live", "resumed", "pinged", "snapshot", "further frame", "further page", "renewed", "refused", "kept from a watcher"},
 		func(what string) bool { return seen[what] > 0 })
 }
 
@@ -71,9 +75,9 @@ type world struct {
 	topics   []string
 	items    map[string]map[string]object // by topic and id
 	writes   map[string]int64             // by topic
-	states   map[string][]json.RawMessage // that items of a topic have had
+	states   map[string][]events.Item     // that items of a topic have had
 	views    map[string]string            // by the marks that subscriptions have
-	planted  map[string][]string          // texts in the items: the names on the way to each
+	planted  map[string][]string          // texts in the items: the names on the way to each, none to an id
 	watchers []*onlooker
 	busy     bool      // items also change while a watcher waits for an answer
 	last     *onlooker // that something was awaited for
@@ -83,7 +87,7 @@ type world struct {
 func newWorld(t *testing.T, s *running, prefix string, seed uint64, seen tally) *world {
 	w := &world{T: t, Rand: rand.New(rand.NewPCG(seed, 0)), s: s, store: s.store(), seen: seen, prefix: prefix,
 		topics: []string{prefix + "/a", prefix + "/b", prefix + "/b/c"}, items: map[string]map[string]object{}, writes: map[string]int64{},
-		states: map[string][]json.RawMessage{}, views: map[string]string{}, planted: map[string][]string{}}
+		states: map[string][]events.Item{}, views: map[string]string{}, planted: map[string][]string{}}
 	for _, topic := range w.topics {
 		w.items[topic] = map[string]object{}
 	}
@@ -190,6 +194,18 @@ func (w *world) object(at []string, depth int) object {
 // itemIDs are drawn from. Two big items do not fit into one frame of a snapshot.
 var itemIDs = []string{"1", "2", "3", "4", "5", "1", "2", "3", "4", "5", `"é/✓"`, "big 1", "big 2", "big 3"}
 
+// id draws that of a new item, or one that has been before.
+func (w *world) id(topic string) string {
+	states := w.states[topic]
+	switch n := w.IntN(10); {
+	case n < 1:
+		return strings.ReplaceAll(w.plant(nil), "\n", "/~")
+	case n < 4 && len(states) > 0:
+		return oneOf(w, states).ID
+	}
+	return oneOf(w, itemIDs)
+}
+
 // data draws an item's, now and then more than fits into a frame.
 func (w *world) data(id string) object {
 	data := w.object(nil, 3)
@@ -225,7 +241,8 @@ func (w *world) edited(data object) object {
 
 // change puts, updates or deletes an item.
 func (w *world) change() {
-	topic, id := oneOf(w, w.topics), oneOf(w, itemIDs)
+	topic := oneOf(w, w.topics)
+	id := w.id(topic)
 	data, there := w.items[topic][id]
 	switch kind := w.IntN(10); {
 	case !there || kind < 2:
@@ -246,7 +263,7 @@ func (w *world) put(topic, id string, data object) {
 	w.seen["put"]++
 	w.writes[topic]++
 	w.items[topic][id] = data
-	text := w.state(topic, data)
+	text := w.state(topic, id, data)
 	if err := w.store.Put(w.Context(), events.Topic(topic), events.Item{ID: id, Data: text}); err != nil {
 		w.Fatal(err)
 	}
@@ -278,7 +295,7 @@ func (w *world) update(topic, id string, data object) {
 		in.UpdateExpression = aws.String("SET " + path + " = :value")
 		in.ExpressionAttributeValues = map[string]types.AttributeValue{":value": w.leaf(object, at)}
 	}
-	w.state(topic, data)
+	w.state(topic, id, data)
 	if _, err := w.s.db.UpdateItem(w.Context(), in); err != nil {
 		w.Fatal(err)
 	}
@@ -298,14 +315,15 @@ func (w *world) leaf(in object, at []string) types.AttributeValue {
 }
 
 // state gives a state that an item is about to have as JSON.
-func (w *world) state(topic string, data object) []byte {
+func (w *world) state(topic, id string, data object) []byte {
 	encoded, err := json.Marshal(data)
 	if err != nil {
 		w.Fatal(err)
 	}
-	w.states[topic] = append(w.states[topic], encoded)
+	state := events.Item{ID: id, Data: encoded}
+	w.states[topic] = append(w.states[topic], state)
 	for _, o := range w.watchers {
-		o.maySee(topic, encoded)
+		o.maySee(topic, state)
 	}
 	return encoded
 }

@@ -146,11 +146,9 @@ func (s *Store) Forget(ctx context.Context, key watch.Key, topics []events.Topic
 	if err != nil {
 		return fmt.Errorf("delete connection %s: %w", key.ID, translate(err))
 	}
-	for _, topic := range topicsOf(out.Attributes) {
-		if !slices.Contains(topics, topic) {
-			topics = append(slices.Clip(topics), topic)
-		}
-	}
+	topics = slices.Concat(topics, topicsOf(out.Attributes))
+	slices.Sort(topics) // a pattern may be given for each of its topics
+	topics = slices.Compact(topics)
 	if err := s.deleteSubscriptions(ctx, key.ID, topics); err != nil {
 		return fmt.Errorf("delete subscriptions of %s: %w", key.ID, translate(err))
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodbstreams"
+	"github.com/watchroute/watchroute/shared/dynamo"
 )
 
 // stack is one DynamoDB under test.
@@ -40,8 +41,8 @@ func connect(endpoint string, embedded bool) *stack {
 	return &stack{
 		endpoint: endpoint,
 		embedded: embedded,
-		db:       dynamodb.New(dynamodb.Options{Region: "us-east-1", BaseEndpoint: &endpoint, Credentials: keys, RetryMaxAttempts: 1}),
-		streams:  dynamodbstreams.New(dynamodbstreams.Options{Region: "us-east-1", BaseEndpoint: &endpoint, Credentials: keys, RetryMaxAttempts: 1}),
+		db:       dynamodb.New(dynamodb.Options{Region: "us-east-1", BaseEndpoint: &endpoint, Credentials: keys, RetryMaxAttempts: 1, HTTPClient: dynamo.HTTPClient()}),
+		streams:  dynamodbstreams.New(dynamodbstreams.Options{Region: "us-east-1", BaseEndpoint: &endpoint, Credentials: keys, RetryMaxAttempts: 1, HTTPClient: dynamo.HTTPClient()}),
 	}
 }
 
