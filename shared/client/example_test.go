@@ -162,11 +162,11 @@ func ExampleOptions_token() {
 			log.Fatal(err)
 		}
 		if event.Change != nil {
-			fmt.Println(event.Cursor, event.Change.Op, string(event.Change.Data))
+			fmt.Println(event.Change.Op, string(event.Change.Data))
 			break
 		}
 	}
-	// Output: e1:2 added {"to":"Eve"}
+	// Output: added {"to":"Eve"}
 }
 
 // Publish waits until the item is in the table, over broken connections too. What
