@@ -207,7 +207,7 @@ func step(c events.Change) Event {
 	return Event{Cursor: c.Cursor(), Change: &c}
 }
 
-// request is what a watch has to ask for now, nil if nothing.
+// request is what a watch has to ask for, nil if nothing.
 func (w *watch) request() *events.Request {
 	switch {
 	case w.starved && !w.drained():

@@ -35,9 +35,23 @@ func (s *Store) Connect(ctx context.Context, c watch.Connection) error {
 // Connections reads the connections of a subject, as far as they are not to have ended
 // long ago: one read unit for some forty of them.
 func (s *Store) Connections(ctx context.Context, subject string) ([]watch.Connection, error) {
-	var all []watch.Connection
+	rows, err := s.ofSubject(ctx, s.tables.Connections, subject)
+	if err != nil {
+		return nil, fmt.Errorf("read connections of a subject: %w", err)
+	}
+	all := make([]watch.Connection, len(rows))
+	for i, row := range rows {
+		if all[i], err = connection(row); err != nil {
+			return nil, fmt.Errorf("read connections of a subject: %w", err)
+		}
+	}
+	return all, nil
+}
+
+// ofSubject reads the rows of a subject, page by page, without those that have expired.
+func (s *Store) ofSubject(ctx context.Context, table, subject string) (rows []map[string]types.AttributeValue, err error) {
 	pages := dynamodb.NewQueryPaginator(s.db, &dynamodb.QueryInput{
-		TableName:                 &s.tables.Connections,
+		TableName:                 &table,
 		KeyConditionExpression:    aws.String("subject = :subject"),
 		ExpressionAttributeValues: map[string]types.AttributeValue{":subject": str(subject)},
 		ConsistentRead:            aws.Bool(true),
@@ -45,20 +59,11 @@ func (s *Store) Connections(ctx context.Context, subject string) ([]watch.Connec
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
-			return nil, fmt.Errorf("read connections of a subject: %w", translate(err))
+			return nil, translate(err)
 		}
-		for _, row := range page.Items {
-			if s.expired(row) {
-				continue
-			}
-			c, err := connection(row)
-			if err != nil {
-				return nil, fmt.Errorf("read connections of a subject: %w", err)
-			}
-			all = append(all, c)
-		}
+		rows = append(rows, slices.DeleteFunc(page.Items, s.expired)...)
 	}
-	return all, nil
+	return rows, nil
 }
 
 // connection reads what Connect wrote. The grant is not in it.

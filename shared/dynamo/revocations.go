@@ -6,31 +6,19 @@ import (
 	"time"
 
 	awsevents "github.com/aws/aws-lambda-go/events"
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/watchroute/watchroute/shared/watch"
 )
 
 // Revocations reads what was revoked of a subject: one read unit for every 4 KB.
 func (s *Store) Revocations(ctx context.Context, subject string) ([]watch.Revocation, error) {
-	var all []watch.Revocation
-	pages := dynamodb.NewQueryPaginator(s.db, &dynamodb.QueryInput{
-		TableName:                 &s.tables.Revocations,
-		KeyConditionExpression:    aws.String("subject = :subject"),
-		ExpressionAttributeValues: map[string]types.AttributeValue{":subject": str(subject)},
-		ConsistentRead:            aws.Bool(true),
-	})
-	for pages.HasMorePages() {
-		page, err := pages.NextPage(ctx)
-		if err != nil {
-			return nil, fmt.Errorf("read revocations of a subject: %w", translate(err))
-		}
-		for _, row := range page.Items {
-			if !s.expired(row) {
-				all = append(all, revocation(row))
-			}
-		}
+	rows, err := s.ofSubject(ctx, s.tables.Revocations, subject)
+	if err != nil {
+		return nil, fmt.Errorf("read revocations of a subject: %w", err)
+	}
+	all := make([]watch.Revocation, len(rows))
+	for i, row := range rows {
+		all[i] = revocation(row)
 	}
 	return all, nil
 }
