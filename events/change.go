@@ -2,6 +2,7 @@ package events
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -28,7 +29,8 @@ const (
 //
 // A watcher that does not see everything, by its filter or its token's, sees an item
 // that begins to match as added and one that ceases to as removed. In place of changes
-// that it does not see it gets one that is Skipped, from Seq to To, with nothing else.
+// that it does not see it gets one that is Skipped, from Seq to To, with nothing else but
+// Costly.
 type Change struct {
 	Topic Topic  `json:"topic"`
 	Epoch string `json:"epoch"`
@@ -49,6 +51,10 @@ type Change struct {
 	// Large marks a change without Data, because Data did not fit into a frame of
 	// [MaxFrameBytes]. The item itself can be read from the table.
 	Large bool `json:"large,omitempty"`
+	// Costly marks changes that are Skipped because the watcher's filter and fields would
+	// cost too much on them: at least one of them was not looked at. The watcher may be one
+	// that would see it. The next change is looked at as usual.
+	Costly bool `json:"costly,omitempty"`
 }
 
 // Cursor gives the place in the topic that a watcher has come to with the change.
@@ -64,15 +70,18 @@ type Cursor struct {
 // String writes the cursor as epoch:seq.
 func (c Cursor) String() string { return c.Epoch + ":" + strconv.FormatInt(c.Seq, 10) }
 
-// ParseCursor reads what [Cursor.String] writes.
+// ParseCursor reads what [Cursor.String] writes. The epoch is at most [MaxEpochBytes] of
+// lower-case letters and digits. The error does not repeat the text.
 func ParseCursor(s string) (Cursor, error) {
 	epoch, number, ok := strings.Cut(s, ":")
 	seq, err := strconv.ParseInt(number, 10, 64)
-	if !ok || err != nil || seq < 0 {
-		return Cursor{}, fmt.Errorf("cursor %q is not of the form epoch:seq", s)
+	if !ok || err != nil || seq < 0 || len(epoch) > MaxEpochBytes || strings.ContainsFunc(epoch, notInEpoch) {
+		return Cursor{}, errors.New("cursor is not of the form epoch:seq")
 	}
 	return Cursor{Epoch: epoch, Seq: seq}, nil
 }
+
+func notInEpoch(r rune) bool { return (r < 'a' || r > 'z') && (r < '0' || r > '9') }
 
 // Time is an instant, written in UTC with milliseconds as RFC 3339 has it.
 type Time time.Time

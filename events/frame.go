@@ -37,8 +37,8 @@ const WholeView = "whole"
 // has missed.
 type Below struct {
 	Cursors map[Topic]string `json:"cursors,omitempty"`
-	// More says that there are more topics than one frame names ([MaxCursors]). Of those
-	// the client learns by their next change.
+	// More says that there are more topics than one frame names ([MaxCursors]). The client
+	// learns of them when they next change.
 	More bool `json:"more,omitempty"`
 }
 
@@ -80,8 +80,11 @@ type Snapshot struct {
 	Cursor
 	From  string `json:"from,omitempty"` // the Next of the frame before; empty in the first
 	Items []Item `json:"items"`
-	More  bool   `json:"more"`           // another frame follows by itself
-	Next  string `json:"next,omitempty"` // a [Bookmark]; empty in the last frame. Ask on with it if More is false
+	// Costly is how many more items there are on this frame's page that were not looked at,
+	// because the filter and fields of the request would cost too much on them.
+	Costly int    `json:"costly,omitempty"`
+	More   bool   `json:"more"`           // another frame follows by itself
+	Next   string `json:"next,omitempty"` // a [Bookmark]; empty in the last frame. Ask on with it if More is false
 }
 
 // Reset voids what the client holds of a topic: what it missed cannot be told any

@@ -9,6 +9,8 @@ const (
 	MaxTopicSegments = 8
 	// MaxItemIDBytes bounds an item's id. DynamoDB itself allows 1,024.
 	MaxItemIDBytes = 256
+	// MaxEpochBytes bounds an epoch's name. The service makes names of 8.
+	MaxEpochBytes = 32
 	// MaxRequestIDBytes bounds the client's own mark on a request.
 	MaxRequestIDBytes = 128
 	// MaxSubscriptions bounds the topics that one connection watches at a time.
