@@ -1,12 +1,11 @@
 package authn
 
 import (
-	"context"
 	"fmt"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/watchroute/watchroute/shared/function"
+	"github.com/watchroute/watchroute/shared/secret"
 	"github.com/watchroute/watchroute/shared/token"
 )
 
@@ -25,23 +24,11 @@ func Open(cfg aws.Config, settings *function.Settings, revocations Revocations) 
 		Audience: settings.Optional("TOKEN_AUDIENCE"),
 	}
 	if arn := settings.Optional("TOKEN_SECRET_ARN"); arn != "" {
-		s.Secret = secret(cfg, arn)
+		s.Secret = secret.Open(cfg, arn).Current
 	}
 	verifier, err := token.New(s)
 	if err != nil {
 		return Authenticator{}, fmt.Errorf("settings of tokens: %w", err)
 	}
 	return Authenticator{Verifier: verifier, Revocations: revocations}, nil
-}
-
-// secret reads a secret's text.
-func secret(cfg aws.Config, arn string) func(context.Context) ([]byte, error) {
-	client := secretsmanager.NewFromConfig(cfg)
-	return func(ctx context.Context) ([]byte, error) {
-		out, err := client.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: &arn})
-		if err != nil {
-			return nil, err
-		}
-		return []byte(aws.ToString(out.SecretString)), nil
-	}
 }
