@@ -19,6 +19,6 @@ func build(ctx context.Context, s function.Setup) (func(context.Context, awseven
 		Connections:   s.Settings.Text("CONNECTIONS_TABLE"),
 		Subscriptions: s.Settings.Text("SUBSCRIPTIONS_TABLE"),
 	})
-	poster, err := apigw.Open(ctx, s.AWS, s.Settings.Text("CALLBACK_URL"))
+	poster, err := apigw.OpenPatient(ctx, s.AWS, s.Settings.Text("CALLBACK_URL"))
 	return handler{revoker: watch.Revoker{Connections: store, Poster: poster}, logger: s.Logger}.revoke, err
 }

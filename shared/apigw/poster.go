@@ -27,7 +27,7 @@ import (
 )
 
 const (
-	// attempts is how often one frame is posted before it counts as lost.
+	// attempts is how often a patient poster tries before a frame counts as lost.
 	attempts = 4
 	// attemptTime bounds one attempt. API Gateway answers in milliseconds.
 	attemptTime = 3 * time.Second
@@ -46,6 +46,7 @@ type Poster struct {
 	credentials aws.CredentialsProvider
 	signer      *v4.Signer
 	http        *http.Client
+	attempts    int
 }
 
 // Open makes a poster. callback is the API's address with the stage, such as
@@ -62,6 +63,7 @@ func Open(ctx context.Context, cfg aws.Config, callback string) (*Poster, error)
 		region:      cfg.Region,
 		credentials: cfg.Credentials,
 		signer:      v4.NewSigner(),
+		attempts:    1,
 		http: &http.Client{Timeout: attemptTime, Transport: &http.Transport{
 			Proxy:               http.ProxyFromEnvironment,
 			MaxIdleConns:        connectionsKept,
@@ -73,22 +75,35 @@ func Open(ctx context.Context, cfg aws.Config, callback string) (*Poster, error)
 	}, nil
 }
 
-// Post sends one frame to one connection. What may pass (429, 5xx, a broken
-// connection) is tried again with growing random pauses, until the context ends or
-// the attempts are used up. watch.ErrGone means that the connection does not exist.
-// The post counts as sent when API Gateway takes it; the client may still be lost.
+// OpenPatient makes a poster that tries again what may pass (429, 5xx, a broken connection),
+// with growing random pauses, until the context ends or four attempts are used up. It is for
+// answers to one client. Whoever posts to many must not wait for one of them.
+func OpenPatient(ctx context.Context, cfg aws.Config, callback string) (*Poster, error) {
+	p, err := Open(ctx, cfg, callback)
+	if err != nil {
+		return nil, err
+	}
+	p.attempts = attempts
+	return p, nil
+}
+
+// Post sends one frame to one connection. watch.ErrGone means that the connection does not
+// exist. The post counts as sent when API Gateway takes it; the client may still be lost. A
+// kept-alive HTTP connection that turns out to be closed is replaced at once.
 func (p *Poster) Post(ctx context.Context, id watch.ConnectionID, frame watch.Frame) error {
-	for attempt := 1; ; attempt++ {
-		err := p.call(ctx, http.MethodPost, id, frame)
-		if err == nil || attempt == attempts || !passing(err) {
-			return err
-		}
+	err := p.call(ctx, http.MethodPost, id, frame)
+	if broken(err) {
+		err = p.call(ctx, http.MethodPost, id, frame)
+	}
+	for attempt := 1; attempt < p.attempts && passing(err); attempt++ {
 		select {
 		case <-time.After(rand.N(firstBackoff << (attempt - 1))):
 		case <-ctx.Done():
 			return err
 		}
+		err = p.call(ctx, http.MethodPost, id, frame)
 	}
+	return err
 }
 
 // Close closes a connection, with the code 1000: API Gateway lets nobody choose another.
@@ -158,6 +173,11 @@ func passing(err error) bool {
 	if errors.As(err, &answer) {
 		return answer.status == http.StatusTooManyRequests || answer.status >= 500
 	}
-	var broken *url.Error
-	return errors.As(err, &broken)
+	return broken(err)
+}
+
+// broken reports whether the HTTP connection failed rather than took too long.
+func broken(err error) bool {
+	var failed *url.Error
+	return errors.As(err, &failed) && !failed.Timeout() && !errors.Is(err, context.Canceled)
 }

@@ -84,18 +84,21 @@ func TestPostIsWhatTheSDKWouldSend(t *testing.T) {
 func TestPostOutcomes(t *testing.T) {
 	for name, c := range map[string]struct {
 		answers []int // statuses in turn; the last stays
+		patient bool
 		posts   int32
 		gone    bool
 		ok      bool
 	}{
-		"taken":                     {answers: []int{200}, posts: 1, ok: true},
-		"gone":                      {answers: []int{410}, posts: 1, gone: true},
-		"throttled, then taken":     {answers: []int{429, 429, 200}, posts: 3, ok: true},
-		"server error, then gone":   {answers: []int{500, 410}, posts: 2, gone: true},
-		"throttled all along":       {answers: []int{429}, posts: 4},
-		"forbidden":                 {answers: []int{403}, posts: 1},
-		"too large":                 {answers: []int{413}, posts: 1},
-		"unavailable, then refused": {answers: []int{503, 400}, posts: 2},
+		"taken":                              {answers: []int{200}, posts: 1, ok: true},
+		"gone":                               {answers: []int{410}, posts: 1, gone: true},
+		"throttled":                          {answers: []int{429, 200}, posts: 1},
+		"server error":                       {answers: []int{500, 200}, posts: 1},
+		"patient: throttled, then taken":     {patient: true, answers: []int{429, 429, 200}, posts: 3, ok: true},
+		"patient: server error, then gone":   {patient: true, answers: []int{500, 410}, posts: 2, gone: true},
+		"patient: throttled all along":       {patient: true, answers: []int{429}, posts: 4},
+		"patient: forbidden":                 {patient: true, answers: []int{403}, posts: 1},
+		"patient: too large":                 {patient: true, answers: []int{413}, posts: 1},
+		"patient: unavailable, then refused": {patient: true, answers: []int{503, 400}, posts: 2},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var posts atomic.Int32
@@ -104,7 +107,15 @@ func TestPostOutcomes(t *testing.T) {
 				w.WriteHeader(c.answers[min(n, len(c.answers))-1])
 			}))
 			defer server.Close()
-			err := open(t, server.URL).Post(t.Context(), "id", watch.NewFrame([]byte("x")))
+			opened := apigw.Open
+			if c.patient {
+				opened = apigw.OpenPatient
+			}
+			poster, err := opened(t.Context(), settings(t), server.URL)
+			if err != nil {
+				t.Fatal(err)
+			}
+			err = poster.Post(t.Context(), "id", watch.NewFrame([]byte("x")))
 			if (err == nil) != c.ok || errors.Is(err, watch.ErrGone) != c.gone || posts.Load() != c.posts {
 				t.Errorf("err %v after %d posts", err, posts.Load())
 			}
@@ -124,7 +135,8 @@ func TestPostStopsWithItsContext(t *testing.T) {
 	}
 }
 
-func TestPostRetriesABrokenConnection(t *testing.T) {
+// TestPostReplacesABrokenConnection: a kept-alive one may have been closed meanwhile.
+func TestPostReplacesABrokenConnection(t *testing.T) {
 	var posts atomic.Int32
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		if posts.Add(1) == 1 {
