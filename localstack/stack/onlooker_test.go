@@ -49,7 +49,10 @@ func (o *onlooker) hasGrant(claim string, masked [][]string) {
 // not mask them.
 func (o *onlooker) maySee(topic string, state events.Item) {
 	view, _ := o.grant.Allows(grant.Subscribe, events.Topic(topic))
-	seen, visible := view.Item(state.Data)
+	seen, visible, err := view.Item(state.Data, nil)
+	if err != nil {
+		o.Fatal(err)
+	}
 	if visible {
 		seen = slices.Concat(seen, []byte(state.ID))
 	}
@@ -674,7 +677,7 @@ func (o *onlooker) visible(topic string) map[string]any {
 			o.Fatal(err)
 		}
 		for _, item := range items {
-			seen, ok := view.Item(item.Data)
+			seen, ok, _ := view.Item(item.Data, nil)
 			switch tooLarge := len(item.Data) > events.MaxDataBytes; {
 			case tooLarge && view.IsZero():
 				visible[item.ID] = large

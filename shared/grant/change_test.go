@@ -14,29 +14,29 @@ func TestChange(t *testing.T) {
 	for _, c := range []struct {
 		op           events.Op
 		before, data string
-		want         string // op, before and data that are seen; empty if nothing is
+		want         string // op and data that are seen; empty if nothing is
 	}{
-		{events.Added, ``, `{"public":true,"n":1,"secret":1}`, `added - {"n":1,"public":true}`},
+		{events.Added, ``, `{"public":true,"n":1,"secret":1}`, `added {"n":1,"public":true}`},
 		{events.Added, ``, `{"public":false,"n":1}`, ``},
 		{events.Added, ``, `{"public":true,"n":10}`, ``},
-		{events.Modified, `{"public":true,"n":1}`, `{"public":true,"n":2}`, `modified {"n":1,"public":true} {"n":2,"public":true}`},
-		{events.Modified, `{"public":true,"n":1,"secret":1}`, `{"public":false,"n":2,"secret":2}`, `removed - {"n":1,"public":true}`},
-		{events.Modified, `{"public":true,"n":1}`, `{"public":true,"n":11}`, `removed - {"n":1,"public":true}`},
-		{events.Modified, `{"public":false,"n":1}`, `{"public":true,"n":2,"secret":2}`, `added - {"n":2,"public":true}`},
+		{events.Modified, `{"public":true,"n":1}`, `{"public":true,"n":2}`, `modified {"n":2,"public":true}`},
+		{events.Modified, `{"public":true,"n":1,"secret":1}`, `{"public":false,"n":2,"secret":2}`, `removed {"n":1,"public":true}`},
+		{events.Modified, `{"public":true,"n":1}`, `{"public":true,"n":11}`, `removed {"n":1,"public":true}`},
+		{events.Modified, `{"public":false,"n":1}`, `{"public":true,"n":2,"secret":2}`, `added {"n":2,"public":true}`},
 		{events.Modified, `{"public":false,"n":1}`, `{"public":false,"n":2}`, ``},
 		{events.Modified, `{"public":true,"n":1,"secret":1}`, `{"public":true,"n":1,"secret":2}`, ``},
-		{events.Modified, ``, `{"public":true,"n":1}`, `added - {"n":1,"public":true}`},
-		{events.Modified, `{"public":true,"n":1}`, ``, `removed - {"n":1,"public":true}`},
-		{events.Removed, `{"public":true,"n":1,"secret":1}`, `{"public":true,"n":1,"secret":1}`, `removed - {"n":1,"public":true}`},
-		{events.Removed, ``, `{"public":true,"n":1,"secret":1}`, `removed - {"n":1,"public":true}`},
+		{events.Modified, ``, `{"public":true,"n":1}`, `added {"n":1,"public":true}`},
+		{events.Modified, `{"public":true,"n":1}`, ``, `removed {"n":1,"public":true}`},
+		{events.Removed, `{"public":true,"n":1,"secret":1}`, `{"public":true,"n":1,"secret":1}`, `removed {"n":1,"public":true}`},
+		{events.Removed, ``, `{"public":true,"n":1,"secret":1}`, `removed {"n":1,"public":true}`},
 		{events.Removed, `{"public":false,"n":1}`, `{"public":false,"n":1}`, ``},
 	} {
-		op, before, data, visible := view.Change(c.op, raw(c.before), raw(c.data))
+		seen := changeIn(t, view, c.op, raw(c.before), raw(c.data))
 		got := ""
-		if visible {
-			got = fmt.Sprintf("%s %s %s", op, orDash(before), orDash(data))
-		} else if op != "" || before != nil || data != nil {
-			t.Errorf("%s of %s to %s is not visible, but gives %s %s %s", c.op, c.before, c.data, op, before, data)
+		if seen.Visible() {
+			got = fmt.Sprintf("%s %s", seen.Op, seen.Data)
+		} else if seen.Data != nil {
+			t.Errorf("%s of %s to %s is not visible, but gives %s", c.op, c.before, c.data, seen.Data)
 		}
 		if got != c.want {
 			t.Errorf("%s of %s to %s is seen as %s, want %s", c.op, c.before, c.data, got, c.want)
@@ -44,18 +44,11 @@ func TestChange(t *testing.T) {
 	}
 }
 
-func orDash(data json.RawMessage) string {
-	if data == nil {
-		return "-"
-	}
-	return string(data)
-}
-
 func TestZeroViewPassesEverythingOn(t *testing.T) {
 	for _, o := range []events.Op{events.Added, events.Modified, events.Removed} {
-		op, before, data, visible := View{}.Change(o, raw(`{ "a":1}`), raw(`{ "a":1}`))
-		if op != o || string(before) != `{ "a":1}` || string(data) != `{ "a":1}` || !visible {
-			t.Errorf("%s is seen as %s %s %s, %v", o, op, before, data, visible)
+		seen := changeIn(t, View{}, o, raw(`{ "a":1}`), raw(`{ "a":1}`))
+		if seen.Op != o || string(seen.Data) != `{ "a":1}` {
+			t.Errorf("%s is seen as %s %s", o, seen.Op, seen.Data)
 		}
 	}
 }
@@ -76,7 +69,7 @@ func TestChangesAddUp(t *testing.T) {
 				state = nil
 			}
 			held = follow(t, held, NewChange(op, before, data), view)
-			want, _ := view.Item(state)
+			want, _ := itemIn(t, view, state)
 			if string(held) != string(want) {
 				t.Fatalf("%s holds %s of %s, want %s", view, held, state, want)
 			}
@@ -97,21 +90,24 @@ func nextState(t *rapid.T, state json.RawMessage) (op events.Op, before, data js
 
 // follow is the watcher: it gives what it holds after a change, patched if it can be.
 func follow(t *rapid.T, held json.RawMessage, c *Change, view View) json.RawMessage {
-	op, before, data, visible := c.In(view)
+	seen, err := c.In(view, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
 	switch {
-	case !visible:
+	case !seen.Visible():
 		return held
-	case op == events.Added && held == nil:
-		return data
-	case op == events.Removed && string(data) == string(held):
+	case seen.Op == events.Added && held == nil:
+		return seen.Data
+	case seen.Op == events.Removed && string(seen.Data) == string(held):
 		return nil
-	case op == events.Modified && string(before) == string(held) && string(data) != string(held):
-		if patch, ok := Delta(before, data); ok {
+	case seen.Op == events.Modified && held != nil && string(seen.Data) != string(held):
+		if patch, ok := seen.Delta(nil); ok {
 			return encode(applyRFC7396(object(held), object(patch)))
 		}
-		return data
+		return seen.Data
 	}
-	t.Fatalf("%s is told %s, from %s to %s, while it holds %s", view, op, before, data, held)
+	t.Fatalf("%s is told %s of %s, while it holds %s", view, seen.Op, seen.Data, held)
 	return nil
 }
 
@@ -133,7 +129,9 @@ func BenchmarkChange(b *testing.B) {
 			for b.Loop() {
 				c := NewChange(events.Modified, before, data)
 				for _, v := range views {
-					c.In(v)
+					if _, err := c.In(v, nil); err != nil {
+						b.Fatal(err)
+					}
 				}
 			}
 		})

@@ -2,40 +2,114 @@ package grant
 
 import (
 	"encoding/json"
-	"reflect"
 
-	jsonpatch "github.com/evanphx/json-patch/v5"
+	"github.com/watchroute/watchroute/shared/pattern"
 )
 
-// Delta gives the merge patch (RFC 7396) that turns what was seen before into what is
-// seen after. ok is false if there is none that is smaller than after, which a watcher
-// then gets whole: merge patches cannot set a member to null and repeat lists.
-//
-// Every patch is tried before it is given away: it makes exactly after, digit for digit.
-func Delta(before, after json.RawMessage) (patch json.RawMessage, ok bool) {
-	_, was := decodeObject(before)
-	want, is := decodeObject(after)
-	if !was || !is { // the library panics on what is no JSON
-		return nil, false
+// mergePatch gives the merge patch from one object to another; nil if there is none, be
+// it that the steps do not suffice.
+func mergePatch(was, is map[string]any, steps *pattern.Steps) json.RawMessage {
+	if was == nil || is == nil {
+		return nil
 	}
-	if patch, ok = mergePatch(before, after); !ok || len(patch) >= len(after) {
-		return nil, false
+	patch, ok := diff(was, is, steps)
+	if !ok {
+		return nil
 	}
-	applied, err := jsonpatch.MergePatch(before, patch)
-	if err != nil {
-		return nil, false
+	return encodeWithin(patch, steps)
+}
+
+// diff gives a merge patch as an object. Members that it does not name stay as they are,
+// objects that it names are merged, null removes, and everything else replaces. So ok is
+// false if a member would have to become null.
+func diff(was, is map[string]any, steps *pattern.Steps) (patch map[string]any, ok bool) {
+	patch = map[string]any{}
+	for name, after := range is {
+		if !steps.Take(memberSteps) {
+			return nil, false
+		}
+		before, there := was[name]
+		objectWas, wasObject := before.(map[string]any)
+		objectIs, isObject := after.(map[string]any)
+		switch {
+		case wasObject && isObject:
+			below, ok := diff(objectWas, objectIs, steps)
+			if !ok {
+				return nil, false
+			}
+			if len(below) > 0 {
+				patch[name] = below
+			}
+		case there && equal(before, after, steps):
+		case hasNull(after, steps):
+			return nil, false
+		default:
+			patch[name] = after
+		}
 	}
-	if got, ok := decodeObject(applied); !ok || !reflect.DeepEqual(got, want) {
-		return nil, false
+	for name := range was {
+		if !steps.Take(memberSteps) {
+			return nil, false
+		}
+		if _, there := is[name]; !there {
+			patch[name] = nil
+		}
 	}
 	return patch, true
 }
 
-func mergePatch(before, after json.RawMessage) (json.RawMessage, bool) {
-	made, err := jsonpatch.CreateMergePatch(before, after)
-	if err != nil {
-		return nil, false
+// hasNull tells whether a value is null or has a member, at any depth, that is. Those in
+// lists count, as some libraries remove them too when they apply a patch.
+func hasNull(value any, steps *pattern.Steps) bool {
+	switch value := value.(type) {
+	case nil:
+		return true
+	case map[string]any:
+		for _, member := range value {
+			if !steps.Take(memberSteps) || hasNull(member, steps) {
+				return true
+			}
+		}
+	case []any:
+		for _, element := range value {
+			if !steps.Take(elementSteps) || element != nil && hasNull(element, steps) {
+				return true
+			}
+		}
 	}
-	members, ok := decodeObject(made)
-	return encode(members), ok // without the library's escapes for HTML
+	return false
+}
+
+// equal compares values digit for digit. It is false if the steps do not suffice.
+func equal(a, b any, steps *pattern.Steps) bool {
+	switch a := a.(type) {
+	case map[string]any:
+		b, ok := b.(map[string]any)
+		if !ok || len(a) != len(b) {
+			return false
+		}
+		for name, member := range a {
+			other, there := b[name]
+			if !steps.Take(memberSteps) || !there || !equal(member, other, steps) {
+				return false
+			}
+		}
+		return true
+	case []any:
+		b, ok := b.([]any)
+		if !ok || len(a) != len(b) {
+			return false
+		}
+		for i, element := range a {
+			if !steps.Take(elementSteps) || !equal(element, b[i], steps) {
+				return false
+			}
+		}
+		return true
+	case string:
+		return steps.Take(len(a)/pattern.StepBytes) && a == b
+	case json.Number:
+		return steps.Take(len(a)/pattern.StepBytes) && a == b
+	}
+	return a == b
 }

@@ -6,6 +6,8 @@ import (
 	"reflect"
 	"testing"
 
+	jsonpatch "github.com/evanphx/json-patch/v5"
+	"github.com/watchroute/watchroute/events"
 	"pgregory.net/rapid"
 )
 
@@ -28,15 +30,15 @@ func TestDelta(t *testing.T) {
 		{``, `{"a":1}`, ``},
 		{`[{"a":1}]`, `[{"a":2}]`, ``},
 	} {
-		patch, ok := Delta(json.RawMessage(c.before), json.RawMessage(c.after))
+		patch, ok := changeIn(t, View{}, events.Modified, raw(c.before), raw(c.after)).Delta(nil)
 		if ok != (c.want != "") || string(patch) != c.want {
 			t.Errorf("%s to %s: %s, %v; want %s", c.before, c.after, patch, ok, c.want)
 		}
 	}
 }
 
-// TestDeltaByTheBook applies patches as RFC 7396 itself has it, whose algorithm is not
-// the library's.
+// TestDeltaByTheBook applies patches as RFC 7396 itself has it, and with a library that
+// clients use.
 func TestDeltaByTheBook(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		checkDelta(t, objects(t), objects(t))
@@ -45,14 +47,20 @@ func TestDeltaByTheBook(t *testing.T) {
 
 func checkDelta(t rapid.TB, before, after json.RawMessage) {
 	t.Helper()
-	patch, ok := Delta(before, after)
+	patch, ok := changeIn(t, View{}, events.Modified, before, after).Delta(nil)
 	switch {
 	case !ok && patch != nil:
 		t.Fatalf("%s to %s is no patch, but %s", before, after, patch)
-	case ok && len(patch) >= len(after):
+	case !ok:
+		return
+	case len(patch) >= len(after):
 		t.Fatalf("%s to %s is patched with %s, which is not smaller", before, after, patch)
-	case ok && !reflect.DeepEqual(applyRFC7396(object(before), object(patch)), object(after)):
+	case !reflect.DeepEqual(applyRFC7396(object(before), object(patch)), object(after)):
 		t.Fatalf("%s to %s is patched with %s", before, after, patch)
+	}
+	applied, err := jsonpatch.MergePatch(before, patch)
+	if err != nil || !reflect.DeepEqual(object(applied), object(after)) {
+		t.Fatalf("%s to %s is patched with %s, which a library takes for %s, %v", before, after, patch, applied, err)
 	}
 }
 

@@ -67,20 +67,27 @@ func ExampleView() {
 	large := json.RawMessage(`{"region":"eu","total":199,"margin":7,"customer":{"name":"Ben","card":"4111"}}`)
 	moved := json.RawMessage(`{"region":"us","total":199,"margin":7,"customer":{"name":"Ben","card":"4111"}}`)
 	for _, states := range [][2]json.RawMessage{{small, large}, {large, moved}, {moved, small}} {
-		op, _, data, visible := view.Change(events.Modified, states[0], states[1])
-		fmt.Println(visible, op, string(data))
+		seen, err := grant.NewChange(events.Modified, states[0], states[1]).In(view, grant.NewBudget(1000))
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println(seen.Op, string(seen.Data))
 	}
 	// Output:
-	// true added {"customer":{"card":"****"},"total":199}
-	// true removed {"customer":{"card":"****"},"total":199}
-	// false
+	// added {"customer":{"card":"****"},"total":199}
+	// removed {"customer":{"card":"****"},"total":199}
+	//
 }
 
 // A patch is made of what is seen, and only if it is shorter.
-func ExampleDelta() {
+func ExampleSeen_Delta() {
 	before := json.RawMessage(`{"name":"Apple Inc.","price":150.75}`)
 	for _, after := range []string{`{"name":"Apple Inc.","price":151}`, `{"name":null,"price":151}`} {
-		patch, ok := grant.Delta(before, json.RawMessage(after))
+		seen, err := grant.NewChange(events.Modified, before, json.RawMessage(after)).In(grant.View{}, nil)
+		if err != nil {
+			log.Fatal(err)
+		}
+		patch, ok := seen.Delta(nil)
 		fmt.Println(ok, string(patch))
 	}
 	// Output:

@@ -8,6 +8,8 @@ import (
 	"io"
 	"maps"
 	"slices"
+
+	"github.com/watchroute/watchroute/shared/pattern"
 )
 
 // decodeObject reads a JSON object, its numbers digit for digit. Of members with the
@@ -32,6 +34,47 @@ func encode(v any) []byte {
 	e.SetEscapeHTML(false)
 	_ = e.Encode(v) // what comes from JSON always encodes
 	return bytes.TrimSuffix(out.Bytes(), []byte("\n"))
+}
+
+// What it takes, in steps, to look at or write a value in an object and in a list, and
+// how many bytes of strings and numbers are written in one step. Writing sorts members.
+const (
+	memberSteps      = 2
+	elementSteps     = 1
+	writeMemberSteps = 12
+	writeStepBytes   = 16
+	writeWeight      = 4 // steps for a byte, at most, to compare and write an object
+)
+
+// encodeWithin encodes a value if the steps suffice for it.
+func encodeWithin(v any, steps *pattern.Steps) json.RawMessage {
+	if !payToWrite(v, steps) {
+		return nil
+	}
+	return encode(v)
+}
+
+func payToWrite(v any, steps *pattern.Steps) bool {
+	switch v := v.(type) {
+	case map[string]any:
+		for name, member := range v {
+			if !steps.Take(writeMemberSteps+len(name)/writeStepBytes) || !payToWrite(member, steps) {
+				return false
+			}
+		}
+		return true
+	case []any:
+		for _, element := range v {
+			if !payToWrite(element, steps) {
+				return false
+			}
+		}
+	case string:
+		return steps.Take(1 + len(v)/writeStepBytes)
+	case json.Number:
+		return steps.Take(1 + len(v)/writeStepBytes)
+	}
+	return steps.Take(1)
 }
 
 // members reads a JSON object that has no other members than known ones, which are

@@ -5,6 +5,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/watchroute/watchroute/shared/pattern"
 )
 
 // tree holds what is done to members of the data, by the names on the way to them.
@@ -81,6 +83,21 @@ func (t *tree) leaves(path string, do func(path string, leaf *tree)) {
 	}
 }
 
+// weight bounds what it costs to show a value by the tree, see [View.Weight]: each name
+// costs a step for a byte at most, writing what comes out a few.
+func (t *tree) weight() int {
+	sum := writeWeight
+	var count func(*tree)
+	count = func(t *tree) {
+		for _, child := range t.below {
+			sum++
+			count(child)
+		}
+	}
+	count(t)
+	return sum
+}
+
 // mask gives a value without the members that the tree omits, and with those replaced
 // that it replaces. The value itself is not touched.
 func (t *tree) mask(value any) any {
@@ -110,18 +127,22 @@ func (t *tree) mask(value any) any {
 
 // project gives what the tree shows of a value; ok is false if that is nothing. An
 // object on the way to what is shown stays even if it comes out empty, so do its lists,
-// while a value that is neither cannot be on the way.
-func (t *tree) project(value any) (shown any, ok bool) {
+// while a value that is neither cannot be on the way. What comes out when the steps are
+// spent means nothing.
+func (t *tree) project(value any, steps *pattern.Steps) (shown any, ok bool) {
 	if t.leaf {
 		return value, true
 	}
 	switch value := value.(type) {
 	case map[string]any:
-		return t.projectObject(value), true
+		return t.projectObject(value, steps), true
 	case []any:
 		shown := []any{}
 		for _, element := range value {
-			if s, ok := t.project(element); ok {
+			if !steps.Take(elementSteps) {
+				break
+			}
+			if s, ok := t.project(element, steps); ok {
 				shown = append(shown, s)
 			}
 		}
@@ -130,14 +151,17 @@ func (t *tree) project(value any) (shown any, ok bool) {
 	return nil, false
 }
 
-func (t *tree) projectObject(object map[string]any) map[string]any {
+func (t *tree) projectObject(object map[string]any, steps *pattern.Steps) map[string]any {
 	shown := map[string]any{}
 	for name, child := range t.below {
+		if !steps.Take(memberSteps) {
+			break
+		}
 		member, ok := object[name]
 		if !ok {
 			continue
 		}
-		if s, ok := child.project(member); ok {
+		if s, ok := child.project(member, steps); ok {
 			shown[name] = s
 		}
 	}

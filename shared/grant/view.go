@@ -9,7 +9,7 @@ import (
 	"github.com/watchroute/watchroute/shared/pattern"
 )
 
-// Limits of what a client narrows its view by.
+// Limits of what a client narrows its view by, see also [MaxFilterWeight].
 const (
 	MaxFilterBytes = 1024
 	MaxFields      = 32
@@ -18,12 +18,18 @@ const (
 
 // View is what a watcher sees of a topic. It does not change; safe for concurrent use.
 // The zero View shows everything.
+//
+// What is seen may be longer than the data, if the mask replaces short members by longer
+// values.
 type View struct {
 	text   string           // what String gives
 	must   *pattern.Pattern // the grant's filter, on the whole data; nil holds for all
 	mask   *tree            // nil masks nothing
 	filter *pattern.Pattern // the client's, on the masked data; nil holds for all
 	fields *tree            // nil shows all
+
+	maskText string // the same for equal masks
+	weight   int    // of filter and fields
 }
 
 // IsZero tells whether the view shows everything.
@@ -34,7 +40,8 @@ func (v View) IsZero() bool { return v.text == "" }
 // zero View is the empty text.
 func (v View) String() string { return v.text }
 
-// DecodeView reads what [View.String] writes.
+// DecodeView reads what [View.String] writes. The filter may weigh more than Narrow
+// allows, as it may have been allowed once.
 func DecodeView(s string) (v View, err error) {
 	if s == "" {
 		return View{}, nil
@@ -64,7 +71,8 @@ func DecodeView(s string) (v View, err error) {
 
 // Narrow gives the view with a client's own filter and fields, in place of those that
 // it has; nil is none. As they apply to what the grant lets through, they never show
-// more. The error is a sentence for the client.
+// more. The error is a sentence for the client. A filter is refused for what it is, never
+// for the data that it would be applied to.
 func (v View) Narrow(filter json.RawMessage, fields []string) (View, error) {
 	narrowed := View{must: v.must, mask: v.mask}
 	var err error
@@ -88,6 +96,9 @@ func parseFilter(filter json.RawMessage) (*pattern.Pattern, error) {
 	if err != nil {
 		return nil, fmt.Errorf("filter: %w", err)
 	}
+	if p.Weight() > MaxFilterWeight {
+		return nil, fmt.Errorf("filter has %d conditions, at most %d are allowed", p.Weight(), MaxFilterWeight)
+	}
 	return p, nil
 }
 
@@ -110,46 +121,21 @@ func parseFields(fields []string) (*tree, error) {
 	return shown, nil
 }
 
+// Weight bounds what the client's part of the view costs, so that cheap views can be
+// evaluated first: at most as many steps as the weight times the bytes of what the mask
+// leaves of the data, without Delta. It is 0 if the client chose nothing.
+func (v View) Weight() int { return v.weight }
+
 // Item gives what is seen of an item's data; visible is false if nothing is, not even
-// that the item is there. Data that is no JSON object is not visible, except to the zero
-// View.
-func (v View) Item(data json.RawMessage) (seen json.RawMessage, visible bool) {
-	if v.IsZero() {
-		return data, true
-	}
-	return v.see(newState(data))
+// that the item is there. See [Change.In].
+func (v View) Item(data json.RawMessage, b *Budget) (seen json.RawMessage, visible bool, err error) {
+	s, err := NewChange(events.Added, nil, data).In(v, b)
+	return s.Data, s.Visible(), err
 }
 
-// Change gives what is seen of a change: before is the item's old data, nil if it was
-// added, data the new one, or the last one if it was removed. An item that begins to be
-// visible is seen as added, one that ceases to be as removed with what was last seen of
-// it. Of a modification, seenBefore is what was seen before; it is nil otherwise.
-//
-// A modification that changes nothing of what is seen is not visible either, as it would
-// tell that something hidden has changed. The zero View shows it.
-func (v View) Change(op events.Op, before, data json.RawMessage) (seenOp events.Op, seenBefore, seen json.RawMessage, visible bool) {
-	return NewChange(op, before, data).In(v)
-}
-
-// see gives what the view shows of a state. The zero View is not asked.
-func (v View) see(s *state) (seen json.RawMessage, visible bool) {
-	object := s.object()
-	if object == nil || v.must != nil && !v.must.MatchObject(object) {
-		return nil, false
-	}
-	if v.mask != nil {
-		object = v.mask.mask(object).(map[string]any)
-	}
-	if v.filter != nil && !v.filter.MatchObject(object) {
-		return nil, false
-	}
-	if v.fields != nil {
-		object = v.fields.projectObject(object)
-	}
-	if v.mask == nil && v.fields == nil {
-		return s.whole(), true
-	}
-	return encode(object), true
+// passes tells whether the client's filter holds for what the mask left.
+func (v View) passes(object map[string]any, steps *pattern.Steps) bool {
+	return v.filter == nil || v.filter.MatchObject(object, steps)
 }
 
 // viewText is a view as text.
@@ -167,6 +153,9 @@ func (v View) complete() View {
 		return v
 	}
 	p := viewText{Must: patternText(v.must), Filter: patternText(v.filter), Replace: map[string]any{}}
+	if v.filter != nil {
+		v.weight = v.filter.Weight()
+	}
 	if v.mask != nil {
 		v.mask.leaves("", func(path string, leaf *tree) {
 			if leaf.replaces {
@@ -177,10 +166,14 @@ func (v View) complete() View {
 		})
 	}
 	if v.fields != nil {
+		v.weight += v.fields.weight()
 		v.fields.leaves("", func(path string, _ *tree) { p.Fields = append(p.Fields, path) })
 	}
 	slices.Sort(p.Omit)
 	slices.Sort(p.Fields)
+	if v.mask != nil {
+		v.maskText = string(encode(viewText{Omit: p.Omit, Replace: p.Replace}))
+	}
 	v.text = string(encode(p))
 	return v
 }

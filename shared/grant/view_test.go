@@ -30,6 +30,26 @@ func narrow(t rapid.TB, v View, filter string, fields ...string) View {
 	return narrowed
 }
 
+// itemIn gives what a view shows of an item, if no budget bounds it.
+func itemIn(t rapid.TB, v View, data json.RawMessage) (seen json.RawMessage, visible bool) {
+	t.Helper()
+	seen, visible, err := v.Item(data, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return seen, visible
+}
+
+// changeIn gives what a view shows of a change, if no budget bounds it.
+func changeIn(t rapid.TB, v View, op events.Op, before, data json.RawMessage) Seen {
+	t.Helper()
+	seen, err := NewChange(op, before, data).In(v, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return seen
+}
+
 // raw gives nil for the empty text.
 func raw(s string) json.RawMessage {
 	if s == "" {
@@ -70,7 +90,7 @@ func TestItem(t *testing.T) {
 		{``, `{"omit":["secret","name","age","card","a\\.b","address","phones"]}`, ``, nil, `{"Secret":"open"}`},
 	} {
 		view := narrow(t, forced(t, c.filter, c.mask), c.own, c.fields...)
-		seen, visible := view.Item([]byte(person))
+		seen, visible := itemIn(t, view, raw(person))
 		if visible != (c.want != "") || visible && !sameJSON(seen, []byte(c.want)) {
 			t.Errorf("%s sees %s, %v; want %s", view, seen, visible, c.want)
 		}
@@ -86,10 +106,10 @@ func sameJSON(a, b []byte) bool {
 func TestItemThatIsNoObject(t *testing.T) {
 	view := forced(t, ``, `{"omit":["secret"]}`)
 	for _, data := range []string{``, `null`, `"secret"`, `[{"secret":1}]`, `{"secret":1`, `{}{"secret":1}`} {
-		if seen, visible := view.Item([]byte(data)); visible || seen != nil {
+		if seen, visible := itemIn(t, view, []byte(data)); visible || seen != nil {
 			t.Errorf("%s is seen as %s", data, seen)
 		}
-		if seen, visible := (View{}).Item([]byte(data)); !visible || string(seen) != data {
+		if seen, visible := itemIn(t, View{}, []byte(data)); !visible || string(seen) != data {
 			t.Errorf("%s is seen as %s, %v by the zero View", data, seen, visible)
 		}
 	}
@@ -97,7 +117,7 @@ func TestItemThatIsNoObject(t *testing.T) {
 
 // TestItemIsWrittenAnew has whatever is judged also be what is shown.
 func TestItemIsWrittenAnew(t *testing.T) {
-	seen, visible := forced(t, `{"public":[true]}`, ``).Item([]byte(` {"public":false, "z":1.50, "public":true} `))
+	seen, visible := itemIn(t, forced(t, `{"public":[true]}`, ``), raw(` {"public":false, "z":1.50, "public":true} `))
 	if want := `{"public":true,"z":1.50}`; !visible || string(seen) != want {
 		t.Errorf("seen is %s, want %s", seen, want)
 	}
@@ -252,8 +272,8 @@ func TestMaskedNeverShown(t *testing.T) {
 			mask["replace"].(map[string]any)[path] = "*"
 		}
 		view := forced(t, ``, string(encode(mask)))
-		seenBefore, _ := view.Item(before)
-		seen, _ := view.Item(data)
+		seenBefore, _ := itemIn(t, view, before)
+		seen, _ := itemIn(t, view, data)
 		all := string(seenBefore) + string(seen)
 		for _, leaf := range open {
 			if !repeat && !strings.Contains(all, leaf) {
@@ -266,9 +286,9 @@ func TestMaskedNeverShown(t *testing.T) {
 		}
 		for _, v := range []View{view, narrowed} {
 			for _, op := range []events.Op{events.Added, events.Modified, events.Removed} {
-				_, was, is, _ := v.Change(op, before, data)
-				patch, _ := Delta(was, is)
-				all += string(was) + string(is) + string(patch)
+				seen := changeIn(t, v, op, before, data)
+				patch, _ := seen.Delta(nil)
+				all += string(seen.Data) + string(patch)
 			}
 		}
 		for _, leaf := range hidden {
@@ -286,8 +306,8 @@ func TestNarrowNeverShowsMore(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		all, was := wide.Item(data)
-		some, is := narrowed.Item(data)
+		all, was := itemIn(t, wide, data)
+		some, is := itemIn(t, narrowed, data)
 		object, _ := decodeObject(all)
 		part, _ := decodeObject(some)
 		if is && (!was || !within(part, object)) {
@@ -330,8 +350,8 @@ func TestViewTextRoundTrips(t *testing.T) {
 			t.Fatalf("%s is decoded as %s, %v", v, again, err)
 		}
 		data := objects(t)
-		seen, visible := v.Item(data)
-		if seenAgain, visibleAgain := again.Item(data); visible != visibleAgain || string(seen) != string(seenAgain) {
+		seen, visible := itemIn(t, v, data)
+		if seenAgain, visibleAgain := itemIn(t, again, data); visible != visibleAgain || string(seen) != string(seenAgain) {
 			t.Fatalf("%s sees %s, %v; decoded again %s, %v", v, seen, visible, seenAgain, visibleAgain)
 		}
 	})
@@ -349,7 +369,7 @@ func FuzzDecodeView(f *testing.F) {
 		if err != nil || again.String() != v.String() {
 			t.Fatalf("%s is decoded as %s, %v", v, again, err)
 		}
-		if seen, visible := v.Item([]byte(data)); visible && !v.IsZero() && !json.Valid(seen) {
+		if seen, visible := itemIn(t, v, raw(data)); visible && !v.IsZero() && !json.Valid(seen) {
 			t.Fatalf("%s sees %q", v, seen)
 		}
 	})
@@ -367,8 +387,8 @@ func FuzzNarrow(f *testing.F) {
 		if again, err := DecodeView(v.String()); err != nil || again.String() != v.String() {
 			t.Fatalf("%s is decoded as %s, %v", v, again, err)
 		}
-		all, was := wide.Item([]byte(data))
-		some, is := v.Item([]byte(data))
+		all, was := itemIn(t, wide, raw(data))
+		some, is := itemIn(t, v, raw(data))
 		object, _ := decodeObject(all)
 		part, _ := decodeObject(some)
 		if is && (!was || !within(part, object)) {

@@ -3,22 +3,20 @@ package pattern
 import (
 	"encoding/json"
 	"fmt"
+	"math"
+	"slices"
 	"strings"
 )
 
-// matcher judges one leaf of the event; present is false if there is none.
-type matcher func(value any, present bool) bool
-
-// leaf gives a value of the event as matchers take it: a string, a boolean, nil or a
-// [number]. What is too large for a number stays as it is and equals nothing.
-func leaf(value any) any {
-	if text, ok := value.(json.Number); ok {
-		if n, ok := parseNumber(text); ok {
-			return n
-		}
-	}
-	return value
+// matcher judges one leaf of the event.
+type matcher struct {
+	holds  func(leaf) bool
+	weight int // how many conditions it is
+	bytes  int // of a leaf, at most, are compared
 }
+
+// cost is what it takes to judge a leaf.
+func (m matcher) cost(l leaf) int { return m.weight * (1 + min(l.bytes(), m.bytes)/StepBytes) }
 
 // parseMatchers makes one matcher of all plain values, so that a long list costs no
 // more than a short one, and one of each match expression.
@@ -43,36 +41,34 @@ func parseMatchers(list []any, at string) ([]matcher, error) {
 		matchers = append(matchers, m)
 	}
 	if len(exact) > 0 {
-		matchers = append(matchers, exact.has)
+		matchers = append(matchers, matcher{exact.has, 1, math.MaxInt})
 	}
 	return matchers, nil
 }
 
 // values is a set of leaves.
-type values map[any]bool
+type values map[leaf]bool
 
-func (v values) has(value any, present bool) bool { return present && v[value] }
+func (v values) has(l leaf) bool { return v[l] }
 
 func (v values) add(element any, at string) error {
 	switch element := element.(type) {
 	case json.Number:
-		n, err := checkNumber(element, at)
-		if err != nil {
+		if _, err := checkNumber(element, at); err != nil {
 			return err
 		}
-		v[n] = true
 	case string, bool, nil:
-		v[element] = true
 	default:
 		return fmt.Errorf("%s has an element that is no string, number, boolean, null or match expression", at)
 	}
+	v[leafOf(element)] = true
 	return nil
 }
 
 func parseExpression(operator map[string]any, at string) (matcher, error) {
 	name, operand, err := only(operator, at)
 	if err != nil {
-		return nil, err
+		return matcher{}, err
 	}
 	return parseOperator(name, operand, at+"."+name)
 }
@@ -106,26 +102,23 @@ func parseOperator(name string, operand any, at string) (matcher, error) {
 	case "numeric":
 		return parseNumeric(operand, at)
 	}
-	return nil, fmt.Errorf("%s: the operator is not supported", at)
+	return matcher{}, fmt.Errorf("%s: the operator is not supported", at)
 }
 
 func parseExists(operand any, at string) (matcher, error) {
 	want, ok := operand.(bool)
 	if !ok {
-		return nil, fmt.Errorf("%s is neither true nor false", at)
+		return matcher{}, fmt.Errorf("%s is neither true nor false", at)
 	}
-	return func(_ any, present bool) bool { return present == want }, nil
+	return matcher{func(l leaf) bool { return l.present() == want }, 1, 0}, nil
 }
 
 func parseText(operand any, at string, holds func(value, operand string) bool) (matcher, error) {
-	text, ok := operand.(string)
+	want, ok := operand.(string)
 	if !ok {
-		return nil, fmt.Errorf("%s is no string", at)
+		return matcher{}, fmt.Errorf("%s is no string", at)
 	}
-	return func(value any, present bool) bool {
-		s, ok := value.(string)
-		return present && ok && holds(s, text)
-	}, nil
+	return matcher{func(l leaf) bool { return l.kind == text && holds(l.text, want) }, 1, len(want)}, nil
 }
 
 // parseAnythingBut takes a string or a number, a list of either, or an expression
@@ -133,16 +126,16 @@ func parseText(operand any, at string, holds func(value, operand string) bool) (
 func parseAnythingBut(operand any, at string) (matcher, error) {
 	excluded, err := parseExcluded(operand, at)
 	if err != nil {
-		return nil, err
+		return matcher{}, err
 	}
-	return func(value any, present bool) bool {
-		for _, m := range excluded {
-			if m(value, present) {
-				return false
-			}
-		}
-		return present
-	}, nil
+	m := matcher{holds: func(l leaf) bool {
+		return l.present() && !slices.ContainsFunc(excluded, func(m matcher) bool { return m.holds(l) })
+	}}
+	for _, e := range excluded {
+		m.weight += e.weight
+		m.bytes = max(m.bytes, e.bytes)
+	}
+	return m, nil
 }
 
 func parseExcluded(operand any, at string) ([]matcher, error) {

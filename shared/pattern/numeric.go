@@ -13,23 +13,23 @@ type bound struct {
 func parseNumeric(operand any, at string) (matcher, error) {
 	list, ok := operand.([]any)
 	if !ok || len(list) != 2 && len(list) != 4 {
-		return nil, fmt.Errorf("%s is no list of one or two comparisons", at)
+		return matcher{}, fmt.Errorf("%s is no list of one or two comparisons", at)
 	}
 	var bounds []bound
 	for i := 0; i < len(list); i += 2 {
 		b, err := parseBound(list[i], list[i+1], at)
 		if err != nil {
-			return nil, err
+			return matcher{}, err
 		}
 		bounds = append(bounds, b)
 	}
-	return func(value any, present bool) bool {
-		n, ok := value.(number)
+	return matcher{func(l leaf) bool {
+		ok := l.kind == digits
 		for _, b := range bounds {
-			ok = ok && b.holds(n.compare(b.number))
+			ok = ok && b.holds(l.number.compare(b.number))
 		}
-		return present && ok
-	}, nil
+		return ok
+	}, 1, MaxDigits}, nil
 }
 
 func parseBound(operator, operand any, at string) (bound, error) {

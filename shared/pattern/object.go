@@ -1,6 +1,7 @@
 package pattern
 
 import (
+	"encoding/json"
 	"fmt"
 	"iter"
 	"maps"
@@ -48,7 +49,7 @@ func parseOr(alternatives []any, at string, depth int) ([]object, error) {
 		return nil, fmt.Errorf("%s needs two alternatives", at)
 	}
 	var or []object
-	for _, alternative := range alternatives {
+	for _, alternative := range merged(alternatives) {
 		fields, ok := alternative.(map[string]any)
 		if !ok {
 			return nil, fmt.Errorf("%s has an alternative that is no object", at)
@@ -98,15 +99,41 @@ func asksAbsence(list []any) bool {
 	return true
 }
 
-func (o object) match(event map[string]any) bool {
+// weight is how many conditions the object has.
+func (o object) weight() int {
+	sum := 0
+	for _, f := range o.fields {
+		sum += f.weight()
+	}
+	for _, alternative := range o.or {
+		sum += 1 + alternative.weight()
+	}
+	return sum
+}
+
+func (f field) weight() int {
+	if f.object != nil {
+		return 1 + f.object.weight()
+	}
+	sum := 1
+	for _, m := range f.matchers {
+		sum += m.weight
+	}
+	return sum
+}
+
+func (o object) match(event map[string]any, steps *Steps) bool {
 	for _, f := range o.fields {
 		value, present := event[f.name]
-		if !f.match(value, present) {
+		if !f.match(value, present, steps) {
 			return false
 		}
 	}
 	for _, alternative := range o.or {
-		if alternative.match(event) {
+		if !steps.Take(1) {
+			return false
+		}
+		if alternative.match(event, steps) {
 			return true
 		}
 	}
@@ -116,44 +143,50 @@ func (o object) match(event map[string]any) bool {
 // match applies the condition to each value at its place that is of its kind, of
 // which one must meet it, or all if it asks for absence. Objects are of the kind of
 // object, all others of the kind of matchers; without any, nothing is there.
-func (f field) match(value any, present bool) bool {
+func (f field) match(value any, present bool, steps *Steps) bool {
 	if !present {
-		return f.matchNothing()
+		return steps.Take(1) && f.matchNothing(steps)
 	}
 	found := false
-	for element := range elements(value) {
+	for element := range elements(value, steps) {
 		members, isObject := element.(map[string]any)
 		if isObject != (f.object != nil) {
 			continue
 		}
 		found = true
-		if matched := f.matchElement(members, element); matched != f.absence {
+		if matched := f.matchElement(members, element, steps); matched != f.absence {
 			return matched
 		}
 	}
 	if !found {
-		return f.matchNothing()
+		return f.matchNothing(steps)
 	}
 	return f.absence
 }
 
-func (f field) matchElement(members map[string]any, element any) bool {
+func (f field) matchElement(members map[string]any, element any, steps *Steps) bool {
 	if f.object != nil {
-		return f.object.match(members)
+		return f.object.match(members, steps)
 	}
-	return f.matchLeaf(leaf(element), true)
+	if n, ok := element.(json.Number); ok && !steps.Take(len(n)/StepBytes) {
+		return false
+	}
+	return f.matchLeaf(leafOf(element), steps)
 }
 
-func (f field) matchNothing() bool {
+func (f field) matchNothing(steps *Steps) bool {
 	if f.object != nil {
-		return f.object.match(nil)
+		return f.object.match(nil, steps)
 	}
-	return f.matchLeaf(nil, false)
+	return f.matchLeaf(leaf{}, steps)
 }
 
-func (f field) matchLeaf(value any, present bool) bool {
+func (f field) matchLeaf(l leaf, steps *Steps) bool {
 	for _, m := range f.matchers {
-		if m(value, present) {
+		if !steps.Take(m.cost(l)) {
+			return false
+		}
+		if m.holds(l) {
 			return true
 		}
 	}
@@ -161,18 +194,22 @@ func (f field) matchLeaf(value any, present bool) bool {
 }
 
 // elements gives the elements of a list, those of lists in it too, or the one value
-// that is no list.
-func elements(value any) iter.Seq[any] {
-	return func(yield func(any) bool) { visit(value, yield) }
+// that is no list. It ends early when the steps are spent: each value takes one, lists
+// too.
+func elements(value any, steps *Steps) iter.Seq[any] {
+	return func(yield func(any) bool) { visit(value, steps, yield) }
 }
 
-func visit(value any, yield func(any) bool) bool {
+func visit(value any, steps *Steps, yield func(any) bool) bool {
+	if !steps.Take(1) {
+		return false
+	}
 	list, ok := value.([]any)
 	if !ok {
 		return yield(value)
 	}
 	for _, element := range list {
-		if !visit(element, yield) {
+		if !visit(element, steps, yield) {
 			return false
 		}
 	}

@@ -16,7 +16,8 @@
 // Numbers compare by value, however they are written and however long they are: 1,
 // 1.0 and 1e0 are equal, two numbers that differ in the 38th digit are not.
 //
-// Matching costs at most the size of the pattern times that of the event.
+// Matching costs at most the pattern's weight times the size of the event, see
+// [Pattern.Weight], and less if its [Steps] are bounded.
 //
 // Source: https://docs.aws.amazon.com/lambda/latest/dg/invocation-eventfiltering.html
 // and https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-create-pattern-operators.html
@@ -44,8 +45,9 @@ const (
 
 // Pattern is a parsed pattern. Safe for concurrent use.
 type Pattern struct {
-	root object
-	text string
+	root   object
+	text   string
+	weight int
 }
 
 // Parse reads a pattern. The error says what is wrong and where.
@@ -66,7 +68,7 @@ func Parse(text string) (*Pattern, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Pattern{root, canonical}, nil
+	return &Pattern{root, canonical, root.weight()}, nil
 }
 
 // String gives the pattern as JSON without spaces, its members sorted. [Parse] reads
@@ -81,12 +83,24 @@ func (p *Pattern) Match(event []byte) bool {
 		return false
 	}
 	fields, ok := value.(map[string]any)
-	return ok && p.MatchObject(fields)
+	return ok && p.MatchObject(fields, nil)
 }
 
 // MatchObject is [Pattern.Match] for an event that is decoded already, its numbers as
-// [json.Number].
-func (p *Pattern) MatchObject(event map[string]any) bool { return p.root.match(event) }
+// [json.Number]. It ends when the steps are spent, and its result then means nothing.
+func (p *Pattern) MatchObject(event map[string]any, steps *Steps) bool {
+	return p.root.match(event, steps)
+}
+
+// Weight is how many conditions the pattern has. Each field, each alternative and each
+// match expression is one, but anything-but with several prefixes, suffixes or texts is as
+// many; all plain values of a field are one together. Alternatives that ask nothing but the
+// same field are one, with the values and match expressions of all.
+//
+// Matching takes at most as many steps as the weight times the size of the event. That is
+// one for each of its values, objects and lists included, and one more for each
+// [StepBytes] bytes of a string or number.
+func (p *Pattern) Weight() int { return p.weight }
 
 func decode(text string) (any, error) {
 	if err := checkSize(text); err != nil {

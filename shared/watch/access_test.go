@@ -202,7 +202,7 @@ func matches(t *testing.T, filter string, item map[string]any) bool {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return p.MatchObject(item)
+	return p.MatchObject(item, nil)
 }
 
 // only gives the members of an item that are listed; an empty list is all.

@@ -1,8 +1,6 @@
 package watch
 
 import (
-	"encoding/json"
-
 	"github.com/watchroute/watchroute/events"
 	"github.com/watchroute/watchroute/shared/grant"
 )
@@ -45,28 +43,22 @@ func seen(view grant.View, delta bool, changes []change) []events.Change {
 // seen is what a view shows of the change.
 func (c change) seen(view grant.View, delta bool) (shown events.Change, visible bool) {
 	shown = c.Change
-	if view.IsZero() {
-		shown.Data, shown.Patch = told(delta && c.Op == events.Modified, c.Before, c.Data)
-		return shown, true
+	seen, err := c.inView.In(view, nil)
+	if err != nil {
+		return events.Change{Topic: c.Topic, Epoch: c.Epoch, Seq: c.Seq, Op: events.Skipped, Costly: true}, true
 	}
-	op, before, data, visible := c.inView.In(view)
-	if !visible {
+	if !seen.Visible() {
 		return events.Change{}, false
 	}
-	shown.Op, shown.Large = op, false
-	shown.Expired = c.Expired && c.Op == events.Removed
-	shown.Data, shown.Patch = told(delta && op == events.Modified, before, data)
+	shown.Op, shown.Data = seen.Op, seen.Data
+	if !view.IsZero() {
+		shown.Large = false
+		shown.Expired = c.Expired && c.Op == events.Removed
+	}
+	if delta {
+		if patch, ok := seen.Delta(nil); ok {
+			shown.Data, shown.Patch = nil, patch
+		}
+	}
 	return shown, true
-}
-
-// told gives a change's new state, or what patches the last one if that is shorter and
-// wanted.
-func told(delta bool, before, data json.RawMessage) (whole, patch json.RawMessage) {
-	if !delta || before == nil || data == nil {
-		return data, nil
-	}
-	if patch, ok := grant.Delta(before, data); ok {
-		return nil, patch
-	}
-	return data, nil
 }

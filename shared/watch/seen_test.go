@@ -293,7 +293,7 @@ func visibleOf(t *rapid.T, view grant.View, states map[string]string) map[string
 		if isLarge && view.IsZero() {
 			visible[id] = large
 		}
-		if seen, ok := view.Item([]byte(state)); ok && !isLarge {
+		if seen, ok, _ := view.Item([]byte(state), nil); ok && !isLarge {
 			visible[id] = object(t, seen)
 		}
 	}

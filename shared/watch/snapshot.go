@@ -92,7 +92,7 @@ func shown(view grant.View, items []events.Item) []events.Item {
 			}
 			continue
 		}
-		if data, visible := view.Item(item.Data); visible {
+		if data, visible, err := view.Item(item.Data, nil); visible && err == nil {
 			seen = append(seen, events.Item{ID: item.ID, Data: data})
 		}
 	}
