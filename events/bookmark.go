@@ -1,44 +1,26 @@
 package events
 
 import (
-	"fmt"
+	"errors"
 	"strings"
 )
 
-// Bookmark is a place in a topic's snapshot: the cursor that the snapshot is true
-// at, and the item after which it goes on.
+// Bookmark is a place in a topic's snapshot: the cursor that the snapshot is true at, and
+// the item after which it goes on. Only the service can read which item that is.
 type Bookmark struct {
 	Cursor Cursor
-	After  string // an item's id; the empty one comes before all
-	// Sealed stands in place of After where the client may not know of the item. Only the
-	// service can read it, and only on the same connection.
 	Sealed string
 }
 
-// String writes the bookmark as epoch:seq/after, or as epoch:seq~sealed.
-func (b Bookmark) String() string {
-	if b.Sealed != "" {
-		return b.Cursor.String() + "~" + b.Sealed
-	}
-	return b.Cursor.String() + "/" + b.After
-}
+// String writes the bookmark as epoch:seq~sealed.
+func (b Bookmark) String() string { return b.Cursor.String() + "~" + b.Sealed }
 
-// ParseBookmark reads what [Bookmark.String] writes.
+// ParseBookmark reads what [Bookmark.String] writes. The error does not repeat the text.
 func ParseBookmark(s string) (Bookmark, error) {
-	end := strings.IndexAny(s, "/~")
-	if end < 0 {
-		return Bookmark{}, badBookmark(s)
+	cursor, sealed, ok := strings.Cut(s, "~")
+	at, err := ParseCursor(cursor)
+	if !ok || err != nil {
+		return Bookmark{}, errors.New("next is not of the form epoch:seq~place")
 	}
-	cursor, err := ParseCursor(s[:end])
-	switch {
-	case err != nil:
-		return Bookmark{}, badBookmark(s)
-	case s[end] == '~':
-		return Bookmark{Cursor: cursor, Sealed: s[end+1:]}, nil
-	}
-	return Bookmark{Cursor: cursor, After: s[end+1:]}, nil
-}
-
-func badBookmark(s string) error {
-	return fmt.Errorf("next %.100q is not of the form epoch:seq/id", s)
+	return Bookmark{Cursor: at, Sealed: sealed}, nil
 }

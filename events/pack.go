@@ -2,13 +2,16 @@ package events
 
 import "fmt"
 
-// PackChanges encodes changes into as few changes frames as hold them, in order.
-// A frame is filled up to [MeteredBytes]; only a single change that is larger
-// than that gets a longer frame of its own. Each Data must be JSON of at most
-// [MaxDataBytes].
+// PackChanges encodes changes into as few changes frames as hold them, in order. A frame is
+// filled up to [MeteredBytes]. Only a single change that is larger than that gets a longer
+// frame of its own. A change whose data or patch is over [MaxDataBytes] goes without it,
+// marked Large, so that no frame is over [MaxFrameBytes].
 func PackChanges(changes []Change) ([][]byte, error) {
 	p := packer{head: `{"type":"changes","changes":[`, tail: `]}`}
 	for _, c := range changes {
+		if max(len(c.Data), len(c.Patch)) > MaxDataBytes {
+			c.Data, c.Patch, c.Large = nil, nil, true
+		}
 		encoded, err := marshal(c)
 		if err != nil {
 			return nil, fmt.Errorf("encode change %s of %s: %w", c.Cursor(), c.Topic, err)
@@ -18,13 +21,14 @@ func PackChanges(changes []Change) ([][]byte, error) {
 	return p.close(), nil
 }
 
-// PackSnapshot encodes a page of a topic's items into as few snapshot frames as
-// hold them, filled like those of [PackChanges]. page.From is that of the first
-// frame and page.Next that of the last, and the frames in between lead from one to
-// the next. All but the last say More. A page without items is one frame.
-func PackSnapshot(page Snapshot) ([][]byte, error) {
+// PackSnapshot encodes a page of a topic's items into as few snapshot frames as hold them,
+// filled like those of [PackChanges]. page.From is that of the first frame. page.Next and
+// page.Costly are those of the last. The frames in between lead from one to the next, by
+// what place gives as the [Bookmark] after an item; all but the last say More. An item whose
+// data does not fit goes without it, marked Large. A page without items is one frame.
+func PackSnapshot(page Snapshot, place func(id string) (Bookmark, error)) ([][]byte, error) {
 	var frames [][]byte
-	items := page.Items
+	items, costly := page.Items, page.Costly
 	for first := true; first || len(items) > 0; first = false {
 		n, err := fitting(page, items)
 		if err != nil {
@@ -32,13 +36,17 @@ func PackSnapshot(page Snapshot) ([][]byte, error) {
 		}
 		frame := page
 		frame.Items, items = items[:n:n], items[n:]
+		frame.Costly = 0
 		if len(items) > 0 {
-			frame.More, frame.Next = true, Bookmark{Cursor: page.Cursor, After: frame.Items[n-1].ID}.String()
+			next, err := place(frame.Items[n-1].ID)
+			if err != nil {
+				return nil, err
+			}
+			frame.More, frame.Next = true, next.String()
+		} else {
+			frame.Costly = costly
 		}
-		if n == 0 {
-			frame.Items = []Item{} // not null
-		}
-		encoded, err := Encode(&frame)
+		encoded, err := encodeSnapshot(frame)
 		if err != nil {
 			return nil, err
 		}
@@ -48,12 +56,24 @@ func PackSnapshot(page Snapshot) ([][]byte, error) {
 	return frames, nil
 }
 
-// snapshotAround is room for what stands around a frame's items: topic, cursor, and
-// two bookmarks with ids of [MaxItemIDBytes], of which JSON may double each byte.
+// encodeSnapshot encodes a frame of items that fit, or of a single one of any size.
+func encodeSnapshot(frame Snapshot) ([]byte, error) {
+	if len(frame.Items) == 0 {
+		frame.Items = []Item{} // not null
+	}
+	encoded, err := Encode(&frame)
+	if err == nil && len(encoded) > MaxFrameBytes || len(frame.Items) == 1 && len(frame.Items[0].Data) > MaxDataBytes {
+		frame.Items = []Item{{ID: frame.Items[0].ID, Large: true}}
+		return Encode(&frame)
+	}
+	return encoded, err
+}
+
+// snapshotAround is room for what stands around a frame's items: the request's id, the topic,
+// the cursor and two bookmarks.
 const snapshotAround = 2 << 10
 
-// fitting is how many of the first items a frame holds; at least one, if there is
-// one.
+// fitting is how many of the first items a frame holds; at least one, if there is one.
 func fitting(page Snapshot, items []Item) (int, error) {
 	size := snapshotAround
 	for i, item := range items {

@@ -14,7 +14,7 @@ const module = "github.com/watchroute/watchroute/"
 const adapters = module + "shared/"
 
 // domain are the packages of shared that adapters and package watch stand on.
-var domain = []string{module + "shared/grant", module + "shared/pattern"}
+var domain = []string{module + "shared/grant", module + "shared/pattern", module + "shared/seal"}
 
 // rules forbid imports, each for a reason.
 var rules = []struct {

@@ -11,6 +11,8 @@ import (
 	"github.com/watchroute/watchroute/shared/function"
 	"github.com/watchroute/watchroute/shared/identity"
 	"github.com/watchroute/watchroute/shared/reply"
+	"github.com/watchroute/watchroute/shared/seal"
+	"github.com/watchroute/watchroute/shared/secret"
 	"github.com/watchroute/watchroute/shared/watch"
 )
 
@@ -24,13 +26,18 @@ func build(ctx context.Context, s function.Setup) (func(context.Context, awseven
 		Subscriptions: s.Settings.Text("SUBSCRIPTIONS_TABLE"),
 	})
 	rate := s.Settings.Count("MAX_MESSAGE_RATE")
-	answerer := watch.Answerer{Sessions: store, Subscriptions: store, Items: store, History: store, Logger: s.Logger, Limits: watch.Limits{
-		Subscriptions: s.Settings.Count("MAX_SUBSCRIPTIONS"),
-		Subscribes:    rate,
-		PublishBytes:  s.Settings.Count("MAX_PUBLISH_BYTES"),
-		SnapshotItems: s.Settings.Count("MAX_SNAPSHOT_ITEMS"),
-	}}
-	poster, err := apigw.Open(ctx, s.AWS, s.Settings.Text("CALLBACK_URL"))
+	answerer := watch.Answerer{
+		Sessions: store, Subscriptions: store, Items: store, History: store, Logger: s.Logger,
+		Places:    seal.New(secret.Open(s.AWS, s.Settings.Text("SERVICE_SECRET_ARN")).Versions),
+		Allowance: watch.NewAllowance(store, s.Settings.Count("MAX_SUBJECT_UNITS")),
+		Limits: watch.Limits{
+			Subscriptions: s.Settings.Count("MAX_SUBSCRIPTIONS"),
+			Subscribes:    rate,
+			PublishBytes:  s.Settings.Count("MAX_PUBLISH_BYTES"),
+			SnapshotItems: s.Settings.Count("MAX_SNAPSHOT_ITEMS"),
+		},
+	}
+	poster, err := apigw.OpenPatient(ctx, s.AWS, s.Settings.Text("CALLBACK_URL"))
 	who := identity.Reader{Open: s.Settings.Flag("OPEN_TO_EVERYONE")}
 	return reply.New(who, answerer, poster, rate).Reply, err
 }

@@ -27,6 +27,7 @@ import (
 	"github.com/watchroute/watchroute/localstack/apigateway"
 	"github.com/watchroute/watchroute/shared/client"
 	"github.com/watchroute/watchroute/shared/grant"
+	"github.com/watchroute/watchroute/shared/seal"
 	"github.com/watchroute/watchroute/shared/watch"
 )
 
@@ -133,7 +134,7 @@ func (s *service) Invoke(ctx context.Context, function string, payload []byte) (
 	case "disconnect":
 		_ = s.Forget(ctx, c.Key, nil)
 	case "message":
-		answerer := watch.Answerer{Sessions: s, Subscriptions: s, Items: s, History: s, Tokens: s, Logger: slog.New(slog.DiscardHandler)}
+		answerer := watch.Answerer{Sessions: s, Subscriptions: s, Items: s, History: s, Places: seal.Fixed(make([]byte, seal.MinSecretBytes)), Tokens: s, Logger: slog.New(slog.DiscardHandler)}
 		last := answerer.Answer(ctx, c, []byte(event.Body), peer{ctx, s, c.ID})
 		s.mu.Lock()
 		alter := s.alter
@@ -352,7 +353,7 @@ func (s *service) Session(_ context.Context, key watch.Key) (watch.Session, erro
 	if s.connections[key.ID] == nil {
 		return watch.Session{}, watch.ErrNotConnected
 	}
-	session := watch.Session{SealKey: make([]byte, watch.SealBytes)}
+	session := watch.Session{}
 	for topic := range s.connections[key.ID] {
 		session.Topics = append(session.Topics, topic)
 	}

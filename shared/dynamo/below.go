@@ -42,7 +42,7 @@ func place(topic events.Topic) types.AttributeValue {
 }
 
 // listedAtMost bounds the topics that one answer looks through for those of a pattern.
-const listedAtMost = 5_000
+const listedAtMost = 2_000
 
 // Below reads the list of topics: one read unit for every 4 KB, some sixty topics.
 func (s *Store) Below(ctx context.Context, pattern events.Topic, limit int) (topics []events.Topic, more bool, err error) {

@@ -2,7 +2,6 @@ package dynamo
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"maps"
@@ -23,9 +22,6 @@ func (s *Store) Connect(ctx context.Context, c watch.Connection) error {
 	row["expiresAt"] = unix(c.Ends())
 	row["connectedAt"] = num(c.Connected.UnixMilli())
 	maps.Copy(row, tokenRow(c.Access))
-	key := make([]byte, watch.SealBytes)
-	_, _ = rand.Read(key) // which cannot fail
-	row["sealKey"] = &types.AttributeValueMemberB{Value: key}
 	if _, err := s.db.PutItem(ctx, &dynamodb.PutItemInput{TableName: &s.tables.Connections, Item: row}); err != nil {
 		return fmt.Errorf("put connection %s: %w", c.ID, translate(err))
 	}
@@ -35,7 +31,10 @@ func (s *Store) Connect(ctx context.Context, c watch.Connection) error {
 // Connections reads the connections of a subject, as far as they are not to have ended
 // long ago: one read unit for some forty of them.
 func (s *Store) Connections(ctx context.Context, subject string) ([]watch.Connection, error) {
-	rows, err := s.ofSubject(ctx, s.tables.Connections, subject)
+	query := ofSubject(s.tables.Connections, subject)
+	query.KeyConditionExpression = aws.String("subject = :subject AND connectionId > :purses")
+	query.ExpressionAttributeValues[":purses"] = str(pursesEnd)
+	rows, err := s.rows(ctx, query)
 	if err != nil {
 		return nil, fmt.Errorf("read connections of a subject: %w", err)
 	}
@@ -48,14 +47,19 @@ func (s *Store) Connections(ctx context.Context, subject string) ([]watch.Connec
 	return all, nil
 }
 
-// ofSubject reads the rows of a subject, page by page, without those that have expired.
-func (s *Store) ofSubject(ctx context.Context, table, subject string) (rows []map[string]types.AttributeValue, err error) {
-	pages := dynamodb.NewQueryPaginator(s.db, &dynamodb.QueryInput{
+// ofSubject asks for the rows of a subject.
+func ofSubject(table, subject string) *dynamodb.QueryInput {
+	return &dynamodb.QueryInput{
 		TableName:                 &table,
 		KeyConditionExpression:    aws.String("subject = :subject"),
 		ExpressionAttributeValues: map[string]types.AttributeValue{":subject": str(subject)},
 		ConsistentRead:            aws.Bool(true),
-	})
+	}
+}
+
+// rows reads what a query asks for, page by page, without rows that have expired.
+func (s *Store) rows(ctx context.Context, query *dynamodb.QueryInput) (rows []map[string]types.AttributeValue, err error) {
+	pages := dynamodb.NewQueryPaginator(s.db, query)
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
@@ -107,7 +111,7 @@ func (s *Store) Session(ctx context.Context, key watch.Key) (watch.Session, erro
 	if out.Item == nil || s.expired(out.Item) {
 		return watch.Session{}, fmt.Errorf("get connection %s: %w", key.ID, watch.ErrNotConnected)
 	}
-	session := watch.Session{Topics: topicsOf(out.Item), SealKey: bytesOf(out.Item, "sealKey")}
+	session := watch.Session{Topics: topicsOf(out.Item)}
 	if _, refreshed := out.Item["grant"]; refreshed { // with the empty text if it grants nothing
 		access := tokenOf(out.Item)
 		access.Expires = instant(out.Item, "tokenExpiresAt")

@@ -8,9 +8,11 @@
 //	                                               [before], [high], [expired], [large], expiresAt
 //	               topic + "/**"   seq = a hash    a topic below that has had a change: name
 //	Connections    subject         connectionId    topics (string set), subscribes (how many
-//	                                               there were), connectedAt, sealKey, expiresAt;
+//	                                               there were), connectedAt, expiresAt;
 //	                                               of the token: [tokenId], [issuedAt], and when it
 //	                                               was refreshed grant, tokenExpiresAt
+//	               subject         * and a minute  spent: what the subject's requests have cost
+//	                                               then; expiresAt
 //	Subscriptions  topic + "#0"    connectionId    subject, [view], [filter], [fields], [delta], expiresAt
 //	               topic + "#0"    * or ** and     the same, for the pattern topic/* or topic/**
 //	                               connectionId

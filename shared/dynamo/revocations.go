@@ -12,7 +12,7 @@ import (
 
 // Revocations reads what was revoked of a subject: one read unit for every 4 KB.
 func (s *Store) Revocations(ctx context.Context, subject string) ([]watch.Revocation, error) {
-	rows, err := s.ofSubject(ctx, s.tables.Revocations, subject)
+	rows, err := s.rows(ctx, ofSubject(s.tables.Revocations, subject))
 	if err != nil {
 		return nil, fmt.Errorf("read revocations of a subject: %w", err)
 	}

@@ -38,7 +38,8 @@ const DefaultRetention = 48 * time.Hour
 // Open makes a store of the tables. It does not reach out.
 func Open(cfg aws.Config, tables Tables) *Store {
 	cfg.HTTPClient = HTTPClient()
-	return &Store{db: dynamodb.NewFromConfig(cfg), tables: tables, Retention: DefaultRetention}
+	db := dynamodb.NewFromConfig(cfg, func(o *dynamodb.Options) { o.APIOptions = append(o.APIOptions, meterCalls) })
+	return &Store{db: db, tables: tables, Retention: DefaultRetention}
 }
 
 func (s *Store) now() time.Time {
@@ -119,14 +120,6 @@ func number(item map[string]types.AttributeValue, name string) string {
 		return ""
 	}
 	return n.Value
-}
-
-func bytesOf(item map[string]types.AttributeValue, name string) []byte {
-	b, _ := item[name].(*types.AttributeValueMemberB)
-	if b == nil {
-		return nil
-	}
-	return b.Value
 }
 
 func flag(item map[string]types.AttributeValue, name string) bool {

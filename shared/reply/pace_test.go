@@ -11,14 +11,18 @@ import (
 	awsevents "github.com/aws/aws-lambda-go/events"
 	"github.com/watchroute/watchroute/events"
 	"github.com/watchroute/watchroute/shared/identity"
+	"github.com/watchroute/watchroute/shared/seal"
 	"github.com/watchroute/watchroute/shared/watch"
 )
 
+// of is a connection of an anonymous client.
+func of(id watch.ConnectionID) watch.Key { return watch.Key{Subject: watch.Anonymous, ID: id} }
+
 // allowed is how many of n messages that come at once may be answered.
-func (p *pace) allowed(id watch.ConnectionID, n int) int {
+func (p *pace) allowed(key watch.Key, n int) int {
 	allowed := 0
 	for range n {
-		if p.allows(id) {
+		if p.allows(key) {
 			allowed++
 		}
 	}
@@ -45,9 +49,34 @@ func TestPace(t *testing.T) {
 			{0, "b", perSecond + atOnce},
 		} {
 			time.Sleep(c.after)
-			if got := p.allowed(c.id, 1000); got != c.want {
+			if got := p.allowed(of(c.id), 1000); got != c.want {
 				t.Errorf("%v later %d messages of %s are answered, want %d", c.after, got, c.id, c.want)
 			}
+		}
+	})
+}
+
+// TestConnectionsOfASubjectShareItsPace: with a hundred of them nobody sends a hundred times
+// as much.
+func TestConnectionsOfASubjectShareItsPace(t *testing.T) {
+	const perSecond = 10
+	synctest.Test(t, func(t *testing.T) {
+		p := newPace(perSecond)
+		everyone := func(subject string, n int) (allowed int) {
+			for id := range 100 {
+				allowed += p.allowed(watch.Key{Subject: subject, ID: watch.ConnectionID(fmt.Sprint(subject, id))}, n)
+			}
+			return allowed
+		}
+		if got, want := everyone("mallory", 50), subjectFactor*(perSecond+atOnce); got != want {
+			t.Errorf("%d messages at once are answered, want %d", got, want)
+		}
+		time.Sleep(time.Second)
+		if got, want := everyone("mallory", perSecond), subjectFactor*perSecond; got != want {
+			t.Errorf("%d messages are answered a second later, want %d", got, want)
+		}
+		if got, want := everyone("alice", 5), 500; got != want {
+			t.Errorf("%d messages of another subject are answered, want %d", got, want)
 		}
 	})
 }
@@ -57,7 +86,7 @@ func TestPaceLetsASteadyClientBe(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPace(10)
 		for n := range 10_000 {
-			if time.Sleep(100 * time.Millisecond); !p.allows("a") {
+			if time.Sleep(100 * time.Millisecond); !p.allows(of("a")) {
 				t.Fatalf("message %d is refused", n)
 			}
 		}
@@ -68,7 +97,7 @@ func TestPaceLetsASteadyClientBe(t *testing.T) {
 func TestPaceForgets(t *testing.T) {
 	p := newPace(1)
 	for n := range 3*paceKept + 1 {
-		if p.allows(watch.ConnectionID(fmt.Sprint(n))); len(p.connections) > paceKept {
+		if p.allows(of(watch.ConnectionID(fmt.Sprint(n)))); len(p.connections) > paceKept {
 			t.Fatalf("%d connections are counted", len(p.connections))
 		}
 	}
@@ -111,7 +140,7 @@ func (tb *table) Put(context.Context, events.Topic, events.Item) error {
 // others are answered.
 func TestWhatComesTooFastIsNotCarriedOut(t *testing.T) {
 	w, tb := &wire{}, &table{}
-	h := New(identity.Reader{Open: true}, watch.Answerer{Sessions: tb, Items: tb, History: tb}, w, 0) // nothing but what may come at once
+	h := New(identity.Reader{Open: true}, watch.Answerer{Sessions: tb, Items: tb, History: tb, Places: seal.Fixed(make([]byte, seal.MinSecretBytes))}, w, 0) // nothing but what may come at once
 	for n := range atOnce + 3 {
 		got := publish(t, h, "c1")
 		if tooFast := strings.Contains(got, `"code":"too_many_requests"`); tooFast != (n >= atOnce) {

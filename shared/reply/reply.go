@@ -15,9 +15,13 @@ import (
 	"github.com/watchroute/watchroute/shared/watch"
 )
 
-// deadlineMargin is kept free of the time that Lambda gives, so that a client is
-// told of a request that took too long.
-const deadlineMargin = 500 * time.Millisecond
+// Of the time that Lambda gives, the last part is kept free. A request that takes too long
+// ends workMargin before the function does, so that there is time to post what has been made
+// of the answer, and to tell the client. No post begins within postMargin of the end.
+const (
+	workMargin = 2 * time.Second
+	postMargin = 500 * time.Millisecond
+)
 
 // Handler answers clients' frames, one at a time.
 type Handler struct {
@@ -28,7 +32,8 @@ type Handler struct {
 }
 
 // New makes a handler that takes perSecond frames a second of a connection, and a hundred
-// more at once; what comes faster is answered with events.CodeTooManyRequests.
+// more at once, and ten times as much of a subject. What comes faster is answered with
+// events.CodeTooManyRequests.
 func New(who identity.Reader, answerer watch.Answerer, poster watch.Poster, perSecond int) Handler {
 	return Handler{identity: who, answerer: answerer, poster: poster, pace: newPace(perSecond)}
 }
@@ -38,16 +43,18 @@ func New(who identity.Reader, answerer watch.Answerer, poster watch.Poster, perS
 // posted. An answer of several frames thus needs no empty body, which API Gateway
 // might send as an empty frame.
 func (h Handler) Reply(ctx context.Context, event awsevents.APIGatewayWebsocketProxyRequest) (awsevents.APIGatewayProxyResponse, error) {
-	ctx, cancel := function.WithMargin(ctx, deadlineMargin)
+	work, cancel := function.WithMargin(ctx, workMargin)
+	defer cancel()
+	posts, cancel := function.WithMargin(ctx, postMargin)
 	defer cancel()
 	c, err := h.identity.ConnectionOf(event.RequestContext)
 	if err != nil {
 		return awsevents.APIGatewayProxyResponse{}, err
 	}
-	if !h.pace.allows(c.ID) {
+	if !h.pace.allows(c.Key) {
 		return awsevents.APIGatewayProxyResponse{StatusCode: http.StatusOK, Body: string(tooFast(event.Body))}, nil
 	}
-	answer := h.answerer.Answer(ctx, c, []byte(event.Body), peer{ctx, h.poster, c.ID})
+	answer := h.answerer.Answer(work, c, []byte(event.Body), peer{posts, h.poster, c.ID})
 	return awsevents.APIGatewayProxyResponse{StatusCode: http.StatusOK, Body: string(answer)}, nil
 }
 

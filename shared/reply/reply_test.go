@@ -14,12 +14,14 @@ import (
 	"github.com/watchroute/watchroute/shared/dynamo"
 	"github.com/watchroute/watchroute/shared/dynamo/dynamotest"
 	"github.com/watchroute/watchroute/shared/identity"
+	"github.com/watchroute/watchroute/shared/seal"
 	"github.com/watchroute/watchroute/shared/watch"
 )
 
 // posts keeps what is posted; broken, if set, refuses all.
 type posts struct {
 	frames []string
+	closed int // how often
 	broken error
 }
 
@@ -31,7 +33,10 @@ func (p *posts) Post(_ context.Context, _ watch.ConnectionID, frame watch.Frame)
 	return nil
 }
 
-func (p *posts) Close(context.Context, watch.ConnectionID) error { return nil }
+func (p *posts) Close(context.Context, watch.ConnectionID) error {
+	p.closed++
+	return nil
+}
 
 // key is that of the connection c1.
 var key = watch.Key{Subject: watch.Anonymous, ID: "c1"}
@@ -44,7 +49,7 @@ func newMessage(t *testing.T) (Handler, *posts, *dynamo.Store) {
 		t.Fatal(err)
 	}
 	p := &posts{}
-	answerer := watch.Answerer{Sessions: store, Subscriptions: store, Items: store, History: store, Logger: slog.New(slog.DiscardHandler)}
+	answerer := watch.Answerer{Sessions: store, Subscriptions: store, Items: store, History: store, Places: seal.Fixed(make([]byte, seal.MinSecretBytes)), Logger: slog.New(slog.DiscardHandler)}
 	return New(identity.Reader{Open: true}, answerer, p, 100), p, store
 }
 
@@ -88,13 +93,23 @@ func TestAnswerStopsWhenAPostFails(t *testing.T) {
 	}
 }
 
-func TestForgottenConnectionIsTold(t *testing.T) {
-	h, _, store := newMessage(t)
+// TestForgottenConnectionIsToldAndClosed: it may be one that could not be closed before.
+func TestForgottenConnectionIsToldAndClosed(t *testing.T) {
+	h, p, store := newMessage(t)
 	if err := store.Forget(t.Context(), key, nil); err != nil {
 		t.Fatal(err)
 	}
-	if got := ask(t, t.Context(), h, `{"action":"subscribe","id":"q","topic":"a"}`); !strings.Contains(got, `"code":"not_connected"`) {
-		t.Errorf("answer %s", got)
+	if got := ask(t, t.Context(), h, `{"action":"subscribe","id":"q","topic":"a"}`); got != "" || len(p.frames) != 1 || !strings.Contains(p.frames[0], `"id":"q","code":"not_connected"`) || p.closed != 1 {
+		t.Errorf("the body is %q, posts are %q, closed %d times", got, p.frames, p.closed)
+	}
+}
+
+// TestAnswerThatAPostCutsOffIsToldSo: the client asks again for what it did not get.
+func TestAnswerThatAPostCutsOffIsToldSo(t *testing.T) {
+	h, p, _ := newMessage(t)
+	p.broken = errors.New("API Gateway answered 429 LimitExceededException")
+	if got := ask(t, t.Context(), h, `{"action":"subscribe","id":"q","topic":"a","snapshot":true}`); !strings.Contains(got, `"id":"q","code":"unavailable"`) {
+		t.Errorf("after a post that failed the body is %s", got)
 	}
 }
 
@@ -124,7 +139,7 @@ func TestNothingIsHalfDone(t *testing.T) {
 
 func TestClientIsToldOfATimeout(t *testing.T) {
 	h, _, _ := newMessage(t)
-	ctx, cancel := context.WithTimeout(t.Context(), deadlineMargin)
+	ctx, cancel := context.WithTimeout(t.Context(), workMargin)
 	defer cancel()
 	if got := ask(t, ctx, h, `{"action":"subscribe","topic":"a"}`); !strings.Contains(got, `"code":"unavailable"`) {
 		t.Errorf("answer %s", got)

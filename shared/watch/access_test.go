@@ -22,7 +22,6 @@ var requests = map[string][]string{
 	`{"action":"subscribe","id":"q","topic":%[1]q,"after":"e:0"}`:                 {"subscribe"},
 	`{"action":"subscribe","id":"q","topic":%[1]q,"snapshot":true}`:               {"subscribe", "read"},
 	`{"action":"snapshot","id":"q","topic":%[1]q}`:                                {"read"},
-	`{"action":"snapshot","id":"q","topic":%[1]q,"next":"e:1/i"}`:                 {"read"},
 	`{"action":"publish","id":"q","topic":%[1]q,"item":{"id":"i"}}`:               {"publish"},
 	`{"action":"publish","id":"q","topic":%[1]q,"op":"remove","item":{"id":"i"}}`: {"publish"},
 }
@@ -274,10 +273,64 @@ func TestPagesDoNotNameWhatIsHidden(t *testing.T) {
 	if fmt.Sprint(shown) != "[shown]" || strings.Contains(strings.Join(frames, ""), "hidden") {
 		t.Errorf("shown %q in %q", shown, frames)
 	}
-	for _, next := range []string{"e:0~", "e:0~x", "e:0~AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "e:0~=", "e:0"} {
-		if got := c.ask(t, fmt.Sprintf(`{"action":"snapshot","topic":"a","next":%q}`, next)); got != "error bad_cursor" && next != "e:0~" {
-			t.Errorf("%s is answered %s", next, got)
+	for _, next := range []string{"e:0/hidden1", "e:0/", "e:0~", "e:0~x", "e:0~AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "e:0~=", "e:0", "e:0/" + strings.Repeat("x", 1025)} {
+		if got := c.ask(t, fmt.Sprintf(`{"action":"snapshot","topic":"a","next":%q}`, next)); got != "error bad_cursor" {
+			t.Errorf("%.60s is answered %s", next, got)
 		}
+	}
+}
+
+// nextPlace gives the place at which a snapshot's first page ends.
+func (c *client) nextPlace(t *testing.T, request string) string {
+	t.Helper()
+	c.ask(t, request)
+	return decoded(t, []byte(c.lastFrame())).(*events.Snapshot).Next
+}
+
+// TestPlacesHoldForWhatTheyWereGivenFor: not for another topic, view, epoch or subject. They
+// do hold on another connection.
+func TestPlacesHoldForWhatTheyWereGivenFor(t *testing.T) {
+	const rules = `{"topics":["*"],"actions":["read"]}`
+	c := newClient(t, rules)
+	items := []events.Item{{ID: "1", Data: []byte(`{"n":1}`)}, {ID: "2", Data: []byte(`{"n":1}`)}}
+	c.items = map[events.Topic][]events.Item{"a": items, "b": items}
+	c.answerer.Limits = watch.Limits{SnapshotItems: 1}
+	place := c.nextPlace(t, `{"action":"snapshot","topic":"a","filter":{"n":[1]}}`)
+	ask := func(topic, more, place string) string {
+		return fmt.Sprintf(`{"action":"snapshot","topic":%q,%s"next":%q}`, topic, more, place)
+	}
+	const filter = `"filter":{"n":[1]},`
+	c.connection.ID = "another"
+	c.expect(t, ask("a", filter, place), `snapshot :0 from ":0~…" of 1 next ""`)
+	for name, request := range map[string]string{
+		"topic":  ask("b", filter, place),
+		"filter": ask("a", `"filter":{"n":[2]},`, place),
+		"fields": ask("a", filter+`"fields":["n"],`, place),
+		"none":   ask("a", "", place),
+		"epoch":  ask("a", filter, "e"+place),
+		"seq":    ask("a", filter, strings.Replace(place, ":0", ":1", 1)),
+	} {
+		if got := c.ask(t, request); got != "error bad_cursor" {
+			t.Errorf("with another %s: %s", name, got)
+		}
+	}
+	c.connection.Subject = "other"
+	c.expect(t, ask("a", filter, place), "error bad_cursor")
+	c.connection.Subject, c.connection.Grant = "s", granted(t, "s", `{"topics":["*"],"actions":["read"],"mask":{"omit":["m"]}}`)
+	c.expect(t, ask("a", filter, place), "error bad_cursor")
+}
+
+// TestPlacesAreOfOneLength, whatever the id is that they hide.
+func TestPlacesAreOfOneLength(t *testing.T) {
+	lengths := map[int]bool{}
+	for _, id := range []string{"a", strings.Repeat("a", 100), strings.Repeat("a", events.MaxItemIDBytes)} {
+		c := newClient(t, `{"topics":["a"],"actions":["read"]}`)
+		c.items = map[events.Topic][]events.Item{"a": {{ID: id, Data: []byte(`{}`)}, {ID: "b", Data: []byte(`{}`)}}}
+		c.answerer.Limits = watch.Limits{SnapshotItems: 1}
+		lengths[len(c.nextPlace(t, `{"action":"snapshot","topic":"a"}`))] = true
+	}
+	if len(lengths) != 1 {
+		t.Errorf("places have the lengths %v", lengths)
 	}
 }
 

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/watchroute/watchroute/events"
+	"github.com/watchroute/watchroute/shared/grant"
+	"github.com/watchroute/watchroute/shared/seal"
 )
 
 // Subscriptions keeps who watches what.
@@ -30,13 +32,14 @@ type Sessions interface {
 	Session(context.Context, Key) (Session, error)
 	// Refresh has the connection go by another token from now on.
 	Refresh(context.Context, Key, Access) error
+	// Forget removes a connection with all its subscriptions.
+	Forget(context.Context, Key, []events.Topic) error
 }
 
 // Session is what has become of a connection since it was made.
 type Session struct {
-	Topics  []events.Topic // that it watches
-	Access  *Access        // by its latest token; nil if that is the one it was made with
-	SealKey []byte         // SealBytes long, random, the same all its life
+	Topics []events.Topic // that it watches
+	Access *Access        // by its latest token; nil if that is the one it was made with
 }
 
 // Authenticator knows what a token gives.
@@ -71,15 +74,17 @@ type History interface {
 	Below(ctx context.Context, pattern events.Topic, limit int) (topics []events.Topic, more bool, err error)
 }
 
-// Answerer carries out clients' requests: auth if it has Tokens, all others if it has Items
-// and History. What it cannot, it refuses.
+// Answerer carries out clients' requests: auth if it has Tokens, all others if it has Items,
+// History and Places. What it cannot, it refuses.
 type Answerer struct {
 	Sessions      Sessions
 	Subscriptions Subscriptions
 	Items         Items
 	History       History
+	Places        *seal.Sealer // seals places in snapshots
 	Tokens        Authenticator
 	Limits        Limits
+	Allowance     *Allowance // of each subject; nil for no bound
 	Logger        *slog.Logger
 }
 
@@ -91,107 +96,146 @@ type Peer interface {
 	Close() error
 }
 
-// Answer carries out one request of a client. Every answer ends in one frame, which
-// is returned encoded; the frames before it, if any, are posted in order. A request
-// that fails is answered with an error frame. If a post fails the rest of the answer
-// is not sent, and the frame returned is nil; so it is if the connection was closed.
-// An answer to a connection that will be cut soon, or whose token expires soon,
-// begins by saying so.
-func (a Answerer) Answer(ctx context.Context, c Connection, body []byte, peer Peer) []byte {
-	out := outbox{post: peer.Post}
-	request, err := events.ParseRequest(body)
-	if err == nil {
-		c, err = a.present(ctx, c, request)
-	}
-	if err == nil {
-		notify(c, &out)
-		err = a.carryOut(ctx, c, request, &out)
-	}
-	if err != nil && out.err == nil {
-		out.send(a.refusal(c, request, err))
-	}
-	if closes(err) {
-		return a.hangUp(c, &out, peer)
-	}
-	if out.err != nil {
-		a.Logger.Warn("answer not delivered", "connection", c.ID, "request", loggable(request), "err", out.err)
-		return nil
-	}
-	return out.last
+// answer is one request being carried out.
+type answer struct {
+	Answerer
+	c       Connection
+	r       events.Request
+	out     outbox
+	meter   *Meter  // what it has cost
+	settled float64 // of that the subject was charged for
+	room    room    // for missed changes
+	steps   *grant.Budget
 }
 
-// present brings the connection up to date: it may have had another token since it
-// was made. A ping that asks for nothing, of a client that cannot have, costs no read.
-func (a Answerer) present(ctx context.Context, c Connection, r events.Request) (Connection, error) {
-	if plain := r.Action == events.ActionPing && len(r.Cursors) == 0; plain && !c.expiring(time.Now()) {
-		return c, nil
+// Answer carries out one request of a client. Every answer ends in one frame, which is
+// returned encoded; the frames before it, if any, are posted in order. No frame is over
+// [events.MaxFrameBytes]. A request that fails is answered with an error frame, also if the
+// context ends before it is done; peer must have time for that. If a post fails the rest of
+// the answer is not sent. The frame returned is nil if the connection is gone or was closed.
+// An answer to a connection that will be cut soon, or whose token expires soon, begins by
+// saying so.
+func (a Answerer) Answer(ctx context.Context, c Connection, body []byte, peer Peer) []byte {
+	ctx, meter := Metered(ctx)
+	answer := answer{Answerer: a, c: c, out: outbox{post: peer.Post}, meter: meter, room: fullRoom(), steps: grant.NewBudget(maxAnswerSteps)}
+	err := answer.give(ctx, body)
+	if err != nil && answer.out.err == nil {
+		answer.out.send(answer.refusal(err))
 	}
-	session, err := a.Sessions.Session(ctx, c.Key)
+	if closes(err) {
+		return answer.hangUp(peer)
+	}
+	if answer.out.err != nil {
+		return answer.undelivered()
+	}
+	return answer.out.last
+}
+
+// give reads the request and carries it out.
+func (a *answer) give(ctx context.Context, body []byte) (err error) {
+	if a.r, err = events.ParseRequest(body); err != nil {
+		return err
+	}
+	if err := a.present(ctx); err != nil {
+		return err
+	}
+	a.notify()
+	err = a.carryOut(ctx)
+	if err := a.settle(context.WithoutCancel(ctx)); err != nil && !errors.Is(err, ErrTooManyRequests) {
+		a.Logger.Warn("request not charged", "connection", a.c.ID, "err", err)
+	}
+	return err
+}
+
+// undelivered is the last word when a post has failed: the client is told to ask again, as
+// it does not get what was left. Nothing can be told to who is gone.
+func (a *answer) undelivered() []byte {
+	a.Logger.Warn("answer not delivered", "connection", a.c.ID, "request", loggable(a.r), "err", a.out.err)
+	if errors.Is(a.out.err, ErrGone) {
+		return nil
+	}
+	frame, _ := wireError(ErrUnavailable)
+	last := *frame
+	last.ID, last.Topic = a.r.ID, clip(a.r.Topic)
+	body, _ := events.Encode(&last) // strings always encode
+	return body
+}
+
+// present brings the connection up to date: it may have had another token since it was
+// made. A ping that asks for nothing, of a client that cannot have another, costs no read.
+func (a *answer) present(ctx context.Context) error {
+	if plain := a.r.Action == events.ActionPing && len(a.r.Cursors) == 0; plain && !a.c.expiring(time.Now()) {
+		return nil
+	}
+	if err := a.Allowance.check(a.c.Key); err != nil {
+		return err
+	}
+	session, err := a.Sessions.Session(ctx, a.c.Key)
 	if err != nil {
-		return c, err
+		return err
 	}
-	c.watches, c.sealKey = session.Topics, session.SealKey
+	a.c.watches = session.Topics
 	if session.Access != nil {
-		c.Access = *session.Access
+		a.c.Access = *session.Access
 	}
-	if c.lapsed(time.Now()) {
-		return c, ErrTokenExpired
+	if a.c.lapsed(time.Now()) {
+		return ErrTokenExpired
 	}
-	return c, nil
+	return nil
 }
 
 // notify says what the client has to do soon.
-func notify(c Connection, out *outbox) {
+func (a *answer) notify() {
 	now := time.Now()
-	if delay, due := handover(c, now); due {
-		out.send(&events.Reconnect{DelayMs: delay.Milliseconds()})
+	if delay, due := handover(a.c, now); due {
+		a.out.send(&events.Reconnect{DelayMs: delay.Milliseconds()})
 	}
-	if c.expiring(now) {
-		out.send(&events.Expiring{At: events.Time(c.Expires)})
+	if a.c.expiring(now) {
+		a.out.send(&events.Expiring{At: events.Time(a.c.Expires)})
 	}
 }
 
 // hangUp sends what is left of the answer, as the last word, if the client can be told, and
 // closes the connection.
-func (a Answerer) hangUp(c Connection, out *outbox, peer Peer) []byte {
-	err := out.err
+func (a *answer) hangUp(peer Peer) []byte {
+	err := a.out.err
 	if err == nil {
-		err = peer.Post(out.last)
+		err = peer.Post(a.out.last)
 	}
 	if err := errors.Join(err, peer.Close()); err != nil {
-		a.Logger.Warn("connection not closed", "connection", c.ID, "err", err)
+		a.Logger.Warn("connection not closed", "connection", a.c.ID, "err", err)
 	}
 	return nil
 }
 
-func (a Answerer) carryOut(ctx context.Context, c Connection, r events.Request, out *outbox) error {
+func (a *answer) carryOut(ctx context.Context) error {
 	switch {
-	case !slices.Contains(actions, r.Action):
-		return &events.Error{Code: events.CodeUnknownAction, Message: fmt.Sprintf("action is %q, known are %s", clip(r.Action), strings.Join(actions, ", "))}
-	case r.Action == events.ActionAuth:
-		return a.auth(ctx, c, r, out)
-	case a.Items == nil || a.History == nil:
+	case !slices.Contains(actions, a.r.Action):
+		return &events.Error{Code: events.CodeUnknownAction, Message: fmt.Sprintf("action is %q, known are %s", clip(a.r.Action), strings.Join(actions, ", "))}
+	case a.r.Action == events.ActionAuth:
+		return a.auth(ctx)
+	case a.Items == nil || a.History == nil || a.Places == nil:
 		return errMisrouted
 	}
-	if r.Action == events.ActionPing {
-		return a.ping(ctx, c, r, out)
+	if a.r.Action == events.ActionPing {
+		return a.ping(ctx)
 	}
-	topic, err := parseTopic(r)
+	topic, err := parseTopic(a.r)
 	if err != nil {
 		return &events.Error{Code: events.CodeBadTopic, Message: err.Error()}
 	}
-	switch r.Action {
+	switch a.r.Action {
 	case events.ActionSubscribe:
 		if isPattern(topic) {
-			return a.subscribeBelow(ctx, c, topic, r, out)
+			return a.subscribeBelow(ctx, topic)
 		}
-		return a.subscribe(ctx, c, topic, r, out)
+		return a.subscribe(ctx, topic)
 	case events.ActionUnsubscribe:
-		return a.unsubscribe(ctx, c, topic, r, out)
+		return a.unsubscribe(ctx, topic)
 	case events.ActionSnapshot:
-		return a.snapshot(ctx, c, topic, r, out)
+		return a.snapshot(ctx, topic)
 	default:
-		return a.publish(ctx, c, topic, r, out)
+		return a.publish(ctx, topic)
 	}
 }
 
@@ -209,17 +253,18 @@ var errMisrouted = &events.Error{Code: events.CodeBadRequest, Message: "action i
 
 // refusal makes the error frame for a request, and logs what only the operator
 // can mend.
-func (a Answerer) refusal(c Connection, r events.Request, err error) *events.Error {
+func (a *answer) refusal(err error) *events.Error {
 	frame, known := wireError(err)
 	if !known || frame.Code == events.CodeUnavailable {
-		a.Logger.Error("request failed", "connection", c.ID, "request", loggable(r), "err", err)
+		a.Logger.Error("request failed", "connection", a.c.ID, "request", loggable(a.r), "err", err)
 	}
-	answer := *frame
-	if answer.ID == "" {
-		answer.ID = r.ID
+	refused := *frame
+	refused.Message = clip(refused.Message)
+	if refused.ID == "" {
+		refused.ID = a.r.ID
 	}
-	answer.Topic = clip(r.Topic)
-	return &answer
+	refused.Topic = clip(a.r.Topic)
+	return &refused
 }
 
 // loggable is what is logged of a request: what it asks for and of which topic, as far as
@@ -240,12 +285,15 @@ var actions = []string{
 	events.ActionSubscribe, events.ActionUnsubscribe, events.ActionSnapshot, events.ActionPublish, events.ActionPing, events.ActionAuth,
 }
 
-// clip bounds what is repeated of a client's own words.
+// maxRepeated bounds what is repeated of a client's own words, in bytes.
+const maxRepeated = 512
+
+// clip bounds a text that a client has a part in.
 func clip(s string) string {
-	if len(s) <= events.MaxTopicBytes {
+	if len(s) <= maxRepeated {
 		return s
 	}
-	return s[:events.MaxTopicBytes] + "…"
+	return strings.ToValidUTF8(s[:maxRepeated], "") + "…"
 }
 
 // outbox holds each frame of an answer back until the next is due, so that the last
@@ -265,18 +313,12 @@ func (o *outbox) send(f events.Frame) {
 	_ = o.sendEncoded(body) // kept in err
 }
 
-// sendEntries sends what a subscription shows of entries, in as few frames as hold it.
-func (o *outbox) sendEntries(sub Subscription, entries []Entry) error {
-	frames, err := events.PackChanges(seen(sub.View, sub.Delta, changesOf(entries)))
-	if err != nil {
-		return err
-	}
-	return o.sendEncoded(frames...)
-}
-
 // sendEncoded gives the first error that there was.
 func (o *outbox) sendEncoded(frames ...[]byte) error {
 	for _, frame := range frames {
+		if o.err == nil && len(frame) > events.MaxFrameBytes {
+			o.err = fmt.Errorf("frame has %d bytes, API Gateway takes %d", len(frame), events.MaxFrameBytes)
+		}
 		if o.err == nil && o.last != nil {
 			o.err = o.post(o.last)
 		}

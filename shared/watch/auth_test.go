@@ -124,13 +124,21 @@ func TestAuthByARevokedTokenCloses(t *testing.T) {
 	}
 }
 
-// TestAuthByATokenThatIsRevokedMeanwhile closes too.
+// TestAuthByATokenThatIsRevokedMeanwhile closes too. If the connection cannot be closed, it is
+// subscribed to nothing any more, and its next request is refused and closes it.
 func TestAuthByATokenThatIsRevokedMeanwhile(t *testing.T) {
 	c := newClient(t, allowsA)
 	next := lasting(t, "s", allowsA, time.Hour)
 	next.later = watch.ErrRevoked
 	c.answerer.Tokens = tokens{"next": next}
-	c.expect(t, authRequest, "error revoked; closed")
+	c.expect(t, `{"action":"subscribe","topic":"a"}`, "subscribed :0 recovered false")
+	c.unclosable = true
+	c.expect(t, authRequest, "error revoked")
+	if len(c.subs) > 0 {
+		t.Errorf("it is still subscribed to %v", c.subs)
+	}
+	c.unclosable = false
+	c.expect(t, `{"action":"snapshot","topic":"a"}`, "error not_connected; closed")
 }
 
 // TestCloseNeedsNoFrames: who is cut off is, though nothing can be told to it.

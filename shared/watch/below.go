@@ -2,6 +2,7 @@ package watch
 
 import (
 	"context"
+	"slices"
 
 	"github.com/watchroute/watchroute/events"
 )
@@ -13,70 +14,112 @@ func isPattern(topic events.Topic) bool {
 }
 
 // subscribeBelow watches all topics of a pattern, those that are yet to come among them.
-// As with one topic, the subscription is written before the heads are read. What the client
-// missed it asks for by ping, topic by topic.
-func (a Answerer) subscribeBelow(ctx context.Context, c Connection, pattern events.Topic, r events.Request, out *outbox) error {
-	if r.After != "" || r.Snapshot {
+// As with one topic, the subscription is written before the heads are read. The client asks
+// for what it missed by ping, topic by topic.
+func (a *answer) subscribeBelow(ctx context.Context, pattern events.Topic) error {
+	if a.r.After != "" || a.r.Snapshot {
 		return &events.Error{Code: events.CodeBadRequest, Message: "after and snapshot are of one topic, not of a pattern"}
 	}
-	if _, err := c.subscription(pattern, optionsOf(r)); err != nil {
+	if _, err := a.c.subscription(pattern, optionsOf(a.r)); err != nil {
 		return err
 	}
-	_, sub, already, err := a.keep(ctx, c, pattern, optionsOf(r))
+	sub, already, err := a.keep(ctx, pattern, optionsOf(a.r))
 	if err != nil {
 		return err
 	}
-	var stand stand
-	if err := a.addBelow(ctx, pattern, &stand); err != nil {
+	below, _, err := a.stand(ctx, nil, []events.Topic{pattern})
+	if err != nil {
 		a.undo(ctx, sub, already)
 		return err
 	}
-	out.send(&events.Subscribed{ID: r.ID, Topic: pattern, View: sub.mark(), Below: stand.Below})
+	delete(below.Cursors, pattern)
+	a.out.send(&events.Subscribed{ID: a.r.ID, Topic: pattern, View: sub.mark(), Below: below})
 	return nil
+}
+
+// stand tells where topics stand, and all topics of patterns, each of which itself stands at
+// ":0". Each head is read once. More says that the answer may not read or tell all.
+func (a *answer) stand(ctx context.Context, topics, patterns []events.Topic) (events.Below, map[events.Topic]Head, error) {
+	all, more, err := a.below(ctx, topics, patterns)
+	if err != nil {
+		return events.Below{}, nil, err
+	}
+	heads, err := a.heads(ctx, all)
+	if err != nil {
+		return events.Below{}, nil, err
+	}
+	told := told{Below: events.Below{More: more}}
+	for _, topic := range topics {
+		told.add(topic, heads[topic])
+	}
+	for _, pattern := range patterns {
+		told.add(pattern, Head{}) // which says that it is subscribed
+	}
+	for _, topic := range all[len(topics):] {
+		if heads[topic].Epoch != "" { // or its first change is on its way
+			told.add(topic, heads[topic])
+		}
+	}
+	return told.Below, heads, nil
+}
+
+// below adds to topics those of the patterns, each once, up to events.MaxCursors in all.
+func (a *answer) below(ctx context.Context, topics, patterns []events.Topic) (all []events.Topic, more bool, err error) {
+	all = slices.Clone(topics)
+	has := map[events.Topic]bool{}
+	for _, topic := range topics {
+		has[topic] = true
+	}
+	for _, pattern := range patterns {
+		affordable, err := a.afford(ctx)
+		if err != nil {
+			return nil, false, err
+		}
+		if !affordable {
+			return all, true, nil
+		}
+		found, unread, err := a.History.Below(ctx, pattern, events.MaxCursors)
+		if err != nil {
+			return nil, false, err
+		}
+		more = more || unread
+		for _, topic := range found {
+			switch {
+			case has[topic]:
+			case len(all) >= events.MaxCursors:
+				more = true
+			default:
+				has[topic] = true
+				all = append(all, topic)
+			}
+		}
+	}
+	return all, more, nil
 }
 
 // maxCursorBytes bounds the cursors of one frame, so that it is no larger than API Gateway
 // takes.
 const maxCursorBytes = events.MaxFrameBytes - 16<<10
 
-// stand is where topics stand, as far as it fits into a frame.
-type stand struct {
+// told is where topics stand, as far as it fits into a frame.
+type told struct {
 	events.Below
 	bytes int
 }
 
-func (s *stand) add(topic events.Topic, head Head) {
-	if _, there := s.Cursors[topic]; there {
+func (t *told) add(topic events.Topic, head Head) {
+	if _, there := t.Cursors[topic]; there {
 		return
 	}
 	cursor := head.Cursor.String()
-	if s.bytes += len(topic) + len(cursor) + len(`"":"",`); s.bytes > maxCursorBytes {
-		s.More = true
+	if t.bytes += len(topic) + len(cursor) + len(`"":"",`); t.bytes > maxCursorBytes {
+		t.More = true
 		return
 	}
-	if s.Cursors == nil {
-		s.Cursors = map[events.Topic]string{}
+	if t.Cursors == nil {
+		t.Cursors = map[events.Topic]string{}
 	}
-	s.Cursors[topic] = cursor
-}
-
-// addBelow adds the topics of a pattern.
-func (a Answerer) addBelow(ctx context.Context, pattern events.Topic, to *stand) error {
-	topics, more, err := a.History.Below(ctx, pattern, events.MaxCursors)
-	if err != nil {
-		return err
-	}
-	heads, err := a.heads(ctx, topics)
-	if err != nil {
-		return err
-	}
-	to.More = to.More || more
-	for i, topic := range topics {
-		if heads[i].Epoch != "" { // or its first change is on its way
-			to.add(topic, heads[i])
-		}
-	}
-	return nil
+	t.Cursors[topic] = cursor
 }
 
 // best gives the subscription that counts for a topic among those of one connection: its

@@ -46,7 +46,6 @@ type Connection struct {
 	Connected time.Time
 	Access
 	watches []events.Topic // what it watches, when it is answered
-	sealKey []byte         // for bookmarks, likewise
 }
 
 // Access is what a token gives its subject.

@@ -29,8 +29,8 @@ var (
 	ErrTokenExpired = errors.New("token has expired")
 	// ErrTooManySubscriptions is a connection at its limit of subscriptions.
 	ErrTooManySubscriptions = errors.New("connection has too many subscriptions")
-	// ErrTooManyRequests is a connection that has used up its quota.
-	ErrTooManyRequests = errors.New("connection asks too often")
+	// ErrTooManyRequests is a connection or a subject that has used up its quota.
+	ErrTooManyRequests = errors.New("client asks too often")
 	// ErrBadItem is an item that the table refuses.
 	ErrBadItem = errors.New("item is refused")
 	// ErrUnavailable is a store that is throttled or does not answer in time.
@@ -44,12 +44,12 @@ var wireErrors = []struct {
 	code    events.Code
 	message string // "" means the error's own words
 }{
-	{ErrNotConnected, events.CodeNotConnected, "the connection has expired, connect again"},
+	{ErrNotConnected, events.CodeNotConnected, "the service does not know this connection any more, connect again"},
 	{ErrUnauthorized, events.CodeBadToken, "the token is not valid"},
 	{ErrRevoked, events.CodeRevoked, "the token is revoked"},
 	{ErrTokenExpired, events.CodeTokenExpired, "the token has expired, connect again with another"},
 	{ErrTooManySubscriptions, events.CodeTooManySubscriptions, "the connection has as many subscriptions as it may"},
-	{ErrTooManyRequests, events.CodeTooManyRequests, "too many messages a second"},
+	{ErrTooManyRequests, events.CodeTooManyRequests, "too many or too costly messages, try again later"},
 	{ErrBadItem, events.CodeBadItem, ""},
 	{ErrUnavailable, events.CodeUnavailable, "the service is busy, try again later"},
 	{context.DeadlineExceeded, events.CodeUnavailable, "the service is busy, try again later"},
@@ -81,5 +81,8 @@ var errForbidden = &events.Error{Code: events.CodeForbidden, Message: "the token
 // a client that may not start over.
 var errUnrecoverable = &events.Error{Code: events.CodeForbidden, Message: "what was missed cannot be told any more, and the token does not allow to read the items instead"}
 
-// closes reports whether an error ends the connection.
-func closes(err error) bool { return errors.Is(err, ErrTokenExpired) || errors.Is(err, ErrRevoked) }
+// closes reports whether an error ends the connection. One that is not known may be that of
+// a revoked token which could not be closed.
+func closes(err error) bool {
+	return errors.Is(err, ErrTokenExpired) || errors.Is(err, ErrRevoked) || errors.Is(err, ErrNotConnected)
+}

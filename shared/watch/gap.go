@@ -6,34 +6,42 @@ import (
 	"github.com/watchroute/watchroute/events"
 )
 
-// gap is what a client missed of a topic: all of it, or why it must start over.
+// gap is what a client missed of a topic, or why it must start over.
 type gap struct {
 	entries []Entry
-	reset   events.ResetReason
+	// rest says that the answer could not read all that is missing. What follows the
+	// entries has to be asked for.
+	rest  bool
+	reset events.ResetReason
 }
 
-// budget is how much one answer may still bring of missed changes. A topic that does
-// not fit into what others have left of it is left for the next answer, whole.
-type budget struct {
-	changes int64
+// room is what one answer may still bring of missed changes.
+type room struct {
+	changes int
 	bytes   int
 }
 
-func fullBudget() budget {
-	return budget{changes: events.MaxResumeChanges, bytes: events.MaxResumeBytes}
+func fullRoom() room {
+	return room{changes: events.MaxResumeChanges, bytes: events.MaxResumeBytes}
 }
 
-const (
-	// changeBytes is what a change takes in a frame besides its data, about.
-	changeBytes = 200
-	// maxBeforeBytes bounds the states before the changes, which are held for views and
-	// patches and not sent.
-	maxBeforeBytes = 4 * events.MaxResumeBytes
-)
+// changeBytes is what a change takes in a frame besides its data, about.
+const changeBytes = 200
 
-// gap reads the changes after a client's cursor up to the head, whole or not at all,
-// and takes them off the budget.
-func (a Answerer) gap(ctx context.Context, topic events.Topic, after events.Cursor, head Head, left *budget) (gap, error) {
+// take makes room for an entry, and reports whether there was enough.
+func (r *room) take(e Entry) bool {
+	bytes := len(e.Data) + changeBytes
+	if r.changes == 0 || bytes > r.bytes {
+		return false
+	}
+	r.changes--
+	r.bytes -= bytes
+	return true
+}
+
+// missed reads the changes after a client's cursor up to the head, as many as the answer
+// may.
+func (a *answer) missed(ctx context.Context, topic events.Topic, after events.Cursor, head Head) (gap, error) {
 	if after == head.Cursor {
 		return gap{}, nil
 	}
@@ -47,18 +55,23 @@ func (a Answerer) gap(ctx context.Context, topic events.Topic, after events.Curs
 		return gap{reset: events.ResetAhead}, nil
 	case missing > events.MaxResumeChanges:
 		return gap{reset: events.ResetLimit}, nil
-	case missing > left.changes:
-		return gap{}, nil
 	}
-	return a.readGap(ctx, topic, after, head, left)
+	return a.readGap(ctx, topic, after, head)
 }
 
-// readGap reads page by page. Each change must follow the one before: where
-// retention has passed, rows are missing.
-func (a Answerer) readGap(ctx context.Context, topic events.Topic, after events.Cursor, head Head, left *budget) (gap, error) {
+// readGap reads page by page. Each change must follow the one before: where retention has
+// passed, rows are missing.
+func (a *answer) readGap(ctx context.Context, topic events.Topic, after events.Cursor, head Head) (gap, error) {
 	var read gap
-	bytes, before := 0, 0
 	for after.Seq < head.Seq {
+		affordable, err := a.afford(ctx)
+		if err != nil {
+			return gap{}, err
+		}
+		if !affordable {
+			read.rest = true
+			return read, nil
+		}
 		page, err := a.History.Since(ctx, topic, after.Seq, head.Seq)
 		if err != nil {
 			return gap{}, err
@@ -66,26 +79,19 @@ func (a Answerer) readGap(ctx context.Context, topic events.Topic, after events.
 		if len(page) == 0 {
 			return gap{reset: events.ResetExpired}, nil
 		}
-		for _, c := range page {
+		for _, e := range page {
 			switch {
-			case c.Epoch != after.Epoch:
+			case e.Epoch != after.Epoch:
 				return gap{reset: events.ResetEpoch}, nil // begun anew while we read
-			case c.Seq != after.Seq+1:
+			case e.Seq != after.Seq+1:
 				return gap{reset: events.ResetExpired}, nil
+			case !a.room.take(e):
+				read.rest = true
+				return read, nil
 			}
-			after = c.Cursor()
-			bytes += len(c.Data) + changeBytes
-			before += len(c.Before)
+			after = e.Cursor()
+			read.entries = append(read.entries, e)
 		}
-		switch {
-		case bytes > events.MaxResumeBytes || before > maxBeforeBytes:
-			return gap{reset: events.ResetLimit}, nil
-		case bytes > left.bytes:
-			return gap{}, nil
-		}
-		read.entries = append(read.entries, page...)
 	}
-	left.changes -= int64(len(read.entries))
-	left.bytes -= bytes
 	return read, nil
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/watchroute/watchroute/events"
 	"github.com/watchroute/watchroute/shared/grant"
+	"github.com/watchroute/watchroute/shared/seal"
 	"github.com/watchroute/watchroute/shared/watch"
 	"pgregory.net/rapid"
 )
@@ -229,6 +230,8 @@ type memoryStore struct {
 	log    map[events.Topic][]watch.Entry
 	mu     sync.Mutex // heads are read at once
 	asked  []string
+
+	forgotten bool // the connection is
 }
 
 func (s *memoryStore) note(what string, topic events.Topic) {
@@ -238,11 +241,20 @@ func (s *memoryStore) note(what string, topic events.Topic) {
 }
 
 func (s *memoryStore) Session(context.Context, watch.Key) (watch.Session, error) {
-	return watch.Session{Topics: slices.Sorted(maps.Keys(s.subs)), Access: s.access, SealKey: make([]byte, watch.SealBytes)}, nil
+	if s.forgotten {
+		return watch.Session{}, watch.ErrNotConnected
+	}
+	return watch.Session{Topics: slices.Sorted(maps.Keys(s.subs)), Access: s.access}, nil
 }
 
 func (s *memoryStore) Refresh(_ context.Context, _ watch.Key, a watch.Access) error {
 	s.access = &a
+	return nil
+}
+
+func (s *memoryStore) Forget(context.Context, watch.Key, []events.Topic) error {
+	clear(s.subs)
+	s.forgotten = true
 	return nil
 }
 
@@ -323,6 +335,7 @@ type client struct {
 	frames     [][]byte // of the latest answer
 	closed     bool
 	deaf       error // what posts to it answer
+	unclosable bool
 }
 
 // newClient connects a client of the subject s now, with the rules of its token.
@@ -332,7 +345,7 @@ func newClient(t testing.TB, rules string) *client {
 	c := connected(time.Now())
 	c.Grant = granted(t, "s", rules)
 	return &client{memoryStore: store, connection: c, answerer: watch.Answerer{
-		Sessions: store, Subscriptions: store, Items: store, History: store, Logger: slog.New(slog.DiscardHandler),
+		Sessions: store, Subscriptions: store, Items: store, History: store, Places: seal.Fixed(make([]byte, seal.MinSecretBytes)), Logger: slog.New(slog.DiscardHandler),
 	}}
 }
 
@@ -354,6 +367,9 @@ func (c *client) Post(frame []byte) error {
 }
 
 func (c *client) Close() error {
+	if c.unclosable {
+		return errors.New("throttled")
+	}
 	c.closed = true
 	return nil
 }

@@ -1,6 +1,7 @@
 package watch
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -12,18 +13,18 @@ import (
 
 // ping answers with where the topics stand whose cursors it is given, and before
 // that sends what the client misses of them. A ping without cursors costs nothing.
-func (a Answerer) ping(ctx context.Context, c Connection, r events.Request, out *outbox) error {
-	pong := &events.Pong{ID: r.ID}
-	if len(r.Cursors) > 0 {
-		cursors, err := parseCursors(r.Cursors)
+func (a *answer) ping(ctx context.Context) error {
+	pong := &events.Pong{ID: a.r.ID}
+	if len(a.r.Cursors) > 0 {
+		cursors, err := parseCursors(a.r.Cursors)
 		if err != nil {
 			return err
 		}
-		if pong.Below, err = a.catchUp(ctx, c, r.ID, cursors, out); err != nil {
+		if pong.Below, err = a.catchUp(ctx, cursors); err != nil {
 			return err
 		}
 	}
-	out.send(pong)
+	a.out.send(pong)
 	return nil
 }
 
@@ -46,33 +47,39 @@ func parseCursors(of map[string]string) (map[events.Topic]events.Cursor, error) 
 }
 
 // catchUp sends what the client misses, and tells where the topics stand that it is
-// subscribed to. That it is comes first: what is numbered after the head is read
-// then reaches it by itself.
-func (a Answerer) catchUp(ctx context.Context, c Connection, id string, cursors map[events.Topic]events.Cursor, out *outbox) (events.Below, error) {
+// subscribed to. That it is comes first: what is numbered after the head is read then
+// reaches it by itself. A topic that the answer has no room for, or not for all of it, still
+// stands further than the client, who asks on.
+func (a *answer) catchUp(ctx context.Context, cursors map[events.Topic]events.Cursor) (events.Below, error) {
 	asked := slices.Sorted(maps.Keys(cursors))
-	subs, err := a.Subscriptions.Subscriptions(ctx, c.Key, concerned(c.watches, asked))
+	subs, err := a.Subscriptions.Subscriptions(ctx, a.c.Key, concerned(a.c.watches, asked))
 	if err != nil {
 		return events.Below{}, err
 	}
-	topics := slices.DeleteFunc(slices.Clone(asked), func(topic events.Topic) bool {
+	var patterns, topics []events.Topic
+	for _, topic := range asked {
 		_, watched := best(topic, subs)
-		return isPattern(topic) || !watched
-	})
-	heads, err := a.heads(ctx, topics)
+		switch {
+		case isPattern(topic) && slices.ContainsFunc(subs, func(s Subscription) bool { return s.Topic == topic }):
+			patterns = append(patterns, topic)
+		case !isPattern(topic) && watched:
+			topics = append(topics, topic)
+		}
+	}
+	stand, heads, err := a.stand(ctx, topics, patterns)
 	if err != nil {
 		return events.Below{}, err
 	}
-	var stand stand
-	budget := fullBudget()
-	for i, topic := range topics {
-		stand.add(topic, heads[i])
+	slices.SortStableFunc(topics, func(t, u events.Topic) int { // so that a long gap does not keep the short ones waiting
+		return cmp.Compare(heads[t].Seq-cursors[t].Seq, heads[u].Seq-cursors[u].Seq)
+	})
+	for _, topic := range topics {
 		sub, _ := best(topic, subs)
-		if err := a.sendMissed(ctx, id, topic, cursors[topic], heads[i], sub, &budget, out); err != nil {
+		if err := a.sendMissed(ctx, topic, cursors[topic], heads[topic], sub); err != nil {
 			return events.Below{}, err
 		}
 	}
-	err = a.standBelow(ctx, asked, subs, &stand)
-	return stand.Below, err
+	return stand, nil
 }
 
 // concerned are what a connection watches that the topics or patterns asked for are, or are
@@ -83,34 +90,30 @@ func concerned(watches, asked []events.Topic) []events.Topic {
 	})
 }
 
-// standBelow tells where the topics of the patterns stand that were asked for.
-func (a Answerer) standBelow(ctx context.Context, asked []events.Topic, subs []Subscription, to *stand) error {
-	for _, sub := range subs {
-		if !isPattern(sub.Topic) || !slices.Contains(asked, sub.Topic) {
-			continue
-		}
-		to.add(sub.Topic, Head{}) // which says that it is subscribed
-		if err := a.addBelow(ctx, sub.Topic, to); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// sendMissed sends what a client misses of a topic, or that it cannot be told.
-func (a Answerer) sendMissed(ctx context.Context, id string, topic events.Topic, after events.Cursor, head Head, sub Subscription, left *budget, out *outbox) error {
-	gap, err := a.gap(ctx, topic, after, head, left)
+// sendMissed sends what a client misses of a topic, as far as the answer may, or that it
+// cannot be told.
+func (a *answer) sendMissed(ctx context.Context, topic events.Topic, after events.Cursor, head Head, sub Subscription) error {
+	gap, err := a.missed(ctx, topic, after, head)
 	if err != nil {
 		return err
 	}
 	if gap.reset != "" {
-		out.send(&events.Reset{ID: id, Topic: topic, Reason: gap.reset})
+		a.out.send(&events.Reset{ID: a.r.ID, Topic: topic, Reason: gap.reset})
 	}
-	return out.sendEntries(sub, gap.entries)
+	return a.sendEntries(sub, gap.entries)
+}
+
+// sendEntries sends what a subscription shows of entries, in as few frames as hold it.
+func (a *answer) sendEntries(sub Subscription, entries []Entry) error {
+	frames, err := events.PackChanges(seen(sub.View, sub.Delta, changesOf(entries), a.steps))
+	if err != nil {
+		return err
+	}
+	return a.out.sendEncoded(frames...)
 }
 
 // heads reads several heads at a time.
-func (a Answerer) heads(ctx context.Context, topics []events.Topic) ([]Head, error) {
+func (a *answer) heads(ctx context.Context, topics []events.Topic) (map[events.Topic]Head, error) {
 	heads := make([]Head, len(topics))
 	tasks, ctx := errgroup.WithContext(ctx)
 	tasks.SetLimit(readsAtOnce)
@@ -120,5 +123,10 @@ func (a Answerer) heads(ctx context.Context, topics []events.Topic) ([]Head, err
 			return err
 		})
 	}
-	return heads, tasks.Wait()
+	err := tasks.Wait()
+	byTopic := make(map[events.Topic]Head, len(topics))
+	for i, topic := range topics {
+		byTopic[topic] = heads[i]
+	}
+	return byTopic, err
 }

@@ -10,19 +10,24 @@ import (
 	"github.com/watchroute/watchroute/shared/grant"
 )
 
-// publish writes to the Events table; the change then takes the way of every other.
-func (a Answerer) publish(ctx context.Context, c Connection, topic events.Topic, r events.Request, out *outbox) error {
-	if _, allowed := c.Grant.Allows(grant.Publish, topic); !allowed {
+// numberingFactor is how many write units the numbering of a change takes for each that its
+// item takes: two for the new state and two for the one before, as they are in a transaction.
+const numberingFactor = 4
+
+// publish writes to the Events table; the change then takes the way of every other. Whoever
+// publishes pays for the numbering, too.
+func (a *answer) publish(ctx context.Context, topic events.Topic) error {
+	if _, allowed := a.c.Grant.Allows(grant.Publish, topic); !allowed {
 		return errForbidden
 	}
-	item, err := publishedItem(r)
+	item, err := publishedItem(a.r)
 	if err == nil {
 		err = a.Limits.checkPublished(item)
 	}
 	if err != nil {
 		return err
 	}
-	if r.Op == events.OpRemove {
+	if a.r.Op == events.OpRemove {
 		err = a.Items.Remove(ctx, topic, item.ID)
 	} else {
 		err = a.Items.Put(ctx, topic, item)
@@ -30,7 +35,9 @@ func (a Answerer) publish(ctx context.Context, c Connection, topic events.Topic,
 	if err != nil {
 		return err
 	}
-	out.send(&events.Published{ID: r.ID, Topic: topic, Item: events.Item{ID: item.ID}})
+	_, written := a.meter.Units()
+	a.meter.Spend(0, numberingFactor*written)
+	a.out.send(&events.Published{ID: a.r.ID, Topic: topic, Item: events.Item{ID: item.ID}})
 	return nil
 }
 

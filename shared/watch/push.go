@@ -1,6 +1,7 @@
 package watch
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -37,8 +38,8 @@ func NewFrame(body []byte) Frame {
 
 // Poster sends frames to connections.
 type Poster interface {
-	// Post sends one frame, retrying what may pass. ErrGone means that the
-	// connection does not exist any more.
+	// Post sends one frame. It must not keep the others waiting for one connection that
+	// takes nothing. ErrGone means that the connection does not exist any more.
 	Post(context.Context, ConnectionID, Frame) error
 	// Close closes a connection. One that does not exist any more is no error.
 	Close(context.Context, ConnectionID) error
@@ -74,16 +75,19 @@ type Pusher struct {
 	Poster      Poster
 }
 
-// Push posts the topics' changes to everyone subscribed to them, each connection's
-// frames in order and as few as fit. A watcher that cannot be reached never fails
-// the others: it is counted in Pushed, and err, if not nil, joins what went wrong.
-// Only topics whose subscribers could not be read are returned as unread; nothing
-// of them was pushed.
+// Push posts the topics' changes to everyone subscribed to them, each connection's frames in
+// order and as few as fit. Connections that see the same are one group, for which changes are
+// evaluated and encoded once. Groups in which the clients chose little come first, so that
+// costly filters keep only their own watchers waiting.
+//
+// A watcher that cannot be reached never fails the others: it is counted in Pushed, and err,
+// if not nil, joins what went wrong. Only topics whose subscribers could not be read are
+// returned as unread; nothing of them was pushed.
 func (p Pusher) Push(ctx context.Context, numbered []Numbered) (pushed Pushed, unread []events.Topic, err error) {
 	watchers, unread, err := p.watchers(ctx, numbered)
-	groups, groupErr := group(numbered, watchers)
-	pushed, postErr := p.post(ctx, groups)
-	return pushed, unread, errors.Join(err, groupErr, postErr)
+	groups := cheapestFirst(groupsOf(watchers, time.Now()), numbered)
+	pushed, postErr := p.post(ctx, groups, newEvaluator(numbered))
+	return pushed, unread, errors.Join(err, postErr)
 }
 
 // watched is a topic of the batch, as an index into numbered, with how it is watched.
@@ -159,47 +163,38 @@ func counting(topic events.Topic, levels []events.Topic, found map[events.Topic]
 	return counts
 }
 
-// view is what a set of connections watches of a batch: they get the same frames,
-// which are encoded and hashed once.
-type view struct {
-	topics      []events.Topic
-	frames      []Frame
+// group is a set of connections that see the same of a batch.
+type group struct {
+	watched     []watched
 	connections []Key
-	lapsed      bool // their time is over: the frame says so, and is the last
+	lapsed      bool // their time is over: they are told so, and no more
 }
 
-// lapsedView tells that a token has expired. Each connection's topics are forgotten
-// with it.
-func lapsedView(topics []events.Topic) (*view, error) {
-	frame, _ := wireError(ErrTokenExpired)
-	body, err := events.Encode(frame)
-	return &view{topics: topics, frames: []Frame{NewFrame(body)}, lapsed: true}, err
-}
-
-// group puts connections that see the same of the batch together.
-func group(numbered []Numbered, watchers map[Key][]watched) ([]*view, error) {
-	now := time.Now()
-	prepared := make([][]change, len(numbered))
-	for i, n := range numbered {
-		prepared[i] = changesOf(n.Entries)
+// topics are what the group watches of the batch, or the patterns by which it does.
+func (g *group) topics() []events.Topic {
+	var topics []events.Topic
+	for _, w := range g.watched {
+		topics = append(topics, w.sub.Topic)
 	}
-	views := map[string]*view{}
-	var all []*view
-	var errs []error
+	return topics
+}
+
+// groupsOf puts connections together that see the same.
+func groupsOf(watchers map[Key][]watched, now time.Time) []*group {
+	groups := map[string]*group{}
+	var all []*group
 	for connection, topics := range watchers {
-		key := viewKey(topics, now)
-		v, ok := views[key]
+		lapsed := over(topics, now)
+		key := groupKey(topics, lapsed)
+		g, ok := groups[key]
 		if !ok {
-			var err error
-			if v, err = newView(prepared, topics, now); err != nil {
-				errs = append(errs, err)
-			}
-			views[key] = v
-			all = append(all, v)
+			g = &group{watched: topics, lapsed: lapsed}
+			groups[key] = g
+			all = append(all, g)
 		}
-		v.connections = append(v.connections, connection)
+		g.connections = append(g.connections, connection)
 	}
-	return all, errors.Join(errs...)
+	return all
 }
 
 // over reports whether the time of one of a connection's subscriptions is over, and so
@@ -208,10 +203,10 @@ func over(topics []watched, now time.Time) bool {
 	return slices.ContainsFunc(topics, func(w watched) bool { return !w.sub.Until.After(now) })
 }
 
-// viewKey is the same for connections that see the same.
-func viewKey(topics []watched, now time.Time) string {
+// groupKey is the same for connections that see the same.
+func groupKey(topics []watched, lapsed bool) string {
 	var key []byte
-	if over(topics, now) {
+	if lapsed {
 		key = append(key, "lapsed "...)
 	}
 	for _, w := range topics {
@@ -222,40 +217,47 @@ func viewKey(topics []watched, now time.Time) string {
 	return string(key)
 }
 
-func newView(prepared [][]change, topics []watched, now time.Time) (*view, error) {
-	v := &view{}
-	var changes []events.Change
-	for _, w := range topics {
-		v.topics = append(v.topics, w.sub.Topic)
+// cheapestFirst orders groups by what their clients' part of the views may cost.
+func cheapestFirst(groups []*group, numbered []Numbered) []*group {
+	bytes := make([]int, len(numbered))
+	for i, n := range numbered {
+		for _, e := range n.Entries {
+			bytes[i] += len(e.Data) + len(e.Before)
+		}
 	}
-	if over(topics, now) {
-		return lapsedView(v.topics)
+	cost := func(g *group) (sum int) {
+		for _, w := range g.watched {
+			sum += w.sub.View.Weight() * bytes[w.index]
+		}
+		return sum
 	}
-	for _, w := range topics {
-		changes = append(changes, seen(w.sub.View, w.sub.Delta, prepared[w.index])...)
+	costs := make(map[*group]int, len(groups))
+	for _, g := range groups {
+		costs[g] = cost(g)
 	}
-	bodies, err := events.PackChanges(changes)
-	if err != nil {
-		return v, fmt.Errorf("push %d changes: %w", len(changes), err)
-	}
-	for _, body := range bodies {
-		v.frames = append(v.frames, NewFrame(body))
-	}
-	return v, nil
+	slices.SortFunc(groups, func(a, b *group) int { return cmp.Compare(costs[a], costs[b]) })
+	return groups
 }
 
 // errorsKept bounds the errors of one batch that are reported one by one.
 const errorsKept = 5
 
-// post sends each view to its connections, several at a time.
-func (p Pusher) post(ctx context.Context, views []*view) (Pushed, error) {
+// post sends each group what it sees, to several connections at a time. Groups for which
+// there is no time left are lost.
+func (p Pusher) post(ctx context.Context, groups []*group, evaluator *evaluator) (Pushed, error) {
 	var tasks errgroup.Group
 	tasks.SetLimit(postsAtOnce)
 	var t tally
-	for _, v := range views {
-		for _, connection := range v.connections {
+	for _, g := range groups {
+		frames, err := evaluator.frames(ctx, g)
+		if err != nil {
+			t.count(Pushed{Lost: len(g.connections)}, err)
+			continue
+		}
+		topics := g.topics()
+		for _, connection := range g.connections {
 			tasks.Go(func() error {
-				t.count(p.deliver(ctx, connection, v))
+				t.count(p.deliver(ctx, connection, frames, topics, g.lapsed))
 				return nil
 			})
 		}
@@ -264,19 +266,19 @@ func (p Pusher) post(ctx context.Context, views []*view) (Pushed, error) {
 	return t.pushed, errors.Join(t.errs...)
 }
 
-// deliver sends a view to one connection, and forgets it if it is gone or its time is
-// over.
-func (p Pusher) deliver(ctx context.Context, connection Key, v *view) (Pushed, error) {
-	sent, err := p.postAll(ctx, connection.ID, v)
+// deliver sends frames to one connection, and forgets it, with the topics that brought it up,
+// if it is gone or its time is over.
+func (p Pusher) deliver(ctx context.Context, connection Key, frames []Frame, topics []events.Topic, lapsed bool) (Pushed, error) {
+	sent, err := p.postAll(ctx, connection.ID, frames)
 	outcome := Pushed{Frames: sent}
 	switch {
 	case errors.Is(err, ErrGone):
 		outcome.Gone = 1
-		err = p.Subscribers.Forget(ctx, connection, v.topics)
-	case v.lapsed: // that it could not be told does not keep it
+		err = p.Subscribers.Forget(ctx, connection, topics)
+	case lapsed: // that it could not be told does not keep it
 		if err = p.Poster.Close(ctx, connection.ID); err == nil {
 			outcome.Lapsed = 1
-			err = p.Subscribers.Forget(ctx, connection, v.topics)
+			err = p.Subscribers.Forget(ctx, connection, topics)
 		}
 	case err != nil:
 		outcome.Lost = 1
@@ -303,10 +305,10 @@ func (t *tally) count(p Pushed, err error) {
 	}
 }
 
-// postAll sends a view's frames to one connection, and stops at the first failure:
-// what follows a lost frame would only show the gap earlier to be missed again.
-func (p Pusher) postAll(ctx context.Context, id ConnectionID, v *view) (sent int, err error) {
-	for _, frame := range v.frames {
+// postAll sends frames to one connection, and stops at the first failure: what follows a
+// lost frame would only show the gap earlier to be missed again.
+func (p Pusher) postAll(ctx context.Context, id ConnectionID, frames []Frame) (sent int, err error) {
+	for _, frame := range frames {
 		if err := p.Poster.Post(ctx, id, frame); err != nil {
 			return sent, fmt.Errorf("post to %s: %w", id, err)
 		}

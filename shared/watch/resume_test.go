@@ -13,6 +13,7 @@ import (
 
 	"github.com/watchroute/watchroute/events"
 	"github.com/watchroute/watchroute/shared/grant"
+	"github.com/watchroute/watchroute/shared/seal"
 	"github.com/watchroute/watchroute/shared/watch"
 )
 
@@ -62,6 +63,8 @@ func (h *history) Session(context.Context, watch.Key) (watch.Session, error) {
 	return watch.Session{Topics: h.topics}, nil
 }
 
+func (h *history) Forget(context.Context, watch.Key, []events.Topic) error { return nil }
+
 func (h *history) Refresh(context.Context, watch.Key, watch.Access) error { return nil }
 
 func (h *history) Subscriptions(_ context.Context, key watch.Key, topics []events.Topic) ([]watch.Subscription, error) {
@@ -106,11 +109,14 @@ func (h *history) answer(t *testing.T, request string) string {
 func (h *history) frames(t *testing.T, c watch.Connection, request string) []string {
 	t.Helper()
 	var frames []string
-	answerer := watch.Answerer{Sessions: h, Subscriptions: h, Items: h, History: h, Logger: slog.New(slog.DiscardHandler)}
+	answerer := watch.Answerer{Sessions: h, Subscriptions: h, Items: h, History: h, Places: seal.Fixed(make([]byte, seal.MinSecretBytes)), Logger: slog.New(slog.DiscardHandler)}
 	last := answerer.Answer(t.Context(), c, []byte(request), peerFunc(func(frame []byte) error {
 		frames = append(frames, inShort(t, frame))
 		return nil
 	}))
+	if last == nil {
+		return append(frames, "closed")
+	}
 	return append(frames, inShort(t, last))
 }
 
@@ -137,7 +143,7 @@ func inShort(t *testing.T, data []byte) string {
 	case *events.Subscribed:
 		return fmt.Sprintf("subscribed %s recovered %t", f.Cursor, f.Recovered)
 	case *events.Snapshot:
-		return fmt.Sprintf("snapshot %s from %q of %d next %q", f.Cursor, f.From, len(f.Items), f.Next)
+		return fmt.Sprintf("snapshot %s from %q of %d next %q", f.Cursor, sealedShort(f.From), len(f.Items), sealedShort(f.Next))
 	case *events.Reset:
 		return fmt.Sprintf("reset %s %s", f.ID, f.Reason)
 	case *events.Pong:
@@ -150,8 +156,17 @@ func inShort(t *testing.T, data []byte) string {
 	return string(data)
 }
 
+// sealedShort leaves out what is sealed of a place.
+func sealedShort(place string) string {
+	cursor, _, sealed := strings.Cut(place, "~")
+	if !sealed {
+		return place
+	}
+	return cursor + "~…"
+}
+
 func TestResume(t *testing.T) {
-	const snapshot = `; snapshot e:20 from "" of 1 next "e:20/i/1"`
+	const snapshot = `; snapshot e:20 from "" of 1 next "e:20~…"`
 	for name, c := range map[string]struct {
 		spoil func(*history)
 		after string
@@ -219,7 +234,7 @@ func TestPing(t *testing.T) {
 		"behind":              {nil, `{"a":"e:18"}`, "changes 19-20; pong map[a:e:20]"},
 		"not subscribed":      {nil, `{"b":"e:18"}`, "pong map[]"},
 		"cannot be told":      {nil, `{"a":"d:18"}`, "reset p epoch; pong map[a:e:20]"},
-		"connection unknown":  {func(h *history) { h.topics = nil }, `{"a":"e:18"}`, "error not_connected"},
+		"connection unknown":  {func(h *history) { h.topics = nil }, `{"a":"e:18"}`, "error not_connected; closed"},
 		"bad topic":           {nil, `{"a//b":"e:18"}`, "error bad_topic"},
 		"bad cursor":          {nil, `{"a":"18"}`, "error bad_cursor"},
 		"cannot be read":      {func(h *history) { h.err = watch.ErrUnavailable }, `{"a":"e:18"}`, "error unavailable"},
@@ -237,16 +252,18 @@ func TestPing(t *testing.T) {
 	}
 }
 
-// TestPingHasABudget leaves the topic that does not fit for the next ping.
-func TestPingHasABudget(t *testing.T) {
+// TestPingBringsAsMuchAsAnAnswerMay: the pong tells that there is more, and the next ping goes
+// on where the first ended. The topic that misses less comes first.
+func TestPingBringsAsMuchAsAnAnswerMay(t *testing.T) {
 	h := newHistory(6_000)
 	h.page, h.topics = 1000, []events.Topic{"a", "b"}
-	first := h.answer(t, `{"action":"ping","cursors":{"b":"e:0","a":"e:0"}}`)
-	if !strings.HasPrefix(first, "changes 1-") || !strings.HasSuffix(first, "-6000; pong map[a:e:6000 b:e:6000]") || h.reads != 6 {
-		t.Errorf("first: %.60s … after %d reads", first, h.reads)
+	const pong = "; pong map[a:e:6000 b:e:6000]"
+	first := h.answer(t, `{"action":"ping","cursors":{"b":"e:10","a":"e:0"}}`)
+	if !strings.HasPrefix(first, "changes 11-") || !strings.Contains(first, "-6000; changes 1-") || !strings.HasSuffix(first, "-4010"+pong) {
+		t.Errorf("first: %.60s … %s", first, first[len(first)-60:])
 	}
-	second := h.answer(t, `{"action":"ping","cursors":{"b":"e:0","a":"e:6000"}}`)
-	if !strings.HasPrefix(second, "changes 1-") || !strings.HasSuffix(second, "-6000; pong map[a:e:6000 b:e:6000]") {
+	second := h.answer(t, `{"action":"ping","cursors":{"b":"e:6000","a":"e:4010"}}`)
+	if !strings.HasPrefix(second, "changes 4011-") || !strings.HasSuffix(second, "-6000"+pong) {
 		t.Errorf("second: %.60s …", second)
 	}
 	var many []string
@@ -261,10 +278,8 @@ func TestPingHasABudget(t *testing.T) {
 func TestSnapshotGoesOn(t *testing.T) {
 	h := newHistory(20)
 	for request, want := range map[string]string{
-		`{"action":"subscribe","topic":"a","snapshot":true}`:                `subscribed e:20 recovered false; snapshot e:20 from "" of 1 next "e:20/i/1"`,
-		`{"action":"snapshot","topic":"a"}`:                                 `snapshot e:20 from "" of 1 next "e:20/i/1"`,
-		`{"action":"snapshot","topic":"a","next":"e:17/i/1"}`:               `snapshot e:17 from "e:17/i/1" of 1 next ""`,
-		`{"action":"snapshot","topic":"a","next":"e:17/zzz"}`:               `snapshot e:17 from "e:17/zzz" of 0 next ""`,
+		`{"action":"subscribe","topic":"a","snapshot":true}`:                `subscribed e:20 recovered false; snapshot e:20 from "" of 1 next "e:20~…"`,
+		`{"action":"snapshot","topic":"a"}`:                                 `snapshot e:20 from "" of 1 next "e:20~…"`,
 		`{"action":"snapshot","topic":"a","next":"i/1"}`:                    `error bad_cursor`,
 		`{"action":"snapshot","topic":"a//b"}`:                              `error bad_topic`,
 		`{"action":"subscribe","topic":"a","snapshot":true,"after":"e:20"}`: `subscribed e:20 recovered true`,
@@ -273,6 +288,13 @@ func TestSnapshotGoesOn(t *testing.T) {
 			t.Errorf("%s\n got %s\nwant %s", request, got, want)
 		}
 	}
+	c := newClient(t, `{"topics":["a"],"actions":["read"]}`)
+	c.fill("a", `{}`, `{}`, `{}`)
+	c.answerer.Limits = watch.Limits{SnapshotItems: 2}
+	c.expect(t, `{"action":"snapshot","topic":"a"}`, `snapshot e:3 from "" of 2 next "e:3~…"`)
+	next := decoded(t, []byte(c.lastFrame())).(*events.Snapshot).Next
+	c.fill("a", `{}`, `{}`, `{}`, `{}`) // the cursor stays that of the first page
+	c.expect(t, `{"action":"snapshot","topic":"a","next":"`+next+`"}`, `snapshot e:3 from "e:3~…" of 2 next ""`)
 }
 
 // TestReconnectIsAskedForInTime looks at the delays that connections of every age are
@@ -319,10 +341,11 @@ func TestReconnectDelaysAreSpread(t *testing.T) {
 	})
 }
 
+// TestAnswerStopsAtAPostThatFails: the client is told to ask again.
 func TestAnswerStopsAtAPostThatFails(t *testing.T) {
 	h := newHistory(5_000)
 	h.page = 1000
-	answerer := watch.Answerer{Sessions: h, Subscriptions: h, Items: h, History: h, Logger: slog.New(slog.DiscardHandler)}
+	answerer := watch.Answerer{Sessions: h, Subscriptions: h, Items: h, History: h, Places: seal.Fixed(make([]byte, seal.MinSecretBytes)), Logger: slog.New(slog.DiscardHandler)}
 	posts := 0
 	last := answerer.Answer(t.Context(), connected(time.Now()), []byte(`{"action":"subscribe","topic":"a","after":"e:0"}`), peerFunc(func([]byte) error {
 		if posts++; posts == 3 {
@@ -330,7 +353,7 @@ func TestAnswerStopsAtAPostThatFails(t *testing.T) {
 		}
 		return nil
 	}))
-	if last != nil || posts != 3 {
+	if !strings.Contains(string(last), `"code":"unavailable"`) || posts != 3 {
 		t.Errorf("%d posts, and the body is %.60s", posts, last)
 	}
 }

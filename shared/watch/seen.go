@@ -21,44 +21,42 @@ func changesOf(entries []Entry) []change {
 	return changes
 }
 
-// seen is what a view shows of changes of one topic, in their order. Changes that it
-// does not show are one that is skipped, so that the numbers stay dense without a word
-// of what they were.
-func seen(view grant.View, delta bool, changes []change) []events.Change {
+// seen is what a view shows of changes of one topic, in their order. Changes that it does
+// not show are one that is skipped, so that the numbers stay dense without a word of what
+// they were. So are those that it is too costly for, which are marked.
+func seen(view grant.View, delta bool, changes []change, budget *grant.Budget) []events.Change {
 	var shown []events.Change
 	for _, c := range changes {
-		if s, visible := c.seen(view, delta); visible {
+		s, visible, err := c.seen(view, delta, budget)
+		if visible {
 			shown = append(shown, s)
 			continue
 		}
-		if n := len(shown); n > 0 && shown[n-1].Op == events.Skipped {
+		skipped := events.Change{Topic: c.Topic, Epoch: c.Epoch, Seq: c.Seq, Op: events.Skipped, Costly: err != nil}
+		if n := len(shown); n > 0 && shown[n-1].Op == events.Skipped && shown[n-1].Costly == skipped.Costly {
 			shown[n-1].To = c.Seq
 			continue
 		}
-		shown = append(shown, events.Change{Topic: c.Topic, Epoch: c.Epoch, Seq: c.Seq, Op: events.Skipped})
+		shown = append(shown, skipped)
 	}
 	return shown
 }
 
-// seen is what a view shows of the change.
-func (c change) seen(view grant.View, delta bool) (shown events.Change, visible bool) {
+// seen is what a view shows of the change. The error is that it is too costly to tell.
+func (c change) seen(view grant.View, delta bool, budget *grant.Budget) (shown events.Change, visible bool, err error) {
+	seen, err := c.inView.In(view, budget)
+	if err != nil || !seen.Visible() {
+		return events.Change{}, false, err
+	}
 	shown = c.Change
-	seen, err := c.inView.In(view, nil)
-	if err != nil {
-		return events.Change{Topic: c.Topic, Epoch: c.Epoch, Seq: c.Seq, Op: events.Skipped, Costly: true}, true
-	}
-	if !seen.Visible() {
-		return events.Change{}, false
-	}
 	shown.Op, shown.Data = seen.Op, seen.Data
 	if !view.IsZero() {
-		shown.Large = false
-		shown.Expired = c.Expired && c.Op == events.Removed
+		shown.Large, shown.Expired = false, c.Expired && c.Op == events.Removed
 	}
 	if delta {
-		if patch, ok := seen.Delta(nil); ok {
+		if patch, ok := seen.Delta(budget); ok {
 			shown.Data, shown.Patch = nil, patch
 		}
 	}
-	return shown, true
+	return shown, true, nil
 }

@@ -15,41 +15,43 @@ import (
 // subscribe writes the subscription before it reads the head, so that every change
 // after the cursor it answers with finds the subscription. All that can fail is done
 // before the first frame.
-func (a Answerer) subscribe(ctx context.Context, c Connection, topic events.Topic, r events.Request, out *outbox) error {
-	after, err := parseAfter(r)
+func (a *answer) subscribe(ctx context.Context, topic events.Topic) error {
+	after, err := parseAfter(a.r)
 	if err != nil {
 		return err
 	}
-	if _, err := c.subscription(topic, optionsOf(r)); err != nil {
+	if _, err := a.c.subscription(topic, optionsOf(a.r)); err != nil {
 		return err
 	}
-	if r.Snapshot && !c.readable(topic) {
+	if a.r.Snapshot && !a.c.readable(topic) {
 		return errForbidden
 	}
-	c, sub, already, err := a.keep(ctx, c, topic, optionsOf(r))
+	sub, already, err := a.keep(ctx, topic, optionsOf(a.r))
 	if err != nil {
 		return err
 	}
-	readable := c.readable(topic)
 	head, gap, err := a.resume(ctx, topic, after)
-	if after != nil && r.View != "" && r.View != cmp.Or(sub.mark(), events.WholeView) {
+	if after != nil && a.r.View != "" && a.r.View != cmp.Or(sub.mark(), events.WholeView) {
 		gap.reset = events.ResetView
 	}
-	if err == nil && gap.reset != "" && !readable {
+	if err == nil && gap.reset != "" && !a.c.readable(topic) {
 		err = errUnrecoverable
+	}
+	if err == nil {
+		err = a.settle(ctx)
 	}
 	if err != nil {
 		a.undo(ctx, sub, already)
 		return err
 	}
-	out.send(&events.Subscribed{ID: r.ID, Topic: topic, Cursor: head, Recovered: after != nil && gap.reset == "", View: sub.mark()})
+	a.out.send(&events.Subscribed{ID: a.r.ID, Topic: topic, Cursor: head, Recovered: after != nil && gap.reset == "", View: sub.mark()})
 	if gap.reset != "" {
-		out.send(&events.Reset{ID: r.ID, Topic: topic, Reason: gap.reset})
+		a.out.send(&events.Reset{ID: a.r.ID, Topic: topic, Reason: gap.reset})
 	}
-	if gap.reset != "" || r.Snapshot && after == nil {
-		return a.snapshotPage(ctx, c, sub.View, page{topic: topic, id: r.ID, cursor: head}, out)
+	if gap.reset != "" || a.r.Snapshot && after == nil {
+		return a.snapshotPage(ctx, page{topic: topic, view: sub.View, cursor: head})
 	}
-	return out.sendEntries(sub, gap.entries)
+	return a.sendEntries(sub, gap.entries)
 }
 
 func optionsOf(r events.Request) Options {
@@ -59,38 +61,37 @@ func optionsOf(r events.Request) Options {
 // keepAttempts bounds how often a subscribe is overtaken by another token.
 const keepAttempts = 3
 
-// keep writes a subscription, and gives the connection as it stands then. If another token
-// has come meanwhile, whose auth cannot have seen the subscription, it is written anew by
-// that one, or taken back.
-func (a Answerer) keep(ctx context.Context, c Connection, topic events.Topic, o Options) (_ Connection, sub Subscription, already bool, err error) {
+// keep writes a subscription. If another token has come meanwhile, whose auth cannot have
+// seen the subscription, it is written anew by that one, or taken back.
+func (a *answer) keep(ctx context.Context, topic events.Topic, o Options) (sub Subscription, already bool, err error) {
 	for attempt := range keepAttempts {
-		if sub, err = c.subscription(topic, o); err != nil {
-			return c, sub, already, errors.Join(err, a.Subscriptions.Unsubscribe(ctx, c.Key, topic))
+		if sub, err = a.c.subscription(topic, o); err != nil {
+			return sub, already, errors.Join(err, a.Subscriptions.Unsubscribe(ctx, a.c.Key, topic))
 		}
-		sub.Quota = a.Limits.quota(c, time.Now())
+		sub.Quota = a.Limits.quota(a.c, time.Now())
 		there, err := a.Subscriptions.Subscribe(ctx, sub)
 		if err != nil {
-			return c, sub, already, err
+			return sub, already, err
 		}
 		already = already || there && attempt == 0
-		now, err := a.renewed(ctx, c)
+		now, err := a.renewed(ctx)
 		if err != nil || now == nil {
-			return c, sub, already, err
+			return sub, already, err
 		}
-		c.Access = *now
+		a.c.Access = *now
 	}
 	a.undo(ctx, sub, already)
-	return c, sub, already, ErrUnavailable
+	return sub, already, ErrUnavailable
 }
 
 // renewed gives the access by a token that has come since the connection was read; nil if
 // there is none. Those without a token have none to come.
-func (a Answerer) renewed(ctx context.Context, c Connection) (*Access, error) {
-	if c.Subject == Anonymous {
+func (a *answer) renewed(ctx context.Context) (*Access, error) {
+	if a.c.Subject == Anonymous {
 		return nil, nil
 	}
-	session, err := a.Sessions.Session(ctx, c.Key)
-	if err != nil || session.Access == nil || session.Access.same(c.Access) {
+	session, err := a.Sessions.Session(ctx, a.c.Key)
+	if err != nil || session.Access == nil || session.Access.same(a.c.Access) {
 		return nil, err
 	}
 	return session.Access, nil
@@ -147,20 +148,22 @@ func parseAfter(r events.Request) (*events.Cursor, error) {
 	return &after, nil
 }
 
-// resume reads where the topic stands and, for a client with a cursor, what it
-// missed.
-func (a Answerer) resume(ctx context.Context, topic events.Topic, after *events.Cursor) (events.Cursor, gap, error) {
+// resume reads where the topic stands and, for a client with a cursor, what it missed: all
+// of it, or why it must start over.
+func (a *answer) resume(ctx context.Context, topic events.Topic, after *events.Cursor) (events.Cursor, gap, error) {
 	head, err := a.History.Head(ctx, topic)
 	if err != nil || after == nil {
 		return head.Cursor, gap{}, err
 	}
-	budget := fullBudget()
-	missed, err := a.gap(ctx, topic, *after, head, &budget)
+	missed, err := a.missed(ctx, topic, *after, head)
+	if missed.rest {
+		missed = gap{reset: events.ResetLimit}
+	}
 	return head.Cursor, missed, err
 }
 
 // undo takes back a subscription that the client is told has failed.
-func (a Answerer) undo(ctx context.Context, sub Subscription, already bool) {
+func (a *answer) undo(ctx context.Context, sub Subscription, already bool) {
 	if already {
 		return
 	}
@@ -171,10 +174,10 @@ func (a Answerer) undo(ctx context.Context, sub Subscription, already bool) {
 	}
 }
 
-func (a Answerer) unsubscribe(ctx context.Context, c Connection, topic events.Topic, r events.Request, out *outbox) error {
-	if err := a.Subscriptions.Unsubscribe(ctx, c.Key, topic); err != nil {
+func (a *answer) unsubscribe(ctx context.Context, topic events.Topic) error {
+	if err := a.Subscriptions.Unsubscribe(ctx, a.c.Key, topic); err != nil {
 		return err
 	}
-	out.send(&events.Unsubscribed{ID: r.ID, Topic: topic})
+	a.out.send(&events.Unsubscribed{ID: a.r.ID, Topic: topic})
 	return nil
 }

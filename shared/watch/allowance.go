@@ -1,0 +1,106 @@
+package watch
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+)
+
+// Purses keep how much each subject has spent.
+type Purses interface {
+	// Draw takes units out of what a subject may spend in a minute, which is limit.
+	// ErrTooManyRequests means that it has been spent.
+	Draw(ctx context.Context, key Key, minute time.Time, units, limit int) error
+}
+
+// drawnUnits is how much is drawn at once. Each draw is a write, so what is spent is drawn
+// when it adds up to this in one process. With n processes a subject may spend n times as
+// much beyond its limit.
+const drawnUnits = 1_000
+
+// writePrice is what a write unit costs in read units.
+//
+// Source: https://aws.amazon.com/dynamodb/pricing/on-demand/
+const writePrice = 5
+
+// Allowance bounds what all requests of one subject together may cost in a minute, over all
+// its connections and all processes. The unit is a read unit of DynamoDB; a write unit counts
+// as five. Anonymous clients have an allowance for each connection. Safe for concurrent use.
+type Allowance struct {
+	purses Purses
+	limit  int
+	now    func() time.Time
+
+	mu    sync.Mutex
+	owed  map[Key]float64   // spent and not drawn yet
+	empty map[Key]time.Time // whose purse is empty until when
+}
+
+// NewAllowance makes an allowance of so many units a minute.
+func NewAllowance(purses Purses, unitsPerMinute int) *Allowance {
+	return &Allowance{purses: purses, limit: unitsPerMinute, now: time.Now, owed: map[Key]float64{}, empty: map[Key]time.Time{}}
+}
+
+// spendersKept bounds the subjects that one process keeps in mind; beyond, all begin anew.
+const spendersKept = 10_000
+
+// check gives ErrTooManyRequests to whom this process knows to have spent the minute's
+// allowance. It costs nothing.
+func (a *Allowance) check(key Key) error {
+	if a == nil {
+		return nil
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.now().Before(a.empty[spender(key)]) {
+		return ErrTooManyRequests
+	}
+	return nil
+}
+
+// charge notes what was spent, and draws it when it is enough. ErrTooManyRequests means that
+// the subject has spent what it may in this minute.
+func (a *Allowance) charge(ctx context.Context, key Key, units float64) error {
+	if a == nil {
+		return nil
+	}
+	key = spender(key)
+	due := a.owe(key, units)
+	if due == 0 {
+		return nil
+	}
+	minute := a.now().Truncate(time.Minute)
+	err := a.purses.Draw(ctx, key, minute, due, a.limit)
+	if errors.Is(err, ErrTooManyRequests) {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		a.empty[key] = minute.Add(time.Minute)
+	}
+	return err
+}
+
+// owe adds to what a subject owes, and takes off what is to be drawn now.
+func (a *Allowance) owe(key Key, units float64) (due int) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if len(a.owed)+len(a.empty) > spendersKept {
+		clear(a.owed)
+		clear(a.empty)
+	}
+	a.owed[key] += units
+	if a.owed[key] < drawnUnits {
+		return 0
+	}
+	due = int(a.owed[key])
+	a.owed[key] -= float64(due)
+	return due
+}
+
+// spender is who pays: the subject, or the connection of somebody without a name.
+func spender(key Key) Key {
+	if key.Subject == Anonymous {
+		return key
+	}
+	return Key{Subject: key.Subject}
+}

@@ -1,0 +1,90 @@
+package watch
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/watchroute/watchroute/events"
+	"github.com/watchroute/watchroute/shared/grant"
+)
+
+// What filters, fields and patches that clients chose may cost, in steps of package grant.
+// Changes for which nothing is left are told by their number alone; the next batch or answer
+// has all steps again.
+const (
+	// maxBatchSteps bounds the views of one batch of the stream.
+	maxBatchSteps = 10_000_000
+	// maxSubjectSteps bounds those of them that one subject asks for.
+	maxSubjectSteps = 1_000_000
+	// maxAnswerSteps bounds one answer.
+	maxAnswerSteps = 2_000_000
+)
+
+// evaluator makes the frames of groups, within what a batch may cost.
+type evaluator struct {
+	changes [][]change
+	batch   *grant.Budget
+	purses  map[Key]*grant.Budget // of those who have spent anything
+}
+
+func newEvaluator(numbered []Numbered) *evaluator {
+	e := &evaluator{changes: make([][]change, len(numbered)), batch: grant.NewBudget(maxBatchSteps), purses: map[Key]*grant.Budget{}}
+	for i, n := range numbered {
+		e.changes[i] = changesOf(n.Entries)
+	}
+	return e
+}
+
+// frames makes what a group is sent, which is hashed once for all of it. The error is that
+// there is no time left.
+func (e *evaluator) frames(ctx context.Context, g *group) ([]Frame, error) {
+	if g.lapsed {
+		frame, _ := wireError(ErrTokenExpired)
+		body, err := events.Encode(frame)
+		return []Frame{NewFrame(body)}, err
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("evaluate views: %w", err)
+	}
+	changes := e.seen(g)
+	bodies, err := events.PackChanges(changes)
+	if err != nil {
+		return nil, fmt.Errorf("push %d changes: %w", len(changes), err)
+	}
+	var frames []Frame
+	for _, body := range bodies {
+		frames = append(frames, NewFrame(body))
+	}
+	return frames, nil
+}
+
+// seen is what a group sees of the batch. One of its subjects pays for it.
+func (e *evaluator) seen(g *group) (changes []events.Change) {
+	purse := e.richest(g.connections)
+	given := min(purse.Left(), e.batch.Left())
+	budget := grant.NewBudget(given)
+	for _, w := range g.watched {
+		changes = append(changes, seen(w.sub.View, w.sub.Delta, e.changes[w.index], budget)...)
+	}
+	purse.Take(given - budget.Left())
+	e.batch.Take(given - budget.Left())
+	return changes
+}
+
+// richest gives the purse of the one who has most left, so that nobody loses by seeing the
+// same as somebody who has spent all.
+func (e *evaluator) richest(connections []Key) (richest *grant.Budget) {
+	for _, connection := range connections {
+		key := spender(connection)
+		purse := e.purses[key]
+		if purse == nil {
+			purse = grant.NewBudget(maxSubjectSteps)
+			e.purses[key] = purse
+			return purse // which is full
+		}
+		if richest == nil || purse.Left() > richest.Left() {
+			richest = purse
+		}
+	}
+	return richest
+}

@@ -1,0 +1,65 @@
+package watch
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"github.com/watchroute/watchroute/events"
+	"github.com/watchroute/watchroute/shared/grant"
+	"github.com/watchroute/watchroute/shared/seal"
+)
+
+// placeKind tells places in a snapshot from other texts that are sealed.
+const placeKind = "place in a snapshot"
+
+// aboutPlace is what a place holds for: one subject, on any connection, that sees one topic
+// in one view at one cursor, which has the epoch.
+func aboutPlace(c Connection, topic events.Topic, view grant.View, at events.Cursor) []string {
+	return []string{placeKind, c.Subject, string(topic), view.String(), at.String()}
+}
+
+// bookmark gives the place after an item, which the view may not show.
+func (a *answer) bookmark(ctx context.Context, p page, id string) (events.Bookmark, error) {
+	sealed, err := a.Places.Seal(ctx, padded(id), aboutPlace(a.c, p.topic, p.view, p.cursor)...)
+	if err != nil {
+		return events.Bookmark{}, fmt.Errorf("seal a place in %s: %w: %w", p.topic, ErrUnavailable, err)
+	}
+	return events.Bookmark{Cursor: p.cursor, Sealed: sealed}, nil
+}
+
+// open finds the item that a page goes on after.
+func (a *answer) open(ctx context.Context, topic events.Topic, view grant.View, text string) (page, error) {
+	place, err := events.ParseBookmark(text)
+	if err != nil {
+		return page{}, &events.Error{Code: events.CodeBadCursor, Message: err.Error()}
+	}
+	opened, err := a.Places.Open(ctx, place.Sealed, aboutPlace(a.c, topic, view, place.Cursor)...)
+	if errors.Is(err, seal.ErrForged) {
+		return page{}, &events.Error{Code: events.CodeBadCursor, Message: "next was not given for this topic, filter, fields and token"}
+	}
+	if err != nil {
+		return page{}, fmt.Errorf("open a place in %s: %w: %w", topic, ErrUnavailable, err)
+	}
+	return page{topic: topic, view: view, cursor: place.Cursor, from: text, after: unpadded(opened)}, nil
+}
+
+// placeSizes are how long a place is before it is sealed, so that its length does not tell
+// the id's: the first that holds it. Only the id of a row that cannot become a change takes
+// the second.
+var placeSizes = []int{2 + events.MaxItemIDBytes, 2 + 1024}
+
+func padded(id string) []byte {
+	text := binary.BigEndian.AppendUint16(nil, uint16(len(id))) // DynamoDB's sort keys have 1,024 bytes at most
+	text = append(text, id...)
+	for _, size := range placeSizes {
+		if len(text) <= size {
+			return append(text, make([]byte, size-len(text))...)
+		}
+	}
+	return text
+}
+
+// unpadded reads what padded wrote.
+func unpadded(text []byte) (id string) { return string(text[2 : 2+binary.BigEndian.Uint16(text)]) }
