@@ -7,7 +7,6 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsapigatewayv2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
-	"github.com/aws/aws-cdk-go/awscdk/v2/awssecretsmanager"
 	"github.com/aws/jsii-runtime-go"
 )
 
@@ -75,7 +74,7 @@ func newAuthentication(stack awscdk.Stack, props Props, t tables) *authenticatio
 		grants:      []grant{allow(t.revocations.AttrArn(), "dynamodb:Query")},
 	}
 	if a.generates() {
-		declared.secret = newSecret(stack).Ref()
+		declared.secret = newSecret(stack, "TokenSecret", "Signs the tokens that clients connect with (HS256)").Ref()
 	} else if a.SecretARN != "" {
 		declared.secret = jsii.String(a.SecretARN)
 	}
@@ -89,19 +88,6 @@ func newAuthentication(stack awscdk.Stack, props Props, t tables) *authenticatio
 		}
 	}
 	return declared
-}
-
-// newSecret declares the secret that tokens are signed with. It outlives the stack: the
-// tokens that are about are of no use without it.
-func newSecret(stack awscdk.Stack) awssecretsmanager.CfnSecret {
-	secret := awssecretsmanager.NewCfnSecret(stack, jsii.String("TokenSecret"), &awssecretsmanager.CfnSecretProps{
-		Description: jsii.String("Signs the tokens that clients connect with (HS256)"),
-		GenerateSecretString: &awssecretsmanager.CfnSecret_GenerateSecretStringProperty{
-			PasswordLength: jsii.Number(64), ExcludePunctuation: jsii.Bool(true),
-		},
-	})
-	secret.ApplyRemovalPolicy(awscdk.RemovalPolicy_RETAIN, nil)
-	return secret
 }
 
 func authorizerFunction(stack awscdk.Stack, a authentication, props Props) function {

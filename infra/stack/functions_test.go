@@ -32,7 +32,7 @@ func TestFunctions(t *testing.T) {
 		"Message": {256, 10, "CALLBACK_URL=https://${Api}.execute-api.${AWS::Region}.${AWS::URLSuffix}/live " +
 			"CHANGES_TABLE=Changes CONNECTIONS_TABLE=Connections EVENTS_TABLE=Events MAX_MESSAGE_RATE=20 " +
 			"MAX_PUBLISH_BYTES=126976 MAX_SNAPSHOT_ITEMS=2000 MAX_SUBSCRIPTIONS=100 " +
-			"SUBSCRIPTIONS_TABLE=Subscriptions"},
+			"SERVICE_SECRET_ARN=ServiceSecret SUBSCRIPTIONS_TABLE=Subscriptions"},
 		"Renew": {256, 10, "CALLBACK_URL=https://${Api}.execute-api.${AWS::Region}.${AWS::URLSuffix}/live " +
 			"CONNECTIONS_TABLE=Connections MAX_MESSAGE_RATE=20 " +
 			"REVOCATIONS_TABLE=Revocations SUBSCRIPTIONS_TABLE=Subscriptions TOKEN_SECRET_ARN=TokenSecret"},
@@ -137,6 +137,7 @@ func TestGrants(t *testing.T) {
 			"dynamodb:UpdateItem Connections.Arn",
 			"execute-api:ManageConnections " + hangUp, "execute-api:ManageConnections " + post,
 			"logs:CreateLogStream MessageLogs.Arn", "logs:PutLogEvents MessageLogs.Arn",
+			"secretsmanager:GetSecretValue ServiceSecret",
 		},
 		"Renew": {
 			"dynamodb:BatchGetItem Subscriptions.Arn", "dynamodb:DeleteItem Subscriptions.Arn",
