@@ -8,17 +8,28 @@ import (
 
 // grant allows actions on one resource.
 type grant struct {
-	resource *string
-	actions  []string
+	resource  *string
+	actions   []string
+	condition map[string]any // nil for none
 }
 
 func allow(resource *string, actions ...string) grant {
 	return grant{resource: resource, actions: actions}
 }
 
+// when is the grant under a condition, in IAM's policy language.
+func (g grant) when(condition map[string]any) grant {
+	g.condition = condition
+	return g
+}
+
 // statement is the grant as IAM's policy language writes it.
 func (g grant) statement() map[string]any {
-	return map[string]any{"Effect": "Allow", "Action": g.actions, "Resource": g.resource}
+	statement := map[string]any{"Effect": "Allow", "Action": g.actions, "Resource": g.resource}
+	if g.condition != nil {
+		statement["Condition"] = g.condition
+	}
+	return statement
 }
 
 // newRole declares a role that one AWS service may assume and that is allowed
