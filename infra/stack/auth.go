@@ -160,7 +160,7 @@ func newAuthorizer(stack awscdk.Stack, api awsapigatewayv2.CfnApi, target awslam
 	awslambda.NewCfnPermission(stack, jsii.String("TokenAuthorizerPermission"), &awslambda.CfnPermissionProps{
 		Action:       jsii.String("lambda:InvokeFunction"),
 		FunctionName: target.AttrArn(),
-		Principal:    jsii.String("apigateway.amazonaws.com"),
+		Principal:    jsii.String(apiGatewayService),
 		SourceArn:    sub("arn:${AWS::Partition}:execute-api:${AWS::Region}:${AWS::AccountId}:${Api}/authorizers/${TokenAuthorizer}"),
 	})
 	return declared

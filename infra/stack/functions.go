@@ -76,7 +76,7 @@ func newFunctions(stack awscdk.Stack, props Props, t tables, failures awssqs.Cfn
 func newFunction(stack awscdk.Stack, props Props, f function) awslambda.CfnFunction {
 	id := logicalID(f.name)
 	logs := newLogGroup(stack, id+"Logs", props.LogDays)
-	role := newRole(stack, id+"Role", "lambda.amazonaws.com",
+	role := newRole(stack, id+"Role", lambdaService,
 		append(f.grants, allow(logs.AttrArn(), "logs:CreateLogStream", "logs:PutLogEvents"))...)
 	code := awss3assets.NewAsset(stack, jsii.String(id+"Code"), &awss3assets.AssetProps{
 		Path: jsii.String(filepath.Join(props.Code, f.name)),

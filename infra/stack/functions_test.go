@@ -213,3 +213,19 @@ func TestOneManagedPolicy(t *testing.T) {
 		}
 	}
 }
+
+// TestServicesActForThisAccountOnly: a role that a service may assume for whoever asks it
+// would let another account use what the role grants.
+func TestServicesActForThisAccountOnly(t *testing.T) {
+	for id, role := range ofType[roleProperties](t, resources(t), "AWS::IAM::Role") {
+		want := "StringEquals aws:SourceAccount AWS::AccountId"
+		if id == "AccountLogRole" {
+			want = "StringEqualsIfExists aws:SourceAccount AWS::AccountId" // API Gateway may not say it
+		}
+		for _, statement := range role.AssumeRolePolicyDocument.Statement {
+			if got := condition(t, statement.Condition); got != want {
+				t.Errorf("%s is assumed when %q, want %q", id, got, want)
+			}
+		}
+	}
+}

@@ -32,6 +32,12 @@ func (g grant) statement() map[string]any {
 	return statement
 }
 
+// The services that act for the stack, by their principals.
+const (
+	lambdaService     = "lambda.amazonaws.com"
+	apiGatewayService = "apigateway.amazonaws.com"
+)
+
 // newRole declares a role that one AWS service may assume and that is allowed
 // the grants and nothing else.
 func newRole(stack awscdk.Stack, id, service string, grants ...grant) awsiam.CfnRole {
@@ -52,9 +58,23 @@ func policy(grants []grant) map[string]any {
 	return document(statements...)
 }
 
+// trust lets a service assume a role on behalf of this account alone: a service that acts
+// for others too could be made a deputy of theirs.
+//
+// Lambda says for which account it assumes a role. API Gateway does not document whether it
+// does for the account's log role, and a condition on what it does not say would fail the
+// deployment. There the condition holds if the account is said.
+//
+// Source: https://docs.aws.amazon.com/lambda/latest/dg/permissions-managed-policies.html,
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/confused-deputy.html
 func trust(service string) map[string]any {
+	operator := "StringEquals"
+	if service == apiGatewayService {
+		operator = "StringEqualsIfExists"
+	}
 	return document(map[string]any{
 		"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": map[string]any{"Service": service},
+		"Condition": map[string]any{operator: map[string]any{"aws:SourceAccount": awscdk.Aws_ACCOUNT_ID()}},
 	})
 }
 
