@@ -3,7 +3,7 @@
 //
 // The context value architecture (cdk -c architecture=x86_64) is what both the
 // executables and the template are made for; without it, arm64. The values issuer, jwks,
-// secret and audience say whose tokens let clients in, as [stack.Auth] has them, and
+// secret, secret-key and audience say whose tokens let clients in, as [stack.Auth] has them, and
 // auth=open-to-everyone that everyone is.
 package main
 
@@ -63,7 +63,8 @@ const openToEveryone = "open-to-everyone"
 // authOf reads whose tokens let clients in.
 func authOf(app awscdk.App) (stack.Auth, error) {
 	auth := stack.Auth{
-		Issuer: contextText(app, "issuer"), JWKSURL: contextText(app, "jwks"), SecretARN: contextText(app, "secret"), Audience: contextText(app, "audience"),
+		Issuer: contextText(app, "issuer"), JWKSURL: contextText(app, "jwks"), SecretARN: contextText(app, "secret"),
+		SecretKeyARN: contextText(app, "secret-key"), Audience: contextText(app, "audience"),
 	}
 	switch value := contextText(app, "auth"); value {
 	case "":

@@ -122,7 +122,7 @@ func newPermission(stack awscdk.Stack, target awslambda.CfnFunction, r route) {
 	awslambda.NewCfnPermission(stack, jsii.String(r.id+"Permission"), &awslambda.CfnPermissionProps{
 		Action:       jsii.String("lambda:InvokeFunction"),
 		FunctionName: target.AttrArn(),
-		Principal:    jsii.String("apigateway.amazonaws.com"),
+		Principal:    jsii.String(apiGatewayService),
 		SourceArn:    sub(apiARN + "/" + r.key),
 	})
 }

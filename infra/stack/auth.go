@@ -2,12 +2,13 @@ package stack
 
 import (
 	"errors"
+	"fmt"
 	"maps"
+	"regexp"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsapigatewayv2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
-	"github.com/aws/aws-cdk-go/awscdk/v2/awssecretsmanager"
 	"github.com/aws/jsii-runtime-go"
 )
 
@@ -23,6 +24,13 @@ type Auth struct {
 	// SecretARN is a secret in Secrets Manager that is there already, a text of at least
 	// 32 bytes: HS256.
 	SecretARN string
+	// SecretKeyARN is the customer managed KMS key that SecretARN is encrypted with. The
+	// functions that read the secret may then decrypt with it, through Secrets Manager
+	// only; the key's own policy has to allow that too, if it is another account's. Leave
+	// it empty for the key aws/secretsmanager, which needs no grant. An alias is refused,
+	// because IAM grants on keys only.
+	// Source: https://docs.aws.amazon.com/secretsmanager/latest/userguide/security-encryption.html
+	SecretKeyARN string
 	// Audience is the "aud" that tokens must have. Empty takes only tokens without.
 	Audience string
 	// RefuseQueryTokens takes no token out of the URL's query. Some browser libraries
@@ -31,6 +39,10 @@ type Auth struct {
 	// OpenToEveryone lets everyone watch and publish everything, without any token.
 	OpenToEveryone bool
 }
+
+// keyARN is the ARN of a key, not of an alias.
+// Source: https://docs.aws.amazon.com/kms/latest/developerguide/concepts.html#key-id-key-ARN
+var keyARN = regexp.MustCompile(`^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+$`)
 
 func (a Auth) faults() []error {
 	named := 0
@@ -44,6 +56,10 @@ func (a Auth) faults() []error {
 		return []error{errors.New("Auth is open to everyone and says whose tokens are taken, too")}
 	case named > 1:
 		return []error{errors.New("Auth names both a JWKS URL and a secret")}
+	case a.SecretKeyARN != "" && a.SecretARN == "":
+		return []error{errors.New("Auth names a secret's key without a secret")}
+	case a.SecretKeyARN != "" && !keyARN.MatchString(a.SecretKeyARN):
+		return []error{fmt.Errorf("Auth.SecretKeyARN is %q, not the ARN of a KMS key", a.SecretKeyARN)}
 	}
 	return nil
 }
@@ -75,13 +91,16 @@ func newAuthentication(stack awscdk.Stack, props Props, t tables) *authenticatio
 		grants:      []grant{allow(t.revocations.AttrArn(), "dynamodb:Query")},
 	}
 	if a.generates() {
-		declared.secret = newSecret(stack).Ref()
+		declared.secret = newSecret(stack, "TokenSecret", "Signs the tokens that clients connect with (HS256)").Ref()
 	} else if a.SecretARN != "" {
 		declared.secret = jsii.String(a.SecretARN)
 	}
 	if declared.secret != nil {
 		declared.environment["TOKEN_SECRET_ARN"] = declared.secret
 		declared.grants = append(declared.grants, allow(declared.secret, "secretsmanager:GetSecretValue"))
+	}
+	if a.SecretKeyARN != "" {
+		declared.grants = append(declared.grants, allow(jsii.String(a.SecretKeyARN), "kms:Decrypt").when(throughSecretsManager()))
 	}
 	for name, value := range map[string]string{"TOKEN_ISSUER": a.Issuer, "TOKEN_JWKS_URL": a.JWKSURL, "TOKEN_AUDIENCE": a.Audience} {
 		if value != "" {
@@ -91,17 +110,10 @@ func newAuthentication(stack awscdk.Stack, props Props, t tables) *authenticatio
 	return declared
 }
 
-// newSecret declares the secret that tokens are signed with. It outlives the stack: the
-// tokens that are about are of no use without it.
-func newSecret(stack awscdk.Stack) awssecretsmanager.CfnSecret {
-	secret := awssecretsmanager.NewCfnSecret(stack, jsii.String("TokenSecret"), &awssecretsmanager.CfnSecretProps{
-		Description: jsii.String("Signs the tokens that clients connect with (HS256)"),
-		GenerateSecretString: &awssecretsmanager.CfnSecret_GenerateSecretStringProperty{
-			PasswordLength: jsii.Number(64), ExcludePunctuation: jsii.Bool(true),
-		},
-	})
-	secret.ApplyRemovalPolicy(awscdk.RemovalPolicy_RETAIN, nil)
-	return secret
+// throughSecretsManager is true of the calls of KMS that Secrets Manager makes for a caller.
+// Source: https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html#conditions-kms-via-service
+func throughSecretsManager() map[string]any {
+	return map[string]any{"StringEquals": map[string]any{"kms:ViaService": sub("secretsmanager.${AWS::Region}.amazonaws.com")}}
 }
 
 func authorizerFunction(stack awscdk.Stack, a authentication, props Props) function {
@@ -148,7 +160,7 @@ func newAuthorizer(stack awscdk.Stack, api awsapigatewayv2.CfnApi, target awslam
 	awslambda.NewCfnPermission(stack, jsii.String("TokenAuthorizerPermission"), &awslambda.CfnPermissionProps{
 		Action:       jsii.String("lambda:InvokeFunction"),
 		FunctionName: target.AttrArn(),
-		Principal:    jsii.String("apigateway.amazonaws.com"),
+		Principal:    jsii.String(apiGatewayService),
 		SourceArn:    sub("arn:${AWS::Partition}:execute-api:${AWS::Region}:${AWS::AccountId}:${Api}/authorizers/${TokenAuthorizer}"),
 	})
 	return declared

@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsdynamodb"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awss3assets"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awssecretsmanager"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssqs"
 	"github.com/aws/jsii-runtime-go"
 
@@ -54,9 +55,10 @@ func logicalID(name string) string {
 
 // newFunctions declares the functions and gives them by name. Without authentication
 // there is no authorizer.
-func newFunctions(stack awscdk.Stack, props Props, t tables, failures awssqs.CfnQueue, auth *authentication) map[string]awslambda.CfnFunction {
+func newFunctions(stack awscdk.Stack, props Props, t tables, failures awssqs.CfnQueue, seals awssecretsmanager.CfnSecret, auth *authentication) map[string]awslambda.CfnFunction {
 	functions := []function{
-		connectFunction(t, props), disconnectFunction(t), messageFunction(t, props), fanoutFunction(t, failures, props), revokeFunction(t, failures),
+		connectFunction(t, props), disconnectFunction(t), messageFunction(t, props, seals),
+		fanoutFunction(t, failures, props), revokeFunction(t, failures),
 	}
 	if auth != nil {
 		functions = append(functions, authorizerFunction(stack, *auth, props), renewFunction(t, props, *auth))
@@ -74,7 +76,7 @@ func newFunctions(stack awscdk.Stack, props Props, t tables, failures awssqs.Cfn
 func newFunction(stack awscdk.Stack, props Props, f function) awslambda.CfnFunction {
 	id := logicalID(f.name)
 	logs := newLogGroup(stack, id+"Logs", props.LogDays)
-	role := newRole(stack, id+"Role", "lambda.amazonaws.com",
+	role := newRole(stack, id+"Role", lambdaService,
 		append(f.grants, allow(logs.AttrArn(), "logs:CreateLogStream", "logs:PutLogEvents"))...)
 	code := awss3assets.NewAsset(stack, jsii.String(id+"Code"), &awss3assets.AssetProps{
 		Path: jsii.String(filepath.Join(props.Code, f.name)),
@@ -134,7 +136,7 @@ func disconnectFunction(t tables) function {
 	}
 }
 
-func messageFunction(t tables, props Props) function {
+func messageFunction(t tables, props Props, seals awssecretsmanager.CfnSecret) function {
 	return function{
 		name: message, description: "Answers what clients ask for", memory: 256, timeout: requestTimeout,
 		environment: map[string]*string{
@@ -147,12 +149,14 @@ func messageFunction(t tables, props Props) function {
 			"MAX_SUBSCRIPTIONS":   jsii.String(fmt.Sprint(props.MaxSubscriptions)),
 			"MAX_PUBLISH_BYTES":   jsii.String(fmt.Sprint(props.MaxPublishBytes)),
 			"MAX_SNAPSHOT_ITEMS":  jsii.String(fmt.Sprint(props.MaxSnapshotItems)),
+			"SERVICE_SECRET_ARN":  seals.Ref(),
 		},
 		grants: []grant{
 			allow(t.connections.AttrArn(), "dynamodb:GetItem", "dynamodb:UpdateItem"),
 			allow(t.subscriptions.AttrArn(), "dynamodb:PutItem", "dynamodb:DeleteItem", "dynamodb:BatchGetItem"),
 			allow(t.changes.AttrArn(), "dynamodb:GetItem", "dynamodb:Query"),
 			allow(t.events.AttrArn(), "dynamodb:PutItem", "dynamodb:DeleteItem", "dynamodb:Query"),
+			allow(seals.Ref(), "secretsmanager:GetSecretValue"),
 			allow(sub(postToConnectionARN), "execute-api:ManageConnections"),
 			allow(sub(closeConnectionARN), "execute-api:ManageConnections"),
 		},

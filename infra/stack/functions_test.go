@@ -32,7 +32,7 @@ func TestFunctions(t *testing.T) {
 		"Message": {256, 10, "CALLBACK_URL=https://${Api}.execute-api.${AWS::Region}.${AWS::URLSuffix}/live " +
 			"CHANGES_TABLE=Changes CONNECTIONS_TABLE=Connections EVENTS_TABLE=Events MAX_MESSAGE_RATE=20 " +
 			"MAX_PUBLISH_BYTES=126976 MAX_SNAPSHOT_ITEMS=2000 MAX_SUBSCRIPTIONS=100 " +
-			"SUBSCRIPTIONS_TABLE=Subscriptions"},
+			"SERVICE_SECRET_ARN=ServiceSecret SUBSCRIPTIONS_TABLE=Subscriptions"},
 		"Renew": {256, 10, "CALLBACK_URL=https://${Api}.execute-api.${AWS::Region}.${AWS::URLSuffix}/live " +
 			"CONNECTIONS_TABLE=Connections MAX_MESSAGE_RATE=20 " +
 			"REVOCATIONS_TABLE=Revocations SUBSCRIPTIONS_TABLE=Subscriptions TOKEN_SECRET_ARN=TokenSecret"},
@@ -137,6 +137,7 @@ func TestGrants(t *testing.T) {
 			"dynamodb:UpdateItem Connections.Arn",
 			"execute-api:ManageConnections " + hangUp, "execute-api:ManageConnections " + post,
 			"logs:CreateLogStream MessageLogs.Arn", "logs:PutLogEvents MessageLogs.Arn",
+			"secretsmanager:GetSecretValue ServiceSecret",
 		},
 		"Renew": {
 			"dynamodb:BatchGetItem Subscriptions.Arn", "dynamodb:DeleteItem Subscriptions.Arn",
@@ -209,6 +210,22 @@ func TestOneManagedPolicy(t *testing.T) {
 		want := map[string]string{"Service": service}
 		if trust := role.AssumeRolePolicyDocument.Statement; len(trust) != 1 || !reflect.DeepEqual(trust[0].Principal, want) {
 			t.Errorf("%s trusts %v, want %v", id, trust, want)
+		}
+	}
+}
+
+// TestServicesActForThisAccountOnly: a role that a service may assume for whoever asks it
+// would let another account use what the role grants.
+func TestServicesActForThisAccountOnly(t *testing.T) {
+	for id, role := range ofType[roleProperties](t, resources(t), "AWS::IAM::Role") {
+		want := "StringEquals aws:SourceAccount AWS::AccountId"
+		if id == "AccountLogRole" {
+			want = "StringEqualsIfExists aws:SourceAccount AWS::AccountId" // API Gateway may not say it
+		}
+		for _, statement := range role.AssumeRolePolicyDocument.Statement {
+			if got := condition(t, statement.Condition); got != want {
+				t.Errorf("%s is assumed when %q, want %q", id, got, want)
+			}
 		}
 	}
 }

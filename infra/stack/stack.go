@@ -30,14 +30,15 @@ func New(scope constructs.Construct, id string, props Props) (awscdk.Stack, erro
 	})
 	tables := newTables(stack, props)
 	failures := newFailureQueue(stack)
+	seals := newServiceSecret(stack)
 	auth := newAuthentication(stack, props, tables)
-	functions := newFunctions(stack, props, tables, failures, auth)
+	functions := newFunctions(stack, props, tables, failures, seals, auth)
 	api := newAPI(stack)
 	newRoutes(stack, api, functions)
 	newStage(stack, api, props)
 	newStreamMapping(stack, "EventsToFanout", tables.events, functions[fanout], failures, 100)
 	newStreamMapping(stack, "RevocationsToRevoke", tables.revocations, functions[revoke], failures, 10) // each may close many connections
-	newOutputs(stack, tables, failures, auth)
+	newOutputs(stack, tables, failures, seals, auth)
 	return stack, nil
 }
 

@@ -174,6 +174,9 @@ func TestOpenToEveryone(t *testing.T) {
 			t.Errorf("there is %s", id)
 		}
 	}
+	if message := string(all["Message"].Properties); !strings.Contains(message, `"SERVICE_SECRET_ARN"`) || all["ServiceSecret"].Type == "" {
+		t.Errorf("Message has nothing to seal with: %s", message)
+	}
 	for _, id := range []string{"Connect", "Disconnect", "Message"} {
 		if f := string(all[id].Properties); !strings.Contains(f, `"OPEN_TO_EVERYONE": "true"`) {
 			t.Errorf("%s wants an authorizer's context: %s", id, f)
@@ -218,7 +221,7 @@ func TestOutputs(t *testing.T) {
 		"WebSocketUrl": "wss://${Api}.execute-api.${AWS::Region}.${AWS::URLSuffix}/live",
 		"EventsTable":  "Events", "ChangesTable": "Changes", "ConnectionsTable": "Connections",
 		"SubscriptionsTable": "Subscriptions", "RevocationsTable": "Revocations", "FailureQueueUrl": "FailureQueue",
-		"TokenSecretArn": "TokenSecret",
+		"TokenSecretArn": "TokenSecret", "ServiceSecretArn": "ServiceSecret",
 	}
 	if !maps.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
@@ -235,5 +238,30 @@ func TestArchitectureByName(t *testing.T) {
 		if got, err := stack.ParseArchitecture(unknown); err == nil {
 			t.Errorf("%q is read as %q", unknown, got)
 		}
+	}
+}
+
+// TestSecretsAreRandomAndOutliveTheStack: what was sealed or signed with one must still be
+// readable after a deployment that goes wrong.
+func TestSecretsAreRandomAndOutliveTheStack(t *testing.T) {
+	all := resources(t)
+	type properties struct {
+		SecretString         any
+		GenerateSecretString struct {
+			PasswordLength     int
+			ExcludePunctuation bool
+		}
+	}
+	secrets := ofType[properties](t, all, "AWS::SecretsManager::Secret")
+	for _, id := range []string{"TokenSecret", "ServiceSecret"} {
+		if secret, ok := secrets[id]; !ok || secret.SecretString != nil || secret.GenerateSecretString.PasswordLength != 64 {
+			t.Errorf("%s is %+v", id, secret)
+		}
+		if all[id].DeletionPolicy != "Retain" || all[id].UpdateReplacePolicy != "Retain" {
+			t.Errorf("%s is deleted %s, replaced %s", id, all[id].DeletionPolicy, all[id].UpdateReplacePolicy)
+		}
+	}
+	if len(secrets) != 2 {
+		t.Errorf("%d secrets, want 2", len(secrets))
 	}
 }

@@ -56,7 +56,7 @@ func accessLogFormat() string {
 // stays when the stack goes, because other APIs may log with it by then.
 // Source: https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-logging.html
 func newAccountLogRole(stack awscdk.Stack) awsapigateway.CfnAccount {
-	role := newRole(stack, "AccountLogRole", "apigateway.amazonaws.com")
+	role := newRole(stack, "AccountLogRole", apiGatewayService)
 	role.SetManagedPolicyArns(&[]*string{
 		sub("arn:${AWS::Partition}:iam::aws:policy/service-role/AmazonAPIGatewayPushToCloudWatchLogs"),
 	})

@@ -1,30 +1,12 @@
 package stack
 
 import (
-	"time"
-
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsdynamodb"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssqs"
 	"github.com/aws/jsii-runtime-go"
 )
-
-// failureRetention is the longest that SQS keeps a message.
-// Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html
-const failureRetention = 14 * 24 * time.Hour
-
-// newFailureQueue declares where changes go that could not be taken in. It
-// outlives the stack: a failure that nobody has read yet is lost user data, and
-// an empty queue costs nothing.
-func newFailureQueue(stack awscdk.Stack) awssqs.CfnQueue {
-	queue := awssqs.NewCfnQueue(stack, jsii.String("FailureQueue"), &awssqs.CfnQueueProps{
-		MessageRetentionPeriod: jsii.Number(failureRetention.Seconds()),
-		SqsManagedSseEnabled:   jsii.Bool(true),
-	})
-	queue.ApplyRemovalPolicy(awscdk.RemovalPolicy_RETAIN, nil)
-	return queue
-}
 
 // retries bounds how often a record comes again before it goes to the failure
 // queue. What can never succeed the function refuses at once, so what is left is

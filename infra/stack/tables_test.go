@@ -104,16 +104,46 @@ func TestEventsCannotBeSplitWithinATopic(t *testing.T) {
 
 func TestFailuresOutliveTheStack(t *testing.T) {
 	all := resources(t)
-	queues := ofType[struct {
+	for id, queue := range ofType[struct {
 		MessageRetentionPeriod int
 		SqsManagedSseEnabled   bool
-	}](t, all, "AWS::SQS::Queue")
-	queue := queues["FailureQueue"]
-	if queue.MessageRetentionPeriod != 14*24*60*60 || !queue.SqsManagedSseEnabled {
-		t.Errorf("the failure queue is %+v", queue)
+	}](t, all, "AWS::SQS::Queue") {
+		if queue.MessageRetentionPeriod != 14*24*60*60 || !queue.SqsManagedSseEnabled {
+			t.Errorf("%s is %+v", id, queue)
+		}
+		if all[id].DeletionPolicy != "Retain" || all[id].UpdateReplacePolicy != "Retain" {
+			t.Errorf("%s is deleted: %+v", id, all[id])
+		}
 	}
-	if all["FailureQueue"].DeletionPolicy != "Retain" || all["FailureQueue"].UpdateReplacePolicy != "Retain" {
-		t.Errorf("the failure queue is deleted: %+v", all["FailureQueue"])
+}
+
+// TestQueuesTakeNothingInTheClear: failures hold users' data, so that whoever sends or reads
+// them without TLS is denied, whatever else allows it.
+func TestQueuesTakeNothingInTheClear(t *testing.T) {
+	all := resources(t)
+	policies := ofType[struct {
+		Queues         []any
+		PolicyDocument struct {
+			Statement []struct {
+				Effect, Principal, Action string
+				Resource, Condition       any
+			}
+		}
+	}](t, all, "AWS::SQS::QueuePolicy")
+	for id := range ofType[struct{}](t, all, "AWS::SQS::Queue") {
+		policy := policies[id+"Policy"]
+		if len(policy.Queues) != 1 || refer(t, policy.Queues[0]) != id || len(policy.PolicyDocument.Statement) != 1 {
+			t.Errorf("%s has the policy %+v", id, policy)
+			continue
+		}
+		denied := policy.PolicyDocument.Statement[0]
+		if denied.Effect != "Deny" || denied.Principal != "*" || denied.Action != "sqs:*" || refer(t, denied.Resource) != id+".Arn" ||
+			condition(t, denied.Condition) != "Bool aws:SecureTransport false" {
+			t.Errorf("%s denies %+v", id, denied)
+		}
+		if policy := id + "Policy"; all[policy].DeletionPolicy != "Retain" {
+			t.Errorf("the policy of %s goes with the stack, the queue stays", id)
+		}
 	}
 }
 

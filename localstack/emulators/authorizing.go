@@ -21,7 +21,7 @@ const claim = `{"v":1,"allow":[{"topics":["**"],"actions":["subscribe","read","p
 
 // sign makes a token for an hour with the stack's secret.
 func (d *deployment) sign(ctx context.Context, subject string, issued time.Time) (string, error) {
-	secret, err := d.secret(ctx)
+	secret, err := d.tokenSecret(ctx)
 	if err != nil {
 		return "", err
 	}

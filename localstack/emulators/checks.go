@@ -51,11 +51,11 @@ func (d *deployment) checkDeclared(ctx context.Context, r *report) {
 	r.holds("four integrations: function, timeout", d.integrationsAsDeclared(ctx))
 	r.holds("the stage: name, automatic deployment, access log", d.stageAsDeclared(ctx))
 	r.deviates("it leaves out the stage's throttling; our template sets rate and burst", d.throttlingIsLeftOut(ctx))
-	r.holds("eight outputs", d.outputsAsDeclared(ctx))
-	r.holds("the token secret: its length", d.secretAsDeclared(ctx))
-	r.deviates("it leaves punctuation in the token secret; our template excludes it", d.punctuationIsLeftIn(ctx))
-	r.deviates("its Ref of a secret is the name, not the ARN: so are the output TokenSecretArn and what the functions are given, "+
-		"which works as well", d.secretIsReferredToByName(ctx))
+	r.holds("nine outputs", d.outputsAsDeclared(ctx))
+	r.holds("two secrets, of tokens and of the service: their lengths", d.secretsAsDeclared(ctx))
+	r.deviates("it leaves punctuation in the secrets; our template excludes it", d.punctuationIsLeftIn(ctx))
+	r.deviates("its Ref of a secret is the name, not the ARN: so are the outputs and what the functions are given, "+
+		"which works as well", d.secretsAreReferredToByName(ctx))
 }
 
 // checkRunning checks what the deployed binaries do.
@@ -86,5 +86,5 @@ func (d *deployment) checkLifecycle(ctx context.Context, r *report) {
 	r.holds("seven zips, none over 4.5 MB (arm64) or 5 MB (x86_64)", errors.Join(err, d.zipsAreSmall(zips)))
 	r.holds("cdk deploy from a copy of the source changes nothing", d.deployingAgainChangesNothing(ctx))
 	r.holds("and uploads the same zips, byte for byte", d.zipsAreTheSame(ctx, zips))
-	r.holds("cdk destroy keeps Events, Changes, Revocations, the failure queue, the token secret and the account's log role, and nothing else", d.destroyKeepsData(ctx))
+	r.holds("cdk destroy keeps Events, Changes, Revocations, the failure queue, both secrets and the account's log role, and nothing else", d.destroyKeepsData(ctx))
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	client "github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
 	"github.com/aws/smithy-go"
 
 	"github.com/watchroute/watchroute/localstack/secrets"
@@ -162,6 +163,41 @@ func TestRequestsMayComeAgain(t *testing.T) {
 	w.put(t, strings.Repeat("3", 32), "third")
 	if out := w.put(t, two, "second"); !reflect.DeepEqual(out.VersionStages, []string{"AWSPREVIOUS"}) {
 		t.Errorf("put again: %+v", out)
+	}
+}
+
+// TestNothingIsPreviousBeforeThePut is what a function meets that reads both versions of a
+// secret which was never rotated: the SDK's own error, which it can tell from others.
+func TestNothingIsPreviousBeforeThePut(t *testing.T) {
+	w := newWorld(t)
+	previous := &client.GetSecretValueInput{SecretId: &w.arn, VersionStage: aws.String("AWSPREVIOUS")}
+	var missing *types.ResourceNotFoundException
+	if _, err := w.GetSecretValue(t.Context(), previous); !errors.As(err, &missing) ||
+		missing.ErrorMessage() != "Secrets Manager can't find the specified secret value for staging label: AWSPREVIOUS" {
+		t.Errorf("before the put: %v", err)
+	}
+	w.put(t, two, "second", "AWSPENDING")
+	if _, err := w.GetSecretValue(t.Context(), previous); !errors.As(err, &missing) {
+		t.Errorf("after a put that left AWSCURRENT where it was: %v", err)
+	}
+	w.put(t, strings.Repeat("3", 32), "third", "AWSCURRENT")
+	if got, err := w.GetSecretValue(t.Context(), previous); err != nil || *got.SecretString != "first" || *got.VersionId != one ||
+		!reflect.DeepEqual(got.VersionStages, []string{"AWSPREVIOUS"}) {
+		t.Errorf("after the put: %+v, %v", got, err)
+	}
+}
+
+// TestPutOfTheSameVersionMovesNothing: a put that comes again must not make the current
+// version the previous one, or what was sealed before would be lost.
+func TestPutOfTheSameVersionMovesNothing(t *testing.T) {
+	w := newWorld(t)
+	for range 2 {
+		w.put(t, two, "second")
+	}
+	for stage, want := range map[string]string{"AWSCURRENT": "second", "AWSPREVIOUS": "first"} {
+		if got := w.get(t, client.GetSecretValueInput{VersionStage: &stage}); *got.SecretString != want {
+			t.Errorf("%s is %s, want %s", stage, *got.SecretString, want)
+		}
 	}
 }
 

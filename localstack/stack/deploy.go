@@ -99,6 +99,7 @@ func (d *deployment) finish() error {
 var creators = map[string]func(*deployment, template.Resource) (template.Physical, error){
 	"AWS::DynamoDB::Table":             (*deployment).createTable,
 	"AWS::SQS::Queue":                  (*deployment).createQueue,
+	"AWS::SQS::QueuePolicy":            (*deployment).createQueuePolicy,
 	"AWS::SecretsManager::Secret":      (*deployment).createSecret,
 	"AWS::Lambda::Function":            (*deployment).createFunction,
 	"AWS::Lambda::EventSourceMapping":  (*deployment).createMapping,

@@ -2,7 +2,6 @@ package stack
 
 import (
 	"context"
-	"encoding/json"
 	"net/http"
 
 	"github.com/watchroute/watchroute/localstack/apigateway"
@@ -49,28 +48,22 @@ func (s *Stack) breakBySecond() {
 
 // forgetConnection deletes the row of a connection, whosever it is.
 func (s *Stack) forgetConnection(ctx context.Context, id string) bool {
-	body, err := json.Marshal(map[string]any{
+	var found struct{ Items []map[string]any }
+	err := call(ctx, s.db.Service(), "Scan", map[string]any{
 		"TableName":                 s.Outputs["ConnectionsTable"],
 		"FilterExpression":          "connectionId = :id",
 		"ExpressionAttributeValues": map[string]any{":id": map[string]string{"S": id}},
-	})
-	var found struct{ Items []map[string]any }
-	if err == nil {
-		err = call(ctx, s.db.Service(), "Scan", body, &found)
-	}
+	}, &found)
 	if err != nil || len(found.Items) == 0 {
 		return false
 	}
 	row := found.Items[0]
-	body, err = json.Marshal(map[string]any{
+	var deleted struct{ Attributes map[string]any }
+	err = call(ctx, s.db.Service(), "DeleteItem", map[string]any{
 		"TableName":    s.Outputs["ConnectionsTable"],
 		"Key":          map[string]any{"subject": row["subject"], "connectionId": row["connectionId"]},
 		"ReturnValues": "ALL_OLD",
-	})
-	var deleted struct{ Attributes map[string]any }
-	if err == nil {
-		err = call(ctx, s.db.Service(), "DeleteItem", body, &deleted)
-	}
+	}, &deleted)
 	if err != nil {
 		s.o.Logger.Warn("connection not forgotten", "connection", id, "err", err)
 	}

@@ -39,7 +39,7 @@ func TestNothingSecretIsPrinted(t *testing.T) {
 			environment(resources, "Connect")["MAX_CONNECTIONS"] = "3"
 		})
 	})
-	secrets := []string{unprintable, s.secret(t, "TokenSecretArn")}
+	secrets := []string{unprintable, s.secret(t, "TokenSecretArn"), s.secret(t, "ServiceSecretArn")}
 	tokenFor := func(n int) string {
 		made := s.token(t, fmt.Sprintf("%s-subject-%d", unprintable, n), `{"v":1,"allow":[{"topics":["**"],"actions":["subscribe","read","publish"],`+
 			`"mask":{"omit":["`+unprintable+`"],"replace":{"card":"`+unprintable+`"}}}]}`, func(t *token.Token) { t.ID = unprintable + "-token" })

@@ -65,36 +65,41 @@ func (d *deployment) createTable(r template.Resource) (template.Physical, error)
 
 // dynamodb calls an operation of the stack's own DynamoDB.
 func (d *deployment) dynamodb(operation string, input, output any) error {
-	body, err := json.Marshal(input)
-	if err != nil {
-		return fmt.Errorf("%s: %w", operation, err)
+	return call(d.ctx, d.stack.db.Service(), operation, input, output)
+}
+
+// queueProperties are those of AWS::SQS::Queue, which are attributes of CreateQueue.
+type queueProperties struct {
+	QueueName              string
+	MessageRetentionPeriod int
+	VisibilityTimeout      int
+	SqsManagedSseEnabled   *bool
+}
+
+func (p queueProperties) attributes() map[string]string {
+	attributes := map[string]string{}
+	for name, number := range map[string]int{
+		"MessageRetentionPeriod": p.MessageRetentionPeriod, "VisibilityTimeout": p.VisibilityTimeout,
+	} {
+		if number > 0 {
+			attributes[name] = fmt.Sprint(number)
+		}
 	}
-	return call(d.ctx, d.stack.db.Service(), operation, body, output)
+	if p.SqsManagedSseEnabled != nil {
+		attributes["SqsManagedSseEnabled"] = fmt.Sprint(*p.SqsManagedSseEnabled)
+	}
+	return attributes
 }
 
 // createQueue makes a queue, named like createTable names a table.
 func (d *deployment) createQueue(r template.Resource) (template.Physical, error) {
-	var p struct {
-		QueueName              string
-		MessageRetentionPeriod int
-		VisibilityTimeout      int
-	}
+	var p queueProperties
 	if err := r.Decode(&p); err != nil {
 		return template.Physical{}, err
 	}
-	attributes := map[string]string{}
-	for name, seconds := range map[string]int{"MessageRetentionPeriod": p.MessageRetentionPeriod, "VisibilityTimeout": p.VisibilityTimeout} {
-		if seconds > 0 {
-			attributes[name] = fmt.Sprint(seconds)
-		}
-	}
 	name := cmp.Or(p.QueueName, r.LogicalID)
-	body, err := json.Marshal(map[string]any{"QueueName": name, "Attributes": attributes})
-	if err != nil {
-		return template.Physical{}, err
-	}
 	var created struct{ QueueUrl string }
-	if err := call(d.ctx, d.stack.queues.Service(), "CreateQueue", body, &created); err != nil {
+	if err := d.sqs("CreateQueue", map[string]any{"QueueName": name, "Attributes": p.attributes()}, &created); err != nil {
 		return template.Physical{}, err
 	}
 	return template.Physical{Ref: created.QueueUrl, Attributes: map[string]string{
@@ -102,6 +107,30 @@ func (d *deployment) createQueue(r template.Resource) (template.Physical, error)
 		"QueueName": name,
 		"QueueUrl":  created.QueueUrl,
 	}}, nil
+}
+
+// createQueuePolicy gives queues a policy. They keep and show it, and let everybody in all
+// the same: the one port of the stack speaks no TLS.
+func (d *deployment) createQueuePolicy(r template.Resource) (template.Physical, error) {
+	var p struct {
+		Queues         []string
+		PolicyDocument json.RawMessage
+	}
+	if err := r.Decode(&p); err != nil {
+		return template.Physical{}, err
+	}
+	for _, url := range p.Queues {
+		policy := map[string]string{"Policy": string(p.PolicyDocument)}
+		if err := d.sqs("SetQueueAttributes", map[string]any{"QueueUrl": url, "Attributes": policy}, nil); err != nil {
+			return template.Physical{}, err
+		}
+	}
+	return template.Physical{Ref: r.LogicalID, Attributes: map[string]string{"Id": r.LogicalID}}, nil
+}
+
+// sqs calls an operation of the stack's own SQS.
+func (d *deployment) sqs(operation string, input, output any) error {
+	return call(d.ctx, d.stack.queues.Service(), operation, input, output)
 }
 
 // createSecret makes a secret, named like createTable names a table, with a value that
@@ -125,14 +154,9 @@ func (d *deployment) createSecret(r template.Resource) (template.Physical, error
 			return template.Physical{}, err
 		}
 	}
-	body, err := json.Marshal(map[string]string{
-		"Name": cmp.Or(p.Name, r.LogicalID), "Description": p.Description, "SecretString": p.SecretString,
-	})
-	if err != nil {
-		return template.Physical{}, err
-	}
 	var created struct{ ARN string }
-	if err := call(d.ctx, d.stack.secrets.Service(), "CreateSecret", body, &created); err != nil {
+	input := map[string]string{"Name": cmp.Or(p.Name, r.LogicalID), "Description": p.Description, "SecretString": p.SecretString}
+	if err := call(d.ctx, d.stack.secrets.Service(), "CreateSecret", input, &created); err != nil {
 		return template.Physical{}, err
 	}
 	return template.Physical{Ref: created.ARN, Attributes: map[string]string{"Id": created.ARN}}, nil
