@@ -94,9 +94,10 @@ func architectureOf(app awscdk.App) (stack.Architecture, error) {
 	}
 }
 
-// buildFor builds the functions and gives the folder they are in.
+// buildFor builds the functions and gives the folder they are in. It tells its progress
+// on stderr, as stdout is the CDK's.
 func buildFor(ctx context.Context, architecture stack.Architecture) (string, error) {
 	target := build.Lambda(architecture.GOARCH())
 	code := filepath.Join(".build", target.OS+"-"+target.Arch)
-	return code, build.Functions(ctx, ".", code, target)
+	return code, build.Functions(ctx, ".", code, target, os.Stderr)
 }

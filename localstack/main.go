@@ -61,7 +61,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	}
 	fmt.Fprintln(out, "Building the functions …")
 	options := stack.Options{
-		Addr: *addr, Root: root, Template: *template, Anonymous: *anonymous,
+		Addr: *addr, Root: root, Template: *template, Anonymous: *anonymous, Progress: out,
 		Log: os.Stderr, Logger: slog.New(slog.NewTextHandler(os.Stderr, nil)), Faults: faults, RequestNice: requestNice,
 	}
 	if *unthrottled {

@@ -148,7 +148,7 @@ func TestFunctionThatDoesNotBuildIsOneClearLine(t *testing.T) {
 	}
 	t.Chdir(dir)
 	err := run(t.Context(), []string{"--addr", "127.0.0.1:0"}, &output{})
-	const want = "build functions/hello: exit status 1: functions/hello/main.go:3:15: undefined: undefinedName"
+	const want = "build functions: exit status 1: functions/hello/main.go:3:15: undefined: undefinedName"
 	if err == nil || err.Error() != want {
 		t.Errorf("error is %v, want %s", err, want)
 	}

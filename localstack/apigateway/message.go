@@ -112,6 +112,11 @@ func (c *connection) answer(r *route, e event) ([]byte, error) {
 	if err != nil || !r.TwoWay || (result.Body == "" && !c.g.options.EmptyResponses) {
 		return nil, err
 	}
+	if limit := c.g.options.MessageLimit; len(result.Body) > limit && !c.g.options.LargeResponses {
+		c.g.log.Error("route response exceeds the message limit", "function", r.Function, "connection", c.id, "bytes", len(result.Body), "limit", limit)
+		c.g.meter.lost()
+		return nil, errFunction
+	}
 	return []byte(result.Body), nil
 }
 

@@ -135,6 +135,49 @@ func TestTwoWay(t *testing.T) {
 	})
 }
 
+// TestLargeResponseIsLost: what is larger than a message may be does not reach the sender,
+// who is told that something went wrong. The limit counts bytes.
+func TestLargeResponseIsLost(t *testing.T) {
+	for name, c := range map[string]struct {
+		body    string
+		options Options
+		lost    bool
+	}{
+		"128 KB":                                {strings.Repeat("x", MessageLimit), Options{}, false},
+		"a byte more":                           {strings.Repeat("x", MessageLimit+1), Options{}, true},
+		"128 KB in characters of two bytes":     {strings.Repeat("é", MessageLimit/2), Options{}, false},
+		"a character more":                      {strings.Repeat("é", MessageLimit/2+1), Options{}, true},
+		"a byte more, with the switch":          {strings.Repeat("x", MessageLimit+1), Options{LargeResponses: true}, false},
+		"a byte more than another limit, 1,000": {strings.Repeat("x", 1001), Options{MessageLimit: 1000}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var log bytes.Buffer
+			c.options.Logger = slog.New(slog.NewTextHandler(&log, nil))
+			f := serve(t, testAPI(map[string]Route{defaultKey: {Function: "f", TwoWay: true}}),
+				functions{"f": answers(`{"statusCode":200,"body":"` + c.body + `"}`)}, c.options)
+			ws := f.dial(nil)
+			ws.say("{}")
+			heard := ws.hear()
+			f.g.Close() // ends writing to log
+			if !c.lost {
+				if heard != c.body || f.g.Usage().Messages.TooLarge != 0 {
+					t.Errorf("heard %d bytes, usage %+v", len(heard), f.g.Usage().Messages)
+				}
+				return
+			}
+			if !strings.HasPrefix(heard, `{"message": "Internal server error", "connectionId":"`) {
+				t.Errorf("heard %.100q", heard)
+			}
+			if u := f.g.Usage().Messages; u.TooLarge != 1 || u.Out != 1 || u.BytesOut != int64(len(heard)) {
+				t.Errorf("usage %+v", u)
+			}
+			if text := log.String(); !strings.Contains(text, "level=ERROR") || !strings.Contains(text, "route response exceeds the message limit") || strings.Contains(text, "xxxx") {
+				t.Errorf("log: %.300s", text)
+			}
+		})
+	}
+}
+
 // TestConcurrent: messages of one connection do not wait for each other.
 func TestConcurrent(t *testing.T) {
 	second := make(chan struct{})

@@ -61,6 +61,10 @@ type Options struct {
 	MalformedIDGone bool
 	// EmptyResponses sends a frame for a two-way answer with an empty body.
 	EmptyResponses bool
+	// LargeResponses sends a two-way answer of more than MessageLimit. Without it the
+	// sender gets the error frame of a function that failed, and the answer is lost. AWS
+	// documents the limit, not what becomes of such an answer.
+	LargeResponses bool
 	// DisconnectRefused fires $disconnect for a handshake that $connect refused.
 	DisconnectRefused bool
 	// CloseThrottled closes with 1008 on a throttled message, instead of

@@ -24,7 +24,8 @@ type ConnectionUsage struct {
 
 // MessageUsage counts messages: In from clients, Out to them, whether posted,
 // answered two-way or an error frame. Units are what AWS charges for: each
-// message counts once per 32 KB or part of it.
+// message counts once per 32 KB or part of it. TooLarge counts two-way answers that were
+// lost because they exceed the message limit; Out counts the error frames in their place.
 type MessageUsage struct {
 	In       int64 `json:"in"`
 	Out      int64 `json:"out"`
@@ -32,6 +33,7 @@ type MessageUsage struct {
 	BytesOut int64 `json:"bytesOut"`
 	UnitsIn  int64 `json:"unitsIn"`
 	UnitsOut int64 `json:"unitsOut"`
+	TooLarge int64 `json:"tooLarge"`
 }
 
 // meter counts; all methods may be called concurrently.
@@ -61,6 +63,7 @@ func (m *meter) count(f func(*Usage)) {
 func (m *meter) accepted()          { m.count(func(u *Usage) { u.Connections.Accepted++ }) }
 func (m *meter) refused(status int) { m.count(func(u *Usage) { u.Connections.Refused[status]++ }) }
 func (m *meter) closed(code int)    { m.count(func(u *Usage) { u.Connections.Closed[code]++ }) }
+func (m *meter) lost()              { m.count(func(u *Usage) { u.Messages.TooLarge++ }) }
 func (m *meter) posted(status int)  { m.count(func(u *Usage) { u.Posts[status]++ }) }
 
 func (m *meter) received(bytes int) {

@@ -24,10 +24,10 @@ func functions(ctx context.Context, dir string) error {
 	if err != nil {
 		return err
 	}
-	if err := build.Functions(ctx, ".", filepath.Join(dir, "lambda"), build.Lambda("arm64")); err != nil {
+	if err := build.Functions(ctx, ".", filepath.Join(dir, "lambda"), build.Lambda("arm64"), os.Stderr); err != nil {
 		return err
 	}
-	if err := build.Functions(ctx, ".", filepath.Join(dir, "host"), build.Host()); err != nil {
+	if err := build.Functions(ctx, ".", filepath.Join(dir, "host"), build.Host(), os.Stderr); err != nil {
 		return err
 	}
 	fmt.Println("function     zip for arm64    start to first /next (median of 15)")

@@ -30,6 +30,7 @@ type settings struct {
 	writers  int
 	patience time.Duration // for the watchers to have seen all, once all is written
 
+	progress        io.Writer     // of building the functions; nobody is told if nil
 	log             io.Writer     // what the functions write; dropped if nil
 	streamRetention time.Duration // AWS's if 0
 }
@@ -62,7 +63,7 @@ func newRun(ctx context.Context, s settings, seed uint64) (*run, error) {
 	}
 	var err error
 	r.stack, err = stack.Start(ctx, stack.Options{
-		Addr: "127.0.0.1:0", Root: s.root, BuildDir: s.build, Template: s.template, Log: logs, Logger: slog.New(slog.DiscardHandler),
+		Addr: "127.0.0.1:0", Root: s.root, BuildDir: s.build, Template: s.template, Progress: s.progress, Log: logs, Logger: slog.New(slog.DiscardHandler),
 		Shards: 4, MaxProcesses: 4, StreamRetention: s.streamRetention, Faults: r.faults,
 		Gateway: apigateway.Options{Account: apigateway.Throttle{Rate: -1}, Logger: slog.New(slog.DiscardHandler)},
 	})

@@ -37,7 +37,7 @@ func (s *Stack) Reload(ctx context.Context) {
 			continue
 		}
 		seen = now
-		if err := build.Functions(ctx, s.o.Root, s.o.BuildDir, build.Host()); err != nil {
+		if err := build.Functions(ctx, s.o.Root, s.o.BuildDir, build.Host(), nil); err != nil {
 			s.o.Logger.Error("source changed but does not build", "err", err)
 			continue
 		}

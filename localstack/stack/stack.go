@@ -55,6 +55,9 @@ type Options struct {
 	Template string
 	// BuildDir takes the functions' executables; .build/host below Root if empty.
 	BuildDir string
+	// Progress is told how many packages are compiled when Start builds the functions for
+	// the first time; nil for nobody. See [build.Functions].
+	Progress io.Writer
 	// Log takes what the functions write, line by line; os.Stderr if nil.
 	Log io.Writer
 	// Logger takes what the stack itself reports; slog.Default() if nil.
@@ -160,7 +163,7 @@ func (s *Stack) readTemplate() (*template.Template, error) {
 // start brings the services up before what uses them: the functions find every
 // endpoint answering.
 func (s *Stack) start(ctx context.Context, parsed *template.Template) error {
-	if err := build.Functions(ctx, s.o.Root, s.o.BuildDir, build.Host()); err != nil {
+	if err := build.Functions(ctx, s.o.Root, s.o.BuildDir, build.Host(), s.o.Progress); err != nil {
 		return err
 	}
 	began := time.Now()
