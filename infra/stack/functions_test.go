@@ -31,10 +31,10 @@ func TestFunctions(t *testing.T) {
 		"Disconnect": {256, 10, "CONNECTIONS_TABLE=Connections SUBSCRIPTIONS_TABLE=Subscriptions"},
 		"Message": {256, 10, "CALLBACK_URL=https://${Api}.execute-api.${AWS::Region}.${AWS::URLSuffix}/live " +
 			"CHANGES_TABLE=Changes CONNECTIONS_TABLE=Connections EVENTS_TABLE=Events MAX_MESSAGE_RATE=20 " +
-			"MAX_PUBLISH_BYTES=126976 MAX_SNAPSHOT_ITEMS=2000 MAX_SUBSCRIPTIONS=100 " +
+			"MAX_PUBLISH_BYTES=126976 MAX_SNAPSHOT_ITEMS=2000 MAX_SUBJECT_UNITS=120000 MAX_SUBSCRIPTIONS=100 " +
 			"SERVICE_SECRET_ARN=ServiceSecret SUBSCRIPTIONS_TABLE=Subscriptions"},
 		"Renew": {256, 10, "CALLBACK_URL=https://${Api}.execute-api.${AWS::Region}.${AWS::URLSuffix}/live " +
-			"CONNECTIONS_TABLE=Connections MAX_MESSAGE_RATE=20 " +
+			"CONNECTIONS_TABLE=Connections MAX_MESSAGE_RATE=20 MAX_SUBJECT_UNITS=120000 " +
 			"REVOCATIONS_TABLE=Revocations SUBSCRIPTIONS_TABLE=Subscriptions TOKEN_SECRET_ARN=TokenSecret"},
 		"Authorizer": {256, 10, "ALLOW_ANONYMOUS=AllowAnonymous REVOCATIONS_TABLE=Revocations TOKEN_IN_QUERY=true TOKEN_SECRET_ARN=TokenSecret"},
 		"Revoke": {256, 60, "CALLBACK_URL=https://${Api}.execute-api.${AWS::Region}.${AWS::URLSuffix}/live " +
@@ -140,7 +140,8 @@ func TestGrants(t *testing.T) {
 			"secretsmanager:GetSecretValue ServiceSecret",
 		},
 		"Renew": {
-			"dynamodb:BatchGetItem Subscriptions.Arn", "dynamodb:DeleteItem Subscriptions.Arn",
+			"dynamodb:BatchGetItem Subscriptions.Arn", "dynamodb:BatchWriteItem Subscriptions.Arn",
+			"dynamodb:DeleteItem Connections.Arn", "dynamodb:DeleteItem Subscriptions.Arn",
 			"dynamodb:GetItem Connections.Arn", "dynamodb:PutItem Subscriptions.Arn",
 			"dynamodb:Query Revocations.Arn", "dynamodb:UpdateItem Connections.Arn",
 			"execute-api:ManageConnections " + hangUp, "execute-api:ManageConnections " + post,

@@ -80,6 +80,12 @@ type Props struct {
 	// it to subscribe to all its topics. Default: 20.
 	MaxMessageRate int
 
+	// MaxSubjectUnits is what all requests of one subject together may cost in a minute, over
+	// all its connections, in read units of DynamoDB. A write unit counts as 5, which is its
+	// price, and a publish pays for its numbering, too. So one subject costs at most about
+	// $0.03 a minute at $0.25 for a million read units. Default: 120,000.
+	MaxSubjectUnits int
+
 	// FanoutConcurrency is how many environments Lambda keeps for fan-out alone, so
 	// that no flood of messages can take the last ones. AWS wants 100 to stay for the
 	// account's other functions, so an account with a small quota cannot have any.
@@ -126,6 +132,7 @@ func (p Props) withDefaults() (Props, error) {
 	setDefault(&p.MaxSubscriptions, events.MaxSubscriptions)
 	setDefault(&p.MaxPublishBytes, events.MaxDataBytes)
 	setDefault(&p.MaxSnapshotItems, 2_000)
+	setDefault(&p.MaxSubjectUnits, 120_000)
 	setDefault(&p.ThrottlingRate, 500)
 	setDefault(&p.ThrottlingBurst, 500)
 	return p, errors.Join(p.faults()...)
@@ -156,6 +163,7 @@ func (p Props) faults() []error {
 	for name, n := range map[string]int{
 		"MaxConnections": p.MaxConnections, "MaxMessageRate": p.MaxMessageRate, "FanoutConcurrency": p.FanoutConcurrency,
 		"MaxSubscriptions": p.MaxSubscriptions, "MaxPublishBytes": p.MaxPublishBytes, "MaxSnapshotItems": p.MaxSnapshotItems,
+		"MaxSubjectUnits": p.MaxSubjectUnits,
 	} {
 		if n < 0 {
 			refuse("%s is %d, less than 0", name, n)

@@ -101,7 +101,7 @@ func TestSettingsReachTheTemplate(t *testing.T) {
 	template, err := synthesize(t.TempDir(), stack.Props{
 		Architecture: stack.X8664, ChangeRetention: 25*time.Hour + 30*time.Minute, LogDays: 3,
 		ThrottlingRate: 7.5, ThrottlingBurst: 9, AllowTableDeletion: true, KeepAccountLogRole: true,
-		MaxConnections: 3, MaxMessageRate: 4, MaxSubscriptions: 6, MaxPublishBytes: 7, MaxSnapshotItems: 8, FanoutConcurrency: 5,
+		MaxConnections: 3, MaxMessageRate: 4, MaxSubscriptions: 6, MaxPublishBytes: 7, MaxSnapshotItems: 8, MaxSubjectUnits: 9, FanoutConcurrency: 5,
 		Auth: stack.Auth{Issuer: "https://id.example", Audience: "watchers", RefuseQueryTokens: true},
 	})
 	if err != nil {
@@ -121,7 +121,7 @@ func TestSettingsReachTheTemplate(t *testing.T) {
 		t.Errorf("Stage has no burst of 9: %s", all["Stage"].Properties)
 	}
 	for id, want := range map[string]string{
-		"Connect": `"MAX_CONNECTIONS": "3"`, "Message": `"MAX_MESSAGE_RATE": "4"`, "Fanout": `"ReservedConcurrentExecutions": 5`,
+		"Connect": `"MAX_CONNECTIONS": "3"`, "Message": `"MAX_MESSAGE_RATE": "4"`, "Renew": `"MAX_SUBJECT_UNITS": "9"`, "Fanout": `"ReservedConcurrentExecutions": 5`,
 		"Authorizer": `"TOKEN_IN_QUERY": "false"`,
 	} {
 		if !strings.Contains(string(all[id].Properties), want) {
