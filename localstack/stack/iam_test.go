@@ -285,7 +285,10 @@ func TestUnknownFunctionHasNoPath(t *testing.T) {
 // compares what the functions used with what their roles grant.
 func TestNoGrantIsMissingOrSuperfluous(t *testing.T) {
 	s := start(t, func(o *stack.Options) {
-		o.Template = edited(t, func(resources object) { environment(resources, "Connect")["MAX_CONNECTIONS"] = "1" })
+		o.Template = edited(t, func(resources object) {
+			environment(resources, "Connect")["MAX_CONNECTIONS"] = "1"
+			environment(resources, "Message")["MAX_SNAPSHOT_ITEMS"] = "2"
+		})
 	})
 	s.ResetUsage() // of what starting the mapping checked
 	s.useEverything(t)
@@ -334,6 +337,7 @@ func (s *running) useEverything(t *testing.T) {
 	publisher.send(`{"action":"subscribe","topic":"a","snapshot":true}`) // in two frames, of which one is posted
 	publisher.frame()
 	publisher.frame()
+	s.turnPage(t, publisher)
 	publisher.send(`{"action":"publish","topic":"a","op":"remove","item":{"id":"i"}}`)
 	watcher.changes(1)
 	s.catchUp(t)
@@ -349,6 +353,18 @@ func (s *running) useEverything(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, "the subscription gone", func() bool { return s.rows(t, "Subscriptions", "topic", "b#0") == 0 })
+}
+
+// turnPage has a place in a snapshot sealed.
+func (s *running) turnPage(t *testing.T, c *client) {
+	t.Helper()
+	for n := range 3 {
+		s.put(t, "pages", fmt.Sprint(n), "1")
+	}
+	c.send(`{"action":"snapshot","topic":"pages"}`)
+	if page, ok := c.frame().(*events.Snapshot); !ok || page.Next == "" {
+		t.Errorf("page %+v", page)
+	}
 }
 
 // catchUp resumes, and asks by a ping for what is missing.
@@ -421,6 +437,8 @@ func (s *running) useTokens(t *testing.T) {
 	alice.subscribe("b")
 	alice.auth(s.token(t, "alice", all, nil))
 	alice.auth(s.token(t, "alice", `{"v":1,"allow":[{"topics":["other"],"actions":["read"]}]}`, nil))
+	alice.auth(s.token(t, "alice", all, nil))
+	alice.subscribe("b") // or there would be nothing to forget
 	s.revoke(t, "alice", "stolen")
 	alice.send(`{"action":"auth","token":"` + s.token(t, "alice", all, func(t *token.Token) { t.ID = "stolen" }) + `"}`)
 	alice.ended(events.CodeRevoked)

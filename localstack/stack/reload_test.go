@@ -86,12 +86,12 @@ func TestReload(t *testing.T) {
 		t.Fatalf("before any change: pong %s", got)
 	}
 	source := filepath.Join(dir, "shared", "watch", "ping.go")
-	replace(t, source, "&events.Pong{ID: r.ID}", "&events.Pong{ID: r.ID + undefinedName}")
+	replace(t, source, "&events.Pong{ID: a.r.ID}", "&events.Pong{ID: a.r.ID + undefinedName}")
 	eventually(t, "report of source that does not build", func() bool { return log.contains("undefinedName") })
 	if got := ping(); got != "p" {
 		t.Errorf("after source that does not build: pong %s", got)
 	}
-	replace(t, source, "r.ID + undefinedName", `"reloaded " + r.ID`)
+	replace(t, source, "a.r.ID + undefinedName", `"reloaded " + a.r.ID`)
 	eventually(t, "answer of the new code", func() bool {
 		time.Sleep(100 * time.Millisecond) // a client may not ask as fast as it can
 		return ping() == "reloaded p"

@@ -15,7 +15,7 @@ func (a *answer) auth(ctx context.Context) error {
 	}
 	subject, access, err := a.Tokens.Authenticate(ctx, a.r.Token)
 	if err != nil {
-		return err
+		return a.disown(ctx, err)
 	}
 	if subject != a.c.Subject {
 		return &events.Error{Code: events.CodeBadToken, Message: "the token is of another subject"}
@@ -35,8 +35,8 @@ func (a *answer) auth(ctx context.Context) error {
 	return nil
 }
 
-// disown forgets a connection whose token is revoked, so that nothing is pushed to it and its
-// requests are refused even if it cannot be closed now. Each refusal closes it again.
+// disown forgets a connection by which a revoked token came, so that nothing is pushed to it
+// and its requests are refused even if it cannot be closed now. Each refusal closes it again.
 func (a *answer) disown(ctx context.Context, err error) error {
 	if !errors.Is(err, ErrRevoked) {
 		return err
