@@ -10,11 +10,12 @@ import (
 const (
 	// MaxFilterWeight bounds the weight of a client's filter, see [pattern.Pattern.Weight].
 	MaxFilterWeight = 64
-	// MaxStepsPerChange bounds what a client's filter, fields and delta may take of one
-	// change or item, in steps of 10 to 50 ns.
-	MaxStepsPerChange = 250_000
-	// FullMustWeight is the weight up to which a grant's filter is tried on all data of
-	// [events.MaxDataBytes]. One that weighs n times as much is on data of an nth of that.
+	// MaxStepsPerChange bounds what a client's filter, fields and delta take of one change
+	// or item, in steps of 2 to 40 ns, see [pattern.Steps]. It suffices for a condition on
+	// the longest list that two states of [events.MaxDataBytes] can have.
+	MaxStepsPerChange = 256_000
+	// FullMustWeight is the weight up to which a grant's filter is tried on all data of up
+	// to [events.MaxDataBytes]. A filter of n times this is tried on data of an nth of that.
 	FullMustWeight = 16
 )
 
@@ -31,7 +32,7 @@ var ErrCostly = errors.New("the view costs too much on this data")
 type Budget struct{ left int }
 
 // NewBudget gives n steps.
-func NewBudget(n int) *Budget { return &Budget{n} }
+func NewBudget(n int) *Budget { return &Budget{max(0, n)} }
 
 // Left is how many steps are left.
 func (b *Budget) Left() int { return b.left }

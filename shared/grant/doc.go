@@ -42,4 +42,16 @@
 // so that no series of filters can find out what is masked. The same [View] holds for
 // everything a watcher gets: live, resumed, in snapshots and as patches, which are made
 // of what is seen before and after.
+//
+// # What a view may cost
+//
+// What the issuer chose, filter and mask, is applied once to a change for all views that
+// share it. A filter of much weight is not applied to large data, see [FullMustWeight],
+// which depends on the size of the data alone, so that nothing else is learnt from it.
+//
+// What the client chose, filter, fields and delta, is paid for in steps from a [Budget]. A
+// filter of more than [MaxFilterWeight] conditions is refused when it is given, and each
+// change may take [MaxStepsPerChange]. A change that would take more is [ErrCostly]; the
+// filter stays, so that nobody who publishes costly items can shut a watcher out. Steps are
+// counted on what the mask left.
 package grant

@@ -36,14 +36,16 @@ func encode(v any) []byte {
 	return bytes.TrimSuffix(out.Bytes(), []byte("\n"))
 }
 
-// What it takes, in steps, to look at or write a value in an object and in a list, and
-// how many bytes of strings and numbers are written in one step. Writing sorts members.
+// What it takes, in steps, to look at, make and write values.
 const (
-	memberSteps      = 2
-	elementSteps     = 1
-	writeMemberSteps = 12
-	writeStepBytes   = 16
-	writeWeight      = 4 // steps for a byte, at most, to compare and write an object
+	memberSteps      = 2  // to look for a member of an object
+	elementSteps     = 1  // to look at an element of a list
+	makeSteps        = 2  // to make an object or a list
+	makeMemberSteps  = 6  // to put a member into an object
+	writeSteps       = 2  // to write a value
+	writeMemberSteps = 10 // to write the name of a member, in its order
+	writeStepBytes   = 16 // of a text are written in a step
+	narrowWeight     = 4  // steps for a byte, at most, to compare and write an object
 )
 
 // encodeWithin encodes a value if the steps suffice for it.
@@ -62,7 +64,6 @@ func payToWrite(v any, steps *pattern.Steps) bool {
 				return false
 			}
 		}
-		return true
 	case []any:
 		for _, element := range v {
 			if !payToWrite(element, steps) {
@@ -70,11 +71,11 @@ func payToWrite(v any, steps *pattern.Steps) bool {
 			}
 		}
 	case string:
-		return steps.Take(1 + len(v)/writeStepBytes)
+		return steps.Take(writeSteps + len(v)/writeStepBytes)
 	case json.Number:
-		return steps.Take(1 + len(v)/writeStepBytes)
+		return steps.Take(writeSteps + len(v)/writeStepBytes)
 	}
-	return steps.Take(1)
+	return steps.Take(writeSteps)
 }
 
 // members reads a JSON object that has no other members than known ones, which are

@@ -86,7 +86,7 @@ func (t *tree) leaves(path string, do func(path string, leaf *tree)) {
 // weight bounds what it costs to show a value by the tree, see [View.Weight]: each name
 // costs a step for a byte at most, writing what comes out a few.
 func (t *tree) weight() int {
-	sum := writeWeight
+	sum := narrowWeight
 	var count func(*tree)
 	count = func(t *tree) {
 		for _, child := range t.below {
@@ -138,6 +138,7 @@ func (t *tree) project(value any, steps *pattern.Steps) (shown any, ok bool) {
 		return t.projectObject(value, steps), true
 	case []any:
 		shown := []any{}
+		steps.Take(makeSteps)
 		for _, element := range value {
 			if !steps.Take(elementSteps) {
 				break
@@ -153,6 +154,7 @@ func (t *tree) project(value any, steps *pattern.Steps) (shown any, ok bool) {
 
 func (t *tree) projectObject(object map[string]any, steps *pattern.Steps) map[string]any {
 	shown := map[string]any{}
+	steps.Take(makeSteps)
 	for name, child := range t.below {
 		if !steps.Take(memberSteps) {
 			break
@@ -161,7 +163,7 @@ func (t *tree) projectObject(object map[string]any, steps *pattern.Steps) map[st
 		if !ok {
 			continue
 		}
-		if s, ok := child.project(member, steps); ok {
+		if s, ok := child.project(member, steps); ok && steps.Take(makeMemberSteps) {
 			shown[name] = s
 		}
 	}

@@ -4,12 +4,13 @@ import "encoding/json"
 
 // leaf is a value that is no object or list, in the one form in which it equals others.
 type leaf struct {
-	kind   kind
-	text   string
-	number number
+	text     string // of a number, its digits
+	point    int    // of a number, as negative is
+	kind     kind
+	negative bool
 }
 
-type kind int
+type kind uint8
 
 const (
 	nothing kind = iota // the event has no value here
@@ -23,8 +24,7 @@ const (
 
 func (l leaf) present() bool { return l.kind != nothing }
 
-// bytes is how long the leaf is where it is compared.
-func (l leaf) bytes() int { return len(l.text) + len(l.number.digits) }
+func (l leaf) number() number { return number{l.negative, l.text, l.point} }
 
 // leafOf reads a value of an event or a pattern.
 func leafOf(value any) leaf {
@@ -40,7 +40,7 @@ func leafOf(value any) leaf {
 		return leaf{kind: text, text: value}
 	case json.Number:
 		if n, ok := parseNumber(value); ok {
-			return leaf{kind: digits, number: n}
+			return leaf{n.digits, n.point, digits, n.negative}
 		}
 	}
 	return leaf{kind: other}

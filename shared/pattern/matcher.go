@@ -11,12 +11,12 @@ import (
 // matcher judges one leaf of the event.
 type matcher struct {
 	holds  func(leaf) bool
-	weight int // how many conditions it is
+	weight int // how many conditions it counts as
 	bytes  int // of a leaf, at most, are compared
 }
 
 // cost is what it takes to judge a leaf.
-func (m matcher) cost(l leaf) int { return m.weight * (1 + min(l.bytes(), m.bytes)/StepBytes) }
+func (m matcher) cost(l leaf) int { return m.weight * (1 + min(len(l.text), m.bytes)/StepBytes) }
 
 // parseMatchers makes one matcher of all plain values, so that a long list costs no
 // more than a short one, and one of each match expression.
@@ -83,16 +83,23 @@ func only(operator map[string]any, at string) (name string, operand any, err err
 	return name, operand, nil
 }
 
-// texts are the operators that compare strings.
-var texts = map[string]func(value, operand string) bool{
-	"prefix":             strings.HasPrefix,
-	"suffix":             strings.HasSuffix,
-	"equals-ignore-case": strings.EqualFold,
+// textOperator is how strings are compared, and what that weighs.
+type textOperator struct {
+	holds  func(value, operand string) bool
+	weight int
+}
+
+// texts are the operators that compare strings. To do so rune by rune takes several times
+// as long.
+var texts = map[string]textOperator{
+	"prefix":             {strings.HasPrefix, 1},
+	"suffix":             {strings.HasSuffix, 1},
+	"equals-ignore-case": {strings.EqualFold, 4},
 }
 
 func parseOperator(name string, operand any, at string) (matcher, error) {
-	if holds, ok := texts[name]; ok {
-		return parseText(operand, at, holds)
+	if o, ok := texts[name]; ok {
+		return parseText(operand, at, o)
 	}
 	switch name {
 	case "exists":
@@ -113,12 +120,12 @@ func parseExists(operand any, at string) (matcher, error) {
 	return matcher{func(l leaf) bool { return l.present() == want }, 1, 0}, nil
 }
 
-func parseText(operand any, at string, holds func(value, operand string) bool) (matcher, error) {
+func parseText(operand any, at string, o textOperator) (matcher, error) {
 	want, ok := operand.(string)
 	if !ok {
 		return matcher{}, fmt.Errorf("%s is no string", at)
 	}
-	return matcher{func(l leaf) bool { return l.kind == text && holds(l.text, want) }, 1, len(want)}, nil
+	return matcher{func(l leaf) bool { return l.kind == text && o.holds(l.text, want) }, o.weight, len(want)}, nil
 }
 
 // parseAnythingBut takes a string or a number, a list of either, or an expression
@@ -148,7 +155,7 @@ func parseExcluded(operand any, at string) ([]matcher, error) {
 		return nil, err
 	}
 	at += "." + name
-	holds, ok := texts[name]
+	o, ok := texts[name]
 	if !ok {
 		return nil, fmt.Errorf("%s: the operator is not supported", at)
 	}
@@ -158,7 +165,7 @@ func parseExcluded(operand any, at string) ([]matcher, error) {
 	}
 	var excluded []matcher
 	for _, text := range list {
-		m, err := parseText(text, at, holds)
+		m, err := parseText(text, at, o)
 		if err != nil {
 			return nil, err
 		}

@@ -21,15 +21,18 @@ func parseNumber(text json.Number) (n number, ok bool) {
 	unsigned, negative := strings.CutPrefix(text.String(), "-")
 	exponent := int64(0)
 	mantissa := unsigned
-	if e := strings.IndexAny(unsigned, "eE"); e >= 0 {
+	if e := max(strings.IndexByte(unsigned, 'e'), strings.IndexByte(unsigned, 'E')); e >= 0 {
 		var err error
 		if exponent, err = strconv.ParseInt(unsigned[e+1:], 10, 32); err != nil {
 			return number{}, false
 		}
 		mantissa = unsigned[:e]
 	}
-	whole, fraction, _ := strings.Cut(mantissa, ".")
-	all := whole + fraction
+	whole, fraction, ok := strings.Cut(mantissa, ".")
+	all := mantissa
+	if ok {
+		all = whole + fraction
+	}
 	digits := strings.TrimLeft(all, "0")
 	n = number{negative, strings.TrimRight(digits, "0"), int(exponent) + len(whole) - (len(all) - len(digits))}
 	if n.digits == "" {

@@ -26,7 +26,7 @@ func parseNumeric(operand any, at string) (matcher, error) {
 	return matcher{func(l leaf) bool {
 		ok := l.kind == digits
 		for _, b := range bounds {
-			ok = ok && b.holds(l.number.compare(b.number))
+			ok = ok && b.holds(l.number().compare(b.number))
 		}
 		return ok
 	}, 1, MaxDigits}, nil

@@ -93,13 +93,16 @@ func (p *Pattern) MatchObject(event map[string]any, steps *Steps) bool {
 }
 
 // Weight is how many conditions the pattern has. Each field, each alternative and each
-// match expression is one, but anything-but with several prefixes, suffixes or texts is as
-// many; all plain values of a field are one together. Alternatives that ask nothing but the
-// same field are one, with the values and match expressions of all.
+// match expression counts as one, with these exceptions:
+//   - All plain values of a field together count as one.
+//   - Alternatives that ask nothing but the same field count as one, with the values and
+//     match expressions of all.
+//   - equals-ignore-case counts as four, as letters are compared one by one.
+//   - anything-but counts as often as it has prefixes, suffixes or texts.
 //
-// Matching takes at most as many steps as the weight times the size of the event. That is
-// one for each of its values, objects and lists included, and one more for each
-// [StepBytes] bytes of a string or number.
+// Matching takes at most as many steps as the weight times the size of the event. The size
+// is one for each value, objects and lists included, and one more for each [StepBytes]
+// bytes of a string or number.
 func (p *Pattern) Weight() int { return p.weight }
 
 func decode(text string) (any, error) {

@@ -2,6 +2,8 @@ package pattern
 
 import (
 	"encoding/json"
+	"math"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -159,24 +161,48 @@ func TestNumbersOutOfRange(t *testing.T) {
 	}
 }
 
-// BenchmarkHostile matches patterns that are all alternatives with an event that is all
-// elements, as large as both may be for a client's filter.
-func BenchmarkHostile(b *testing.B) {
-	event := []byte(`{"a":[` + strings.Repeat(`2,`, 60_000) + `2]}`)
-	for name, text := range map[string]string{
-		"nested": strings.Repeat(`{"$or":[{"a":[1]},`, 45) + `{"a":[1]}` + strings.Repeat(`]}`, 45),
-		"wide":   `{"a":[` + strings.Repeat(`1,`, 500) + `1]}`,
+// BenchmarkStep shows what a step takes, in patterns and events of several shapes that
+// are as large as both may be for a client's filter.
+func BenchmarkStep(b *testing.B) {
+	list := func(element string) string {
+		return `{"a":[` + strings.Repeat(element+",", 120_000/(len(element)+1)) + element + `]}`
+	}
+	or := func(conditions ...string) string { return `{"$or":[` + strings.Join(conditions, ",") + `]}` }
+	several := func(condition string) string {
+		return or(slices.Repeat([]string{`{"a":` + condition + `,"b":[1]}`}, 16)...)
+	}
+	for name, c := range map[string]struct{ pattern, event string }{
+		"nested":        {strings.Repeat(`{"$or":[{"a":[1]},`, 45) + `{"a":[1]}` + strings.Repeat(`]}`, 45), list(`2`)},
+		"wide":          {`{"a":[` + strings.Repeat(`1,`, 500) + `1]}`, list(`2`)},
+		"numbers":       {several(`[1,2]`), list(`3`)},
+		"decimals":      {several(`[{"numeric":[">",1.5,"<",2.5]}]`), list(`1.25e-7`)},
+		"long numbers":  {several(`[{"numeric":[">",1]}]`), list(strings.Repeat(`0.1234567`, 1) + strings.Repeat(`89`, 2000))},
+		"texts":         {several(`["x"]`), list(`"` + strings.Repeat("y", 60) + `"`)},
+		"prefixes":      {several(`[{"prefix":"` + strings.Repeat("y", 20) + `"}]`), list(`"` + strings.Repeat("y", 19) + `"`)},
+		"case":          {several(`[{"equals-ignore-case":"` + strings.Repeat("é", 9) + `"}]`), list(`"` + strings.Repeat("É", 8) + `e"`)},
+		"anything but":  {several(`[{"anything-but":{"suffix":["x","y","z"]}}]`), list(`"x"`)},
+		"empty objects": {several(`{"c":[1]}`), list(`{}`)},
+		"objects":       {several(`{"` + strings.Repeat("c", 40) + `":[1]}`), list(`{"d":1}`)},
+		"wide objects":  {several(`{"c":[1]}`), list(`{"d":1,"e":1,"f":1,"g":1,"h":1,"i":1,"j":1,"k":1,"l":1}`)},
+		"empty lists":   {several(`[1]`), list(`[]`)},
 	} {
 		b.Run(name, func(b *testing.B) {
-			p, err := Parse(text)
+			p, err := Parse(c.pattern)
 			if err != nil {
 				b.Fatal(err)
 			}
-			for b.Loop() {
-				if p.Match(event) {
-					b.Fatal("matches")
-				}
+			value, err := decodeValue([]byte(c.event))
+			if err != nil {
+				b.Fatal(err)
 			}
+			taken := 0
+			for b.Loop() {
+				steps := NewSteps(math.MaxInt)
+				p.MatchObject(value.(map[string]any), steps)
+				taken += math.MaxInt - steps.Left()
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(taken), "ns/step")
+			b.ReportMetric(float64(taken)/float64(b.N), "steps/op")
 		})
 	}
 }
@@ -249,6 +275,13 @@ func FuzzParse(f *testing.F) {
 		}
 		if matched != p.Match([]byte(event)) {
 			t.Fatalf("%q matches %q only sometimes", text, event)
+		}
+		if value, err := decodeValue([]byte(event)); err == nil {
+			if fields, ok := value.(map[string]any); ok {
+				if got, n := taken(p, fields); got != matched || n > p.Weight()*size(fields) {
+					t.Fatalf("%q takes %d steps of %q and gives %v, want %v", text, n, event, got, matched)
+				}
+			}
 		}
 		again, err := Parse(p.String())
 		if err != nil || again.String() != p.String() || again.Match([]byte(event)) != matched {

@@ -1,9 +1,8 @@
 package pattern
 
-// Steps is how much matching may still cost. One step looks at one value of the event, or
-// judges it by one condition, which takes 10 to 50 ns on a small Lambda function; each
-// further [StepBytes] bytes that are compared at once are one more. Not safe for concurrent
-// use. A nil *Steps has no end.
+// Steps is how much matching may still cost. One step looks at one value of the event for
+// one condition, or compares [StepBytes] more bytes of it, which takes 2 to 25 ns on a
+// server. Not safe for concurrent use. A nil *Steps has no end.
 type Steps struct{ left int }
 
 // StepBytes is how much of a string or number one step compares.
