@@ -13,9 +13,9 @@ import (
 // has all steps again.
 const (
 	// maxBatchSteps bounds the views of one batch of the stream.
-	maxBatchSteps = 10_000_000
+	maxBatchSteps = 5_000_000
 	// maxSubjectSteps bounds those of them that one subject asks for.
-	maxSubjectSteps = 1_000_000
+	maxSubjectSteps = 2 * grant.MaxStepsPerChange
 	// maxAnswerSteps bounds one answer.
 	maxAnswerSteps = 2_000_000
 )
