@@ -21,7 +21,7 @@
 //   - filter, optional: an event pattern (see package pattern) that the item's whole
 //     data must have to be seen.
 //   - mask, optional: members of the data that are left out or, where they are there,
-//     replaced by a string, number, boolean or null.
+//     replaced by a string, number, boolean or null of at most [MaxReplaceBytes].
 //
 // The first rule that names the topic and the action decides, filter and mask
 // included; later ones are not looked at. What no rule names is not allowed. Filter and
