@@ -284,8 +284,9 @@ func TestPoisonWithWhatSQSRefusesIsRefused(t *testing.T) {
 
 // refused is a message of the failure queue.
 type refused struct {
-	Reason, Message, SequenceNumber string
-	Keys                            map[string]any
+	Reason, Message, SequenceNumber, EventName, EventSourceARN string
+	Condition, FunctionARN                                     string // of what was given up
+	Keys, NewImage, OldImage                                   map[string]any
 }
 
 // receive takes what is in the failure queue.
