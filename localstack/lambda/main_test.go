@@ -39,6 +39,8 @@ func TestMain(m *testing.M) {
 		runtime.Start(handle)
 	case "worker":
 		runtime.Start(work)
+	case "reader":
+		runtime.Start(readMessages)
 	case "curious":
 		beCurious()
 	default:
@@ -124,6 +126,22 @@ func work(batch awsevents.DynamoDBEvent) error {
 	for _, r := range batch.Records {
 		time.Sleep(time.Millisecond)
 		if _, err := fmt.Fprintln(file, r.Change.Keys["topic"].String(), r.Change.Keys["id"].String()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// readMessages is a function that is fed by a queue: it notes the body of each message in a
+// file, a line each.
+func readMessages(batch awsevents.SQSEvent) error {
+	file, err := os.OpenFile(os.Getenv("NOTES"), os.O_APPEND|os.O_WRONLY|os.O_CREATE, 0o600)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	for _, m := range batch.Records {
+		if _, err := fmt.Fprintln(file, m.Body); err != nil {
 			return err
 		}
 	}
