@@ -128,3 +128,22 @@ func TestAllowedPagesConnect(t *testing.T) {
 	}
 	log.await(t, `origin \"https://other.example\" is of another site`)
 }
+
+// TestOriginsOfTheDeployment: what the wall lets in still has to be what the template says.
+func TestOriginsOfTheDeployment(t *testing.T) {
+	s := start(t, func(o *stack.Options) {
+		o.AllowOrigins = []string{"https://app.example", "https://other.example"}
+		o.Template = edited(t, func(resources object) {
+			environment(resources, "Authorizer")["ALLOWED_ORIGINS"] = "https://app.example"
+		})
+	})
+	handshake := s.services()["WebSocket"]
+	for origin, want := range map[string]int{"https://app.example": http.StatusSwitchingProtocols, "https://other.example": http.StatusForbidden} {
+		if got, _, body := s.ask(t, handshake, "", origin); got != want {
+			t.Errorf("origin %q: status %d, want %d: %s", origin, got, want, body)
+		}
+	}
+	if got, _, body := s.ask(t, handshake, ""); got != http.StatusSwitchingProtocols {
+		t.Errorf("no origin: status %d: %s", got, body)
+	}
+}
