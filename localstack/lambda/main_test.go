@@ -183,10 +183,17 @@ func reportInitError() {
 // its one invocation with what it was told.
 func beCurious() {
 	base := "http://" + os.Getenv("AWS_LAMBDA_RUNTIME_API") + "/2018-06-01/runtime/"
+	var host, origin, site string // as a browser would send them
 	call := func(method, path string, body []byte) (string, *http.Response) {
 		req, err := http.NewRequest(method, base+path, bytes.NewReader(body))
 		if err != nil {
 			log.Fatal(err)
+		}
+		req.Host = host
+		for name, value := range map[string]string{"Origin": origin, "Sec-Fetch-Site": site} {
+			if value != "" {
+				req.Header.Set(name, value)
+			}
 		}
 		resp, err := http.DefaultClient.Do(req)
 		if err != nil {
@@ -208,8 +215,15 @@ func beCurious() {
 	}
 	call("POST", "invocation/"+id+"/response", told)
 	twice, _ := call("POST", "invocation/"+id+"/response", told)
+	host = "evil.example"
+	rebound, _ := call("GET", "invocation/next", nil)
+	host, origin = "", "null"
+	page, _ := call("GET", "invocation/next", nil)
+	origin, site = "", "cross-site"
+	image, _ := call("GET", "invocation/next", nil)
+	site = ""
 	_, work = call("GET", "invocation/next", nil)
-	told, _ = json.Marshal([]string{"answered " + twice})
+	told, _ = json.Marshal([]string{"answered " + twice, "rebound " + rebound, "page " + page, "image " + image})
 	call("POST", "invocation/"+work.Header.Get("Lambda-Runtime-Aws-Request-Id")+"/response", told)
 	call("GET", "invocation/next", nil)
 }
