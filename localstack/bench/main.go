@@ -36,12 +36,16 @@ type part struct {
 
 // parts are all of them, in the order in which they are measured.
 func parts() []part {
-	return []part{
+	all := []part{
 		{"functions", functions},
 		{"deliveries", deliveries},
 		{"resume", resume},
 		{"flood", flood},
 	}
+	for _, a := range attacks() {
+		all = append(all, part{"hostile/" + a.name, a.measure})
+	}
+	return all
 }
 
 // command does what the arguments say.
@@ -50,7 +54,7 @@ func command(ctx context.Context, args []string) error {
 		return mallory(ctx, args[1])
 	}
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
-	only := flags.String("part", "", "measure this `part` alone: "+names(parts())+" (default: everything)")
+	only := flags.String("part", "", "measure this `part` alone: "+names(parts())+", or hostile for all of hostile/… (default: everything)")
 	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
 		return nil
 	} else if err != nil {
@@ -86,11 +90,11 @@ func measureAll(ctx context.Context, parts []part, dir string) error {
 	return errors.Join(failed...)
 }
 
-// choose gives the part of a name, or all parts for the empty name.
+// choose gives the part of a name, the parts below it, or all parts for the empty name.
 func choose(name string) []part {
 	var chosen []part
 	for _, p := range parts() {
-		if name == "" || p.name == name {
+		if name == "" || p.name == name || strings.HasPrefix(p.name, name+"/") {
 			chosen = append(chosen, p)
 		}
 	}

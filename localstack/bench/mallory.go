@@ -1,7 +1,9 @@
 package main
 
 import (
+	"bufio"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net"
@@ -18,7 +20,7 @@ import (
 // to the others. She is a process of her own: on AWS she would bring her own processor.
 // Bench starts itself anew as her.
 const (
-	malloryCommand = "mallory"       // the first argument; the second says what she does
+	malloryCommand = "mallory"       // the first argument; the second says what she does: floodCommand or the name of an attack
 	malloryAddr    = "MALLORY_ADDR"  // where the stack is
 	malloryToken   = "MALLORY_TOKEN" // her token
 	malloryTopics  = "mallory/"      // what her topics begin with
@@ -34,6 +36,11 @@ func mallory(ctx context.Context, what string) error {
 	if what == floodCommand {
 		return (&flooder{url: "ws://" + addr + "/live", token: token}).run(ctx)
 	}
+	for _, a := range attacks() {
+		if a.name == what {
+			return a.carryOut(ctx, newAttacker(addr, token, a.name))
+		}
+	}
 	return fmt.Errorf("mallory knows no %q", what)
 }
 
@@ -41,6 +48,7 @@ func mallory(ctx context.Context, what string) error {
 type malloryProcess struct {
 	cmd *exec.Cmd
 	out io.Reader // what she prints has to be read to its end
+	in  io.WriteCloser
 }
 
 // startMallory has her do one thing to a stack.
@@ -58,6 +66,9 @@ func (s *stackProcess) startMallory(ctx context.Context, what string) (*malloryP
 	m.cmd.Stderr = os.Stderr
 	m.cmd.Cancel = func() error { return m.cmd.Process.Signal(syscall.SIGINT) }
 	if m.out, err = m.cmd.StdoutPipe(); err != nil {
+		return nil, err
+	}
+	if m.in, err = m.cmd.StdinPipe(); err != nil {
 		return nil, err
 	}
 	return m, m.cmd.Start()
@@ -82,4 +93,55 @@ func (m *malloryProcess) end() {
 // processor is the processor time that she took, once she has ended.
 func (m *malloryProcess) processor() time.Duration {
 	return m.cmd.ProcessState.UserTime() + m.cmd.ProcessState.SystemTime()
+}
+
+// An attack is made in two steps, so that what is done in quiet can be measured between
+// them: mallory prints ready when all is prepared, and attacks when she reads a line.
+const ready = "ready"
+
+// prepared waits until she has prepared her attack.
+func (m *malloryProcess) prepared(lines *json.Decoder) error {
+	var line string
+	if err := lines.Decode(&line); err != nil || line != ready {
+		return fmt.Errorf("mallory did not get ready: %w", m.cmd.Wait())
+	}
+	return nil
+}
+
+// attack lets her begin, and gives what came of it when she has ended.
+func (m *malloryProcess) attack(lines *json.Decoder) (*outcome, error) {
+	if _, err := fmt.Fprintln(m.in); err != nil {
+		return nil, err
+	}
+	o := newOutcome("")
+	err := lines.Decode(o)
+	if failed := m.cmd.Wait(); failed != nil {
+		return nil, failed
+	}
+	return o, err
+}
+
+// carryOut is the life of mallory's process with an attack.
+func (a attack) carryOut(ctx context.Context, m *attacker) error {
+	defer m.leave()
+	if err := a.prepare(ctx, m); err != nil {
+		return err
+	}
+	m.listen(ctx)
+	out := json.NewEncoder(os.Stdout)
+	if err := out.Encode(ready); err != nil {
+		return err
+	}
+	if _, err := bufio.NewReader(os.Stdin).ReadString('\n'); err != nil {
+		return err // whoever was to say so is gone
+	}
+	began := time.Now()
+	attacking, cancel := context.WithTimeout(ctx, attackTime)
+	defer cancel()
+	if err := a.attack(attacking, m); err != nil {
+		return err
+	}
+	m.awaitAnswers(ctx)
+	m.outcome.Took = time.Since(began)
+	return out.Encode(m.outcome)
 }

@@ -16,9 +16,12 @@ import (
 // outcome is what came of something that mallory did.
 type outcome struct {
 	Name    string         `json:"name"`
-	Sent    int            `json:"sent"`    // requests
-	Took    time.Duration  `json:"took"`    // until all is answered
-	Answers map[string]int `json:"answers"` // by HTTP status, or code or type of the frame
+	Note    string         `json:"note,omitempty"` // what the service made her do otherwise than she meant
+	Sent    int            `json:"sent"`           // requests
+	Put     int            `json:"put"`            // items, straight into the table
+	Took    time.Duration  `json:"took"`           // until all is answered
+	Answers map[string]int `json:"answers"`        // by HTTP status, or code or type of the frame
+	Costly  int            `json:"costly"`         // frames that say that the service left something out, as it would cost too much
 
 	mu sync.Mutex
 }
@@ -38,6 +41,17 @@ func (o *outcome) count(answer string, n int) {
 			o.Answers[answer] += n
 		}
 	})
+}
+
+// unanswered is how many requests have no answer yet.
+func (o *outcome) unanswered() int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	n := o.Sent
+	for _, answers := range o.Answers {
+		n -= answers
+	}
+	return n
 }
 
 // tooMany is how many requests were refused for their number, by the service or by API

@@ -62,6 +62,15 @@ func (c counts) usage() usage {
 	return u
 }
 
+// times multiplies all counts.
+func (u usage) times(n float64) usage {
+	return usage{
+		readUnits: n * u.readUnits, writeUnits: n * u.writeUnits, taken: n * u.taken, refused: n * u.refused,
+		functions: n * u.functions, timeouts: n * u.timeouts, errors: n * u.errors,
+		connections: n * u.connections,
+	}
+}
+
 // without takes another usage off. No count gets below 0.
 func (u usage) without(o usage) usage {
 	less := func(a, b float64) float64 { return max(0, a-b) }
