@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"net"
 	"net/http"
 	"time"
 
@@ -16,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/coder/websocket"
 	"github.com/watchroute/watchroute/events"
+	"github.com/watchroute/watchroute/localstack/trickle"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -80,7 +80,7 @@ const slowRate = 8 << 10
 
 // connectSlowly opens n connections that read at slowRate.
 func (m *attacker) connectSlowly(ctx context.Context, n int) error {
-	client := &http.Client{Transport: &http.Transport{DialContext: dialSlowly}}
+	client := trickle.Client(slowRate)
 	for range n {
 		if err := m.dial(ctx, client, 1); err != nil {
 			return err
@@ -88,24 +88,6 @@ func (m *attacker) connectSlowly(ctx context.Context, n int) error {
 		m.sockets[len(m.sockets)-1].quiet = true
 	}
 	return nil
-}
-
-// dialSlowly leaves little to the kernel, which would otherwise take megabytes before the
-// sender sees that nobody reads.
-func dialSlowly(ctx context.Context, network, addr string) (net.Conn, error) {
-	conn, err := new(net.Dialer).DialContext(ctx, network, addr)
-	if err != nil {
-		return nil, err
-	}
-	return slowConn{conn}, conn.(*net.TCPConn).SetReadBuffer(slowRate)
-}
-
-type slowConn struct{ net.Conn }
-
-func (c slowConn) Read(p []byte) (int, error) {
-	const pause = 100 * time.Millisecond
-	time.Sleep(pause)
-	return c.Conn.Read(p[:min(len(p), int(slowRate*pause/time.Second))])
 }
 
 // call sends a request before the attack, and gives what it is answered.
