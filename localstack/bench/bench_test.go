@@ -34,8 +34,8 @@ func TestFiltersSearchTheWholeList(t *testing.T) {
 				t.Fatal(err)
 			}
 			want := matches && strings.Contains(string(f), `[1]`)
-			if _, visible := view.Item([]byte(list)); visible != want {
-				t.Errorf("%s shows %s: %t", f, list, visible)
+			if _, visible, err := view.Item([]byte(list), nil); visible != want || err != nil {
+				t.Errorf("%s shows %s: %t, %v", f, list, visible, err)
 			}
 		}
 	}
