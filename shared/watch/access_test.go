@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/watchroute/watchroute/events"
+	"github.com/watchroute/watchroute/shared/grant"
 	"github.com/watchroute/watchroute/shared/pattern"
 	"github.com/watchroute/watchroute/shared/watch"
 )
@@ -366,5 +367,24 @@ func TestSubscribeOvertakenByAToken(t *testing.T) {
 				t.Errorf("%s: got %s, want %s", topic, got, want)
 			}
 		}
+	}
+}
+
+// TestMaskThatLengthensIsToldAsLarge: of 96 KB in the table the mask makes more than a frame
+// holds. The topic can be watched all the same, live, from a cursor and from a snapshot.
+func TestMaskThatLengthensIsToldAsLarge(t *testing.T) {
+	data := `{"rows":[` + strings.TrimSuffix(strings.Repeat(`{"pin":"1"},`, 8_000), ",") + `]}`
+	c := newClient(t, `{"topics":["a"],"actions":["subscribe","read"],"mask":{"replace":{"rows.pin":"`+strings.Repeat("*", 42)+`"}}}`)
+	c.fill("a", data, `{"rows":[]}`)
+	const large = `{"topic":"a","epoch":"e","seq":1,"op":"added","id":"0","large":true}`
+	if got := c.ask(t, `{"action":"subscribe","topic":"a","after":"e:0"}`); got != "subscribed e:2 recovered true; changes 1-2" || !strings.Contains(c.lastFrame(), large) {
+		t.Errorf("resume is answered %s: %.300s", got, c.lastFrame())
+	}
+	if got := c.ask(t, `{"action":"snapshot","topic":"a"}`); got != `snapshot e:2 from "" of 2 next ""` || !strings.Contains(c.lastFrame(), `{"id":"0","large":true},{"id":"1","data":{"rows":[]}}`) {
+		t.Errorf("snapshot is answered %s: %.300s", got, c.lastFrame())
+	}
+	view, _ := c.connection.Grant.Allows(grant.Subscribe, "a")
+	if told := changesInShort(pushed(t, view, false, newStory().tell(t, added(data)))); fmt.Sprint(told) != "[1 added large]" {
+		t.Errorf("live it is told as %.300q", told)
 	}
 }
