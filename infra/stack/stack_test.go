@@ -101,7 +101,7 @@ func TestSettingsReachTheTemplate(t *testing.T) {
 	template, err := synthesize(t.TempDir(), stack.Props{
 		Architecture: stack.X8664, ChangeRetention: 25*time.Hour + 30*time.Minute, LogDays: 3,
 		ThrottlingRate: 7.5, ThrottlingBurst: 9, AllowTableDeletion: true, KeepAccountLogRole: true,
-		MaxConnections: 3, MaxMessageRate: 4, MaxSubscriptions: 6, MaxPublishBytes: 7, MaxSnapshotItems: 8, FanoutConcurrency: 5,
+		MaxConnections: 3, MaxMessageRate: 4, MaxSubscriptions: 6, MaxPublishBytes: 7, MaxSnapshotItems: 8, FanoutConcurrency: 5, MessageConcurrency: 9,
 		Auth: stack.Auth{Issuer: "https://id.example", Audience: "watchers", RefuseQueryTokens: true},
 	})
 	if err != nil {
@@ -128,7 +128,7 @@ func TestSettingsReachTheTemplate(t *testing.T) {
 			t.Errorf("%s has no %s: %s", id, want, all[id].Properties)
 		}
 	}
-	for _, want := range []string{`"MAX_SUBSCRIPTIONS": "6"`, `"MAX_PUBLISH_BYTES": "7"`, `"MAX_SNAPSHOT_ITEMS": "8"`} {
+	for _, want := range []string{`"ReservedConcurrentExecutions": 9`, `"MAX_SUBSCRIPTIONS": "6"`, `"MAX_PUBLISH_BYTES": "7"`, `"MAX_SNAPSHOT_ITEMS": "8"`} {
 		if !strings.Contains(string(all["Message"].Properties), want) {
 			t.Errorf("Message has no %s: %s", want, all["Message"].Properties)
 		}
@@ -144,7 +144,7 @@ func TestSettingsReachTheTemplate(t *testing.T) {
 func TestSettingsOutOfBoundsAreRefusedAllAtOnce(t *testing.T) {
 	_, err := stack.New(nil, "Test", stack.Props{
 		Architecture: "mips", ChangeRetention: 24 * time.Hour, LogDays: 2, ThrottlingRate: -1, ThrottlingBurst: -2,
-		MaxConnections: -1, MaxSubscriptions: 101, Auth: stack.Auth{OpenToEveryone: true, Issuer: "https://id.example"},
+		MaxConnections: -1, MessageConcurrency: -3, MaxSubscriptions: 101, Auth: stack.Auth{OpenToEveryone: true, Issuer: "https://id.example"},
 	})
 	if err == nil {
 		t.Fatal("no error")
@@ -153,7 +153,7 @@ func TestSettingsOutOfBoundsAreRefusedAllAtOnce(t *testing.T) {
 		"stack Test: Code is not set", `Architecture is "mips", not arm64 or x86_64`,
 		"ChangeRetention is 24h0m0s, less than 25h0m0s", "LogDays is 2, not one of [1 3 5 7 14",
 		"ThrottlingRate is -1, less than 0", "ThrottlingBurst is -2, less than 0",
-		"MaxConnections is -1, less than 0", "MaxSubscriptions is 101, more than 100", "Auth is open to everyone and says whose tokens are taken, too",
+		"MaxConnections is -1, less than 0", "MessageConcurrency is -3, less than 0", "MaxSubscriptions is 101, more than 100", "Auth is open to everyone and says whose tokens are taken, too",
 	} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("error does not say %q: %v", want, err)
