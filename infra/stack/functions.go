@@ -115,7 +115,7 @@ func connectFunction(t tables, props Props) function {
 		},
 		grants: []grant{
 			allow(t.connections.AttrArn(), "dynamodb:PutItem", "dynamodb:Query", "dynamodb:DeleteItem"),
-			allow(t.revocations.AttrArn(), "dynamodb:Query"),
+			allow(t.revocations.AttrArn(), "dynamodb:BatchGetItem"),
 			allow(t.subscriptions.AttrArn(), "dynamodb:BatchWriteItem"),
 			allow(sub(probeConnectionARN), "execute-api:ManageConnections"),
 		},

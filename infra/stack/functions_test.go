@@ -105,7 +105,7 @@ func TestGrants(t *testing.T) {
 	const post, hangUp, probe = "${Api}/live/POST/@connections/*", "${Api}/live/DELETE/@connections/*", "${Api}/live/GET/@connections/*"
 	want := map[string][]string{
 		"Authorizer": {
-			"dynamodb:Query Revocations.Arn",
+			"dynamodb:BatchGetItem Revocations.Arn",
 			"logs:CreateLogStream AuthorizerLogs.Arn", "logs:PutLogEvents AuthorizerLogs.Arn",
 			"secretsmanager:GetSecretValue TokenSecret",
 		},
@@ -119,8 +119,8 @@ func TestGrants(t *testing.T) {
 			"sqs:SendMessage FailureQueue.Arn",
 		},
 		"Connect": {
-			"dynamodb:BatchWriteItem Subscriptions.Arn", "dynamodb:DeleteItem Connections.Arn",
-			"dynamodb:PutItem Connections.Arn", "dynamodb:Query Connections.Arn", "dynamodb:Query Revocations.Arn",
+			"dynamodb:BatchGetItem Revocations.Arn", "dynamodb:BatchWriteItem Subscriptions.Arn",
+			"dynamodb:DeleteItem Connections.Arn", "dynamodb:PutItem Connections.Arn", "dynamodb:Query Connections.Arn",
 			"execute-api:ManageConnections " + probe,
 			"logs:CreateLogStream ConnectLogs.Arn", "logs:PutLogEvents ConnectLogs.Arn",
 		},
@@ -140,10 +140,11 @@ func TestGrants(t *testing.T) {
 			"secretsmanager:GetSecretValue ServiceSecret",
 		},
 		"Renew": {
-			"dynamodb:BatchGetItem Subscriptions.Arn", "dynamodb:BatchWriteItem Subscriptions.Arn",
+			"dynamodb:BatchGetItem Revocations.Arn", "dynamodb:BatchGetItem Subscriptions.Arn",
+			"dynamodb:BatchWriteItem Subscriptions.Arn",
 			"dynamodb:DeleteItem Connections.Arn", "dynamodb:DeleteItem Subscriptions.Arn",
 			"dynamodb:GetItem Connections.Arn", "dynamodb:PutItem Subscriptions.Arn",
-			"dynamodb:Query Revocations.Arn", "dynamodb:UpdateItem Connections.Arn",
+			"dynamodb:UpdateItem Connections.Arn",
 			"execute-api:ManageConnections " + hangUp, "execute-api:ManageConnections " + post,
 			"logs:CreateLogStream RenewLogs.Arn", "logs:PutLogEvents RenewLogs.Arn",
 			"secretsmanager:GetSecretValue TokenSecret",

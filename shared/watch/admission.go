@@ -19,8 +19,8 @@ type Guests interface {
 	Connections
 	// Connect keeps a new connection; doing so twice is no error.
 	Connect(context.Context, Connection) error
-	// Revocations reads what was revoked of a subject.
-	Revocations(ctx context.Context, subject string) ([]Revocation, error)
+	// Revocations reads what was revoked of all tokens of a subject, and of one of them.
+	Revocations(ctx context.Context, subject, tokenID string) ([]Revocation, error)
 }
 
 // Admission decides who may have one more connection.
@@ -45,7 +45,7 @@ func (a Admission) Admit(ctx context.Context, c Connection) error {
 	if err := a.Guests.Connect(ctx, c); err != nil {
 		return err
 	}
-	revocations, err := a.Guests.Revocations(ctx, c.Subject)
+	revocations, err := a.Guests.Revocations(ctx, c.Subject, c.TokenID)
 	if err == nil && slices.ContainsFunc(revocations, func(r Revocation) bool { return r.Hits(c.Access) }) {
 		err = ErrRevoked
 	}

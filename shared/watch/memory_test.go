@@ -192,7 +192,7 @@ func (m *memoryWatchers) Connect(_ context.Context, c watch.Connection) error {
 	return nil
 }
 
-func (m *memoryWatchers) Revocations(context.Context, string) ([]watch.Revocation, error) {
+func (m *memoryWatchers) Revocations(context.Context, string, string) ([]watch.Revocation, error) {
 	return m.revoked, m.unknown
 }
 
