@@ -27,7 +27,7 @@ func TestFunctions(t *testing.T) {
 		environment     string
 	}{
 		"Connect": {256, 10, "CALLBACK_URL=https://${Api}.execute-api.${AWS::Region}.${AWS::URLSuffix}/live " +
-			"CONNECTIONS_TABLE=Connections MAX_CONNECTIONS=100 REVOCATIONS_TABLE=Revocations SUBSCRIPTIONS_TABLE=Subscriptions"},
+			"CONNECTIONS_TABLE=Connections MAX_CONNECTIONS=100 MAX_SUBJECT_UNITS=120000 REVOCATIONS_TABLE=Revocations SUBSCRIPTIONS_TABLE=Subscriptions"},
 		"Disconnect": {256, 10, "CONNECTIONS_TABLE=Connections SUBSCRIPTIONS_TABLE=Subscriptions"},
 		"Message": {256, 10, "CALLBACK_URL=https://${Api}.execute-api.${AWS::Region}.${AWS::URLSuffix}/live " +
 			"CHANGES_TABLE=Changes CONNECTIONS_TABLE=Connections EVENTS_TABLE=Events MAX_MESSAGE_RATE=20 " +
@@ -121,6 +121,7 @@ func TestGrants(t *testing.T) {
 		"Connect": {
 			"dynamodb:BatchGetItem Revocations.Arn", "dynamodb:BatchWriteItem Subscriptions.Arn",
 			"dynamodb:DeleteItem Connections.Arn", "dynamodb:PutItem Connections.Arn", "dynamodb:Query Connections.Arn",
+			"dynamodb:UpdateItem Connections.Arn",
 			"execute-api:ManageConnections " + probe,
 			"logs:CreateLogStream ConnectLogs.Arn", "logs:PutLogEvents ConnectLogs.Arn",
 		},

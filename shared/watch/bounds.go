@@ -64,8 +64,7 @@ func (a *answer) afford(ctx context.Context) (bool, error) {
 
 // settle charges the subject for what the answer has cost since it was last settled.
 func (a *answer) settle(ctx context.Context) error {
-	reads, writes := a.meter.Units()
-	spent := reads + writePrice*writes
+	spent := a.meter.spent()
 	owed := spent - a.settled
 	a.settled = spent
 	return a.Allowance.charge(ctx, a.c.Key, owed)
