@@ -150,11 +150,11 @@ func TestAnonymousClientsDoNotShareAnAllowance(t *testing.T) {
 // up to 1,000 before it is drawn. What is over stays for the next draw.
 func TestUnitsAreDrawnTogether(t *testing.T) {
 	purses := &memoryPurses{}
-	c := spender(t, watch.NewAllowance(purses, 1_000_000), of("s", "c1"), 300.5)
-	if got := c.answered(t, 10); got != 10 {
-		t.Fatalf("%d of 10 snapshots are answered", got)
+	c := spender(t, watch.NewAllowance(purses, 1_000_000), of("s", "c1"), 400.2)
+	if got := c.answered(t, 8); got != 8 {
+		t.Fatalf("%d of 8 snapshots are answered", got)
 	}
-	if want := []int{1_202, 1_202}; !slices.Equal(purses.draws, want) { // four and four, of ten
+	if want := []int{1_200, 1_201}; !slices.Equal(purses.draws, want) { // three and three, of eight
 		t.Errorf("drawn is %v, want %v", purses.draws, want)
 	}
 }
