@@ -99,7 +99,8 @@ func (s *Store) Session(ctx context.Context, key watch.Key) (watch.Session, erro
 	if out.Item == nil || s.expired(out.Item) {
 		return watch.Session{}, fmt.Errorf("get connection %s: %w", key.ID, watch.ErrNotConnected)
 	}
-	session := watch.Session{Topics: topicsOf(out.Item)}
+	subscribes, _ := integer(out.Item, "subscribes") // there is none before the first
+	session := watch.Session{Topics: topicsOf(out.Item), Subscribes: int(subscribes)}
 	if _, refreshed := out.Item["grant"]; refreshed { // with the empty text if it grants nothing
 		access := tokenOf(out.Item)
 		access.Expires = instant(out.Item, "tokenExpiresAt")

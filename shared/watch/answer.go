@@ -38,8 +38,9 @@ type Sessions interface {
 
 // Session is what has become of a connection since it was made.
 type Session struct {
-	Topics []events.Topic // that it watches
-	Access *Access        // by its latest token; nil if that is the one it was made with
+	Topics     []events.Topic // that it watches
+	Subscribes int            // how many there were
+	Access     *Access        // by its latest token; nil if that is the one it was made with
 }
 
 // Authenticator knows what a token gives.
@@ -174,7 +175,7 @@ func (a *answer) present(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	a.c.watches = session.Topics
+	a.c.watches, a.c.subscribes = session.Topics, session.Subscribes
 	if session.Access != nil {
 		a.c.Access = *session.Access
 	}

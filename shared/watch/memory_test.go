@@ -231,7 +231,8 @@ type memoryStore struct {
 	mu     sync.Mutex // heads are read at once
 	asked  []string
 
-	forgotten bool // the connection is
+	subscribes int  // that there were
+	forgotten  bool // the connection is
 }
 
 func (s *memoryStore) note(what string, topic events.Topic) {
@@ -244,7 +245,7 @@ func (s *memoryStore) Session(context.Context, watch.Key) (watch.Session, error)
 	if s.forgotten {
 		return watch.Session{}, watch.ErrNotConnected
 	}
-	return watch.Session{Topics: slices.Sorted(maps.Keys(s.subs)), Access: s.access}, nil
+	return watch.Session{Topics: slices.Sorted(maps.Keys(s.subs)), Subscribes: s.subscribes, Access: s.access}, nil
 }
 
 func (s *memoryStore) Refresh(_ context.Context, _ watch.Key, a watch.Access) error {
@@ -260,6 +261,7 @@ func (s *memoryStore) Forget(context.Context, watch.Key, []events.Topic) error {
 
 func (s *memoryStore) Subscribe(_ context.Context, sub watch.Subscription) (already bool, err error) {
 	s.note("subscribe", sub.Topic)
+	s.subscribes++
 	_, already = s.subs[sub.Topic]
 	s.subs[sub.Topic] = sub
 	return already, nil
