@@ -3,8 +3,9 @@
 //
 // The context value architecture (cdk -c architecture=x86_64) is what both the
 // executables and the template are made for; without it, arm64. The values issuer, jwks,
-// secret, secret-key and audience say whose tokens let clients in, as [stack.Auth] has them, and
-// auth=open-to-everyone that everyone is.
+// secret, secret-key and audience say whose tokens let clients in, as [stack.Auth] has them,
+// and auth=open-to-everyone that everyone is. origins are those of [stack.Props], separated by
+// commas.
 package main
 
 import (
@@ -13,6 +14,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/jsii-runtime-go"
@@ -49,7 +51,7 @@ func run(ctx context.Context, buildOnly bool) error {
 	if err != nil {
 		return err
 	}
-	props := stack.Props{Architecture: architecture, Code: code, Auth: auth}
+	props := stack.Props{Architecture: architecture, Code: code, Auth: auth, AllowedOrigins: originsOf(app)}
 	if _, err := stack.New(app, "Watchroute", props); err != nil {
 		return err
 	}
@@ -74,6 +76,15 @@ func authOf(app awscdk.App) (stack.Auth, error) {
 		return auth, fmt.Errorf("context value auth is %q, known is %s", value, openToEveryone)
 	}
 	return auth, nil
+}
+
+// originsOf reads of which origins pages may connect; none if they all may.
+func originsOf(app awscdk.App) []string {
+	text := contextText(app, "origins")
+	if text == "" {
+		return nil
+	}
+	return strings.Split(text, ",")
 }
 
 // contextText reads a context value that is a text; empty if it is not there.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"os/exec"
+	"slices"
 	"testing"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
@@ -27,6 +28,19 @@ func TestArchitectureIsTheContextValue(t *testing.T) {
 		got, err := architectureOf(app)
 		if got != c.want || (err == nil) != (c.want != "") {
 			t.Errorf("%s: %q, %v, want %q", name, got, err, c.want)
+		}
+	}
+}
+
+func TestOriginsAreTheContextValue(t *testing.T) {
+	if _, err := exec.LookPath("node"); err != nil {
+		t.Skip("the CDK library needs Node.js: ", err)
+	}
+	for value, want := range map[string][]string{"": nil, "https://a.example": {"https://a.example"}, "https://a.example,https://b.example": {"https://a.example", "https://b.example"}} {
+		context := map[string]any{"origins": value}
+		app := awscdk.NewApp(&awscdk.AppProps{AnalyticsReporting: jsii.Bool(false), Outdir: jsii.String(t.TempDir()), Context: &context})
+		if got := originsOf(app); !slices.Equal(got, want) {
+			t.Errorf("origins=%s is read as %q", value, got)
 		}
 	}
 }

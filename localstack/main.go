@@ -3,7 +3,7 @@
 // no token.
 //
 //	go run ./localstack [--addr 127.0.0.1:4566] [--template FILE] [--unthrottled]
-//	                    [--anonymous=false]
+//	                    [--anonymous=false] [--allow-origin URL] [--allow-host NAME]
 //	                    [--faults kill=0.01,post-429=0.05 [--seed N]]
 package main
 
@@ -43,6 +43,9 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	addr := flags.String("addr", "127.0.0.1:4566", "`address` to listen on")
 	template := flags.String("template", "", "template `file` to run (default: the module's "+stack.TemplateFile+")")
 	anonymous := flags.Bool("anonymous", true, "let clients without a token do everything, if the template can")
+	var origins, hosts []string
+	flags.Func("allow-origin", "`origin` of pages that may use the stack, such as http://localhost:3000; several with commas or several flags (default: the stack's own)", listInto(&origins))
+	flags.Func("allow-host", "`name` that the stack may be reached by; several with commas or several flags (default: localhost, LocalStack's names and the host of addr)", listInto(&hosts))
 	unthrottled := flags.Bool("unthrottled", false, "leave out API Gateway's limit of 10,000 requests a second for the account")
 	plan := flags.String("faults", "", "`faults` to break the stack with, such as kill=0.01,post-429, or all (default: none)")
 	seed := flags.Uint64("seed", 0, "`seed` of the faults, to repeat their decisions (default: a random one)")
@@ -61,7 +64,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	}
 	fmt.Fprintln(out, "Building the functions …")
 	options := stack.Options{
-		Addr: *addr, Root: root, Template: *template, Anonymous: *anonymous, Progress: out,
+		Addr: *addr, Root: root, Template: *template, Anonymous: *anonymous, Progress: out, AllowOrigins: origins, AllowHosts: hosts,
 		Log: os.Stderr, Logger: slog.New(slog.NewTextHandler(os.Stderr, nil)), Faults: faults, RequestNice: requestNice,
 	}
 	if *unthrottled {
@@ -75,6 +78,14 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	welcome(out, s, faults, *anonymous)
 	s.Reload(ctx)
 	return nil
+}
+
+// listInto adds the parts of a flag's value to a list.
+func listInto(list *[]string) func(text string) error {
+	return func(text string) error {
+		*list = append(*list, strings.Split(text, ",")...)
+		return nil
+	}
 }
 
 // requestNice leaves most of the processor to deliveries while a client floods.

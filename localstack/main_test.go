@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -93,6 +94,8 @@ func TestWhatIsWrongIsOneClearLine(t *testing.T) {
 		"missing template": {[]string{"--addr", "127.0.0.1:0", "--template", "nowhere.json"}, "nowhere.json: no such file"},
 		"unknown resource": {[]string{"--addr", "127.0.0.1:0", "--template", broken}, "X is of type AWS::Moon::Base, which does not run locally"},
 		"unknown fault":    {[]string{"--faults", "kill=0.5,explode"}, `unknown fault "explode": the faults are kill, duplicate, `},
+		"any page allowed": {[]string{"--allow-origin", "http://localhost:3000,null"}, `allow origin: origin "null" is not scheme://host[:port]`},
+		"any host allowed": {[]string{"--allow-host", "*"}, `allow host "*": it is neither a name nor an IP address`},
 		"unknown flag":     {[]string{"--adr", "x"}, "-adr"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -109,6 +112,29 @@ func TestFaultsAreSaidSoThatTheyCanBeRepeated(t *testing.T) {
 	defer func() { stop(); <-ended }()
 	if got := out.line("Faults  "); !strings.HasPrefix(got, "--faults duplicate=0.05,delay=0.05,") || !strings.HasSuffix(got, ",forget=0.5,pause-dynamodb=0.05,slow-dynamodb=0.01 --seed 7") {
 		t.Errorf("the faults are given as %q", got)
+	}
+}
+
+func TestWhoIsAllowedIsAList(t *testing.T) {
+	out, stop, ended := start(t, "--allow-origin", "https://a.example,https://b.example", "--allow-origin", "https://c.example", "--allow-host", "devbox.lan")
+	defer func() { stop(); <-ended }()
+	for origin, want := range map[string]int{
+		"https://a.example": http.StatusOK, "https://b.example": http.StatusOK, "https://c.example": http.StatusOK, "https://d.example": http.StatusForbidden,
+	} {
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, out.line("AWS APIs")+"/_localstack/health", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Host = "devbox.lan"
+		request.Header.Set("Origin", origin)
+		response, err := http.DefaultClient.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = response.Body.Close()
+		if response.StatusCode != want {
+			t.Errorf("%s: status %d, want %d", origin, response.StatusCode, want)
+		}
 	}
 }
 

@@ -4,19 +4,23 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 
 	awsevents "github.com/aws/aws-lambda-go/events"
 	"github.com/watchroute/watchroute/events"
 	"github.com/watchroute/watchroute/shared/identity"
+	"github.com/watchroute/watchroute/shared/origin"
 	"github.com/watchroute/watchroute/shared/watch"
 )
 
 type handler struct {
 	tokens    watch.Authenticator
-	anonymous bool // those without a token may do everything
-	inQuery   bool // the token may be in the URL's query
+	anonymous bool            // those without a token may do everything
+	inQuery   bool            // the token may be in the URL's query
+	origins   []origin.Origin // of pages that may connect; none for all
 	logger    *slog.Logger
 }
 
@@ -28,6 +32,10 @@ var errUnauthorized = errors.New("Unauthorized") //nolint:staticcheck // not our
 // authorize answers who wants to connect: with a policy that lets them in, one that
 // does not (403), or an error (401, and 500 for what the client is not to blame for).
 func (h handler) authorize(ctx context.Context, request awsevents.APIGatewayCustomAuthorizerRequestTypeRequest) (awsevents.APIGatewayCustomAuthorizerResponse, error) {
+	if err := h.checkOrigin(request); err != nil {
+		h.logger.Warn("page refused", "sourceIp", request.RequestContext.Identity.SourceIP, "err", err)
+		return answer("Deny", request.MethodArn, "foreign", watch.Access{}), nil
+	}
 	raw, given := h.token(request)
 	if !given && h.anonymous {
 		return answer("Allow", request.MethodArn, watch.Anonymous, identity.Anyone()), nil
@@ -90,6 +98,27 @@ func (h handler) token(request awsevents.APIGatewayCustomAuthorizerRequestTypeRe
 		raw, given = request.QueryStringParameters["token"]
 	}
 	return raw, given
+}
+
+// checkOrigin refuses a page that is not of an allowed origin. A request without one is
+// no page's.
+func (h handler) checkOrigin(request awsevents.APIGatewayCustomAuthorizerRequestTypeRequest) error {
+	if len(h.origins) == 0 {
+		return nil
+	}
+	for key, value := range request.Headers {
+		if !strings.EqualFold(key, "Origin") {
+			continue
+		}
+		from, err := origin.Parse(value)
+		if err != nil {
+			return err
+		}
+		if !slices.Contains(h.origins, from) {
+			return fmt.Errorf("origin %s is not allowed", from)
+		}
+	}
+	return nil
 }
 
 // header finds a header whatever its capitals.

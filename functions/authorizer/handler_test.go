@@ -16,6 +16,7 @@ import (
 	"github.com/watchroute/watchroute/shared/authn"
 	"github.com/watchroute/watchroute/shared/grant"
 	"github.com/watchroute/watchroute/shared/identity"
+	"github.com/watchroute/watchroute/shared/origin"
 	"github.com/watchroute/watchroute/shared/token"
 	"github.com/watchroute/watchroute/shared/watch"
 )
@@ -167,6 +168,48 @@ func TestAnonymous(t *testing.T) {
 		if got := d.decide(t, request("Authorization", c.header)); got != c.want {
 			t.Errorf("%s: answer is %q, want %q", name, got, c.want)
 		}
+	}
+}
+
+// TestPageOfAnotherOriginIsDenied, however good its token is; who is no page is not asked.
+func TestPageOfAnotherOriginIsDenied(t *testing.T) {
+	good := "Bearer " + signed(t, "anna")
+	for name, c := range map[string]struct {
+		header, origin, want string
+	}{
+		"no page":                {"", "", "Allow anna"},
+		"an allowed page":        {"Origin", "https://app.example", "Allow anna"},
+		"the other":              {"origin", "http://localhost:3000", "Allow anna"},
+		"in capitals":            {"ORIGIN", "https://APP.example:443", "Allow anna"},
+		"of another site":        {"Origin", "https://evil.example", "Deny foreign"},
+		"of another scheme":      {"origin", "http://app.example", "Deny foreign"},
+		"of another port":        {"Origin", "https://app.example:8443", "Deny foreign"},
+		"of a name below":        {"Origin", "https://app.example.evil.example", "Deny foreign"},
+		"from a file or sandbox": {"Origin", "null", "Deny foreign"},
+		"of an empty origin":     {"Origin", "", "Deny foreign"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := newDesk(t, nil)
+			d.anonymous = true
+			d.origins = []origin.Origin{{Scheme: "https", Host: "app.example"}, {Scheme: "http", Host: "localhost", Port: "3000"}}
+			r := request("Authorization", good)
+			if c.header != "" {
+				r.Headers[c.header] = c.origin
+			}
+			if got := d.decide(t, r); got != c.want {
+				t.Errorf("answer is %q, want %q", got, c.want)
+			}
+			delete(r.Headers, "Authorization")
+			anonymously := strings.ReplaceAll(c.want, "anna", watch.Anonymous)
+			if got := d.decide(t, r); got != anonymously {
+				t.Errorf("without a token the answer is %q, want %q", got, anonymously)
+			}
+		})
+	}
+	r := request("Authorization", good)
+	r.Headers["Origin"] = "https://evil.example"
+	if got := newDesk(t, nil).decide(t, r); got != "Allow anna" {
+		t.Errorf("where pages of any origin may connect, the answer is %q", got)
 	}
 }
 

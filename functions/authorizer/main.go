@@ -3,12 +3,14 @@ package main
 
 import (
 	"context"
+	"errors"
 	"os"
 
 	awsevents "github.com/aws/aws-lambda-go/events"
 	"github.com/watchroute/watchroute/shared/authn"
 	"github.com/watchroute/watchroute/shared/dynamo"
 	"github.com/watchroute/watchroute/shared/function"
+	"github.com/watchroute/watchroute/shared/origin"
 )
 
 func main() { function.Start(os.Getenv, build) }
@@ -16,6 +18,7 @@ func main() { function.Start(os.Getenv, build) }
 func build(_ context.Context, s function.Setup) (func(context.Context, awsevents.APIGatewayCustomAuthorizerRequestTypeRequest) (awsevents.APIGatewayCustomAuthorizerResponse, error), error) {
 	store := dynamo.Open(s.AWS, dynamo.Tables{Revocations: s.Settings.Text("REVOCATIONS_TABLE")})
 	tokens, err := authn.Open(s.AWS, s.Settings, store)
-	h := handler{tokens: tokens, anonymous: s.Settings.Flag("ALLOW_ANONYMOUS"), inQuery: s.Settings.Flag("TOKEN_IN_QUERY"), logger: s.Logger}
-	return h.authorize, err
+	origins, bad := origin.ParseList(s.Settings.Optional("ALLOWED_ORIGINS"))
+	h := handler{tokens: tokens, anonymous: s.Settings.Flag("ALLOW_ANONYMOUS"), inQuery: s.Settings.Flag("TOKEN_IN_QUERY"), origins: origins, logger: s.Logger}
+	return h.authorize, errors.Join(err, bad)
 }

@@ -9,6 +9,7 @@ import (
 	awsevents "github.com/aws/aws-lambda-go/events"
 	"github.com/watchroute/watchroute/shared/apigw"
 	"github.com/watchroute/watchroute/shared/dynamo"
+	"github.com/watchroute/watchroute/shared/failure"
 	"github.com/watchroute/watchroute/shared/function"
 )
 
@@ -25,7 +26,7 @@ func build(ctx context.Context, s function.Setup) (func(context.Context, awseven
 		Subscriptions: s.Settings.Text("SUBSCRIPTIONS_TABLE"),
 	})
 	store.Retention = s.Settings.Duration("LOG_RETENTION", minRetention)
-	refusals := newRefusals(s.AWS, s.Settings.Text("FAILURE_QUEUE_URL"))
+	refusals := refusals{failure.Open(s.AWS, s.Settings.Text("FAILURE_QUEUE_URL"))}
 	poster, err := apigw.Open(ctx, s.AWS, s.Settings.Text("CALLBACK_URL"))
 	return newHandler(store, poster, refusals, s.Logger).fanout, err
 }

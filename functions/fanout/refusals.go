@@ -6,9 +6,8 @@ import (
 	"fmt"
 
 	awsevents "github.com/aws/aws-lambda-go/events"
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/watchroute/watchroute/events"
+	"github.com/watchroute/watchroute/shared/failure"
 )
 
 // refusal is the message that the failure queue gets for a write that can never
@@ -28,30 +27,19 @@ type refusal struct {
 const reasonStale events.Code = "stale_stream"
 
 // refusals sends what is refused to the failure queue.
-type refusals struct {
-	queue string
-	sqs   *sqs.Client
-}
-
-func newRefusals(cfg aws.Config, queueURL string) refusals {
-	return refusals{queue: queueURL, sqs: sqs.NewFromConfig(cfg)}
-}
+type refusals struct{ queue failure.Queue }
 
 func (r refusals) refuse(ctx context.Context, record awsevents.DynamoDBEventRecord, reason events.Code, message string) error {
 	keys, err := json.Marshal(record.Change.Keys)
 	if err != nil {
 		return fmt.Errorf("encode keys of refused record %s: %w", record.EventID, err)
 	}
-	body, err := json.Marshal(refusal{
+	err = r.queue.Send(ctx, refusal{
 		Reason: reason, Message: message, EventID: record.EventID, EventName: record.EventName,
 		EventSourceARN: record.EventSourceArn, SequenceNumber: record.Change.SequenceNumber, Keys: keys,
 	})
 	if err != nil {
-		return fmt.Errorf("encode refused record %s: %w", record.EventID, err)
-	}
-	_, err = r.sqs.SendMessage(ctx, &sqs.SendMessageInput{QueueUrl: &r.queue, MessageBody: aws.String(string(body))})
-	if err != nil {
-		return fmt.Errorf("send refused record %s to the failure queue: %w", record.EventID, err)
+		return fmt.Errorf("refuse record %s: %w", record.EventID, err)
 	}
 	return nil
 }

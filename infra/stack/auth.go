@@ -123,7 +123,7 @@ func authorizerFunction(stack awscdk.Stack, a authentication, props Props) funct
 	})
 	return function{
 		name: authorizer, description: "Decides who may connect, by their tokens", memory: 256, timeout: requestTimeout,
-		environment: merged(a.environment, map[string]*string{
+		environment: merged(a.environment, originSettings(props), map[string]*string{
 			"ALLOW_ANONYMOUS": anonymous.ValueAsString(),
 			"TOKEN_IN_QUERY":  jsii.String(trueOrFalse(!props.Auth.RefuseQueryTokens)),
 		}),

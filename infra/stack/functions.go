@@ -13,7 +13,6 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awss3assets"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssecretsmanager"
-	"github.com/aws/aws-cdk-go/awscdk/v2/awssqs"
 	"github.com/aws/jsii-runtime-go"
 
 	"github.com/watchroute/watchroute/shared/build"
@@ -27,6 +26,7 @@ const (
 	renew      = "renew"
 	fanout     = "fanout"
 	revoke     = "revoke"
+	salvage    = "salvage"
 	authorizer = "authorizer"
 )
 
@@ -35,6 +35,7 @@ const (
 const (
 	requestTimeout = 10 * time.Second
 	fanoutTimeout  = 60 * time.Second
+	salvageTimeout = 60 * time.Second
 )
 
 // function is what one Lambda function has of its own.
@@ -55,10 +56,10 @@ func logicalID(name string) string {
 
 // newFunctions declares the functions and gives them by name. Without authentication
 // there is no authorizer.
-func newFunctions(stack awscdk.Stack, props Props, t tables, failures awssqs.CfnQueue, seals awssecretsmanager.CfnSecret, auth *authentication) map[string]awslambda.CfnFunction {
+func newFunctions(stack awscdk.Stack, props Props, t tables, q queues, seals awssecretsmanager.CfnSecret, auth *authentication) map[string]awslambda.CfnFunction {
 	functions := []function{
 		connectFunction(t, props), disconnectFunction(t), messageFunction(t, props, seals),
-		fanoutFunction(t, failures, props), revokeFunction(t, failures),
+		fanoutFunction(t, q, props), revokeFunction(t, q), salvageFunction(q),
 	}
 	if auth != nil {
 		functions = append(functions, authorizerFunction(stack, *auth, props), renewFunction(t, props, *auth))
@@ -184,7 +185,7 @@ func renewFunction(t tables, props Props, auth authentication) function {
 	}
 }
 
-func revokeFunction(t tables, failures awssqs.CfnQueue) function {
+func revokeFunction(t tables, q queues) function {
 	return function{
 		name: revoke, description: "Cuts off connections whose tokens are taken back", memory: 256, timeout: fanoutTimeout,
 		environment: map[string]*string{
@@ -192,7 +193,7 @@ func revokeFunction(t tables, failures awssqs.CfnQueue) function {
 			"SUBSCRIPTIONS_TABLE": t.subscriptions.Ref(),
 			"CALLBACK_URL":        sub(callbackURL),
 		},
-		grants: append(streamGrants(t.revocations, failures),
+		grants: append(streamGrants(t.revocations, q),
 			allow(t.connections.AttrArn(), "dynamodb:Query", "dynamodb:DeleteItem"),
 			allow(t.subscriptions.AttrArn(), "dynamodb:BatchWriteItem"),
 			allow(sub(postToConnectionARN), "execute-api:ManageConnections"),
@@ -203,27 +204,28 @@ func revokeFunction(t tables, failures awssqs.CfnQueue) function {
 
 // streamGrants are what Lambda needs to read a table's stream for a function, and to
 // say what it has given up.
-func streamGrants(source awsdynamodb.CfnTable, failures awssqs.CfnQueue) []grant {
+func streamGrants(source awsdynamodb.CfnTable, q queues) []grant {
 	return []grant{
-		allow(failures.AttrArn(), "sqs:SendMessage"),
+		allow(q.givenUp.AttrArn(), "sqs:SendMessage"),
 		allow(source.AttrStreamArn(), "dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"),
 		// ListStreams knows no resources: IAM takes it on * only.
 		allow(jsii.String("*"), "dynamodb:ListStreams"),
 	}
 }
 
-func fanoutFunction(t tables, failures awssqs.CfnQueue, props Props) function {
+func fanoutFunction(t tables, q queues, props Props) function {
 	return function{
 		name: fanout, description: "Numbers changes and pushes them to who watches", memory: 512, timeout: fanoutTimeout,
 		environment: map[string]*string{
 			"CHANGES_TABLE":       t.changes.Ref(),
 			"CONNECTIONS_TABLE":   t.connections.Ref(),
 			"SUBSCRIPTIONS_TABLE": t.subscriptions.Ref(),
-			"FAILURE_QUEUE_URL":   failures.Ref(),
+			"FAILURE_QUEUE_URL":   q.failures.Ref(),
 			"CALLBACK_URL":        sub(callbackURL),
 			"LOG_RETENTION":       jsii.String(fmt.Sprintf("%gh", props.ChangeRetention.Hours())),
 		},
-		grants: append(streamGrants(t.events, failures),
+		grants: append(streamGrants(t.events, q),
+			allow(q.failures.AttrArn(), "sqs:SendMessage"),
 			allow(t.changes.AttrArn(), "dynamodb:GetItem", "dynamodb:Query", "dynamodb:PutItem", "dynamodb:UpdateItem"),
 			allow(t.subscriptions.AttrArn(), "dynamodb:Query", "dynamodb:BatchWriteItem"),
 			allow(t.connections.AttrArn(), "dynamodb:DeleteItem"),
@@ -234,9 +236,26 @@ func fanoutFunction(t tables, failures awssqs.CfnQueue, props Props) function {
 	}
 }
 
+// salvageFunction reads any stream that the tables have or had: a record may be given up
+// after its table has got another one.
+func salvageFunction(q queues) function {
+	function := function{
+		name: salvage, description: "Copies what was given up to the failure queue", memory: 256, timeout: salvageTimeout,
+		environment: map[string]*string{"FAILURE_QUEUE_URL": q.failures.Ref()},
+		grants: []grant{
+			allow(q.givenUp.AttrArn(), "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"),
+			allow(q.failures.AttrArn(), "sqs:SendMessage"),
+		},
+	}
+	for _, table := range []string{"Events", "Revocations"} {
+		function.grants = append(function.grants, allow(sub("${"+table+".Arn}/stream/*"), "dynamodb:GetShardIterator", "dynamodb:GetRecords"))
+	}
+	return function
+}
+
 // findExecutables reports the first function that has not been built.
 func findExecutables(code string) error {
-	for _, name := range []string{connect, disconnect, message, renew, fanout, revoke, authorizer} {
+	for _, name := range []string{connect, disconnect, message, renew, fanout, revoke, salvage, authorizer} {
 		if _, err := os.Stat(filepath.Join(code, name, build.Executable)); err != nil {
 			return fmt.Errorf("function %s is not built: %w", name, err)
 		}

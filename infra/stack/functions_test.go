@@ -39,6 +39,7 @@ func TestFunctions(t *testing.T) {
 		"Authorizer": {256, 10, "ALLOW_ANONYMOUS=AllowAnonymous REVOCATIONS_TABLE=Revocations TOKEN_IN_QUERY=true TOKEN_SECRET_ARN=TokenSecret"},
 		"Revoke": {256, 60, "CALLBACK_URL=https://${Api}.execute-api.${AWS::Region}.${AWS::URLSuffix}/live " +
 			"CONNECTIONS_TABLE=Connections SUBSCRIPTIONS_TABLE=Subscriptions"},
+		"Salvage": {256, 60, "FAILURE_QUEUE_URL=FailureQueue"},
 		"Fanout": {512, 60, "CALLBACK_URL=https://${Api}.execute-api.${AWS::Region}.${AWS::URLSuffix}/live " +
 			"CHANGES_TABLE=Changes CONNECTIONS_TABLE=Connections FAILURE_QUEUE_URL=FailureQueue LOG_RETENTION=48h " +
 			"SUBSCRIPTIONS_TABLE=Subscriptions"},
@@ -116,6 +117,13 @@ func TestGrants(t *testing.T) {
 			"dynamodb:ListStreams *", "dynamodb:Query Connections.Arn",
 			"execute-api:ManageConnections " + hangUp, "execute-api:ManageConnections " + post,
 			"logs:CreateLogStream RevokeLogs.Arn", "logs:PutLogEvents RevokeLogs.Arn",
+			"sqs:SendMessage GivenUpQueue.Arn",
+		},
+		"Salvage": {
+			"dynamodb:GetRecords ${Events.Arn}/stream/*", "dynamodb:GetRecords ${Revocations.Arn}/stream/*",
+			"dynamodb:GetShardIterator ${Events.Arn}/stream/*", "dynamodb:GetShardIterator ${Revocations.Arn}/stream/*",
+			"logs:CreateLogStream SalvageLogs.Arn", "logs:PutLogEvents SalvageLogs.Arn",
+			"sqs:DeleteMessage GivenUpQueue.Arn", "sqs:GetQueueAttributes GivenUpQueue.Arn", "sqs:ReceiveMessage GivenUpQueue.Arn",
 			"sqs:SendMessage FailureQueue.Arn",
 		},
 		"Connect": {
@@ -158,7 +166,7 @@ func TestGrants(t *testing.T) {
 			"dynamodb:Query Changes.Arn", "dynamodb:Query Subscriptions.Arn", "dynamodb:UpdateItem Changes.Arn",
 			"execute-api:ManageConnections " + hangUp, "execute-api:ManageConnections " + post,
 			"logs:CreateLogStream FanoutLogs.Arn", "logs:PutLogEvents FanoutLogs.Arn",
-			"sqs:SendMessage FailureQueue.Arn",
+			"sqs:SendMessage FailureQueue.Arn", "sqs:SendMessage GivenUpQueue.Arn",
 		},
 	}
 	all := resources(t)

@@ -58,6 +58,15 @@ type Props struct {
 	// secret which the stack makes.
 	Auth Auth
 
+	// AllowedOrigins are the origins of pages that may connect, as browsers write them:
+	// scheme://host or scheme://host:port, without a path or a wildcard. A handshake with
+	// another Origin is answered 403, whatever its token. Set it if tokens are for your own
+	// pages only: one that was lured out of a user then works in no other page. Programs
+	// that are not browsers can send any Origin or none, and go by their token alone. It
+	// needs an authorizer, so not OpenToEveryone. Default: pages of any origin, as browsers
+	// send no token by themselves.
+	AllowedOrigins []string
+
 	// MaxConnections is how many connections a subject may have at a time. Default:
 	// 100.
 	MaxConnections int
@@ -173,6 +182,7 @@ func (p Props) faults() []error {
 		refuse("MaxSubscriptions is %d, more than %d", p.MaxSubscriptions, events.MaxSubscriptions)
 	}
 	faults = append(faults, p.Auth.faults()...)
+	faults = append(faults, p.originFaults()...)
 	if p.ThrottlingRate < 0 {
 		refuse("ThrottlingRate is %v, less than 0", p.ThrottlingRate)
 	}

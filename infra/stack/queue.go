@@ -6,15 +6,35 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssqs"
 	"github.com/aws/jsii-runtime-go"
+
+	"github.com/watchroute/watchroute/shared/failure"
 )
 
 // failureRetention is the longest that SQS keeps a message.
 // Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html
 const failureRetention = 14 * 24 * time.Hour
 
-// newFailureQueue declares where changes go that could not be taken in.
-func newFailureQueue(stack awscdk.Stack) awssqs.CfnQueue {
-	return newQueue(stack, "FailureQueue")
+// salvageReceives is how often a pointer is given to salvage before it goes to the failure
+// queue as it is. Lambda wants at least 5, because a delivery that is throttled counts.
+// Source: https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
+const salvageReceives = 10
+
+// queues are where failures go.
+type queues struct {
+	// failures is for people: what could not be taken in, with all that is needed to act.
+	failures awssqs.CfnQueue
+	// givenUp is for salvage: where Lambda points to records that it gave up. They have to be
+	// read within the stream's 24 hours.
+	givenUp awssqs.CfnQueue
+}
+
+func newQueues(stack awscdk.Stack) queues {
+	failures := newQueue(stack, "FailureQueue")
+	failures.SetMaximumMessageSize(jsii.Number(failure.MaxBytes)) // set, because the default was 256 KiB once
+	givenUp := newQueue(stack, "GivenUpQueue")
+	givenUp.SetVisibilityTimeout(jsii.Number((6 * salvageTimeout).Seconds())) // as Lambda advises
+	givenUp.SetRedrivePolicy(map[string]any{"deadLetterTargetArn": failures.AttrArn(), "maxReceiveCount": salvageReceives})
+	return queues{failures: failures, givenUp: givenUp}
 }
 
 // newQueue declares a queue of failures. It outlives the stack: a failure that nobody has

@@ -29,16 +29,17 @@ func New(scope constructs.Construct, id string, props Props) (awscdk.Stack, erro
 		Description: jsii.String("Watchroute: watch DynamoDB items over WebSocket, in order and without loss"),
 	})
 	tables := newTables(stack, props)
-	failures := newFailureQueue(stack)
+	queues := newQueues(stack)
 	seals := newServiceSecret(stack)
 	auth := newAuthentication(stack, props, tables)
-	functions := newFunctions(stack, props, tables, failures, seals, auth)
+	functions := newFunctions(stack, props, tables, queues, seals, auth)
 	api := newAPI(stack)
 	newRoutes(stack, api, functions)
 	newStage(stack, api, props)
-	newStreamMapping(stack, "EventsToFanout", tables.events, functions[fanout], failures, 100)
-	newStreamMapping(stack, "RevocationsToRevoke", tables.revocations, functions[revoke], failures, 10) // each may close many connections
-	newOutputs(stack, tables, failures, seals, auth)
+	newStreamMapping(stack, "EventsToFanout", tables.events, functions[fanout], queues, 100)
+	newStreamMapping(stack, "RevocationsToRevoke", tables.revocations, functions[revoke], queues, 10) // each may close many connections
+	newGivenUpMapping(stack, functions[salvage], queues)
+	newOutputs(stack, tables, queues.failures, seals, auth)
 	return stack, nil
 }
 

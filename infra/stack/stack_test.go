@@ -102,7 +102,8 @@ func TestSettingsReachTheTemplate(t *testing.T) {
 		Architecture: stack.X8664, ChangeRetention: 25*time.Hour + 30*time.Minute, LogDays: 3,
 		ThrottlingRate: 7.5, ThrottlingBurst: 9, AllowTableDeletion: true, KeepAccountLogRole: true,
 		MaxConnections: 3, MaxMessageRate: 4, MaxSubscriptions: 6, MaxPublishBytes: 7, MaxSnapshotItems: 8, MaxSubjectUnits: 9, FanoutConcurrency: 5,
-		Auth: stack.Auth{Issuer: "https://id.example", Audience: "watchers", RefuseQueryTokens: true},
+		Auth:           stack.Auth{Issuer: "https://id.example", Audience: "watchers", RefuseQueryTokens: true},
+		AllowedOrigins: []string{"https://app.example", "http://localhost:3000"},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -133,6 +134,9 @@ func TestSettingsReachTheTemplate(t *testing.T) {
 			t.Errorf("Message has no %s: %s", want, all["Message"].Properties)
 		}
 	}
+	if want := `"ALLOWED_ORIGINS": "https://app.example,http://localhost:3000"`; !strings.Contains(string(all["Authorizer"].Properties), want) {
+		t.Errorf("Authorizer has no %s: %s", want, all["Authorizer"].Properties)
+	}
 	if _, ok := all["TokenSecret"]; ok {
 		t.Error("a secret is made though an issuer is named")
 	}
@@ -145,6 +149,7 @@ func TestSettingsOutOfBoundsAreRefusedAllAtOnce(t *testing.T) {
 	_, err := stack.New(nil, "Test", stack.Props{
 		Architecture: "mips", ChangeRetention: 24 * time.Hour, LogDays: 2, ThrottlingRate: -1, ThrottlingBurst: -2,
 		MaxConnections: -1, MaxSubscriptions: 101, Auth: stack.Auth{OpenToEveryone: true, Issuer: "https://id.example"},
+		AllowedOrigins: []string{"https://app.example/", "*", "null", "https://" + strings.Repeat("a", 250), "https://a.example" + strings.Repeat(":8443", 400)},
 	})
 	if err == nil {
 		t.Fatal("no error")
@@ -154,6 +159,8 @@ func TestSettingsOutOfBoundsAreRefusedAllAtOnce(t *testing.T) {
 		"ChangeRetention is 24h0m0s, less than 25h0m0s", "LogDays is 2, not one of [1 3 5 7 14",
 		"ThrottlingRate is -1, less than 0", "ThrottlingBurst is -2, less than 0",
 		"MaxConnections is -1, less than 0", "MaxSubscriptions is 101, more than 100", "Auth is open to everyone and says whose tokens are taken, too",
+		`AllowedOrigins: origin "https://app.example/" is not scheme://host[:port]`, `AllowedOrigins: origin "*" is`, `AllowedOrigins: origin "null" is`,
+		"AllowedOrigins take 2304 bytes, more than 2048", "AllowedOrigins need an authorizer that checks them, and Auth is open to everyone",
 	} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("error does not say %q: %v", want, err)

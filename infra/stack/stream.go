@@ -4,13 +4,12 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsdynamodb"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
-	"github.com/aws/aws-cdk-go/awscdk/v2/awssqs"
 	"github.com/aws/jsii-runtime-go"
 )
 
-// retries bounds how often a record comes again before it goes to the failure
-// queue. What can never succeed the function refuses at once, so what is left is
-// throttling and outages: they deserve patience.
+// retries bounds how often a record comes again before it is given up. What can never
+// succeed the function refuses at once, so what is left is throttling and outages: they
+// deserve patience.
 const retries = 100
 
 // newStreamMapping lets the stream of a table invoke a function.
@@ -18,10 +17,10 @@ const retries = 100
 // ParallelizationFactor stays 1: a larger one keeps order per item key only,
 // and the numbering needs it per topic. The window stays 0: a lone record goes
 // out at once, and under load batches fill by themselves. A failing batch is
-// halved, so that one poison record ends in the queue alone and does not hold
-// up its shard for the stream's 24 hours.
+// halved, so that one poison record is given up alone and does not hold up its shard for
+// the stream's 24 hours. Lambda then sends a pointer to it, without its data.
 // Source: https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-params.html
-func newStreamMapping(stack awscdk.Stack, id string, source awsdynamodb.CfnTable, target awslambda.CfnFunction, failures awssqs.CfnQueue, batch int) {
+func newStreamMapping(stack awscdk.Stack, id string, source awsdynamodb.CfnTable, target awslambda.CfnFunction, q queues, batch int) {
 	awslambda.NewCfnEventSourceMapping(stack, jsii.String(id), &awslambda.CfnEventSourceMappingProps{
 		FunctionName:                   target.Ref(),
 		EventSourceArn:                 source.AttrStreamArn(),
@@ -33,7 +32,20 @@ func newStreamMapping(stack awscdk.Stack, id string, source awsdynamodb.CfnTable
 		FunctionResponseTypes:          jsii.Strings("ReportBatchItemFailures"),
 		MaximumRetryAttempts:           jsii.Number(retries),
 		DestinationConfig: &awslambda.CfnEventSourceMapping_DestinationConfigProperty{
-			OnFailure: &awslambda.CfnEventSourceMapping_OnFailureProperty{Destination: failures.AttrArn()},
+			OnFailure: &awslambda.CfnEventSourceMapping_OnFailureProperty{Destination: q.givenUp.AttrArn()},
 		},
+	})
+}
+
+// newGivenUpMapping lets what was given up invoke salvage, two at a time at the most: a
+// stream's shard takes two readers, and salvage is in no hurry.
+// Source: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Streams.html
+func newGivenUpMapping(stack awscdk.Stack, target awslambda.CfnFunction, q queues) {
+	awslambda.NewCfnEventSourceMapping(stack, jsii.String("GivenUpToSalvage"), &awslambda.CfnEventSourceMappingProps{
+		FunctionName:          target.Ref(),
+		EventSourceArn:        q.givenUp.AttrArn(),
+		BatchSize:             jsii.Number(10),
+		FunctionResponseTypes: jsii.Strings("ReportBatchItemFailures"),
+		ScalingConfig:         &awslambda.CfnEventSourceMapping_ScalingConfigProperty{MaximumConcurrency: jsii.Number(2)},
 	})
 }

@@ -6,156 +6,84 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"os/exec"
-	"path/filepath"
-	"strings"
-	"syscall"
-	"time"
 
-	"github.com/watchroute/watchroute/localstack/issuer"
-	"github.com/watchroute/watchroute/shared/build"
-	"github.com/watchroute/watchroute/shared/token"
+	"github.com/watchroute/watchroute/events"
 )
 
-// floodWatchers are anonymous: unlike a subject, all of those may have as many connections
-// as they like.
-const floodWatchers = 50
+// floodCommand has mallory flood.
+const floodCommand = "flood"
 
-// flood prints how long changes take while one client floods the stack, beside how long
-// they take in quiet, and what the client is answered. It is an error if the client is not
-// limited, or if a watcher misses a change; how long changes take is not.
-//
-// The client, mallory, is a process of her own. On AWS she would bring her own processor,
-// and so would the functions that she keeps busy. Here all share this machine's: what she
-// takes herself is printed, about half a second.
+// flood prints how long changes take while mallory sends as much as she can, beside how
+// long they take in quiet, and what she is answered. It is an error if she is not limited,
+// or if a watcher misses a change; how long changes take is not.
 func flood(ctx context.Context, dir string) error {
-	logs, err := os.Create(filepath.Join(dir, "flood.log")) // has a line for each refused connection
-	if err != nil {
-		return err
-	}
-	defer logs.Close()
-	s, err := launch(ctx, filepath.Join(dir, build.Executable), logs)
-	if err == nil {
-		err = s.flood(ctx)
-	}
-	if err != nil {
-		fmt.Fprintf(os.Stderr, "bench: the last errors of the flooded stack:\n%s", lastErrors(logs.Name(), 10))
-	}
-	return err
-}
-
-// lastErrors are the last few lines of a log that tell of errors.
-func lastErrors(path string, n int) string {
-	text, _ := os.ReadFile(path) // it is there
-	var lines []string
-	for line := range strings.Lines(string(text)) {
-		if strings.Contains(line, "ERROR") {
-			lines = append(lines, line)
+	return withOthers(ctx, dir, floodCommand, func(s *stackProcess, a *audience) error {
+		fmt.Printf("\nflood: one client sends as much as it can\n%s", surroundings(a))
+		quiet, err := s.quiet(ctx, a, steadyTime)
+		if err != nil {
+			return err
 		}
-	}
-	return strings.Join(lines[max(0, len(lines)-n):], "")
-}
-
-func (s *stackProcess) flood(ctx context.Context) error {
-	audience, err := s.gather(ctx, floodWatchers)
-	defer func() { s.stop(); audience.leave() }()
-	if err != nil {
-		return err
-	}
-	if err := s.burst(ctx, audience, 1, time.Second); err != nil { // warms up
-		return err
-	}
-	fmt.Printf("\n%d watchers of one topic, %d changes a second, with API Gateway's limits (load average %s)\n", floodWatchers, steadyRate, load())
-	quiet, err := s.latencies(ctx, audience, steadyTime)
-	if err != nil {
-		return err
-	}
-	fmt.Printf("  quiet             %4.1f s   %s\n", steadyTime.Seconds(), quiet)
-	return s.flooded(ctx, audience, quiet)
-}
-
-// load is the machine's, which tells how far the figures can be trusted.
-func load() string {
-	text, _ := os.ReadFile("/proc/loadavg") // only Linux has it
-	if fields := strings.Fields(string(text)); len(fields) > 0 {
-		return fields[0]
-	}
-	return "unknown"
+		fmt.Printf("    in quiet                              %s\n", quiet.latencies)
+		return s.flooded(ctx, a, quiet)
+	})
 }
 
 // flooded has mallory flood while changes are written.
-func (s *stackProcess) flooded(ctx context.Context, a *audience, quiet latencies) error {
-	before, err := s.usage(ctx)
+func (s *stackProcess) flooded(ctx context.Context, a *audience, quiet period) error {
+	m, err := s.startMallory(ctx, floodCommand)
 	if err != nil {
 		return err
 	}
-	cmd, parts, err := s.mallory(ctx)
+	defer m.end()
+	var all latencies
+	var limited error
+	flooded, err := s.during(ctx, a, func() error {
+		all, limited = follow(m.out, a)
+		return m.cmd.Wait()
+	})
 	if err != nil {
 		return err
 	}
-	a.reset()
-	first := s.next
-	over, written := make(chan struct{}), make(chan error, 1)
-	go func() { written <- s.putSteadily(ctx, over) }()
-	all, limited := follow(parts, a)
-	err = cmd.Wait()
-	close(over)
-	if err := errors.Join(err, <-written); err != nil {
-		return err
-	}
-	missed := a.await(ctx, (s.next-first)*len(a.members))
-	all = append(all, a.takeLatencies()...)
-	after, err := s.usage(ctx)
-	fmt.Printf("  all                        %s, %.1f times the quiet p99 (%.1f s of processor time in the flooding process, %d posts throttled)\n",
-		all, float64(all.quantile(0.99))/float64(quiet.quantile(0.99)),
-		(cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()).Seconds(), after.throttled()-before.throttled())
-	fmt.Printf("  %d of %d watchers got all %d changes\n", a.complete(s.next), len(a.members), s.next-first)
-	return errors.Join(limited, missed, err)
-}
-
-// mallory starts the flood. What she prints has to be read to its end.
-func (s *stackProcess) mallory(ctx context.Context) (*exec.Cmd, io.Reader, error) {
-	token, err := s.token(ctx, "mallory", `{"v":1,"allow":[{"topics":["mallory/*"],"actions":["subscribe","read","publish"]}]}`)
-	if err != nil {
-		return nil, nil, fmt.Errorf("make a token: %w", err)
-	}
-	program, err := os.Executable()
-	if err != nil {
-		return nil, nil, err
-	}
-	cmd := exec.CommandContext(ctx, program, "mallory")
-	cmd.Env = append(os.Environ(), "FLOOD_ADDR="+s.addr, "FLOOD_TOKEN="+token)
-	cmd.Stderr = os.Stderr
-	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGINT) }
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		return nil, nil, err
-	}
-	return cmd, out, cmd.Start()
-}
-
-// token makes one for an hour.
-func (s *stackProcess) token(ctx context.Context, subject, claim string) (string, error) {
-	tokens, err := issuer.Open(ctx, "http://"+s.addr)
-	if err != nil {
-		return "", err
-	}
-	now := time.Now()
-	return tokens.Sign(token.Token{Subject: subject, Issued: now, Expires: now.Add(time.Hour), Claim: []byte(claim)})
+	flooded.latencies = append(all, flooded.latencies...)
+	fmt.Printf("    all of it                             %s\n", compared(flooded.latencies, quiet.latencies))
+	fmt.Printf("    got every change                      %d of %d watchers, %d changes\n", a.complete(s.next), len(a.members), flooded.changes)
+	fmt.Printf("  mallory's process took %.1f s of processor time; %.0f posts were throttled\n", m.processor().Seconds(), flooded.used.refused)
+	return errors.Join(limited, flooded.missed)
 }
 
 // follow prints each part of the flood when it is over, and gives how long all changes
 // took meanwhile. The error is a part that is not limited.
 func follow(parts io.Reader, a *audience) (all latencies, err error) {
 	for lines := json.NewDecoder(parts); ; {
-		var p part
-		if lines.Decode(&p) != nil {
+		o := newOutcome("")
+		if lines.Decode(o) != nil {
 			return all, err // her exit tells if she failed
 		}
 		took := a.takeLatencies()
 		all = append(all, took...)
-		fmt.Printf("  %6d %-10s %4.1f s   %s; %s\n", p.Sent, p.Name, p.Took.Seconds(), took, p.answers())
-		err = errors.Join(err, p.limited())
+		fmt.Printf("    while she sends %6d %-10s %4.1f s %s   she is answered %s\n", o.Sent, o.Name, o.Took.Seconds(), took, o.answers())
+		err = errors.Join(err, o.limited())
 	}
+}
+
+// mostConnects is what one subject may have at most: the stack's default MaxConnections,
+// and a few that came at the same moment as the last of them.
+const mostConnects = 100 + 10
+
+// limited is an error unless the service or API Gateway refused what was too much.
+func (o *outcome) limited() error {
+	held := false
+	switch o.Name {
+	case "connects":
+		held = o.Answers["101"] <= mostConnects && o.Answers["429"] > 0
+	case "subscribes":
+		held = o.Answers["subscribed"] <= subscribers*events.MaxSubscriptions &&
+			o.Answers[string(events.CodeTooManySubscriptions)] > 0 && o.tooMany() > 0
+	case "messages":
+		held = o.tooMany() > 0
+	}
+	if !held {
+		return fmt.Errorf("flood of %s is not limited", o.Name)
+	}
+	return nil
 }

@@ -1,169 +1,147 @@
 package main
 
 import (
-	"cmp"
+	"bufio"
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net"
-	"net/http"
 	"os"
-	"strconv"
-	"strings"
-	"sync"
+	"os/exec"
+	"syscall"
 	"time"
 
-	"github.com/coder/websocket"
-	"golang.org/x/sync/errgroup"
+	"github.com/watchroute/watchroute/localstack/issuer"
+	"github.com/watchroute/watchroute/shared/token"
 )
 
-// What mallory sends, all of it as fast as she can.
+// Mallory is a client with an ordinary token for topics of her own, who does what she can
+// to the others. She is a process of her own: on AWS she would bring her own processor.
+// Bench starts itself anew as her.
 const (
-	floodConnects   = 1_000
-	connectsAtOnce  = 64
-	floodSubscribes = 1_000 // to as many topics of her own
-	subscribers     = 1     // of her connections
-	floodMessages   = 10_000
-	senders         = 10 // others of her connections
-	// floodTime bounds each part of the flood. What has no answer by then gets none.
-	floodTime = time.Minute
+	malloryCommand = "mallory"       // the first argument; the second says what she does: floodCommand or the name of an attack
+	malloryAddr    = "MALLORY_ADDR"  // where the stack is
+	malloryToken   = "MALLORY_TOKEN" // her token
+	malloryTopics  = "mallory/"      // what her topics begin with
+	malloryGrant   = `{"v":1,"allow":[{"topics":["mallory/**"],"actions":["subscribe","read","publish"]}]}`
 )
 
-// flooder is one subject with a valid token for some topics of her own.
-type flooder struct {
-	url, token string
-
-	mu      sync.Mutex
-	sockets []*websocket.Conn
+// mallory is the program of her process. She prints what came of it as lines of JSON.
+func mallory(ctx context.Context, what string) error {
+	addr, token := os.Getenv(malloryAddr), os.Getenv(malloryToken)
+	if host, _, err := net.SplitHostPort(addr); err != nil || !net.ParseIP(host).IsLoopback() {
+		return fmt.Errorf("%s is %q: only a stack on this machine is attacked", malloryAddr, addr)
+	}
+	if what == floodCommand {
+		return (&flooder{url: "ws://" + addr + "/live", token: token}).run(ctx)
+	}
+	for _, a := range attacks() {
+		if a.name == what {
+			return a.carryOut(ctx, newAttacker(addr, token, a.name))
+		}
+	}
+	return fmt.Errorf("mallory knows no %q", what)
 }
 
-// mallory is the program of the process that floods: FLOOD_ADDR says which stack,
-// FLOOD_TOKEN with which token. She prints each part as a line of JSON when it is over.
-func mallory(ctx context.Context) error {
-	addr := os.Getenv("FLOOD_ADDR")
-	if host, _, err := net.SplitHostPort(addr); err != nil || !net.ParseIP(host).IsLoopback() {
-		return fmt.Errorf("FLOOD_ADDR is %q: only a stack on this machine is flooded", addr)
+// malloryProcess is mallory as bench sees her.
+type malloryProcess struct {
+	cmd *exec.Cmd
+	out io.Reader // what she prints has to be read to its end
+	in  io.WriteCloser
+}
+
+// startMallory has her do one thing to a stack.
+func (s *stackProcess) startMallory(ctx context.Context, what string) (*malloryProcess, error) {
+	token, err := s.token(ctx, "mallory", malloryGrant)
+	if err != nil {
+		return nil, fmt.Errorf("make a token: %w", err)
 	}
-	f := &flooder{url: "ws://" + addr + "/live", token: os.Getenv("FLOOD_TOKEN")}
-	out := json.NewEncoder(os.Stdout)
-	for _, do := range []func(context.Context) (*part, error){f.connects, f.subscribes, f.messages} {
-		p, err := do(ctx)
-		if err != nil {
-			return err
-		}
-		if err := out.Encode(p); err != nil {
-			return err
-		}
+	program, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	m := &malloryProcess{cmd: exec.CommandContext(ctx, program, malloryCommand, what)}
+	m.cmd.Env = append(os.Environ(), malloryAddr+"="+s.addr, malloryToken+"="+token)
+	m.cmd.Stderr = os.Stderr
+	m.cmd.Cancel = func() error { return m.cmd.Process.Signal(syscall.SIGINT) }
+	if m.out, err = m.cmd.StdoutPipe(); err != nil {
+		return nil, err
+	}
+	if m.in, err = m.cmd.StdinPipe(); err != nil {
+		return nil, err
+	}
+	return m, m.cmd.Start()
+}
+
+// token makes one for an hour.
+func (s *stackProcess) token(ctx context.Context, subject, claim string) (string, error) {
+	tokens, err := issuer.Open(ctx, "http://"+s.addr)
+	if err != nil {
+		return "", err
+	}
+	now := time.Now()
+	return tokens.Sign(token.Token{Subject: subject, Issued: now, Expires: now.Add(time.Hour), Claim: []byte(claim)})
+}
+
+// end ends her, if she has not ended by herself.
+func (m *malloryProcess) end() {
+	_ = m.cmd.Process.Kill()
+	_ = m.cmd.Wait() // both fail if she has ended
+}
+
+// processor is the processor time that she took, once she has ended.
+func (m *malloryProcess) processor() time.Duration {
+	return m.cmd.ProcessState.UserTime() + m.cmd.ProcessState.SystemTime()
+}
+
+// An attack is made in two steps, so that what is done in quiet can be measured between
+// them: mallory prints ready when all is prepared, and attacks when she reads a line.
+const ready = "ready"
+
+// prepared waits until she has prepared her attack.
+func (m *malloryProcess) prepared(lines *json.Decoder) error {
+	var line string
+	if err := lines.Decode(&line); err != nil || line != ready {
+		return fmt.Errorf("mallory did not get ready: %w", m.cmd.Wait())
 	}
 	return nil
 }
 
-// during times a part.
-func (f *flooder) during(ctx context.Context, name string, sent int, do func(context.Context, *part) error) (*part, error) {
-	ctx, cancel := context.WithTimeout(ctx, floodTime)
-	defer cancel()
-	p := &part{Name: name, Sent: sent, Answers: map[string]int{}}
+// attack lets her begin, and gives what came of it when she has ended.
+func (m *malloryProcess) attack(lines *json.Decoder) (*outcome, error) {
+	if _, err := fmt.Fprintln(m.in); err != nil {
+		return nil, err
+	}
+	o := newOutcome("")
+	err := lines.Decode(o)
+	if failed := m.cmd.Wait(); failed != nil {
+		return nil, failed
+	}
+	return o, err
+}
+
+// carryOut is the life of mallory's process with an attack.
+func (a attack) carryOut(ctx context.Context, m *attacker) error {
+	defer m.leave()
+	if err := a.prepare(ctx, m); err != nil {
+		return err
+	}
+	m.listen(ctx)
+	out := json.NewEncoder(os.Stdout)
+	if err := out.Encode(ready); err != nil {
+		return err
+	}
+	if _, err := bufio.NewReader(os.Stdin).ReadString('\n'); err != nil {
+		return err // whoever was to say so is gone
+	}
 	began := time.Now()
-	err := do(ctx, p)
-	p.Took = time.Since(began)
-	return p, err
-}
-
-func (f *flooder) connects(ctx context.Context) (*part, error) {
-	return f.during(ctx, "connects", floodConnects, func(ctx context.Context, p *part) error {
-		var tasks errgroup.Group
-		tasks.SetLimit(connectsAtOnce)
-		for range floodConnects {
-			tasks.Go(func() error {
-				p.count(f.connect(ctx), 1)
-				return nil
-			})
-		}
-		return tasks.Wait()
-	})
-}
-
-// connect gives the handshake's status, and keeps the connection if there is one.
-func (f *flooder) connect(ctx context.Context) (status string) {
-	header := http.Header{"Authorization": {"Bearer " + f.token}}
-	conn, response, err := websocket.Dial(ctx, f.url, &websocket.DialOptions{HTTPHeader: header})
-	if err == nil {
-		f.mu.Lock()
-		defer f.mu.Unlock()
-		f.sockets = append(f.sockets, conn)
+	attacking, cancel := context.WithTimeout(ctx, attackTime)
+	defer cancel()
+	if err := a.attack(attacking, m); err != nil {
+		return err
 	}
-	if response == nil {
-		return "no answer"
-	}
-	return strconv.Itoa(response.StatusCode)
-}
-
-func (f *flooder) subscribes(ctx context.Context) (*part, error) {
-	return f.flood(ctx, "subscribes", 0, subscribers, floodSubscribes, func(n int) string {
-		return fmt.Sprintf(`{"action":"subscribe","topic":"mallory/%d"}`, n)
-	})
-}
-
-// messages sends what is cheap and what is dear, what is allowed and what is not.
-func (f *flooder) messages(ctx context.Context) (*part, error) {
-	kinds := []string{
-		`{"action":"ping"}`,
-		`{"action":"snapshot","topic":"mallory/log"}`,
-		`{"action":"publish","topic":"mallory/log","item":{"id":"1","data":{"n":%d}}}`,
-		`{"action":"snapshot","topic":"` + topic + `"}`,
-		`{"garbage":`,
-	}
-	return f.flood(ctx, "messages", subscribers, senders, floodMessages, func(n int) string {
-		return strings.ReplaceAll(kinds[n%len(kinds)], "%d", strconv.Itoa(n))
-	})
-}
-
-// flood sends messages over some of the connections, as many over each, and counts what
-// they are answered.
-func (f *flooder) flood(ctx context.Context, name string, from, sockets, messages int, message func(n int) string) (*part, error) {
-	return f.during(ctx, name, messages, func(ctx context.Context, p *part) error {
-		if len(f.sockets) < from+sockets {
-			return fmt.Errorf("%s: only %d connections", name, len(f.sockets))
-		}
-		var tasks errgroup.Group
-		for i, conn := range f.sockets[from : from+sockets] {
-			tasks.Go(func() error {
-				conn.SetReadLimit(128 << 10)
-				f.exchange(ctx, conn, p, messages/sockets, func(n int) string { return message(n*sockets + i) })
-				return nil
-			})
-		}
-		return tasks.Wait()
-	})
-}
-
-// exchange sends messages, reads as many answers, and counts them. A connection that is
-// closed meanwhile counts once as such, and its other answers as missing.
-func (f *flooder) exchange(ctx context.Context, conn *websocket.Conn, p *part, messages int, message func(n int) string) {
-	go func() {
-		for n := range messages {
-			if conn.Write(ctx, websocket.MessageText, []byte(message(n))) != nil {
-				return // reading tells why
-			}
-		}
-	}()
-	for n := range messages {
-		_, data, err := conn.Read(ctx)
-		if err != nil {
-			p.count(fmt.Sprintf("closed %d", websocket.CloseStatus(err)), 1)
-			p.count("no answer", messages-n)
-			return
-		}
-		p.count(answer(data), 1)
-	}
-}
-
-// answer names what a frame is: the service's by its code or type, API Gateway's own by
-// what it says.
-func answer(data []byte) string {
-	var frame struct{ Type, Code, Message string }
-	if err := json.Unmarshal(data, &frame); err != nil {
-		return "not JSON"
-	}
-	return cmp.Or(frame.Code, frame.Type, frame.Message)
+	m.awaitAnswers(ctx)
+	m.outcome.Took = time.Since(began)
+	return out.Encode(m.outcome)
 }

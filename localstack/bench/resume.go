@@ -3,14 +3,12 @@ package main
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 	"slices"
-	"strconv"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/watchroute/watchroute/events"
+	"github.com/watchroute/watchroute/shared/build"
 	"github.com/watchroute/watchroute/shared/client"
 )
 
@@ -18,8 +16,8 @@ import (
 const resumes = 5
 
 // resume prints how long a client that is connected takes to get what it missed.
-func resume(ctx context.Context, executable string) error {
-	s, err := startStack(ctx, executable)
+func resume(ctx context.Context, dir string) error {
+	s, err := startStack(ctx, filepath.Join(dir, build.Executable))
 	if err != nil {
 		return err
 	}
@@ -71,16 +69,5 @@ func (s *stackProcess) writeTo(ctx context.Context, changes int) error {
 			return err
 		}
 	}
-	for {
-		head, err := s.db.GetItem(ctx, &dynamodb.GetItemInput{TableName: aws.String("Changes"), ConsistentRead: aws.Bool(true), Key: map[string]types.AttributeValue{
-			"topic": &types.AttributeValueMemberS{Value: topic}, "seq": &types.AttributeValueMemberN{Value: "0"},
-		}})
-		if err != nil {
-			return err
-		}
-		if last, _ := head.Item["last"].(*types.AttributeValueMemberN); last != nil && last.Value == strconv.Itoa(changes) {
-			return nil
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
+	return awaitHead(ctx, s.db, topic, changes)
 }

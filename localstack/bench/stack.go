@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net"
@@ -19,7 +18,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/watchroute/watchroute/shared/dynamo"
-	"golang.org/x/sync/errgroup"
 )
 
 // topic is what everyone watches.
@@ -61,10 +59,37 @@ func launch(ctx context.Context, executable string, logs *os.File, args ...strin
 		time.Sleep(5 * time.Millisecond)
 	}
 	s.ready = time.Since(began)
-	s.db = dynamodb.NewFromConfig(aws.Config{Region: "us-east-1", HTTPClient: dynamo.HTTPClient(), BaseEndpoint: aws.String("http://" + addr),
-		Credentials: credentials.NewStaticCredentialsProvider("local", "local", "")})
+	s.db = openDatabase(addr)
 	return s, nil
 }
+
+// openDatabase makes a client of the DynamoDB of a stack.
+func openDatabase(addr string) *dynamodb.Client {
+	return dynamodb.NewFromConfig(aws.Config{Region: "us-east-1", HTTPClient: dynamo.HTTPClient(), BaseEndpoint: aws.String("http://" + addr),
+		Credentials: credentials.NewStaticCredentialsProvider("local", "local", "")})
+}
+
+// awaitHead waits until a topic has so many changes that are numbered.
+func awaitHead(ctx context.Context, db *dynamodb.Client, topic string, changes int) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	head := &dynamodb.GetItemInput{TableName: aws.String("Changes"), ConsistentRead: aws.Bool(true),
+		Key: map[string]types.AttributeValue{"topic": text(topic), "seq": number(0)}}
+	for {
+		row, err := db.GetItem(ctx, head)
+		if err != nil {
+			return fmt.Errorf("await change %d of %s: %w", changes, topic, err)
+		}
+		if last, _ := row.Item["last"].(*types.AttributeValueMemberN); last != nil && last.Value == strconv.Itoa(changes) {
+			return nil
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+func text(v string) types.AttributeValue { return &types.AttributeValueMemberS{Value: v} }
+
+func number(v int) types.AttributeValue { return &types.AttributeValueMemberN{Value: strconv.Itoa(v)} }
 
 func freeAddr() (string, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -122,56 +147,11 @@ func (s *stackProcess) putItem(ctx context.Context, item map[string]types.Attrib
 	return err
 }
 
-// putSteadily writes at a fixed rate until stop is closed: each item on time, however
-// long those before it take.
-func (s *stackProcess) putSteadily(ctx context.Context, stop <-chan struct{}) error {
-	tick := time.NewTicker(time.Second / steadyRate)
-	defer tick.Stop()
-	var puts errgroup.Group
-	for {
-		select {
-		case <-tick.C:
-			item := s.item()
-			puts.Go(func() error { return s.putItem(ctx, item) })
-		case <-stop:
-			return puts.Wait()
-		}
-	}
-}
-
 // item makes the next item, which says when it was made.
 func (s *stackProcess) item() map[string]types.AttributeValue {
 	s.next++
-	text := func(v string) types.AttributeValue { return &types.AttributeValueMemberS{Value: v} }
 	return map[string]types.AttributeValue{
 		"topic": text(topic), "id": text(strconv.Itoa(s.next % 1000)),
 		"at": text(strconv.FormatInt(time.Now().UnixNano(), 10)), "text": text(strings.Repeat("x", 200)),
 	}
-}
-
-// usage is what of the stack's counts is printed.
-type usage struct {
-	APIGateway struct {
-		Posts map[string]int64 `json:"posts"`
-	} `json:"apigateway"`
-	TCPConnections int64 `json:"tcpConnections"`
-}
-
-// Posts counts the posts that were taken.
-func (u usage) Posts() int64 { return u.APIGateway.Posts["200"] }
-
-// throttled counts the posts that API Gateway refused, which are tried again.
-func (u usage) throttled() int64 { return u.APIGateway.Posts["429"] }
-
-func (s *stackProcess) usage(ctx context.Context) (u usage, err error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.addr+"/_localstack/usage", nil)
-	if err != nil {
-		return u, err
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return u, err
-	}
-	defer response.Body.Close()
-	return u, json.NewDecoder(response.Body).Decode(&u)
 }

@@ -133,6 +133,7 @@ func TestRuntimeAPIRefusals(t *testing.T) {
 	want := []string{
 		"before work POST response: 400", "with work GET next: 403", "wrong id POST response: 400",
 		"started POST error: 403", "answered POST response: 403",
+		"rebound GET next: 403", "page GET next: 403", "image GET next: 403",
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("the runtime was told %q, want %q", got, want)

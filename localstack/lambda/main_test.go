@@ -39,6 +39,8 @@ func TestMain(m *testing.M) {
 		runtime.Start(handle)
 	case "worker":
 		runtime.Start(work)
+	case "reader":
+		runtime.Start(readMessages)
 	case "curious":
 		beCurious()
 	default:
@@ -130,6 +132,22 @@ func work(batch awsevents.DynamoDBEvent) error {
 	return nil
 }
 
+// readMessages is a function that is fed by a queue: it notes the body of each message in a
+// file, a line each.
+func readMessages(batch awsevents.SQSEvent) error {
+	file, err := os.OpenFile(os.Getenv("NOTES"), os.O_APPEND|os.O_WRONLY|os.O_CREATE, 0o600)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	for _, m := range batch.Records {
+		if _, err := fmt.Fprintln(file, m.Body); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // invocationContext is what a function is told about its invocation.
 type invocationContext struct {
 	RequestID, ARN, Trace string
@@ -165,10 +183,17 @@ func reportInitError() {
 // its one invocation with what it was told.
 func beCurious() {
 	base := "http://" + os.Getenv("AWS_LAMBDA_RUNTIME_API") + "/2018-06-01/runtime/"
+	var host, origin, site string // as a browser would send them
 	call := func(method, path string, body []byte) (string, *http.Response) {
 		req, err := http.NewRequest(method, base+path, bytes.NewReader(body))
 		if err != nil {
 			log.Fatal(err)
+		}
+		req.Host = host
+		for name, value := range map[string]string{"Origin": origin, "Sec-Fetch-Site": site} {
+			if value != "" {
+				req.Header.Set(name, value)
+			}
 		}
 		resp, err := http.DefaultClient.Do(req)
 		if err != nil {
@@ -190,8 +215,15 @@ func beCurious() {
 	}
 	call("POST", "invocation/"+id+"/response", told)
 	twice, _ := call("POST", "invocation/"+id+"/response", told)
+	host = "evil.example"
+	rebound, _ := call("GET", "invocation/next", nil)
+	host, origin = "", "null"
+	page, _ := call("GET", "invocation/next", nil)
+	origin, site = "", "cross-site"
+	image, _ := call("GET", "invocation/next", nil)
+	site = ""
 	_, work = call("GET", "invocation/next", nil)
-	told, _ = json.Marshal([]string{"answered " + twice})
+	told, _ = json.Marshal([]string{"answered " + twice, "rebound " + rebound, "page " + page, "image " + image})
 	call("POST", "invocation/"+work.Header.Get("Lambda-Runtime-Aws-Request-Id")+"/response", told)
 	call("GET", "invocation/next", nil)
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/watchroute/watchroute/localstack/dynamodb/item"
 	"github.com/watchroute/watchroute/localstack/dynamodb/stream"
 	"github.com/watchroute/watchroute/localstack/lambda"
+	"github.com/watchroute/watchroute/localstack/sqs"
 )
 
 func newStream(shards int) (*stream.Registry, *stream.Stream) {
@@ -56,6 +57,75 @@ func TestMapRefuses(t *testing.T) {
 	s.Close()
 	if err := s.Map(m, registry); !errors.Is(err, lambda.ErrClosed) {
 		t.Errorf("after Close: %v", err)
+	}
+}
+
+// queueARN is that of the queue "work".
+const queueARN = "arn:aws:sqs:us-east-1:000000000000:work"
+
+// newQueue makes a queue that hides messages for so many seconds.
+func newQueue(t *testing.T, visibility int) *sqs.Service {
+	t.Helper()
+	queues := sqs.New(sqs.Options{})
+	body := fmt.Sprintf(`{"QueueName":"work","Attributes":{"VisibilityTimeout":"%d"}}`, visibility)
+	if _, err := queues.Service().Call(t.Context(), "CreateQueue", []byte(body)); err != nil {
+		t.Fatal(err)
+	}
+	return queues
+}
+
+func TestMapQueueRefuses(t *testing.T) {
+	s := newService(t, lambda.Options{}, lambda.Function{Timeout: 10 * time.Second})
+	m := lambda.QueueMapping{QueueARN: queueARN, Function: "f"}
+	for name, c := range map[string]struct {
+		change     func(*lambda.QueueMapping)
+		visibility int
+		want       error
+	}{
+		"no function":     {func(m *lambda.QueueMapping) { m.Function = "g" }, 10, lambda.ErrNotFound},
+		"no queue":        {func(m *lambda.QueueMapping) { m.QueueARN += "0" }, 10, lambda.ErrInvalid},
+		"shown too early": {func(*lambda.QueueMapping) {}, 9, lambda.ErrInvalid},
+	} {
+		bad := m
+		c.change(&bad)
+		if err := s.MapQueue(bad, newQueue(t, c.visibility)); !errors.Is(err, c.want) {
+			t.Errorf("%s: %v, want %v", name, err, c.want)
+		}
+	}
+	queues := newQueue(t, 10)
+	if err := s.MapQueue(m, queues); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.MapQueue(m, queues); !errors.Is(err, lambda.ErrConflict) {
+		t.Errorf("the same mapping again: %v", err)
+	}
+	s.Close()
+	if err := s.MapQueue(m, queues); !errors.Is(err, lambda.ErrClosed) {
+		t.Errorf("after Close: %v", err)
+	}
+}
+
+// TestQueueFeedsAProcess reads messages with a real function, which fails until it has
+// where to write to.
+func TestQueueFeedsAProcess(t *testing.T) {
+	notes := filepath.Join(t.TempDir(), "missing", "notes")
+	s := newService(t, lambda.Options{}, lambda.Function{
+		Timeout: time.Second, Environment: map[string]string{roleVariable: "reader", "NOTES": notes},
+	})
+	queues := newQueue(t, 1)
+	if err := s.MapQueue(lambda.QueueMapping{QueueARN: queueARN, Function: "f"}, queues); err != nil {
+		t.Fatal(err)
+	}
+	if err := queues.Send(t.Context(), queueARN, "hello"); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "a failure", func() bool { return s.Usage().Functions["f"].Errors > 0 })
+	if err := os.Mkdir(filepath.Dir(notes), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the message is read and deleted", func() bool { return queues.Usage().Queues["work"].Deleted == 1 })
+	if text, err := os.ReadFile(notes); err != nil || string(text) != "hello\n" {
+		t.Errorf("notes %q, %v", text, err)
 	}
 }
 

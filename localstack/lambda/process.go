@@ -71,7 +71,7 @@ func (proc *process) execute() exit {
 	if err != nil {
 		return exit{errorType: "Runtime.InvalidEntrypoint", text: err.Error()}
 	}
-	server := &http.Server{Handler: proc.runtimeAPI(), ConnContext: withLink, ReadHeaderTimeout: 10 * time.Second}
+	server := &http.Server{Handler: proc.runtimeAPI(l.Addr().String()), ConnContext: withLink, ReadHeaderTimeout: 10 * time.Second}
 	go func() { _ = server.Serve(linkListener{l}) }() // ends with server.Close
 	defer server.Close()
 

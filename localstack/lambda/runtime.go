@@ -20,15 +20,23 @@ const (
 	trailerErrorBody  = "Lambda-Runtime-Function-Error-Body"
 )
 
-// runtimeAPI serves one process.
-func (proc *process) runtimeAPI() http.Handler {
+// runtimeAPI serves one process at an address. It refuses what a browser sends for a
+// page, which could take a client's frames away from the function: it has another Host, or
+// says in headers which site's page it is.
+func (proc *process) runtimeAPI(address string) http.Handler {
 	const base = "/2018-06-01/runtime/"
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+base+"invocation/next", proc.next)
 	mux.HandleFunc("POST "+base+"invocation/{id}/response", proc.response)
 	mux.HandleFunc("POST "+base+"invocation/{id}/error", proc.invocationError)
 	mux.HandleFunc("POST "+base+"init/error", proc.initError)
-	return mux
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Host != address || r.Header.Get("Origin") != "" || r.Header.Get("Sec-Fetch-Site") != "" {
+			refuse(w, http.StatusForbidden, "ForeignRequest", "Only the function may ask here")
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
 }
 
 // next waits for work and delivers it.

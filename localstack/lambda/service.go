@@ -51,7 +51,7 @@ type Service struct {
 	mu       sync.Mutex
 	closed   bool
 	pools    map[string]*pool // by function name
-	mappings []*mapping.Poller
+	mappings []poller
 }
 
 // New makes a service without functions.

@@ -24,13 +24,14 @@ var numbers = map[string]number{
 }
 
 // kept are the attributes that are kept and given back; there is no one here to
-// be let in or kept out.
-var kept = []string{"Policy", "SqsManagedSseEnabled", "KmsMasterKeyId", "KmsDataKeyReusePeriodSeconds"}
+// be let in or kept out. RedrivePolicy has an effect besides.
+var kept = []string{"Policy", "SqsManagedSseEnabled", "KmsMasterKeyId", "KmsDataKeyReusePeriodSeconds", "RedrivePolicy"}
 
 // settings are what is set of a queue.
 type settings struct {
 	numbers map[string]int
 	kept    map[string]string
+	redrive redrive
 }
 
 func newSettings() settings {
@@ -51,7 +52,7 @@ func (s settings) equal(other settings) bool {
 
 // with gives the settings with some attributes set anew.
 func (s settings) with(attributes map[string]string) (settings, error) {
-	next := settings{numbers: maps.Clone(s.numbers), kept: maps.Clone(s.kept)}
+	next := settings{numbers: maps.Clone(s.numbers), kept: maps.Clone(s.kept), redrive: s.redrive}
 	for _, name := range slices.Sorted(maps.Keys(attributes)) {
 		value := attributes[name]
 		limits, ok := numbers[name]
@@ -62,11 +63,20 @@ func (s settings) with(attributes map[string]string) (settings, error) {
 				return s, errorf("InvalidAttributeValue", "Invalid value for the parameter %s.", name)
 			}
 			next.numbers[name] = n
+		case name == "RedrivePolicy":
+			r, err := parseRedrive(value)
+			if err != nil {
+				return s, err
+			}
+			next.kept[name], next.redrive = value, r
+			if r.most == 0 {
+				delete(next.kept, name)
+			}
 		case slices.Contains(kept, name):
 			next.kept[name] = value
 		case name == "FifoQueue" || name == "ContentBasedDeduplication":
 			return s, errorf("UnsupportedOperation", "FIFO queues are not supported here (%s).", name)
-		case name == "RedrivePolicy" || name == "RedriveAllowPolicy":
+		case name == "RedriveAllowPolicy":
 			return s, errorf("UnsupportedOperation", "%s is not supported here.", name)
 		default:
 			return s, errorf("InvalidAttributeName", "Unknown Attribute %s.", name)
@@ -110,6 +120,9 @@ type setAttributesInput struct {
 func (s *Service) setQueueAttributes(_ context.Context, in setAttributesInput) (any, error) {
 	q, err := s.find(in.QueueUrl)
 	if err != nil {
+		return nil, err
+	}
+	if err := s.checkRedrive(q.arn, in.Attributes); err != nil {
 		return nil, err
 	}
 	q.mu.Lock()

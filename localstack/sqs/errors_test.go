@@ -32,6 +32,10 @@ func TestErrors(t *testing.T) {
 		_, err := w.CreateQueue(ctx, &client.CreateQueueInput{QueueName: &name, Attributes: attributes})
 		return err
 	}
+	set := func(attributes map[string]string) error {
+		_, err := w.SetQueueAttributes(ctx, &client.SetQueueAttributesInput{QueueUrl: w.url, Attributes: attributes})
+		return err
+	}
 	send := func(in client.SendMessageInput) error {
 		in.QueueUrl = w.url
 		_, err := w.SendMessage(ctx, &in)
@@ -60,13 +64,21 @@ func TestErrors(t *testing.T) {
 		"bad name":              {create("a b", nil), "InvalidParameterValue"},
 		"FIFO by name":          {create("a.fifo", nil), "AWS.SimpleQueueService.UnsupportedOperation"},
 		"FIFO by attribute":     {create("a", map[string]string{"FifoQueue": "true"}), "AWS.SimpleQueueService.UnsupportedOperation"},
-		"redrive":               {create("a", map[string]string{"RedrivePolicy": "{}"}), "AWS.SimpleQueueService.UnsupportedOperation"},
+		"redrive to nowhere":    {create("a", redrivePolicy(arn+"2", "3")), "InvalidParameterValue"},
+		"redrive to itself":     {set(redrivePolicy(arn, "3")), "InvalidParameterValue"},
+		"redrive at once":       {create("a", redrivePolicy(arn, "0")), "InvalidParameterValue"},
+		"redrive very late":     {create("a", redrivePolicy(arn, "1001")), "InvalidParameterValue"},
+		"redrive of no kind":    {create("a", map[string]string{"RedrivePolicy": "{}"}), "InvalidParameterValue"},
+		"redrive no JSON":       {create("a", map[string]string{"RedrivePolicy": "{"}), "InvalidParameterValue"},
+		"redrive by allowance":  {create("a", map[string]string{"RedriveAllowPolicy": "{}"}), "AWS.SimpleQueueService.UnsupportedOperation"},
 		"unknown to set":        {create("a", map[string]string{"Colour": "red"}), "InvalidAttributeName"},
 		"out of bounds":         {create("a", map[string]string{"DelaySeconds": "901"}), "InvalidAttributeValue"},
 		"unknown to get":        {unknownAttribute, "InvalidAttributeName"},
 		"too large":             {send(client.SendMessageInput{MessageBody: aws.String(large + "x")}), "InvalidParameterValue"},
 		"empty":                 {send(client.SendMessageInput{MessageBody: aws.String("")}), "MissingParameter"},
 		"control character":     {send(client.SendMessageInput{MessageBody: aws.String("\x01")}), "InvalidMessageContents"},
+		"U+FFFF":                {send(client.SendMessageInput{MessageBody: aws.String("bad\uffff")}), "InvalidMessageContents"},
+		"U+FFFE in attribute":   {send(client.SendMessageInput{MessageBody: aws.String("x"), MessageAttributes: map[string]types.MessageAttributeValue{"a": {DataType: aws.String("String"), StringValue: aws.String("\ufffe")}}}), "InvalidMessageContents"},
 		"deduplication":         {send(client.SendMessageInput{MessageBody: aws.String("x"), MessageDeduplicationId: aws.String("y")}), "InvalidParameterValue"},
 		"delay":                 {send(client.SendMessageInput{MessageBody: aws.String("x"), DelaySeconds: 901}), "InvalidParameterValue"},
 		"empty attribute":       {send(client.SendMessageInput{MessageBody: aws.String("x"), MessageAttributes: map[string]types.MessageAttributeValue{"a": {DataType: aws.String("String")}}}), "InvalidParameterValue"},
@@ -91,4 +103,9 @@ func TestErrors(t *testing.T) {
 	if err := receive(client.ReceiveMessageInput{QueueUrl: aws.String(*w.url + "2")}); !errors.As(err, &gone) {
 		t.Errorf("the SDK does not know the type of %v", err)
 	}
+}
+
+// redrivePolicy is that attribute alone.
+func redrivePolicy(queueARN, most string) map[string]string {
+	return map[string]string{"RedrivePolicy": `{"deadLetterTargetArn":"` + queueARN + `","maxReceiveCount":` + most + `}`}
 }

@@ -24,6 +24,7 @@ type message struct {
 	sent       time.Time
 	visible    time.Time // may be received from then on
 	first      time.Time // when it was received first
+	from       string    // ARN of the queue whose redrive policy has moved it here
 	receives   int
 }
 
@@ -70,7 +71,7 @@ func (o *outgoing) check(limit int) error {
 	case o.DelaySeconds != nil && (*o.DelaySeconds < 0 || *o.DelaySeconds > 900):
 		return errorf("InvalidParameterValue", "Value %d for parameter DelaySeconds is invalid. Reason: DelaySeconds must be >= 0 and <= 900.", *o.DelaySeconds)
 	case !allowed(o.MessageBody):
-		return errorf("InvalidMessageContents", "Invalid characters found. Valid unicode characters are #x9 | #xA | #xD | #x20 to #xD7FF | #xE000 to #xFFFD | #x10000 to #x10FFFF.")
+		return errInvalidCharacters
 	case len(o.MessageAttributes) > 10:
 		return errorf("InvalidParameterValue", "Number of message attributes [%d] exceeds the allowed maximum [10].", len(o.MessageAttributes))
 	}
@@ -82,6 +83,8 @@ func checkAttributes(attributes map[string]attribute) error {
 		a := attributes[name]
 		kind, _, _ := strings.Cut(a.DataType, ".")
 		switch {
+		case a.StringValue != nil && !allowed(*a.StringValue):
+			return errInvalidCharacters
 		case (kind == "String" || kind == "Number") && a.StringValue != nil && *a.StringValue != "":
 		case kind == "Binary" && len(a.BinaryValue) > 0:
 		default:
@@ -91,7 +94,15 @@ func checkAttributes(attributes map[string]attribute) error {
 	return nil
 }
 
-// allowed tells whether a body has only the characters of XML, which SQS demands.
+// errInvalidCharacters answers for a text that [allowed] does not allow. The guide to SQS
+// says that such a message is rejected, the reference of SendMessage that U+FFFD takes the
+// place of each such character: this is the strict reading. Either way the text is lost.
+//
+// Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html
+var errInvalidCharacters = errorf("InvalidMessageContents", "Invalid characters found. Valid unicode characters are #x9 | #xA | #xD | #x20 to #xD7FF | #xE000 to #xFFFD | #x10000 to #x10FFFF.")
+
+// allowed tells whether a text has only the characters of XML, which SQS demands of bodies
+// and of attributes.
 func allowed(body string) bool {
 	if !utf8.ValidString(body) {
 		return false

@@ -62,6 +62,9 @@ func (s *Service) createQueue(_ context.Context, in createInput) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := s.checkRedrive("", in.Attributes); err != nil {
+		return nil, err
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if q := s.queues[in.QueueName]; q != nil {

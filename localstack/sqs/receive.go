@@ -19,10 +19,11 @@ type receiveInput struct {
 }
 
 type receiveOutput struct {
-	Messages []received `json:",omitempty"`
+	Messages []Received `json:",omitempty"`
 }
 
-type received struct {
+// Received is a message as a receiver gets it.
+type Received struct {
 	MessageId              string
 	ReceiptHandle          string
 	MD5OfBody              string
@@ -46,13 +47,20 @@ func (s *Service) receiveMessage(ctx context.Context, in receiveInput) (any, err
 	}
 	deadline := time.NewTimer(r.wait)
 	defer deadline.Stop()
+	return receiveOutput{s.receive(ctx, q, r, deadline.C)}, nil
+}
+
+// receive takes what is there. If that is nothing and the reception waits, it looks again
+// until there is something, the deadline comes, ctx ends, or the queue is gone.
+func (s *Service) receive(ctx context.Context, q *queue, r reception, deadline <-chan time.Time) []Received {
 	for {
-		messages, changed, next := q.take(r)
-		if len(messages) > 0 || r.wait == 0 || changed == nil {
-			return receiveOutput{messages}, nil
+		dead, most := s.deadLetters(q)
+		messages, exhausted, changed, next := q.take(r, most)
+		if dead != nil {
+			dead.adopt(exhausted, q.arn, q.now())
 		}
-		if !await(ctx, changed, next, deadline.C) {
-			return receiveOutput{}, nil
+		if len(messages) > 0 || r.wait == 0 || changed == nil || !await(ctx, changed, next, deadline) {
+			return messages
 		}
 	}
 }
@@ -115,14 +123,22 @@ func seconds(given *int, parameter, attribute string, d *time.Duration) error {
 	return nil
 }
 
-// take receives what is there. If that is nothing, changed tells when to look
-// again (nil if the queue is gone), and next, if above 0, when a message becomes
-// visible.
-func (q *queue) take(r reception) (messages []received, changed <-chan struct{}, next time.Duration) {
+// take receives what is there, and takes out what has been received most times already, if
+// most is above 0. If nothing was received, changed tells when to look again (nil if the
+// queue is gone), and next, if above 0, when a message becomes visible.
+func (q *queue) take(r reception, most int) (messages []Received, exhausted []*message, changed <-chan struct{}, next time.Duration) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	now := q.now()
 	q.expireLocked(now)
+	q.messages = slices.DeleteFunc(q.messages, func(m *message) bool {
+		gone := most > 0 && m.receives >= most && !m.visible.After(now)
+		if gone {
+			exhausted = append(exhausted, m)
+		}
+		return gone
+	})
+	q.usage.Redriven += len(exhausted)
 	for _, m := range q.messages {
 		if len(messages) == r.most {
 			break
@@ -137,21 +153,21 @@ func (q *queue) take(r reception) (messages []received, changed <-chan struct{},
 	}
 	q.usage.Received += len(messages)
 	if q.deleted {
-		return messages, nil, 0
+		return messages, exhausted, nil, 0
 	}
 	if q.changed == nil {
 		q.changed = make(chan struct{})
 	}
-	return messages, q.changed, next
+	return messages, exhausted, q.changed, next
 }
 
-func (q *queue) receiveLocked(m *message, r reception, now time.Time) received {
+func (q *queue) receiveLocked(m *message, r reception, now time.Time) Received {
 	m.receives++
 	m.visible = now.Add(r.hide)
 	if m.first.IsZero() {
 		m.first = now
 	}
-	out := received{MessageId: m.id, ReceiptHandle: m.receipt(), MD5OfBody: md5OfBody(m.body), Body: m.body}
+	out := Received{MessageId: m.id, ReceiptHandle: m.receipt(), MD5OfBody: md5OfBody(m.body), Body: m.body}
 	out.Attributes = q.system(m, slices.Concat(r.AttributeNames, r.MessageSystemAttributeNames))
 	out.MessageAttributes = selected(m.attributes, r.MessageAttributeNames)
 	out.MD5OfMessageAttributes = md5OfAttributes(out.MessageAttributes)
@@ -168,6 +184,9 @@ func (q *queue) system(m *message, names []string) map[string]string {
 	}
 	if m.trace != "" {
 		all["AWSTraceHeader"] = m.trace
+	}
+	if m.from != "" {
+		all["DeadLetterQueueSourceArn"] = m.from
 	}
 	for name := range all {
 		if !slices.Contains(names, name) && !slices.Contains(names, "All") {

@@ -1,11 +1,12 @@
-// Package sqs is the only place that knows SQS's queues, as far as a failure
-// queue needs them: standard queues over the AWS JSON protocol, kept in memory.
+// Package sqs is the only place that knows SQS's queues: standard queues and their
+// redrive policies over the AWS JSON protocol, kept in memory.
 //
 // Offered: CreateQueue, GetQueueUrl, ListQueues, GetQueueAttributes,
 // SetQueueAttributes, SendMessage and ReceiveMessage with long polling,
 // DeleteMessage, ChangeMessageVisibility, their batches for sending and
-// deleting, PurgeQueue and DeleteQueue. FIFO queues and redrive are refused by
-// name. Messages keep their order of arrival, which SQS does not promise.
+// deleting, PurgeQueue and DeleteQueue. Lambda's pollers receive and delete by
+// methods of [Service]. FIFO queues are refused by name. Messages keep their order
+// of arrival, which SQS does not promise.
 //
 // A queue is a list that is walked from its head, so a receive costs time in
 // proportion to the messages in flight: right for thousands, not for millions.
@@ -17,6 +18,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"math"
 	"strings"
 	"sync"
 	"time"
@@ -81,7 +83,7 @@ type none struct{}
 // destinations. The error is a QueueDoesNotExist for an unknown queue,
 // InvalidParameterValue for a body that SQS refuses.
 func (s *Service) Send(_ context.Context, queueARN, body string) error {
-	q, err := s.find(queueARN[strings.LastIndexByte(queueARN, ':')+1:])
+	q, err := s.findARN(queueARN)
 	if err != nil {
 		return fmt.Errorf("send to %s: %w", queueARN, err)
 	}
@@ -89,6 +91,65 @@ func (s *Service) Send(_ context.Context, queueARN, body string) error {
 		return fmt.Errorf("send to %s: %w", queueARN, err)
 	}
 	return nil
+}
+
+// Receive takes up to most messages of a queue given by its ARN, with all their
+// attributes, and hides them for a time, as Lambda's pollers do. It waits until there is a
+// message; the error is ctx's if it ends before, and a QueueDoesNotExist for a queue that
+// is unknown or is deleted meanwhile.
+func (s *Service) Receive(ctx context.Context, queueARN string, most int, hide time.Duration) ([]Received, error) {
+	q, err := s.findARN(queueARN)
+	if err != nil {
+		return nil, fmt.Errorf("receive from %s: %w", queueARN, err)
+	}
+	all := []string{"All"}
+	r := reception{receiveInput: receiveInput{MessageSystemAttributeNames: all, MessageAttributeNames: all}, most: most, wait: forever, hide: hide}
+	messages := s.receive(ctx, q, r, nil)
+	switch {
+	case len(messages) > 0:
+		return messages, nil
+	case ctx.Err() != nil:
+		return nil, ctx.Err()
+	}
+	return nil, fmt.Errorf("receive from %s: %w", queueARN, errNoQueue)
+}
+
+// forever is the wait of a receive that has no deadline.
+const forever time.Duration = math.MaxInt64
+
+// Delete removes received messages of a queue given by its ARN. What is gone, or has been
+// received again since, is no error.
+func (s *Service) Delete(queueARN string, receiptHandles ...string) error {
+	q, err := s.findARN(queueARN)
+	for _, handle := range receiptHandles {
+		if err == nil {
+			err = q.delete(handle)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("delete from %s: %w", queueARN, err)
+	}
+	return nil
+}
+
+// VisibilityTimeout is how long a queue given by its ARN hides what has been received.
+func (s *Service) VisibilityTimeout(queueARN string) (time.Duration, error) {
+	q, err := s.findARN(queueARN)
+	if err != nil {
+		return 0, fmt.Errorf("visibility timeout of %s: %w", queueARN, err)
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.settings.duration("VisibilityTimeout"), nil
+}
+
+// findARN gives a queue by its ARN.
+func (s *Service) findARN(arn string) (*queue, error) {
+	q, err := s.find(arn[strings.LastIndexByte(arn, ':')+1:])
+	if err == nil && q.arn != arn {
+		return nil, errNoQueue // of another account or Region
+	}
+	return q, err
 }
 
 // find gives a queue by its name or URL.
@@ -100,7 +161,9 @@ func (s *Service) find(reference string) (*queue, error) {
 	defer s.mu.Unlock()
 	q := s.queues[reference[strings.LastIndexByte(reference, '/')+1:]]
 	if q == nil {
-		return nil, errorf("QueueDoesNotExist", "The specified queue does not exist.")
+		return nil, errNoQueue
 	}
 	return q, nil
 }
+
+var errNoQueue = errorf("QueueDoesNotExist", "The specified queue does not exist.")

@@ -11,6 +11,7 @@ type QueueUsage struct {
 	Sent     int `json:"sent"`     // messages, those of failure destinations included
 	Received int `json:"received"`
 	Deleted  int `json:"deleted"`
+	Redriven int `json:"redriven"` // moved to the dead-letter queue
 }
 
 // Usage gives what was used since New or ResetUsage.

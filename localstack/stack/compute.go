@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/watchroute/watchroute/localstack/lambda"
@@ -56,16 +58,35 @@ type mappingProperties struct {
 	FunctionName                   string
 	BatchSize                      int
 	MaximumBatchingWindowInSeconds int
-	ParallelizationFactor          int
-	BisectBatchOnFunctionError     bool
-	MaximumRetryAttempts           *int
-	MaximumRecordAgeInSeconds      *int
-	StartingPosition               string
 	FunctionResponseTypes          []string
 	FilterCriteria                 struct{ Filters []struct{ Pattern string } }
-	DestinationConfig              struct{ OnFailure struct{ Destination string } }
-	logicalID                      string
+	streamProperties
+	ScalingConfig struct{ MaximumConcurrency int } // of queues
+	logicalID     string
 }
+
+// streamProperties are those that a mapping from a stream alone may have.
+type streamProperties struct {
+	ParallelizationFactor      int
+	BisectBatchOnFunctionError bool
+	MaximumRetryAttempts       *int
+	MaximumRecordAgeInSeconds  *int
+	StartingPosition           string
+	DestinationConfig          struct{ OnFailure struct{ Destination string } }
+}
+
+// window is how long a batch is waited for.
+func (p mappingProperties) window() time.Duration {
+	return time.Duration(p.MaximumBatchingWindowInSeconds) * time.Second
+}
+
+// reports tells whether the function reports what failed of a batch.
+func (p mappingProperties) reports() bool {
+	return slices.Contains(p.FunctionResponseTypes, "ReportBatchItemFailures")
+}
+
+// ofQueue tells whether the source is a queue; otherwise it is a stream.
+func (p mappingProperties) ofQueue() bool { return strings.HasPrefix(p.EventSourceArn, "arn:aws:sqs:") }
 
 func (d *deployment) createMapping(r template.Resource) (template.Physical, error) {
 	p := mappingProperties{logicalID: r.LogicalID}
@@ -76,14 +97,30 @@ func (d *deployment) createMapping(r template.Resource) (template.Physical, erro
 	return template.Physical{Ref: r.LogicalID}, nil
 }
 
-// startMapping begins to read the stream, if the function's role may.
+// startMapping begins to read the stream or the queue, if the function's role may.
 func (d *deployment) startMapping(p mappingProperties) error {
-	if err := d.authorizeMapping(p); err != nil {
+	start := d.startStreamMapping
+	if p.ofQueue() {
+		start = d.startQueueMapping
+	}
+	err := d.authorizeMapping(p)
+	if err == nil {
+		err = start(p)
+	}
+	if err != nil {
 		return fmt.Errorf("%s: %w", p.logicalID, err)
+	}
+	return nil
+}
+
+// startStreamMapping refuses what Lambda refuses for streams.
+func (d *deployment) startStreamMapping(p mappingProperties) error {
+	if p.ScalingConfig.MaximumConcurrency != 0 {
+		return errors.New("the mapping of a stream has a ScalingConfig, which those of queues have only")
 	}
 	m := lambda.Mapping{
 		UUID: p.logicalID, StreamARN: p.EventSourceArn, Function: p.FunctionName,
-		BatchSize: p.BatchSize, Window: time.Duration(p.MaximumBatchingWindowInSeconds) * time.Second,
+		BatchSize: p.BatchSize, Window: p.window(), ReportBatchItemFailures: p.reports(),
 		ParallelizationFactor: p.ParallelizationFactor, Bisect: p.BisectBatchOnFunctionError,
 		MaxRetries: -1, MaxRecordAge: -1, StartingPosition: p.StartingPosition,
 	}
@@ -93,9 +130,6 @@ func (d *deployment) startMapping(p mappingProperties) error {
 	if p.MaximumRecordAgeInSeconds != nil && *p.MaximumRecordAgeInSeconds > 0 {
 		m.MaxRecordAge = time.Duration(*p.MaximumRecordAgeInSeconds) * time.Second
 	}
-	for _, response := range p.FunctionResponseTypes {
-		m.ReportBatchItemFailures = m.ReportBatchItemFailures || response == "ReportBatchItemFailures"
-	}
 	for _, filter := range p.FilterCriteria.Filters {
 		m.Filters = append(m.Filters, filter.Pattern)
 	}
@@ -104,8 +138,21 @@ func (d *deployment) startMapping(p mappingProperties) error {
 			return d.stack.queues.Send(ctx, destination, string(body))
 		}
 	}
-	if err := d.stack.functions.Map(m, d.stack.streams); err != nil {
-		return fmt.Errorf("%s: %w", p.logicalID, err)
+	return d.stack.functions.Map(m, d.stack.streams)
+}
+
+// startQueueMapping refuses what Lambda refuses for queues, and filters, which do not run
+// locally.
+func (d *deployment) startQueueMapping(p mappingProperties) error {
+	if p.streamProperties != (streamProperties{}) {
+		return errors.New("the mapping of a queue has properties that those of streams have only")
 	}
-	return nil
+	if len(p.FilterCriteria.Filters) > 0 {
+		return errors.New("FilterCriteria of a queue do not run locally")
+	}
+	return d.stack.functions.MapQueue(lambda.QueueMapping{
+		UUID: p.logicalID, QueueARN: p.EventSourceArn, Function: p.FunctionName,
+		BatchSize: p.BatchSize, Window: p.window(), ReportBatchItemFailures: p.reports(),
+		Concurrency: p.ScalingConfig.MaximumConcurrency,
+	}, d.stack.queues)
 }

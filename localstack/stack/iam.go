@@ -123,21 +123,16 @@ func (d *deployment) access(api string) (access, error) {
 // authorizeMapping checks what Lambda's pollers will do with the function's role, as
 // AWS does when a mapping is created.
 //
-// Source: https://docs.aws.amazon.com/lambda/latest/dg/services-dynamodb-eventsourcemapping.html
+// Source: https://docs.aws.amazon.com/lambda/latest/dg/services-dynamodb-eventsourcemapping.html,
+// https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
 func (d *deployment) authorizeMapping(p mappingProperties) error {
 	session := d.stack.access.sessions[p.FunctionName[strings.LastIndexByte(p.FunctionName, ':')+1:]]
 	if session == nil {
 		return fmt.Errorf("function %s is not in the template", p.FunctionName)
 	}
-	for _, c := range []iam.Call{
-		{Action: "dynamodb:DescribeStream", Resource: p.EventSourceArn},
-		{Action: "dynamodb:GetRecords", Resource: p.EventSourceArn},
-		{Action: "dynamodb:GetShardIterator", Resource: p.EventSourceArn},
-		{Action: "dynamodb:ListStreams", Resource: "*"},
-	} {
+	for _, c := range polling(p) {
 		if err := session.Authorize(c); err != nil {
-			return fmt.Errorf("cannot access stream %s: please ensure the role can perform the GetRecords, GetShardIterator, "+
-				"DescribeStream, and ListStreams actions on your stream in IAM: %w", p.EventSourceArn, err)
+			return fmt.Errorf("cannot access %s: please ensure the role can perform all actions that a mapping of it needs: %w", p.EventSourceArn, err)
 		}
 	}
 	if destination := p.DestinationConfig.OnFailure.Destination; destination != "" {
@@ -146,6 +141,22 @@ func (d *deployment) authorizeMapping(p mappingProperties) error {
 		}
 	}
 	return nil
+}
+
+// polling are the calls that a mapping makes to read its source.
+func polling(p mappingProperties) []iam.Call {
+	actions := []string{"dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"}
+	if p.ofQueue() {
+		actions = []string{"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"}
+	}
+	var calls []iam.Call
+	for _, action := range actions {
+		calls = append(calls, iam.Call{Action: action, Resource: p.EventSourceArn})
+	}
+	if !p.ofQueue() {
+		calls = append(calls, iam.Call{Action: "dynamodb:ListStreams", Resource: "*"})
+	}
+	return calls
 }
 
 func (a access) usage() iam.Usage {

@@ -188,13 +188,8 @@ func TestFanoutMayNotPost(t *testing.T) {
 	log.await(t, "403 ForbiddenException")
 }
 
-// TestFanoutMayNotSend leaves the mapping without a failure destination, which needs
-// the grant too.
 func TestFanoutMayNotSend(t *testing.T) {
-	s, log := restricted(t, edited(t, func(resources object) {
-		delete(resources["EventsToFanout"].(object)["Properties"].(object), "DestinationConfig")
-		take(t, resources, "FanoutRole", "sqs:SendMessage", "FailureQueue")
-	}))
+	s, log := restricted(t, without(t, "FanoutRole", "sqs:SendMessage", "FailureQueue"))
 	s.put(t, "bad//topic", "i", "1")
 	log.await(t, "AccessDenied: "+message("Fanout", "sqs:sendmessage", "arn:aws:sqs:us-east-1:000000000000:FailureQueue"))
 	if s.denied("Fanout", "sqs:sendmessage") == 0 || s.Usage().SQS.Queues["FailureQueue"].Sent != 0 {
@@ -206,11 +201,22 @@ func TestFanoutMayNotSend(t *testing.T) {
 func TestMappingNeedsItsGrants(t *testing.T) {
 	for action, resource := range map[string]string{
 		"dynamodb:GetRecords": "Events", "dynamodb:GetShardIterator": "Events", "dynamodb:DescribeStream": "Events",
-		"dynamodb:ListStreams": "*", "sqs:SendMessage": "FailureQueue",
+		"dynamodb:ListStreams": "*", "sqs:SendMessage": "GivenUpQueue",
 	} {
 		err := startError(t, without(t, "FanoutRole", action, resource))
 		if want := "is not authorized to perform: " + action + " on resource: "; err == nil ||
 			!strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "EventsToFanout") {
+			t.Errorf("without %s: %v", action, err)
+		}
+	}
+}
+
+// TestQueueMappingNeedsItsGrants does the same for what reads a queue.
+func TestQueueMappingNeedsItsGrants(t *testing.T) {
+	for _, action := range []string{"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"} {
+		err := startError(t, without(t, "SalvageRole", action, "GivenUpQueue"))
+		if want := "is not authorized to perform: " + action + " on resource: arn:aws:sqs:us-east-1:000000000000:GivenUpQueue"; err == nil ||
+			!strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "GivenUpToSalvage") {
 			t.Errorf("without %s: %v", action, err)
 		}
 	}
@@ -301,11 +307,13 @@ func TestNoGrantIsMissingOrSuperfluous(t *testing.T) {
 		"Connect logs:CreateLogStream", "Connect logs:PutLogEvents",
 		"Disconnect logs:CreateLogStream", "Disconnect logs:PutLogEvents",
 		"Fanout dynamodb:DescribeStream", "Fanout dynamodb:GetRecords", "Fanout dynamodb:GetShardIterator", "Fanout dynamodb:ListStreams",
-		"Fanout logs:CreateLogStream", "Fanout logs:PutLogEvents",
+		"Fanout logs:CreateLogStream", "Fanout logs:PutLogEvents", "Fanout sqs:SendMessage",
 		"Message logs:CreateLogStream", "Message logs:PutLogEvents",
 		"Renew logs:CreateLogStream", "Renew logs:PutLogEvents",
 		"Revoke dynamodb:DescribeStream", "Revoke dynamodb:GetRecords", "Revoke dynamodb:GetShardIterator", "Revoke dynamodb:ListStreams",
 		"Revoke logs:CreateLogStream", "Revoke logs:PutLogEvents", "Revoke sqs:SendMessage",
+		"Salvage logs:CreateLogStream", "Salvage logs:PutLogEvents",
+		"Salvage sqs:DeleteMessage", "Salvage sqs:GetQueueAttributes", "Salvage sqs:ReceiveMessage",
 	}
 	if got := unused(s.Usage().IAM); !slices.Equal(got, want) {
 		t.Errorf("unused grants:\n got %q\nwant %q", got, want)
@@ -346,6 +354,8 @@ func (s *running) useEverything(t *testing.T) {
 	s.useTokens(t)
 	s.put(t, "bad//topic", "i", "1")
 	eventually(t, "a message in the failure queue", func() bool { return s.Usage().SQS.Queues["FailureQueue"].Sent == 1 })
+	s.salvageOne(t, "Events", "a")
+	s.salvageOne(t, "Revocations", "alice")
 	watcher.send(`{"action":"unsubscribe","topic":"a"}`)
 	watcher.frame()
 	watcher.subscribe("b")

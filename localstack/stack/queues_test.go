@@ -24,3 +24,28 @@ func TestQueuesShowWhatTheTemplateSets(t *testing.T) {
 		t.Errorf("the failure queue has %v", got)
 	}
 }
+
+// TestMappingsThatLambdaRefuses: what AWS would refuse at a deployment does not start here.
+func TestMappingsThatLambdaRefuses(t *testing.T) {
+	for want, change := range map[string]func(resources object){
+		"GivenUpToSalvage: the mapping of a queue has properties": func(resources object) {
+			properties(resources, "GivenUpToSalvage")["MaximumRetryAttempts"] = 1
+		},
+		"GivenUpToSalvage: FilterCriteria of a queue do not run locally": func(resources object) {
+			properties(resources, "GivenUpToSalvage")["FilterCriteria"] = object{"Filters": []any{object{"Pattern": `{"body":{"a":[1]}}`}}}
+		},
+		"EventsToFanout: the mapping of a stream has a ScalingConfig": func(resources object) {
+			properties(resources, "EventsToFanout")["ScalingConfig"] = object{"MaximumConcurrency": 2}
+		},
+		"GivenUpToSalvage: invalid parameter value: queue visibility timeout: 59 seconds is less than function timeout: 60 seconds": func(resources object) {
+			properties(resources, "GivenUpQueue")["VisibilityTimeout"] = 59
+		},
+		"GivenUpQueue: CreateQueue: InvalidParameterValue": func(resources object) {
+			properties(resources, "GivenUpQueue")["RedrivePolicy"].(object)["maxReceiveCount"] = 0
+		},
+	} {
+		if err := startError(t, edited(t, change)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("start: %v, want %s", err, want)
+		}
+	}
+}

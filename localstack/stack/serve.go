@@ -18,7 +18,7 @@ import (
 // LocalStack does.
 var services = []string{"apigateway", "dynamodb", "dynamodbstreams", "lambda", "secretsmanager", "sqs"}
 
-// handler serves everything on the one port.
+// handler serves everything on the one port, behind the wall.
 func (s *Stack) handler() http.Handler {
 	aws := s.aws()
 	mux := http.NewServeMux()
@@ -27,7 +27,7 @@ func (s *Stack) handler() http.Handler {
 	mux.HandleFunc("GET /_localstack/outputs", s.outputs)
 	mux.HandleFunc(functionsPath, s.asFunction(aws))
 	mux.Handle("/", aws)
-	return mux
+	return s.wall.before(mux, func(reason string) { s.o.Logger.Warn("request refused", "reason", reason) })
 }
 
 // aws sends each request to the service that it is for.

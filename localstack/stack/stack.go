@@ -79,6 +79,15 @@ type Options struct {
 	// Anonymous lets clients without a token do everything: it sets the template's
 	// parameter AllowAnonymous to true, if the template has it and Parameters do not.
 	Anonymous bool
+	// AllowOrigins are the origins of pages that may use the stack, as browsers write them:
+	// scheme://host or scheme://host:port. Requests with another Origin are refused, and so
+	// are pages from files, which share the origin "null" with pages of anybody. The stack's
+	// own origin is always allowed.
+	AllowOrigins []string
+	// AllowHosts are names and IP addresses that the stack may be reached by, beside those
+	// of loopback, those of LocalStack, and the host of Addr. Requests for another Host are
+	// refused.
+	AllowHosts []string
 	// Gateway changes API Gateway's limits and timers; its defaults are AWS's, and its
 	// Logger is the stack's.
 	Gateway apigateway.Options
@@ -100,6 +109,7 @@ type Stack struct {
 	server    *http.Server
 	accepted  atomic.Int64 // TCP connections
 	ready     atomic.Bool  // everything is up; nothing below changes any more
+	wall      wall
 	access    access
 	streams   *stream.Registry
 	db        *dynamodb.Engine
@@ -123,9 +133,14 @@ func Start(ctx context.Context, o Options) (*Stack, error) {
 	if err != nil {
 		return nil, err
 	}
+	if s.wall, err = newWall(s.o); err != nil {
+		return nil, err
+	}
 	if s.listener, err = net.Listen("tcp", s.o.Addr); err != nil {
 		return nil, fmt.Errorf("listen on %s: %w", s.o.Addr, err)
 	}
+	s.wall.own(s.o.Addr)
+	s.wall.own(s.Addr())
 	if err := s.start(ctx, parsed); err != nil {
 		s.Close()
 		return nil, err

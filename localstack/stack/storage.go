@@ -73,13 +73,15 @@ type queueProperties struct {
 	QueueName              string
 	MessageRetentionPeriod int
 	VisibilityTimeout      int
+	MaximumMessageSize     int
 	SqsManagedSseEnabled   *bool
+	RedrivePolicy          json.RawMessage // an object here, a text as an attribute
 }
 
 func (p queueProperties) attributes() map[string]string {
 	attributes := map[string]string{}
 	for name, number := range map[string]int{
-		"MessageRetentionPeriod": p.MessageRetentionPeriod, "VisibilityTimeout": p.VisibilityTimeout,
+		"MessageRetentionPeriod": p.MessageRetentionPeriod, "VisibilityTimeout": p.VisibilityTimeout, "MaximumMessageSize": p.MaximumMessageSize,
 	} {
 		if number > 0 {
 			attributes[name] = fmt.Sprint(number)
@@ -87,6 +89,9 @@ func (p queueProperties) attributes() map[string]string {
 	}
 	if p.SqsManagedSseEnabled != nil {
 		attributes["SqsManagedSseEnabled"] = fmt.Sprint(*p.SqsManagedSseEnabled)
+	}
+	if p.RedrivePolicy != nil {
+		attributes["RedrivePolicy"] = string(p.RedrivePolicy)
 	}
 	return attributes
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/watchroute/watchroute/events"
+	"github.com/watchroute/watchroute/localstack/stack"
 )
 
 // brief writes what matters of changes: seq, op, id, data.
@@ -256,10 +257,36 @@ func TestPoisonIsRefusedAndItsNeighboursGoThrough(t *testing.T) {
 	}
 }
 
+// TestPoisonWithWhatSQSRefusesIsRefused: a topic with a character that no message of SQS may
+// have reaches the failure queue all the same, and does not come again and again in front of
+// its neighbours.
+func TestPoisonWithWhatSQSRefusesIsRefused(t *testing.T) {
+	s := start(t, func(o *stack.Options) { o.Shards = 1 })
+	c := s.connect(t)
+	c.subscribe("good")
+	s.put(t, "bad\uffff", "\x01\ufffe", "1")
+	s.put(t, "good", "1", "1")
+	c.changes(1)
+	eventually(t, "a message in the failure queue", func() bool {
+		for _, m := range s.receive(t) {
+			topic, id := m.Keys["topic"].(map[string]any)["S"], m.Keys["id"].(map[string]any)["S"]
+			if m.Reason != "bad_topic" || topic != "bad\uffff" || id != "\x01\ufffe" {
+				t.Errorf("refusal %+v", m)
+			}
+			return true
+		}
+		return false
+	})
+	if n := s.Usage().SQS.Queues["FailureQueue"].Sent; n != 1 {
+		t.Errorf("%d messages", n)
+	}
+}
+
 // refused is a message of the failure queue.
 type refused struct {
-	Reason, Message, SequenceNumber string
-	Keys                            map[string]any
+	Reason, Message, SequenceNumber, EventName, EventSourceARN string
+	Condition, FunctionARN                                     string // of what was given up
+	Keys, NewImage, OldImage                                   map[string]any
 }
 
 // receive takes what is in the failure queue.

@@ -11,7 +11,7 @@ const (
 	// MaxFilterWeight bounds the weight of a client's filter, see [pattern.Pattern.Weight].
 	MaxFilterWeight = 64
 	// MaxStepsPerChange bounds what a client's filter, fields and delta take of one change
-	// or item, in steps of 2 to 40 ns, see [pattern.Steps]. It suffices for a condition on
+	// or item, in steps of 2 to 50 ns, see [pattern.Steps]. It suffices for a condition on
 	// the longest list that two states of [events.MaxDataBytes] can have.
 	MaxStepsPerChange = 256_000
 	// FullMustWeight is the weight up to which a grant's filter is tried on all data of up
@@ -19,16 +19,19 @@ const (
 	FullMustWeight = 16
 )
 
-// ErrCostly says that a view was not evaluated, as that would take too much: a grant's
-// filter for data of this size, or a client's filter and fields for what the grant shows.
+// ErrCostly says that a view was not evaluated because that would cost too much. Either the
+// grant's filter weighs too much for data of this size, or the client's filter and fields
+// need more steps than a change may take or than the budget has left.
 var ErrCostly = errors.New("the view costs too much on this data")
 
 // Budget is how many steps may still be taken for what clients chose: filters, fields and
-// delta. What is taken depends only on what grants show, so that nothing can be learnt
-// from it of what they hide. What a grant's filter and mask cost is not charged, as it is
-// paid once a change for all who share it, and bounded by the size of the data alone.
+// delta. Charges are computed from what grants show, so they tell nothing of what grants
+// hide. A grant's own filter and mask are not charged: they are applied once a change for
+// all views that share them, and the size of the data bounds their cost. A patch without
+// fields is not charged either, because all views with the same mask share it.
 //
-// Not safe for concurrent use. A nil *Budget has no end, but [MaxStepsPerChange] holds.
+// Not safe for concurrent use. A nil *Budget is not bounded; [MaxStepsPerChange] holds
+// all the same.
 type Budget struct{ left int }
 
 // NewBudget gives n steps.

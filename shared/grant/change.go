@@ -41,8 +41,8 @@ func NewChange(op events.Op, before, data json.RawMessage) *Change {
 // A modification that changes nothing of what is seen is not visible either, as it would
 // tell that something hidden has changed. The zero View shows it.
 //
-// The budget pays for what the client chose. The only error is [ErrCostly]. It says
-// nothing of the next change.
+// What the client chose is charged to the budget. The only error is [ErrCostly]; the next
+// change is evaluated as usual.
 func (c *Change) In(v View, b *Budget) (Seen, error) {
 	if v.IsZero() {
 		return c.whole(), nil

@@ -139,7 +139,18 @@ func parseView(filter, mask json.RawMessage, at string) (v View, err error) {
 	if v.mask, err = parseMask(parts["omit"], parts["replace"], at+".mask"); err != nil {
 		return View{}, err
 	}
-	return v.complete(), nil
+	return v.complete(), v.mask.checkReplaced(at + ".mask.replace")
+}
+
+// checkReplaced bounds the values that replace others. A value may stand in place of each of
+// thousands of members.
+func (t *tree) checkReplaced(at string) (err error) {
+	t.leaves("", func(path string, leaf *tree) {
+		if size := len(encode(leaf.value)); leaf.replaces && size > MaxReplaceBytes {
+			err = fmt.Errorf("%s: the value for path %.100q has %d bytes, at most %d are allowed", at, path, size, MaxReplaceBytes)
+		}
+	})
+	return err
 }
 
 // parseOptional reads an event pattern, nil if it is left out.

@@ -21,7 +21,7 @@
 //   - filter, optional: an event pattern (see package pattern) that the item's whole
 //     data must have to be seen.
 //   - mask, optional: members of the data that are left out or, where they are there,
-//     replaced by a string, number, boolean or null.
+//     replaced by a string, number, boolean or null of at most [MaxReplaceBytes].
 //
 // The first rule that names the topic and the action decides, filter and mask
 // included; later ones are not looked at. What no rule names is not allowed. Filter and
@@ -45,13 +45,13 @@
 //
 // # What a view may cost
 //
-// What the issuer chose, filter and mask, is applied once to a change for all views that
-// share it. A filter of much weight is not applied to large data, see [FullMustWeight],
-// which depends on the size of the data alone, so that nothing else is learnt from it.
+// The issuer's part of a view, filter and mask, is applied once to a change for all views
+// that share it. A filter that weighs more than [FullMustWeight] is not applied to large
+// data. This depends on the size of the data alone, so that nothing else is learnt from it.
 //
-// What the client chose, filter, fields and delta, is paid for in steps from a [Budget]. A
-// filter of more than [MaxFilterWeight] conditions is refused when it is given, and each
-// change may take [MaxStepsPerChange]. A change that would take more is [ErrCostly]; the
-// filter stays, so that nobody who publishes costly items can shut a watcher out. Steps are
-// counted on what the mask left.
+// The client's part, filter, fields and delta, is charged to a [Budget] in steps. A filter
+// of more than [MaxFilterWeight] conditions is refused when it is given. A change may take
+// [MaxStepsPerChange]; if it needs more it is [ErrCostly], and the next one is evaluated as
+// usual. No filter is refused later for the data that it meets, because a publisher could
+// then shut a watcher out.
 package grant

@@ -16,6 +16,8 @@ const (
 	MaxBytes = 4096
 	// MaxSubjectBytes bounds the subject. OpenID Connect allows 255.
 	MaxSubjectBytes = 256
+	// MaxReplaceBytes bounds, as JSON, each value that a mask puts in place of others.
+	MaxReplaceBytes = 128
 )
 
 // Action is what is done to a topic.

@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"unicode"
 )
 
 // matcher judges one leaf of the event.
@@ -83,18 +84,25 @@ func only(operator map[string]any, at string) (name string, operand any, err err
 	return name, operand, nil
 }
 
-// textOperator is how strings are compared, and what that weighs.
+// textOperator compares strings.
 type textOperator struct {
 	holds  func(value, operand string) bool
-	weight int
+	weight func(operand string) int
 }
 
-// texts are the operators that compare strings. To do so rune by rune takes several times
-// as long.
 var texts = map[string]textOperator{
-	"prefix":             {strings.HasPrefix, 1},
-	"suffix":             {strings.HasSuffix, 1},
-	"equals-ignore-case": {strings.EqualFold, 4},
+	"prefix":             {strings.HasPrefix, func(string) int { return 1 }},
+	"suffix":             {strings.HasSuffix, func(string) int { return 1 }},
+	"equals-ignore-case": {strings.EqualFold, foldWeight},
+}
+
+// foldWeight is what comparing without case weighs: letters are compared one by one, and
+// those beyond ASCII are looked up in tables.
+func foldWeight(operand string) int {
+	if strings.ContainsFunc(operand, func(r rune) bool { return r > unicode.MaxASCII }) {
+		return 8
+	}
+	return 2
 }
 
 func parseOperator(name string, operand any, at string) (matcher, error) {
@@ -125,7 +133,7 @@ func parseText(operand any, at string, o textOperator) (matcher, error) {
 	if !ok {
 		return matcher{}, fmt.Errorf("%s is no string", at)
 	}
-	return matcher{func(l leaf) bool { return l.kind == text && o.holds(l.text, want) }, o.weight, len(want)}, nil
+	return matcher{func(l leaf) bool { return l.kind == text && o.holds(l.text, want) }, o.weight(want), len(want)}, nil
 }
 
 // parseAnythingBut takes a string or a number, a list of either, or an expression

@@ -8,9 +8,10 @@ import "strconv"
 //
 //	[{"a":[1]},{"a":[2,{"prefix":"x"}]}] is [{"a":[1,2,{"prefix":"x"}]}]
 //
-// Where one of several alternatives must hold for one of several elements, and where one
-// of the elements must meet one of them, is the same. It is not where a field asks for
-// absence alone, as all elements must meet that; such alternatives stay as they are.
+// The result is exactly the same, because a field holds if one element of a list meets one
+// of its conditions. It does not matter whether elements or alternatives are tried first.
+// A field that asks for absence alone must be met by all elements, so such alternatives
+// stay as they are.
 func merged(alternatives []any) []any {
 	var all []any
 	lists := map[string]*[]any{}

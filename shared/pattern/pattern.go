@@ -97,7 +97,7 @@ func (p *Pattern) MatchObject(event map[string]any, steps *Steps) bool {
 //   - All plain values of a field together count as one.
 //   - Alternatives that ask nothing but the same field count as one, with the values and
 //     match expressions of all.
-//   - equals-ignore-case counts as four, as letters are compared one by one.
+//   - equals-ignore-case counts as two, and with letters beyond ASCII as eight.
 //   - anything-but counts as often as it has prefixes, suffixes or texts.
 //
 // Matching takes at most as many steps as the weight times the size of the event. The size

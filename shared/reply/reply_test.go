@@ -41,11 +41,13 @@ func (p *posts) Close(context.Context, watch.ConnectionID) error {
 // key is that of the connection c1.
 var key = watch.Key{Subject: watch.Anonymous, ID: "c1"}
 
+func connection() watch.Connection { return watch.Connection{Key: key, Connected: time.Now()} }
+
 // newMessage is a handler for connection c1.
-func newMessage(t *testing.T) (Handler, *posts, *dynamo.Store) {
+func newMessage(t testing.TB) (Handler, *posts, *dynamo.Store) {
 	t.Helper()
 	store := dynamotest.Start(t).Store()
-	if err := store.Connect(t.Context(), watch.Connection{Key: key, Connected: time.Now()}); err != nil {
+	if err := store.Connect(t.Context(), connection()); err != nil {
 		t.Fatal(err)
 	}
 	p := &posts{}

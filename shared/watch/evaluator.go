@@ -3,6 +3,7 @@ package watch
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/watchroute/watchroute/events"
 	"github.com/watchroute/watchroute/shared/grant"
@@ -13,18 +14,24 @@ import (
 // has all steps again.
 const (
 	// maxBatchSteps bounds the views of one batch of the stream.
-	maxBatchSteps = 10_000_000
+	maxBatchSteps = 5_000_000
 	// maxSubjectSteps bounds those of them that one subject asks for.
-	maxSubjectSteps = 1_000_000
+	maxSubjectSteps = 2 * grant.MaxStepsPerChange
 	// maxAnswerSteps bounds one answer.
 	maxAnswerSteps = 2_000_000
 )
+
+// maxEvaluation is how long all views of a batch together may be evaluated, what grants chose
+// included, which no steps are charged for: a thousand grants with filters of their own may
+// meet an item that is costly for each. What is left then is told by number alone.
+const maxEvaluation = time.Second
 
 // evaluator makes the frames of groups, within what a batch may cost.
 type evaluator struct {
 	changes [][]change
 	batch   *grant.Budget
 	purses  map[Key]*grant.Budget // of those who have spent anything
+	took    time.Duration         // to evaluate so far
 }
 
 func newEvaluator(numbered []Numbered) *evaluator {
@@ -60,14 +67,20 @@ func (e *evaluator) frames(ctx context.Context, g *group) ([]Frame, error) {
 
 // seen is what a group sees of the batch. One of its subjects pays for it.
 func (e *evaluator) seen(g *group) (changes []events.Change) {
+	began := time.Now()
 	purse := e.richest(g.connections)
 	given := min(purse.Left(), e.batch.Left())
 	budget := grant.NewBudget(given)
 	for _, w := range g.watched {
+		if e.took > maxEvaluation && !w.sub.View.IsZero() {
+			changes = append(changes, unseen(e.changes[w.index])...)
+			continue
+		}
 		changes = append(changes, seen(w.sub.View, w.sub.Delta, e.changes[w.index], budget)...)
 	}
 	purse.Take(given - budget.Left())
 	e.batch.Take(given - budget.Left())
+	e.took += time.Since(began)
 	return changes
 }
 

@@ -1,6 +1,7 @@
 package watch_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -87,5 +88,134 @@ func TestPushEndsWhatHasLapsed(t *testing.T) {
 	}
 	if got := m.forgot["lapsed"]; !slices.Equal(got, []events.Topic{"a", "b"}) {
 		t.Errorf("forgotten with its topics %q", got)
+	}
+}
+
+// heavyFilter is as heavy as a client's may be, and none of two is alike.
+func heavyFilter(n int) string {
+	var conditions []string
+	for i := range grant.MaxFilterWeight/2 - 1 {
+		conditions = append(conditions, fmt.Sprintf(`{"prefix":"%d-%d"}`, n, i))
+	}
+	return `{"l":[` + strings.Join(conditions, ",") + `]}`
+}
+
+// longList is data with a list of short texts that takes the most there may be.
+func longList() string {
+	list := strings.TrimSuffix(strings.Repeat(`"t",`, (events.MaxDataBytes-20)/4), ",")
+	return `{"l":[` + list + `]}`
+}
+
+// waiting keeps all posts but one waiting until that one has come.
+type waiting struct {
+	*memoryWatchers
+	first watch.ConnectionID
+	came  chan struct{}
+}
+
+func (w waiting) Post(ctx context.Context, id watch.ConnectionID, frame watch.Frame) error {
+	if id == w.first {
+		close(w.came)
+	}
+	select {
+	case <-w.came:
+	case <-time.After(20 * time.Second):
+		return fmt.Errorf("%s has not been posted to", w.first)
+	}
+	return w.memoryWatchers.Post(ctx, id, frame)
+}
+
+// TestCostlyFiltersKeepOnlyTheirOwnersWaiting: more connections of one subject than are posted
+// to at once each have another filter of the greatest weight, and an item comes with a list of
+// 30,000 texts. Somebody without a filter is posted to before them. They are told of the
+// change by its number once the subject's steps are used up, and of the next one as usual.
+func TestCostlyFiltersKeepOnlyTheirOwnersWaiting(t *testing.T) {
+	const hostile = 150
+	m := waiting{&memoryWatchers{}, "plain", make(chan struct{})}
+	for n := range hostile {
+		view, err := grant.View{}.Narrow([]byte(heavyFilter(n)), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sub := subscribed(watch.ConnectionID(fmt.Sprint(n)), "a", view, time.Hour)
+		sub.Subject = "mallory"
+		m.subs = append(m.subs, sub)
+	}
+	m.subs = append(m.subs, subscribed("plain", "a", grant.View{}, time.Hour))
+	s := newStory()
+	push := func(write watch.Write) map[string]int {
+		m.posts = nil
+		pushed, _, err := watch.Pusher{Subscribers: m, Poster: m}.Push(t.Context(), []watch.Numbered{{Topic: "a", Entries: s.tell(t, write)}})
+		if err != nil || pushed.Frames != hostile+1 {
+			t.Fatalf("pushed %+v, %v", pushed, err)
+		}
+		told := map[string]int{}
+		for id, posts := range m.posts {
+			told[changeInShort(t, string(id), posts[0])]++
+		}
+		return told
+	}
+	told := push(added(longList()))
+	if told["plain added"] != 1 || told["skipped costly"] < hostile-2 {
+		t.Errorf("they are told %v", told)
+	}
+	m.came = make(chan struct{})
+	if told := push(added(`{"l":["0-0"]}`)); told["plain added"] != 1 || told["added"] != 1 || told["skipped"] != hostile-1 {
+		t.Errorf("of the next change they are told %v", told)
+	}
+}
+
+// changeInShort says what a connection is told of the only change of a frame.
+func changeInShort(t *testing.T, id, post string) string {
+	t.Helper()
+	change := decoded(t, []byte(post)).(*events.Changes).Changes[0]
+	words := []string{string(change.Op)}
+	if id == "plain" {
+		words = append([]string{id}, words...)
+	}
+	if change.Costly {
+		words = append(words, "costly")
+	}
+	if change.Costly && (change.ID != "" || change.Data != nil) {
+		t.Errorf("a change that is too costly is told as %s", post)
+	}
+	return strings.Join(words, " ")
+}
+
+// TestOthersWithTheSameFilterAreNotShutOut: somebody has used up a subject's steps, but who
+// shares a filter with it has steps of their own.
+func TestOthersWithTheSameFilterAreNotShutOut(t *testing.T) {
+	m := &memoryWatchers{}
+	subscribe := func(subject string, id, filter int) {
+		view, err := grant.View{}.Narrow([]byte(heavyFilter(filter)), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sub := subscribed(watch.ConnectionID(fmt.Sprint(subject, id)), "a", view, time.Hour)
+		sub.Subject = subject
+		m.subs = append(m.subs, sub)
+	}
+	list := longList()[:events.MaxDataBytes/8/4*4+6] // which one filter has steps for
+	list = strings.TrimRight(list, ",") + "]}"
+	for n := range 60 {
+		subscribe("mallory", n, n)
+	}
+	for n := range 3 {
+		subscribe(fmt.Sprint("alice", n), 0, n)
+	}
+	if _, _, err := (watch.Pusher{Subscribers: m, Poster: m}).Push(t.Context(), []watch.Numbered{{Topic: "a", Entries: newStory().tell(t, added(list))}}); err != nil {
+		t.Fatal(err)
+	}
+	costly := 0
+	for id, posts := range m.posts {
+		switch told := changeInShort(t, string(id), posts[0]); {
+		case told == "skipped costly" && strings.HasPrefix(string(id), "alice"):
+			t.Errorf("%s is shut out", id)
+		case told == "skipped costly":
+			costly++
+		}
+	}
+	if costly < 40 {
+		t.Errorf("%d of mallory's are told that it is too costly", costly)
 	}
 }

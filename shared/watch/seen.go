@@ -22,8 +22,8 @@ func changesOf(entries []Entry) []change {
 }
 
 // seen is what a view shows of changes of one topic, in their order. Changes that it does
-// not show are one that is skipped, so that the numbers stay dense without a word of what
-// they were. So are those that it is too costly for, which are marked.
+// not show are skipped, so that the numbers stay dense without a word of what they were. So
+// are those that it is too costly for, which are marked.
 func seen(view grant.View, delta bool, changes []change, budget *grant.Budget) []events.Change {
 	var shown []events.Change
 	for _, c := range changes {
@@ -32,14 +32,30 @@ func seen(view grant.View, delta bool, changes []change, budget *grant.Budget) [
 			shown = append(shown, s)
 			continue
 		}
-		skipped := events.Change{Topic: c.Topic, Epoch: c.Epoch, Seq: c.Seq, Op: events.Skipped, Costly: err != nil}
-		if n := len(shown); n > 0 && shown[n-1].Op == events.Skipped && shown[n-1].Costly == skipped.Costly {
-			shown[n-1].To = c.Seq
-			continue
-		}
-		shown = append(shown, skipped)
+		shown = skip(shown, c, err != nil)
 	}
 	return shown
+}
+
+// unseen tells of changes of one topic by their numbers alone.
+func unseen(changes []change) (shown []events.Change) {
+	for _, c := range changes {
+		shown = skip(shown, c, true)
+	}
+	return shown
+}
+
+// skip adds a change that is skipped. It joins the one before if that is skipped as well and
+// has the number before: what lies between two numbers may have been shown in another batch.
+func skip(shown []events.Change, c change, costly bool) []events.Change {
+	if n := len(shown); n > 0 {
+		last := &shown[n-1]
+		if last.Op == events.Skipped && last.Costly == costly && last.Cursor() == (events.Cursor{Epoch: c.Epoch, Seq: c.Seq - 1}) {
+			last.To = c.Seq
+			return shown
+		}
+	}
+	return append(shown, events.Change{Topic: c.Topic, Epoch: c.Epoch, Seq: c.Seq, Op: events.Skipped, Costly: costly})
 }
 
 // seen is what a view shows of the change. The error is that it is too costly to tell.

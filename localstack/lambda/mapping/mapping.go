@@ -1,5 +1,6 @@
 // Package mapping is the only place that knows how Lambda feeds a DynamoDB
-// stream to a function: batches, their order, retries, and what is given up.
+// stream, or an SQS queue, to a function: batches, their order, retries, and what is
+// given up. [QueueMapping] tells of queues; what follows is about streams.
 //
 // Every shard is read on its own, children after their parents. A batch never
 // mixes shards, and a batch that fails holds up those behind it until it
@@ -118,8 +119,8 @@ func (p *Poller) Close() {
 	p.done.Wait()
 }
 
-// StreamARN is the stream that is read.
-func (p *Poller) StreamARN() string { return p.m.StreamARN }
+// Source is the stream that is read.
+func (p *Poller) Source() string { return p.m.StreamARN }
 
 // Function is the function that is fed.
 func (p *Poller) Function() string { return p.m.Function }

@@ -1,0 +1,172 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/watchroute/watchroute/events"
+	"golang.org/x/sync/errgroup"
+)
+
+// viewers are connections that each see something else of their topic. A subject may have
+// 100 connections.
+const viewers = 80
+
+// mostAlternatives is how many a filter has, so that it is just below the 1,024 bytes that
+// are allowed.
+const mostAlternatives = 78
+
+// filter makes the n-th of some filters that are all different: {"$or":[{"l":[1001]},…]}. No
+// list l of an item has one of the numbers, so that a list is searched for all of them.
+func filter(n, alternatives int) json.RawMessage {
+	var or []string
+	for i := range alternatives {
+		or = append(or, fmt.Sprintf(`{"l":[%d]}`, 1001+n*mostAlternatives+i))
+	}
+	return json.RawMessage(`{"$or":[` + strings.Join(or, ",") + `]}`)
+}
+
+// matchingFilter is one that finds a 1 in the list, after all else was searched for.
+func matchingFilter(n, alternatives int) json.RawMessage {
+	head := strings.TrimSuffix(string(filter(n, alternatives-1)), `]}`)
+	return json.RawMessage(head + `,{"l":[1]}]}`)
+}
+
+// zeros is a list for filters to search.
+func zeros(n int) *types.AttributeValueMemberL {
+	list := make([]types.AttributeValue, n)
+	for i := range list {
+		list[i] = number(0)
+	}
+	return &types.AttributeValueMemberL{Value: list}
+}
+
+// findHeaviest finds out how many alternatives of a filter the service accepts.
+func (m *attacker) findHeaviest(ctx context.Context) error {
+	for n := mostAlternatives; n >= 2; n -= 6 {
+		answer, err := m.sockets[0].call(ctx, events.Request{Action: events.ActionSubscribe, Topic: malloryTopics + "first", Filter: filter(0, n)})
+		switch {
+		case err != nil:
+			return err
+		case answer == "subscribed":
+			m.alternatives = n
+			m.outcome.Note = fmt.Sprintf("filters of %d bytes, with %d alternatives", len(filter(0, n)), n)
+			return nil
+		case answer != string(events.CodeBadRequest):
+			return fmt.Errorf("subscribe with %d alternatives: answered %s", n, answer)
+		}
+	}
+	return errors.New("no filter is accepted")
+}
+
+// connectViewers opens connections and subscribes each with a request of its own.
+func (m *attacker) connectViewers(ctx context.Context, request func(viewer int) events.Request) error {
+	if err := m.connect(ctx, viewers, 1); err != nil {
+		return err
+	}
+	if err := m.findHeaviest(ctx); err != nil {
+		return err
+	}
+	return m.subscribe(ctx, request)
+}
+
+// Attack “filters”: each viewer has its own topic, and one item comes to each. A half is
+// published over WebSockets, and a half put straight into the table.
+
+const listNumbers = 60_000
+
+func filterTopic(viewer int) string { return fmt.Sprintf("%sfilters/%d", malloryTopics, viewer) }
+
+func prepareFilters(ctx context.Context, m *attacker) error {
+	return m.connectViewers(ctx, func(viewer int) events.Request {
+		return events.Request{Topic: filterTopic(viewer), Filter: filter(viewer, m.alternatives)}
+	})
+}
+
+func attackFilters(ctx context.Context, m *attacker) error {
+	const each = 2 * attackTime / viewers
+	var tasks errgroup.Group
+	tasks.Go(func() error {
+		data := json.RawMessage(`{"l":[0` + strings.Repeat(",0", listNumbers-1) + `]}`)
+		return m.askInTurn(ctx, each, m.sockets[:viewers/2], func(viewer int) events.Request {
+			return events.Request{Action: events.ActionPublish, Topic: filterTopic(viewer), Item: &events.Item{Data: data}}
+		})
+	})
+	tasks.Go(func() error {
+		list := zeros(listNumbers)
+		return m.putEach(ctx, each, func(n int) item {
+			return item{filterTopic(viewers/2 + n%(viewers/2)), fmt.Sprint(n), attributes{"l": list}}
+		})
+	})
+	return tasks.Wait()
+}
+
+// Attack “views”: all viewers see nearly all of large items, each in another way, and want
+// to be told the little in which each version differs from the last.
+
+const (
+	viewTopics  = 4
+	viewNumbers = 15_000 // in the list that is searched: 30 KB as JSON
+	viewMembers = 1_000  // of 70 bytes each
+)
+
+func viewTopic(n int) string { return fmt.Sprintf("%sviews/%d", malloryTopics, n%viewTopics) }
+
+func prepareViews(ctx context.Context, m *attacker) error {
+	return m.connectViewers(ctx, func(viewer int) events.Request {
+		fields := []string{"l", "members", "version"}
+		for len(fields) < 32 {
+			fields = append(fields, fmt.Sprintf("none%d-%d", viewer, len(fields)))
+		}
+		return events.Request{Topic: viewTopic(viewer), Filter: matchingFilter(viewer, m.alternatives), Fields: fields, Delta: true}
+	})
+}
+
+func attackViews(ctx context.Context, m *attacker) error {
+	list := zeros(viewNumbers)
+	list.Value[viewNumbers-1] = number(1)
+	members := attributes{}
+	for i := range viewMembers {
+		members[fmt.Sprintf("m%04d", i)] = text(strings.Repeat("x", 60))
+	}
+	return m.putEach(ctx, 250*time.Millisecond, func(n int) item {
+		return item{viewTopic(n), "1", attributes{"l": list, "members": &types.AttributeValueMemberM{Value: members}, "version": number(n)}}
+	})
+}
+
+// Attack “snapshots”: a topic's items are read again and again, by filters that show none.
+
+const (
+	snapshotTopic   = malloryTopics + "items"
+	snapshotItems   = 2_000 // which is what one answer reads
+	snapshotNumbers = 200   // in the list of each
+	readers         = 20
+)
+
+func prepareSnapshots(ctx context.Context, m *attacker) error {
+	if err := m.connect(ctx, readers, 1); err != nil {
+		return err
+	}
+	if err := m.findHeaviest(ctx); err != nil {
+		return err
+	}
+	list := zeros(snapshotNumbers)
+	err := m.putAll(ctx, snapshotItems, func(n int) item {
+		return item{snapshotTopic, fmt.Sprint(n), attributes{"l": list}}
+	})
+	if err != nil {
+		return err
+	}
+	return awaitHead(ctx, m.db, snapshotTopic, snapshotItems)
+}
+
+func attackSnapshots(ctx context.Context, m *attacker) error {
+	return m.ask(ctx, time.Second, func(reader int) events.Request {
+		return events.Request{Action: events.ActionSnapshot, Topic: snapshotTopic, Filter: filter(reader, m.alternatives)}
+	})
+}

@@ -1,0 +1,127 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/watchroute/watchroute/events"
+)
+
+const (
+	pingers      = 4
+	pingsPending = 4 // over each connection: together more than the functions that answer at a time
+	// pingEvery is a little more often than the 20 times a second that a connection may.
+	pingEvery = 45 * time.Millisecond
+	// fromStart is the cursor before a topic's first change, and that of a pattern.
+	fromStart = ":0"
+)
+
+// connectPingers opens connections that are subscribed to some patterns.
+func (m *attacker) connectPingers(ctx context.Context, patterns ...string) error {
+	if err := m.connect(ctx, pingers, pingsPending); err != nil {
+		return err
+	}
+	for _, pattern := range patterns {
+		if err := m.subscribe(ctx, func(int) events.Request { return events.Request{Topic: pattern} }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// pingFromStart asks for all that there is of some topics or patterns.
+func (m *attacker) pingFromStart(ctx context.Context, topics []string) error {
+	cursors := map[string]string{}
+	for _, topic := range topics {
+		cursors[topic] = fromStart
+	}
+	return m.ask(ctx, pingEvery, func(int) events.Request { return events.Request{Action: events.ActionPing, Cursors: cursors} })
+}
+
+// Attack “pings”: each topic's log is a little more than one answer brings, so all of it is
+// read before it is known that nothing of it can be told.
+
+const (
+	logTopics  = 20
+	logEntries = 55
+	largeBytes = 100_000 // of an item
+)
+
+func logs() []string {
+	var topics []string
+	for i := range logTopics {
+		topics = append(topics, fmt.Sprintf("%slogs/%d", malloryTopics, i))
+	}
+	return topics
+}
+
+func preparePings(ctx context.Context, m *attacker) error {
+	logs, large := logs(), text(strings.Repeat("x", largeBytes))
+	err := m.putAll(ctx, logTopics*logEntries, func(n int) item {
+		return item{logs[n%logTopics], fmt.Sprint(n), attributes{"text": large}}
+	})
+	for _, topic := range logs {
+		if err == nil {
+			err = awaitHead(ctx, m.db, topic, logEntries)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	return m.connectPingers(ctx, malloryTopics+"logs/*")
+}
+
+func attackPings(ctx context.Context, m *attacker) error { return m.pingFromStart(ctx, logs()) }
+
+// Attack “patterns”: several patterns cover the same topics, each of which has a head to be
+// read.
+
+const (
+	deepTopics = 500 // which is what one pattern names at most
+	deep       = malloryTopics + "a/b/c/d/e/"
+)
+
+// coveringPatterns are mallory/**, mallory/a/** and so on, and at last mallory/a/b/c/d/e/*.
+func coveringPatterns() []string {
+	var patterns []string
+	for i, letter := range deep {
+		if letter == '/' {
+			patterns = append(patterns, deep[:i]+"/**")
+		}
+	}
+	return append(patterns, deep+"*")
+}
+
+func preparePatterns(ctx context.Context, m *attacker) error {
+	topic := func(n int) string { return fmt.Sprint(deep, n) }
+	err := m.putAll(ctx, deepTopics, func(n int) item { return item{topic(n), "1", attributes{"n": number(n)}} })
+	for n := range deepTopics {
+		if err == nil {
+			err = awaitHead(ctx, m.db, topic(n), 1)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	return m.connectPingers(ctx, coveringPatterns()...)
+}
+
+func attackPatterns(ctx context.Context, m *attacker) error {
+	return m.pingFromStart(ctx, coveringPatterns())
+}
+
+// mostPingUnits is what one ping may read, in read units: the 5 MB of changes that one
+// answer brings (events.MaxResumeBytes) take 1,280, the heads of 500 topics
+// (events.MaxCursors) 500. The rest is room for the page with which a budget is exceeded,
+// and for the subscriptions.
+const mostPingUnits = 2_500
+
+// pingsBounded wants no ping that was carried out to have read more than that.
+func pingsBounded(o *outcome, cost usage) error {
+	if each := cost.readUnits / float64(max(o.Sent-o.tooMany(), 1)); each > mostPingUnits {
+		return fmt.Errorf("each ping reads %.0f units, at most %d are right", each, mostPingUnits)
+	}
+	return nil
+}

@@ -1,0 +1,111 @@
+package failure_test
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	emulated "github.com/watchroute/watchroute/localstack/sqs"
+	"github.com/watchroute/watchroute/shared/failure"
+)
+
+// world is a failure queue on the embedded SQS, which refuses what AWS refuses.
+type world struct {
+	failure.Queue
+	client *sqs.Client
+	url    *string
+}
+
+func newWorld(t testing.TB) *world {
+	t.Helper()
+	server := httptest.NewServer(emulated.New(emulated.Options{}).Service())
+	t.Cleanup(server.Close)
+	cfg := aws.Config{Region: "us-east-1", BaseEndpoint: aws.String(server.URL), Credentials: credentials.NewStaticCredentialsProvider("a", "b", "")}
+	client := sqs.NewFromConfig(cfg)
+	created, err := client.CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: aws.String("failures")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &world{failure.Open(cfg, *created.QueueUrl), client, created.QueueUrl}
+}
+
+// body takes the next message.
+func (w *world) body(t testing.TB) string {
+	t.Helper()
+	out, err := w.client.ReceiveMessage(t.Context(), &sqs.ReceiveMessageInput{QueueUrl: w.url})
+	if err != nil || len(out.Messages) != 1 {
+		t.Fatalf("received %+v, %v", out, err)
+	}
+	return *out.Messages[0].Body
+}
+
+// TestAnyTextReachesTheQueue sends each character that SQS refuses, and finds it again.
+func TestAnyTextReachesTheQueue(t *testing.T) {
+	w := newWorld(t)
+	var all strings.Builder
+	for r := range rune(0x20) {
+		all.WriteRune(r)
+	}
+	for _, text := range []string{"bad\uffff", "\ufffe", all.String(), "\x7f\u0080\u2028", "\U0001ffff\U0010ffff\U0001fffe", `\uffff`, "€", ""} {
+		type message struct {
+			Text string
+			Raw  json.RawMessage
+		}
+		raw, err := json.Marshal(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Send(t.Context(), message{text, raw}); err != nil {
+			t.Errorf("%q: %v", text, err)
+			continue
+		}
+		var got message
+		var inRaw string
+		if err := errors.Join(json.Unmarshal([]byte(w.body(t)), &got), json.Unmarshal(got.Raw, &inRaw)); err != nil || got.Text != text || inRaw != text {
+			t.Errorf("%q comes back as %q and %q, %v", text, got.Text, inRaw, err)
+		}
+	}
+}
+
+func FuzzSend(f *testing.F) {
+	w := newWorld(f)
+	for _, seed := range []string{"bad\uffff", "\xef\xbf", "\xef\xbf\xbf\xbf", "\x00"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		if err := w.Send(t.Context(), text); err != nil {
+			t.Fatal(err)
+		}
+		var got string
+		if err := json.Unmarshal([]byte(w.body(t)), &got); err != nil || got != replaced(text) {
+			t.Errorf("%q comes back as %q, %v", text, got, err)
+		}
+	})
+}
+
+// replaced has U+FFFD for each byte that is not UTF-8, as package json does it.
+func replaced(text string) string { return string([]rune(text)) }
+
+// TestSizeIsThatOfSQS: what fits is taken, a byte more is refused without a request.
+func TestSizeIsThatOfSQS(t *testing.T) {
+	w := newWorld(t)
+	fits := strings.Repeat("x", failure.MaxBytes-2) // and two quotes
+	if err := w.Send(t.Context(), fits); err != nil {
+		t.Error(err)
+	}
+	if err := w.Send(t.Context(), fits+"x"); !errors.Is(err, failure.ErrTooLarge) {
+		t.Errorf("too large: %v", err)
+	}
+	if err := w.Send(t.Context(), strings.Repeat("\uffff", failure.MaxBytes/6+1)); !errors.Is(err, failure.ErrTooLarge) {
+		t.Errorf("too large once escaped: %v", err)
+	}
+	if err := w.Send(t.Context(), func() {}); err == nil {
+		t.Error("a function was sent")
+	}
+}
