@@ -384,6 +384,42 @@ func TestSubscriptionsOfAConnection(t *testing.T) {
 	}
 }
 
+// TestRenewBringsNothingBack that has ended meanwhile, and does not count as a subscribe.
+func TestRenewBringsNothingBack(t *testing.T) {
+	d := dynamotest.Start(t)
+	s, c := d.Store(), connection("c1", time.Now())
+	if err := s.Connect(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	for _, topic := range []events.Topic{"a", "b", "c"} {
+		if _, err := s.Subscribe(t.Context(), subscription(c, topic)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Unsubscribe(t.Context(), c.Key, "b", "c"); err != nil {
+		t.Fatal(err)
+	}
+	for topic, want := range map[events.Topic]bool{"a": true, "b": false, "never": false} {
+		later := subscription(c, topic)
+		later.Until = later.Until.Add(time.Hour)
+		d.Engine.ResetUsage()
+		if there, err := s.Renew(t.Context(), later); there != want || err != nil {
+			t.Errorf("renew %s: there %v, %v", topic, there, err)
+		}
+		if _, writes := d.Units(); writes != 1 {
+			t.Errorf("renew %s costs %v write units", topic, writes)
+		}
+	}
+	session, err := s.Session(t.Context(), c.Key)
+	if err != nil || !slices.Equal(session.Topics, []events.Topic{"a"}) || session.Subscribes != 3 {
+		t.Errorf("session is %+v, %v", session, err)
+	}
+	subs, err := s.Subscriptions(t.Context(), c.Key, []events.Topic{"a", "b", "c", "never"})
+	if err != nil || len(subs) != 1 || subs[0].Until.Unix() != c.Ends().Add(time.Hour).Unix() {
+		t.Errorf("subscriptions are %+v, %v", subs, err)
+	}
+}
+
 func TestForgetReachesWhatTheRowDoesNotList(t *testing.T) {
 	s := dynamotest.Start(t).Store()
 	c := connection("c1", time.Now())

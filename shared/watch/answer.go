@@ -20,8 +20,10 @@ type Subscriptions interface {
 	// it did already. ErrNotConnected, ErrTooManySubscriptions and ErrTooManyRequests
 	// change nothing.
 	Subscribe(context.Context, Subscription) (already bool, err error)
-	// Unsubscribe ends it; doing so twice is no error.
-	Unsubscribe(context.Context, Key, events.Topic) error
+	// Renew replaces a subscription, and tells whether it was there; if not, it stays away.
+	Renew(context.Context, Subscription) (there bool, err error)
+	// Unsubscribe ends those to the topics; doing so twice is no error.
+	Unsubscribe(context.Context, Key, ...events.Topic) error
 	// Subscriptions reads those of the topics that the connection is subscribed to.
 	Subscriptions(context.Context, Key, []events.Topic) ([]Subscription, error)
 }

@@ -267,9 +267,18 @@ func (s *memoryStore) Subscribe(_ context.Context, sub watch.Subscription) (alre
 	return already, nil
 }
 
-func (s *memoryStore) Unsubscribe(_ context.Context, _ watch.Key, topic events.Topic) error {
-	s.note("unsubscribe", topic)
-	delete(s.subs, topic)
+func (s *memoryStore) Renew(_ context.Context, sub watch.Subscription) (there bool, err error) {
+	if _, there = s.subs[sub.Topic]; there {
+		s.subs[sub.Topic] = sub
+	}
+	return there, nil
+}
+
+func (s *memoryStore) Unsubscribe(_ context.Context, _ watch.Key, topics ...events.Topic) error {
+	for _, topic := range topics {
+		s.note("unsubscribe", topic)
+		delete(s.subs, topic)
+	}
 	return nil
 }
 
