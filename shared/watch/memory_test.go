@@ -58,6 +58,8 @@ func (l *memoryLog) Append(_ context.Context, _ events.Topic, from, to watch.Hea
 }
 
 func (l *memoryLog) Announce(context.Context, events.Topic) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	l.announced++
 	return nil
 }
