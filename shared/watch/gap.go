@@ -25,12 +25,12 @@ func fullRoom() room {
 	return room{changes: events.MaxResumeChanges, bytes: events.MaxResumeBytes}
 }
 
-// changeBytes is what a change takes in a frame besides its data, about.
+// changeBytes is what a change takes in a frame besides its data and names, about.
 const changeBytes = 200
 
 // take makes room for an entry, and reports whether there was enough.
 func (r *room) take(e Entry) bool {
-	bytes := len(e.Data) + changeBytes
+	bytes := len(e.Data) + len(e.Topic) + len(e.ID) + changeBytes
 	if r.changes == 0 || bytes > r.bytes {
 		return false
 	}
@@ -64,7 +64,7 @@ func (a *answer) missed(ctx context.Context, topic events.Topic, after events.Cu
 func (a *answer) readGap(ctx context.Context, topic events.Topic, after events.Cursor, head Head) (gap, error) {
 	var read gap
 	for after.Seq < head.Seq {
-		affordable, err := a.afford(ctx)
+		affordable, err := a.afford(ctx, maxAnswerReads)
 		if err != nil {
 			return gap{}, err
 		}
