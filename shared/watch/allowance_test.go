@@ -167,6 +167,25 @@ func TestAPurseThatCannotBeDrawnFromRefusesNobody(t *testing.T) {
 	}
 }
 
+// stuckPurses answer nothing.
+type stuckPurses struct{}
+
+func (stuckPurses) Draw(ctx context.Context, _ watch.Key, _ time.Time, _, _ int) error {
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+// TestAnAnswerDoesNotWaitForItsCharge: it is there, and must be sent before the function ends.
+func TestAnAnswerDoesNotWaitForItsCharge(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := spender(t, watch.NewAllowance(stuckPurses{}, 1), of("s", "c1"), 2_000)
+		began := time.Now()
+		if c.answered(t, 1) != 1 || time.Since(began) > time.Second {
+			t.Errorf("answered after %v", time.Since(began))
+		}
+	})
+}
+
 // crowd are guests whose connections cost some read units to look through.
 type crowd struct {
 	*memoryWatchers

@@ -144,11 +144,17 @@ func (a *answer) give(ctx context.Context, body []byte) (err error) {
 	}
 	a.notify()
 	err = a.carryOut(ctx)
-	if err := a.settle(context.WithoutCancel(ctx)); err != nil && !errors.Is(err, ErrTooManyRequests) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTime)
+	defer cancel()
+	if err := a.settle(ctx); err != nil && !errors.Is(err, ErrTooManyRequests) {
 		a.Logger.Warn("request not charged", "connection", a.c.ID, "err", err)
 	}
 	return err
 }
+
+// settleTime is how long an answer may take to be charged for, also when the time for it is
+// over. The answer is sent after that.
+const settleTime = 500 * time.Millisecond
 
 // undelivered is the last word when a post has failed: the client is told to ask again, as
 // it does not get what was left. Nothing can be told to who is gone.
