@@ -41,7 +41,7 @@ func signed(t *testing.T, subject string) string {
 // revoked are the revocations of a subject of that name alone.
 type revoked struct{}
 
-func (revoked) Revocations(_ context.Context, subject string) ([]watch.Revocation, error) {
+func (revoked) Revocations(_ context.Context, subject, _ string) ([]watch.Revocation, error) {
 	if subject != "revoked" {
 		return nil, nil
 	}

@@ -24,9 +24,9 @@ type handler struct {
 	logger    *slog.Logger
 }
 
-// connect answers $connect. API Gateway lets the client in on 200 only; whoever has
-// too many connections is turned away with 429, who was revoked meanwhile with 403, and if something fails with 503, to
-// come again.
+// connect answers $connect. API Gateway lets the client in on 200 only. Whoever has too many
+// connections, or has spent its allowance, is turned away with 429; who was revoked meanwhile,
+// with 403; and if something fails with 503, to come again.
 func (h handler) connect(ctx context.Context, event awsevents.APIGatewayWebsocketProxyRequest) (awsevents.APIGatewayProxyResponse, error) {
 	c, err := h.identity.ConnectionOf(event.RequestContext)
 	if err == nil {
@@ -36,7 +36,7 @@ func (h handler) connect(ctx context.Context, event awsevents.APIGatewayWebsocke
 	case errors.Is(err, watch.ErrRevoked):
 		h.logger.Warn("connection refused", "connection", c.ID, "err", err)
 		return awsevents.APIGatewayProxyResponse{StatusCode: http.StatusForbidden}, nil
-	case errors.Is(err, watch.ErrTooManyConnections):
+	case errors.Is(err, watch.ErrTooManyConnections), errors.Is(err, watch.ErrTooManyRequests):
 		h.logger.Warn("connection refused", "connection", c.ID, "err", err)
 		return awsevents.APIGatewayProxyResponse{StatusCode: http.StatusTooManyRequests}, nil
 	case err != nil:

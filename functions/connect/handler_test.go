@@ -30,6 +30,7 @@ func TestConnect(t *testing.T) {
 	}{
 		"let in":               {nil, 200},
 		"too many connections": {watch.ErrTooManyConnections, 429},
+		"allowance is spent":   {watch.ErrTooManyRequests, 429},
 		"revoked meanwhile":    {watch.ErrRevoked, 403},
 		"cannot be kept":       {errors.New("table is throttled"), 503},
 	} {

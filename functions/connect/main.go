@@ -22,7 +22,10 @@ func build(ctx context.Context, s function.Setup) (func(context.Context, awseven
 		Revocations:   s.Settings.Text("REVOCATIONS_TABLE"),
 	})
 	poster, err := apigw.Open(ctx, s.AWS, s.Settings.Text("CALLBACK_URL"))
-	admission := watch.Admission{Guests: store, Prober: poster, Limit: s.Settings.Count("MAX_CONNECTIONS")}
+	admission := watch.Admission{
+		Guests: store, Prober: poster, Limit: s.Settings.Count("MAX_CONNECTIONS"),
+		Allowance: watch.NewAllowance(store, s.Settings.Count("MAX_SUBJECT_UNITS")),
+	}
 	who := identity.Reader{Open: s.Settings.Flag("OPEN_TO_EVERYONE")}
 	return handler{identity: who, admission: admission, logger: s.Logger}.connect, err
 }

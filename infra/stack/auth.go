@@ -88,7 +88,7 @@ func newAuthentication(stack awscdk.Stack, props Props, t tables) *authenticatio
 	}
 	declared := &authentication{
 		environment: map[string]*string{"REVOCATIONS_TABLE": t.revocations.Ref()},
-		grants:      []grant{allow(t.revocations.AttrArn(), "dynamodb:Query")},
+		grants:      []grant{allow(t.revocations.AttrArn(), "dynamodb:BatchGetItem")},
 	}
 	if a.generates() {
 		declared.secret = newSecret(stack, "TokenSecret", "Signs the tokens that clients connect with (HS256)").Ref()

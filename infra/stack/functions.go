@@ -113,10 +113,11 @@ func connectFunction(t tables, props Props) function {
 			"REVOCATIONS_TABLE":   t.revocations.Ref(),
 			"CALLBACK_URL":        sub(callbackURL),
 			"MAX_CONNECTIONS":     jsii.String(fmt.Sprint(props.MaxConnections)),
+			"MAX_SUBJECT_UNITS":   jsii.String(fmt.Sprint(props.MaxSubjectUnits)),
 		},
 		grants: []grant{
-			allow(t.connections.AttrArn(), "dynamodb:PutItem", "dynamodb:Query", "dynamodb:DeleteItem"),
-			allow(t.revocations.AttrArn(), "dynamodb:Query"),
+			allow(t.connections.AttrArn(), "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem", "dynamodb:DeleteItem"),
+			allow(t.revocations.AttrArn(), "dynamodb:BatchGetItem"),
 			allow(t.subscriptions.AttrArn(), "dynamodb:BatchWriteItem"),
 			allow(sub(probeConnectionARN), "execute-api:ManageConnections"),
 		},

@@ -27,7 +27,7 @@ func TestFunctions(t *testing.T) {
 		environment     string
 	}{
 		"Connect": {256, 10, "CALLBACK_URL=https://${Api}.execute-api.${AWS::Region}.${AWS::URLSuffix}/live " +
-			"CONNECTIONS_TABLE=Connections MAX_CONNECTIONS=100 REVOCATIONS_TABLE=Revocations SUBSCRIPTIONS_TABLE=Subscriptions"},
+			"CONNECTIONS_TABLE=Connections MAX_CONNECTIONS=100 MAX_SUBJECT_UNITS=120000 REVOCATIONS_TABLE=Revocations SUBSCRIPTIONS_TABLE=Subscriptions"},
 		"Disconnect": {256, 10, "CONNECTIONS_TABLE=Connections SUBSCRIPTIONS_TABLE=Subscriptions"},
 		"Message": {256, 10, "CALLBACK_URL=https://${Api}.execute-api.${AWS::Region}.${AWS::URLSuffix}/live " +
 			"CHANGES_TABLE=Changes CONNECTIONS_TABLE=Connections EVENTS_TABLE=Events MAX_MESSAGE_RATE=20 " +
@@ -106,7 +106,7 @@ func TestGrants(t *testing.T) {
 	const post, hangUp, probe = "${Api}/live/POST/@connections/*", "${Api}/live/DELETE/@connections/*", "${Api}/live/GET/@connections/*"
 	want := map[string][]string{
 		"Authorizer": {
-			"dynamodb:Query Revocations.Arn",
+			"dynamodb:BatchGetItem Revocations.Arn",
 			"logs:CreateLogStream AuthorizerLogs.Arn", "logs:PutLogEvents AuthorizerLogs.Arn",
 			"secretsmanager:GetSecretValue TokenSecret",
 		},
@@ -127,8 +127,9 @@ func TestGrants(t *testing.T) {
 			"sqs:SendMessage FailureQueue.Arn",
 		},
 		"Connect": {
-			"dynamodb:BatchWriteItem Subscriptions.Arn", "dynamodb:DeleteItem Connections.Arn",
-			"dynamodb:PutItem Connections.Arn", "dynamodb:Query Connections.Arn", "dynamodb:Query Revocations.Arn",
+			"dynamodb:BatchGetItem Revocations.Arn", "dynamodb:BatchWriteItem Subscriptions.Arn",
+			"dynamodb:DeleteItem Connections.Arn", "dynamodb:PutItem Connections.Arn", "dynamodb:Query Connections.Arn",
+			"dynamodb:UpdateItem Connections.Arn",
 			"execute-api:ManageConnections " + probe,
 			"logs:CreateLogStream ConnectLogs.Arn", "logs:PutLogEvents ConnectLogs.Arn",
 		},
@@ -148,10 +149,11 @@ func TestGrants(t *testing.T) {
 			"secretsmanager:GetSecretValue ServiceSecret",
 		},
 		"Renew": {
-			"dynamodb:BatchGetItem Subscriptions.Arn", "dynamodb:BatchWriteItem Subscriptions.Arn",
+			"dynamodb:BatchGetItem Revocations.Arn", "dynamodb:BatchGetItem Subscriptions.Arn",
+			"dynamodb:BatchWriteItem Subscriptions.Arn",
 			"dynamodb:DeleteItem Connections.Arn", "dynamodb:DeleteItem Subscriptions.Arn",
 			"dynamodb:GetItem Connections.Arn", "dynamodb:PutItem Subscriptions.Arn",
-			"dynamodb:Query Revocations.Arn", "dynamodb:UpdateItem Connections.Arn",
+			"dynamodb:UpdateItem Connections.Arn",
 			"execute-api:ManageConnections " + hangUp, "execute-api:ManageConnections " + post,
 			"logs:CreateLogStream RenewLogs.Arn", "logs:PutLogEvents RenewLogs.Arn",
 			"secretsmanager:GetSecretValue TokenSecret",

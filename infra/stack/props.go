@@ -92,7 +92,7 @@ type Props struct {
 	// MaxSubjectUnits is what all requests of one subject together may cost in a minute, over
 	// all its connections, in read units of DynamoDB. A write unit counts as 5, which is its
 	// price, and a publish pays for its numbering, too. So one subject costs at most about
-	// $0.03 a minute at $0.25 for a million read units. Default: 120,000.
+	// $0.015 a minute at $0.125 for a million read units, see watch.ReadPrice. Default: 120,000.
 	MaxSubjectUnits int
 
 	// FanoutConcurrency is how many executions Lambda keeps for fan-out alone, so that

@@ -18,9 +18,9 @@ type Verifier interface {
 	Verify(ctx context.Context, raw string) (token.Token, error)
 }
 
-// Revocations knows what was revoked of a subject.
+// Revocations knows what was revoked of all tokens of a subject, and of one of them.
 type Revocations interface {
-	Revocations(ctx context.Context, subject string) ([]watch.Revocation, error)
+	Revocations(ctx context.Context, subject, tokenID string) ([]watch.Revocation, error)
 }
 
 // Authenticator tells what tokens give.
@@ -49,7 +49,7 @@ func (a Authenticator) Authenticate(ctx context.Context, raw string) (subject st
 
 // Check gives watch.ErrRevoked if what a token gave is taken back by now.
 func (a Authenticator) Check(ctx context.Context, subject string, access watch.Access) error {
-	revocations, err := a.Revocations.Revocations(ctx, subject)
+	revocations, err := a.Revocations.Revocations(ctx, subject, access.TokenID)
 	if err == nil && slices.ContainsFunc(revocations, func(r watch.Revocation) bool { return r.Hits(access) }) {
 		err = watch.ErrRevoked
 	}

@@ -21,7 +21,7 @@ var secret = []byte("a secret of at least 32 bytes, as it must be")
 // revocations are those of every subject.
 type revocations func(subject string) ([]watch.Revocation, error)
 
-func (f revocations) Revocations(_ context.Context, subject string) ([]watch.Revocation, error) {
+func (f revocations) Revocations(_ context.Context, subject, _ string) ([]watch.Revocation, error) {
 	return f(subject)
 }
 

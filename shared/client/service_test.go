@@ -329,10 +329,21 @@ func (s *service) Subscribe(_ context.Context, sub watch.Subscription) (bool, er
 	return already, nil
 }
 
-func (s *service) Unsubscribe(_ context.Context, key watch.Key, topic events.Topic) error {
+func (s *service) Renew(_ context.Context, sub watch.Subscription) (there bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.connections[key.ID], topic)
+	if _, there = s.connections[sub.ID][sub.Topic]; there {
+		s.connections[sub.ID][sub.Topic] = sub
+	}
+	return there, nil
+}
+
+func (s *service) Unsubscribe(_ context.Context, key watch.Key, topics ...events.Topic) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, topic := range topics {
+		delete(s.connections[key.ID], topic)
+	}
 	return nil
 }
 

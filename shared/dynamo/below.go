@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/watchroute/watchroute/events"
+	"github.com/watchroute/watchroute/shared/watch"
 )
 
 // Announce lists the topic under each topic above it: one write unit for each, once in a
@@ -41,24 +42,22 @@ func place(topic events.Topic) types.AttributeValue {
 	return &types.AttributeValueMemberN{Value: new(big.Int).SetBytes(sum[:14]).String()}
 }
 
-// listedAtMost bounds the topics that one answer looks through for those of a pattern.
-const listedAtMost = 2_000
-
-// Below reads the list of topics: one read unit for every 4 KB, some sixty topics.
+// Below reads the list of topics, page by page: one read unit for every 4 KB, some sixty
+// topics. It looks through watch.MaxListed of them at most.
 func (s *Store) Below(ctx context.Context, pattern events.Topic, limit int) (topics []events.Topic, more bool, err error) {
 	base, wildcard := pattern.Split()
 	if wildcard == events.AnySegments {
 		topics = append(topics, base) // which has no head if it never had a change
 	}
-	pages := dynamodb.NewQueryPaginator(s.db, &dynamodb.QueryInput{
+	query := &dynamodb.QueryInput{
 		TableName:                 &s.tables.Changes,
 		KeyConditionExpression:    aws.String("topic = :list"),
 		ExpressionAttributeValues: map[string]types.AttributeValue{":list": directory(base)},
 		ConsistentRead:            aws.Bool(true),
-		Limit:                     aws.Int32(listedAtMost),
-	})
-	for looked := 0; pages.HasMorePages(); {
-		page, err := pages.NextPage(ctx)
+	}
+	for left := watch.MaxListed; left > 0; {
+		query.Limit = aws.Int32(int32(min(left, limit+1))) // which is enough if all are of the pattern
+		page, err := s.db.Query(ctx, query)
 		if err != nil {
 			return nil, false, fmt.Errorf("read topics of %s: %w", pattern, translate(err))
 		}
@@ -72,9 +71,11 @@ func (s *Store) Below(ctx context.Context, pattern events.Topic, limit int) (top
 				topics = append(topics, topic)
 			}
 		}
-		if looked += len(page.Items); looked >= listedAtMost {
-			return topics, pages.HasMorePages(), nil
+		if page.LastEvaluatedKey == nil {
+			return topics, false, nil
 		}
+		query.ExclusiveStartKey = page.LastEvaluatedKey
+		left -= len(page.Items)
 	}
-	return topics, false, nil
+	return topics, true, nil
 }

@@ -3,12 +3,14 @@ package dynamo_test
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/watchroute/watchroute/events"
 	"github.com/watchroute/watchroute/shared/dynamo/dynamotest"
 	"github.com/watchroute/watchroute/shared/watch"
+	"golang.org/x/sync/errgroup"
 )
 
 func TestBelow(t *testing.T) {
@@ -92,5 +94,37 @@ func TestSubscriptionsToPatterns(t *testing.T) {
 	}
 	if err := s.Forget(t.Context(), c.Key, nil); err != nil || read("a", false) != "[]" || read("a/b", false) != "[]" {
 		t.Errorf("after forget: %s, %v", read("a", false), err)
+	}
+}
+
+// TestALongListIsNotReadToItsEnd: it has more topics than one answer looks through, with names
+// of 256 bytes, which is more than the 1 MB that one read gives.
+func TestALongListIsNotReadToItsEnd(t *testing.T) {
+	const limit = 500
+	base := events.Topic(strings.Repeat("b", events.MaxTopicBytes-len("/x/00000000")))
+	d := dynamotest.Start(t)
+	s := d.Store()
+	var tasks errgroup.Group
+	tasks.SetLimit(16)
+	for n := range watch.MaxListed + 100 {
+		tasks.Go(func() error {
+			return s.Announce(t.Context(), base+events.Topic(fmt.Sprintf("/x/%08d", n)))
+		})
+	}
+	if err := tasks.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	for pattern, c := range map[events.Topic]struct{ topics, looked int }{
+		base + "/x/*": {limit, limit + 1},   // all are of the pattern
+		base + "/*":   {0, watch.MaxListed}, // none is
+	} {
+		d.Engine.ResetUsage()
+		got, more, err := s.Below(t.Context(), pattern, limit)
+		if err != nil || len(got) != c.topics || !more {
+			t.Errorf("%s: %d topics, more %v, %v, want %d and more", pattern, len(got), more, err, c.topics)
+		}
+		if looked := d.Engine.Usage().Tables["Changes"]["Query"].RowsRead; looked > int64(c.looked)+10 { // each page looks at the row that it begins after
+			t.Errorf("%s: %d topics are looked at, want %d", pattern, looked, c.looked)
+		}
 	}
 }

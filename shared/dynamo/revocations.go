@@ -10,17 +10,28 @@ import (
 	"github.com/watchroute/watchroute/shared/watch"
 )
 
-// Revocations reads what was revoked of a subject: one read unit for every 4 KB.
-func (s *Store) Revocations(ctx context.Context, subject string) ([]watch.Revocation, error) {
-	rows, err := s.rows(ctx, ofSubject(s.tables.Revocations, subject))
-	if err != nil {
-		return nil, fmt.Errorf("read revocations of a subject: %w", err)
+// Revocations reads what was revoked of all tokens of a subject, and of the one with the id,
+// which may be empty: two read units, however many others of the subject are revoked.
+func (s *Store) Revocations(ctx context.Context, subject, tokenID string) ([]watch.Revocation, error) {
+	keys := []map[string]types.AttributeValue{revocationKey(subject, watch.AnyToken)}
+	if tokenID != "" && tokenID != watch.AnyToken {
+		keys = append(keys, revocationKey(subject, tokenID))
 	}
-	all := make([]watch.Revocation, len(rows))
-	for i, row := range rows {
-		all[i] = revocation(row)
+	rows, err := s.batchGet(ctx, s.tables.Revocations, keys)
+	if err != nil {
+		return nil, fmt.Errorf("read revocations of a subject: %w", translate(err))
+	}
+	var all []watch.Revocation
+	for _, row := range rows {
+		if !s.expired(row) {
+			all = append(all, revocation(row))
+		}
 	}
 	return all, nil
+}
+
+func revocationKey(subject, tokenID string) map[string]types.AttributeValue {
+	return map[string]types.AttributeValue{"subject": str(subject), "tokenId": str(tokenID)}
 }
 
 // Revocation reads a record of the Revocations table's stream.

@@ -309,23 +309,38 @@ func TestRevocations(t *testing.T) {
 	put(map[string]types.AttributeValue{"subject": text("alice"), "tokenId": text("t1")})
 	put(map[string]types.AttributeValue{"subject": text("alice"), "tokenId": text("t9"), "expiresAt": number(1)})
 	put(map[string]types.AttributeValue{"subject": text("bob"), "tokenId": text("*")})
-	for n := range 4 { // over 1 MB, which comes in pages
-		put(map[string]types.AttributeValue{"subject": text("carol"), "tokenId": text(fmt.Sprint("t", n)), "why": text(strings.Repeat("x", 350_000))})
-	}
-	if all, err := s.Revocations(t.Context(), "carol"); err != nil || len(all) != 4 {
-		t.Errorf("%d revocations in pages, %v", len(all), err)
-	}
-	revoked, err := s.Revocations(t.Context(), "alice")
-	if err != nil || len(revoked) != 2 {
-		t.Fatalf("revocations %+v, %v", revoked, err)
-	}
 	hit := func(id string, issued int64) bool {
+		revoked, err := s.Revocations(t.Context(), "alice", id)
+		if err != nil {
+			t.Fatal(err)
+		}
 		return slices.ContainsFunc(revoked, func(r watch.Revocation) bool {
 			return r.Hits(watch.Access{TokenID: id, Issued: time.Unix(issued, 0)})
 		})
 	}
-	if !hit("x", 1000) || hit("x", 1001) || !hit("t1", 5000) || hit("t9", 5000) {
-		t.Errorf("revocations %+v hit the wrong tokens", revoked)
+	if !hit("x", 1000) || hit("x", 1001) || !hit("t1", 5000) || hit("t9", 5000) || !hit("", 1000) || hit("", 1001) || !hit("*", 1000) {
+		t.Error("revocations hit the wrong tokens")
+	}
+}
+
+// TestManyRevocationsCostNobodyMore: a user may log out, and so have a token revoked, as often
+// as he likes.
+func TestManyRevocationsCostNobodyMore(t *testing.T) {
+	d := dynamotest.Start(t)
+	for n := range 100 {
+		row := map[string]types.AttributeValue{
+			"subject": &types.AttributeValueMemberS{Value: "alice"}, "tokenId": &types.AttributeValueMemberS{Value: fmt.Sprint(strings.Repeat("t", 250), n)},
+		}
+		if _, err := d.Client.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: aws.String("Revocations"), Item: row}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	d.Engine.ResetUsage()
+	if revoked, err := d.Store().Revocations(t.Context(), "alice", strings.Repeat("t", 250)+"7"); err != nil || len(revoked) != 1 {
+		t.Errorf("revocations %+v, %v", revoked, err)
+	}
+	if read, _ := d.Units(); read > 2 {
+		t.Errorf("%v units are read", read)
 	}
 }
 
@@ -366,6 +381,42 @@ func TestSubscriptionsOfAConnection(t *testing.T) {
 	}
 	if _, err := s.Subscribe(t.Context(), subscription(c, "a")); !errors.Is(err, watch.ErrNotConnected) {
 		t.Errorf("subscribe after forget: %v", err)
+	}
+}
+
+// TestRenewBringsNothingBack that has ended meanwhile, and does not count as a subscribe.
+func TestRenewBringsNothingBack(t *testing.T) {
+	d := dynamotest.Start(t)
+	s, c := d.Store(), connection("c1", time.Now())
+	if err := s.Connect(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	for _, topic := range []events.Topic{"a", "b", "c"} {
+		if _, err := s.Subscribe(t.Context(), subscription(c, topic)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Unsubscribe(t.Context(), c.Key, "b", "c"); err != nil {
+		t.Fatal(err)
+	}
+	for topic, want := range map[events.Topic]bool{"a": true, "b": false, "never": false} {
+		later := subscription(c, topic)
+		later.Until = later.Until.Add(time.Hour)
+		d.Engine.ResetUsage()
+		if there, err := s.Renew(t.Context(), later); there != want || err != nil {
+			t.Errorf("renew %s: there %v, %v", topic, there, err)
+		}
+		if _, writes := d.Units(); writes != 1 {
+			t.Errorf("renew %s costs %v write units", topic, writes)
+		}
+	}
+	session, err := s.Session(t.Context(), c.Key)
+	if err != nil || !slices.Equal(session.Topics, []events.Topic{"a"}) || session.Subscribes != 3 {
+		t.Errorf("session is %+v, %v", session, err)
+	}
+	subs, err := s.Subscriptions(t.Context(), c.Key, []events.Topic{"a", "b", "c", "never"})
+	if err != nil || len(subs) != 1 || subs[0].Until.Unix() != c.Ends().Add(time.Hour).Unix() {
+		t.Errorf("subscriptions are %+v, %v", subs, err)
 	}
 }
 

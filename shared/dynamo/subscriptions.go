@@ -109,22 +109,43 @@ func refusal(row map[string]types.AttributeValue, quota watch.Quota) error {
 	return watch.ErrTooManySubscriptions
 }
 
-// Unsubscribe takes back what Subscribe did: two write units. A connection that is
-// gone, or was not subscribed, is left as it is.
-func (s *Store) Unsubscribe(ctx context.Context, key watch.Key, topic events.Topic) error {
-	_, err := s.db.DeleteItem(ctx, &dynamodb.DeleteItemInput{TableName: &s.tables.Subscriptions, Key: subscriptionKey(topic, key.ID)})
-	if err != nil {
-		return fmt.Errorf("delete subscription of %s to %s: %w", key.ID, topic, translate(err))
+// Renew puts the subscription if there is one in its place: one write unit for every KB. The
+// connection's row has the topic already.
+func (s *Store) Renew(ctx context.Context, sub watch.Subscription) (there bool, err error) {
+	_, err = s.db.PutItem(ctx, &dynamodb.PutItemInput{
+		TableName: &s.tables.Subscriptions, Item: subscriptionRow(sub), ConditionExpression: aws.String("attribute_exists(topic)"),
+	})
+	if failed := (*types.ConditionalCheckFailedException)(nil); errors.As(err, &failed) {
+		return false, nil
 	}
-	_, err = s.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
+	if err != nil {
+		return false, fmt.Errorf("renew subscription of %s to %s: %w", sub.ID, sub.Topic, translate(err))
+	}
+	return true, nil
+}
+
+// Unsubscribe takes back what Subscribe did: one write unit for each topic, and one for
+// every KB of the connection's row. A connection that is gone, or was not subscribed, is left
+// as it is.
+func (s *Store) Unsubscribe(ctx context.Context, key watch.Key, topics ...events.Topic) error {
+	if len(topics) == 0 {
+		return nil
+	}
+	for _, topic := range topics {
+		_, err := s.db.DeleteItem(ctx, &dynamodb.DeleteItemInput{TableName: &s.tables.Subscriptions, Key: subscriptionKey(topic, key.ID)})
+		if err != nil {
+			return fmt.Errorf("delete subscription of %s to %s: %w", key.ID, topic, translate(err))
+		}
+	}
+	_, err := s.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
 		TableName: &s.tables.Connections, Key: connectionKey(key),
 		UpdateExpression:          aws.String("DELETE #topics :topics"),
 		ConditionExpression:       aws.String("attribute_exists(connectionId)"), // or the update would make a row
 		ExpressionAttributeNames:  map[string]string{"#topics": "topics"},
-		ExpressionAttributeValues: map[string]types.AttributeValue{":topics": topicSet(topic)},
+		ExpressionAttributeValues: map[string]types.AttributeValue{":topics": topicSet(topics...)},
 	})
 	if failed := (*types.ConditionalCheckFailedException)(nil); err != nil && !errors.As(err, &failed) {
-		return fmt.Errorf("unsubscribe %s from %s: %w", key.ID, topic, translate(err))
+		return fmt.Errorf("unsubscribe %s from %d topics: %w", key.ID, len(topics), translate(err))
 	}
 	return nil
 }
@@ -138,7 +159,7 @@ func (s *Store) Subscriptions(ctx context.Context, key watch.Key, topics []event
 		for _, topic := range some {
 			keys = append(keys, subscriptionKey(topic, key.ID))
 		}
-		rows, err := s.batchGet(ctx, keys)
+		rows, err := s.batchGet(ctx, s.tables.Subscriptions, keys)
 		if err != nil {
 			return nil, fmt.Errorf("read subscriptions of %s: %w", key.ID, translate(err))
 		}
@@ -158,9 +179,8 @@ func (s *Store) Subscriptions(ctx context.Context, key watch.Key, topics []event
 // https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html
 const maxGets = 100
 
-// batchGet reads subscription rows, in no order.
-func (s *Store) batchGet(ctx context.Context, keys []map[string]types.AttributeValue) (rows []map[string]types.AttributeValue, err error) {
-	table := s.tables.Subscriptions
+// batchGet reads rows by their keys, up to maxGets, in no order.
+func (s *Store) batchGet(ctx context.Context, table string, keys []map[string]types.AttributeValue) (rows []map[string]types.AttributeValue, err error) {
 	request := map[string]types.KeysAndAttributes{table: {Keys: keys, ConsistentRead: aws.Bool(true)}}
 	for attempt := range batchAttempts {
 		out, err := s.db.BatchGetItem(ctx, &dynamodb.BatchGetItemInput{RequestItems: request})
@@ -275,6 +295,10 @@ func watcher(row map[string]types.AttributeValue) (events.Topic, watch.Connectio
 	return events.Topic(topic), watch.ConnectionID(id)
 }
 
-func topicSet(topic events.Topic) *types.AttributeValueMemberSS {
-	return &types.AttributeValueMemberSS{Value: []string{string(topic)}}
+func topicSet(topics ...events.Topic) *types.AttributeValueMemberSS {
+	set := &types.AttributeValueMemberSS{}
+	for _, topic := range topics {
+		set.Value = append(set.Value, string(topic))
+	}
+	return set
 }

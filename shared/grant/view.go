@@ -14,6 +14,7 @@ const (
 	MaxFilterBytes = 1024
 	MaxFields      = 32
 	MaxFieldBytes  = 256
+	MaxFieldsBytes = 4096 // of all together, as a JSON list
 )
 
 // View is what a watcher sees of a topic. It does not change; safe for concurrent use.
@@ -113,6 +114,9 @@ func parseFields(fields []string) (*tree, error) {
 		if len(path) > MaxFieldBytes {
 			return nil, fmt.Errorf("fields has a path of %d bytes, at most %d are allowed", len(path), MaxFieldBytes)
 		}
+	}
+	if size := len(encode(fields)); size > MaxFieldsBytes {
+		return nil, fmt.Errorf("fields has %d bytes as JSON, at most %d are allowed", size, MaxFieldsBytes)
 	}
 	shown := &tree{}
 	if err := shown.addAll(fields); err != nil {

@@ -102,6 +102,7 @@ func TestBadViewsAreRefused(t *testing.T) {
 		"a filter of an unknown operator": `"filter":{"a":[{"like":"b"}]}`,
 		"a filter that is too large":      `"filter":{"a":["` + strings.Repeat("b", 1024) + `"]}`,
 		"too many fields":                 `"fields":["a"` + strings.Repeat(`,"a"`, 32) + `]`,
+		"fields that are too long":        `"fields":["a` + strings.Repeat(`","`+strings.Repeat(`\u0001`, 100), 7) + `"]`,
 		"a field that is too long":        `"fields":["` + strings.Repeat("a", 257) + `"]`,
 		"a field without a name":          `"fields":["a..b"]`,
 	} {

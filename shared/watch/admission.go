@@ -19,8 +19,8 @@ type Guests interface {
 	Connections
 	// Connect keeps a new connection; doing so twice is no error.
 	Connect(context.Context, Connection) error
-	// Revocations reads what was revoked of a subject.
-	Revocations(ctx context.Context, subject string) ([]Revocation, error)
+	// Revocations reads what was revoked of all tokens of a subject, and of one of them.
+	Revocations(ctx context.Context, subject, tokenID string) ([]Revocation, error)
 }
 
 // Admission decides who may have one more connection.
@@ -30,22 +30,30 @@ type Admission struct {
 	// Limit is how many connections a subject may have. The anonymous one, who is
 	// many, has no limit.
 	Limit int
+	// Allowance pays for each attempt to connect, which reads the rows of all connections of
+	// the subject. Nil is without end.
+	Allowance *Allowance
 }
 
 // Admit keeps a new connection. ErrTooManyConnections means that the subject is at its
-// limit; ErrRevoked that its token was taken back since it was verified, when the
-// connection was not there yet to be closed.
+// limit; ErrTooManyRequests that it has spent its allowance; ErrRevoked that its token was
+// taken back since it was verified, when the connection was not there yet to be closed.
 func (a Admission) Admit(ctx context.Context, c Connection) error {
 	if c.Subject == Anonymous {
 		return a.Guests.Connect(ctx, c)
 	}
-	if err := a.makeRoom(ctx, c.Subject); err != nil {
+	if err := a.Allowance.check(c.Key); err != nil {
+		return err
+	}
+	metered, meter := Metered(ctx)
+	err := a.makeRoom(metered, c.Subject)
+	if err := errors.Join(err, a.Allowance.charge(ctx, c.Key, meter.spent()+keepingUnits)); err != nil {
 		return err
 	}
 	if err := a.Guests.Connect(ctx, c); err != nil {
 		return err
 	}
-	revocations, err := a.Guests.Revocations(ctx, c.Subject)
+	revocations, err := a.Guests.Revocations(ctx, c.Subject, c.TokenID)
 	if err == nil && slices.ContainsFunc(revocations, func(r Revocation) bool { return r.Hits(c.Access) }) {
 		err = ErrRevoked
 	}
@@ -54,6 +62,10 @@ func (a Admission) Admit(ctx context.Context, c Connection) error {
 	}
 	return nil
 }
+
+// keepingUnits is what it costs to keep a connection, in units of an allowance: its row is
+// written, and two of revocations are read.
+const keepingUnits = 2 + writePrice
 
 // probes is how many of a subject's connections are looked at before it is turned away.
 // Each look is one of the 10,000 requests a second that the account has for its posts, too.

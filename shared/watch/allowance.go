@@ -19,10 +19,17 @@ type Purses interface {
 // much beyond its limit.
 const drawnUnits = 1_000
 
-// writePrice is what a write unit costs in read units.
+// What a million units cost on demand in us-east-1, in dollars, for tables of the class
+// Standard. Both were twice as much before November 2024.
 //
 // Source: https://aws.amazon.com/dynamodb/pricing/on-demand/
-const writePrice = 5
+const (
+	ReadPrice  = 0.125
+	WritePrice = 0.625
+)
+
+// writePrice is what a write unit costs in read units.
+const writePrice = WritePrice / ReadPrice
 
 // Allowance bounds what all requests of one subject together may cost in a minute, over all
 // its connections and all processes. The unit is a read unit of DynamoDB; a write unit counts

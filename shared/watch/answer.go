@@ -20,8 +20,10 @@ type Subscriptions interface {
 	// it did already. ErrNotConnected, ErrTooManySubscriptions and ErrTooManyRequests
 	// change nothing.
 	Subscribe(context.Context, Subscription) (already bool, err error)
-	// Unsubscribe ends it; doing so twice is no error.
-	Unsubscribe(context.Context, Key, events.Topic) error
+	// Renew replaces a subscription, and tells whether it was there; if not, it stays away.
+	Renew(context.Context, Subscription) (there bool, err error)
+	// Unsubscribe ends those to the topics; doing so twice is no error.
+	Unsubscribe(context.Context, Key, ...events.Topic) error
 	// Subscriptions reads those of the topics that the connection is subscribed to.
 	Subscriptions(context.Context, Key, []events.Topic) ([]Subscription, error)
 }
@@ -38,8 +40,9 @@ type Sessions interface {
 
 // Session is what has become of a connection since it was made.
 type Session struct {
-	Topics []events.Topic // that it watches
-	Access *Access        // by its latest token; nil if that is the one it was made with
+	Topics     []events.Topic // that it watches
+	Subscribes int            // how many there were
+	Access     *Access        // by its latest token; nil if that is the one it was made with
 }
 
 // Authenticator knows what a token gives.
@@ -141,11 +144,17 @@ func (a *answer) give(ctx context.Context, body []byte) (err error) {
 	}
 	a.notify()
 	err = a.carryOut(ctx)
-	if err := a.settle(context.WithoutCancel(ctx)); err != nil && !errors.Is(err, ErrTooManyRequests) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTime)
+	defer cancel()
+	if err := a.settle(ctx); err != nil && !errors.Is(err, ErrTooManyRequests) {
 		a.Logger.Warn("request not charged", "connection", a.c.ID, "err", err)
 	}
 	return err
 }
+
+// settleTime is how long an answer may take to be charged for, also when the time for it is
+// over. The answer is sent after that.
+const settleTime = 500 * time.Millisecond
 
 // undelivered is the last word when a post has failed: the client is told to ask again, as
 // it does not get what was left. Nothing can be told to who is gone.
@@ -174,7 +183,7 @@ func (a *answer) present(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	a.c.watches = session.Topics
+	a.c.watches, a.c.subscribes = session.Topics, session.Subscribes
 	if session.Access != nil {
 		a.c.Access = *session.Access
 	}

@@ -57,22 +57,32 @@ func (a *answer) realign(ctx context.Context) (views map[events.Topic]string, er
 		return nil, err
 	}
 	views = map[events.Topic]string{}
+	var frames []events.Frame
+	var ended []events.Topic
 	for _, old := range subs {
 		sub, err := a.c.subscription(old.Topic, old.Options)
 		if err != nil {
-			if err := a.Subscriptions.Unsubscribe(ctx, a.c.Key, old.Topic); err != nil {
-				return nil, err
-			}
-			a.out.send(&events.Unsubscribed{Topic: old.Topic, Reason: events.CodeForbidden})
+			ended = append(ended, old.Topic)
+			frames = append(frames, &events.Unsubscribed{Topic: old.Topic, Reason: events.CodeForbidden})
 			continue
 		}
-		if _, err := a.Subscriptions.Subscribe(ctx, sub); err != nil {
+		there, err := a.Subscriptions.Renew(ctx, sub)
+		if err != nil {
 			return nil, err
 		}
+		if !there {
+			continue // the client has ended it meanwhile
+		}
 		if sub.mark() != old.mark() {
-			a.out.send(&events.Reset{Topic: sub.Topic, Reason: events.ResetView})
+			frames = append(frames, &events.Reset{Topic: sub.Topic, Reason: events.ResetView})
 		}
 		views[sub.Topic] = sub.mark()
+	}
+	if err := a.Subscriptions.Unsubscribe(ctx, a.c.Key, ended...); err != nil {
+		return nil, err
+	}
+	for _, frame := range frames {
+		a.out.send(frame)
 	}
 	return views, a.out.err
 }

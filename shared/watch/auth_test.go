@@ -177,6 +177,30 @@ func TestAuthNarrows(t *testing.T) {
 	})
 }
 
+// hasty is a store whose client unsubscribes from a while its subscriptions are renewed.
+type hasty struct{ *memoryStore }
+
+func (h hasty) Subscriptions(ctx context.Context, key watch.Key, topics []events.Topic) ([]watch.Subscription, error) {
+	subs, err := h.memoryStore.Subscriptions(ctx, key, topics)
+	delete(h.subs, "a")
+	return subs, err
+}
+
+// TestAuthBringsNothingBack that the client has ended meanwhile.
+func TestAuthBringsNothingBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newClient(t, allowsAll)
+		c.answerer.Tokens = tokens{"next": lasting(t, "s", allowsAll, time.Hour)}
+		c.ask(t, `{"action":"subscribe","topic":"a"}`)
+		c.ask(t, `{"action":"subscribe","topic":"b"}`)
+		c.answerer.Subscriptions = hasty{c.memoryStore}
+		c.expect(t, authRequest, `{"type":"authorized","id":"q","expires":"2000-01-01T01:00:00.000Z","views":{"b":""}}`)
+		if _, back := c.subs["a"]; back {
+			t.Error("a is subscribed to again")
+		}
+	})
+}
+
 func TestAuthWidens(t *testing.T) {
 	c := newClient(t, allowsLess)
 	c.answerer.Tokens = tokens{"next": lasting(t, "s", allowsAll, time.Hour)}

@@ -71,7 +71,7 @@ func (a *answer) below(ctx context.Context, topics, patterns []events.Topic) (al
 		has[topic] = true
 	}
 	for _, pattern := range patterns {
-		affordable, err := a.afford(ctx)
+		affordable, err := a.afford(ctx, maxListReads)
 		if err != nil {
 			return nil, false, err
 		}

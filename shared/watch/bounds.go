@@ -13,6 +13,10 @@ const (
 	// another read. That is enough for all that one answer brings of missed changes: 5 MB
 	// of data, as much of the states before, and what 10,000 rows have around it.
 	maxAnswerReads = 3_500
+	// maxListReads is how many an answer may have consumed when it begins to read the topics
+	// of another pattern. So there is room for 500 heads and for some of what was missed, and a
+	// client with many patterns comes further with every ping.
+	maxListReads = 1_500
 	// maxReadOnce is the most that a single read consumes: 1 MB, and a row that goes
 	// beyond it.
 	//
@@ -52,20 +56,19 @@ func Bounds() map[string]Bound {
 	}
 }
 
-// afford reports whether the answer may begin another read. ErrTooManyRequests means that
-// the subject has spent what it may.
-func (a *answer) afford(ctx context.Context) (bool, error) {
+// afford reports whether the answer may begin another read, as it has consumed fewer units
+// than most. ErrTooManyRequests means that the subject has spent what it may.
+func (a *answer) afford(ctx context.Context, most float64) (bool, error) {
 	if err := a.settle(ctx); err != nil {
 		return false, err
 	}
 	reads, _ := a.meter.Units()
-	return reads < maxAnswerReads, nil
+	return reads < most, nil
 }
 
 // settle charges the subject for what the answer has cost since it was last settled.
 func (a *answer) settle(ctx context.Context) error {
-	reads, writes := a.meter.Units()
-	spent := reads + writePrice*writes
+	spent := a.meter.spent()
 	owed := spent - a.settled
 	a.settled = spent
 	return a.Allowance.charge(ctx, a.c.Key, owed)

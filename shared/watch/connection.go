@@ -2,6 +2,7 @@ package watch
 
 import (
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/watchroute/watchroute/events"
@@ -45,7 +46,8 @@ type Connection struct {
 	Key
 	Connected time.Time
 	Access
-	watches []events.Topic // what it watches, when it is answered
+	watches    []events.Topic // what it watches, when it is answered
+	subscribes int            // how often it has subscribed by then
 }
 
 // Access is what a token gives its subject.
@@ -99,6 +101,18 @@ type Subscription struct {
 type Quota struct {
 	Topics     int // at a time; 0 for no bound
 	Subscribes int // ever, by now; 0 for no bound
+}
+
+// check says without a write what the write of a subscription would be refused for. Who
+// subscribes at the same time may still come first, so the write has the same condition.
+func (q Quota) check(c Connection, topic events.Topic) error {
+	switch {
+	case q.Subscribes > 0 && c.subscribes >= q.Subscribes:
+		return ErrTooManyRequests
+	case q.Topics > 0 && len(c.watches) >= q.Topics && !slices.Contains(c.watches, topic):
+		return ErrTooManySubscriptions
+	}
+	return nil
 }
 
 // Options are what a client asks of its subscription.

@@ -19,24 +19,36 @@ type gap struct {
 type room struct {
 	changes int
 	bytes   int
+	shown   int // bytes of data that views make of them
 }
 
 func fullRoom() room {
-	return room{changes: events.MaxResumeChanges, bytes: events.MaxResumeBytes}
+	return room{changes: events.MaxResumeChanges, bytes: events.MaxResumeBytes, shown: events.MaxResumeBytes}
 }
 
-// changeBytes is what a change takes in a frame besides its data, about.
+// changeBytes is what a change takes in a frame besides its data and names, about.
 const changeBytes = 200
 
 // take makes room for an entry, and reports whether there was enough.
 func (r *room) take(e Entry) bool {
-	bytes := len(e.Data) + changeBytes
+	bytes := len(e.Data) + len(e.Topic) + 2*len(e.ID) + changeBytes // JSON may escape an id
 	if r.changes == 0 || bytes > r.bytes {
 		return false
 	}
 	r.changes--
 	r.bytes -= bytes
 	return true
+}
+
+// fit leaves out the data of a change that there is no room for, which can only be if masks
+// have made it longer. It is told as large.
+func (r *room) fit(c *events.Change) {
+	bytes := len(c.Data) + len(c.Patch)
+	if bytes > r.shown {
+		c.Data, c.Patch, c.Large = nil, nil, true
+		return
+	}
+	r.shown -= bytes
 }
 
 // missed reads the changes after a client's cursor up to the head, as many as the answer
@@ -64,7 +76,7 @@ func (a *answer) missed(ctx context.Context, topic events.Topic, after events.Cu
 func (a *answer) readGap(ctx context.Context, topic events.Topic, after events.Cursor, head Head) (gap, error) {
 	var read gap
 	for after.Seq < head.Seq {
-		affordable, err := a.afford(ctx)
+		affordable, err := a.afford(ctx, maxAnswerReads)
 		if err != nil {
 			return gap{}, err
 		}

@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/watchroute/watchroute/events"
 	"github.com/watchroute/watchroute/shared/watch"
 )
 
@@ -22,6 +23,34 @@ func TestQuotaGrows(t *testing.T) {
 				t.Errorf("after %d s the quota is %d, want %d", at.wait, got, at.want)
 			}
 		}
+	})
+}
+
+// TestWhatIsTooManyIsRefusedWithoutAWrite: a write that is refused by its condition costs as
+// much as one that is not, by the size of the connection's row.
+func TestWhatIsTooManyIsRefusedWithoutAWrite(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newClient(t, `{"topics":["**"],"actions":["subscribe"]}`)
+		c.answerer.Limits = watch.Limits{Subscriptions: 2, Subscribes: 1}
+		refused := func(topic, want string) {
+			c.asked = nil
+			if c.expect(t, fmt.Sprintf(`{"action":"subscribe","topic":%q}`, topic), want); len(c.asked) > 0 {
+				t.Errorf("%s: asked was %q", want, c.asked)
+			}
+		}
+		for n := range events.MaxSubscriptions { // again and again to the same two
+			topic := []string{"a", "b/*"}[n%2]
+			if got := c.ask(t, fmt.Sprintf(`{"action":"subscribe","topic":%q}`, topic)); !strings.HasPrefix(got, "subscribed") {
+				t.Fatalf("subscribe %d is answered %s", n, got)
+			}
+			if n == 1 {
+				refused("c", "error too_many_subscriptions")
+				refused("b/**", "error too_many_subscriptions")
+			}
+		}
+		refused("a", "error too_many_requests")
+		time.Sleep(time.Second)
+		c.expect(t, `{"action":"subscribe","topic":"a"}`, "subscribed :0 recovered false")
 	})
 }
 

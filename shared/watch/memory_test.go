@@ -58,6 +58,8 @@ func (l *memoryLog) Append(_ context.Context, _ events.Topic, from, to watch.Hea
 }
 
 func (l *memoryLog) Announce(context.Context, events.Topic) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	l.announced++
 	return nil
 }
@@ -192,7 +194,7 @@ func (m *memoryWatchers) Connect(_ context.Context, c watch.Connection) error {
 	return nil
 }
 
-func (m *memoryWatchers) Revocations(context.Context, string) ([]watch.Revocation, error) {
+func (m *memoryWatchers) Revocations(context.Context, string, string) ([]watch.Revocation, error) {
 	return m.revoked, m.unknown
 }
 
@@ -231,7 +233,8 @@ type memoryStore struct {
 	mu     sync.Mutex // heads are read at once
 	asked  []string
 
-	forgotten bool // the connection is
+	subscribes int  // that there were
+	forgotten  bool // the connection is
 }
 
 func (s *memoryStore) note(what string, topic events.Topic) {
@@ -244,7 +247,7 @@ func (s *memoryStore) Session(context.Context, watch.Key) (watch.Session, error)
 	if s.forgotten {
 		return watch.Session{}, watch.ErrNotConnected
 	}
-	return watch.Session{Topics: slices.Sorted(maps.Keys(s.subs)), Access: s.access}, nil
+	return watch.Session{Topics: slices.Sorted(maps.Keys(s.subs)), Subscribes: s.subscribes, Access: s.access}, nil
 }
 
 func (s *memoryStore) Refresh(_ context.Context, _ watch.Key, a watch.Access) error {
@@ -260,14 +263,24 @@ func (s *memoryStore) Forget(context.Context, watch.Key, []events.Topic) error {
 
 func (s *memoryStore) Subscribe(_ context.Context, sub watch.Subscription) (already bool, err error) {
 	s.note("subscribe", sub.Topic)
+	s.subscribes++
 	_, already = s.subs[sub.Topic]
 	s.subs[sub.Topic] = sub
 	return already, nil
 }
 
-func (s *memoryStore) Unsubscribe(_ context.Context, _ watch.Key, topic events.Topic) error {
-	s.note("unsubscribe", topic)
-	delete(s.subs, topic)
+func (s *memoryStore) Renew(_ context.Context, sub watch.Subscription) (there bool, err error) {
+	if _, there = s.subs[sub.Topic]; there {
+		s.subs[sub.Topic] = sub
+	}
+	return there, nil
+}
+
+func (s *memoryStore) Unsubscribe(_ context.Context, _ watch.Key, topics ...events.Topic) error {
+	for _, topic := range topics {
+		s.note("unsubscribe", topic)
+		delete(s.subs, topic)
+	}
 	return nil
 }
 

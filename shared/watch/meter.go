@@ -39,6 +39,12 @@ func (m *Meter) Spend(reads, writes float64) {
 	m.writes += writes
 }
 
+// spent is what was counted so far, in units of an [Allowance].
+func (m *Meter) spent() float64 {
+	reads, writes := m.Units()
+	return reads + writePrice*writes
+}
+
 // Units gives the read and the write units so far.
 func (m *Meter) Units() (reads, writes float64) {
 	m.mu.Lock()

@@ -103,9 +103,15 @@ func (a *answer) sendMissed(ctx context.Context, topic events.Topic, after event
 	return a.sendEntries(sub, gap.entries)
 }
 
-// sendEntries sends what a subscription shows of entries, in as few frames as hold it.
+// sendEntries sends what a subscription shows of entries, in as few frames as hold it. Each
+// entry is decoded alone, as all together may take more memory than a function has.
 func (a *answer) sendEntries(sub Subscription, entries []Entry) error {
-	frames, err := events.PackChanges(seen(sub.View, sub.Delta, changesOf(entries), a.steps))
+	var shown []events.Change
+	for i := range entries {
+		shown = seen(shown, sub.View, sub.Delta, changesOf(entries[i:i+1]), a.steps)
+		a.room.fit(&shown[len(shown)-1])
+	}
+	frames, err := events.PackChanges(shown)
 	if err != nil {
 		return err
 	}

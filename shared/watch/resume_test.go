@@ -51,7 +51,9 @@ func (h *history) Subscribe(context.Context, watch.Subscription) (bool, error) {
 	return false, nil
 }
 
-func (h *history) Unsubscribe(context.Context, watch.Key, events.Topic) error {
+func (h *history) Renew(context.Context, watch.Subscription) (bool, error) { return true, nil }
+
+func (h *history) Unsubscribe(context.Context, watch.Key, ...events.Topic) error {
 	h.unsubscribed++
 	return nil
 }

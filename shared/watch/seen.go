@@ -21,11 +21,10 @@ func changesOf(entries []Entry) []change {
 	return changes
 }
 
-// seen is what a view shows of changes of one topic, in their order. Changes that it does
+// seen adds what a view shows of changes of one topic, in their order. Changes that it does
 // not show are skipped, so that the numbers stay dense without a word of what they were. So
 // are those that it is too costly for, which are marked.
-func seen(view grant.View, delta bool, changes []change, budget *grant.Budget) []events.Change {
-	var shown []events.Change
+func seen(shown []events.Change, view grant.View, delta bool, changes []change, budget *grant.Budget) []events.Change {
 	for _, c := range changes {
 		s, visible, err := c.seen(view, delta, budget)
 		if visible {
@@ -73,6 +72,9 @@ func (c change) seen(view grant.View, delta bool, budget *grant.Budget) (shown e
 		if patch, ok := seen.Delta(budget); ok {
 			shown.Data, shown.Patch = nil, patch
 		}
+	}
+	if len(shown.Data) > events.MaxDataBytes { // as a mask may have made it longer
+		shown.Data, shown.Large = nil, true
 	}
 	return shown, true, nil
 }

@@ -42,10 +42,14 @@ type page struct {
 	after  string // the item that it means
 }
 
+// maxSnapshotBytes is how many bytes of items a page may show when it goes on to another
+// item. JSON may take six times as much as what it was read from.
+const maxSnapshotBytes = 2 << 20
+
 // snapshotPage sends what one read of the table gives, which is up to 1 MB or less, so that
 // one answer stays within a function's time however large the topic is. It ends earlier when
-// the view has cost what an answer may. The items are read after the head, so they hold all
-// changes up to its cursor.
+// the view has cost what an answer may, or shows more than maxSnapshotBytes. The items are
+// read after the head, so they hold all changes up to its cursor.
 func (a *answer) snapshotPage(ctx context.Context, p page) error {
 	items, next, err := a.Items.Page(ctx, p.topic, p.after, a.Limits.snapshotItems())
 	if err != nil {
@@ -72,9 +76,13 @@ func (a *answer) snapshotPage(ctx context.Context, p page) error {
 }
 
 // shown is what a view shows of the first items, and how many of those it is too costly for.
-// It looks at as many as the answer has steps for, and at least at one.
+// It looks at as many as the answer has steps and bytes for, and at least at one.
 func (a *answer) shown(view grant.View, items []events.Item) (shown []events.Item, costly, seen int) {
+	bytes := 0
 	for i, item := range items {
+		if bytes > maxSnapshotBytes {
+			return shown, costly, i
+		}
 		s, visible, err := a.show(view, item)
 		switch {
 		case err != nil && a.steps.Left() == 0 && i > 0:
@@ -83,6 +91,7 @@ func (a *answer) shown(view grant.View, items []events.Item) (shown []events.Ite
 			costly++
 		case visible:
 			shown = append(shown, s)
+			bytes += len(s.Data) + 2*len(s.ID)
 		}
 	}
 	return shown, costly, len(items)
@@ -95,5 +104,8 @@ func (a *answer) show(view grant.View, item events.Item) (shown events.Item, vis
 		return events.Item{ID: item.ID, Large: true}, view.IsZero(), nil
 	}
 	data, visible, err := view.Item(item.Data, a.steps)
+	if len(data) > events.MaxDataBytes { // as a mask may have made it longer
+		return events.Item{ID: item.ID, Large: true}, visible, err
+	}
 	return events.Item{ID: item.ID, Data: data}, visible, err
 }

@@ -64,6 +64,9 @@ const keepAttempts = 3
 // keep writes a subscription. If another token has come meanwhile, whose auth cannot have
 // seen the subscription, it is written anew by that one, or taken back.
 func (a *answer) keep(ctx context.Context, topic events.Topic, o Options) (sub Subscription, already bool, err error) {
+	if err := a.Limits.quota(a.c, time.Now()).check(a.c, topic); err != nil {
+		return sub, false, err
+	}
 	for attempt := range keepAttempts {
 		if sub, err = a.c.subscription(topic, o); err != nil {
 			return sub, already, errors.Join(err, a.Subscriptions.Unsubscribe(ctx, a.c.Key, topic))

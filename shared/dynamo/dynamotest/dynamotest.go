@@ -45,6 +45,18 @@ func Start(t testing.TB) *Database {
 	return d
 }
 
+// Units is what all calls have cost since the database was started or Engine.ResetUsage was
+// called, in read and write units.
+func (d *Database) Units() (reads, writes float64) {
+	for _, operations := range d.Engine.Usage().Tables {
+		for _, c := range operations {
+			reads += c.ReadCapacityUnits
+			writes += c.WriteCapacityUnits
+		}
+	}
+	return reads, writes
+}
+
 // Store opens the tables.
 func (d *Database) Store() *dynamo.Store { return dynamo.Open(d.Config, Tables) }
 
