@@ -1,7 +1,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"strings"
 	"testing"
@@ -29,6 +31,16 @@ func TestChaos(t *testing.T) {
 		t.Errorf("%s with faults %v", r.tally, r.faults)
 	}
 	t.Logf("%s with faults %v", r.tally, r.faults)
+}
+
+// TestRunThatNobodyWatchesProvesNothing: nothing is written then, so nothing can be missed.
+func TestRunThatNobodyWatchesProvesNothing(t *testing.T) {
+	const nowhere = "ws://127.0.0.1:1/live"
+	w := &watcher{url: nowhere, wallet: &wallet{random: rand.New(rand.NewPCG(1, 1))}, checkers: []*checker{newChecker("t")}}
+	r := &run{settings: settings{patience: time.Millisecond}, ledger: newLedger([]events.Topic{"t"}), watchers: []*watcher{w}}
+	if err := r.watched(t.Context(), func() error { return nil }); !errors.Is(err, errPatience) {
+		t.Errorf("run ends with %v", err)
+	}
 }
 
 // TestEditsFit: the mutants and the soak name text that is still in the source.

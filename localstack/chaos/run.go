@@ -129,9 +129,9 @@ func (r *run) watched(ctx context.Context, write func() error) error {
 	}
 	if err == nil {
 		err = r.await(ctx, "at the end", func(w *watcher) bool { return w.complete(r.ledger) })
-	}
-	if errors.Is(err, errPatience) {
-		err = nil // the verdicts say what is missing
+		if errors.Is(err, errPatience) {
+			err = nil // the verdicts say what is missing
+		}
 	}
 	time.Sleep(grace)
 	leave()
