@@ -30,7 +30,7 @@ func TestChaos(t *testing.T) {
 	if r.deliveries < 5_000 || len(r.faults) < 10 {
 		t.Errorf("%s with faults %v", r.tally, r.faults)
 	}
-	t.Logf("%s with faults %v", r.tally, r.faults)
+	t.Logf("%d deliveries, %s, with faults %v", r.deliveries, r.tally, r.faults)
 }
 
 // TestRunThatNobodyWatchesProvesNothing: nothing is written then, so nothing can be missed.

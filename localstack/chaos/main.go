@@ -124,9 +124,10 @@ func (r result) print(seed uint64) {
 	for _, n := range r.faults {
 		faults += n
 	}
-	fmt.Printf("seed %d: %s; %d faults; %.1f s; %d broken promises\n", seed, r.tally, faults, r.took.Seconds(), len(r.broken))
+	fmt.Printf("seed %-3d %6.1f s   %d deliveries   %d faults   %d broken promises\n", seed, r.took.Seconds(), r.deliveries, faults, len(r.broken))
+	fmt.Printf("    the clients  %s\n", r.tally)
 	for _, err := range r.broken[:min(len(r.broken), brokenShown)] {
-		fmt.Println("  BROKEN", err)
+		fmt.Println("    BROKEN      ", err)
 	}
 }
 

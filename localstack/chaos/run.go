@@ -93,7 +93,7 @@ func newRun(ctx context.Context, s settings, seed uint64) (*run, error) {
 	return r, nil
 }
 
-// habitOf lets one watcher in ten be slow, one a sleeper, and one late.
+// habitOf lets one watcher in ten have each of the habits, and the rest be steady.
 func habitOf(n int) habit {
 	if h := habit(n % 10); h < habits {
 		return h
@@ -119,14 +119,16 @@ func chaos(ctx context.Context, s settings, seed uint64) (result, error) {
 func (r *run) watched(ctx context.Context, write func() error) error {
 	watching, leave := context.WithCancel(ctx)
 	defer leave()
+	written := make(chan struct{})
 	var watchers sync.WaitGroup
 	for _, w := range r.watchers {
-		watchers.Go(func() { w.run(watching) })
+		watchers.Go(func() { w.run(watching, written) })
 	}
 	err := r.await(ctx, "watching", (*watcher).begun)
 	if err == nil {
 		err = write()
 	}
+	close(written)
 	if err == nil {
 		err = r.await(ctx, "at the end", func(w *watcher) bool { return w.complete(r.ledger) })
 		if errors.Is(err, errPatience) {
@@ -181,10 +183,10 @@ func (r *run) write(ctx context.Context, n int, interval time.Duration) error {
 // result is the verdict on all watchers, who must have left.
 func (r *run) result(took time.Duration) result {
 	res := result{faults: r.faults.Counts(), took: took}
-	for n, w := range r.watchers {
+	for _, w := range r.watchers {
 		w.tally(&res.tally)
 		if err := w.verdict(r.ledger); err != nil {
-			res.broken = append(res.broken, fmt.Errorf("watcher %d: %w", n, err))
+			res.broken = append(res.broken, fmt.Errorf("%s: %w", w.wallet.subject, err))
 		}
 	}
 	return res
