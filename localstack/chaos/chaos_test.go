@@ -14,13 +14,26 @@ import (
 	"github.com/watchroute/watchroute/shared/client"
 )
 
-// TestChaos is one small run with every fault.
+// TestChaos is one small run of each shape, with every fault.
 func TestChaos(t *testing.T) {
 	plan, err := fault.Parse(harsh)
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := chaos(t.Context(), settings{root: "../..", build: t.TempDir(), plan: plan, watchers: 30, changes: 1_600, topics: 10, writers: 8, patience: 2 * time.Minute}, 7)
+	s := settings{root: "../..", build: t.TempDir(), plan: plan, watchers: 30, changes: 1_000, topics: 7, writers: 8, patience: 2 * time.Minute}
+	t.Run("honest", func(t *testing.T) { s.keepsItsPromise(t, 7) })
+	s.hostile = true
+	t.Run("hostile", func(t *testing.T) {
+		did := s.keepsItsPromise(t, 8).mischief
+		if did.connections < 3 || did.answers["subscribed"] == 0 || did.answers["published"] == 0 {
+			t.Errorf("hostile watchers did too little to prove anything: %s", did)
+		}
+	})
+}
+
+// keepsItsPromise runs a seed.
+func (s settings) keepsItsPromise(t *testing.T, seed uint64) result {
+	r, err := chaos(t.Context(), s, seed)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -28,9 +41,10 @@ func TestChaos(t *testing.T) {
 		t.Error(broken)
 	}
 	if r.deliveries < 5_000 || len(r.faults) < 10 {
-		t.Errorf("%s with faults %v", r.tally, r.faults)
+		t.Error("too little was delivered or broken to prove anything")
 	}
-	t.Logf("%d deliveries, %s, with faults %v", r.deliveries, r.tally, r.faults)
+	t.Logf("%.1f s, %d deliveries, %s, with faults %v", r.took.Seconds(), r.deliveries, r.tally, r.faults)
+	return r
 }
 
 // TestRunThatNobodyWatchesProvesNothing: nothing is written then, so nothing can be missed.
