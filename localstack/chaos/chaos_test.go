@@ -139,6 +139,8 @@ func TestChecker(t *testing.T) {
 		"a snapshot with an old item": {[]client.Event{items(4, map[string]int64{"a": 1})}, "another state than the table"},
 		"a snapshot without an item":  {[]client.Event{items(4, nil)}, "another state than the table"},
 		"a snapshot with a dead item": {[]client.Event{items(4, map[string]int64{"a": 2, "b": 1})}, "another state than the table"},
+		"a costly change":             {[]client.Event{begins(0), one, {Cursor: two.Cursor, Costly: true}}, "a change up to e:2 is too costly"},
+		"a page without costly items": {[]client.Event{{Cursor: two.Cursor, Page: &client.Page{First: true, Last: true, Costly: 2}}}, "2 items are too costly"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			k := newChecker("t")
