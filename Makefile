@@ -8,6 +8,7 @@ CDKLOCAL    := npx --yes --package aws-cdk-local@3.0.4 --package $(CDK_CLI) cdkl
 STATICCHECK := go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME    ?= 10s
 SOAKTIME    ?= 30m
+SEEDS       ?= 10
 MUTANTS     ?= numbering known resume repeats healing
 VENV        := .build/venv
 
@@ -25,11 +26,12 @@ token: ## print a token for `make local`: SUB=alice TOPICS="stocks/* users/{sub}
 test: ## run all tests, with the race detector
 	go test -race -count=1 ./...
 
-bench: ## measure the local stack: deliveries, latency, resume, memory, zips, start-up
-	@go run ./localstack/bench
+bench: ## measure the local stack: deliveries, resume, zips, a flood, attacks (ARGS="-part hostile")
+	@go run ./localstack/bench $(ARGS)
 
-chaos: ## break the local stack in every way, seed by seed, and check what 200 watchers see
-	@go run ./localstack/chaos
+chaos: ## break the local stack in every way and check what 200 watchers see: SEEDS (10) seeds, and as many with hostile watchers
+	@go run ./localstack/chaos --seeds $(SEEDS)
+	@go run ./localstack/chaos --seeds $(SEEDS) --hostile
 
 mutants: ## break the service itself, one place at a time, and see that chaos catches it
 	@for mutant in $(MUTANTS); do go run ./localstack/chaos --mutant $$mutant || exit 1; done

@@ -32,11 +32,11 @@ const (
 
 // attacker is mallory in her own process.
 type attacker struct {
-	addr, token  string
-	db           *dynamodb.Client
-	sockets      []*socket
-	alternatives int // of her filters
-	outcome      *outcome
+	addr, token string
+	db          *dynamodb.Client
+	sockets     []*socket
+	accepted    []int // how many conditions the service accepts in each of the forms of filters
+	outcome     *outcome
 }
 
 // socket is one of her connections.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -49,8 +50,8 @@ func (a attack) measure(ctx context.Context, dir string) error {
 func (o *outcome) print(cost usage, processor time.Duration) {
 	fmt.Printf("  mallory\n")
 	fmt.Printf("    did                  %d requests and %d items put, answered after %.1f s (%.1f s of processor time in her process)\n", o.Sent, o.Put, o.Took.Seconds(), processor.Seconds())
-	if o.Note != "" {
-		fmt.Printf("    used                 %s\n", o.Note)
+	if len(o.Notes) > 0 {
+		fmt.Printf("    used                 %s\n", strings.Join(o.Notes, ", "))
 	}
 	fmt.Printf("    was answered         %s\n", o.answers())
 	fmt.Printf("    frames marked costly %d\n", o.Costly)

@@ -53,7 +53,7 @@ func (e *engine) snapshot(f *events.Snapshot) {
 
 // turnPage gives the consumer a page; false if there is no room.
 func (w *watch) turnPage(f *events.Snapshot) bool {
-	page := &Page{First: f.From == "", Last: f.Next == "", Items: f.Items}
+	page := &Page{First: f.From == "", Last: f.Next == "", Items: f.Items, Costly: f.Costly}
 	event := Event{Page: page}
 	if page.First {
 		page.Reason = w.reason

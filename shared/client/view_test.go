@@ -124,6 +124,37 @@ func TestSkippedChanges(t *testing.T) {
 	})
 }
 
+// TestCostlyChanges are told to the consumer, live and in pages.
+func TestCostlyChanges(t *testing.T) {
+	bubble(t, func(t *testing.T, s *service) {
+		w := follow(t, s.dial(t, client.Options{}), topic, client.WatchOptions{}, nil)
+		s.number(topic, events.Added, "a", `{}`)
+		s.number(topic, events.Added, "b", `{}`)
+		skipped := events.Change{Topic: topic, Epoch: "e1", Seq: 1, Op: events.Skipped}
+		s.tell(t, &events.Changes{Changes: []events.Change{skipped}})
+		skipped.Seq, skipped.Costly = 2, true
+		s.tell(t, &events.Changes{Changes: []events.Change{skipped}})
+		settle(0)
+		if w.passed != 3 || w.costly != 1 || w.cursor.Seq != 2 || len(w.seqs) != 0 {
+			t.Errorf("%d events with only a cursor, %d of them costly, up to %v; saw %v", w.passed, w.costly, w.cursor, w.seqs)
+		}
+		page := events.Snapshot{Topic: topic, Items: []events.Item{}, Costly: 7}
+		s.set(func() {
+			s.alter = func(answer *[]byte, in string) {
+				if r, _ := events.ParseRequest([]byte(in)); r.Action == events.ActionSubscribe {
+					page.ID = r.ID
+					*answer, _ = events.Encode(&page) // it has no raw JSON
+				}
+			}
+		})
+		items := follow(t, s.dial(t, client.Options{}), topic, client.WatchOptions{Snapshot: true}, nil)
+		settle(time.Second)
+		if items.pages != 1 || items.costly != 7 {
+			t.Errorf("%d pages, %d costly items", items.pages, items.costly)
+		}
+	})
+}
+
 // TestFilteredWatchHeals what is lost among what is skipped, while the frames that come
 // live and those that come again are cut differently.
 func TestFilteredWatchHeals(t *testing.T) {

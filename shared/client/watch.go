@@ -27,6 +27,11 @@ type Event struct {
 	Change *events.Change
 	// Page is a part of the topic's items.
 	Page *Page
+	// Costly, in an event that only moves the cursor, says that the service did not look at
+	// one or more of the changes up to Cursor, because Filter and Fields would have cost too
+	// much on them. Something may have changed that this watch would show. A new watch with
+	// Snapshot tells, as far as the items are cheap enough to look at, see [Page].
+	Costly bool
 }
 
 // Page is a part of a topic's items, in the order of their ids.
@@ -39,6 +44,9 @@ type Page struct {
 	// over; empty if the service's word for it was lost on the way.
 	Reason events.ResetReason
 	Items  []events.Item
+	// Costly is how many items at this place of the topic the service did not look at, because
+	// Filter and Fields would have cost too much on them. Items that match may be among them.
+	Costly int
 }
 
 // WatchOptions say where a watch begins. The zero value means from now on.
@@ -202,7 +210,7 @@ func (w *watch) pump() {
 // step is what a change is to the consumer.
 func step(c events.Change) Event {
 	if c.Op == events.Skipped {
-		return Event{Cursor: c.Cursor()}
+		return Event{Cursor: c.Cursor(), Costly: c.Costly}
 	}
 	return Event{Cursor: c.Cursor(), Change: &c}
 }

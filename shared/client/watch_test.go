@@ -27,6 +27,7 @@ type watcher struct {
 	pages   int
 	passed  int // events with only a cursor
 	patches int
+	costly  int // events that are, and items that pages say are
 	cancel  context.CancelFunc
 	done    chan struct{}
 }
@@ -79,11 +80,15 @@ func (w *watcher) see(event client.Event, err error) {
 	if event.Page == nil && event.Change == nil {
 		w.passed++
 	}
+	if event.Costly {
+		w.costly++
+	}
 	w.cursor = event.Cursor
 }
 
 func (w *watcher) turn(page *client.Page) {
 	w.pages++
+	w.costly += page.Costly
 	if page.First {
 		clear(w.state)
 		w.resets = append(w.resets, page.Reason)
