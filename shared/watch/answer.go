@@ -1,6 +1,7 @@
 package watch
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -122,6 +123,7 @@ func (a Answerer) Answer(ctx context.Context, c Connection, body []byte, peer Pe
 	ctx, meter := Metered(ctx)
 	answer := answer{Answerer: a, c: c, out: outbox{post: peer.Post}, meter: meter, room: fullRoom(), steps: grant.NewBudget(maxAnswerSteps)}
 	err := answer.give(ctx, body)
+	answer.out.flush()
 	if err != nil && answer.out.err == nil {
 		answer.out.send(answer.refusal(err))
 	}
@@ -308,18 +310,45 @@ func clip(s string) string {
 // outbox holds each frame of an answer back until the next is due, so that the last
 // can be returned instead of posted.
 type outbox struct {
-	post func([]byte) error
-	last []byte
-	err  error // the first that occurred; nothing is sent after it
+	post    func([]byte) error
+	last    []byte
+	changes []events.Change // that are not in a frame yet
+	bytes   int             // of their data
+	err     error           // the first that occurred; nothing is sent after it
 }
 
 func (o *outbox) send(f events.Frame) {
+	o.flush()
 	body, err := events.Encode(f)
 	if err != nil {
-		o.err = err
+		o.err = cmp.Or(o.err, err)
 		return
 	}
 	_ = o.sendEncoded(body) // kept in err
+}
+
+// gatheredBytes is how much data of changes is gathered before it is put into frames, of which
+// the last may not be full.
+const gatheredBytes = 8 * events.MeteredBytes
+
+// add sends a change, in one frame with others, of whichever topic. It comes before the next
+// frame that is sent.
+func (o *outbox) add(c events.Change) {
+	o.changes = append(o.changes, c)
+	if o.bytes += len(c.Data) + len(c.Patch) + changeBytes; o.bytes >= gatheredBytes {
+		o.flush()
+	}
+}
+
+// flush puts the changes that were gathered into frames.
+func (o *outbox) flush() {
+	frames, err := events.PackChanges(o.changes)
+	o.changes, o.bytes = nil, 0
+	if err != nil {
+		o.err = cmp.Or(o.err, err)
+		return
+	}
+	_ = o.sendEncoded(frames...) // kept in err
 }
 
 // sendEncoded gives the first error that there was.

@@ -67,3 +67,37 @@ func TestPatternsLeaveRoomForWhatWasMissed(t *testing.T) {
 		t.Errorf("%d of 50 changes never came", missing)
 	}
 }
+
+// TestChangesOfManyTopicsShareFrames: each frame is a post, of which an account has 10,000 a
+// second. A client that comes back to 400 topics got one for each.
+func TestChangesOfManyTopicsShareFrames(t *testing.T) {
+	c := newClient(t, `{"topics":["**"],"actions":["subscribe"]}`)
+	cursors := map[string]string{"a/*": ":0"}
+	for n := range 400 {
+		topic := events.Topic(fmt.Sprintf("a/%d", n))
+		c.change(topic, `{"n":1}`)
+		if n%100 == 0 {
+			cursors[string(topic)] = "other:1"
+			continue
+		}
+		cursors[string(topic)] = "e:0"
+	}
+	c.ask(t, `{"action":"subscribe","topic":"a/*"}`)
+	request, _ := json.Marshal(events.Request{Action: "ping", Cursors: cursors})
+	c.ask(t, string(request))
+	resets, changes := 0, 0
+	for _, frame := range c.frames {
+		switch f := decoded(t, frame).(type) {
+		case *events.Changes:
+			changes += len(f.Changes)
+		case *events.Reset:
+			resets++
+		}
+	}
+	if resets != 4 || changes != 396 {
+		t.Errorf("%d resets and %d changes", resets, changes)
+	}
+	if want := 4 + 4 + 2 + 1; len(c.frames) > want { // of 46 KB of changes, and those before a reset
+		t.Errorf("%d frames, want %d", len(c.frames), want)
+	}
+}

@@ -111,11 +111,10 @@ func (a *answer) sendEntries(sub Subscription, entries []Entry) error {
 		shown = seen(shown, sub.View, sub.Delta, changesOf(entries[i:i+1]), a.steps)
 		a.room.fit(&shown[len(shown)-1])
 	}
-	frames, err := events.PackChanges(shown)
-	if err != nil {
-		return err
+	for _, change := range shown {
+		a.out.add(change)
 	}
-	return a.out.sendEncoded(frames...)
+	return a.out.err
 }
 
 // heads reads several heads at a time.

@@ -261,7 +261,7 @@ func TestPingBringsAsMuchAsAnAnswerMay(t *testing.T) {
 	h.page, h.topics = 1000, []events.Topic{"a", "b"}
 	const pong = "; pong map[a:e:6000 b:e:6000]"
 	first := h.answer(t, `{"action":"ping","cursors":{"b":"e:10","a":"e:0"}}`)
-	if !strings.HasPrefix(first, "changes 11-") || !strings.Contains(first, "-6000; changes 1-") || !strings.HasSuffix(first, "-4010"+pong) {
+	if !strings.HasPrefix(first, "changes 11-") || !strings.HasSuffix(first, "-4010"+pong) {
 		t.Errorf("first: %.60s … %s", first, first[len(first)-60:])
 	}
 	second := h.answer(t, `{"action":"ping","cursors":{"b":"e:6000","a":"e:4010"}}`)
