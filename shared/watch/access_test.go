@@ -320,10 +320,10 @@ func TestPlacesHoldForWhatTheyWereGivenFor(t *testing.T) {
 	c.expect(t, ask("a", filter, place), "error bad_cursor")
 }
 
-// TestPlacesAreOfOneLength, whatever the id is that they hide.
+// TestPlacesAreOfOneLength, whatever the id is that they hide, also if it breaks the rules.
 func TestPlacesAreOfOneLength(t *testing.T) {
 	lengths := map[int]bool{}
-	for _, id := range []string{"a", strings.Repeat("a", 100), strings.Repeat("a", events.MaxItemIDBytes)} {
+	for _, id := range []string{"a", strings.Repeat("a", events.MaxItemIDBytes), strings.Repeat("a", events.MaxItemIDBytes+1), strings.Repeat("a", 1024)} {
 		c := newClient(t, `{"topics":["a"],"actions":["read"]}`)
 		c.items = map[events.Topic][]events.Item{"a": {{ID: id, Data: []byte(`{}`)}, {ID: "b", Data: []byte(`{}`)}}}
 		c.answerer.Limits = watch.Limits{SnapshotItems: 1}

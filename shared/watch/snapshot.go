@@ -56,15 +56,16 @@ func (a *answer) snapshotPage(ctx context.Context, p page) error {
 		next = items[seen-1].ID
 	}
 	snapshot := events.Snapshot{ID: a.r.ID, Topic: p.topic, Cursor: p.cursor, From: p.from, Items: shown, Costly: costly}
-	place := func(id string) (events.Bookmark, error) { return a.bookmark(ctx, p, id) }
 	if next != "" {
-		bookmark, err := place(next)
+		bookmark, err := a.bookmark(ctx, p, next, maxRowIDBytes)
 		if err != nil {
 			return err
 		}
 		snapshot.Next = bookmark.String()
 	}
-	frames, err := events.PackSnapshot(snapshot, place)
+	frames, err := events.PackSnapshot(snapshot, func(shown string) (events.Bookmark, error) {
+		return a.bookmark(ctx, p, shown, events.MaxItemIDBytes)
+	})
 	if err != nil {
 		return err
 	}
