@@ -47,13 +47,13 @@ type page struct {
 // the view has cost what an answer may. The items are read after the head, so they hold all
 // changes up to its cursor.
 func (a *answer) snapshotPage(ctx context.Context, p page) error {
-	items, next, err := a.Items.Page(ctx, p.topic, p.after, a.Limits.snapshotItems())
+	rows, next, err := a.Items.Page(ctx, p.topic, p.after, a.Limits.snapshotItems())
 	if err != nil {
 		return err
 	}
-	shown, costly, seen := a.shown(p.view, items)
-	if seen < len(items) {
-		next = items[seen-1].ID
+	shown, costly, seen := a.shown(p.view, rows)
+	if seen < len(rows) {
+		next = rows[seen-1].ID
 	}
 	snapshot := events.Snapshot{ID: a.r.ID, Topic: p.topic, Cursor: p.cursor, From: p.from, Items: shown, Costly: costly}
 	if next != "" {
@@ -72,21 +72,21 @@ func (a *answer) snapshotPage(ctx context.Context, p page) error {
 	return a.out.sendEncoded(frames...)
 }
 
-// shown is what a view shows of the first items, and how many of those it is too costly for.
+// shown is what a view shows of the first rows, and how many of those it is too costly for.
 // It looks at as many as the answer has steps for, and at least at one.
-func (a *answer) shown(view grant.View, items []events.Item) (shown []events.Item, costly, seen int) {
-	for i, item := range items {
-		s, visible, err := a.show(view, item)
+func (a *answer) shown(view grant.View, rows []Row) (shown []events.Item, costly, seen int) {
+	for i, row := range rows {
+		s, visible, err := a.show(view, row.Item)
 		switch {
 		case err != nil && a.steps.Left() == 0 && i > 0:
 			return shown, costly, i
 		case errors.Is(err, grant.ErrCostly):
 			costly++
-		case visible:
+		case visible && !row.Void:
 			shown = append(shown, s)
 		}
 	}
-	return shown, costly, len(items)
+	return shown, costly, len(rows)
 }
 
 // show is what a view shows of an item. One whose data does not fit into a frame is marked,
