@@ -275,7 +275,7 @@ func TestPackChangesFillsFramesInOrder(t *testing.T) {
 func TestPackSnapshot(t *testing.T) {
 	page := events.Snapshot{ID: "q", Topic: "a", Cursor: events.Cursor{Epoch: "e", Seq: 7}, From: "e:7~before", Next: "e:7~last", Costly: 3}
 	for n := range 1_000 {
-		page.Items = append(page.Items, events.Item{ID: fmt.Sprint(n), Data: json.RawMessage(`{"text":"` + strings.Repeat("x", 90) + `"}`)})
+		page.Items = append(page.Items, events.Item{ID: fmt.Sprint(n), Data: json.RawMessage(`{"text":"` + strings.Repeat("x", 80) + `"}`)})
 	}
 	frames, err := events.PackSnapshot(page, func(id string) (events.Bookmark, error) {
 		return events.Bookmark{Cursor: page.Cursor, Sealed: "after-" + id}, nil

@@ -79,7 +79,7 @@ func encodeSnapshot(frame Snapshot) ([]byte, error) {
 
 // snapshotAround is room for what stands around a frame's items: the request's id, the topic,
 // the cursor and two bookmarks.
-const snapshotAround = 2 << 10
+const snapshotAround = 4 << 10
 
 // fitting is how many of the first items a frame holds; at least one, if there is one.
 func fitting(page Snapshot, items []Item) (int, error) {

@@ -402,7 +402,7 @@ func (s *service) Remove(_ context.Context, topic events.Topic, id string) error
 	return nil
 }
 
-func (s *service) Page(_ context.Context, topic events.Topic, after string, _ int) (page []events.Item, next string, err error) {
+func (s *service) Page(_ context.Context, topic events.Topic, after string, _ int) (page []watch.Row, next string, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var ids []string
@@ -417,7 +417,7 @@ func (s *service) Page(_ context.Context, topic events.Topic, after string, _ in
 		next = ids[len(ids)-1]
 	}
 	for _, id := range ids {
-		page = append(page, events.Item{ID: id, Data: json.RawMessage(s.items[topic][id])})
+		page = append(page, watch.Row{Item: events.Item{ID: id, Data: json.RawMessage(s.items[topic][id])}})
 	}
 	return page, next, nil
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -322,10 +323,10 @@ func TestPlacesHoldForWhatTheyWereGivenFor(t *testing.T) {
 	c.expect(t, ask("a", filter, place), "error bad_cursor")
 }
 
-// TestPlacesAreOfOneLength, whatever the id is that they hide.
+// TestPlacesAreOfOneLength, whatever the id is that they hide, also if it breaks the rules.
 func TestPlacesAreOfOneLength(t *testing.T) {
 	lengths := map[int]bool{}
-	for _, id := range []string{"a", strings.Repeat("a", 100), strings.Repeat("a", events.MaxItemIDBytes)} {
+	for _, id := range []string{"a", strings.Repeat("a", events.MaxItemIDBytes), strings.Repeat("a", events.MaxItemIDBytes+1), strings.Repeat("a", 1024)} {
 		c := newClient(t, `{"topics":["a"],"actions":["read"]}`)
 		c.items = map[events.Topic][]events.Item{"a": {{ID: id, Data: []byte(`{}`)}, {ID: "b", Data: []byte(`{}`)}}}
 		c.answerer.Limits = watch.Limits{SnapshotItems: 1}
@@ -335,6 +336,52 @@ func TestPlacesAreOfOneLength(t *testing.T) {
 		t.Errorf("places have the lengths %v", lengths)
 	}
 }
+
+// TestPagesDoNotTellThatAHiddenItemHasExpired: they are the same as if it had not.
+func TestPagesDoNotTellThatAHiddenItemHasExpired(t *testing.T) {
+	some := func(n int, element string) string { return strings.TrimSuffix(strings.Repeat(element+",", n), ",") }
+	never := some(15, `{"equals-ignore-case":"never"}`)
+	costly := []byte(`{"n":1,"l":[` + some(5_000, "1") + `]}`)
+	var after []events.Item
+	for n := range 10 {
+		after = append(after, events.Item{ID: fmt.Sprint("z", n), Data: []byte(`{"n":1}`)})
+	}
+	var steps []events.Item // the last two are one too many
+	for n := range 7 {
+		steps = append(steps, events.Item{ID: fmt.Sprint("a", n), Data: costly})
+	}
+	hidden := events.Item{ID: "hidden", Data: []byte(`{"n":2}`)}
+	for name, c := range map[string]struct {
+		filter, own string
+		items       []events.Item
+	}{
+		"too costly for the grant's filter": {`{"n":[1],"$or":[{"a":[1]},{"l":[` + some(100, `{"equals-ignore-case":"never"}`) + `]}]}`, `{"n":[1]}`,
+			[]events.Item{{ID: "hidden", Data: []byte(`{"n":2,"l":[` + some(5_000, "1") + `]}`)}}},
+		"the last before the answer's steps are spent": {`{"n":[1]}`, `{"l":[` + never + `]}`,
+			slices.Concat(steps, []events.Item{hidden, {ID: "i", Data: costly}}, after)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			pages := map[bool]string{}
+			for _, void := range []bool{false, true} {
+				client := newClient(t, `{"topics":["a"],"actions":["read"],"filter":`+c.filter+`}`)
+				client.items, client.void = map[events.Topic][]events.Item{"a": c.items}, map[string]bool{"hidden": void}
+				client.answerer.Limits = watch.Limits{SnapshotItems: 9}
+				for next, page := "", 0; page == 0 || next != ""; page++ {
+					next = client.nextPlace(t, fmt.Sprintf(`{"action":"snapshot","topic":"a","filter":%s,"next":%q}`, c.own, next))
+					for _, frame := range client.frames {
+						pages[void] += sealedText.ReplaceAllString(string(frame), "") + "\n"
+					}
+				}
+			}
+			if pages[true] != pages[false] || !strings.Contains(pages[true], `"costly"`) {
+				t.Errorf("pages are\n%s\nand if it has expired\n%s", pages[false], pages[true])
+			}
+		})
+	}
+}
+
+// sealedText is what is sealed of a place.
+var sealedText = regexp.MustCompile(`~[A-Za-z0-9_-]+`)
 
 // overtaken has another token come amid a subscribe, once.
 type overtaken struct {
