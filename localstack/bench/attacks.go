@@ -21,7 +21,7 @@ func attacks() []attack {
 	return []attack{
 		{"filters", "80 connections, each with a filter of its own on a topic of its own; one item each with a list of 60,000 numbers, within 6 s",
 			prepareFilters, attackFilters, nil},
-		{"views", "80 connections, each with a filter, fields and delta of its own, on 4 topics; 4 items of 100 KB a second",
+		{"views", "80 connections, each with a filter, fields and delta of its own, on 4 topics; 10 items of 100 KB a second",
 			prepareViews, attackViews, nil},
 		{"snapshots", "20 connections, each with a filter of its own; 20 snapshots a second of a topic of 2,000 items",
 			prepareSnapshots, attackSnapshots, nil},

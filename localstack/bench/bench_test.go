@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 	"time"
@@ -22,6 +23,10 @@ func TestFiltersAreNearlyTooLong(t *testing.T) {
 		for _, f := range []string{string(m.filter(viewer)), string(m.matchingFilter(viewer))} {
 			if len(f) > grant.MaxFilterBytes || len(f) < grant.MaxFilterBytes-24 {
 				t.Errorf("filter of %d bytes: %s", len(f), f)
+			}
+			sent, err := json.Marshal(events.Request{Filter: json.RawMessage(f)})
+			if err != nil || !strings.Contains(string(sent), f) {
+				t.Errorf("filter is sent otherwise: %s, %v", sent, err)
 			}
 			if seen[f] {
 				t.Errorf("filter is there twice: %s", f)

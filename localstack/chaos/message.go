@@ -43,7 +43,7 @@ func (h *hostile) filter() json.RawMessage {
 	for range 10 + h.random.IntN(30) {
 		number := 1_000 + h.random.IntN(9_000)
 		if list {
-			conditions = append(conditions, fmt.Sprintf(`{"numeric":["<",-%d]}`, number))
+			conditions = append(conditions, fmt.Sprintf(`{"numeric":["=",%d]}`, number))
 		} else {
 			conditions = append(conditions, fmt.Sprintf(`{"suffix":"x%d"}`, number))
 		}
