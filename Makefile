@@ -11,7 +11,7 @@ SOAKTIME    ?= 30m
 MUTANTS     ?= numbering known resume repeats healing
 VENV        := .build/venv
 
-.PHONY: help local token test bench chaos mutants soak fuzz synth conformance emulators lint fmt build deploy localstack localstack-down localstack-token
+.PHONY: help local token test bench costs chaos mutants soak fuzz synth conformance emulators lint fmt build deploy localstack localstack-down localstack-token
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,6 +27,9 @@ test: ## run all tests, with the race detector
 
 bench: ## measure the local stack: deliveries, latency, resume, memory, zips, start-up
 	@go run ./localstack/bench
+
+costs: ## print what each request may cost at most, and what the worst does cost
+	@go test -count=1 -v -run '^TestWorstCost$$' ./shared/reply
 
 chaos: ## break the local stack in every way, seed by seed, and check what 200 watchers see
 	@go run ./localstack/chaos
