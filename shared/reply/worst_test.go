@@ -58,8 +58,8 @@ func newWorst(t *testing.T) *worst {
 		Change: events.Change{Op: events.Modified, ID: "i", Data: []byte(`{}`)},
 		Before: []byte(`{"x":"` + strings.Repeat("x", events.MaxDataBytes-len(`{"x":""}`)) + `"}`),
 	})...)
-	w.log(w.masked, times(2_600, watch.Entry{
-		Change: events.Change{Op: events.Added, ID: strings.Repeat(`"`, events.MaxItemIDBytes), Data: []byte(`{"l":[` + strings.Repeat(`{"a":1},`, 16) + `0]}`)},
+	w.log(w.masked, times(2_000, watch.Entry{
+		Change: events.Change{Op: events.Added, ID: strings.Repeat(`"`, events.MaxItemIDBytes), Data: []byte(`{"l":[` + strings.Repeat(`{"a":1},`, 40) + `0]}`)},
 	})...)
 	w.list()
 	return w
@@ -168,7 +168,7 @@ func (w *worst) putLarge(topic events.Topic) {
 
 // putEscaped has items of 20 KB, which are 120 KB as JSON.
 func (w *worst) putEscaped() {
-	for n := range 20 {
+	for n := range 30 {
 		w.putItem(w.escaped, fmt.Sprintf("%02d", n), strings.Repeat("\x01", 20_000))
 	}
 }
