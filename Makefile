@@ -12,7 +12,7 @@ SEEDS       ?= 10
 MUTANTS     ?= numbering known resume repeats healing
 VENV        := .build/venv
 
-.PHONY: help local token test bench chaos mutants soak fuzz synth conformance emulators lint fmt build deploy localstack localstack-down localstack-token
+.PHONY: help local token test bench costs costs chaos mutants soak fuzz synth conformance emulators lint fmt build deploy localstack localstack-down localstack-token
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,6 +28,9 @@ test: ## run all tests, with the race detector
 
 bench: ## measure the local stack: deliveries, resume, zips, a flood, attacks (ARGS="-part hostile")
 	@go run ./localstack/bench $(ARGS)
+
+costs: ## print what each request may cost at most, and what the worst does cost
+	@go test -count=1 -v -run '^TestWorstCost$$' ./shared/reply
 
 chaos: ## break the local stack in every way and check what 200 watchers see: SEEDS (10) seeds, and as many with hostile watchers
 	@go run ./localstack/chaos --seeds $(SEEDS)

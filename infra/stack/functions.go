@@ -16,6 +16,7 @@ import (
 	"github.com/aws/jsii-runtime-go"
 
 	"github.com/watchroute/watchroute/shared/build"
+	"github.com/watchroute/watchroute/shared/watch"
 )
 
 // The functions, by their folder under functions/.
@@ -33,7 +34,7 @@ const (
 // Time limits of the functions. A client waits for the first; fanout may spend
 // its own on a whole batch and the retries of its posts.
 const (
-	requestTimeout = 10 * time.Second
+	requestTimeout = watch.RequestTime
 	fanoutTimeout  = 60 * time.Second
 	salvageTimeout = 60 * time.Second
 )

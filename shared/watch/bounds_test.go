@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/watchroute/watchroute/events"
@@ -99,5 +101,25 @@ func TestChangesOfManyTopicsShareFrames(t *testing.T) {
 	}
 	if want := 4 + 4 + 2 + 1; len(c.frames) > want { // of 46 KB of changes, and those before a reset
 		t.Errorf("%d frames, want %d", len(c.frames), want)
+	}
+}
+
+// TestNamesCountTowardsAnAnswer: 10,000 changes with long names and little data were 12 MB.
+func TestNamesCountTowardsAnAnswer(t *testing.T) {
+	c := newClient(t, `{"topics":["**"],"actions":["subscribe"]}`)
+	topic := events.Topic(strings.Repeat("t", events.MaxTopicBytes))
+	data := `{"x":"` + strings.Repeat("x", 310) + `"}`
+	c.fill(topic, slices.Repeat([]string{data}, events.MaxResumeChanges)...)
+	for i := range c.log[topic] {
+		c.log[topic][i].ID = strings.Repeat(`"`, events.MaxItemIDBytes)
+	}
+	c.ask(t, fmt.Sprintf(`{"action":"subscribe","topic":%q}`, topic))
+	c.ask(t, fmt.Sprintf(`{"action":"ping","cursors":{%q:"e:0"}}`, topic))
+	bytes := 0
+	for _, frame := range c.frames {
+		bytes += len(frame)
+	}
+	if bytes > events.MaxResumeBytes+events.MaxFrameBytes || bytes < events.MaxResumeBytes/2 {
+		t.Errorf("%d bytes are sent, want up to about %d", bytes, events.MaxResumeBytes)
 	}
 }

@@ -1,0 +1,148 @@
+package watch
+
+import (
+	"time"
+
+	"github.com/watchroute/watchroute/events"
+	"github.com/watchroute/watchroute/shared/grant"
+)
+
+// RequestTime is how long a function may take for one request, by the template. An answer ends
+// its work sooner, so that there is time to send what has been made of it, see package reply.
+const RequestTime = 10 * time.Second
+
+// What DynamoDB counts in units, and at most gives in one read or takes as one item, in bytes.
+// A read ends with the row that reaches maxReadBytes.
+//
+// Source: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/read-write-operations.html
+// and https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
+const (
+	readUnit     = 4 << 10
+	writeUnit    = 1 << 10
+	maxReadBytes = 1 << 20
+	maxItemBytes = 400 << 10
+)
+
+// The largest rows there can be, in bytes: names and values of attributes. JSON takes twice as
+// much for a few characters that it need not escape, and for quotes.
+const (
+	smallAttributes = 320 // the names of all attributes, and the values of the small ones
+	// connectionBytes is a row of Connections: the topics, and the grant of a token that came
+	// later with its subject and id.
+	connectionBytes = events.MaxSubscriptions*events.MaxTopicBytes + grant.MaxBytes + 4*grant.MaxSubjectBytes + smallAttributes
+	// optionBytes are a client's filter and fields as it gave them.
+	optionBytes = grant.MaxFilterBytes + grant.MaxFieldsBytes
+	// viewBytes is what comes of them and the grant's filter and mask.
+	viewBytes = 2*grant.MaxBytes + 2*grant.MaxFilterBytes + grant.MaxFieldsBytes
+	// subscriptionBytes is a row of Subscriptions.
+	subscriptionBytes = events.MaxTopicBytes + grant.MaxSubjectBytes + optionBytes + viewBytes + smallAttributes
+	// changeBytesKept is a row of the log: both states of an item, and what an entry has besides.
+	changeBytesKept = 2*events.MaxDataBytes + rowBytes
+	// listedBytes is a topic in the list of those below another: the names of both, and the key
+	// of 34 digits.
+	listedBytes = 2*events.MaxTopicBytes + 40
+)
+
+// The same in units.
+const (
+	connectionReads    = (connectionBytes + readUnit - 1) / readUnit
+	connectionWrites   = (connectionBytes + writeUnit - 1) / writeUnit
+	subscriptionReads  = (subscriptionBytes + readUnit - 1) / readUnit
+	subscriptionWrites = (subscriptionBytes + writeUnit - 1) / writeUnit
+	revocationReads    = 2 // one row for the token, one for all tokens of the subject
+	headReads          = 1
+	logPageReads       = (maxReadBytes + changeBytesKept) / readUnit
+	itemPageReads      = (maxReadBytes + maxItemBytes) / readUnit
+	// listReads are the units of looking through a list, which is read in pages of as many
+	// topics as an answer tells. Each page is rounded up.
+	listReads = MaxListed*listedBytes/readUnit + MaxListed/events.MaxCursors + 1
+	// keepWrites are the units of keeping a subscription, or of taking it back.
+	keepWrites = connectionWrites + subscriptionWrites
+	// forgetWrites are those of deleting a connection with all its subscriptions.
+	forgetWrites = connectionWrites + events.MaxSubscriptions*subscriptionWrites
+)
+
+// What is sent, in bytes.
+const (
+	// smallBytes is an answer of one small frame: at most an error that repeats the client's
+	// topic, id and words, which JSON may make six times as long.
+	smallBytes = 6*(2*maxRepeated+events.MaxRequestIDBytes) + 1<<10
+	// missedBytes is what an answer may bring of missed changes: their names and numbers, and
+	// as much data as a mask may make of theirs.
+	missedBytes = 2 * events.MaxResumeBytes
+	// pageBytes is a page of a snapshot. What is around the items is an eighth of it, as two
+	// frames that follow each other hold more than one can.
+	pageBytes = (maxSnapshotBytes+events.MaxDataBytes)*9/8 + smallBytes
+	// toldBytes is what a client is told of one topic of its own besides the topic's name.
+	toldBytes = 128
+)
+
+// Bound is the most that one request may cost, whatever it says and whatever is stored.
+type Bound struct {
+	Action string        // what is asked for
+	Reads  int           // read units of DynamoDB
+	Writes int           // write units
+	Bytes  int           // that are sent to the client
+	Steps  int           // of evaluating views, see [grant.Budget]
+	Time   time.Duration // until Lambda ends the function
+	Worst  string        // what makes it cost so much
+}
+
+// Bounds is the table of what requests may cost, if a subject may have so many connections.
+// A test of package reply tries the worst input for each, and prints what it measures.
+//
+// Some of the writes draw on the subject's allowance, which a request does once for 1,000 units.
+func Bounds(connections int) []Bound {
+	const subscribeReads = connectionReads + keepAttempts*connectionReads
+	const subscribeWrites = keepAttempts*keepWrites + keepWrites
+	paid := []Bound{
+		{Action: "refused unread", Bytes: smallBytes,
+			Worst: "Frames that are no JSON object, that come too fast, or whose subject has spent its allowance are refused before anything is read. What is over 128 KB never arrives."},
+		{Action: "refused", Reads: connectionReads, Bytes: smallBytes,
+			Worst: "The connection watches a hundred topics of 256 bytes by a token of 4 KB that came later, all of which is in its row. So it is with all that follow."},
+		{Action: "subscribe", Reads: subscribeReads + headReads, Writes: subscribeWrites, Bytes: smallBytes,
+			Worst: "Other tokens overtake it three times, so that it is written three times and taken back, with a view of 14 KB."},
+		{Action: "subscribe to a pattern", Reads: subscribeReads + listReads + events.MaxCursors*headReads, Writes: subscribeWrites, Bytes: events.MaxFrameBytes,
+			Worst: "There are 2,000 topics below it with names of 256 bytes, of which 500 are the pattern's."},
+		{Action: "subscribe with snapshot", Reads: subscribeReads + headReads + itemPageReads, Writes: subscribeWrites, Bytes: pageBytes, Steps: maxAnswerSteps,
+			Worst: "The items that one read gives are just below 1 MB, and the last one has 400 KB. They are sent whole if they are small and full of characters that JSON escapes."},
+		{Action: "subscribe with after", Reads: maxAnswerReads + logPageReads + itemPageReads, Writes: subscribeWrites, Bytes: missedBytes + smallBytes, Steps: maxAnswerSteps,
+			Worst: "What was missed has little data, but large states before, so it is given up late, for a snapshot. It is sent if it fits: short members that a mask makes longer, and long names."},
+		{Action: "unsubscribe", Reads: connectionReads, Writes: keepWrites, Bytes: smallBytes,
+			Worst: "Both rows are as large as they can be."},
+		{Action: "snapshot", Reads: connectionReads + headReads + itemPageReads, Bytes: pageBytes, Steps: maxAnswerSteps,
+			Worst: "As with subscribe."},
+		{Action: "snapshot, next page", Reads: connectionReads + itemPageReads, Bytes: pageBytes, Steps: maxAnswerSteps,
+			Worst: "As with the first page."},
+		{Action: "publish", Reads: connectionReads, Writes: maxItemBytes / writeUnit, Bytes: smallBytes,
+			Worst: "The item replaces one of 400 KB, which somebody else has written."},
+		{Action: "publish, to remove", Reads: connectionReads, Writes: maxItemBytes / writeUnit, Bytes: smallBytes,
+			Worst: "The item has 400 KB."},
+		{Action: "ping", Reads: connectionReads, Bytes: smallBytes,
+			Worst: "The token expires within five minutes, so there may be another. Else nothing is read."},
+		{Action: "ping with cursors", Reads: max(maxAnswerReads+logPageReads, maxListReads+listReads+events.MaxCursors*headReads), Bytes: missedBytes + events.MaxFrameBytes, Steps: maxAnswerSteps,
+			Worst: "All subscriptions and heads are read, and then of the logs what an answer may. Patterns end sooner, to leave room for that."},
+		{Action: "auth", Reads: 2*connectionReads + 2*revocationReads + events.MaxSubscriptions*subscriptionReads, Writes: 2*connectionWrites + events.MaxSubscriptions*subscriptionWrites,
+			Bytes: 2*events.MaxSubscriptions*(events.MaxTopicBytes+toldBytes) + smallBytes,
+			Worst: "A hundred subscriptions are renewed, or end. If the token is revoked, the connection is forgotten instead, which costs as much."},
+		{Action: "connect", Reads: (connections*connectionBytes+readUnit-1)/readUnit + connections*connectionBytes/maxReadBytes + revocationReads, Writes: 1 + forgetWrites,
+			Worst: "The rows of all connections of the subject are read, each as large as it can be. One of them is found gone, and deleted with its subscriptions. Rows that have expired are read until DynamoDB deletes them."},
+	}
+	for i := range paid {
+		if paid[i].Reads > 0 {
+			paid[i].Writes += 2 + paid[i].Reads/drawnUnits
+		}
+	}
+	table := append(paid, []Bound{
+		{Action: "handshake", Reads: revocationReads,
+			Worst: "A token that is not valid costs nothing."},
+		{Action: "numbering what was published", Reads: headReads, Writes: 2*((changeBytesKept+writeUnit-1)/writeUnit+1) + events.MaxTopicSegments - 1,
+			Worst: "Fan-out does it. Both states of the item have 124 KB, in a transaction, which costs twice. It is the topic's first change, so the topic is listed below each of the seven above it."},
+		{Action: "disconnect", Writes: forgetWrites,
+			Worst: "The connection is deleted with a hundred subscriptions. It costs no more than they did."},
+	}...)
+	for i := range table {
+		table[i].Time = RequestTime
+	}
+	return table
+}
