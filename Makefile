@@ -12,7 +12,7 @@ SEEDS       ?= 10
 MUTANTS     ?= numbering known resume repeats healing
 VENV        := .build/venv
 
-.PHONY: help local token test bench costs costs chaos mutants soak fuzz synth conformance emulators lint fmt build deploy localstack localstack-down localstack-token
+.PHONY: help local token test bench costs chaos mutants soak fuzz synth conformance emulators lint fmt build deploy localstack localstack-down localstack-token
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

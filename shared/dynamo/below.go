@@ -21,7 +21,7 @@ func (s *Store) Announce(ctx context.Context, topic events.Topic) error {
 			continue
 		}
 		row := map[string]types.AttributeValue{
-			"topic": directory(topic[:i]), "seq": place(topic), "name": str(string(topic)),
+			"topic": directory(topic[:i]), "seq": place(topic, topic[:i]), "name": str(string(topic)),
 		}
 		if _, err := s.db.PutItem(ctx, &dynamodb.PutItemInput{TableName: &s.tables.Changes, Item: row}); err != nil {
 			return fmt.Errorf("list %s below %s: %w", topic, topic[:i], translate(err))
@@ -35,15 +35,23 @@ func directory(above events.Topic) types.AttributeValue {
 	return str(string(above) + "/" + events.AnySegments)
 }
 
-// place is a topic's sort key in a list: a number of 34 digits at most, of which DynamoDB
-// takes 38, and which no two topics share.
-func place(topic events.Topic) types.AttributeValue {
+// place is a topic's sort key in the list of one above it, which no two topics share: a number
+// below deeper if it is one segment longer, and above it otherwise. DynamoDB takes 38 digits.
+func place(topic, above events.Topic) types.AttributeValue {
 	sum := sha256.Sum256([]byte(topic))
-	return &types.AttributeValueMemberN{Value: new(big.Int).SetBytes(sum[:14]).String()}
+	hash := new(big.Int).SetBytes(sum[:14]).String() // of 34 digits at most
+	if !(above + "/" + events.AnySegment).Matches(topic) {
+		hash = deeper[:len(deeper)-len(hash)] + hash
+	}
+	return &types.AttributeValueMemberN{Value: hash}
 }
 
+// deeper is before the places of topics that are more than one segment longer.
+const deeper = "10000000000000000000000000000000000"
+
 // Below reads the list of topics, page by page: one read unit for every 4 KB, some sixty
-// topics. It looks through watch.MaxListed of them at most.
+// topics. It looks through watch.MaxListed of them at most. Topics that lie too deep for the
+// pattern are not read.
 func (s *Store) Below(ctx context.Context, pattern events.Topic, limit int) (topics []events.Topic, more bool, err error) {
 	base, wildcard := pattern.Split()
 	if wildcard == events.AnySegments {
@@ -54,6 +62,10 @@ func (s *Store) Below(ctx context.Context, pattern events.Topic, limit int) (top
 		KeyConditionExpression:    aws.String("topic = :list"),
 		ExpressionAttributeValues: map[string]types.AttributeValue{":list": directory(base)},
 		ConsistentRead:            aws.Bool(true),
+	}
+	if wildcard == events.AnySegment {
+		query.KeyConditionExpression = aws.String("topic = :list AND seq < :deeper")
+		query.ExpressionAttributeValues[":deeper"] = &types.AttributeValueMemberN{Value: deeper}
 	}
 	for left := watch.MaxListed; left > 0; {
 		query.Limit = aws.Int32(int32(min(left, limit+1))) // which is enough if all are of the pattern

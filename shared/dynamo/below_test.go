@@ -35,6 +35,28 @@ func TestBelow(t *testing.T) {
 	}
 }
 
+// TestDeeperTopicsAreNotRead for a pattern that does not match them: who watches a/* may not
+// know of them, and neither pays for them nor is told less because of them.
+func TestDeeperTopicsAreNotRead(t *testing.T) {
+	s := dynamotest.Start(t).Store()
+	for n := range 200 {
+		if err := s.Announce(t.Context(), events.Topic(fmt.Sprintf("a/b/%d", n))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Announce(t.Context(), "a/x"); err != nil {
+		t.Fatal(err)
+	}
+	ctx, meter := watch.Metered(t.Context())
+	got, more, err := s.Below(ctx, "a/*", 5)
+	if reads, _ := meter.Units(); err != nil || more || !slices.Equal(got, []events.Topic{"a/x"}) || reads != 1 {
+		t.Errorf("topics %q, more %v, for %v read units, %v", got, more, reads, err)
+	}
+	if got, more, err := s.Below(t.Context(), "a/**", 500); err != nil || more || len(got) != 202 {
+		t.Errorf("%d topics at any depth, more %v, %v", len(got), more, err)
+	}
+}
+
 // TestListIsNoPartOfTheLog: neither a head nor an entry is made of it.
 func TestListIsNoPartOfTheLog(t *testing.T) {
 	s := dynamotest.Start(t).Store()
