@@ -12,7 +12,7 @@ SEEDS       ?= 10
 MUTANTS     ?= numbering known resume repeats healing
 VENV        := .build/venv
 
-.PHONY: help local token test bench costs chaos mutants soak fuzz synth conformance emulators lint fmt build deploy localstack localstack-down localstack-token
+.PHONY: help local token test bench costs chaos mutants soak fuzz synth conformance emulators lint fmt build account deploy localstack localstack-down localstack-token
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -72,6 +72,9 @@ fmt: ## format the Go source
 
 build: ## build the functions for Lambda into .build/linux-arm64
 	go run ./infra --build-only
+
+account: ## say what the account of your credentials allows, and what to reserve of it
+	@go run ./infra/account
 
 deploy: ## build the functions and deploy the stack to the AWS account of your credentials
 	$(CDK) deploy
