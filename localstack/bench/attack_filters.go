@@ -192,13 +192,9 @@ func prepareSnapshots(ctx context.Context, m *attacker) error {
 		return err
 	}
 	list := zeros(snapshotNumbers)
-	err := m.putAll(ctx, snapshotItems, func(n int) item {
-		return item{snapshotTopic, fmt.Sprint(n), attributes{"l": list}}
+	return m.fill(ctx, []string{snapshotTopic}, snapshotItems, func(n int) (string, attributes) {
+		return fmt.Sprint(n), attributes{"l": list}
 	})
-	if err != nil {
-		return err
-	}
-	return awaitHead(ctx, m.db, snapshotTopic, snapshotItems)
 }
 
 func attackSnapshots(ctx context.Context, m *attacker) error {

@@ -26,13 +26,9 @@ const hostileGrant = `{"v":1,"allow":[{"topics":["chaos/*"],"actions":["subscrib
 	`{"topics":["hostile/{sub}/**"],"actions":["subscribe","read","publish"]}]}`
 
 const (
-	// hostileMessages are how many a second all hostile watchers send together. One may keep
-	// a function busy for a second where two processors do everything; on AWS each function
-	// would have its own.
-	hostileMessages = 10
-	hostileLife     = 100     // messages over one connection, at most
-	hostileSlow     = 0.5     // of the connections read slowly,
-	hostileRate     = 8 << 10 // bytes a second
+	hostileLife = 100     // messages over one connection, at most
+	hostileSlow = 0.5     // of the connections read slowly,
+	hostileRate = 8 << 10 // bytes a second
 	// pieceBytes is where a message is cut into WebSocket frames, of which API Gateway takes up
 	// to 32 KB.
 	pieceBytes = 16 << 10

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -26,10 +27,14 @@ type settings struct {
 	plan     fault.Plan
 	watchers int
 	hostile  bool // one watcher in ten is
-	changes  int
-	topics   int
-	writers  int
-	patience time.Duration // for the watchers to have seen all, once all is written
+	// hostileMessages are how many a second all hostile watchers send together; 10 if 0. One
+	// may keep a function busy for a second where two processors do everything; on AWS each
+	// function would have its own.
+	hostileMessages int
+	changes         int
+	topics          int
+	writers         int
+	patience        time.Duration // for the watchers to have seen all, once all is written
 
 	progress        io.Writer     // of building the functions; nobody is told if nil
 	log             io.Writer     // what the functions write; dropped if nil
@@ -109,7 +114,7 @@ func (r *run) add(n int, tokens issuer.Issuer, topics []events.Topic, random *ra
 	own := rand.New(rand.NewPCG(random.Uint64(), 0))
 	if r.hostile && n%10 == hostileDigit {
 		wallet.grant = hostileGrant
-		pause := 2 * time.Duration(r.settings.watchers/10) * time.Second / hostileMessages
+		pause := 2 * time.Duration(r.settings.watchers/10) * time.Second / time.Duration(cmp.Or(r.hostileMessages, 10))
 		r.hostiles = append(r.hostiles, &hostile{url: r.stack.WebSocketURL(), wallet: wallet, random: own, others: topics, pause: pause})
 		return
 	}
