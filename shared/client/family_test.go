@@ -23,6 +23,7 @@ const all = "stocks/*"
 
 // relatives are what the watch of a pattern has shown of each topic.
 type relatives struct {
+	began   map[events.Topic]events.Cursor // by events with only a cursor that came before all others
 	seqs    map[events.Topic][]int64
 	items   map[events.Topic][]string // ids, as pages and changes gave them
 	cursors map[events.Topic]events.Cursor
@@ -35,12 +36,19 @@ type relatives struct {
 // gather watches a pattern until the test ends.
 func gather(t *testing.T, c *client.Client, o client.WatchOptions) *relatives {
 	t.Helper()
+	return gatherSlowly(t, c, o, 0)
+}
+
+// gatherSlowly takes a time for each event.
+func gatherSlowly(t *testing.T, c *client.Client, o client.WatchOptions, each time.Duration) *relatives {
+	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
-	r := &relatives{seqs: map[events.Topic][]int64{}, items: map[events.Topic][]string{}, cursors: map[events.Topic]events.Cursor{}, cancel: cancel, done: make(chan struct{})}
+	r := &relatives{began: map[events.Topic]events.Cursor{}, seqs: map[events.Topic][]int64{}, items: map[events.Topic][]string{}, cursors: map[events.Topic]events.Cursor{}, cancel: cancel, done: make(chan struct{})}
 	go func() {
 		defer close(r.done)
 		for event, err := range c.Watch(ctx, all, o) {
 			r.see(event, err)
+			time.Sleep(each)
 		}
 	}()
 	t.Cleanup(func() { cancel(); <-r.done })
@@ -54,6 +62,9 @@ func (r *relatives) see(e client.Event, err error) {
 	r.err = err
 	if err != nil {
 		return
+	}
+	if _, known := r.cursors[e.Topic]; !known && e.Change == nil && e.Page == nil {
+		r.began[e.Topic] = e.Cursor
 	}
 	r.cursors[e.Topic] = e.Cursor
 	if e.Change != nil {
@@ -103,6 +114,67 @@ func TestFamilyFromNowOn(t *testing.T) {
 		}
 		settle(0)
 		expect(t, "live", w.told(), "a [3 4], b [1 2]")
+	})
+}
+
+// manyTopics are more than a watch holds events.
+const manyTopics = 300
+
+// putAll puts an item into each of many topics, or into every second or third of them.
+func (s *service) putAll(id string, every int) {
+	for n := 0; n < manyTopics; n += every {
+		s.put(events.Topic(fmt.Sprintf("stocks/%03d", n)), id, `{}`)
+	}
+}
+
+// TestFamilyOfManyTopicsAndASlowConsumer: each topic begins with its first event, also if
+// there was no room for it when the watch began, and whoever returns with the cursors is
+// given nothing from before.
+func TestFamilyOfManyTopicsAndASlowConsumer(t *testing.T) {
+	bubble(t, func(t *testing.T, s *service) {
+		for n := range 5 {
+			s.putAll(fmt.Sprint("before", n), 1)
+		}
+		c := s.dial(t, client.Options{})
+		w := gatherSlowly(t, c, client.WatchOptions{}, time.Millisecond)
+		s.putAll("live", 2)
+		settle(time.Minute)
+		w.cancel()
+		<-w.done
+		s.putAll("away", 3)
+		back := gatherSlowly(t, c, client.WatchOptions{Cursors: w.cursors}, time.Millisecond)
+		settle(time.Minute)
+		for n := range manyTopics {
+			topic := events.Topic(fmt.Sprintf("stocks/%03d", n))
+			live, away := []string{"[6]", "[]"}[n%2], []string{"[7]", "[]", "[]", "[6]", "[]", "[]"}[n%6]
+			if w.began[topic].Seq != 5 || fmt.Sprint(w.seqs[topic]) != live || fmt.Sprint(back.seqs[topic]) != away {
+				t.Errorf("%s begins at %v, shows %v, and after the return %v", topic, w.began[topic], w.seqs[topic], back.seqs[topic])
+			}
+		}
+	})
+}
+
+// TestFamilyNotAllNamedAtFirst: topics that the service names later may be from before the
+// watch began, and their changes from before are not given.
+func TestFamilyNotAllNamedAtFirst(t *testing.T) {
+	bubble(t, func(t *testing.T, s *service) {
+		s.named = 1
+		for _, topic := range []events.Topic{"stocks/a", "stocks/b", "stocks/c", "stocks/a", "stocks/b", "stocks/c"} {
+			s.put(topic, "i", `{}`)
+		}
+		w := gather(t, s.dial(t, client.Options{PingInterval: time.Second}), client.WatchOptions{})
+		settle(time.Hour)
+		expect(t, "from before", w.told(), "")
+		if len(w.began) != 3 {
+			t.Errorf("begun: %v", w.began)
+		}
+		s.set(func() { s.named = 0 })
+		settle(time.Minute)
+		for _, topic := range []events.Topic{"stocks/a", "stocks/b", "stocks/d"} {
+			s.put(topic, "j", `{}`)
+		}
+		settle(0)
+		expect(t, "live", w.told(), "a [3], b [3], d [1]")
 	})
 }
 

@@ -49,9 +49,6 @@ func some(of map[string]string, n int) map[string]string {
 	return taken
 }
 
-// following reports whether a watch is subscribed and not busy with a snapshot.
-func (w *watch) following() bool { return w.joined && w.order.started && !w.order.held }
-
 // heal reports whether it is time to ask for what a watch misses.
 func (e *engine) heal(w *watch, now time.Time) bool {
 	switch {

@@ -93,7 +93,12 @@ func (e *engine) changes(changes []events.Change) {
 		}
 	}
 	for _, w := range e.watches {
-		w.pump()
+		if w.family == nil {
+			w.pump()
+		}
+	}
+	for _, f := range e.families {
+		f.pump()
 	}
 }
 

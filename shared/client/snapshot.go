@@ -61,7 +61,7 @@ func (w *watch) turnPage(f *events.Snapshot) bool {
 	if page.Last {
 		event.Cursor = f.Cursor
 	}
-	if !w.give(event) {
+	if !w.give(event, eventsKept) {
 		return false
 	}
 	if page.First {

@@ -138,7 +138,7 @@ func (c *Client) Watch(ctx context.Context, topic events.Topic, o WatchOptions) 
 // watched is what a consumer watches: a topic or a family of them.
 type watched interface {
 	begin(*engine)
-	pump()
+	pump() bool
 	outside() *outlet
 	about(events.Request) *events.Request
 	members() []*watch
@@ -194,18 +194,40 @@ func newWatch(topic events.Topic, o WatchOptions) *watch {
 func (w *watch) outside() *outlet  { return w.outlet }
 func (w *watch) members() []*watch { return []*watch{w} }
 
-// give gives the consumer an event, if there is room.
-func (w *watch) give(event Event) bool {
+// give gives the consumer an event, if less than kept wait for it.
+func (w *watch) give(event Event, kept int) bool {
 	event.Topic = w.topic
-	return w.push(event)
+	return w.push(event, kept)
 }
 
-// pump hands out the changes that are due.
-func (w *watch) pump() {
-	for c, ok := w.order.next(); ok && w.give(step(c)); c, ok = w.order.next() {
+// pump hands out what is due: the first event, then changes. It is false if there was no
+// room for all of it; then it is called again when the consumer has taken what waits.
+func (w *watch) pump() bool {
+	if !w.greet() {
+		return false
+	}
+	for c, ok := w.order.next(); ok && w.greeted; c, ok = w.order.next() {
+		if !w.give(step(c), changesKept) {
+			return false
+		}
 		w.order.advance(c)
 	}
+	return true
 }
+
+// greet gives the first event of a watch that does not begin with a snapshot, as soon as it
+// has begun. It is false if there was no room.
+func (w *watch) greet() bool {
+	if w.greeted || !w.following() {
+		return true
+	}
+	w.greeted = w.give(Event{Cursor: w.order.cursor}, eventsKept)
+	return w.greeted
+}
+
+// following reports whether a watch is subscribed and neither busy with a snapshot nor about
+// to ask for one.
+func (w *watch) following() bool { return w.joined && w.order.started && !w.order.held && !w.over }
 
 // step is what a change is to the consumer.
 func step(c events.Change) Event {
@@ -218,7 +240,7 @@ func step(c events.Change) Event {
 // request is what a watch has to ask for, nil if nothing.
 func (w *watch) request() *events.Request {
 	switch {
-	case w.starved && !w.drained():
+	case (w.starved || w.over || w.order.held) && !w.takesPages():
 		return nil
 	case w.over:
 		return w.about(events.Request{Action: events.ActionSnapshot})
@@ -228,7 +250,7 @@ func (w *watch) request() *events.Request {
 		return w.about(events.Request{Action: events.ActionSubscribe, After: w.order.cursor.String(), View: w.view})
 	case !w.joined:
 		return w.about(events.Request{Action: events.ActionSubscribe, Snapshot: w.o.Snapshot})
-	case w.order.held && w.drained():
+	case w.order.held:
 		return w.about(events.Request{Action: events.ActionSnapshot, Next: w.place})
 	}
 	return nil
@@ -352,15 +374,7 @@ func (e *engine) subscribed(f *events.Subscribed) {
 	}
 	w.joined, w.view = true, w.next
 	e.answered(f.ID)
-	w.greet()
 	w.pump()
-}
-
-// greet gives the first event of a watch that does not begin with a snapshot.
-func (w *watch) greet() {
-	if !w.greeted && !w.order.held {
-		w.greeted = w.give(Event{Cursor: w.order.cursor})
-	}
 }
 
 // unsubscribed takes in that a subscription has ended which nobody asked to end.
