@@ -149,6 +149,9 @@ func newWatched(topic events.Topic, o WatchOptions) (w watched, err error) {
 	if _, err := events.ParsePattern(string(topic)); err != nil {
 		return nil, &events.Error{Code: events.CodeBadTopic, Message: err.Error(), Topic: string(topic)}
 	}
+	if err := o.checkCursors(); err != nil {
+		return nil, &events.Error{Code: events.CodeBadCursor, Message: err.Error(), Topic: string(topic)}
+	}
 	o.Filter, o.Fields, o.Cursors = slices.Clone(o.Filter), slices.Clone(o.Fields), maps.Clone(o.Cursors)
 	o.Delta = o.Delta && (o.Snapshot || o.After != nil || o.Cursors != nil)
 	w = newWatch(topic, o)
@@ -156,6 +159,20 @@ func newWatched(topic events.Topic, o WatchOptions) (w watched, err error) {
 		w = newFamily(topic, o)
 	}
 	return w, checkSize(*w.about(events.Request{Action: events.ActionSubscribe}), events.CodeBadRequest)
+}
+
+// checkCursors refuses cursors that the service cannot have given.
+func (o WatchOptions) checkCursors() error {
+	cursors := slices.Collect(maps.Values(o.Cursors))
+	if o.After != nil {
+		cursors = append(cursors, *o.After)
+	}
+	for _, c := range cursors {
+		if _, err := events.ParseCursor(c.String()); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // watch is one watch, or that of one topic of a family. It belongs to the engine, but for

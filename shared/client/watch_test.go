@@ -520,3 +520,27 @@ func TestWatchRefused(t *testing.T) {
 		}
 	})
 }
+
+// TestCursorThatCannotBe is refused before a connection is closed for its size, or a ping
+// for its text.
+func TestCursorThatCannotBe(t *testing.T) {
+	bubble(t, func(t *testing.T, s *service) {
+		c := s.dial(t, client.Options{})
+		for name, epoch := range map[string]string{"too large": strings.Repeat("e", events.MaxFrameBytes), "control characters": "\u0080"} {
+			bad := events.Cursor{Epoch: epoch, Seq: 1}
+			for topic, o := range map[events.Topic]client.WatchOptions{topic: {After: &bad}, all: {Cursors: map[events.Topic]events.Cursor{topic: bad}}} {
+				for _, err := range c.Watch(t.Context(), topic, o) {
+					refused, ok := err.(*events.Error)
+					if !ok || refused.Code != events.CodeBadCursor || len(refused.Error()) > 1000 {
+						t.Errorf("%s of %s: %v", name, topic, err)
+					}
+					break
+				}
+			}
+		}
+		settle(10 * time.Minute)
+		if st := c.Stats(); st.Connections != 1 || len(s.sent(t, events.ActionSubscribe)) != 0 {
+			t.Errorf("stats %+v", st)
+		}
+	})
+}
