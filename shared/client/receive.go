@@ -128,7 +128,7 @@ func (e *engine) failed(f *events.Error) error {
 	case remedy == events.RetryLater || r.by() == nil && r.publication == nil:
 		e.again(r, time.Now())
 	case f.Code == events.CodeBadCursor && r.frame.Action == events.ActionSnapshot: // it cannot go on from there
-		r.watch.beginAgain()
+		e.beginAgain(r.watch, time.Now())
 	case r.by() != nil:
 		e.leave(r.by()) // which is subscribed if only its snapshot was refused
 		r.by().outside().fail(f)

@@ -194,7 +194,8 @@ type watch struct {
 	place   string             // where that goes on; empty before its first page
 	starved bool               // its next page came, and there was no room for it
 
-	over bool // it must start over with a snapshot, which it asks for by itself
+	over     bool // it must start over with a snapshot, which it asks for by itself
+	restarts int  // of a snapshot that could not go on, in a row
 
 	healAt time.Time // when to ask for what is missing; zero if nothing is
 	heals  int       // asked for, without success, in a row
