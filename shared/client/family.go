@@ -33,7 +33,7 @@ func (f *family) outside() *outlet  { return f.outlet }
 func (f *family) members() []*watch { return f.all }
 
 // pump hands out what is due of all topics: first events, then changes. The topic that has
-// taken the last room comes last the next time.
+// taken the last room comes last the next time, and one that has found none comes first.
 func (f *family) pump() bool {
 	for _, w := range f.all {
 		if !w.greet() {
@@ -42,8 +42,12 @@ func (f *family) pump() bool {
 	}
 	for range f.all {
 		w := f.all[f.first%len(f.all)]
-		f.first++
-		if !w.pump() {
+		before := w.order.cursor
+		done := w.pump()
+		if done || w.order.cursor != before {
+			f.first++
+		}
+		if !done {
 			return false
 		}
 	}

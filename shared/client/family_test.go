@@ -154,6 +154,44 @@ func TestFamilyOfManyTopicsAndASlowConsumer(t *testing.T) {
 	})
 }
 
+// TestBusyTopicLeavesRoomForOthers of the pattern: their changes and pages reach a slow
+// consumer long before it is through with what it has of the busy one, and no page has to be
+// asked for twice.
+func TestBusyTopicLeavesRoomForOthers(t *testing.T) {
+	bubble(t, func(t *testing.T, s *service) {
+		for _, topic := range []events.Topic{"a", "b", "c", "d", "e", "f", "g"} {
+			s.put("stocks/"+topic, "1", `{}`)
+		}
+		w := gatherSlowly(t, s.dial(t, client.Options{}), client.WatchOptions{Snapshot: true}, time.Millisecond)
+		settle(time.Second)
+		asked := len(s.sent(t, events.ActionSnapshot))
+		busy := func(changes int) {
+			for n := range changes {
+				s.put("stocks/b", fmt.Sprint(n), `{}`)
+				settle(100 * time.Microsecond)
+			}
+		}
+		busy(2_000)
+		s.put("stocks/a", "2", `{}`)
+		s.put("stocks/c", "2", `{}`)
+		for _, topic := range []events.Topic{"d", "e", "f", "g"} {
+			s.recreate("stocks/"+topic, "e2")
+			s.put("stocks/"+topic, "2", `{}`)
+			busy(3)
+		}
+		busy(6_000) // which takes 600 ms
+		expect(t, "others", fmt.Sprint(w.seqs["stocks/a"], w.seqs["stocks/c"]), "[2] [2]")
+		slices.Sort(w.resets[7:])
+		expect(t, "started over", fmt.Sprint(w.resets[7:]), "[stocks/d epoch stocks/e epoch stocks/f epoch stocks/g epoch]")
+		if behind := len(s.log["stocks/b"]) - len(w.seqs["stocks/b"]); behind < 4_000 {
+			t.Errorf("the consumer is only %d changes behind", behind)
+		}
+		if again := len(s.sent(t, events.ActionSnapshot)) - asked; again != 4 {
+			t.Errorf("asked for the items of 4 topics %d times", again)
+		}
+	})
+}
+
 // TestFamilyNotAllNamedAtFirst: topics that the service names later may be from before the
 // watch began, and their changes from before are not given.
 func TestFamilyNotAllNamedAtFirst(t *testing.T) {
