@@ -23,6 +23,7 @@ type family struct {
 	joined bool     // subscribed on the connection in use
 	view   string   // what the topics are seen in; empty before that is known
 	turn   turn     // to subscribe
+	probe  probe    // for topics that are new
 }
 
 func newFamily(pattern events.Topic, o WatchOptions) *family {
@@ -67,21 +68,6 @@ func (f *family) begin(e *engine) {
 func (f *family) about(r events.Request) *events.Request {
 	r.Topic, r.Filter, r.Fields, r.Delta = string(f.pattern), f.o.Filter, f.o.Fields, f.o.Delta
 	return &r
-}
-
-// join subscribes, if it is time.
-func (e *engine) join(f *family, now time.Time) {
-	if !f.joined && f.turn.due(now) {
-		e.send(&request{frame: *f.about(events.Request{Action: events.ActionSubscribe}), family: f}, now)
-	}
-}
-
-// wakeAt is when the family has something to ask.
-func (f *family) wakeAt() time.Time {
-	if f.joined || f.turn.asked {
-		return time.Time{}
-	}
-	return f.turn.notBefore
 }
 
 // adopt takes a topic in that the family does not have yet.
@@ -164,6 +150,7 @@ func (f *family) take(e *engine, cursors map[events.Topic]string) {
 			f.place(w, head)
 		}
 		w.order.learn(head)
+		w.probe.due = time.Time{}
 	}
 }
 
@@ -185,15 +172,19 @@ func (f *family) place(w *watch, head events.Cursor) {
 }
 
 // learn takes in the answer to a ping: topics that are new, and whether the family is
-// subscribed still.
-func (f *family) learn(e *engine, ping *request, pong *events.Pong) {
-	if ping.frame.Cursors[string(f.pattern)] == "" || !f.joined {
-		return
-	}
-	if _, subscribed := pong.Cursors[f.pattern]; !subscribed {
+// subscribed still. It is true if there was nothing to learn.
+func (f *family) learn(e *engine, pong *events.Pong) bool {
+	_, named := pong.Cursors[f.pattern]
+	switch f.probe.untold = false; {
+	case !named && pong.More:
+		f.probe.untold = true
+		return true
+	case !named:
 		f.joined = false
-		return
+		return false
 	}
-	f.more = pong.More
+	before := len(f.all)
+	f.probe.failures, f.more = 0, pong.More
 	f.take(e, pong.Cursors)
+	return len(f.all) == before
 }

@@ -154,6 +154,24 @@ func TestFamilyOfManyTopicsAndASlowConsumer(t *testing.T) {
 	})
 }
 
+// TestPatternsOfWhichAllTopicsAreNamed and others: a topic that comes into being is watched
+// from its first change on, though the service does not name all topics of another pattern.
+func TestPatternsOfWhichAllTopicsAreNamed(t *testing.T) {
+	bubble(t, func(t *testing.T, s *service) {
+		s.named = 1
+		s.put("bonds/a", "1", `{}`)
+		s.put("bonds/b", "1", `{}`)
+		c := s.dial(t, client.Options{})
+		w := gather(t, c, client.WatchOptions{})
+		follow(t, c, "bonds/*", client.WatchOptions{}, nil)
+		settle(3 * time.Minute)
+		s.number("stocks/new", events.Added, "lost", `{}`)
+		s.put("stocks/new", "2", `{}`)
+		settle(time.Second)
+		expect(t, "new topic", w.told(), "new [1 2]")
+	})
+}
+
 // TestBusyTopicLeavesRoomForOthers of the pattern: their changes and pages reach a slow
 // consumer long before it is through with what it has of the busy one, and no page has to be
 // asked for twice.

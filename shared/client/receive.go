@@ -57,7 +57,8 @@ func (e *engine) concern(frame events.Frame) error {
 	case *events.Unsubscribed:
 		e.unsubscribed(f)
 	case *events.Expiring:
-		e.renew()
+		e.warned = e.warned || e.renewal.due(time.Now())
+		e.alert(time.Now()) // if the token is not replaced, the next warning is not to be late
 	case *events.Reconnect:
 		if e.moveAt.IsZero() {
 			e.moveAt = time.Now().Add(time.Duration(f.DelayMs) * time.Millisecond)
@@ -126,6 +127,9 @@ func (e *engine) failed(f *events.Error) error {
 	case f.Code == events.CodeNotConnected:
 		e.lose(f)
 	case remedy == events.RetryLater || r.by() == nil && r.publication == nil:
+		if r.renewal != nil && remedy != events.RetryLater {
+			e.warned = false // until the next warning, as the next token may be no better
+		}
 		e.again(r, time.Now())
 	case f.Code == events.CodeBadCursor && r.frame.Action == events.ActionSnapshot: // it cannot go on from there
 		e.beginAgain(r.watch, time.Now())

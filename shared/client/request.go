@@ -3,6 +3,7 @@ package client
 import (
 	"encoding/json"
 	"errors"
+	"slices"
 	"strconv"
 	"time"
 
@@ -21,6 +22,7 @@ type request struct {
 	family      *family      // of a subscribe to a pattern
 	publication *publication // of a publish
 	renewal     *turn        // of an auth
+	inquiry     *inquiry     // of a ping
 }
 
 // turn is whether it is somebody's turn to ask.
@@ -32,6 +34,84 @@ type turn struct {
 
 func (t *turn) due(now time.Time) bool { return !t.asked && !now.Before(t.notBefore) }
 
+// question is a request that is due, and since when; zero if it has not been asked before.
+type question struct {
+	since time.Time
+	*request
+}
+
+// ask sends what is due: what has waited longest comes first.
+func (e *engine) ask(now time.Time) {
+	e.beginRound(now)
+	due := e.due(now)
+	slices.SortStableFunc(due, func(a, b question) int { return a.since.Compare(b.since) })
+	for _, q := range due {
+		e.send(q.request, now)
+	}
+}
+
+// due gives what is due.
+func (e *engine) due(now time.Time) (all []question) {
+	for _, f := range e.families {
+		if !f.joined && f.turn.due(now) {
+			frame := f.about(events.Request{Action: events.ActionSubscribe})
+			all = append(all, question{f.turn.notBefore, &request{frame: *frame, family: f}})
+		}
+	}
+	for _, w := range e.watches {
+		if !w.turn.due(now) {
+			continue
+		}
+		if frame := w.request(); frame != nil {
+			all = append(all, question{w.turn.notBefore, &request{frame: *frame, watch: w}})
+		}
+	}
+	for _, p := range e.publications {
+		if p.due(now) {
+			all = append(all, question{p.notBefore, &request{frame: p.frame, publication: p}})
+		}
+	}
+	return append(all, e.pings(now)...)
+}
+
+// askAt is when something is due.
+func (e *engine) askAt(now time.Time) time.Time {
+	at := e.pingAt
+	if !e.pingDue.IsZero() {
+		at = e.pingDue
+	}
+	sooner := func(t time.Time) {
+		if t.Before(at) {
+			at = t
+		}
+	}
+	for _, f := range e.families {
+		if !f.joined && !f.turn.asked {
+			sooner(f.turn.notBefore)
+		}
+		if ping := f.pingAt(); !ping.IsZero() {
+			sooner(ping)
+		}
+	}
+	for _, w := range e.watches {
+		if !w.turn.asked && w.request() != nil {
+			sooner(w.turn.notBefore)
+		}
+		if ping := w.pingAt(); !ping.IsZero() {
+			sooner(ping)
+		}
+	}
+	for _, p := range e.publications {
+		if !p.asked {
+			sooner(p.notBefore)
+		}
+	}
+	if at.Before(now) {
+		return now
+	}
+	return at
+}
+
 // send writes a request and notes that it is outstanding.
 func (e *engine) send(r *request, now time.Time) {
 	e.lastID++
@@ -39,6 +119,9 @@ func (e *engine) send(r *request, now time.Time) {
 	r.sentAt, r.deadline = now, now.Add(e.o.AnswerTime)
 	if t := r.turn(); t != nil {
 		t.asked = true
+	}
+	if r.inquiry != nil {
+		e.pinged(r, now)
 	}
 	e.requests[r.frame.ID] = r
 	e.write(r.frame)
@@ -59,15 +142,16 @@ func (e *engine) write(frame events.Request) {
 func (e *engine) answered(id string) *request {
 	r := e.requests[id]
 	delete(e.requests, id)
-	if r != nil {
-		if t := r.turn(); t != nil {
-			*t = turn{}
-		}
+	if r == nil {
+		return nil
+	}
+	if t := r.turn(); t != nil {
+		*t = turn{}
 	}
 	return r
 }
 
-// turn is that of whoever asked; nil for a ping, which asks by the clock.
+// turn is that of whoever asked; nil for a ping.
 func (r *request) turn() *turn {
 	switch {
 	case r.watch != nil:
@@ -111,12 +195,11 @@ func (e *engine) expire(now time.Time) {
 
 // again has a request that failed be asked once more, after a pause.
 func (e *engine) again(r *request, now time.Time) {
-	t := r.turn()
-	if t == nil {
-		e.pingAt = now.Add(e.backoff(e.pingFailures))
-		e.pingFailures++
+	if r.inquiry != nil {
+		e.unanswered(r, now)
 		return
 	}
+	t := r.turn()
 	t.asked, t.notBefore = false, now.Add(e.backoff(t.failures))
 	t.failures++
 }

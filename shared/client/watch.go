@@ -9,14 +9,14 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/watchroute/watchroute/events"
 )
 
 // Event is one step of a watch. One without Change and Page says only where the watch
-// stands. So begins a watch without a snapshot, which misses nothing after Cursor; later
-// it means that changes up to Cursor are not for this watch to see.
+// stands. So begins a watch without a snapshot, and each topic of a pattern: it misses
+// nothing after Cursor. Later it means that changes up to Cursor are not for this watch to
+// see.
 type Event struct {
 	// Topic is what the event is of.
 	Topic events.Topic
@@ -109,9 +109,10 @@ func (o WatchOptions) sameView(other WatchOptions) bool {
 //
 // A pattern, as events.ParsePattern has it, is watched topic by topic: each has its own
 // cursor, and comes in with its first event. Topics that come into being are given from
-// their first change on, also if that was made while the client was away. Patterns of more
-// than events.MaxCursors topics can be watched, but of topics that the service does not
-// name only what comes live is given.
+// their first change on, also if that was made while the client was away. A slow consumer
+// is given first events when there is room for them; one that leaves before has no cursor
+// of those topics. Patterns of more than events.MaxCursors topics can be watched, but of
+// topics that the service does not name only what comes live is given.
 func (c *Client) Watch(ctx context.Context, topic events.Topic, o WatchOptions) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
 		w, err := newWatched(topic, o)
@@ -194,11 +195,9 @@ type watch struct {
 	place   string             // where that goes on; empty before its first page
 	starved bool               // its next page came, and there was no room for it
 
-	over     bool // it must start over with a snapshot, which it asks for by itself
-	restarts int  // of a snapshot that could not go on, in a row
-
-	healAt time.Time // when to ask for what is missing; zero if nothing is
-	heals  int       // asked for, without success, in a row
+	over     bool  // it must start over with a snapshot, which it asks for by itself
+	restarts int   // of a snapshot that could not go on, in a row
+	probe    probe // for what is missing
 }
 
 func newWatch(topic events.Topic, o WatchOptions) *watch {
@@ -280,14 +279,6 @@ func (w *watch) about(r events.Request) *events.Request {
 	return &r
 }
 
-// wakeAt is when the watch has something to ask.
-func (w *watch) wakeAt() time.Time {
-	if !w.turn.asked && w.request() != nil {
-		return w.turn.notBefore
-	}
-	return w.healAt
-}
-
 // begin adds the watch, unless another of its topic shows something else.
 func (w *watch) begin(e *engine) {
 	if e.seesOtherwise(w.topic, w.o) {
@@ -353,16 +344,6 @@ func (e *engine) remove(w watched) bool {
 		}
 	}
 	return len(e.watches)+len(e.families) < before
-}
-
-// ask sends what a watch has to ask for, if it is time.
-func (e *engine) ask(w *watch, now time.Time) {
-	if !w.turn.due(now) {
-		return
-	}
-	if frame := w.request(); frame != nil {
-		e.send(&request{frame: *frame, watch: w}, now)
-	}
 }
 
 // subscribed takes in that a watch is subscribed. Where a snapshot is due, the first
