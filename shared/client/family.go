@@ -112,6 +112,9 @@ func (f *family) subscribed(e *engine, s *events.Subscribed) {
 	for _, w := range f.all {
 		w.joined = true
 	}
+	if !f.known {
+		f.takeGiven(e)
+	}
 	f.take(e, s.Cursors)
 	f.known = true
 	for _, w := range f.all {
@@ -123,6 +126,22 @@ func (f *family) subscribed(e *engine, s *events.Subscribed) {
 		}
 	}
 	f.pump()
+}
+
+// takeGiven begins the topics of which the consumer says where it stands. A ping asks for
+// them, as the service may not name them all.
+func (f *family) takeGiven(e *engine) {
+	for topic, cursor := range f.o.Cursors {
+		if topic == f.pattern || !f.pattern.Matches(topic) {
+			continue
+		}
+		w := f.topics[topic]
+		if w == nil {
+			w = f.adopt(e, topic)
+		}
+		w.start(cursor)
+		w.probe.due = time.Now()
+	}
 }
 
 // origin is where a topic begins that the service has not named but of which a change has
@@ -154,14 +173,11 @@ func (f *family) take(e *engine, cursors map[events.Topic]string) {
 	}
 }
 
-// place begins a topic that the service has named: where the consumer says that it stands,
-// or with its items if it wants them; from now on if it may have been there when the watch
-// began; and if it is new since then, or to the consumer, with its first change.
+// place begins a topic that the service has named: with its items if the consumer wants them;
+// from now on if it may have been there when the watch began; and if it is new since then, or
+// to the consumer, with its first change.
 func (f *family) place(w *watch, head events.Cursor) {
-	cursor, given := f.o.Cursors[w.topic]
 	switch {
-	case given:
-		w.start(cursor)
 	case f.o.Snapshot:
 		w.startOver("")
 	case f.o.Cursors == nil && (!f.known || f.older):

@@ -291,6 +291,26 @@ func TestFamilyGoesOn(t *testing.T) {
 	})
 }
 
+// TestFamilyGoesOnThoughTheServiceNamesFew: it goes on from the cursors of the topics that
+// the service does not name too.
+func TestFamilyGoesOnThoughTheServiceNamesFew(t *testing.T) {
+	bubble(t, func(t *testing.T, s *service) {
+		s.named = 1
+		cursors := map[events.Topic]events.Cursor{"bonds/x": {Epoch: "e1", Seq: 7}}
+		for _, topic := range []events.Topic{"stocks/a", "stocks/b", "stocks/c"} {
+			s.put(topic, "1", `{}`)
+			s.put(topic, "2", `{}`)
+			cursors[topic] = events.Cursor{Epoch: "e1", Seq: 1}
+		}
+		w := gather(t, s.dial(t, client.Options{}), client.WatchOptions{Cursors: cursors})
+		settle(time.Second)
+		expect(t, "missed", w.told(), "a [2], b [2], c [2]")
+		if subscribes := s.sent(t, events.ActionSubscribe); len(subscribes) != 1 || len(w.resets) != 0 {
+			t.Errorf("subscribed %d times, resets %v", len(subscribes), w.resets)
+		}
+	})
+}
+
 // TestFamilyBeginsWithItems, and goes on with their changes.
 func TestFamilyBeginsWithItems(t *testing.T) {
 	bubble(t, func(t *testing.T, s *service) {

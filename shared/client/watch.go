@@ -112,7 +112,7 @@ func (o WatchOptions) sameView(other WatchOptions) bool {
 // their first change on, also if that was made while the client was away. A slow consumer
 // is given first events when there is room for them; one that leaves before has no cursor
 // of those topics. Patterns of more than events.MaxCursors topics can be watched, but of
-// topics that the service does not name only what comes live is given.
+// topics that neither the service nor Cursors name only what comes live is given.
 func (c *Client) Watch(ctx context.Context, topic events.Topic, o WatchOptions) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
 		w, err := newWatched(topic, o)
