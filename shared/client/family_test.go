@@ -154,6 +154,26 @@ func TestFamilyOfManyTopicsAndASlowConsumer(t *testing.T) {
 	})
 }
 
+// TestFamilyOfManyTopicsWithItems gives the items of each, with not much more requests than
+// there are topics, though their pages do not fit at once.
+func TestFamilyOfManyTopicsWithItems(t *testing.T) {
+	bubble(t, func(t *testing.T, s *service) {
+		s.putAll("before", 1)
+		w := gatherSlowly(t, s.dial(t, client.Options{}), client.WatchOptions{Snapshot: true}, time.Millisecond)
+		s.putAll("live", 1)
+		settle(time.Minute)
+		for n := range manyTopics {
+			topic := events.Topic(fmt.Sprintf("stocks/%03d", n))
+			if !slices.Contains(w.items[topic], "before") || w.cursors[topic].Seq != 2 {
+				t.Errorf("%s has the items %v at %v", topic, w.items[topic], w.cursors[topic])
+			}
+		}
+		if asked := len(s.sent(t, events.ActionSnapshot)); asked > manyTopics*11/10 {
+			t.Errorf("%d requests for the items of %d topics", asked, manyTopics)
+		}
+	})
+}
+
 // TestPatternsOfWhichAllTopicsAreNamed and others: a topic that comes into being is watched
 // from its first change on, though the service does not name all topics of another pattern.
 func TestPatternsOfWhichAllTopicsAreNamed(t *testing.T) {

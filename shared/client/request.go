@@ -58,11 +58,13 @@ func (e *engine) due(now time.Time) (all []question) {
 			all = append(all, question{f.turn.notBefore, &request{frame: *frame, family: f}})
 		}
 	}
+	free := e.pagesFree()
 	for _, w := range e.watches {
-		if !w.turn.due(now) {
+		if !w.turn.due(now) || !free.has(w) {
 			continue
 		}
 		if frame := w.request(); frame != nil {
+			free.take(w)
 			all = append(all, question{w.turn.notBefore, &request{frame: *frame, watch: w}})
 		}
 	}
@@ -93,8 +95,9 @@ func (e *engine) askAt(now time.Time) time.Time {
 			sooner(ping)
 		}
 	}
+	free := e.pagesFree()
 	for _, w := range e.watches {
-		if !w.turn.asked && w.request() != nil {
+		if !w.turn.asked && free.has(w) && w.request() != nil {
 			sooner(w.turn.notBefore)
 		}
 		if ping := w.pingAt(); !ping.IsZero() {
@@ -110,6 +113,34 @@ func (e *engine) askAt(now time.Time) time.Time {
 		return now
 	}
 	return at
+}
+
+// pagesAtOnce is of how many topics of a pattern the items are asked for at once: the
+// consumer's events have no room for those of all.
+const pagesAtOnce = 8
+
+// pagesFree is of how many more topics of a pattern the items may be asked for.
+type pagesFree map[*family]int
+
+func (e *engine) pagesFree() pagesFree {
+	free := pagesFree{}
+	for _, f := range e.families {
+		free[f] = pagesAtOnce
+	}
+	for _, r := range e.requests {
+		if r.watch != nil {
+			free.take(r.watch)
+		}
+	}
+	return free
+}
+
+func (p pagesFree) has(w *watch) bool { return w.family == nil || p[w.family] > 0 }
+
+func (p pagesFree) take(w *watch) {
+	if w.family != nil {
+		p[w.family]--
+	}
 }
 
 // send writes a request and notes that it is outstanding.
