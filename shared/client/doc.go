@@ -28,6 +28,13 @@
 // with tokens. Who cannot wait that long sets it lower, and pays for more pings. A
 // deployment with very many clients sets it as high as it can, see there.
 //
+// # A service that is busy
+//
+// What the service refuses for now is asked for again with back-off. All other requests of
+// the client wait too, and then come one by one, and faster as they are answered: a
+// hundred watches ask no more often than one would. A ping that failed is not repeated
+// before the next is due, unless something is known to be missing.
+//
 // # Tokens
 //
 // Where the service wants tokens, [Options].Token fetches them: one for each connection,

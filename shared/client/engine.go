@@ -53,6 +53,7 @@ type engine struct {
 	pingEvery time.Duration // between regular pings
 	pingDue   time.Time     // since when one is due, while none is sent; zero if it is not
 	calm      bool          // since the last, no ping has failed, and nothing was missing
+	pace      pace
 
 	warned       bool // the token of link expires
 	renewal      turn // to replace the token of link

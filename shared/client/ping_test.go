@@ -274,7 +274,7 @@ func TestRestIsAskedForAtOnce(t *testing.T) {
 // TestTopicThatAnAnswerDoesNotReach is asked for without the topic before it, of which
 // more is missing than ever comes, also if both are due together, as the client is paced.
 func TestTopicThatAnAnswerDoesNotReach(t *testing.T) {
-	for name, others := range map[string]int{"unpaced": 0} {
+	for name, others := range map[string]int{"unpaced": 0, "paced": 3} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T, s *service) {
 				c := s.dial(t, client.Options{MaxBackoff: time.Second})

@@ -78,6 +78,7 @@ func (e *engine) unknown(data []byte) {
 	}
 	if json.Unmarshal(data, &failure) == nil && failure.Type == "" && failure.Message != "" {
 		e.o.Logger.Warn("API Gateway reports an error", "message", failure.Message)
+		e.slow(nil, time.Now())
 		e.hasten(time.Now())
 	}
 }
@@ -112,12 +113,25 @@ func (e *engine) count(v verdict) {
 	}
 }
 
+// slow has everything be asked later, as a request was refused for now: one of the latest if
+// it is not known which.
+func (e *engine) slow(r *request, now time.Time) {
+	sent := e.pace.sent
+	if r != nil {
+		sent = r.sentAt
+	}
+	e.pace.slow(sent, now, e.backoff)
+}
+
 // failed takes in the service's word that a request was not carried out, or that the
 // connection ends. The error is f, if nothing that the client can do helps.
 func (e *engine) failed(f *events.Error) error {
 	remedy := f.Code.Remedy()
 	r := e.requests[f.ID]
 	delete(e.requests, f.ID)
+	if remedy == events.RetryLater {
+		e.slow(r, time.Now())
+	}
 	switch {
 	case remedy == events.GiveUp:
 		return f

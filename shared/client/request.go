@@ -40,12 +40,18 @@ type question struct {
 	*request
 }
 
-// ask sends what is due: what has waited longest comes first.
+// ask sends what is due, as far as the pace allows it: what has waited longest comes first.
 func (e *engine) ask(now time.Time) {
+	if !e.pace.allows(now) {
+		return
+	}
 	e.beginRound(now)
 	due := e.due(now)
 	slices.SortStableFunc(due, func(a, b question) int { return a.since.Compare(b.since) })
 	for _, q := range due {
+		if !e.pace.allows(now) {
+			return
+		}
 		e.send(q.request, now)
 	}
 }
@@ -76,7 +82,7 @@ func (e *engine) due(now time.Time) (all []question) {
 	return append(all, e.pings(now)...)
 }
 
-// askAt is when something is due.
+// askAt is when something is due that may be sent then.
 func (e *engine) askAt(now time.Time) time.Time {
 	at := e.pingAt
 	if !e.pingDue.IsZero() {
@@ -109,8 +115,10 @@ func (e *engine) askAt(now time.Time) time.Time {
 			sooner(p.notBefore)
 		}
 	}
-	if at.Before(now) {
-		return now
+	for _, t := range []time.Time{e.pace.open, now} {
+		if at.Before(t) {
+			at = t
+		}
 	}
 	return at
 }
@@ -154,6 +162,7 @@ func (e *engine) send(r *request, now time.Time) {
 	if r.inquiry != nil {
 		e.pinged(r, now)
 	}
+	e.pace.spend(now)
 	e.requests[r.frame.ID] = r
 	e.write(r.frame)
 }
@@ -176,6 +185,7 @@ func (e *engine) answered(id string) *request {
 	if r == nil {
 		return nil
 	}
+	e.pace.ease(r.sentAt)
 	if t := r.turn(); t != nil {
 		*t = turn{}
 	}
