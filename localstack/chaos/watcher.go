@@ -38,7 +38,7 @@ type watcher struct {
 
 // options are impatient: a run is short.
 func (w *watcher) options() client.Options {
-	o := client.Options{Token: w.wallet.token, PingInterval: 4 * time.Second, HoleTime: 300 * time.Millisecond, AnswerTime: 6 * time.Second, MaxBackoff: 2 * time.Second}
+	o := client.Options{Token: w.wallet.token, PingInterval: 4 * time.Second, MaxPingInterval: 8 * time.Second, HoleTime: 300 * time.Millisecond, AnswerTime: 6 * time.Second, MaxBackoff: 2 * time.Second}
 	if w.habit == slow {
 		o.Buffer = 20
 	}

@@ -49,16 +49,34 @@ func (s *service) sent(t *testing.T, action string) (requests []events.Request) 
 	t.Helper()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, body := range s.received {
-		r, err := events.ParseRequest([]byte(body))
-		if err != nil {
-			t.Error(err)
-		}
-		if r.Action == action {
+	for _, a := range s.received {
+		if r := a.request(t); r.Action == action {
 			requests = append(requests, r)
 		}
 	}
 	return requests
+}
+
+// sentAt gives when the service has received the frames of an action.
+func (s *service) sentAt(t *testing.T, action string) (times []time.Time) {
+	t.Helper()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, a := range s.received {
+		if a.request(t).Action == action {
+			times = append(times, a.at)
+		}
+	}
+	return times
+}
+
+func (a arrival) request(t *testing.T) events.Request {
+	t.Helper()
+	r, err := events.ParseRequest([]byte(a.frame))
+	if err != nil {
+		t.Error(err)
+	}
+	return r
 }
 
 // TestViewIsAskedForAgain when a watch resumes, and for each page of a snapshot.
