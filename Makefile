@@ -11,7 +11,7 @@ SOAKTIME    ?= 30m
 MUTANTS     ?= numbering known resume repeats healing
 VENV        := .build/venv
 
-.PHONY: help local token test bench chaos mutants soak fuzz synth conformance emulators lint fmt build deploy localstack localstack-down localstack-token
+.PHONY: help local token test quick bench chaos mutants soak fuzz synth conformance emulators lint fmt build deploy localstack localstack-down localstack-token
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,6 +24,11 @@ token: ## print a token for `make local`: SUB=alice TOPICS="stocks/* users/{sub}
 
 test: ## run all tests, with the race detector
 	go test -race -count=1 ./...
+
+quick: ## go vet, and the tests that run no stack, as far as a change concerns them: for every save
+	go vet ./...
+	go test -short ./...
+	go test -count=1 ./shared
 
 bench: ## measure the local stack: deliveries, latency, resume, memory, zips, start-up
 	@go run ./localstack/bench

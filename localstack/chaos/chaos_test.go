@@ -1,6 +1,7 @@
 package main
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"strings"
@@ -12,13 +13,19 @@ import (
 	"github.com/watchroute/watchroute/shared/client"
 )
 
+// chaosSeed draws a run. Whoever wants more runs gives another.
+var chaosSeed = flag.Uint64("seed", 7, "the seed of TestChaos")
+
 // TestChaos is one small run with every fault.
 func TestChaos(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs a stack")
+	}
 	plan, err := fault.Parse(harsh)
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := chaos(t.Context(), settings{root: "../..", build: t.TempDir(), plan: plan, watchers: 30, changes: 1_600, topics: 10, writers: 8, patience: 2 * time.Minute}, 7)
+	r, err := chaos(t.Context(), settings{root: "../..", build: t.TempDir(), plan: plan, watchers: 30, changes: 1_600, topics: 10, writers: 8, patience: 2 * time.Minute}, *chaosSeed)
 	if err != nil {
 		t.Fatal(err)
 	}
