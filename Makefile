@@ -12,7 +12,7 @@ SEEDS       ?= 10
 MUTANTS     ?= numbering known resume repeats healing
 VENV        := .build/venv
 
-.PHONY: help local token test bench costs chaos mutants soak fuzz synth conformance emulators lint fmt build account deploy localstack localstack-down localstack-token
+.PHONY: help local token test quick bench costs chaos mutants soak fuzz synth conformance emulators lint fmt build account deploy localstack localstack-down localstack-token
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,6 +25,11 @@ token: ## print a token for `make local`: SUB=alice TOPICS="stocks/* users/{sub}
 
 test: ## run all tests, with the race detector
 	go test -race -count=1 ./...
+
+quick: ## go vet, and the tests that run no stack, as far as a change concerns them: for every save
+	go vet ./...
+	go test -short ./...
+	go test -count=1 ./shared
 
 bench: ## measure the local stack: deliveries, resume, zips, a flood, attacks (ARGS="-part hostile")
 	@go run ./localstack/bench $(ARGS)
