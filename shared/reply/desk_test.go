@@ -1,6 +1,7 @@
 package reply
 
 import (
+	"context"
 	"log/slog"
 	"testing"
 	"time"
@@ -66,6 +67,12 @@ func (d *desk) connect(subject, id, claim string) watch.Connection {
 // ask sends one frame of a connection, as API Gateway does, and gives all frames of the answer.
 func (d *desk) ask(c watch.Connection, body string) (frames []string) {
 	d.Helper()
+	return d.askIn(d.Context(), c, body)
+}
+
+// askIn does so as a function that ends with the context.
+func (d *desk) askIn(ctx context.Context, c watch.Connection, body string) (frames []string) {
+	d.Helper()
 	authorizer := map[string]any{"principalId": c.Subject}
 	for name, value := range identity.Context(c.Access) {
 		authorizer[name] = value
@@ -74,7 +81,7 @@ func (d *desk) ask(c watch.Connection, body string) (frames []string) {
 	event.RequestContext.ConnectionID, event.RequestContext.ConnectedAt = string(c.ID), c.Connected.UnixMilli()
 	event.RequestContext.Authorizer = authorizer
 	d.posts.frames = nil
-	answer, err := d.Reply(d.Context(), event)
+	answer, err := d.Reply(ctx, event)
 	if err != nil || answer.StatusCode != 200 {
 		d.Fatalf("%.100s is answered %+v, %v", body, answer, err)
 	}

@@ -25,9 +25,9 @@ type posts struct {
 	broken error
 }
 
-func (p *posts) Post(_ context.Context, _ watch.ConnectionID, frame watch.Frame) error {
-	if p.broken != nil {
-		return p.broken
+func (p *posts) Post(ctx context.Context, _ watch.ConnectionID, frame watch.Frame) error {
+	if err := errors.Join(p.broken, ctx.Err()); err != nil {
+		return err
 	}
 	p.frames = append(p.frames, string(frame.Body))
 	return nil
