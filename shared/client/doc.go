@@ -64,7 +64,7 @@
 // # Memory
 //
 // A watch holds at most [Options].Buffer changes and [Options].BufferBytes of their
-// data, and 64 events, for a consumer that is slow; of a pattern, each topic holds the
+// data, and 128 events, for a consumer that is slow; of a pattern, each topic holds the
 // changes, and all share the events. What comes beyond is let go, and
 // is read from the service's log when the consumer has caught up. So a slow consumer
 // costs no memory and loses nothing, unless it falls behind by more than the log

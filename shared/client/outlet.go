@@ -7,11 +7,11 @@ import (
 
 const (
 	// eventsKept is how many events wait for the consumer, besides changes in order.
-	eventsKept = 64
+	eventsKept = 128
 	// changesKept is how many there may be for one more change to be added. The rest is room
 	// for first events and pages: else the changes of a busy topic could keep those of
 	// other topics out for ever.
-	changesKept = 32
+	changesKept = eventsKept / 2
 )
 
 // outlet is where a consumer takes its events. The engine writes to it.
