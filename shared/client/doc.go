@@ -25,8 +25,9 @@
 // see, and the next regular ping finds it. Pings come every [Options].PingInterval at first,
 // and more and more seldom as long as they find nothing missing. So a lost last change is
 // found at the latest after [Options].MaxPingInterval, which is 8 minutes by default, and 4
-// with tokens. Who cannot wait that long sets it lower, and pays for more pings. A
-// deployment with very many clients sets it as high as it can, see there.
+// with tokens; later only if that ping fails too. Whoever cannot wait that long sets it
+// lower, and pays for more pings. A deployment with very many clients sets it as high as it
+// can.
 //
 // # A service that is busy
 //

@@ -169,6 +169,24 @@ func ExampleOptions_token() {
 	// Output: added {"to":"Eve"}
 }
 
+// Ask rarely whether anything is missing, as one of a million clients should: from the
+// beginning, since all of them may have to connect again at once.
+func ExampleOptions_millionClients() {
+	url, _, stop := serve()
+	defer stop()
+	c, err := client.Dial(context.Background(), url, client.Options{
+		PingInterval:    8 * time.Minute,
+		MaxPingInterval: 8 * time.Minute,
+		MaxBackoff:      5 * time.Minute,
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer c.Close()
+	fmt.Println(c.Stats().Connections, "connection")
+	// Output: 1 connection
+}
+
 // Publish waits until the item is in the table, over broken connections too. What
 // the service refuses is an error that says what to mend.
 func ExampleClient_Publish() {

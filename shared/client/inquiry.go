@@ -53,11 +53,8 @@ func (all *inquiries) addPattern(f *family, since time.Time) {
 
 // addTopic asks for a topic: if possible along with its pattern, as the answer names it once.
 func (all *inquiries) addTopic(w *watch, since time.Time) {
-	i := slices.IndexFunc(*all, func(q *inquiry) bool { return q.names(w) })
-	var q *inquiry
-	if i >= 0 {
-		q = (*all)[i]
-	} else {
+	q := all.naming(w)
+	if q == nil {
 		q = all.fit(entryBytes(w.topic))
 		q.bytes += entryBytes(w.topic)
 	}
@@ -66,10 +63,15 @@ func (all *inquiries) addTopic(w *watch, since time.Time) {
 	q.came(since)
 }
 
-// names reports whether the answer names a topic anyhow, as it is of a pattern that is asked
-// for.
-func (q *inquiry) names(w *watch) bool {
-	return slices.Contains(q.families, w.family) && q.bytes < inquiryBytes && len(q.cursors) < events.MaxCursors
+// naming gives the inquiry whose answer names a topic anyhow, as it is of a pattern that is
+// asked for; nil if there is none.
+func (all inquiries) naming(w *watch) *inquiry {
+	for _, q := range all {
+		if slices.Contains(q.families, w.family) && q.bytes < inquiryBytes && len(q.cursors) < events.MaxCursors {
+			return q
+		}
+	}
+	return nil
 }
 
 // add asks for what a watch misses, from the one of its topic that stands furthest back.

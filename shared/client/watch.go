@@ -93,6 +93,8 @@ func (o WatchOptions) sameView(other WatchOptions) bool {
 //			…
 //		case event.Change != nil:
 //			…
+//		case event.Costly:
+//			… // something may have changed that the watch cannot show
 //		}
 //	}
 //
