@@ -3,7 +3,6 @@ package dynamo_test
 import (
 	"encoding/json"
 	"fmt"
-	"slices"
 
 	"github.com/watchroute/watchroute/events"
 	"pgregory.net/rapid"
@@ -22,7 +21,7 @@ func (s *scene) narrow(r events.Request) events.Request {
 	if filter := rapid.SampledFrom(clientFilters).Draw(s.T, "own filter"); filter != "" {
 		r.Filter = json.RawMessage(filter)
 	}
-	if slices.Contains(s.size.lists, costlyList) && rapid.IntRange(0, 3).Draw(s.T, "weighty") > 0 {
+	if s.size.costly() && rapid.IntRange(0, 3).Draw(s.T, "weighty") > 0 {
 		r.Filter = json.RawMessage(clientWeighty)
 	}
 	r.Fields = rapid.SampledFrom(clientFields).Draw(s.T, "fields")

@@ -199,7 +199,11 @@ func (s *scene) evened(drawn twins[padded]) twins[attributes] {
 // one in the other.
 func (s *scene) swap() {
 	s.swaps++
-	t, shown := s.topics[0], drawItem(s.T, open, s.size)
+	t, size := s.topics[0], s.size
+	if size.costly() {
+		size.lists = []int{costlyList}
+	}
+	shown := drawItem(s.T, open, size)
 	rows := [4]twins[padded]{s.visible(shown), s.hidden(), s.visible(shown), s.hidden()} // before and after
 	even(rapid.SampledFrom(s.size.least).Draw(s.T, "bytes of JSON"), slices.Concat(rows[0][:], rows[1][:], rows[2][:], rows[3][:])...)
 	put := func(w, row int) {
@@ -226,8 +230,13 @@ func (s *scene) flood() {
 	t := s.topics[0]
 	large := *s
 	large.size.least = []int{events.MaxDataBytes, events.MaxDataBytes - 20_000}
+	letters := rapid.Permutation([]string{"x", "é", "😀"}).Draw(s.T, "letters")
 	for range rapid.SampledFrom([]int{9, 40, 45}).Draw(s.T, "large writes") {
-		for w, state := range large.evened(s.hidden()) {
+		drawn := s.hidden()
+		for w := range drawn {
+			drawn[w].letter = letters[w]
+		}
+		for w, state := range large.evened(drawn) {
 			s.worlds[w].put(t.name[w], t.slots[0].id[w], state)
 		}
 	}

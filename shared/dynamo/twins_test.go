@@ -123,6 +123,9 @@ func drawSizes(t *rapid.T, costly []int) sizes {
 	return s
 }
 
+// costly tells whether there are lists that are too costly for a client's weighty filter.
+func (s sizes) costly() bool { return slices.Contains(s.lists, costlyList) }
+
 // drawItem draws what is shown of an item.
 func drawItem(t *rapid.T, c class, size sizes) item {
 	seen := attributes{"n": drawNumber(t)}
