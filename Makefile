@@ -8,10 +8,11 @@ CDKLOCAL    := npx --yes --package aws-cdk-local@3.0.4 --package $(CDK_CLI) cdkl
 STATICCHECK := go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME    ?= 10s
 SOAKTIME    ?= 30m
+SEEDS       ?= 10
 MUTANTS     ?= numbering known resume repeats healing
 VENV        := .build/venv
 
-.PHONY: help local token test bench costs chaos mutants soak fuzz synth conformance emulators lint fmt build deploy localstack localstack-down localstack-token
+.PHONY: help local token test quick bench costs chaos mutants soak fuzz synth conformance emulators lint fmt build account deploy localstack localstack-down localstack-token
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,14 +26,20 @@ token: ## print a token for `make local`: SUB=alice TOPICS="stocks/* users/{sub}
 test: ## run all tests, with the race detector
 	go test -race -count=1 ./...
 
-bench: ## measure the local stack: deliveries, latency, resume, memory, zips, start-up
-	@go run ./localstack/bench
+quick: ## go vet, and the tests that run no stack, as far as a change concerns them: for every save
+	go vet ./...
+	go test -short ./...
+	go test -count=1 ./shared
+
+bench: ## measure the local stack: deliveries, resume, zips, a flood, attacks (ARGS="-part hostile")
+	@go run ./localstack/bench $(ARGS)
 
 costs: ## print what each request may cost at most, and what the worst does cost
 	@go test -count=1 -v -run '^TestWorstCost$$' ./shared/reply
 
-chaos: ## break the local stack in every way, seed by seed, and check what 200 watchers see
-	@go run ./localstack/chaos
+chaos: ## break the local stack in every way and check what 200 watchers see: SEEDS (10) seeds, and as many with hostile watchers
+	@go run ./localstack/chaos --seeds $(SEEDS)
+	@go run ./localstack/chaos --seeds $(SEEDS) --hostile
 
 mutants: ## break the service itself, one place at a time, and see that chaos catches it
 	@for mutant in $(MUTANTS); do go run ./localstack/chaos --mutant $$mutant || exit 1; done
@@ -70,6 +77,9 @@ fmt: ## format the Go source
 
 build: ## build the functions for Lambda into .build/linux-arm64
 	go run ./infra --build-only
+
+account: ## say what the account of your credentials allows, and what to reserve of it
+	@go run ./infra/account
 
 deploy: ## build the functions and deploy the stack to the AWS account of your credentials
 	$(CDK) deploy

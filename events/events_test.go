@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -209,12 +210,17 @@ func TestREADMENamesEveryRemedy(t *testing.T) {
 	holds := func(name string, remedy events.Remedy) {
 		for line := range strings.Lines(string(readme)) {
 			cells := strings.Split(line, "|")
-			if len(cells) == 5 && strings.Contains(cells[1], "`"+name+"`") {
-				if got := strings.TrimSpace(cells[3]); got != string(remedy) {
-					t.Errorf("README says of %s: %s, want %s", name, got, remedy)
-				}
-				return
+			if len(cells) != 5 || !strings.Contains(cells[1], "`"+name+"`") {
+				continue
 			}
+			got := events.Remedy(strings.TrimSpace(cells[3]))
+			if !slices.Contains([]events.Remedy{events.RetryNow, events.RetryLater, events.FixRequest, events.GiveUp}, got) {
+				continue // the table of another thing that has this name
+			}
+			if got != remedy {
+				t.Errorf("README says of %s: %s, want %s", name, got, remedy)
+			}
+			return
 		}
 		t.Errorf("README does not say what to do about %s", name)
 	}
@@ -275,7 +281,7 @@ func TestPackChangesFillsFramesInOrder(t *testing.T) {
 func TestPackSnapshot(t *testing.T) {
 	page := events.Snapshot{ID: "q", Topic: "a", Cursor: events.Cursor{Epoch: "e", Seq: 7}, From: "e:7~before", Next: "e:7~last", Costly: 3}
 	for n := range 1_000 {
-		page.Items = append(page.Items, events.Item{ID: fmt.Sprint(n), Data: json.RawMessage(`{"text":"` + strings.Repeat("x", 90) + `"}`)})
+		page.Items = append(page.Items, events.Item{ID: fmt.Sprint(n), Data: json.RawMessage(`{"text":"` + strings.Repeat("x", 80) + `"}`)})
 	}
 	frames, err := events.PackSnapshot(page, func(id string) (events.Bookmark, error) {
 		return events.Bookmark{Cursor: page.Cursor, Sealed: "after-" + id}, nil

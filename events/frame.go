@@ -81,7 +81,8 @@ type Snapshot struct {
 	From  string `json:"from,omitempty"` // the Next of the frame before; empty in the first
 	Items []Item `json:"items"`
 	// Costly is how many more items there are on this frame's page that were not looked at,
-	// because the filter and fields of the request would cost too much on them.
+	// because the filter and fields of the request would cost too much on them. Some of them
+	// may have expired.
 	Costly int    `json:"costly,omitempty"`
 	More   bool   `json:"more"`           // another frame follows by itself
 	Next   string `json:"next,omitempty"` // a [Bookmark]; empty in the last frame. Ask on with it if More is false

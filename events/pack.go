@@ -1,6 +1,9 @@
 package events
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // PackChanges encodes changes into as few changes frames as hold them, in order. A frame is
 // filled up to [MeteredBytes]. Only a single change that is larger than that gets a longer
@@ -28,7 +31,12 @@ func PackChanges(changes []Change) ([][]byte, error) {
 // data does not fit goes without it, marked Large. A page without items is one frame.
 func PackSnapshot(page Snapshot, place func(id string) (Bookmark, error)) ([][]byte, error) {
 	var frames [][]byte
-	items, costly := page.Items, page.Costly
+	items, costly := slices.Clone(page.Items), page.Costly
+	for i, item := range items {
+		if len(item.Data) > MaxDataBytes {
+			items[i] = Item{ID: item.ID, Large: true}
+		}
+	}
 	for first := true; first || len(items) > 0; first = false {
 		n, err := fitting(page, items)
 		if err != nil {
@@ -62,7 +70,7 @@ func encodeSnapshot(frame Snapshot) ([]byte, error) {
 		frame.Items = []Item{} // not null
 	}
 	encoded, err := Encode(&frame)
-	if err == nil && len(encoded) > MaxFrameBytes || len(frame.Items) == 1 && len(frame.Items[0].Data) > MaxDataBytes {
+	if err == nil && len(encoded) > MaxFrameBytes { // with the longest names around it
 		frame.Items = []Item{{ID: frame.Items[0].ID, Large: true}}
 		return Encode(&frame)
 	}
@@ -71,7 +79,7 @@ func encodeSnapshot(frame Snapshot) ([]byte, error) {
 
 // snapshotAround is room for what stands around a frame's items: the request's id, the topic,
 // the cursor and two bookmarks.
-const snapshotAround = 2 << 10
+const snapshotAround = 4 << 10
 
 // fitting is how many of the first items a frame holds; at least one, if there is one.
 func fitting(page Snapshot, items []Item) (int, error) {

@@ -38,6 +38,9 @@ func (o *output) String() string {
 // says how to use it. ended gives what run returned.
 func start(t *testing.T, args ...string) (out *output, stop func(), ended <-chan error) {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("runs a stack")
+	}
 	ctx, cancel := context.WithCancel(t.Context())
 	out = &output{}
 	result := make(chan error, 1)

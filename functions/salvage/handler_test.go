@@ -21,6 +21,7 @@ import (
 	"github.com/watchroute/watchroute/localstack/dynamodb/item"
 	"github.com/watchroute/watchroute/localstack/dynamodb/stream"
 	emulated "github.com/watchroute/watchroute/localstack/sqs"
+	"github.com/watchroute/watchroute/shared/dynamo"
 	"github.com/watchroute/watchroute/shared/failure"
 )
 
@@ -47,7 +48,7 @@ func newWorld(t *testing.T) *world {
 	t.Cleanup(queueServer.Close)
 	config := func(url string) aws.Config {
 		return aws.Config{Region: "us-east-1", BaseEndpoint: &url, Credentials: credentials.NewStaticCredentialsProvider("a", "b", ""),
-			RetryMaxAttempts: 1}
+			RetryMaxAttempts: 1, HTTPClient: dynamo.HTTPClient()}
 	}
 	w.queue = sqs.NewFromConfig(config(queueServer.URL))
 	created, err := w.queue.CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: aws.String("failures")})

@@ -8,6 +8,7 @@ import (
 
 	awsevents "github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodbstreams"
+	"github.com/watchroute/watchroute/shared/dynamo"
 	"github.com/watchroute/watchroute/shared/failure"
 	"github.com/watchroute/watchroute/shared/function"
 )
@@ -15,6 +16,7 @@ import (
 func main() { function.Start(os.Getenv, build) }
 
 func build(_ context.Context, s function.Setup) (func(context.Context, awsevents.SQSEvent) (awsevents.SQSEventResponse, error), error) {
+	s.AWS.HTTPClient = dynamo.HTTPClient()
 	return handler{
 		streams:  streams{dynamodbstreams.NewFromConfig(s.AWS)},
 		failures: failure.Open(s.AWS, s.Settings.Text("FAILURE_QUEUE_URL")),

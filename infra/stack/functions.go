@@ -47,7 +47,7 @@ type function struct {
 	timeout     time.Duration
 	environment map[string]*string
 	grants      []grant
-	reserved    int // environments that Lambda keeps for it alone; 0 for none
+	reserved    int // executions that Lambda keeps for it alone, and gives it at most; 0 for neither
 }
 
 // logicalID is the function's name in the template.
@@ -164,6 +164,7 @@ func messageFunction(t tables, props Props, seals awssecretsmanager.CfnSecret) f
 			allow(sub(postToConnectionARN), "execute-api:ManageConnections"),
 			allow(sub(closeConnectionARN), "execute-api:ManageConnections"),
 		},
+		reserved: props.MessageConcurrency,
 	}
 }
 

@@ -95,11 +95,22 @@ type Props struct {
 	// $0.015 a minute at $0.125 for a million read units, see watch.ReadPrice. Default: 120,000.
 	MaxSubjectUnits int
 
-	// FanoutConcurrency is how many environments Lambda keeps for fan-out alone, so
-	// that no flood of messages can take the last ones. AWS wants 100 to stay for the
-	// account's other functions, so an account with a small quota cannot have any.
-	// Default: none.
+	// FanoutConcurrency is how many executions Lambda keeps for fan-out alone, so that
+	// nothing else in the account can take the last ones. It is an upper bound, too: fan-out
+	// needs one for each shard of the stream of Events, of which a table at DynamoDB's
+	// default quota has about 40. Recommended: 50. Lambda keeps 100 executions unreserved,
+	// so an account with a small quota cannot reserve any; `make account` says what yours
+	// allows. Default: none are reserved, because a template cannot know the quota.
 	FanoutConcurrency int
+
+	// MessageConcurrency is how many executions Lambda keeps for message, which answers
+	// clients, and gives it at most. The bound is what helps: whatever clients ask for, and
+	// be it one subject with many connections, they cannot take all of the account's 1,000,
+	// which connecting, renewing, revoking and other applications need, too; and what they
+	// can spend is bounded, 400 executions of 256 MB by about $5 an hour. Requests beyond it
+	// are answered with an error by API Gateway, and clients ask again. Recommended: 400,
+	// which answer 10,000 requests a second that take 40 ms each. Default: no bound.
+	MessageConcurrency int
 
 	// ChangeRetention is how long a numbered change can be replayed. At least
 	// MinChangeRetention. Default: 48 hours.
@@ -170,7 +181,7 @@ func (p Props) faults() []error {
 		refuse("LogDays is %d, not one of %d", p.LogDays, logDays())
 	}
 	for name, n := range map[string]int{
-		"MaxConnections": p.MaxConnections, "MaxMessageRate": p.MaxMessageRate, "FanoutConcurrency": p.FanoutConcurrency,
+		"MaxConnections": p.MaxConnections, "MaxMessageRate": p.MaxMessageRate, "FanoutConcurrency": p.FanoutConcurrency, "MessageConcurrency": p.MessageConcurrency,
 		"MaxSubscriptions": p.MaxSubscriptions, "MaxPublishBytes": p.MaxPublishBytes, "MaxSnapshotItems": p.MaxSnapshotItems,
 		"MaxSubjectUnits": p.MaxSubjectUnits,
 	} {

@@ -101,7 +101,7 @@ func TestSettingsReachTheTemplate(t *testing.T) {
 	template, err := synthesize(t.TempDir(), stack.Props{
 		Architecture: stack.X8664, ChangeRetention: 25*time.Hour + 30*time.Minute, LogDays: 3,
 		ThrottlingRate: 7.5, ThrottlingBurst: 9, AllowTableDeletion: true, KeepAccountLogRole: true,
-		MaxConnections: 3, MaxMessageRate: 4, MaxSubscriptions: 6, MaxPublishBytes: 7, MaxSnapshotItems: 8, MaxSubjectUnits: 9, FanoutConcurrency: 5,
+		MaxConnections: 3, MaxMessageRate: 4, MaxSubscriptions: 6, MaxPublishBytes: 7, MaxSnapshotItems: 8, MaxSubjectUnits: 9, FanoutConcurrency: 5, MessageConcurrency: 9,
 		Auth:           stack.Auth{Issuer: "https://id.example", Audience: "watchers", RefuseQueryTokens: true},
 		AllowedOrigins: []string{"https://app.example", "http://localhost:3000"},
 	})
@@ -129,7 +129,7 @@ func TestSettingsReachTheTemplate(t *testing.T) {
 			t.Errorf("%s has no %s: %s", id, want, all[id].Properties)
 		}
 	}
-	for _, want := range []string{`"MAX_SUBSCRIPTIONS": "6"`, `"MAX_PUBLISH_BYTES": "7"`, `"MAX_SNAPSHOT_ITEMS": "8"`} {
+	for _, want := range []string{`"ReservedConcurrentExecutions": 9`, `"MAX_SUBSCRIPTIONS": "6"`, `"MAX_PUBLISH_BYTES": "7"`, `"MAX_SNAPSHOT_ITEMS": "8"`} {
 		if !strings.Contains(string(all["Message"].Properties), want) {
 			t.Errorf("Message has no %s: %s", want, all["Message"].Properties)
 		}
@@ -148,7 +148,7 @@ func TestSettingsReachTheTemplate(t *testing.T) {
 func TestSettingsOutOfBoundsAreRefusedAllAtOnce(t *testing.T) {
 	_, err := stack.New(nil, "Test", stack.Props{
 		Architecture: "mips", ChangeRetention: 24 * time.Hour, LogDays: 2, ThrottlingRate: -1, ThrottlingBurst: -2,
-		MaxConnections: -1, MaxSubscriptions: 101, Auth: stack.Auth{OpenToEveryone: true, Issuer: "https://id.example"},
+		MaxConnections: -1, MessageConcurrency: -3, MaxSubscriptions: 101, Auth: stack.Auth{OpenToEveryone: true, Issuer: "https://id.example"},
 		AllowedOrigins: []string{"https://app.example/", "*", "null", "https://" + strings.Repeat("a", 250), "https://a.example" + strings.Repeat(":8443", 400)},
 	})
 	if err == nil {
@@ -158,7 +158,7 @@ func TestSettingsOutOfBoundsAreRefusedAllAtOnce(t *testing.T) {
 		"stack Test: Code is not set", `Architecture is "mips", not arm64 or x86_64`,
 		"ChangeRetention is 24h0m0s, less than 25h0m0s", "LogDays is 2, not one of [1 3 5 7 14",
 		"ThrottlingRate is -1, less than 0", "ThrottlingBurst is -2, less than 0",
-		"MaxConnections is -1, less than 0", "MaxSubscriptions is 101, more than 100", "Auth is open to everyone and says whose tokens are taken, too",
+		"MaxConnections is -1, less than 0", "MessageConcurrency is -3, less than 0", "MaxSubscriptions is 101, more than 100", "Auth is open to everyone and says whose tokens are taken, too",
 		`AllowedOrigins: origin "https://app.example/" is not scheme://host[:port]`, `AllowedOrigins: origin "*" is`, `AllowedOrigins: origin "null" is`,
 		"AllowedOrigins take 2304 bytes, more than 2048", "AllowedOrigins need an authorizer that checks them, and Auth is open to everyone",
 	} {

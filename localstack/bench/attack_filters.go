@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -17,24 +16,49 @@ import (
 // 100 connections.
 const viewers = 80
 
-// mostAlternatives is how many a filter has, so that it is just below the 1,024 bytes that
-// are allowed.
-const mostAlternatives = 78
-
-// filter makes the n-th of some filters that are all different: {"$or":[{"l":[1001]},…]}. No
-// list l of an item has one of the numbers, so that a list is searched for all of them.
-func filter(n, alternatives int) json.RawMessage {
-	var or []string
-	for i := range alternatives {
-		or = append(or, fmt.Sprintf(`{"l":[%d]}`, 1001+n*mostAlternatives+i))
-	}
-	return json.RawMessage(`{"$or":[` + strings.Join(or, ",") + `]}`)
+// form is a kind of filter of so many conditions, which is another one for each viewer. In a
+// list l of zeros all conditions are looked for in vain, so that all of it is searched.
+type form struct {
+	name string
+	most int // conditions, with which the filter is just below the 1,024 bytes that are allowed
+	make func(viewer, conditions int) string
 }
 
-// matchingFilter is one that finds a 1 in the list, after all else was searched for.
-func matchingFilter(n, alternatives int) json.RawMessage {
-	head := strings.TrimSuffix(string(filter(n, alternatives-1)), `]}`)
-	return json.RawMessage(head + `,{"l":[1]}]}`)
+// forms are two kinds: one whose conditions the service could look up together, and one
+// whose conditions it has to try one by one.
+func forms() []form {
+	return []form{{"alternatives", 78, alternatives}, {"comparisons", 44, comparisons}}
+}
+
+// alternatives makes {"$or":[{"l":[1001]},{"l":[1002]},…]}.
+func alternatives(viewer, conditions int) string {
+	var or []string
+	for i := range conditions {
+		or = append(or, fmt.Sprintf(`{"l":[%d]}`, 1001+viewer*conditions+i))
+	}
+	return `{"$or":[` + strings.Join(or, ",") + `]}`
+}
+
+// comparisons makes {"l":[{"numeric":["=",1001]},{"numeric":["=",1002]},…]}. JSON would
+// escape "<", which takes more bytes.
+func comparisons(viewer, conditions int) string {
+	var list []string
+	for i := range conditions {
+		list = append(list, fmt.Sprintf(`{"numeric":["=",%d]}`, 1001+viewer*conditions+i))
+	}
+	return `{"l":[` + strings.Join(list, ",") + `]}`
+}
+
+// filter is that of a viewer: by turns of one form and of the other.
+func (m *attacker) filter(viewer int) json.RawMessage {
+	form := viewer % len(m.accepted)
+	return json.RawMessage(forms()[form].make(viewer, m.accepted[form]))
+}
+
+// matchingFilter finds a 1 in the list, after all else was looked for.
+func (m *attacker) matchingFilter(viewer int) json.RawMessage {
+	head := strings.TrimSuffix(comparisons(viewer, m.accepted[1]-1), `]}`)
+	return json.RawMessage(head + `,{"numeric":["=",1]}]}`)
 }
 
 // zeros is a list for filters to search.
@@ -46,22 +70,34 @@ func zeros(n int) *types.AttributeValueMemberL {
 	return &types.AttributeValueMemberL{Value: list}
 }
 
-// findHeaviest finds out how many alternatives of a filter the service accepts.
+// findHeaviest finds out how many conditions the service accepts in each form of a filter.
 func (m *attacker) findHeaviest(ctx context.Context) error {
-	for n := mostAlternatives; n >= 2; n -= 6 {
-		answer, err := m.sockets[0].call(ctx, events.Request{Action: events.ActionSubscribe, Topic: malloryTopics + "first", Filter: filter(0, n)})
+	for _, form := range forms() {
+		n, err := m.heaviest(ctx, form)
+		if err != nil {
+			return err
+		}
+		m.accepted = append(m.accepted, n)
+		m.outcome.Notes = append(m.outcome.Notes, fmt.Sprintf("filters of %d bytes with %d %s", len(form.make(0, n)), n, form.name))
+	}
+	return nil
+}
+
+func (m *attacker) heaviest(ctx context.Context, form form) (conditions int, err error) {
+	for n := form.most; n >= 2; n -= 4 {
+		answer, err := m.sockets[0].call(ctx, events.Request{
+			Action: events.ActionSubscribe, Topic: malloryTopics + "first", Filter: json.RawMessage(form.make(0, n)),
+		})
 		switch {
 		case err != nil:
-			return err
+			return 0, err
 		case answer == "subscribed":
-			m.alternatives = n
-			m.outcome.Note = fmt.Sprintf("filters of %d bytes, with %d alternatives", len(filter(0, n)), n)
-			return nil
+			return n, nil
 		case answer != string(events.CodeBadRequest):
-			return fmt.Errorf("subscribe with %d alternatives: answered %s", n, answer)
+			return 0, fmt.Errorf("subscribe with %d %s: answered %s", n, form.name, answer)
 		}
 	}
-	return errors.New("no filter is accepted")
+	return 0, fmt.Errorf("no filter of %s is accepted", form.name)
 }
 
 // connectViewers opens connections and subscribes each with a request of its own.
@@ -84,7 +120,7 @@ func filterTopic(viewer int) string { return fmt.Sprintf("%sfilters/%d", mallory
 
 func prepareFilters(ctx context.Context, m *attacker) error {
 	return m.connectViewers(ctx, func(viewer int) events.Request {
-		return events.Request{Topic: filterTopic(viewer), Filter: filter(viewer, m.alternatives)}
+		return events.Request{Topic: filterTopic(viewer), Filter: m.filter(viewer)}
 	})
 }
 
@@ -111,8 +147,8 @@ func attackFilters(ctx context.Context, m *attacker) error {
 
 const (
 	viewTopics  = 4
-	viewNumbers = 15_000 // in the list that is searched: 30 KB as JSON
-	viewMembers = 1_000  // of 70 bytes each
+	viewNumbers = 2_000 // in the list that is searched
+	viewMembers = 1_300 // of 70 bytes each
 )
 
 func viewTopic(n int) string { return fmt.Sprintf("%sviews/%d", malloryTopics, n%viewTopics) }
@@ -123,7 +159,7 @@ func prepareViews(ctx context.Context, m *attacker) error {
 		for len(fields) < 32 {
 			fields = append(fields, fmt.Sprintf("none%d-%d", viewer, len(fields)))
 		}
-		return events.Request{Topic: viewTopic(viewer), Filter: matchingFilter(viewer, m.alternatives), Fields: fields, Delta: true}
+		return events.Request{Topic: viewTopic(viewer), Filter: m.matchingFilter(viewer), Fields: fields, Delta: true}
 	})
 }
 
@@ -134,7 +170,7 @@ func attackViews(ctx context.Context, m *attacker) error {
 	for i := range viewMembers {
 		members[fmt.Sprintf("m%04d", i)] = text(strings.Repeat("x", 60))
 	}
-	return m.putEach(ctx, 250*time.Millisecond, func(n int) item {
+	return m.putEach(ctx, 100*time.Millisecond, func(n int) item {
 		return item{viewTopic(n), "1", attributes{"l": list, "members": &types.AttributeValueMemberM{Value: members}, "version": number(n)}}
 	})
 }
@@ -156,17 +192,13 @@ func prepareSnapshots(ctx context.Context, m *attacker) error {
 		return err
 	}
 	list := zeros(snapshotNumbers)
-	err := m.putAll(ctx, snapshotItems, func(n int) item {
-		return item{snapshotTopic, fmt.Sprint(n), attributes{"l": list}}
+	return m.fill(ctx, []string{snapshotTopic}, snapshotItems, func(n int) (string, attributes) {
+		return fmt.Sprint(n), attributes{"l": list}
 	})
-	if err != nil {
-		return err
-	}
-	return awaitHead(ctx, m.db, snapshotTopic, snapshotItems)
 }
 
 func attackSnapshots(ctx context.Context, m *attacker) error {
 	return m.ask(ctx, time.Second, func(reader int) events.Request {
-		return events.Request{Action: events.ActionSnapshot, Topic: snapshotTopic, Filter: filter(reader, m.alternatives)}
+		return events.Request{Action: events.ActionSnapshot, Topic: snapshotTopic, Filter: m.filter(reader)}
 	})
 }

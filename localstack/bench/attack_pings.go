@@ -58,15 +58,8 @@ func logs() []string {
 }
 
 func preparePings(ctx context.Context, m *attacker) error {
-	logs, large := logs(), text(strings.Repeat("x", largeBytes))
-	err := m.putAll(ctx, logTopics*logEntries, func(n int) item {
-		return item{logs[n%logTopics], fmt.Sprint(n), attributes{"text": large}}
-	})
-	for _, topic := range logs {
-		if err == nil {
-			err = awaitHead(ctx, m.db, topic, logEntries)
-		}
-	}
+	large := text(strings.Repeat("x", largeBytes))
+	err := m.fill(ctx, logs(), logEntries, func(n int) (string, attributes) { return fmt.Sprint(n), attributes{"text": large} })
 	if err != nil {
 		return err
 	}
@@ -95,14 +88,11 @@ func coveringPatterns() []string {
 }
 
 func preparePatterns(ctx context.Context, m *attacker) error {
-	topic := func(n int) string { return fmt.Sprint(deep, n) }
-	err := m.putAll(ctx, deepTopics, func(n int) item { return item{topic(n), "1", attributes{"n": number(n)}} })
+	var topics []string
 	for n := range deepTopics {
-		if err == nil {
-			err = awaitHead(ctx, m.db, topic(n), 1)
-		}
+		topics = append(topics, fmt.Sprint(deep, n))
 	}
-	if err != nil {
+	if err := m.fill(ctx, topics, 1, func(n int) (string, attributes) { return "1", attributes{"n": number(n)} }); err != nil {
 		return err
 	}
 	return m.connectPingers(ctx, coveringPatterns()...)

@@ -20,10 +20,10 @@ const (
 
 func slowTopic(n int) string { return fmt.Sprintf("%sslow/%d", malloryTopics, n%slowTopics) }
 
-// slowItem makes large items for the topics in turn.
-func slowItem() func(n int) item {
+// slowData makes one version of a large item after another.
+func slowData() func(n int) (id string, data attributes) {
 	large := text(strings.Repeat("x", largeBytes))
-	return func(n int) item { return item{slowTopic(n), "1", attributes{"text": large, "n": number(n)}} }
+	return func(n int) (string, attributes) { return "1", attributes{"text": large, "n": number(n)} }
 }
 
 func prepareSlow(ctx context.Context, m *attacker) error {
@@ -33,15 +33,17 @@ func prepareSlow(ctx context.Context, m *attacker) error {
 	if err := m.subscribe(ctx, func(reader int) events.Request { return events.Request{Topic: slowTopic(reader)} }); err != nil {
 		return err
 	}
-	err := m.putAll(ctx, slowTopics*slowBacklog, slowItem())
+	var topics []string
 	for i := range slowTopics {
-		if err == nil {
-			err = awaitHead(ctx, m.db, slowTopic(i), slowBacklog)
-		}
+		topics = append(topics, slowTopic(i))
 	}
-	return err
+	return m.fill(ctx, topics, slowBacklog, slowData())
 }
 
 func attackSlow(ctx context.Context, m *attacker) error {
-	return m.putEach(ctx, 100*time.Millisecond, slowItem())
+	version := slowData()
+	return m.putEach(ctx, 100*time.Millisecond, func(n int) item {
+		id, data := version(n)
+		return item{slowTopic(n), id, data}
+	})
 }

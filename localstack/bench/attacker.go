@@ -32,11 +32,12 @@ const (
 
 // attacker is mallory in her own process.
 type attacker struct {
-	addr, token  string
-	db           *dynamodb.Client
-	sockets      []*socket
-	alternatives int // of her filters
-	outcome      *outcome
+	addr, token string
+	unwatched   bool // she subscribes to nothing
+	db          *dynamodb.Client
+	sockets     []*socket
+	accepted    []int // how many conditions the service accepts in each of the forms of filters
+	outcome     *outcome
 }
 
 // socket is one of her connections.
@@ -46,8 +47,8 @@ type socket struct {
 	quiet bool          // its frames are read and thrown away
 }
 
-func newAttacker(addr, token, name string) *attacker {
-	return &attacker{addr: addr, token: token, db: openDatabase(addr), outcome: newOutcome(name)}
+func newAttacker(addr, token string, unwatched bool) *attacker {
+	return &attacker{addr: addr, token: token, unwatched: unwatched, db: openDatabase(addr), outcome: newOutcome("attack")}
 }
 
 // connect opens n connections that may have so many requests under way.
@@ -110,8 +111,12 @@ func (s *socket) call(ctx context.Context, request events.Request) (string, erro
 	}
 }
 
-// subscribe subscribes each connection to a topic or a pattern.
+// subscribe subscribes each connection to a topic or a pattern, unless nothing is to be
+// watched.
 func (m *attacker) subscribe(ctx context.Context, request func(socket int) events.Request) error {
+	if m.unwatched {
+		return nil
+	}
 	for i, s := range m.sockets {
 		r := request(i)
 		r.Action = events.ActionSubscribe
@@ -255,14 +260,30 @@ func (m *attacker) put(ctx context.Context, i item) error {
 	return nil
 }
 
-// putAll writes n items, several at a time.
-func (m *attacker) putAll(ctx context.Context, n int, item func(n int) item) error {
-	tasks, ctx := errgroup.WithContext(ctx)
+// fill writes some items to each topic, and waits until they are numbered.
+func (m *attacker) fill(ctx context.Context, topics []string, each int, data func(n int) (id string, data attributes)) error {
+	before := make([]int, len(topics))
+	tasks, tasksCtx := errgroup.WithContext(ctx)
 	tasks.SetLimit(8)
-	for i := range n {
-		tasks.Go(func() error { return m.put(ctx, item(i)) })
+	for i, topic := range topics {
+		var err error
+		if before[i], err = head(ctx, m.db, topic); err != nil {
+			return err
+		}
+		for n := range each {
+			tasks.Go(func() error {
+				id, data := data(n)
+				return m.put(tasksCtx, item{topic, id, data})
+			})
+		}
 	}
-	return tasks.Wait()
+	err := tasks.Wait()
+	for i, topic := range topics {
+		if err == nil {
+			err = awaitHead(ctx, m.db, topic, before[i]+each)
+		}
+	}
+	return err
 }
 
 // putEach writes one item in each interval until ctx ends.

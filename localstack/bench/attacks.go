@@ -10,6 +10,9 @@ type attack struct {
 	prepare func(context.Context, *attacker) error
 	// attack goes on until its context ends.
 	attack func(context.Context, *attacker) error
+	// writes tells that she writes items during the attack, which take work even if nobody
+	// watches them.
+	writes bool
 	// excess says what she got that the service should not have given; nil if nothing
 	// but what holds for all attacks can be said.
 	excess func(*outcome, usage) error
@@ -20,16 +23,16 @@ type attack struct {
 func attacks() []attack {
 	return []attack{
 		{"filters", "80 connections, each with a filter of its own on a topic of its own; one item each with a list of 60,000 numbers, within 6 s",
-			prepareFilters, attackFilters, nil},
-		{"views", "80 connections, each with a filter, fields and delta of its own, on 4 topics; 4 items of 100 KB a second",
-			prepareViews, attackViews, nil},
+			prepareFilters, attackFilters, true, nil},
+		{"views", "80 connections, each with a filter, fields and delta of its own, on 4 topics; 10 items of 100 KB a second",
+			prepareViews, attackViews, true, nil},
 		{"snapshots", "20 connections, each with a filter of its own; 20 snapshots a second of a topic of 2,000 items",
-			prepareSnapshots, attackSnapshots, nil},
+			prepareSnapshots, attackSnapshots, false, nil},
 		{"pings", "4 connections ask from the start for 20 topics, each with a log of 5.5 MB",
-			preparePings, attackPings, pingsBounded},
+			preparePings, attackPings, false, pingsBounded},
 		{"patterns", "4 connections ask where 500 topics stand, by seven patterns that all cover them",
-			preparePatterns, attackPatterns, pingsBounded},
+			preparePatterns, attackPatterns, false, pingsBounded},
 		{"slow", "16 connections read 8 KB a second, of 4 topics; 10 items of 100 KB a second",
-			prepareSlow, attackSlow, nil},
+			prepareSlow, attackSlow, true, nil},
 	}
 }

@@ -1,42 +1,52 @@
 package main
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/watchroute/watchroute/events"
 	"github.com/watchroute/watchroute/shared/grant"
+	"github.com/watchroute/watchroute/shared/pattern"
 )
 
-// TestFiltersAreNearlyTooLong: the attack is the worst that the limit of bytes allows.
+// TestFiltersAreNearlyTooLong: no form could have another condition. Each viewer's filter is
+// another one.
 func TestFiltersAreNearlyTooLong(t *testing.T) {
+	m := &attacker{}
+	for _, form := range forms() {
+		m.accepted = append(m.accepted, form.most)
+	}
 	seen := map[string]bool{}
-	for n := range viewers {
-		for _, f := range []string{string(filter(n, mostAlternatives)), string(matchingFilter(n, mostAlternatives))} {
-			if len(f) > grant.MaxFilterBytes || len(f) < grant.MaxFilterBytes-16 {
-				t.Errorf("filter %d has %d bytes", n, len(f))
+	for viewer := range viewers {
+		for _, f := range []string{string(m.filter(viewer)), string(m.matchingFilter(viewer))} {
+			if len(f) > grant.MaxFilterBytes || len(f) < grant.MaxFilterBytes-24 {
+				t.Errorf("filter of %d bytes: %s", len(f), f)
 			}
-			if seen[f] || strings.Count(f, "{") != mostAlternatives+1 {
-				t.Errorf("filter %d is there twice, or is not of %d alternatives: %s", n, mostAlternatives, f)
+			sent, err := json.Marshal(events.Request{Filter: json.RawMessage(f)})
+			if err != nil || !strings.Contains(string(sent), f) {
+				t.Errorf("filter is sent otherwise: %s, %v", sent, err)
+			}
+			if seen[f] {
+				t.Errorf("filter is there twice: %s", f)
 			}
 			seen[f] = true
 		}
 	}
 }
 
-// TestFiltersSearchTheWholeList: only the matching ones find something, and that last.
+// TestFiltersSearchTheWholeList: none finds anything among zeros, and only a matching one
+// the 1.
 func TestFiltersSearchTheWholeList(t *testing.T) {
-	for list, matches := range map[string]bool{`{"l":[0,0]}`: false, `{"l":[0,1]}`: true} {
-		for _, f := range [][]byte{filter(0, 3), matchingFilter(0, 3)} {
-			view, err := grant.View{}.Narrow(f, nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			want := matches && strings.Contains(string(f), `[1]`)
-			if _, visible := view.Item([]byte(list)); visible != want {
-				t.Errorf("%s shows %s: %t", f, list, visible)
-			}
+	m := &attacker{accepted: []int{3, 3}}
+	for filter, finds := range map[string]bool{string(m.filter(0)): false, string(m.filter(1)): false, string(m.matchingFilter(0)): true} {
+		p, err := pattern.Parse(filter)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if p.Match([]byte(`{"l":[0,0]}`)) || p.Match([]byte(`{"l":[0,1]}`)) != finds {
+			t.Errorf("%s finds something else", filter)
 		}
 	}
 }

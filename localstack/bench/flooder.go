@@ -50,8 +50,8 @@ func (f *flooder) run(ctx context.Context) error {
 	return nil
 }
 
-// during times a part.
-func (f *flooder) during(ctx context.Context, name string, sent int, do func(context.Context, *outcome) error) (*outcome, error) {
+// timed bounds a part, and tells how long it took.
+func (f *flooder) timed(ctx context.Context, name string, sent int, do func(context.Context, *outcome) error) (*outcome, error) {
 	ctx, cancel := context.WithTimeout(ctx, floodTime)
 	defer cancel()
 	o := newOutcome(name)
@@ -63,7 +63,7 @@ func (f *flooder) during(ctx context.Context, name string, sent int, do func(con
 }
 
 func (f *flooder) connects(ctx context.Context) (*outcome, error) {
-	return f.during(ctx, "connects", floodConnects, func(ctx context.Context, o *outcome) error {
+	return f.timed(ctx, "connects", floodConnects, func(ctx context.Context, o *outcome) error {
 		var tasks errgroup.Group
 		tasks.SetLimit(connectsAtOnce)
 		for range floodConnects {
@@ -114,7 +114,7 @@ func (f *flooder) messages(ctx context.Context) (*outcome, error) {
 // flood sends messages over some of the connections, as many over each, and counts what
 // they are answered.
 func (f *flooder) flood(ctx context.Context, name string, from, sockets, messages int, message func(n int) string) (*outcome, error) {
-	return f.during(ctx, name, messages, func(ctx context.Context, o *outcome) error {
+	return f.timed(ctx, name, messages, func(ctx context.Context, o *outcome) error {
 		if len(f.sockets) < from+sockets {
 			return fmt.Errorf("%s: only %d connections", name, len(f.sockets))
 		}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -15,33 +16,56 @@ const quietTime = 5 * time.Second
 // what it costs. It is an error if a watcher misses a change, if a function fails, or if
 // mallory gets what the service should have bounded.
 func (a attack) measure(ctx context.Context, dir string) error {
-	return withOthers(ctx, dir, "hostile-"+a.name, func(s *stackProcess, audience *audience) error {
-		m, err := s.startMallory(ctx, a.name)
+	return withOthers(ctx, dir, "hostile-"+a.name, func(s *stackProcess, others *audience) error {
+		fmt.Printf("\nhostile/%s\n  %s\n%s", a.name, a.what, surroundings(others))
+		quiet, err := s.quiet(ctx, others, quietTime)
 		if err != nil {
 			return err
 		}
-		defer m.end()
-		lines := json.NewDecoder(m.out)
-		if err := m.prepared(lines); err != nil {
-			return err
-		}
-		fmt.Printf("\nhostile/%s\n  %s\n%s", a.name, a.what, surroundings(audience))
-		quiet, err := s.quiet(ctx, audience, quietTime)
-		if err != nil {
-			return err
-		}
-		var o *outcome
-		attacked, err := s.during(ctx, audience, func() (err error) { o, err = m.attack(lines); return err })
-		if err != nil {
-			return err
-		}
-		cost := attacked.used.without(quiet.used.times(float64(attacked.changes) / float64(quiet.changes)))
 		fmt.Printf("    in quiet             %s\n", quiet.latencies)
+		if a.writes {
+			alone, err := s.under(ctx, others, unwatched+a.name)
+			if err != nil {
+				return err
+			}
+			fmt.Printf("    her items unwatched  %s\n", alone.latencies)
+		}
+		attacked, err := s.under(ctx, others, a.name)
+		if err != nil {
+			return err
+		}
 		fmt.Printf("    under attack         %s\n", compared(attacked.latencies, quiet.latencies))
-		fmt.Printf("    got every change     %d of %d watchers, %d changes\n", audience.complete(s.next), len(audience.members), attacked.changes)
-		o.print(cost, m.processor())
-		return errors.Join(attacked.missed, a.unbounded(o, cost))
+		fmt.Printf("    got every change     %d of %d watchers, %d changes\n", others.complete(s.next), len(others.members), attacked.changes)
+		cost := attacked.used.without(quiet.used.times(float64(attacked.changes) / float64(quiet.changes)))
+		attacked.outcome.print(cost, attacked.processor)
+		return errors.Join(attacked.missed, a.unbounded(attacked.outcome, cost))
 	})
+}
+
+// attacked is a period in which mallory did something.
+type attacked struct {
+	period
+	outcome   *outcome
+	processor time.Duration // that her process took
+}
+
+// under has mallory do something, once she has prepared it.
+func (s *stackProcess) under(ctx context.Context, others *audience, what string) (attacked, error) {
+	m, err := s.startMallory(ctx, what)
+	if err != nil {
+		return attacked{}, err
+	}
+	defer m.end()
+	lines := json.NewDecoder(m.out)
+	if err := m.prepared(lines); err != nil {
+		return attacked{}, err
+	}
+	var o *outcome
+	p, err := s.during(ctx, others, func() (err error) { o, err = m.attack(lines); return err })
+	if err != nil {
+		return attacked{}, err
+	}
+	return attacked{p, o, m.processor()}, nil
 }
 
 // print tells what mallory did, what came of it and what it cost beyond what the others
@@ -49,8 +73,8 @@ func (a attack) measure(ctx context.Context, dir string) error {
 func (o *outcome) print(cost usage, processor time.Duration) {
 	fmt.Printf("  mallory\n")
 	fmt.Printf("    did                  %d requests and %d items put, answered after %.1f s (%.1f s of processor time in her process)\n", o.Sent, o.Put, o.Took.Seconds(), processor.Seconds())
-	if o.Note != "" {
-		fmt.Printf("    used                 %s\n", o.Note)
+	if len(o.Notes) > 0 {
+		fmt.Printf("    used                 %s\n", strings.Join(o.Notes, ", "))
 	}
 	fmt.Printf("    was answered         %s\n", o.answers())
 	fmt.Printf("    frames marked costly %d\n", o.Costly)

@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"strings"
 	"syscall"
 	"time"
 
@@ -20,12 +21,16 @@ import (
 // to the others. She is a process of her own: on AWS she would bring her own processor.
 // Bench starts itself anew as her.
 const (
-	malloryCommand = "mallory"       // the first argument; the second says what she does: floodCommand or the name of an attack
+	malloryCommand = "mallory"       // the first argument; the second says what she does: floodCommand or an attack
 	malloryAddr    = "MALLORY_ADDR"  // where the stack is
 	malloryToken   = "MALLORY_TOKEN" // her token
 	malloryTopics  = "mallory/"      // what her topics begin with
 	malloryGrant   = `{"v":1,"allow":[{"topics":["mallory/**"],"actions":["subscribe","read","publish"]}]}`
 )
+
+// unwatched before the name of an attack has her subscribe to nothing. What the others see
+// then is what her items alone do to them.
+const unwatched = "unwatched "
 
 // mallory is the program of her process. She prints what came of it as lines of JSON.
 func mallory(ctx context.Context, what string) error {
@@ -36,9 +41,10 @@ func mallory(ctx context.Context, what string) error {
 	if what == floodCommand {
 		return (&flooder{url: "ws://" + addr + "/live", token: token}).run(ctx)
 	}
+	name, alone := strings.CutPrefix(what, unwatched)
 	for _, a := range attacks() {
-		if a.name == what {
-			return a.carryOut(ctx, newAttacker(addr, token, a.name))
+		if a.name == name {
+			return a.carryOut(ctx, newAttacker(addr, token, alone))
 		}
 	}
 	return fmt.Errorf("mallory knows no %q", what)
@@ -95,8 +101,8 @@ func (m *malloryProcess) processor() time.Duration {
 	return m.cmd.ProcessState.UserTime() + m.cmd.ProcessState.SystemTime()
 }
 
-// An attack is made in two steps, so that what is done in quiet can be measured between
-// them: mallory prints ready when all is prepared, and attacks when she reads a line.
+// An attack is made in two steps, so that the others' latency is measured in the second
+// alone: mallory prints ready when all is prepared, and attacks when she reads a line.
 const ready = "ready"
 
 // prepared waits until she has prepared her attack.

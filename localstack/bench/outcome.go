@@ -16,12 +16,12 @@ import (
 // outcome is what came of something that mallory did.
 type outcome struct {
 	Name    string         `json:"name"`
-	Note    string         `json:"note,omitempty"` // what the service made her do otherwise than she meant
-	Sent    int            `json:"sent"`           // requests
-	Put     int            `json:"put"`            // items, straight into the table
-	Took    time.Duration  `json:"took"`           // until all is answered
-	Answers map[string]int `json:"answers"`        // by HTTP status, or code or type of the frame
-	Costly  int            `json:"costly"`         // frames that say that the service left something out, as it would cost too much
+	Notes   []string       `json:"notes"`   // what she did, as far as the service lets her choose
+	Sent    int            `json:"sent"`    // requests
+	Put     int            `json:"put"`     // items, straight into the table
+	Took    time.Duration  `json:"took"`    // until all is answered
+	Answers map[string]int `json:"answers"` // by HTTP status, or code or type of the frame
+	Costly  int            `json:"costly"`  // frames that say that the service left something out, as it would cost too much
 
 	mu sync.Mutex
 }

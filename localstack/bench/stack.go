@@ -69,22 +69,30 @@ func openDatabase(addr string) *dynamodb.Client {
 		Credentials: credentials.NewStaticCredentialsProvider("local", "local", "")})
 }
 
-// awaitHead waits until a topic has so many changes that are numbered.
+// awaitHead waits until so many changes of a topic are numbered.
 func awaitHead(ctx context.Context, db *dynamodb.Client, topic string, changes int) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	head := &dynamodb.GetItemInput{TableName: aws.String("Changes"), ConsistentRead: aws.Bool(true),
-		Key: map[string]types.AttributeValue{"topic": text(topic), "seq": number(0)}}
 	for {
-		row, err := db.GetItem(ctx, head)
-		if err != nil {
+		switch last, err := head(ctx, db, topic); {
+		case err != nil:
 			return fmt.Errorf("await change %d of %s: %w", changes, topic, err)
-		}
-		if last, _ := row.Item["last"].(*types.AttributeValueMemberN); last != nil && last.Value == strconv.Itoa(changes) {
+		case last >= changes:
 			return nil
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
+}
+
+// head is how many changes of a topic are numbered.
+func head(ctx context.Context, db *dynamodb.Client, topic string) (int, error) {
+	row, err := db.GetItem(ctx, &dynamodb.GetItemInput{TableName: aws.String("Changes"), ConsistentRead: aws.Bool(true),
+		Key: map[string]types.AttributeValue{"topic": text(topic), "seq": number(0)}})
+	if err != nil || row.Item == nil {
+		return 0, err
+	}
+	last, _ := row.Item["last"].(*types.AttributeValueMemberN) // which every head has
+	return strconv.Atoi(last.Value)
 }
 
 func text(v string) types.AttributeValue { return &types.AttributeValueMemberS{Value: v} }

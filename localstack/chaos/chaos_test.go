@@ -1,7 +1,10 @@
 package main
 
 import (
+	"errors"
+	"flag"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"strings"
 	"testing"
@@ -12,23 +15,53 @@ import (
 	"github.com/watchroute/watchroute/shared/client"
 )
 
-// TestChaos is one small run with every fault.
+// chaosSeed draws a run of each shape. Whoever wants more runs gives another.
+var chaosSeed = flag.Uint64("seed", 7, "the seed of TestChaos")
+
+// TestChaos is one small run of each shape, with every fault.
 func TestChaos(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs a stack")
+	}
 	plan, err := fault.Parse(harsh)
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := chaos(t.Context(), settings{root: "../..", build: t.TempDir(), plan: plan, watchers: 30, changes: 1_600, topics: 10, writers: 8, patience: 2 * time.Minute}, 7)
+	s := settings{root: "../..", build: t.TempDir(), plan: plan, watchers: 30, hostileMessages: 4, changes: 800, topics: 7, writers: 8, patience: 2 * time.Minute}
+	t.Run("honest", func(t *testing.T) { s.keepsItsPromise(t, *chaosSeed) })
+	s.hostile = true
+	t.Run("hostile", func(t *testing.T) {
+		did := s.keepsItsPromise(t, *chaosSeed+1).mischief
+		if did.connections < 3 || did.answers["subscribed"] == 0 || did.answers["published"] == 0 {
+			t.Errorf("hostile watchers did too little to prove anything: %s", did)
+		}
+	})
+}
+
+// keepsItsPromise runs a seed.
+func (s settings) keepsItsPromise(t *testing.T, seed uint64) result {
+	r, err := chaos(t.Context(), s, seed)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, broken := range r.broken {
 		t.Error(broken)
 	}
-	if r.deliveries < 5_000 || len(r.faults) < 10 {
-		t.Errorf("%s with faults %v", r.tally, r.faults)
+	if r.deliveries < 4_000 || len(r.faults) < 10 {
+		t.Error("too little was delivered or broken to prove anything")
 	}
-	t.Logf("%s with faults %v", r.tally, r.faults)
+	t.Logf("%.1f s, %d deliveries, %s, with faults %v", r.took.Seconds(), r.deliveries, r.tally, r.faults)
+	return r
+}
+
+// TestRunThatNobodyWatchesProvesNothing: nothing is written then, so nothing can be missed.
+func TestRunThatNobodyWatchesProvesNothing(t *testing.T) {
+	const nowhere = "ws://127.0.0.1:1/live"
+	w := &watcher{url: nowhere, wallet: &wallet{random: rand.New(rand.NewPCG(1, 1))}, checkers: []*checker{newChecker("t")}}
+	r := &run{settings: settings{patience: time.Millisecond}, ledger: newLedger([]events.Topic{"t"}), watchers: []*watcher{w}}
+	if err := r.watched(t.Context(), func() error { return nil }); !errors.Is(err, errPatience) {
+		t.Errorf("run ends with %v", err)
+	}
 }
 
 // TestEditsFit: the mutants and the soak name text that is still in the source.
@@ -113,6 +146,8 @@ func TestChecker(t *testing.T) {
 		"a snapshot with an old item": {[]client.Event{items(4, map[string]int64{"a": 1})}, "another state than the table"},
 		"a snapshot without an item":  {[]client.Event{items(4, nil)}, "another state than the table"},
 		"a snapshot with a dead item": {[]client.Event{items(4, map[string]int64{"a": 2, "b": 1})}, "another state than the table"},
+		"a costly change":             {[]client.Event{begins(0), one, {Cursor: two.Cursor, Costly: true}}, "a change up to e:2 is too costly"},
+		"a page without costly items": {[]client.Event{{Cursor: two.Cursor, Page: &client.Page{First: true, Last: true, Costly: 2}}}, "2 items are too costly"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			k := newChecker("t")

@@ -10,7 +10,7 @@ import (
 
 // checker holds one watch of one topic to the promise: every change once, in order,
 // none left out, or a page that says to start over and then a state that equals the
-// table.
+// table. It is used for cheap views only, so nothing may be too costly to be shown to it.
 type checker struct {
 	topic events.Topic
 
@@ -33,6 +33,10 @@ func newChecker(topic events.Topic) *checker {
 // see takes in an event. The error is a broken promise.
 func (k *checker) see(e client.Event) error {
 	switch {
+	case e.Costly:
+		return fmt.Errorf("%s: a change up to %s is too costly, for a view that is cheap", k.topic, e.Cursor)
+	case e.Page != nil && e.Page.Costly > 0:
+		return fmt.Errorf("%s: %d items are too costly, for a view that is cheap", k.topic, e.Page.Costly)
 	case e.Page != nil:
 		return k.turn(e)
 	case e.Change != nil:

@@ -3,7 +3,10 @@
 // order, or a plain word to start over and then what the table has. Everything is
 // drawn from seeds, which are printed.
 //
-//	go run ./localstack/chaos [--seeds 20] [--first 1] [--watchers 200] [--changes 10000]
+// With --hostile one watcher in ten does what it can to the others, who are held to the
+// promise all the same.
+//
+//	go run ./localstack/chaos [--hostile] [--seeds 20] [--first 1] [--watchers 200] [--changes 10000]
 //	                          [--faults …] [--mutant NAME] [--soak 30m]
 package main
 
@@ -46,6 +49,7 @@ func command(ctx context.Context, args []string) error {
 	seeds := flags.Int("seeds", 20, "how many `seeds` to run")
 	first := flags.Uint64("first", 1, "the first `seed`")
 	flags.IntVar(&s.watchers, "watchers", 200, "how many `watchers`, of two topics each")
+	flags.BoolVar(&s.hostile, "hostile", false, "let one watcher in ten be hostile")
 	flags.IntVar(&s.changes, "changes", 10_000, "how many `changes` over 20 topics")
 	plan := flags.String("faults", harsh, "`faults`, as go run ./localstack takes them")
 	mutant := flags.String("mutant", "", "break the service on purpose and expect to be told so: "+mutantNames())
@@ -78,7 +82,7 @@ func command(ctx context.Context, args []string) error {
 
 // runSeeds runs one seed after another. The error is a broken promise.
 func runSeeds(ctx context.Context, s settings, first uint64, seeds int) error {
-	fmt.Printf("%d seeds, each with %d watchers of two topics and %d changes of %d topics\n", seeds, s.watchers, s.changes, s.topics)
+	fmt.Printf("%d seeds, each with %d watchers of two topics%s and %d changes of %d topics\n", seeds, s.watchers, s.shape(), s.changes, s.topics)
 	total, broken := map[fault.Kind]int64{}, 0
 	for seed := first; seed < first+uint64(seeds); seed++ {
 		r, err := chaos(ctx, s, seed)
@@ -124,9 +128,13 @@ func (r result) print(seed uint64) {
 	for _, n := range r.faults {
 		faults += n
 	}
-	fmt.Printf("seed %d: %s; %d faults; %.1f s; %d broken promises\n", seed, r.tally, faults, r.took.Seconds(), len(r.broken))
+	fmt.Printf("seed %-3d %6.1f s   %d deliveries   %d faults   %d broken promises\n", seed, r.took.Seconds(), r.deliveries, faults, len(r.broken))
+	fmt.Printf("    the clients   %s\n", r.tally)
+	if r.mischief.sent > 0 {
+		fmt.Printf("    hostile ones  %s\n", r.mischief)
+	}
 	for _, err := range r.broken[:min(len(r.broken), brokenShown)] {
-		fmt.Println("  BROKEN", err)
+		fmt.Println("    BROKEN       ", err)
 	}
 }
 

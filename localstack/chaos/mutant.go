@@ -28,7 +28,7 @@ var mutants = []struct {
 		{"shared/dynamo/changes.go", `"#last = :fromLast AND epoch = :fromEpoch"`, `"#last <> :fromEpoch OR epoch <> :fromLast"`},
 	}},
 	{"healing", "the client does not ask for what is missing while it is connected", []edit{
-		{"shared/client/ping.go", `heal := e.heal(w, now); all && w.following() || heal`, `heal := e.heal(w, now) && false; heal`},
+		{"shared/client/ping.go", `if at := w.pingAt(); isDue(at, now) {`, `if at := w.pingAt(); isDue(at, now) && false {`},
 	}},
 	{"resume", "the client comes back without its cursor", []edit{
 		{"shared/client/watch.go", `After: w.order.cursor.String(), View: w.view}`, `View: w.view}`},

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,22 +26,36 @@ type settings struct {
 	template string // a file; the module's if empty
 	plan     fault.Plan
 	watchers int
-	changes  int
-	topics   int
-	writers  int
-	patience time.Duration // for the watchers to have seen all, once all is written
+	hostile  bool // one watcher in ten is
+	// hostileMessages are how many a second all hostile watchers send together; 10 if 0. One
+	// may keep a function busy for a second where two processors do everything; on AWS each
+	// function would have its own.
+	hostileMessages int
+	changes         int
+	topics          int
+	writers         int
+	patience        time.Duration // for the watchers to have seen all, once all is written
 
 	progress        io.Writer     // of building the functions; nobody is told if nil
 	log             io.Writer     // what the functions write; dropped if nil
 	streamRetention time.Duration // AWS's if 0
 }
 
+// shape names what is not as usual.
+func (s settings) shape() string {
+	if s.hostile {
+		return ", one in ten of them hostile,"
+	}
+	return ""
+}
+
 // result is what came of a run.
 type result struct {
 	tally
-	faults map[fault.Kind]int64
-	took   time.Duration
-	broken []error // promises, at most one of each watcher
+	mischief mischief
+	faults   map[fault.Kind]int64
+	took     time.Duration
+	broken   []error // promises, at most one of each watcher
 }
 
 // run is one stack with its watchers and writers.
@@ -50,6 +65,7 @@ type run struct {
 	faults   *fault.Faults
 	ledger   *ledger
 	watchers []*watcher
+	hostiles []*hostile
 	writers  []*writer
 }
 
@@ -87,14 +103,29 @@ func newRun(ctx context.Context, s settings, seed uint64) (*run, error) {
 			random: rand.New(rand.NewPCG(random.Uint64(), 0))})
 	}
 	for n := range s.watchers {
-		wallet := &wallet{issuer: tokens, subject: fmt.Sprint("watcher-", n), random: rand.New(rand.NewPCG(random.Uint64(), 0))}
-		r.watchers = append(r.watchers, &watcher{url: r.stack.WebSocketURL(), wallet: wallet, habit: habitOf(n), random: rand.New(rand.NewPCG(random.Uint64(), 0)),
-			checkers: []*checker{newChecker(topics[n%len(topics)]), newChecker(topics[(n+7)%len(topics)])}})
+		r.add(n, tokens, topics, random)
 	}
 	return r, nil
 }
 
-// habitOf lets one watcher in ten be slow, one a sleeper, and one late.
+// add makes the n-th watcher, which may be a hostile one.
+func (r *run) add(n int, tokens issuer.Issuer, topics []events.Topic, random *rand.Rand) {
+	wallet := &wallet{issuer: tokens, subject: fmt.Sprint("watcher-", n), grant: everything, random: rand.New(rand.NewPCG(random.Uint64(), 0))}
+	own := rand.New(rand.NewPCG(random.Uint64(), 0))
+	if r.hostile && n%10 == hostileDigit {
+		wallet.grant = hostileGrant
+		pause := 2 * time.Duration(r.settings.watchers/10) * time.Second / time.Duration(cmp.Or(r.hostileMessages, 10))
+		r.hostiles = append(r.hostiles, &hostile{url: r.stack.WebSocketURL(), wallet: wallet, random: own, others: topics, pause: pause})
+		return
+	}
+	r.watchers = append(r.watchers, &watcher{url: r.stack.WebSocketURL(), wallet: wallet, habit: habitOf(n), random: own,
+		checkers: []*checker{newChecker(topics[n%len(topics)]), newChecker(topics[(n+7)%len(topics)])}})
+}
+
+// hostileDigit ends the numbers of the watchers that are hostile, if any are.
+const hostileDigit = 9
+
+// habitOf lets one watcher in ten have each of the habits, and the rest be steady.
 func habitOf(n int) habit {
 	if h := habit(n % 10); h < habits {
 		return h
@@ -120,19 +151,24 @@ func chaos(ctx context.Context, s settings, seed uint64) (result, error) {
 func (r *run) watched(ctx context.Context, write func() error) error {
 	watching, leave := context.WithCancel(ctx)
 	defer leave()
+	written := make(chan struct{})
 	var watchers sync.WaitGroup
 	for _, w := range r.watchers {
-		watchers.Go(func() { w.run(watching) })
+		watchers.Go(func() { w.run(watching, written) })
+	}
+	for _, h := range r.hostiles {
+		watchers.Go(func() { h.run(watching) })
 	}
 	err := r.await(ctx, "watching", (*watcher).begun)
 	if err == nil {
 		err = write()
 	}
+	close(written)
 	if err == nil {
 		err = r.await(ctx, "at the end", func(w *watcher) bool { return w.complete(r.ledger) })
-	}
-	if errors.Is(err, errPatience) {
-		err = nil // the verdicts say what is missing
+		if errors.Is(err, errPatience) {
+			err = nil // the verdicts say what is missing
+		}
 	}
 	time.Sleep(grace)
 	leave()
@@ -182,10 +218,17 @@ func (r *run) write(ctx context.Context, n int, interval time.Duration) error {
 // result is the verdict on all watchers, who must have left.
 func (r *run) result(took time.Duration) result {
 	res := result{faults: r.faults.Counts(), took: took}
-	for n, w := range r.watchers {
+	for _, w := range r.watchers {
 		w.tally(&res.tally)
 		if err := w.verdict(r.ledger); err != nil {
-			res.broken = append(res.broken, fmt.Errorf("watcher %d: %w", n, err))
+			res.broken = append(res.broken, fmt.Errorf("%s: %w", w.wallet.subject, err))
+		}
+	}
+	for _, h := range r.hostiles {
+		did, err := h.verdict()
+		res.mischief.add(did)
+		if err != nil {
+			res.broken = append(res.broken, fmt.Errorf("%s, who is hostile: %w", h.wallet.subject, err))
 		}
 	}
 	return res

@@ -27,10 +27,11 @@ const everything = `{"v":1,"allow":[{"topics":["chaos/*"],"actions":["subscribe"
 // errNoToken is an issuer that does not answer.
 var errNoToken = errors.New("no token this time")
 
-// wallet gives one watcher its tokens.
+// wallet gives one watcher its tokens, all with the same grant.
 type wallet struct {
 	issuer  issuer.Issuer
 	subject string
+	grant   string
 
 	mu      sync.Mutex
 	random  *rand.Rand
@@ -43,7 +44,7 @@ func (w *wallet) token(context.Context) (string, error) {
 	if w.random.Float64() < noToken {
 		return "", errNoToken
 	}
-	t := token.Token{Subject: w.subject, Issued: time.Now().Add(-time.Hour), Expires: time.Now().Add(time.Hour), Claim: []byte(everything)}
+	t := token.Token{Subject: w.subject, Issued: time.Now().Add(-time.Hour), Expires: time.Now().Add(time.Hour), Claim: []byte(w.grant)}
 	if w.random.Float64() < lapsing {
 		w.expired++
 		t.Expires = time.Now().Add(time.Duration(w.random.Int64N(int64(lapsesIn))) - longAgo)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"sync"
@@ -18,6 +19,7 @@ const (
 	slow          // takes a while for each event, with a small buffer
 	sleeper       // leaves every now and then, and comes back with its cursors as a new client
 	late          // comes when much has been written, and begins with a snapshot
+	narrow        // sees the items by a filter that they all match, and a part of each
 	habits
 )
 
@@ -36,27 +38,33 @@ type watcher struct {
 
 // options are impatient: a run is short.
 func (w *watcher) options() client.Options {
-	o := client.Options{Token: w.wallet.token, PingInterval: 4 * time.Second, HoleTime: 300 * time.Millisecond, AnswerTime: 6 * time.Second, MaxBackoff: 2 * time.Second}
+	o := client.Options{Token: w.wallet.token, PingInterval: 4 * time.Second, MaxPingInterval: 8 * time.Second, HoleTime: 300 * time.Millisecond, AnswerTime: 6 * time.Second, MaxBackoff: 2 * time.Second}
 	if w.habit == slow {
 		o.Buffer = 20
 	}
 	return o
 }
 
-// run watches until ctx ends or a promise is broken.
-func (w *watcher) run(ctx context.Context) {
+// run watches until ctx ends or a promise is broken. written is closed when all is.
+func (w *watcher) run(ctx context.Context, written <-chan struct{}) {
 	if w.habit == late {
-		w.pause(ctx, 4*time.Second)
+		pause(ctx, w.random, 4*time.Second)
 	}
 	for ctx.Err() == nil && w.broken() == nil {
 		day, cancel := context.WithCancel(ctx)
 		if w.habit == sleeper {
-			time.AfterFunc(time.Second+w.upTo(4*time.Second), cancel)
+			time.AfterFunc(time.Second+upTo(w.random, 4*time.Second), func() {
+				select {
+				case <-written: // it stays to see the end
+				default:
+					cancel()
+				}
+			})
 		}
 		w.live(day)
 		cancel()
 		if w.habit == sleeper {
-			w.pause(ctx, 2*time.Second)
+			pause(ctx, w.random, 2*time.Second)
 		}
 	}
 }
@@ -81,7 +89,11 @@ func (w *watcher) live(ctx context.Context) {
 
 // watch follows one topic. Its error is that of the watch, or a broken promise.
 func (w *watcher) watch(ctx context.Context, c *client.Client, k *checker) error {
-	for event, err := range c.Watch(ctx, k.topic, w.from(k)) {
+	o := w.from(k)
+	if w.habit == narrow {
+		o.Filter, o.Fields = json.RawMessage(`{"v":[{"exists":true}]}`), []string{"v"}
+	}
+	for event, err := range c.Watch(ctx, k.topic, o) {
 		if err == nil {
 			err = w.check(k, event)
 		}
@@ -188,8 +200,8 @@ type tally struct {
 }
 
 func (t tally) String() string {
-	return fmt.Sprintf("%d deliveries, %d connections, %d repeats dropped, %d holes healed, %d let go for slow consumers, %d tokens about to lapse, %d resets",
-		t.deliveries, t.stats.Connections, t.stats.Repeated, t.stats.Holes, t.stats.Dropped, t.expired, t.resets)
+	return fmt.Sprintf("%d connections, %d repeats dropped, %d holes healed, %d let go for slow consumers, %d tokens about to lapse, %d resets",
+		t.stats.Connections, t.stats.Repeated, t.stats.Holes, t.stats.Dropped, t.expired, t.resets)
 }
 
 func sum(a, b client.Stats) client.Stats {
@@ -199,14 +211,15 @@ func sum(a, b client.Stats) client.Stats {
 	}
 }
 
-func (w *watcher) upTo(d time.Duration) time.Duration {
-	return time.Duration(w.random.Int64N(int64(d)))
+// upTo is a random time.
+func upTo(random *rand.Rand, d time.Duration) time.Duration {
+	return time.Duration(random.Int64N(int64(d)))
 }
 
 // pause waits a random time up to d, or until ctx ends.
-func (w *watcher) pause(ctx context.Context, d time.Duration) {
+func pause(ctx context.Context, random *rand.Rand, d time.Duration) {
 	select {
-	case <-time.After(w.upTo(d)):
+	case <-time.After(upTo(random, d)):
 	case <-ctx.Done():
 	}
 }

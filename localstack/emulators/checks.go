@@ -43,8 +43,10 @@ func (d *deployment) checkDeclared(ctx context.Context, r *report) {
 	r.holds("five tables: keys, index, stream, deletion protection", d.tablesAsDeclared(ctx))
 	r.deviates("it leaves out the tables' expiry; our template sets expiresAt on all five", d.expiryIsLeftOut(ctx))
 	r.deviates("it leaves out point-in-time recovery; our template sets it on all five", d.recoveryIsLeftOut(ctx))
-	r.holds("seven functions: provided.al2023, architecture, memory, time, role, log group, environment", d.functionsAsDeclared(ctx))
-	r.holds("two mappings, Events to fan-out and Revocations to revoke: stream, function, batches, failures to the queue", d.mappingsAsDeclared(ctx))
+	r.holds("eight functions: provided.al2023, architecture, memory, time, role, log group, environment", d.functionsAsDeclared(ctx))
+	r.holds("three mappings, Events to fan-out, Revocations to revoke and what they give up to salvage: source, function, batches, failures", d.mappingsAsDeclared(ctx))
+	r.deviates("it gives the mapping of the queue a starting position, which streams have only", d.queueHasAStartingPosition(ctx))
+	r.holds("two queues: retention, encryption, hiding, redrive; their policies", d.queuesAsDeclared(ctx))
 	r.holds("permissions: each route may invoke its function, and the API its authorizer", d.permissionsAsDeclared(ctx))
 	r.holds("nine routes: key, integration, authorizer, answer", d.routesAsDeclared(ctx))
 	r.holds("the authorizer: type, function", d.authorizerAsDeclared(ctx))
@@ -63,6 +65,7 @@ func (d *deployment) checkRunning(ctx context.Context, r *report) {
 	r.holds("an item put into Events is numbered and logged by the deployed fan-out", d.itemIsNumbered(ctx))
 	r.holds("the same record delivered again keeps its number, and the next item gets the next", d.recordKeepsItsNumber(ctx))
 	r.holds("an item that breaks the rules is in the failure queue, with the reason", d.badItemIsRefused(ctx))
+	r.holds("a record that is given up is in the failure queue, with its image, by the deployed salvage", d.recordIsSalvaged(ctx))
 	r.deviates("it takes posts with the API and stage in the path only, not at the bare endpoint, as LocalStack is documented to: "+
 		"the functions are told by "+managementVariable, errors.Join(d.barePostsAreNotTaken(ctx), d.setEndpoints(ctx)))
 	r.holds("over a WebSocket: connect with a token, subscribe, ping, auth; a put item is pushed; closing leaves no row", d.watching(ctx))
@@ -83,8 +86,8 @@ func (d *deployment) checkAdmission(ctx context.Context, r *report) {
 // checkLifecycle checks deploying again and destroying.
 func (d *deployment) checkLifecycle(ctx context.Context, r *report) {
 	zips, err := d.takeZips(ctx)
-	r.holds("seven zips, none over 4.5 MB (arm64) or 5 MB (x86_64)", errors.Join(err, d.zipsAreSmall(zips)))
+	r.holds("eight zips, none over 4.5 MB (arm64) or 5 MB (x86_64)", errors.Join(err, d.zipsAreSmall(zips)))
 	r.holds("cdk deploy from a copy of the source changes nothing", d.deployingAgainChangesNothing(ctx))
 	r.holds("and uploads the same zips, byte for byte", d.zipsAreTheSame(ctx, zips))
-	r.holds("cdk destroy keeps Events, Changes, Revocations, the failure queue, both secrets and the account's log role, and nothing else", d.destroyKeepsData(ctx))
+	r.holds("cdk destroy keeps Events, Changes, Revocations, both queues, both secrets and the account's log role, and nothing else", d.destroyKeepsData(ctx))
 }

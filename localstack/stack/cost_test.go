@@ -2,6 +2,7 @@ package stack_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -112,14 +113,69 @@ func TestCostOfAChange(t *testing.T) {
 	t.Errorf("never were %d changes one batch that needed no new connection", changes)
 }
 
+// TestCostOfAChangeBySize prints how many changes a second a topic takes. A partition takes
+// 1,000 write units a second, and a change of a topic is numbered in its partition of Changes.
+//
+// Source: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-partition-key-design.html
+func TestCostOfAChangeBySize(t *testing.T) {
+	const changes, partition = 20, 1_000
+	s := start(t, nil)
+	for _, c := range []struct {
+		size    int
+		atLeast float64
+	}{{256, 450}, {1_000, 160}, {4_000, 60}, {10_000, 24}, {100_000, 2.5}} {
+		size := c.size
+		topic := fmt.Sprint("sizes/", size)
+		put := func(letter string) {
+			s.putDataTogether(t, topic, "item", changes, "text", &types.AttributeValueMemberS{Value: strings.Repeat(letter, size-len(`{"text":""}`))})
+		}
+		logged := func(n int) {
+			eventually(t, "changes in the log", func() bool { return s.latest(t, topic) == fmt.Sprint(n) })
+		}
+		put("a")
+		logged(changes)
+		s.ResetUsage()
+		put("b") // which keeps the state before, too
+		logged(2 * changes)
+		_, write := units(s.Usage())
+		rate := partition / (write / changes)
+		t.Logf("an item of %6d bytes that is modified: %5.1f write units, %5.1f changes a second", size, write/changes, rate)
+		if rate < c.atLeast {
+			t.Errorf("want %v changes a second", c.atLeast)
+		}
+	}
+}
+
+// latest gives the number of a topic's latest change; empty if there is none.
+func (s *running) latest(t *testing.T, topic string) string {
+	t.Helper()
+	out, err := s.db.GetItem(t.Context(), &dynamodb.GetItemInput{TableName: aws.String("Changes"), Key: map[string]types.AttributeValue{
+		"topic": &types.AttributeValueMemberS{Value: topic}, "seq": &types.AttributeValueMemberN{Value: "0"},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	last, _ := out.Item["last"].(*types.AttributeValueMemberN)
+	if last == nil {
+		return ""
+	}
+	return last.Value
+}
+
 // putTogether puts n items in one transaction.
 func (s *running) putTogether(t *testing.T, topic, prefix string, n int) {
+	t.Helper()
+	s.putDataTogether(t, topic, prefix, n, "price", &types.AttributeValueMemberN{Value: "150.75"})
+}
+
+// putDataTogether puts n items with one attribute in one transaction.
+func (s *running) putDataTogether(t *testing.T, topic, prefix string, n int, name string, value types.AttributeValue) {
 	t.Helper()
 	var writes []types.TransactWriteItem
 	for i := range n {
 		writes = append(writes, types.TransactWriteItem{Put: &types.Put{TableName: aws.String("Events"), Item: map[string]types.AttributeValue{
 			"topic": &types.AttributeValueMemberS{Value: topic}, "id": &types.AttributeValueMemberS{Value: fmt.Sprintf("%s-%d", prefix, i)},
-			"price": &types.AttributeValueMemberN{Value: "150.75"},
+			name: value,
 		}}})
 	}
 	if _, err := s.db.TransactWriteItems(t.Context(), &dynamodb.TransactWriteItemsInput{TransactItems: writes}); err != nil {

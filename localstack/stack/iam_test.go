@@ -231,6 +231,7 @@ func startError(t *testing.T, file string) error {
 func startErrorOf(t *testing.T, o stack.Options) error {
 	t.Helper()
 	o.Addr, o.BuildDir, o.Log, o.Logger = "127.0.0.1:0", buildDir, &logged{}, slog.New(slog.DiscardHandler)
+	built(t, &o)
 	s, err := stack.Start(t.Context(), o)
 	if err == nil {
 		s.Close()

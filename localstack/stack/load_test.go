@@ -111,7 +111,7 @@ func load(t *testing.T, disturb func(ctx context.Context, s *running, followers 
 	for n := range loadWatchers {
 		followers = append(followers, s.follow(t, n))
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 2*patience)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*patience) // others run at the same time
 	defer cancel()
 	lost := map[*follower]bool{}
 	var disturbing sync.WaitGroup
@@ -136,12 +136,14 @@ func load(t *testing.T, disturb func(ctx context.Context, s *running, followers 
 }
 
 func TestLoad(t *testing.T) {
+	t.Parallel()
 	load(t, func(context.Context, *running, []*follower) map[*follower]bool { return nil })
 }
 
 // TestLoadWhileFunctionsAreKilled kills one function process after another, wherever
 // it is in its work.
 func TestLoadWhileFunctionsAreKilled(t *testing.T) {
+	t.Parallel()
 	load(t, func(ctx context.Context, s *running, _ []*follower) map[*follower]bool {
 		kills := 0
 		for ctx.Err() == nil {
@@ -158,6 +160,7 @@ func TestLoadWhileFunctionsAreKilled(t *testing.T) {
 
 // TestLoadWhileWatchersVanish cuts every third watcher off without a close frame.
 func TestLoadWhileWatchersVanish(t *testing.T) {
+	t.Parallel()
 	load(t, func(_ context.Context, _ *running, followers []*follower) map[*follower]bool {
 		lost := map[*follower]bool{}
 		for i, f := range followers {

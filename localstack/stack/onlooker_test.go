@@ -672,13 +672,14 @@ func (o *onlooker) same(topic, how string, got, want map[string]any) {
 func (o *onlooker) visible(topic string) map[string]any {
 	visible, view := map[string]any{}, o.view(topic)
 	for after, more := "", true; more; more = after != "" {
-		items, next, err := o.store.Page(o.Context(), events.Topic(topic), after, 1000)
+		rows, next, err := o.store.Page(o.Context(), events.Topic(topic), after, 1000)
 		if err != nil {
 			o.Fatal(err)
 		}
-		for _, item := range items {
+		for _, item := range rows {
 			seen, ok, _ := view.Item(item.Data, nil)
 			switch tooLarge := len(item.Data) > events.MaxDataBytes; {
+			case item.Void:
 			case tooLarge && view.IsZero():
 				visible[item.ID] = large
 			case ok && !tooLarge:

@@ -164,6 +164,7 @@ func TestResumeWithinAndBeyondRetention(t *testing.T) {
 // TestSnapshotOfFiftyThousandItems comes in answers of one table page each, while the
 // topic changes.
 func TestSnapshotOfFiftyThousandItems(t *testing.T) {
+	t.Parallel()
 	s := start(t, nil)
 	const items = 50_000
 	for from := 0; from < items; from += 25 {

@@ -55,6 +55,8 @@ type Options struct {
 	Template string
 	// BuildDir takes the functions' executables; .build/host below Root if empty.
 	BuildDir string
+	// Built says that BuildDir has the executables already, so that Start builds nothing.
+	Built bool
 	// Progress is told how many packages are compiled when Start builds the functions for
 	// the first time; nil for nobody. See [build.Functions].
 	Progress io.Writer
@@ -124,7 +126,7 @@ type Stack struct {
 	breaking sync.WaitGroup     // what ends then
 }
 
-// Start builds the functions, makes what the template declares and serves it. When
+// Start builds the functions unless they are built, makes what the template declares and serves it. When
 // it returns the stack is ready. The first thing that is wrong is the error: a port
 // in use, a template that cannot be read, a function that does not compile.
 func Start(ctx context.Context, o Options) (*Stack, error) {
@@ -178,8 +180,10 @@ func (s *Stack) readTemplate() (*template.Template, error) {
 // start brings the services up before what uses them: the functions find every
 // endpoint answering.
 func (s *Stack) start(ctx context.Context, parsed *template.Template) error {
-	if err := build.Functions(ctx, s.o.Root, s.o.BuildDir, build.Host(), s.o.Progress); err != nil {
-		return err
+	if !s.o.Built {
+		if err := build.Functions(ctx, s.o.Root, s.o.BuildDir, build.Host(), s.o.Progress); err != nil {
+			return err
+		}
 	}
 	began := time.Now()
 	s.streams = stream.NewRegistry(stream.Options{Region: Region, Account: Account, Shards: s.o.Shards, Retention: s.o.StreamRetention})

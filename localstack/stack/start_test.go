@@ -22,6 +22,7 @@ import (
 	"github.com/watchroute/watchroute/events"
 	"github.com/watchroute/watchroute/localstack/apigateway"
 	"github.com/watchroute/watchroute/localstack/stack"
+	"github.com/watchroute/watchroute/shared/build"
 	"github.com/watchroute/watchroute/shared/dynamo"
 )
 
@@ -29,6 +30,30 @@ const root = "../.."
 
 // buildDir takes the functions' executables, which all tests of the package share.
 var buildDir string
+
+// builds build the functions of a folder into buildDir, when a test asks for the first
+// time.
+var builds = map[string]func() error{root: builder(root), own: builder(own)}
+
+func builder(root string) func() error {
+	return sync.OnceValue(func() error { return build.Functions(context.Background(), root, buildDir, build.Host(), nil) })
+}
+
+// built has the functions of the options built into buildDir, unless they have a folder of
+// their own to be built in. Where a quick run is wanted the test ends here.
+func built(t testing.TB, o *stack.Options) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("runs a stack")
+	}
+	if o.BuildDir != buildDir {
+		return
+	}
+	if err := builds[o.Root](); err != nil {
+		t.Fatal(err)
+	}
+	o.Built = true
+}
 
 func TestMain(m *testing.M) {
 	var err error
@@ -63,6 +88,7 @@ func start(t testing.TB, change func(*stack.Options)) *running {
 	if change != nil {
 		change(&o)
 	}
+	built(t, &o)
 	s, err := stack.Start(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)

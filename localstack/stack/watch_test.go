@@ -267,16 +267,15 @@ func TestPoisonWithWhatSQSRefusesIsRefused(t *testing.T) {
 	s.put(t, "bad\uffff", "\x01\ufffe", "1")
 	s.put(t, "good", "1", "1")
 	c.changes(1)
+	var got []refused
 	eventually(t, "a message in the failure queue", func() bool {
-		for _, m := range s.receive(t) {
-			topic, id := m.Keys["topic"].(map[string]any)["S"], m.Keys["id"].(map[string]any)["S"]
-			if m.Reason != "bad_topic" || topic != "bad\uffff" || id != "\x01\ufffe" {
-				t.Errorf("refusal %+v", m)
-			}
-			return true
-		}
-		return false
+		got = s.receive(t)
+		return len(got) > 0
 	})
+	topic, id := got[0].Keys["topic"].(map[string]any)["S"], got[0].Keys["id"].(map[string]any)["S"]
+	if got[0].Reason != "bad_topic" || topic != "bad\uffff" || id != "\x01\ufffe" {
+		t.Errorf("refusal %+v", got[0])
+	}
 	if n := s.Usage().SQS.Queues["FailureQueue"].Sent; n != 1 {
 		t.Errorf("%d messages", n)
 	}

@@ -34,6 +34,7 @@ const (
 // has exactly what its view shows of the table, has been told of every number, and never
 // got anything that its grant hides.
 func TestEveryViewIsExact(t *testing.T) {
+	t.Parallel()
 	s := start(t, func(o *stack.Options) {
 		tokensOnly(o)
 		o.Template = edited(t, func(resources object) { environment(resources, "Message")["MAX_SNAPSHOT_ITEMS"] = "5" })

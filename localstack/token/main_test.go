@@ -13,6 +13,9 @@ import (
 // TestTokenLetsIn prints a token for a stack that lets nobody in without, and connects
 // with it.
 func TestTokenLetsIn(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs a stack")
+	}
 	s, err := stack.Start(t.Context(), stack.Options{Addr: "127.0.0.1:0", Root: "../..", BuildDir: t.TempDir(), Log: t.Output(), Logger: slog.New(slog.NewTextHandler(t.Output(), nil))})
 	if err != nil {
 		t.Fatal(err)

@@ -138,20 +138,16 @@ func TestServiceThatDoesNotAnswer(t *testing.T) {
 	})
 }
 
-// TestServiceThatIsBusy is not asked faster for it.
-func TestServiceThatIsBusy(t *testing.T) {
-	for code, action := range map[events.Code]string{events.CodeUnavailable: events.ActionPing, events.CodeNotConnected: events.ActionSubscribe} {
-		t.Run(string(code), func(t *testing.T) {
-			bubble(t, func(t *testing.T, s *service) {
-				s.alter = answering(t, action, code)
-				follow(t, s.dial(t, client.Options{}), topic, client.WatchOptions{}, nil)
-				settle(12 * time.Minute)
-				if asked := len(s.sent(t, action)); asked < 10 || asked > 100 {
-					t.Errorf("asked %d times in 12 minutes", asked)
-				}
-			})
-		})
-	}
+// TestServiceThatForgetsConnections is not asked faster for it.
+func TestServiceThatForgetsConnections(t *testing.T) {
+	bubble(t, func(t *testing.T, s *service) {
+		s.alter = answering(t, events.ActionSubscribe, events.CodeNotConnected)
+		follow(t, s.dial(t, client.Options{}), topic, client.WatchOptions{}, nil)
+		settle(12 * time.Minute)
+		if asked := len(s.sent(t, events.ActionSubscribe)); asked < 10 || asked > 100 {
+			t.Errorf("asked %d times in 12 minutes", asked)
+		}
+	})
 }
 
 func TestDialTriesAgain(t *testing.T) {

@@ -16,8 +16,24 @@
 // and each watch resumes from where it stands. When the service asks to reconnect,
 // the new connection is there before the old one is given up. Changes that come
 // twice are dropped, those that come early wait. A hole is asked for after
-// [Options].HoleTime; a lost last change is found by the next ping, at the latest after
-// [Options].PingInterval. Pings also keep the connection alive.
+// [Options].HoleTime, at once again if the answer brought a part of what is missing, and
+// later each time if it brought nothing.
+//
+// # Pings
+//
+// The last change of a topic may be lost while no other follows. Then there is no hole to
+// see, and the next regular ping finds it. Pings come every [Options].PingInterval at first,
+// and more and more seldom as long as they find nothing missing. So a lost last change is
+// found at the latest after [Options].MaxPingInterval, which is 8 minutes by default, and 4
+// with tokens. Who cannot wait that long sets it lower, and pays for more pings. A
+// deployment with very many clients sets it as high as it can, see there.
+//
+// # A service that is busy
+//
+// What the service refuses for now is asked for again with back-off. All other requests of
+// the client wait too, and then come one by one, and faster as they are answered: a
+// hundred watches ask no more often than one would. A ping that failed is not repeated
+// before the next is due, unless something is known to be missing.
 //
 // # Tokens
 //
@@ -41,12 +57,15 @@
 //
 // The watch of a pattern is one subscription and a watch of each of its topics. They come
 // in when the service names them, which it does with each answer to a ping, or when a change
-// of theirs arrives; each is followed, healed and started over by itself.
+// of theirs arrives; each is followed, healed and started over by itself. Those that the
+// service names only later, as it had not named all when the watch began, may be older than
+// the watch: they begin where they stand.
 //
 // # Memory
 //
 // A watch holds at most [Options].Buffer changes and [Options].BufferBytes of their
-// data, and 64 events, for a consumer that is slow. What comes beyond is let go, and
+// data, and 128 events, for a consumer that is slow; of a pattern, each topic holds the
+// changes, and all share the events. What comes beyond is let go, and
 // is read from the service's log when the consumer has caught up. So a slow consumer
 // costs no memory and loses nothing, unless it falls behind by more than the log
 // gives at once: then it is told to start over, as anyone who was away for too long.

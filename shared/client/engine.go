@@ -48,10 +48,14 @@ type engine struct {
 	attempt  int       // dials and connections that came to nothing, in a row
 	dialAt   time.Time // when to dial next, if there is no link
 	moveAt   time.Time // when to replace link; zero if it is not to be
-	pingAt   time.Time // when to look for what is missing
 
-	pingFailures int // in a row
+	pingAt    time.Time     // when the next regular ping is due
+	pingEvery time.Duration // between regular pings
+	pingDue   time.Time     // since when one is due, while none is sent; zero if it is not
+	calm      bool          // since the last, no ping has failed, and nothing was missing
+	pace      pace
 
+	warned       bool // the token of link expires
 	renewal      turn // to replace the token of link
 	unauthorized int  // handshakes refused with 401, since one was not
 
@@ -64,7 +68,7 @@ type engine struct {
 
 func newEngine(c *Client, url string, o Options) *engine {
 	return &engine{
-		client: c, url: url, o: o,
+		client: c, url: url, o: o, pingEvery: o.PingInterval,
 		connected: make(chan struct{}), incoming: make(chan incoming), dialled: make(chan dialled),
 		requests: map[string]*request{},
 	}
@@ -130,18 +134,11 @@ func (e *engine) act(now time.Time) {
 	if e.link == nil {
 		return
 	}
-	for _, f := range e.families {
-		e.join(f, now)
-	}
 	for _, w := range e.watches {
-		e.ask(w, now)
+		w.notice(now, e.o.HoleTime)
 	}
-	for _, p := range e.publications {
-		if p.due(now) {
-			e.send(&request{frame: p.frame, publication: p}, now)
-		}
-	}
-	e.ping(now)
+	e.ask(now)
+	e.renew(now)
 	if e.retiring != nil && (e.settled() || !now.Before(e.retireAt)) {
 		e.retire()
 	}
@@ -167,19 +164,13 @@ func (e *engine) next(now time.Time) time.Time {
 	if e.retiring != nil {
 		sooner(e.retireAt)
 	}
-	sooner(e.pingAt)
 	for _, r := range e.requests {
 		sooner(r.deadline)
 	}
-	for _, f := range e.families {
-		sooner(f.wakeAt())
+	if e.warned && !e.renewal.asked {
+		sooner(e.renewal.notBefore)
 	}
-	for _, w := range e.watches {
-		sooner(w.wakeAt())
-	}
-	for _, p := range e.publications {
-		sooner(p.wakeAt())
-	}
+	sooner(e.askAt(now))
 	return at
 }
 
@@ -215,7 +206,7 @@ func (e *engine) take(d dialled) error {
 	now := time.Now()
 	e.retiring, e.retireAt = e.link, now.Add(retireTime)
 	e.link, e.heard, e.proven, e.moveAt, e.unauthorized = d.link, now, false, time.Time{}, 0
-	e.pingAt = now.Add(e.interval())
+	e.pingAt, e.pingDue = now.Add(e.interval()), time.Time{}
 	e.forget()
 	e.tasks.Go(func() { d.link.read(e.life, e.incoming) })
 	select {
@@ -256,6 +247,7 @@ func (e *engine) lose(err error) {
 	e.o.Logger.Info("connection lost", "err", err)
 	l := e.link
 	e.link, e.moveAt = nil, time.Time{}
+	e.pingEvery, e.calm = e.o.PingInterval, false
 	e.tasks.Go(l.close)
 	e.forget()
 	if e.proven {
@@ -277,12 +269,12 @@ func (e *engine) retire() {
 // forget drops what was asked on a connection that is not used any more.
 func (e *engine) forget() {
 	clear(e.requests)
-	e.renewal = turn{}
+	e.warned, e.renewal = false, turn{}
 	for _, f := range e.families {
-		f.joined, f.turn = false, turn{}
+		f.joined, f.turn, f.probe = false, turn{}, probe{}
 	}
 	for _, w := range e.watches {
-		w.joined, w.turn = false, turn{}
+		w.joined, w.turn, w.probe = false, turn{}, probe{}
 	}
 	for _, p := range e.publications {
 		p.turn = turn{}
@@ -297,11 +289,6 @@ func (e *engine) settled() bool {
 		}
 	}
 	return !slices.ContainsFunc(e.families, func(f *family) bool { return !f.joined })
-}
-
-// interval is the time to the next ping, a little different each time.
-func (e *engine) interval() time.Duration {
-	return e.o.PingInterval - rand.N(e.o.PingInterval/10)
 }
 
 // backoff is a random part of a time that doubles with each attempt.

@@ -15,31 +15,44 @@ type family struct {
 	*outlet
 
 	topics map[events.Topic]*watch
-	known  bool   // the service has said where the topics stand
-	more   bool   // it has not named them all
-	joined bool   // subscribed on the connection in use
-	view   string // what the topics are seen in; empty before that is known
-	turn   turn   // to subscribe
+	all    []*watch // the same, in the order in which they came in
+	first  int      // whose turn it is to hand out before the others
+	known  bool     // the service has said where the topics stand
+	more   bool     // it has not named them all
+	older  bool     // it had not named them all when the watch began
+	joined bool     // subscribed on the connection in use
+	view   string   // what the topics are seen in; empty before that is known
+	turn   turn     // to subscribe
+	probe  probe    // for topics that are new
 }
 
 func newFamily(pattern events.Topic, o WatchOptions) *family {
 	return &family{pattern: pattern, o: o, outlet: newOutlet(), topics: map[events.Topic]*watch{}}
 }
 
-func (f *family) outside() *outlet { return f.outlet }
+func (f *family) outside() *outlet  { return f.outlet }
+func (f *family) members() []*watch { return f.all }
 
-func (f *family) members() []*watch {
-	var all []*watch
-	for _, w := range f.topics {
-		all = append(all, w)
+// pump hands out what is due of all topics: first events, then changes. The topic that has
+// taken the last room comes last the next time, and one that has found none comes first.
+func (f *family) pump() bool {
+	for _, w := range f.all {
+		if !w.greet() {
+			return false
+		}
 	}
-	return all
-}
-
-func (f *family) pump() {
-	for _, w := range f.topics {
-		w.pump()
+	for range f.all {
+		w := f.all[f.first%len(f.all)]
+		before := w.order.cursor
+		done := w.pump()
+		if done || w.order.cursor != before {
+			f.first++
+		}
+		if !done {
+			return false
+		}
 	}
+	return true
 }
 
 // begin adds the family, unless a topic of it may be watched in another view.
@@ -57,27 +70,12 @@ func (f *family) about(r events.Request) *events.Request {
 	return &r
 }
 
-// join subscribes, if it is time.
-func (e *engine) join(f *family, now time.Time) {
-	if !f.joined && f.turn.due(now) {
-		e.send(&request{frame: *f.about(events.Request{Action: events.ActionSubscribe}), family: f}, now)
-	}
-}
-
-// wakeAt is when the family has something to ask.
-func (f *family) wakeAt() time.Time {
-	if f.joined || f.turn.asked {
-		return time.Time{}
-	}
-	return f.turn.notBefore
-}
-
 // adopt takes a topic in that the family does not have yet.
 func (f *family) adopt(e *engine, topic events.Topic) *watch {
 	o := f.o
 	o.After, o.Cursors = nil, nil
 	w := &watch{topic: topic, o: o, family: f, outlet: f.outlet, joined: f.joined}
-	f.topics[topic] = w
+	f.topics[topic], f.all = w, append(f.all, w)
 	e.add(w)
 	return w
 }
@@ -102,26 +100,47 @@ func (f *family) meet(e *engine, c events.Change) {
 // start has a topic of a family be watched after a cursor.
 func (w *watch) start(at events.Cursor) {
 	w.order.begin(at)
-	w.greet()
 	w.pump()
 }
 
-// subscribed takes in where the topics stand. Those that the consumer has not heard of
-// begin there on the first subscribe, and with their first change later.
+// subscribed takes in where the topics stand.
 func (f *family) subscribed(e *engine, s *events.Subscribed) {
 	view := cmp.Or(s.View, events.WholeView)
 	changed := f.view != "" && f.view != view
-	first := !f.known && f.o.Cursors == nil
-	f.known, f.joined, f.view, f.more = true, true, view, s.More
-	f.take(e, s.Cursors, first)
-	for _, w := range f.topics {
+	f.older = f.older || !f.known && s.More
+	f.joined, f.view, f.more = true, view, s.More
+	for _, w := range f.all {
 		w.joined = true
+	}
+	if !f.known {
+		f.takeGiven(e)
+	}
+	f.take(e, s.Cursors)
+	f.known = true
+	for _, w := range f.all {
 		switch {
 		case changed:
 			w.startOver(events.ResetView)
 		case !w.order.started && !w.over:
 			w.start(f.origin(w))
 		}
+	}
+	f.pump()
+}
+
+// takeGiven begins the topics of which the consumer says where it stands. A ping asks for
+// them, as the service may not name them all.
+func (f *family) takeGiven(e *engine) {
+	for topic, cursor := range f.o.Cursors {
+		if topic == f.pattern || !f.pattern.Matches(topic) {
+			continue
+		}
+		w := f.topics[topic]
+		if w == nil {
+			w = f.adopt(e, topic)
+		}
+		w.start(cursor)
+		w.probe.due = time.Now()
 	}
 }
 
@@ -136,7 +155,7 @@ func (f *family) origin(w *watch) events.Cursor {
 }
 
 // take takes in where topics stand: known ones learn it, new ones begin.
-func (f *family) take(e *engine, cursors map[events.Topic]string, first bool) {
+func (f *family) take(e *engine, cursors map[events.Topic]string) {
 	for topic, text := range cursors {
 		head, err := events.ParseCursor(text)
 		if err != nil || topic == f.pattern || !f.pattern.Matches(topic) {
@@ -147,23 +166,21 @@ func (f *family) take(e *engine, cursors map[events.Topic]string, first bool) {
 			w = f.adopt(e, topic)
 		}
 		if !w.order.started {
-			f.place(w, head, first)
+			f.place(w, head)
 		}
 		w.order.learn(head)
+		w.probe.due = time.Time{}
 	}
 }
 
-// place begins a topic that the service has named: where the consumer says that it stands,
-// or with its items if it wants them, or from now on; and if it is new, with its first
-// change.
-func (f *family) place(w *watch, head events.Cursor, first bool) {
-	cursor, given := f.o.Cursors[w.topic]
+// place begins a topic that the service has named: with its items if the consumer wants them;
+// from now on if it may have been there when the watch began; and if it is new since then, or
+// to the consumer, with its first change.
+func (f *family) place(w *watch, head events.Cursor) {
 	switch {
-	case given:
-		w.start(cursor)
 	case f.o.Snapshot:
 		w.startOver("")
-	case first:
+	case f.o.Cursors == nil && (!f.known || f.older):
 		w.start(head)
 	default:
 		w.start(events.Cursor{Epoch: head.Epoch})
@@ -171,15 +188,19 @@ func (f *family) place(w *watch, head events.Cursor, first bool) {
 }
 
 // learn takes in the answer to a ping: topics that are new, and whether the family is
-// subscribed still.
-func (f *family) learn(e *engine, ping *request, pong *events.Pong) {
-	if ping.frame.Cursors[string(f.pattern)] == "" || !f.joined {
-		return
-	}
-	if _, subscribed := pong.Cursors[f.pattern]; !subscribed {
+// subscribed still. It is true if there was nothing to learn.
+func (f *family) learn(e *engine, pong *events.Pong) bool {
+	_, named := pong.Cursors[f.pattern]
+	switch f.probe.untold = false; {
+	case !named && pong.More:
+		f.probe.untold = true
+		return true
+	case !named:
 		f.joined = false
-		return
+		return false
 	}
-	f.more = pong.More
-	f.take(e, pong.Cursors, false)
+	before := len(f.all)
+	f.probe.failures, f.more = 0, pong.More
+	f.take(e, pong.Cursors)
+	return len(f.all) == before
 }

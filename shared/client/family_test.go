@@ -23,6 +23,7 @@ const all = "stocks/*"
 
 // relatives are what the watch of a pattern has shown of each topic.
 type relatives struct {
+	began   map[events.Topic]events.Cursor // by events with only a cursor that came before all others
 	seqs    map[events.Topic][]int64
 	items   map[events.Topic][]string // ids, as pages and changes gave them
 	cursors map[events.Topic]events.Cursor
@@ -35,12 +36,19 @@ type relatives struct {
 // gather watches a pattern until the test ends.
 func gather(t *testing.T, c *client.Client, o client.WatchOptions) *relatives {
 	t.Helper()
+	return gatherSlowly(t, c, o, 0)
+}
+
+// gatherSlowly takes a time for each event.
+func gatherSlowly(t *testing.T, c *client.Client, o client.WatchOptions, each time.Duration) *relatives {
+	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
-	r := &relatives{seqs: map[events.Topic][]int64{}, items: map[events.Topic][]string{}, cursors: map[events.Topic]events.Cursor{}, cancel: cancel, done: make(chan struct{})}
+	r := &relatives{began: map[events.Topic]events.Cursor{}, seqs: map[events.Topic][]int64{}, items: map[events.Topic][]string{}, cursors: map[events.Topic]events.Cursor{}, cancel: cancel, done: make(chan struct{})}
 	go func() {
 		defer close(r.done)
 		for event, err := range c.Watch(ctx, all, o) {
 			r.see(event, err)
+			time.Sleep(each)
 		}
 	}()
 	t.Cleanup(func() { cancel(); <-r.done })
@@ -54,6 +62,9 @@ func (r *relatives) see(e client.Event, err error) {
 	r.err = err
 	if err != nil {
 		return
+	}
+	if _, known := r.cursors[e.Topic]; !known && e.Change == nil && e.Page == nil {
+		r.began[e.Topic] = e.Cursor
 	}
 	r.cursors[e.Topic] = e.Cursor
 	if e.Change != nil {
@@ -103,6 +114,143 @@ func TestFamilyFromNowOn(t *testing.T) {
 		}
 		settle(0)
 		expect(t, "live", w.told(), "a [3 4], b [1 2]")
+	})
+}
+
+// manyTopics are more than a watch holds events.
+const manyTopics = 300
+
+// putAll puts an item into each of many topics, or into every second or third of them.
+func (s *service) putAll(id string, every int) {
+	for n := 0; n < manyTopics; n += every {
+		s.put(events.Topic(fmt.Sprintf("stocks/%03d", n)), id, `{}`)
+	}
+}
+
+// TestFamilyOfManyTopicsAndASlowConsumer: each topic begins with its first event, also if
+// there was no room for it when the watch began, and whoever returns with the cursors is
+// given nothing from before.
+func TestFamilyOfManyTopicsAndASlowConsumer(t *testing.T) {
+	bubble(t, func(t *testing.T, s *service) {
+		for n := range 5 {
+			s.putAll(fmt.Sprint("before", n), 1)
+		}
+		c := s.dial(t, client.Options{})
+		w := gatherSlowly(t, c, client.WatchOptions{}, time.Millisecond)
+		s.putAll("live", 2)
+		settle(time.Minute)
+		w.cancel()
+		<-w.done
+		s.putAll("away", 3)
+		back := gatherSlowly(t, c, client.WatchOptions{Cursors: w.cursors}, time.Millisecond)
+		settle(time.Minute)
+		for n := range manyTopics {
+			topic := events.Topic(fmt.Sprintf("stocks/%03d", n))
+			live, away := []string{"[6]", "[]"}[n%2], []string{"[7]", "[]", "[]", "[6]", "[]", "[]"}[n%6]
+			if w.began[topic].Seq != 5 || fmt.Sprint(w.seqs[topic]) != live || fmt.Sprint(back.seqs[topic]) != away {
+				t.Errorf("%s begins at %v, shows %v, and after the return %v", topic, w.began[topic], w.seqs[topic], back.seqs[topic])
+			}
+		}
+	})
+}
+
+// TestFamilyOfManyTopicsWithItems gives the items of each, with not much more requests than
+// there are topics, though their pages do not fit at once.
+func TestFamilyOfManyTopicsWithItems(t *testing.T) {
+	bubble(t, func(t *testing.T, s *service) {
+		s.putAll("before", 1)
+		w := gatherSlowly(t, s.dial(t, client.Options{}), client.WatchOptions{Snapshot: true}, time.Millisecond)
+		s.putAll("live", 1)
+		settle(time.Minute)
+		for n := range manyTopics {
+			topic := events.Topic(fmt.Sprintf("stocks/%03d", n))
+			if !slices.Contains(w.items[topic], "before") || w.cursors[topic].Seq != 2 {
+				t.Errorf("%s has the items %v at %v", topic, w.items[topic], w.cursors[topic])
+			}
+		}
+		if asked := len(s.sent(t, events.ActionSnapshot)); asked > manyTopics*11/10 {
+			t.Errorf("%d requests for the items of %d topics", asked, manyTopics)
+		}
+	})
+}
+
+// TestPatternsOfWhichAllTopicsAreNamed and others: a topic that comes into being is watched
+// from its first change on, though the service does not name all topics of another pattern.
+func TestPatternsOfWhichAllTopicsAreNamed(t *testing.T) {
+	bubble(t, func(t *testing.T, s *service) {
+		s.named = 1
+		s.put("bonds/a", "1", `{}`)
+		s.put("bonds/b", "1", `{}`)
+		c := s.dial(t, client.Options{})
+		w := gather(t, c, client.WatchOptions{})
+		follow(t, c, "bonds/*", client.WatchOptions{}, nil)
+		settle(3 * time.Minute)
+		s.number("stocks/new", events.Added, "lost", `{}`)
+		s.put("stocks/new", "2", `{}`)
+		settle(time.Second)
+		expect(t, "new topic", w.told(), "new [1 2]")
+	})
+}
+
+// TestBusyTopicLeavesRoomForOthers of the pattern: their changes and pages reach a slow
+// consumer long before it is through with what it has of the busy one, and no page has to be
+// asked for twice.
+func TestBusyTopicLeavesRoomForOthers(t *testing.T) {
+	bubble(t, func(t *testing.T, s *service) {
+		for _, topic := range []events.Topic{"a", "b", "c", "d", "e", "f", "g"} {
+			s.put("stocks/"+topic, "1", `{}`)
+		}
+		w := gatherSlowly(t, s.dial(t, client.Options{}), client.WatchOptions{Snapshot: true}, time.Millisecond)
+		settle(time.Second)
+		asked := len(s.sent(t, events.ActionSnapshot))
+		busy := func(changes int) {
+			for n := range changes {
+				s.put("stocks/b", fmt.Sprint(n), `{}`)
+				settle(100 * time.Microsecond)
+			}
+		}
+		busy(2_000)
+		s.put("stocks/a", "2", `{}`)
+		s.put("stocks/c", "2", `{}`)
+		for _, topic := range []events.Topic{"d", "e", "f", "g"} {
+			s.recreate("stocks/"+topic, "e2")
+			s.put("stocks/"+topic, "2", `{}`)
+			busy(3)
+		}
+		busy(6_000) // which takes 600 ms
+		expect(t, "others", fmt.Sprint(w.seqs["stocks/a"], w.seqs["stocks/c"]), "[2] [2]")
+		slices.Sort(w.resets[7:])
+		expect(t, "started over", fmt.Sprint(w.resets[7:]), "[stocks/d epoch stocks/e epoch stocks/f epoch stocks/g epoch]")
+		if behind := len(s.log["stocks/b"]) - len(w.seqs["stocks/b"]); behind < 4_000 {
+			t.Errorf("the consumer is only %d changes behind", behind)
+		}
+		if again := len(s.sent(t, events.ActionSnapshot)) - asked; again != 4 {
+			t.Errorf("asked for the items of 4 topics %d times", again)
+		}
+	})
+}
+
+// TestFamilyNotAllNamedAtFirst: topics that the service names later may be from before the
+// watch began, and their changes from before are not given.
+func TestFamilyNotAllNamedAtFirst(t *testing.T) {
+	bubble(t, func(t *testing.T, s *service) {
+		s.named = 1
+		for _, topic := range []events.Topic{"stocks/a", "stocks/b", "stocks/c", "stocks/a", "stocks/b", "stocks/c"} {
+			s.put(topic, "i", `{}`)
+		}
+		w := gather(t, s.dial(t, client.Options{PingInterval: time.Second}), client.WatchOptions{})
+		settle(time.Hour)
+		expect(t, "from before", w.told(), "")
+		if len(w.began) != 3 {
+			t.Errorf("begun: %v", w.began)
+		}
+		s.set(func() { s.named = 0 })
+		settle(time.Minute)
+		for _, topic := range []events.Topic{"stocks/a", "stocks/b", "stocks/d"} {
+			s.put(topic, "j", `{}`)
+		}
+		settle(0)
+		expect(t, "live", w.told(), "a [3], b [3], d [1]")
 	})
 }
 
@@ -160,6 +308,26 @@ func TestFamilyGoesOn(t *testing.T) {
 		w := gather(t, s.dial(t, client.Options{}), client.WatchOptions{Cursors: map[events.Topic]events.Cursor{"stocks/a": {Epoch: "e1", Seq: 1}}})
 		settle(10 * time.Second)
 		expect(t, "missed", w.told(), "a [2 3], b [1 2]")
+	})
+}
+
+// TestFamilyGoesOnThoughTheServiceNamesFew: it goes on from the cursors of the topics that
+// the service does not name too.
+func TestFamilyGoesOnThoughTheServiceNamesFew(t *testing.T) {
+	bubble(t, func(t *testing.T, s *service) {
+		s.named = 1
+		cursors := map[events.Topic]events.Cursor{"bonds/x": {Epoch: "e1", Seq: 7}}
+		for _, topic := range []events.Topic{"stocks/a", "stocks/b", "stocks/c"} {
+			s.put(topic, "1", `{}`)
+			s.put(topic, "2", `{}`)
+			cursors[topic] = events.Cursor{Epoch: "e1", Seq: 1}
+		}
+		w := gather(t, s.dial(t, client.Options{}), client.WatchOptions{Cursors: cursors})
+		settle(time.Second)
+		expect(t, "missed", w.told(), "a [2], b [2], c [2]")
+		if subscribes := s.sent(t, events.ActionSubscribe); len(subscribes) != 1 || len(w.resets) != 0 {
+			t.Errorf("subscribed %d times, resets %v", len(subscribes), w.resets)
+		}
 	})
 }
 

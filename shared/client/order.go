@@ -19,6 +19,7 @@ type order struct {
 	epoch string                          // of early
 	early btree.Map[int64, events.Change] // by their Seq; no two share a seq
 	bytes int                             // of early's data
+	seqs  int64                           // of early, those of skipped runs among them
 }
 
 // begin starts, or starts over, after a cursor. What came early and belongs behind
@@ -34,7 +35,7 @@ func (o *order) begin(at events.Cursor) {
 	}
 	for seq, c, ok := o.early.Min(); ok && seq <= at.Seq; seq, c, ok = o.early.Min() {
 		o.drop(c)
-		o.skip(at.Seq+1, c.Cursor().Seq)
+		o.skip(at.Seq+1, c.Cursor().Seq, c.Costly)
 	}
 	if _, latest, ok := o.early.Max(); ok {
 		o.known = max(o.known, latest.Cursor().Seq)
@@ -43,18 +44,33 @@ func (o *order) begin(at events.Cursor) {
 
 func (o *order) clear() {
 	o.early.Clear()
-	o.epoch, o.bytes = "", 0
+	o.epoch, o.bytes, o.seqs = "", 0, 0
+}
+
+// put has a change wait, in place of one with the same Seq.
+func (o *order) put(c events.Change) {
+	o.weigh(c, 1)
+	if before, replaced := o.early.Set(c.Seq, c); replaced {
+		o.weigh(before, -1)
+	}
 }
 
 func (o *order) drop(c events.Change) {
-	o.early.Delete(c.Seq)
-	o.bytes -= len(c.Data) + len(c.Patch)
+	if before, ok := o.early.Delete(c.Seq); ok {
+		o.weigh(before, -1)
+	}
+}
+
+// weigh adds what a change takes, times a sign.
+func (o *order) weigh(c events.Change, sign int) {
+	o.bytes += sign * (len(c.Data) + len(c.Patch))
+	o.seqs += int64(sign) * (c.Cursor().Seq - c.Seq + 1)
 }
 
 // skip notes that from to to are skipped; nothing if there is none between them.
-func (o *order) skip(from, to int64) {
+func (o *order) skip(from, to int64, costly bool) {
 	if from <= to {
-		o.early.Set(from, events.Change{Epoch: o.epoch, Seq: from, To: to, Op: events.Skipped})
+		o.put(events.Change{Epoch: o.epoch, Seq: from, To: to, Op: events.Skipped, Costly: costly})
 	}
 }
 
@@ -104,7 +120,7 @@ func (o *order) offer(c events.Change) verdict {
 // take reports whether there is anything new in a change, and has that wait.
 func (o *order) take(c events.Change) bool {
 	if c.Op == events.Skipped {
-		return o.pass(c.Seq, c.Cursor().Seq)
+		return o.pass(c.Seq, c.Cursor().Seq, c.Costly)
 	}
 	other, waits := o.over(c.Seq)
 	if waits && other.Op != events.Skipped || o.started && c.Seq <= o.cursor.Seq {
@@ -112,17 +128,16 @@ func (o *order) take(c events.Change) bool {
 	}
 	if waits {
 		o.drop(other)
-		o.skip(other.Seq, c.Seq-1)
-		o.skip(c.Seq+1, other.Cursor().Seq)
+		o.skip(other.Seq, c.Seq-1, other.Costly)
+		o.skip(c.Seq+1, other.Cursor().Seq, other.Costly)
 	}
-	o.early.Set(c.Seq, c)
-	o.bytes += len(c.Data) + len(c.Patch)
+	o.put(c)
 	return true
 }
 
 // pass has what is not taken of from to to be skipped. It joins what is skipped just
-// before, so that long runs take no room.
-func (o *order) pass(from, to int64) (fresh bool) {
+// before, so that long runs take no room. Such a run is costly if any part of it is.
+func (o *order) pass(from, to int64, costly bool) (fresh bool) {
 	if o.started {
 		from = max(from, o.cursor.Seq+1)
 	}
@@ -136,10 +151,11 @@ func (o *order) pass(from, to int64) (fresh bool) {
 			end = min(end, seq-1)
 			return false
 		})
+		run := costly
 		if before, ok := o.over(from - 1); ok && before.Op == events.Skipped {
-			from = before.Seq
+			from, run = before.Seq, costly || before.Costly
 		}
-		o.skip(from, end)
+		o.skip(from, end, run)
 		fresh, from = true, end+1
 	}
 	return fresh
@@ -182,6 +198,12 @@ func (o *order) learn(head events.Cursor) {
 	if !o.foreign {
 		o.known = max(o.known, head.Seq)
 	}
+}
+
+// lacks reports whether something is missing: between the changes that wait, or after
+// them.
+func (o *order) lacks() bool {
+	return o.started && (o.foreign || o.known-o.cursor.Seq > o.seqs)
 }
 
 // behind reports whether something is missing that will not be there when the

@@ -66,17 +66,18 @@ func (c *consumer) take(t *rapid.T, n int) {
 
 // check holds what waits to its rules.
 func (c *consumer) check(t *rapid.T) {
-	end, bytes := c.order.cursor.Seq, 0
+	end, bytes, seqs := c.order.cursor.Seq, 0, int64(0)
 	c.order.early.Scan(func(seq int64, e events.Change) bool {
 		if seq != e.Seq || seq <= end {
 			t.Fatalf("%d to %d waits after %d", seq, e.To, end)
 		}
 		end = e.Cursor().Seq
 		bytes += len(e.Data)
+		seqs += end - seq + 1
 		return true
 	})
-	if bytes != c.order.bytes || c.order.early.Len() > c.order.maxCount {
-		t.Fatalf("%d changes wait with %d bytes, counted %d", c.order.early.Len(), bytes, c.order.bytes)
+	if bytes != c.order.bytes || seqs != c.order.seqs || c.order.early.Len() > c.order.maxCount {
+		t.Fatalf("%d changes wait with %d bytes and %d seqs, counted %d and %d", c.order.early.Len(), bytes, seqs, c.order.bytes, c.order.seqs)
 	}
 }
 
@@ -91,7 +92,7 @@ func (c *consumer) heal(t *rapid.T, view []bool) {
 			t.Fatalf("stuck at %d of %d", before, end)
 		}
 	}
-	if c.order.cursor.Seq != end || c.order.early.Len() != 0 {
+	if c.order.cursor.Seq != end || c.order.early.Len() != 0 || c.order.lacks() {
 		t.Fatalf("ends at %d of %d, with %d left", c.order.cursor.Seq, end, c.order.early.Len())
 	}
 }
@@ -163,6 +164,49 @@ func TestOrderOfTwoViewsProperty(t *testing.T) {
 	})
 }
 
+// TestOrderOfCostlyChangesProperty has frames skip changes, some of them as costly, and show
+// others. What a frame shows must be handed out, and what is only ever skipped as costly must
+// be handed out in a run that says so.
+func TestOrderOfCostlyChangesProperty(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		kinds := rapid.SampledFrom([]string{"shown", "skipped", "costly"})
+		const end = 20
+		o := order{maxCount: 1000, maxBytes: 1 << 20}
+		o.begin(events.Cursor{Epoch: "e"})
+		offered, costly := map[int64]map[string]bool{}, false
+		for range rapid.IntRange(1, 30).Draw(t, "frames") {
+			c := changeAt("e", rapid.Int64Range(1, end).Draw(t, "seq"))
+			kind := kinds.Draw(t, "kind")
+			if kind != "shown" {
+				to := rapid.Int64Range(c.Seq, end).Draw(t, "to")
+				c = events.Change{Topic: "a", Epoch: "e", Seq: c.Seq, To: to, Op: events.Skipped, Costly: kind == "costly"}
+			}
+			for seq := c.Seq; seq <= c.Cursor().Seq; seq++ {
+				if offered[seq] == nil {
+					offered[seq] = map[string]bool{}
+				}
+				offered[seq][kind] = true
+			}
+			costly = costly || c.Costly
+			o.offer(c)
+		}
+		for c, ok := o.next(); ok; c, ok = o.next() {
+			o.advance(c)
+			for seq := c.Seq; seq <= c.Cursor().Seq; seq++ {
+				switch kinds := offered[seq]; {
+				case kinds["shown"] && c.Op == events.Skipped:
+					t.Fatalf("%d is skipped, though a frame shows it", seq)
+				case len(kinds) == 1 && kinds["costly"] && !c.Costly:
+					t.Fatalf("%d to %d is not costly, though %d is", c.Seq, c.Cursor().Seq, seq)
+				}
+			}
+			if c.Costly && !costly {
+				t.Fatalf("%d to %d is costly, though nothing is", c.Seq, c.Cursor().Seq)
+			}
+		}
+	})
+}
+
 // TestOrderKeepsTheRestOfWhatIsSkipped when a change or the cursor comes to stand in it.
 func TestOrderKeepsTheRestOfWhatIsSkipped(t *testing.T) {
 	o := order{maxCount: 10, maxBytes: 1000}
@@ -176,6 +220,45 @@ func TestOrderKeepsTheRestOfWhatIsSkipped(t *testing.T) {
 	}
 	if fmt.Sprint(got) != "[skipped3-5 6-6 skipped7-9]" || o.behind() {
 		t.Errorf("handed out %v, behind %v", got, o.behind())
+	}
+}
+
+// TestOrderOfCostlyRuns: a run is costly if any part of it is, also what is left of it when
+// the cursor or a change comes to stand in it.
+func TestOrderOfCostlyRuns(t *testing.T) {
+	skipped := func(from, to int64, costly bool) events.Change {
+		return events.Change{Topic: "a", Epoch: "e", Seq: from, To: to, Op: events.Skipped, Costly: costly}
+	}
+	for name, c := range map[string]struct {
+		offers []events.Change
+		want   string
+	}{
+		"joined to one that is not": {[]events.Change{skipped(1, 2, false), skipped(3, 4, true)}, "[1-4 costly]"},
+		"joined to one that is":     {[]events.Change{skipped(1, 2, true), skipped(3, 4, false)}, "[1-4 costly]"},
+		"replaced by the change":    {[]events.Change{skipped(1, 1, true), changeAt("e", 1)}, "[1-1]"},
+		"after the change":          {[]events.Change{changeAt("e", 1), skipped(1, 1, true)}, "[1-1]"},
+		"around a change":           {[]events.Change{skipped(1, 3, true), changeAt("e", 2)}, "[1-1 costly 2-2 3-3 costly]"},
+		"behind the cursor":         {[]events.Change{skipped(-1, 2, true)}, "[1-2 costly]"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := order{maxCount: 10, maxBytes: 1000}
+			for _, offer := range c.offers {
+				o.offer(offer)
+			}
+			o.begin(events.Cursor{Epoch: "e"})
+			var got []string
+			for c, ok := o.next(); ok; c, ok = o.next() {
+				o.advance(c)
+				run := fmt.Sprint(c.Seq, "-", c.Cursor().Seq)
+				if c.Costly {
+					run += " costly"
+				}
+				got = append(got, run)
+			}
+			if fmt.Sprint(got) != c.want {
+				t.Errorf("handed out %v, want %s", got, c.want)
+			}
+		})
 	}
 }
 

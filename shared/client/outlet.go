@@ -5,8 +5,14 @@ import (
 	"sync/atomic"
 )
 
-// eventsKept is how many events wait for the consumer, besides changes in order.
-const eventsKept = 64
+const (
+	// eventsKept is how many events wait for the consumer, besides changes in order.
+	eventsKept = 128
+	// changesKept is how many there may be for one more change to be added. The rest is room
+	// for first events and pages: else the changes of a busy topic could keep those of
+	// other topics out for ever.
+	changesKept = eventsKept / 2
+)
 
 // outlet is where a consumer takes its events. The engine writes to it.
 type outlet struct {
@@ -40,19 +46,20 @@ func (o *outlet) receive(ctx context.Context) (Event, error) {
 	}
 }
 
-// push gives the consumer an event, if there is room.
-func (o *outlet) push(event Event) bool {
-	for {
-		select {
-		case o.out <- event:
-			return true
-		default:
-		}
+// push gives the consumer an event, if less than kept wait for it.
+func (o *outlet) push(event Event, kept int) bool {
+	for len(o.out) >= kept {
 		if !o.drained() {
 			return false
 		}
 	}
+	o.out <- event // which does not wait, as nobody else pushes
+	return true
 }
+
+// takesPages reports whether there is room for what a page is asked with. If not, it has
+// the engine pump when there is.
+func (o *outlet) takesPages() bool { return len(o.out) <= changesKept || o.drained() }
 
 // drained reports whether the consumer has taken all. If not, it has the engine pump
 // when it has.

@@ -1,106 +1,171 @@
 package client
 
 import (
+	"math/rand/v2"
 	"time"
 
 	"github.com/watchroute/watchroute/events"
 )
 
-// ping asks where the topics stand: all of them when it is time, those that are
-// known to miss something when they have waited long enough.
-func (e *engine) ping(now time.Time) {
-	all := !now.Before(e.pingAt)
-	cursors := map[string]string{}
-	for _, f := range e.families {
-		if all && f.joined {
-			cursors[string(f.pattern)] = events.Cursor{}.String() // to hear of topics that are new
-		}
-	}
-	for _, w := range e.watches {
-		if heal := e.heal(w, now); all && w.following() || heal {
-			lowest(cursors, w)
-		}
-	}
-	if all {
-		e.pingAt = now.Add(e.interval())
-	}
-	for len(cursors) > events.MaxCursors {
-		e.sendPing(some(cursors, events.MaxCursors), now)
-	}
-	if all || len(cursors) > 0 {
-		e.sendPing(cursors, now)
-	}
-}
-
-func (e *engine) sendPing(cursors map[string]string, now time.Time) {
-	e.send(&request{frame: events.Request{Action: events.ActionPing, Cursors: cursors}}, now)
-}
-
-// some takes n entries out of a map.
-func some(of map[string]string, n int) map[string]string {
-	taken := map[string]string{}
-	for name, value := range of {
-		if len(taken) == n {
-			break
-		}
-		taken[name] = value
-		delete(of, name)
-	}
-	return taken
-}
-
-// following reports whether a watch is subscribed and not busy with a snapshot.
-func (w *watch) following() bool { return w.joined && w.order.started && !w.order.held }
-
-// heal reports whether it is time to ask for what a watch misses.
-func (e *engine) heal(w *watch, now time.Time) bool {
-	switch {
-	case !w.following() || !w.order.behind():
-		w.healAt, w.heals = time.Time{}, 0
-		return false
-	case w.healAt.IsZero():
-		w.healAt = now.Add(e.o.HoleTime)
-		return false
-	case now.Before(w.healAt):
-		return false
-	}
-	w.healAt = now.Add(e.o.HoleTime + e.backoff(w.heals))
-	w.heals++
-	e.client.stats.count(func(s *Stats) { s.Holes++ })
-	return true
-}
-
-// lowest keeps the cursor of the watch of a topic that stands furthest back.
-func lowest(cursors map[string]string, w *watch) {
-	topic := string(w.topic)
-	before, err := events.ParseCursor(cursors[topic])
-	if err != nil || w.order.cursor.Seq < before.Seq {
-		cursors[topic] = w.order.cursor.String()
-	}
-}
-
-// pong takes in where the topics stand. One that is left out is not subscribed any
-// more.
-func (e *engine) pong(f *events.Pong) {
-	r := e.answered(f.ID)
-	if r == nil {
+// beginRound has every topic named by a ping, if it is time for a regular one. The next
+// follows later than this one did, if the last has found nothing missing.
+func (e *engine) beginRound(now time.Time) {
+	if now.Before(e.pingAt) {
 		return
 	}
-	e.pingFailures = 0
+	if e.calm {
+		e.pingEvery = min(e.pingEvery+e.pingEvery/2, e.o.MaxPingInterval)
+	}
+	e.calm, e.pingDue, e.pingAt = true, now, now.Add(e.interval())
+	for _, f := range e.families {
+		if f.joined && f.probe.ping == nil {
+			f.probe.due = now
+		}
+	}
 	for _, w := range e.watches {
-		if r.frame.Cursors[string(w.topic)] == "" || !w.joined {
+		if w.following() && w.probe.ping == nil {
+			w.probe.due = now
+		}
+	}
+}
+
+// interval is the time to the next regular ping, a little different each time.
+func (e *engine) interval() time.Duration {
+	return e.pingEvery - rand.N(e.pingEvery/10)
+}
+
+// alert brings the interval of regular pings back, because something was missing.
+func (e *engine) alert(now time.Time) {
+	e.calm = false
+	if e.pingEvery == e.o.PingInterval {
+		return
+	}
+	e.pingEvery = e.o.PingInterval
+	if soon := now.Add(e.interval()); soon.Before(e.pingAt) {
+		e.pingAt = soon
+	}
+}
+
+// pings gives the pings that are due. One that is to keep the connection alive asks for
+// nothing if there is nothing to ask for.
+func (e *engine) pings(now time.Time) (all []question) {
+	var together, apart inquiries
+	into := func(p *probe) *inquiries {
+		if p.apart() {
+			return &apart
+		}
+		return &together
+	}
+	for _, f := range e.families {
+		if at := f.pingAt(); isDue(at, now) {
+			into(&f.probe).addPattern(f, at)
+		}
+	}
+	for _, w := range e.watches {
+		if at := w.pingAt(); isDue(at, now) {
+			into(&w.probe).addTopic(w, at)
+		}
+	}
+	together = append(together, apart...)
+	if len(together) == 0 && !e.pingDue.IsZero() {
+		together = inquiries{{since: e.pingDue}}
+	}
+	for _, q := range together {
+		all = append(all, question{q.since, &request{frame: events.Request{Action: events.ActionPing, Cursors: q.cursors}, inquiry: q}})
+	}
+	return all
+}
+
+func isDue(at, now time.Time) bool { return !at.IsZero() && !now.Before(at) }
+
+// pinged notes that a ping is sent.
+func (e *engine) pinged(r *request, now time.Time) {
+	e.pingDue = time.Time{}
+	for _, f := range r.inquiry.families {
+		f.probe.sent(r, events.Cursor{})
+	}
+	for _, w := range r.inquiry.watches {
+		if w.order.behind() {
+			e.client.stats.count(func(s *Stats) { s.Holes++ })
+			e.alert(now)
+		}
+		w.probe.sent(r, w.order.cursor)
+	}
+}
+
+// pong takes in where the topics stand. What it leaves out is not subscribed any more, or
+// had no room in it. What it left out for want of room is asked for again, unless it told
+// nothing at all: the same question would get the same answer.
+func (e *engine) pong(f *events.Pong) {
+	r := e.answered(f.ID)
+	if r == nil || r.inquiry == nil {
+		return
+	}
+	now := time.Now()
+	missing, untold := e.pongTopics(r, f, now)
+	untold = append(untold, e.pongPatterns(r, f, now)...)
+	if len(untold) < len(r.inquiry.watches)+len(r.inquiry.families) {
+		missing = append(missing, untold...)
+	}
+	e.postpone(missing, now)
+}
+
+// pongTopics takes in where topics stand, and gives those of which something is missing
+// still, and those that were left out for want of room.
+func (e *engine) pongTopics(r *request, f *events.Pong, now time.Time) (missing, untold []*probe) {
+	for _, w := range r.inquiry.watches {
+		if !w.probe.ended(r) || !w.following() {
 			continue
 		}
 		head, err := events.ParseCursor(f.Cursors[w.topic])
-		if err != nil {
+		if err != nil || head.String() != r.frame.Cursors[string(w.topic)] {
+			e.alert(now)
+		}
+		switch {
+		case err != nil && !f.More:
 			w.lost()
+		case err == nil && w.told(head):
+		case w.order.behind():
+			missing = append(missing, &w.probe)
+		default:
+			w.probe.untold = true
+			untold = append(untold, &w.probe)
+		}
+	}
+	return missing, untold
+}
+
+// pongPatterns takes in which topics patterns have, and gives those that were left out for
+// want of room.
+func (e *engine) pongPatterns(r *request, f *events.Pong, now time.Time) (untold []*probe) {
+	for _, family := range r.inquiry.families {
+		if !family.probe.ended(r) || !family.joined {
 			continue
 		}
-		w.order.learn(head)
+		if !family.learn(e, f) {
+			e.alert(now)
+		}
+		if family.probe.untold {
+			untold = append(untold, &family.probe)
+		}
 	}
-	for _, family := range e.families {
-		family.learn(e, r, f)
+	return untold
+}
+
+// unanswered takes in that a ping has failed. It is not repeated before the next regular one,
+// but for what is missing.
+func (e *engine) unanswered(r *request, now time.Time) {
+	e.calm = false
+	var missing []*probe
+	for _, w := range r.inquiry.watches {
+		if w.probe.ended(r) && w.order.behind() {
+			missing = append(missing, &w.probe)
+		}
 	}
+	for _, f := range r.inquiry.families {
+		f.probe.ended(r)
+	}
+	e.postpone(missing, now)
 }
 
 // lost has a watch subscribe again that is not subscribed any more.

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/oklog/ulid/v2"
 	"github.com/watchroute/watchroute/events"
@@ -16,13 +15,6 @@ type publication struct {
 	frame  events.Request
 	answer chan error // has room for the one answer
 	turn
-}
-
-func (p *publication) wakeAt() time.Time {
-	if p.asked {
-		return time.Time{}
-	}
-	return p.notBefore
 }
 
 // Publish puts an item and returns its id when the service has it in its table; its

@@ -57,7 +57,8 @@ func (e *engine) concern(frame events.Frame) error {
 	case *events.Unsubscribed:
 		e.unsubscribed(f)
 	case *events.Expiring:
-		e.renew()
+		e.warned = e.warned || e.renewal.due(time.Now())
+		e.alert(time.Now()) // if the token is not replaced, the next warning is not to be late
 	case *events.Reconnect:
 		if e.moveAt.IsZero() {
 			e.moveAt = time.Now().Add(time.Duration(f.DelayMs) * time.Millisecond)
@@ -77,6 +78,7 @@ func (e *engine) unknown(data []byte) {
 	}
 	if json.Unmarshal(data, &failure) == nil && failure.Type == "" && failure.Message != "" {
 		e.o.Logger.Warn("API Gateway reports an error", "message", failure.Message)
+		e.slow(nil, time.Now())
 		e.hasten(time.Now())
 	}
 }
@@ -93,7 +95,12 @@ func (e *engine) changes(changes []events.Change) {
 		}
 	}
 	for _, w := range e.watches {
-		w.pump()
+		if w.family == nil {
+			w.pump()
+		}
+	}
+	for _, f := range e.families {
+		f.pump()
 	}
 }
 
@@ -106,12 +113,25 @@ func (e *engine) count(v verdict) {
 	}
 }
 
+// slow has everything be asked later, as a request was refused for now: one of the latest if
+// it is not known which.
+func (e *engine) slow(r *request, now time.Time) {
+	sent := e.pace.sent
+	if r != nil {
+		sent = r.sentAt
+	}
+	e.pace.slow(sent, now, e.backoff)
+}
+
 // failed takes in the service's word that a request was not carried out, or that the
 // connection ends. The error is f, if nothing that the client can do helps.
 func (e *engine) failed(f *events.Error) error {
 	remedy := f.Code.Remedy()
 	r := e.requests[f.ID]
 	delete(e.requests, f.ID)
+	if remedy == events.RetryLater {
+		e.slow(r, time.Now())
+	}
 	switch {
 	case remedy == events.GiveUp:
 		return f
@@ -121,9 +141,12 @@ func (e *engine) failed(f *events.Error) error {
 	case f.Code == events.CodeNotConnected:
 		e.lose(f)
 	case remedy == events.RetryLater || r.by() == nil && r.publication == nil:
+		if r.renewal != nil && remedy != events.RetryLater {
+			e.warned = false // until the next warning, as the next token may be no better
+		}
 		e.again(r, time.Now())
 	case f.Code == events.CodeBadCursor && r.frame.Action == events.ActionSnapshot: // it cannot go on from there
-		r.watch.beginAgain()
+		e.beginAgain(r.watch, time.Now())
 	case r.by() != nil:
 		e.leave(r.by()) // which is subscribed if only its snapshot was refused
 		r.by().outside().fail(f)

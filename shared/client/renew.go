@@ -27,11 +27,11 @@ func (o Options) token(ctx context.Context) (string, error) {
 	return token, nil
 }
 
-// renew replaces the token of the connection in use. If that fails, the service's next
-// warning, which comes with each of its answers, has it tried again after a pause; if it
-// never succeeds, the service ends the connection, and the next has another token.
-func (e *engine) renew() {
-	if e.o.Token == nil || !e.renewal.due(time.Now()) {
+// renew replaces the token of the connection in use, if the service has warned that it
+// expires. If that fails it is tried again after a pause; if it never succeeds, the service
+// ends the connection, and the next has another token.
+func (e *engine) renew(now time.Time) {
+	if !e.warned || e.o.Token == nil || !e.renewal.due(now) {
 		return
 	}
 	e.renewal.asked = true
@@ -66,6 +66,7 @@ func (e *engine) authorized(f *events.Authorized) {
 	if e.answered(f.ID) == nil {
 		return
 	}
+	e.warned = false
 	e.renewal.notBefore = time.Now().Add(renewPause)
 	same := func(topic events.Topic, view string) bool {
 		now, subscribed := f.Views[topic]

@@ -3,6 +3,7 @@ package client
 import (
 	"encoding/json"
 	"errors"
+	"slices"
 	"strconv"
 	"time"
 
@@ -21,6 +22,7 @@ type request struct {
 	family      *family      // of a subscribe to a pattern
 	publication *publication // of a publish
 	renewal     *turn        // of an auth
+	inquiry     *inquiry     // of a ping
 }
 
 // turn is whether it is somebody's turn to ask.
@@ -32,6 +34,123 @@ type turn struct {
 
 func (t *turn) due(now time.Time) bool { return !t.asked && !now.Before(t.notBefore) }
 
+// question is a request that is due, and since when; zero if it has not been asked before.
+type question struct {
+	since time.Time
+	*request
+}
+
+// ask sends what is due, as far as the pace allows it: what has waited longest comes first.
+func (e *engine) ask(now time.Time) {
+	if !e.pace.allows(now) {
+		return
+	}
+	e.beginRound(now)
+	due := e.due(now)
+	slices.SortStableFunc(due, func(a, b question) int { return a.since.Compare(b.since) })
+	for _, q := range due {
+		if !e.pace.allows(now) {
+			return
+		}
+		e.send(q.request, now)
+	}
+}
+
+// due gives what is due.
+func (e *engine) due(now time.Time) (all []question) {
+	for _, f := range e.families {
+		if !f.joined && f.turn.due(now) {
+			frame := f.about(events.Request{Action: events.ActionSubscribe})
+			all = append(all, question{f.turn.notBefore, &request{frame: *frame, family: f}})
+		}
+	}
+	free := e.pagesFree()
+	for _, w := range e.watches {
+		if !w.turn.due(now) || !free.has(w) {
+			continue
+		}
+		if frame := w.request(); frame != nil {
+			free.take(w)
+			all = append(all, question{w.turn.notBefore, &request{frame: *frame, watch: w}})
+		}
+	}
+	for _, p := range e.publications {
+		if p.due(now) {
+			all = append(all, question{p.notBefore, &request{frame: p.frame, publication: p}})
+		}
+	}
+	return append(all, e.pings(now)...)
+}
+
+// askAt is when something is due that may be sent then.
+func (e *engine) askAt(now time.Time) time.Time {
+	at := e.pingAt
+	if !e.pingDue.IsZero() {
+		at = e.pingDue
+	}
+	sooner := func(t time.Time) {
+		if t.Before(at) {
+			at = t
+		}
+	}
+	for _, f := range e.families {
+		if !f.joined && !f.turn.asked {
+			sooner(f.turn.notBefore)
+		}
+		if ping := f.pingAt(); !ping.IsZero() {
+			sooner(ping)
+		}
+	}
+	free := e.pagesFree()
+	for _, w := range e.watches {
+		if !w.turn.asked && free.has(w) && w.request() != nil {
+			sooner(w.turn.notBefore)
+		}
+		if ping := w.pingAt(); !ping.IsZero() {
+			sooner(ping)
+		}
+	}
+	for _, p := range e.publications {
+		if !p.asked {
+			sooner(p.notBefore)
+		}
+	}
+	for _, t := range []time.Time{e.pace.open, now} {
+		if at.Before(t) {
+			at = t
+		}
+	}
+	return at
+}
+
+// pagesAtOnce is of how many topics of a pattern the items are asked for at once: the
+// consumer's events have no room for those of all.
+const pagesAtOnce = 8
+
+// pagesFree is of how many more topics of a pattern the items may be asked for.
+type pagesFree map[*family]int
+
+func (e *engine) pagesFree() pagesFree {
+	free := pagesFree{}
+	for _, f := range e.families {
+		free[f] = pagesAtOnce
+	}
+	for _, r := range e.requests {
+		if r.watch != nil {
+			free.take(r.watch)
+		}
+	}
+	return free
+}
+
+func (p pagesFree) has(w *watch) bool { return w.family == nil || p[w.family] > 0 }
+
+func (p pagesFree) take(w *watch) {
+	if w.family != nil {
+		p[w.family]--
+	}
+}
+
 // send writes a request and notes that it is outstanding.
 func (e *engine) send(r *request, now time.Time) {
 	e.lastID++
@@ -40,6 +159,10 @@ func (e *engine) send(r *request, now time.Time) {
 	if t := r.turn(); t != nil {
 		t.asked = true
 	}
+	if r.inquiry != nil {
+		e.pinged(r, now)
+	}
+	e.pace.spend(now)
 	e.requests[r.frame.ID] = r
 	e.write(r.frame)
 }
@@ -59,15 +182,17 @@ func (e *engine) write(frame events.Request) {
 func (e *engine) answered(id string) *request {
 	r := e.requests[id]
 	delete(e.requests, id)
-	if r != nil {
-		if t := r.turn(); t != nil {
-			*t = turn{}
-		}
+	if r == nil {
+		return nil
+	}
+	e.pace.ease(r.sentAt)
+	if t := r.turn(); t != nil {
+		*t = turn{}
 	}
 	return r
 }
 
-// turn is that of whoever asked; nil for a ping, which asks by the clock.
+// turn is that of whoever asked; nil for a ping.
 func (r *request) turn() *turn {
 	switch {
 	case r.watch != nil:
@@ -111,12 +236,11 @@ func (e *engine) expire(now time.Time) {
 
 // again has a request that failed be asked once more, after a pause.
 func (e *engine) again(r *request, now time.Time) {
-	t := r.turn()
-	if t == nil {
-		e.pingAt = now.Add(e.backoff(e.pingFailures))
-		e.pingFailures++
+	if r.inquiry != nil {
+		e.unanswered(r, now)
 		return
 	}
+	t := r.turn()
 	t.asked, t.notBefore = false, now.Add(e.backoff(t.failures))
 	t.failures++
 }

@@ -54,9 +54,16 @@ type service struct {
 	given       map[watch.ConnectionID]watch.Access // by the token of the handshake
 	refreshed   map[watch.ConnectionID]watch.Access // by another since
 	shown       []string                            // tokens, of handshakes and auths in turn
-	received    []string                            // clients' frames
+	received    []arrival                           // clients' frames
 	lose        func(frame string) bool             // frames that are taken and never arrive
+	brings      int                                 // frames of changes that one answer brings at most; 0 for all
 	alter       func(answer *[]byte, in string)     // of a message's function
+}
+
+// arrival is a frame of a client, and when it was answered.
+type arrival struct {
+	frame string
+	at    time.Time
 }
 
 const topic events.Topic = "stocks/AAPL"
@@ -134,11 +141,12 @@ func (s *service) Invoke(ctx context.Context, function string, payload []byte) (
 	case "disconnect":
 		_ = s.Forget(ctx, c.Key, nil)
 	case "message":
+		ctx = context.WithValue(ctx, brought{}, new(int))
 		answerer := watch.Answerer{Sessions: s, Subscriptions: s, Items: s, History: s, Places: seal.Fixed(make([]byte, seal.MinSecretBytes)), Tokens: s, Logger: slog.New(slog.DiscardHandler)}
 		last := answerer.Answer(ctx, c, []byte(event.Body), peer{ctx, s, c.ID})
 		s.mu.Lock()
 		alter := s.alter
-		s.received = append(s.received, event.Body)
+		s.received = append(s.received, arrival{event.Body, time.Now()})
 		s.mu.Unlock()
 		if alter != nil {
 			alter(&last, event.Body)
@@ -148,6 +156,9 @@ func (s *service) Invoke(ctx context.Context, function string, payload []byte) (
 	output, err := json.Marshal(answer)
 	return output, false, err
 }
+
+// brought is the key of the number of frames with changes that an answer has brought.
+type brought struct{}
 
 // peer is the client that is answered.
 type peer struct {
@@ -402,7 +413,7 @@ func (s *service) Remove(_ context.Context, topic events.Topic, id string) error
 	return nil
 }
 
-func (s *service) Page(_ context.Context, topic events.Topic, after string, _ int) (page []events.Item, next string, err error) {
+func (s *service) Page(_ context.Context, topic events.Topic, after string, _ int) (page []watch.Row, next string, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var ids []string
@@ -417,7 +428,7 @@ func (s *service) Page(_ context.Context, topic events.Topic, after string, _ in
 		next = ids[len(ids)-1]
 	}
 	for _, id := range ids {
-		page = append(page, events.Item{ID: id, Data: json.RawMessage(s.items[topic][id])})
+		page = append(page, watch.Row{Item: events.Item{ID: id, Data: json.RawMessage(s.items[topic][id])}})
 	}
 	return page, next, nil
 }
@@ -473,7 +484,7 @@ func (s *service) Forget(_ context.Context, key watch.Key, _ []events.Topic) err
 }
 
 func (s *service) Post(ctx context.Context, id watch.ConnectionID, frame watch.Frame) error {
-	if s.loses(string(frame.Body)) {
+	if s.loses(ctx, string(frame.Body)) {
 		return nil
 	}
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, s.connection(id), bytes.NewReader(frame.Body))
@@ -494,9 +505,14 @@ func (s *service) Post(ctx context.Context, id watch.ConnectionID, frame watch.F
 	return fmt.Errorf("post: %s", response.Status)
 }
 
-func (s *service) loses(frame string) bool {
+func (s *service) loses(ctx context.Context, frame string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if n, ok := ctx.Value(brought{}).(*int); ok && s.brings > 0 && strings.Contains(frame, `"type":"changes"`) {
+		if *n++; *n > s.brings {
+			return true
+		}
+	}
 	return s.lose != nil && s.lose(frame)
 }
 

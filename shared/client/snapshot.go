@@ -53,7 +53,7 @@ func (e *engine) snapshot(f *events.Snapshot) {
 
 // turnPage gives the consumer a page; false if there is no room.
 func (w *watch) turnPage(f *events.Snapshot) bool {
-	page := &Page{First: f.From == "", Last: f.Next == "", Items: f.Items}
+	page := &Page{First: f.From == "", Last: f.Next == "", Items: f.Items, Costly: f.Costly}
 	event := Event{Page: page}
 	if page.First {
 		page.Reason = w.reason
@@ -61,7 +61,7 @@ func (w *watch) turnPage(f *events.Snapshot) bool {
 	if page.Last {
 		event.Cursor = f.Cursor
 	}
-	if !w.give(event) {
+	if !w.give(event, eventsKept) {
 		return false
 	}
 	if page.First {
@@ -70,15 +70,16 @@ func (w *watch) turnPage(f *events.Snapshot) bool {
 	}
 	w.joined, w.greeted, w.over, w.order.held, w.place = true, true, false, !page.Last, f.Next
 	if page.Last {
-		w.reason = ""
+		w.reason, w.restarts = "", 0
 	}
 	return true
 }
 
-// beginAgain has a snapshot that cannot go on begin again.
-func (w *watch) beginAgain() {
+// beginAgain has a snapshot that cannot go on begin again, later each time.
+func (e *engine) beginAgain(w *watch, now time.Time) {
 	w.place = ""
-	w.turn = turn{}
+	w.turn = turn{notBefore: now.Add(e.backoff(w.restarts))}
+	w.restarts++
 }
 
 // startOver has a watch that does not subscribe for itself ask for the topic's items.

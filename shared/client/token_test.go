@@ -134,7 +134,7 @@ func TestTokenFails(t *testing.T) {
 					t.Errorf("stats %+v, subscribed %v, want the connection closed", st, s.subscribed())
 				}
 				s.set(func() {
-					if broken = false; calls < 5 || calls > 30 {
+					if broken = false; calls < 5 || calls > 60 {
 						t.Errorf("asked %d times for a token, want a few", calls)
 					}
 				})

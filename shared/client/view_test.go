@@ -49,16 +49,34 @@ func (s *service) sent(t *testing.T, action string) (requests []events.Request) 
 	t.Helper()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, body := range s.received {
-		r, err := events.ParseRequest([]byte(body))
-		if err != nil {
-			t.Error(err)
-		}
-		if r.Action == action {
+	for _, a := range s.received {
+		if r := a.request(t); r.Action == action {
 			requests = append(requests, r)
 		}
 	}
 	return requests
+}
+
+// sentAt gives when the service has received the frames of an action.
+func (s *service) sentAt(t *testing.T, action string) (times []time.Time) {
+	t.Helper()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, a := range s.received {
+		if a.request(t).Action == action {
+			times = append(times, a.at)
+		}
+	}
+	return times
+}
+
+func (a arrival) request(t *testing.T) events.Request {
+	t.Helper()
+	r, err := events.ParseRequest([]byte(a.frame))
+	if err != nil {
+		t.Error(err)
+	}
+	return r
 }
 
 // TestViewIsAskedForAgain when a watch resumes, and for each page of a snapshot.
@@ -120,6 +138,37 @@ func TestSkippedChanges(t *testing.T) {
 		settle(10 * time.Minute)
 		if st := c.Stats(); st.Holes != 0 || st.Connections != 2 || st.Resets != 0 {
 			t.Errorf("stats %+v", st)
+		}
+	})
+}
+
+// TestCostlyChanges are told to the consumer, live and in pages.
+func TestCostlyChanges(t *testing.T) {
+	bubble(t, func(t *testing.T, s *service) {
+		w := follow(t, s.dial(t, client.Options{}), topic, client.WatchOptions{}, nil)
+		s.number(topic, events.Added, "a", `{}`)
+		s.number(topic, events.Added, "b", `{}`)
+		skipped := events.Change{Topic: topic, Epoch: "e1", Seq: 1, Op: events.Skipped}
+		s.tell(t, &events.Changes{Changes: []events.Change{skipped}})
+		skipped.Seq, skipped.Costly = 2, true
+		s.tell(t, &events.Changes{Changes: []events.Change{skipped}})
+		settle(0)
+		if w.passed != 3 || w.costly != 1 || w.cursor.Seq != 2 || len(w.seqs) != 0 {
+			t.Errorf("%d events with only a cursor, %d of them costly, up to %v; saw %v", w.passed, w.costly, w.cursor, w.seqs)
+		}
+		page := events.Snapshot{Topic: topic, Items: []events.Item{}, Costly: 7}
+		s.set(func() {
+			s.alter = func(answer *[]byte, in string) {
+				if r, _ := events.ParseRequest([]byte(in)); r.Action == events.ActionSubscribe {
+					page.ID = r.ID
+					*answer, _ = events.Encode(&page) // it has no raw JSON
+				}
+			}
+		})
+		items := follow(t, s.dial(t, client.Options{}), topic, client.WatchOptions{Snapshot: true}, nil)
+		settle(time.Second)
+		if items.pages != 1 || items.costly != 7 {
+			t.Errorf("%d pages, %d costly items", items.pages, items.costly)
 		}
 	})
 }

@@ -9,14 +9,14 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/watchroute/watchroute/events"
 )
 
 // Event is one step of a watch. One without Change and Page says only where the watch
-// stands. So begins a watch without a snapshot, which misses nothing after Cursor; later
-// it means that changes up to Cursor are not for this watch to see.
+// stands. So begins a watch without a snapshot, and each topic of a pattern: it misses
+// nothing after Cursor. Later it means that changes up to Cursor are not for this watch to
+// see.
 type Event struct {
 	// Topic is what the event is of.
 	Topic events.Topic
@@ -27,6 +27,11 @@ type Event struct {
 	Change *events.Change
 	// Page is a part of the topic's items.
 	Page *Page
+	// Costly, in an event that only moves the cursor, says that the service did not look at
+	// one or more of the changes up to Cursor, because Filter and Fields would have cost too
+	// much on them. Something may have changed that this watch would show. A new watch with
+	// Snapshot tells, as far as the items are cheap enough to look at, see [Page].
+	Costly bool
 }
 
 // Page is a part of a topic's items, in the order of their ids.
@@ -39,6 +44,9 @@ type Page struct {
 	// over; empty if the service's word for it was lost on the way.
 	Reason events.ResetReason
 	Items  []events.Item
+	// Costly is how many items at this place of the topic the service did not look at, because
+	// Filter and Fields would have cost too much on them. Items that match may be among them.
+	Costly int
 }
 
 // WatchOptions say where a watch begins. The zero value means from now on.
@@ -101,9 +109,10 @@ func (o WatchOptions) sameView(other WatchOptions) bool {
 //
 // A pattern, as events.ParsePattern has it, is watched topic by topic: each has its own
 // cursor, and comes in with its first event. Topics that come into being are given from
-// their first change on, also if that was made while the client was away. Patterns of more
-// than events.MaxCursors topics can be watched, but of topics that the service does not
-// name only what comes live is given.
+// their first change on, also if that was made while the client was away. A slow consumer
+// is given first events when there is room for them; one that leaves before has no cursor
+// of those topics. Patterns of more than events.MaxCursors topics can be watched, but of
+// topics that neither the service nor Cursors name only what comes live is given.
 func (c *Client) Watch(ctx context.Context, topic events.Topic, o WatchOptions) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
 		w, err := newWatched(topic, o)
@@ -130,7 +139,7 @@ func (c *Client) Watch(ctx context.Context, topic events.Topic, o WatchOptions) 
 // watched is what a consumer watches: a topic or a family of them.
 type watched interface {
 	begin(*engine)
-	pump()
+	pump() bool
 	outside() *outlet
 	about(events.Request) *events.Request
 	members() []*watch
@@ -141,6 +150,9 @@ func newWatched(topic events.Topic, o WatchOptions) (w watched, err error) {
 	if _, err := events.ParsePattern(string(topic)); err != nil {
 		return nil, &events.Error{Code: events.CodeBadTopic, Message: err.Error(), Topic: string(topic)}
 	}
+	if err := o.checkCursors(); err != nil {
+		return nil, &events.Error{Code: events.CodeBadCursor, Message: err.Error(), Topic: string(topic)}
+	}
 	o.Filter, o.Fields, o.Cursors = slices.Clone(o.Filter), slices.Clone(o.Fields), maps.Clone(o.Cursors)
 	o.Delta = o.Delta && (o.Snapshot || o.After != nil || o.Cursors != nil)
 	w = newWatch(topic, o)
@@ -148,6 +160,20 @@ func newWatched(topic events.Topic, o WatchOptions) (w watched, err error) {
 		w = newFamily(topic, o)
 	}
 	return w, checkSize(*w.about(events.Request{Action: events.ActionSubscribe}), events.CodeBadRequest)
+}
+
+// checkCursors refuses cursors that the service cannot have given.
+func (o WatchOptions) checkCursors() error {
+	cursors := slices.Collect(maps.Values(o.Cursors))
+	if o.After != nil {
+		cursors = append(cursors, *o.After)
+	}
+	for _, c := range cursors {
+		if _, err := events.ParseCursor(c.String()); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // watch is one watch, or that of one topic of a family. It belongs to the engine, but for
@@ -169,10 +195,9 @@ type watch struct {
 	place   string             // where that goes on; empty before its first page
 	starved bool               // its next page came, and there was no room for it
 
-	over bool // it must start over with a snapshot, which it asks for by itself
-
-	healAt time.Time // when to ask for what is missing; zero if nothing is
-	heals  int       // asked for, without success, in a row
+	over     bool  // it must start over with a snapshot, which it asks for by itself
+	restarts int   // of a snapshot that could not go on, in a row
+	probe    probe // for what is missing
 }
 
 func newWatch(topic events.Topic, o WatchOptions) *watch {
@@ -186,23 +211,45 @@ func newWatch(topic events.Topic, o WatchOptions) *watch {
 func (w *watch) outside() *outlet  { return w.outlet }
 func (w *watch) members() []*watch { return []*watch{w} }
 
-// give gives the consumer an event, if there is room.
-func (w *watch) give(event Event) bool {
+// give gives the consumer an event, if less than kept wait for it.
+func (w *watch) give(event Event, kept int) bool {
 	event.Topic = w.topic
-	return w.push(event)
+	return w.push(event, kept)
 }
 
-// pump hands out the changes that are due.
-func (w *watch) pump() {
-	for c, ok := w.order.next(); ok && w.give(step(c)); c, ok = w.order.next() {
+// pump hands out what is due: the first event, then changes. It is false if there was no
+// room for all of it; then it is called again when the consumer has taken what waits.
+func (w *watch) pump() bool {
+	if !w.greet() {
+		return false
+	}
+	for c, ok := w.order.next(); ok && w.greeted; c, ok = w.order.next() {
+		if !w.give(step(c), changesKept) {
+			return false
+		}
 		w.order.advance(c)
 	}
+	return true
 }
+
+// greet gives the first event of a watch that does not begin with a snapshot, as soon as it
+// has begun. It is false if there was no room.
+func (w *watch) greet() bool {
+	if w.greeted || !w.following() {
+		return true
+	}
+	w.greeted = w.give(Event{Cursor: w.order.cursor}, eventsKept)
+	return w.greeted
+}
+
+// following reports whether a watch is subscribed and neither busy with a snapshot nor about
+// to ask for one.
+func (w *watch) following() bool { return w.joined && w.order.started && !w.order.held && !w.over }
 
 // step is what a change is to the consumer.
 func step(c events.Change) Event {
 	if c.Op == events.Skipped {
-		return Event{Cursor: c.Cursor()}
+		return Event{Cursor: c.Cursor(), Costly: c.Costly}
 	}
 	return Event{Cursor: c.Cursor(), Change: &c}
 }
@@ -210,7 +257,7 @@ func step(c events.Change) Event {
 // request is what a watch has to ask for, nil if nothing.
 func (w *watch) request() *events.Request {
 	switch {
-	case w.starved && !w.drained():
+	case (w.starved || w.over || w.order.held) && !w.takesPages():
 		return nil
 	case w.over:
 		return w.about(events.Request{Action: events.ActionSnapshot})
@@ -220,7 +267,7 @@ func (w *watch) request() *events.Request {
 		return w.about(events.Request{Action: events.ActionSubscribe, After: w.order.cursor.String(), View: w.view})
 	case !w.joined:
 		return w.about(events.Request{Action: events.ActionSubscribe, Snapshot: w.o.Snapshot})
-	case w.order.held && w.drained():
+	case w.order.held:
 		return w.about(events.Request{Action: events.ActionSnapshot, Next: w.place})
 	}
 	return nil
@@ -230,14 +277,6 @@ func (w *watch) request() *events.Request {
 func (w *watch) about(r events.Request) *events.Request {
 	r.Topic, r.Filter, r.Fields, r.Delta = string(w.topic), w.o.Filter, w.o.Fields, w.o.Delta
 	return &r
-}
-
-// wakeAt is when the watch has something to ask.
-func (w *watch) wakeAt() time.Time {
-	if !w.turn.asked && w.request() != nil {
-		return w.turn.notBefore
-	}
-	return w.healAt
 }
 
 // begin adds the watch, unless another of its topic shows something else.
@@ -307,16 +346,6 @@ func (e *engine) remove(w watched) bool {
 	return len(e.watches)+len(e.families) < before
 }
 
-// ask sends what a watch has to ask for, if it is time.
-func (e *engine) ask(w *watch, now time.Time) {
-	if !w.turn.due(now) {
-		return
-	}
-	if frame := w.request(); frame != nil {
-		e.send(&request{frame: *frame, watch: w}, now)
-	}
-}
-
 // subscribed takes in that a watch is subscribed. Where a snapshot is due, the first
 // page says so, and the request stays outstanding until the last has come.
 func (e *engine) subscribed(f *events.Subscribed) {
@@ -344,15 +373,7 @@ func (e *engine) subscribed(f *events.Subscribed) {
 	}
 	w.joined, w.view = true, w.next
 	e.answered(f.ID)
-	w.greet()
 	w.pump()
-}
-
-// greet gives the first event of a watch that does not begin with a snapshot.
-func (w *watch) greet() {
-	if !w.greeted && !w.order.held {
-		w.greeted = w.give(Event{Cursor: w.order.cursor})
-	}
 }
 
 // unsubscribed takes in that a subscription has ended which nobody asked to end.

@@ -27,6 +27,7 @@ type watcher struct {
 	pages   int
 	passed  int // events with only a cursor
 	patches int
+	costly  int // events that are, and items that pages say are
 	cancel  context.CancelFunc
 	done    chan struct{}
 }
@@ -79,11 +80,15 @@ func (w *watcher) see(event client.Event, err error) {
 	if event.Page == nil && event.Change == nil {
 		w.passed++
 	}
+	if event.Costly {
+		w.costly++
+	}
 	w.cursor = event.Cursor
 }
 
 func (w *watcher) turn(page *client.Page) {
 	w.pages++
+	w.costly += page.Costly
 	if page.First {
 		clear(w.state)
 		w.resets = append(w.resets, page.Reason)
@@ -441,8 +446,10 @@ func TestSlowConsumer(t *testing.T) {
 		quick := follow(t, c, topic, client.WatchOptions{}, nil)
 		for n := range 1_000 {
 			s.put(topic, fmt.Sprint(n%10), fmt.Sprint(`{"n":`, n, `}`))
+			if n%50 == 49 {
+				settle(0) // so that the quick one is quick
+			}
 		}
-		settle(0)
 		quick.saw(t, 1, 1_000)
 		settle(time.Minute)
 		w.saw(t, 1, 1_000)
@@ -512,6 +519,57 @@ func TestWatchRefused(t *testing.T) {
 		settle(time.Second)
 		if !errors.As(w.err, &refused) || refused.Code != events.CodeTooManySubscriptions {
 			t.Errorf("one more: %v", w.err)
+		}
+	})
+}
+
+// TestSnapshotThatCannotGoOn begins again, later each time.
+func TestSnapshotThatCannotGoOn(t *testing.T) {
+	bubble(t, func(t *testing.T, s *service) {
+		for n := range 3 {
+			s.put(topic, fmt.Sprint(n), `{}`)
+		}
+		s.pageItems = 2
+		s.set(func() {
+			s.alter = func(answer *[]byte, in string) {
+				if strings.Contains(in, `"next"`) {
+					answering(t, events.ActionSnapshot, events.CodeBadCursor)(answer, in)
+				}
+			}
+		})
+		w := follow(t, s.dial(t, client.Options{}), topic, client.WatchOptions{Snapshot: true}, nil)
+		settle(10 * time.Minute)
+		if asked := len(s.sent(t, events.ActionSnapshot)); asked < 20 || asked > 150 {
+			t.Errorf("asked %d times for pages in 10 minutes", asked)
+		}
+		s.set(func() { s.alter = nil })
+		settle(31 * time.Second)
+		if fmt.Sprint(w.state) != "map[0:{} 1:{} 2:{}]" || w.cursor.Seq != 3 {
+			t.Errorf("state %v at %v", w.state, w.cursor)
+		}
+	})
+}
+
+// TestCursorThatCannotBe is refused before a connection is closed for its size, or a ping
+// for its text.
+func TestCursorThatCannotBe(t *testing.T) {
+	bubble(t, func(t *testing.T, s *service) {
+		c := s.dial(t, client.Options{})
+		for name, epoch := range map[string]string{"too large": strings.Repeat("e", events.MaxFrameBytes), "control characters": "\u0080"} {
+			bad := events.Cursor{Epoch: epoch, Seq: 1}
+			for topic, o := range map[events.Topic]client.WatchOptions{topic: {After: &bad}, all: {Cursors: map[events.Topic]events.Cursor{topic: bad}}} {
+				for _, err := range c.Watch(t.Context(), topic, o) {
+					refused, ok := err.(*events.Error)
+					if !ok || refused.Code != events.CodeBadCursor || len(refused.Error()) > 1000 {
+						t.Errorf("%s of %s: %v", name, topic, err)
+					}
+					break
+				}
+			}
+		}
+		settle(10 * time.Minute)
+		if st := c.Stats(); st.Connections != 1 || len(s.sent(t, events.ActionSubscribe)) != 0 {
+			t.Errorf("stats %+v", st)
 		}
 	})
 }

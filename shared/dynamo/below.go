@@ -10,7 +10,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/watchroute/watchroute/events"
-	"github.com/watchroute/watchroute/shared/watch"
 )
 
 // Announce lists the topic under each topic above it: one write unit for each, once in a
@@ -21,7 +20,7 @@ func (s *Store) Announce(ctx context.Context, topic events.Topic) error {
 			continue
 		}
 		row := map[string]types.AttributeValue{
-			"topic": directory(topic[:i]), "seq": place(topic), "name": str(string(topic)),
+			"topic": directory(topic[:i]), "seq": place(topic, topic[:i]), "name": str(string(topic)),
 		}
 		if _, err := s.db.PutItem(ctx, &dynamodb.PutItemInput{TableName: &s.tables.Changes, Item: row}); err != nil {
 			return fmt.Errorf("list %s below %s: %w", topic, topic[:i], translate(err))
@@ -35,15 +34,22 @@ func directory(above events.Topic) types.AttributeValue {
 	return str(string(above) + "/" + events.AnySegments)
 }
 
-// place is a topic's sort key in a list: a number of 34 digits at most, of which DynamoDB
-// takes 38, and which no two topics share.
-func place(topic events.Topic) types.AttributeValue {
+// place is a topic's sort key in the list of one above it, which no two topics share: a number
+// below deeper if it is one segment longer, and above it otherwise. DynamoDB takes 38 digits.
+func place(topic, above events.Topic) types.AttributeValue {
 	sum := sha256.Sum256([]byte(topic))
-	return &types.AttributeValueMemberN{Value: new(big.Int).SetBytes(sum[:14]).String()}
+	hash := new(big.Int).SetBytes(sum[:14]).String() // of 34 digits at most
+	if !(above + "/" + events.AnySegment).Matches(topic) {
+		hash = deeper[:len(deeper)-len(hash)] + hash
+	}
+	return &types.AttributeValueMemberN{Value: hash}
 }
 
-// Below reads the list of topics, page by page: one read unit for every 4 KB, some sixty
-// topics. It looks through watch.MaxListed of them at most.
+// deeper is before the places of topics that are more than one segment longer.
+const deeper = "10000000000000000000000000000000000"
+
+// Below reads the list of topics, up to one more than limit: one read unit for every 4 KB,
+// some sixty topics. Topics that lie too deep for the pattern are not read.
 func (s *Store) Below(ctx context.Context, pattern events.Topic, limit int) (topics []events.Topic, more bool, err error) {
 	base, wildcard := pattern.Split()
 	if wildcard == events.AnySegments {
@@ -54,28 +60,21 @@ func (s *Store) Below(ctx context.Context, pattern events.Topic, limit int) (top
 		KeyConditionExpression:    aws.String("topic = :list"),
 		ExpressionAttributeValues: map[string]types.AttributeValue{":list": directory(base)},
 		ConsistentRead:            aws.Bool(true),
+		Limit:                     aws.Int32(int32(limit + 1)),
 	}
-	for left := watch.MaxListed; left > 0; {
-		query.Limit = aws.Int32(int32(min(left, limit+1))) // which is enough if all are of the pattern
-		page, err := s.db.Query(ctx, query)
-		if err != nil {
-			return nil, false, fmt.Errorf("read topics of %s: %w", pattern, translate(err))
-		}
-		for _, row := range page.Items {
-			topic := events.Topic(text(row, "name"))
-			switch {
-			case !pattern.Matches(topic):
-			case len(topics) == limit:
-				return topics, true, nil
-			default:
-				topics = append(topics, topic)
-			}
-		}
-		if page.LastEvaluatedKey == nil {
-			return topics, false, nil
-		}
-		query.ExclusiveStartKey = page.LastEvaluatedKey
-		left -= len(page.Items)
+	if wildcard == events.AnySegment {
+		query.KeyConditionExpression = aws.String("topic = :list AND seq < :deeper")
+		query.ExpressionAttributeValues[":deeper"] = &types.AttributeValueMemberN{Value: deeper}
 	}
-	return topics, true, nil
+	page, err := s.db.Query(ctx, query)
+	if err != nil {
+		return nil, false, fmt.Errorf("read topics of %s: %w", pattern, translate(err))
+	}
+	for _, row := range page.Items {
+		topics = append(topics, events.Topic(text(row, "name")))
+	}
+	if len(topics) > limit {
+		return topics[:limit], true, nil
+	}
+	return topics, page.LastEvaluatedKey != nil, nil
 }

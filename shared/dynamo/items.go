@@ -43,11 +43,10 @@ func (s *Store) Remove(ctx context.Context, topic events.Topic, id string) error
 	return nil
 }
 
-// Page reads up to limit of a topic's items after an id, and up to 1 MB of them,
-// consistently: one read unit for every 4 KB. Items that
-// have expired, and those whose id breaks the rules, are left out, as they are never
-// announced either.
-func (s *Store) Page(ctx context.Context, topic events.Topic, after string, limit int) (items []events.Item, next string, err error) {
+// Page reads up to limit of a topic's rows after an id, and up to 1 MB of them,
+// consistently: one read unit for every 4 KB. Rows that have expired, and those whose id
+// breaks the rules and which are never announced, are void.
+func (s *Store) Page(ctx context.Context, topic events.Topic, after string, limit int) (rows []watch.Row, next string, err error) {
 	query := &dynamodb.QueryInput{
 		TableName:                 &s.tables.Events,
 		KeyConditionExpression:    aws.String("topic = :topic"),
@@ -62,18 +61,23 @@ func (s *Store) Page(ctx context.Context, topic events.Topic, after string, limi
 	if err != nil {
 		return nil, "", fmt.Errorf("read items of %s: %w", topic, translate(err))
 	}
-	for _, row := range out.Items {
-		id := text(row, "id")
-		if s.expired(row) || events.CheckItemID(id) != nil {
-			continue
-		}
-		data, err := itemData(row)
+	for _, attributes := range out.Items {
+		row, err := s.row(attributes)
 		if err != nil {
 			return nil, "", fmt.Errorf("read item of %s: %w", topic, err)
 		}
-		items = append(items, events.Item{ID: id, Data: data})
+		rows = append(rows, row)
 	}
-	return items, text(out.LastEvaluatedKey, "id"), nil
+	return rows, text(out.LastEvaluatedKey, "id"), nil
+}
+
+func (s *Store) row(attributes map[string]types.AttributeValue) (watch.Row, error) {
+	id := text(attributes, "id")
+	if events.CheckItemID(id) != nil {
+		return watch.Row{Item: events.Item{ID: id}, Void: true}, nil
+	}
+	data, err := itemData(attributes)
+	return watch.Row{Item: events.Item{ID: id, Data: data}, Void: s.expired(attributes)}, err
 }
 
 func itemKey(topic events.Topic, id string) map[string]types.AttributeValue {

@@ -493,6 +493,28 @@ func TestItems(t *testing.T) {
 	}
 }
 
+// TestPagesHaveVoidRows: where a page ends must not tell which of the rows are.
+func TestPagesHaveVoidRows(t *testing.T) {
+	d := dynamotest.Start(t)
+	for id, expires := range map[string]string{"\x01": "", "expired": "1000000000", "item": "4000000000"} {
+		row := map[string]types.AttributeValue{"topic": &types.AttributeValueMemberS{Value: "a"}, "id": &types.AttributeValueMemberS{Value: id}, "x": &types.AttributeValueMemberS{Value: "y"}}
+		if expires != "" {
+			row["expiresAt"] = &types.AttributeValueMemberN{Value: expires}
+		}
+		if _, err := d.Client.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: &dynamotest.Tables.Events, Item: row}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	rows, next, err := d.Store().Page(t.Context(), "a", "", 3)
+	var got []string
+	for _, row := range rows {
+		got = append(got, fmt.Sprintf("%q %s %t", row.ID, row.Data, row.Void))
+	}
+	if want := []string{`"\x01"  true`, `"expired" {"x":"y"} true`, `"item" {"x":"y"} false`}; !slices.Equal(got, want) || next != "item" || err != nil {
+		t.Errorf("page: %q, next %q, %v", got, next, err)
+	}
+}
+
 func TestItemsComeInPages(t *testing.T) {
 	s := dynamotest.Start(t).Store()
 	text := make([]byte, 90_000)

@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	emulated "github.com/watchroute/watchroute/localstack/sqs"
+	"github.com/watchroute/watchroute/shared/dynamo"
 	"github.com/watchroute/watchroute/shared/failure"
 )
 
@@ -26,7 +27,8 @@ func newWorld(t testing.TB) *world {
 	t.Helper()
 	server := httptest.NewServer(emulated.New(emulated.Options{}).Service())
 	t.Cleanup(server.Close)
-	cfg := aws.Config{Region: "us-east-1", BaseEndpoint: aws.String(server.URL), Credentials: credentials.NewStaticCredentialsProvider("a", "b", "")}
+	cfg := aws.Config{Region: "us-east-1", BaseEndpoint: aws.String(server.URL), HTTPClient: dynamo.HTTPClient(),
+		Credentials: credentials.NewStaticCredentialsProvider("a", "b", "")}
 	client := sqs.NewFromConfig(cfg)
 	created, err := client.CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: aws.String("failures")})
 	if err != nil {

@@ -331,7 +331,7 @@ func TestStepsOfFields(t *testing.T) {
 		{"a.b", ``, `{"a":[{"b":1},{},3]}`, (makeSteps + memberSteps + makeMemberSteps) + // a
 			(makeSteps + 3*elementSteps) + 2*(makeSteps+memberSteps) + makeMemberSteps + // its elements
 			2*writeMemberSteps + 5*writeSteps, 0},
-		{"a", `{"a":1}`, `{"a":1}`, 2*(makeSteps+memberSteps+makeMemberSteps) + memberSteps, 0},
+		{"a", `{"a":1,"b":1}`, `{"a":1,"b":2}`, 2*(makeSteps+memberSteps+makeMemberSteps) + memberSteps, 0},
 		{"a", `{"a":1}`, `{"a":2}`, 2*(makeSteps+memberSteps+makeMemberSteps) + memberSteps + writeMemberSteps + 2*writeSteps,
 			2*memberSteps + writeMemberSteps + 2*writeSteps},
 		{"a", `{"a":[1,{"b":1}]}`, `{"a":[1,{"b":2}]}`, 2*(makeSteps+memberSteps+makeMemberSteps) + 2*memberSteps + 2*elementSteps + 2*writeMemberSteps + 5*writeSteps,

@@ -44,6 +44,18 @@ func TestChange(t *testing.T) {
 	}
 }
 
+// TestHiddenModificationIsNotCostly: it takes no steps, and is not visible without any left.
+// Else it would be told from a modification of an item that the grant hides.
+func TestHiddenModificationIsNotCostly(t *testing.T) {
+	view := narrow(t, forced(t, `{"public":[true]}`, `{"omit":["secret"]}`), `{"n":[1]}`)
+	for _, public := range []string{"true", "false"} {
+		before, data := raw(`{"public":`+public+`,"n":1,"secret":1}`), raw(`{"public":`+public+`,"n":1,"secret":2}`)
+		if seen, err := NewChange(events.Modified, before, data).In(view, NewBudget(0)); err != nil || seen.Visible() {
+			t.Errorf("modification of %s to %s is seen as %q, %v", before, data, seen.Op, err)
+		}
+	}
+}
+
 func TestZeroViewPassesEverythingOn(t *testing.T) {
 	for _, o := range []events.Op{events.Added, events.Modified, events.Removed} {
 		seen := changeIn(t, View{}, o, raw(`{ "a":1}`), raw(`{ "a":1}`))

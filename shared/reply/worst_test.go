@@ -178,19 +178,17 @@ func (w *worst) putItem(topic events.Topic, id, x string) {
 	w.put("Events", row{"topic": text(string(topic)), "id": text(id), "x": text(x)})
 }
 
-// list has 500 topics of the pattern, each with a head, and 1,500 that are below it as well.
+// list has more topics of the pattern than an answer tells, each with a head.
 func (w *worst) list() {
 	base, _ := w.pattern.Split()
-	var listed, heads []row
-	for n := range watch.MaxListed {
-		name := fmt.Sprintf("%s/x/%05d", base, n)
-		if n < events.MaxCursors {
-			name = fmt.Sprintf("%s/%07d", base, n)
-			heads = append(heads, row{"topic": text(name), "seq": number("0"), "last": number("1"), "epoch": text("e"), "stream": text(string(stream)), "position": text("1")})
-		}
-		listed = append(listed, row{"topic": text(string(base) + "/**"), "seq": number(fmt.Sprintf("%d%030d", 1_000+n, 1)), "name": text(name)})
+	var rows []row
+	for n := range events.MaxCursors + 100 {
+		name := fmt.Sprintf("%s/%07d", base, n)
+		rows = append(rows,
+			row{"topic": text(name), "seq": number("0"), "last": number("1"), "epoch": text("e"), "stream": text(string(stream)), "position": text("1")},
+			row{"topic": text(string(base) + "/**"), "seq": number(fmt.Sprintf("%d%030d", 1_000+n, 1)), "name": text(name)})
 	}
-	w.put("Changes", append(listed, heads...)...)
+	w.put("Changes", rows...)
 }
 
 // row is one as package dynamo keeps it.

@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"maps"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/watchroute/watchroute/events"
+	"github.com/watchroute/watchroute/shared/grant"
 	"github.com/watchroute/watchroute/shared/pattern"
 	"github.com/watchroute/watchroute/shared/watch"
 )
@@ -321,10 +323,10 @@ func TestPlacesHoldForWhatTheyWereGivenFor(t *testing.T) {
 	c.expect(t, ask("a", filter, place), "error bad_cursor")
 }
 
-// TestPlacesAreOfOneLength, whatever the id is that they hide.
+// TestPlacesAreOfOneLength, whatever the id is that they hide, also if it breaks the rules.
 func TestPlacesAreOfOneLength(t *testing.T) {
 	lengths := map[int]bool{}
-	for _, id := range []string{"a", strings.Repeat("a", 100), strings.Repeat("a", events.MaxItemIDBytes)} {
+	for _, id := range []string{"a", strings.Repeat("a", events.MaxItemIDBytes), strings.Repeat("a", events.MaxItemIDBytes+1), strings.Repeat("a", 1024)} {
 		c := newClient(t, `{"topics":["a"],"actions":["read"]}`)
 		c.items = map[events.Topic][]events.Item{"a": {{ID: id, Data: []byte(`{}`)}, {ID: "b", Data: []byte(`{}`)}}}
 		c.answerer.Limits = watch.Limits{SnapshotItems: 1}
@@ -334,6 +336,52 @@ func TestPlacesAreOfOneLength(t *testing.T) {
 		t.Errorf("places have the lengths %v", lengths)
 	}
 }
+
+// TestPagesDoNotTellThatAHiddenItemHasExpired: they are the same as if it had not.
+func TestPagesDoNotTellThatAHiddenItemHasExpired(t *testing.T) {
+	some := func(n int, element string) string { return strings.TrimSuffix(strings.Repeat(element+",", n), ",") }
+	never := some(15, `{"equals-ignore-case":"never"}`)
+	costly := []byte(`{"n":1,"l":[` + some(9_000, "1") + `]}`) // too costly; an answer has the steps for seven
+	var after []events.Item
+	for n := range 10 {
+		after = append(after, events.Item{ID: fmt.Sprint("z", n), Data: []byte(`{"n":1}`)})
+	}
+	var steps []events.Item // the last two are one too many
+	for n := range 7 {
+		steps = append(steps, events.Item{ID: fmt.Sprint("a", n), Data: costly})
+	}
+	hidden := events.Item{ID: "hidden", Data: []byte(`{"n":2}`)}
+	for name, c := range map[string]struct {
+		filter, own string
+		items       []events.Item
+	}{
+		"too costly for the grant's filter": {`{"n":[1],"$or":[{"a":[1]},{"l":[` + some(100, `{"equals-ignore-case":"never"}`) + `]}]}`, `{"n":[1]}`,
+			[]events.Item{{ID: "hidden", Data: []byte(`{"n":2,"l":[` + some(5_000, "1") + `]}`)}}},
+		"the last before the answer's steps are spent": {`{"n":[1]}`, `{"l":[` + never + `]}`,
+			slices.Concat(steps, []events.Item{hidden, {ID: "i", Data: costly}}, after)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			pages := map[bool]string{}
+			for _, void := range []bool{false, true} {
+				client := newClient(t, `{"topics":["a"],"actions":["read"],"filter":`+c.filter+`}`)
+				client.items, client.void = map[events.Topic][]events.Item{"a": c.items}, map[string]bool{"hidden": void}
+				client.answerer.Limits = watch.Limits{SnapshotItems: 9}
+				for next, page := "", 0; page == 0 || next != ""; page++ {
+					next = client.nextPlace(t, fmt.Sprintf(`{"action":"snapshot","topic":"a","filter":%s,"next":%q}`, c.own, next))
+					for _, frame := range client.frames {
+						pages[void] += sealedText.ReplaceAllString(string(frame), "") + "\n"
+					}
+				}
+			}
+			if pages[true] != pages[false] || !strings.Contains(pages[true], `"costly"`) {
+				t.Errorf("pages are\n%s\nand if it has expired\n%s", pages[false], pages[true])
+			}
+		})
+	}
+}
+
+// sealedText is what is sealed of a place.
+var sealedText = regexp.MustCompile(`~[A-Za-z0-9_-]+`)
 
 // overtaken has another token come amid a subscribe, once.
 type overtaken struct {
@@ -367,5 +415,24 @@ func TestSubscribeOvertakenByAToken(t *testing.T) {
 				t.Errorf("%s: got %s, want %s", topic, got, want)
 			}
 		}
+	}
+}
+
+// TestMaskThatLengthensIsToldAsLarge: of 96 KB in the table the mask makes more than a frame
+// holds. The topic can be watched all the same, live, from a cursor and from a snapshot.
+func TestMaskThatLengthensIsToldAsLarge(t *testing.T) {
+	data := `{"rows":[` + strings.TrimSuffix(strings.Repeat(`{"pin":"1"},`, 8_000), ",") + `]}`
+	c := newClient(t, `{"topics":["a"],"actions":["subscribe","read"],"mask":{"replace":{"rows.pin":"`+strings.Repeat("*", 42)+`"}}}`)
+	c.fill("a", data, `{"rows":[]}`)
+	const large = `{"topic":"a","epoch":"e","seq":1,"op":"added","id":"0","large":true}`
+	if got := c.ask(t, `{"action":"subscribe","topic":"a","after":"e:0"}`); got != "subscribed e:2 recovered true; changes 1-2" || !strings.Contains(c.lastFrame(), large) {
+		t.Errorf("resume is answered %s: %.300s", got, c.lastFrame())
+	}
+	if got := c.ask(t, `{"action":"snapshot","topic":"a"}`); got != `snapshot e:2 from "" of 2 next ""` || !strings.Contains(c.lastFrame(), `{"id":"0","large":true},{"id":"1","data":{"rows":[]}}`) {
+		t.Errorf("snapshot is answered %s: %.300s", got, c.lastFrame())
+	}
+	view, _ := c.connection.Grant.Allows(grant.Subscribe, "a")
+	if told := changesInShort(pushed(t, view, false, newStory().tell(t, added(data)))); fmt.Sprint(told) != "[1 added large]" {
+		t.Errorf("live it is told as %.300q", told)
 	}
 }

@@ -46,7 +46,7 @@ type priced struct {
 	units float64
 }
 
-func (p priced) Page(ctx context.Context, topic events.Topic, after string, limit int) ([]events.Item, string, error) {
+func (p priced) Page(ctx context.Context, topic events.Topic, after string, limit int) ([]watch.Row, string, error) {
 	watch.MeterOf(ctx).Spend(p.units, 0)
 	return p.memoryStore.Page(ctx, topic, after, limit)
 }

@@ -61,9 +61,18 @@ type Items interface {
 	Put(context.Context, events.Topic, events.Item) error
 	// Remove deletes an item; one that does not exist is no error.
 	Remove(ctx context.Context, topic events.Topic, id string) error
-	// Page reads items of a topic as they are at this moment, in the order of
+	// Page reads rows of a topic as they are at this moment, in the order of
 	// their ids, after the id given, at most limit. next is empty on the last page.
-	Page(ctx context.Context, topic events.Topic, after string, limit int) (items []events.Item, next string, err error)
+	Page(ctx context.Context, topic events.Topic, after string, limit int) (rows []Row, next string, err error)
+}
+
+// Row is a row of the users' own table.
+type Row struct {
+	events.Item
+	// Void says that the row is shown to nobody: it has expired, or its id breaks the rules
+	// and so it has no data here. A view is tried on it all the same, so that a page does not
+	// tell which of the hidden rows are void.
+	Void bool
 }
 
 // History is the log as clients resume from it.

@@ -53,9 +53,9 @@ const (
 	headReads          = 1
 	logPageReads       = (maxReadBytes + changeBytesKept) / readUnit
 	itemPageReads      = (maxReadBytes + maxItemBytes) / readUnit
-	// listReads are the units of looking through a list, which is read in pages of as many
-	// topics as an answer tells. Each page is rounded up.
-	listReads = MaxListed*listedBytes/readUnit + MaxListed/events.MaxCursors + 1
+	// listReads are the units of reading as many topics of a list as an answer tells, and one
+	// more.
+	listReads = (events.MaxCursors+1)*listedBytes/readUnit + 1
 	// keepWrites are the units of keeping a subscription, or of taking it back.
 	keepWrites = connectionWrites + subscriptionWrites
 	// forgetWrites are those of deleting a connection with all its subscriptions.
@@ -103,7 +103,7 @@ func Bounds(connections int) []Bound {
 		{Action: "subscribe", Reads: subscribeReads + headReads, Writes: subscribeWrites, Bytes: smallBytes,
 			Worst: "Other tokens overtake it three times, so that it is written three times and taken back, with a view of 14 KB."},
 		{Action: "subscribe to a pattern", Reads: subscribeReads + listReads + events.MaxCursors*headReads, Writes: subscribeWrites, Bytes: events.MaxFrameBytes,
-			Worst: "There are 2,000 topics below it with names of 256 bytes, of which 500 are the pattern's."},
+			Worst: "There are more than 500 topics below it, with names of 256 bytes."},
 		{Action: "subscribe with snapshot", Reads: subscribeReads + headReads + itemPageReads, Writes: subscribeWrites, Bytes: pageBytes, Steps: maxAnswerSteps,
 			Worst: "The items that one read gives are just below 1 MB, and the last one has 400 KB. They are sent whole if they are small and full of characters that JSON escapes."},
 		{Action: "subscribe with after", Reads: maxAnswerReads + logPageReads + itemPageReads, Writes: subscribeWrites, Bytes: missedBytes + smallBytes, Steps: maxAnswerSteps,

@@ -7,9 +7,6 @@ import (
 	"github.com/watchroute/watchroute/events"
 )
 
-// MaxListed bounds the topics that one answer looks through for those of a pattern.
-const MaxListed = 2_000
-
 // Limits bound what one client may ask for. A field that is 0 bounds nothing.
 type Limits struct {
 	// Subscriptions is how many topics and patterns a connection may watch at a time.

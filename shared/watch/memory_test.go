@@ -229,6 +229,7 @@ type memoryStore struct {
 	access *watch.Access // by the latest token
 	subs   map[events.Topic]watch.Subscription
 	items  map[events.Topic][]events.Item
+	void   map[string]bool // items that are there no more, by their ids
 	log    map[events.Topic][]watch.Entry
 	mu     sync.Mutex // heads are read at once
 	asked  []string
@@ -304,16 +305,18 @@ func (s *memoryStore) Remove(_ context.Context, topic events.Topic, _ string) er
 	return nil
 }
 
-func (s *memoryStore) Page(_ context.Context, topic events.Topic, after string, limit int) ([]events.Item, string, error) {
+func (s *memoryStore) Page(_ context.Context, topic events.Topic, after string, limit int) (rows []watch.Row, next string, err error) {
 	s.note("page", topic)
-	rest := s.items[topic]
-	for len(rest) > 0 && rest[0].ID <= after {
-		rest = rest[1:]
+	for _, item := range s.items[topic] {
+		if item.ID <= after {
+			continue
+		}
+		if len(rows) == limit {
+			return rows, rows[limit-1].ID, nil
+		}
+		rows = append(rows, watch.Row{Item: item, Void: s.void[item.ID]})
 	}
-	if len(rest) <= limit {
-		return rest, "", nil
-	}
-	return rest[:limit], rest[limit-1].ID, nil
+	return rows, "", nil
 }
 
 func (s *memoryStore) Head(_ context.Context, topic events.Topic) (watch.Head, error) {

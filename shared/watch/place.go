@@ -20,9 +20,10 @@ func aboutPlace(c Connection, topic events.Topic, view grant.View, at events.Cur
 	return []string{placeKind, c.Subject, string(topic), view.String(), at.String()}
 }
 
-// bookmark gives the place after an item, which the view may not show.
-func (a *answer) bookmark(ctx context.Context, p page, id string) (events.Bookmark, error) {
-	sealed, err := a.Places.Seal(ctx, padded(id), aboutPlace(a.c, p.topic, p.view, p.cursor)...)
+// bookmark gives the place after an id of up to so many bytes. Its length tells most and not
+// the id's.
+func (a *answer) bookmark(ctx context.Context, p page, id string, most int) (events.Bookmark, error) {
+	sealed, err := a.Places.Seal(ctx, padded(id, most), aboutPlace(a.c, p.topic, p.view, p.cursor)...)
 	if err != nil {
 		return events.Bookmark{}, fmt.Errorf("seal a place in %s: %w: %w", p.topic, ErrUnavailable, err)
 	}
@@ -45,20 +46,15 @@ func (a *answer) open(ctx context.Context, topic events.Topic, view grant.View, 
 	return page{topic: topic, view: view, cursor: place.Cursor, from: text, after: unpadded(opened)}, nil
 }
 
-// placeSizes are how long a place is before it is sealed, so that its length does not tell
-// the id's: the first that holds it. Only the id of a row that cannot become a change takes
-// the second.
-var placeSizes = []int{2 + events.MaxItemIDBytes, 2 + 1024}
+// maxRowIDBytes is how long the id of any row can be, also of one that breaks our rules.
+//
+// Source: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
+const maxRowIDBytes = 1024
 
-func padded(id string) []byte {
-	text := binary.BigEndian.AppendUint16(nil, uint16(len(id))) // DynamoDB's sort keys have 1,024 bytes at most
+func padded(id string, most int) []byte {
+	text := binary.BigEndian.AppendUint16(nil, uint16(len(id)))
 	text = append(text, id...)
-	for _, size := range placeSizes {
-		if len(text) <= size {
-			return append(text, make([]byte, size-len(text))...)
-		}
-	}
-	return text
+	return append(text, make([]byte, most-len(id))...)
 }
 
 // unpadded reads what padded wrote.

@@ -80,12 +80,12 @@ func (h *history) Subscriptions(_ context.Context, key watch.Key, topics []event
 }
 
 // Page gives two items, one at a time.
-func (h *history) Page(_ context.Context, _ events.Topic, after string, _ int) ([]events.Item, string, error) {
+func (h *history) Page(_ context.Context, _ events.Topic, after string, _ int) ([]watch.Row, string, error) {
 	switch after {
 	case "":
-		return []events.Item{{ID: "i/1", Data: []byte(`{}`)}}, "i/1", nil
+		return []watch.Row{{Item: events.Item{ID: "i/1", Data: []byte(`{}`)}}}, "i/1", nil
 	case "i/1":
-		return []events.Item{{ID: "i2", Data: []byte(`{}`)}}, "", nil
+		return []watch.Row{{Item: events.Item{ID: "i2", Data: []byte(`{}`)}}}, "", nil
 	}
 	return nil, "", nil
 }

@@ -51,50 +51,51 @@ const maxSnapshotBytes = 2 << 20
 // the view has cost what an answer may, or shows more than maxSnapshotBytes. The items are
 // read after the head, so they hold all changes up to its cursor.
 func (a *answer) snapshotPage(ctx context.Context, p page) error {
-	items, next, err := a.Items.Page(ctx, p.topic, p.after, a.Limits.snapshotItems())
+	rows, next, err := a.Items.Page(ctx, p.topic, p.after, a.Limits.snapshotItems())
 	if err != nil {
 		return err
 	}
-	shown, costly, seen := a.shown(p.view, items)
-	if seen < len(items) {
-		next = items[seen-1].ID
+	shown, costly, seen := a.shown(p.view, rows)
+	if seen < len(rows) {
+		next = rows[seen-1].ID
 	}
 	snapshot := events.Snapshot{ID: a.r.ID, Topic: p.topic, Cursor: p.cursor, From: p.from, Items: shown, Costly: costly}
-	place := func(id string) (events.Bookmark, error) { return a.bookmark(ctx, p, id) }
 	if next != "" {
-		bookmark, err := place(next)
+		bookmark, err := a.bookmark(ctx, p, next, maxRowIDBytes)
 		if err != nil {
 			return err
 		}
 		snapshot.Next = bookmark.String()
 	}
-	frames, err := events.PackSnapshot(snapshot, place)
+	frames, err := events.PackSnapshot(snapshot, func(shown string) (events.Bookmark, error) {
+		return a.bookmark(ctx, p, shown, events.MaxItemIDBytes)
+	})
 	if err != nil {
 		return err
 	}
 	return a.out.sendEncoded(frames...)
 }
 
-// shown is what a view shows of the first items, and how many of those it is too costly for.
+// shown is what a view shows of the first rows, and how many of those it is too costly for.
 // It looks at as many as the answer has steps and bytes for, and at least at one.
-func (a *answer) shown(view grant.View, items []events.Item) (shown []events.Item, costly, seen int) {
+func (a *answer) shown(view grant.View, rows []Row) (shown []events.Item, costly, seen int) {
 	bytes := 0
-	for i, item := range items {
+	for i, row := range rows {
 		if bytes > maxSnapshotBytes {
 			return shown, costly, i
 		}
-		s, visible, err := a.show(view, item)
+		s, visible, err := a.show(view, row.Item)
 		switch {
 		case err != nil && a.steps.Left() == 0 && i > 0:
 			return shown, costly, i
 		case errors.Is(err, grant.ErrCostly):
 			costly++
-		case visible:
+		case visible && !row.Void:
 			shown = append(shown, s)
 			bytes += len(s.Data) + 2*len(s.ID)
 		}
 	}
-	return shown, costly, len(items)
+	return shown, costly, len(rows)
 }
 
 // show is what a view shows of an item. One whose data does not fit into a frame is marked,

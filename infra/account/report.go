@@ -1,0 +1,73 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+)
+
+const (
+	// alwaysUnreserved is what Lambda keeps for the functions that have nothing reserved.
+	// Source: https://docs.aws.amazon.com/lambda/latest/dg/configuration-concurrency.html
+	alwaysUnreserved = 100
+	// enoughForFanout is an environment for each shard of a table at DynamoDB's default quota
+	// of 40,000 write units, and some for the shards that a split adds for a while.
+	enoughForFanout = 50
+	// enoughForMessages answers about 10,000 requests a second, of 40 ms each. That is what
+	// API Gateway lets through by default.
+	enoughForMessages = 400
+)
+
+// reservations are the settings of stack.Props that reserve executions; 0 is none.
+type reservations struct{ fanout, message int }
+
+// recommended gives what to reserve of so many executions that no function has reserved.
+// Fan-out comes first, because changes of everybody wait for it. The requests of clients get
+// half of the rest, so that whatever they do, connecting, renewing, revoking and the
+// account's other functions go on.
+func recommended(unreserved int) reservations {
+	free := max(0, unreserved-alwaysUnreserved)
+	fanout := min(enoughForFanout, free/4)
+	return reservations{fanout: fanout, message: min(enoughForMessages, (free-fanout)/2)}
+}
+
+// report prints what the account allows. What one service refuses to say does not keep back
+// what the other says; it is the error.
+func (a account) report(ctx context.Context, out io.Writer) error {
+	fmt.Fprintf(out, "Region %s\n", a.region)
+	c, errLambda := a.concurrency(ctx)
+	if errLambda == nil {
+		printConcurrency(out, c)
+	}
+	s, errGateway := a.gatewaySettings(ctx)
+	if errGateway == nil {
+		printGateway(out, s)
+	}
+	return errors.Join(errLambda, errGateway)
+}
+
+func printConcurrency(out io.Writer, c concurrency) {
+	fmt.Fprintf(out, "\nLambda runs %d executions at once. Of the %d that no function has reserved, %d may be: it keeps %d.\n",
+		c.Whole, c.Unreserved, max(0, c.Unreserved-alwaysUnreserved), alwaysUnreserved)
+	r := recommended(c.Unreserved)
+	if r.fanout == 0 {
+		fmt.Fprintln(out, "  Reserve nothing. Ask for more first: Service Quotas, AWS Lambda, Concurrent executions (L-B99A9384).")
+		return
+	}
+	fmt.Fprintf(out, "  FanoutConcurrency   %d\n  MessageConcurrency  %d\n", r.fanout, r.message)
+	if r != (reservations{enoughForFanout, enoughForMessages}) {
+		fmt.Fprintf(out, "  With a larger quota: %d and %d.\n", enoughForFanout, enoughForMessages)
+	}
+}
+
+// printGateway recommends a rate for each of the nine routes that leaves the posts to
+// clients half of the account's, as the defaults do for an account with the usual quota.
+func printGateway(out io.Writer, s gatewaySettings) {
+	fmt.Fprintf(out, "\nAPI Gateway takes %.0f requests a second and %d at once, of all APIs and of the posts to clients together.\n",
+		s.Throttle.Rate, s.Throttle.Burst)
+	fmt.Fprintf(out, "  ThrottlingRate      %.0f\n  ThrottlingBurst     %d\n", s.Throttle.Rate/20, s.Throttle.Burst/10)
+	if s.LogRole != "" {
+		fmt.Fprintf(out, "\nThe account has a role for API Gateway's logs, %s.\n  KeepAccountLogRole  true, or the deployment takes its place\n", s.LogRole)
+	}
+}
