@@ -469,6 +469,13 @@ func (s *running) useTokens(t *testing.T) {
 	s.put(t, "d", "i", "1")
 	carol.ended(events.CodeTokenExpired)
 
+	for n := range 11 { // who reads so much that the allowance is drawn on
+		s.putRow(t, "Connections", "subject", "erin", "connectionId", fmt.Sprintf("AAAAAAAAAAAAAA%c=", 'A'+n), map[string]types.AttributeValue{
+			"connectedAt": number(time.Now().UnixMilli()), "expiresAt": number(99999999999), "filler": &types.AttributeValueMemberS{Value: strings.Repeat("x", 390<<10)},
+		})
+	}
+	s.connectWith(t, s.token(t, "erin", all, nil))
+
 	dave := s.connectWith(t, s.token(t, "dave", all, nil))
 	s.expire(t, "dave")
 	dave.send(`{"action":"unsubscribe","topic":"a"}`)
