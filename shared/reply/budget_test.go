@@ -30,79 +30,6 @@ func pingOf(cursors map[string]string) string {
 	return string(body)
 }
 
-// TestOnePingOfManyLongLogs: a hundred topics with 5.5 MB of log each were 58,478 read units and
-// no answer. Ten with 1.5 MB are beyond what one answer may read, too. Each answer says where
-// the topics stand, so the client asks on, until it has every change, once.
-func TestOnePingOfManyLongLogs(t *testing.T) {
-	const topics, missed = 10, 12
-	d := newDesk(t)
-	c := d.connect("s", "c1", everything)
-	cursors := map[string]string{}
-	for n := range topics {
-		topic := events.Topic(fmt.Sprint("t/", n))
-		d.ask(c, fmt.Sprintf(`{"action":"subscribe","topic":%q}`, topic))
-		d.log(topic, times(missed, watch.Entry{
-			Change: events.Change{Op: events.Modified, ID: "i", Data: []byte(`{"n":2}`)},
-			Before: []byte(`{"n":"` + strings.Repeat("x", events.MaxDataBytes-100) + `"}`),
-		})...)
-		cursors[string(topic)] = "e:0"
-	}
-	bound := boundOf(t, "ping with cursors")
-	got, pings := map[string]int{}, 0
-	for ; ; pings++ {
-		before, _ := d.db.Units()
-		frames := d.ask(c, pingOf(cursors))
-		if after, _ := d.db.Units(); after-before > float64(bound.Reads) {
-			t.Errorf("ping %d reads %v units, at most %d are allowed", pings, after-before, bound.Reads)
-		}
-		stand := decode[*events.Pong](t, frames[len(frames)-1]).Cursors
-		if len(stand) != topics {
-			t.Fatalf("the pong names %d topics, want %d", len(stand), topics)
-		}
-		for _, frame := range frames[:len(frames)-1] {
-			for _, change := range decode[*events.Changes](t, frame).Changes {
-				got[string(change.Topic)+" "+change.Cursor().String()]++
-				cursors[string(change.Topic)] = change.Cursor().String()
-			}
-		}
-		behind := 0
-		for topic, at := range stand {
-			if cursors[string(topic)] != at {
-				behind++
-			}
-		}
-		if behind == 0 {
-			break
-		}
-		if len(frames) == 1 {
-			t.Fatalf("%d topics are behind, and ping %d brings nothing", behind, pings)
-		}
-	}
-	if pings == 0 {
-		t.Error("one ping brings all: the logs are too short for this test")
-	}
-	for change, n := range got {
-		if n != 1 {
-			t.Errorf("%s came %d times", change, n)
-		}
-	}
-	if len(got) != topics*missed {
-		t.Errorf("%d changes came, want %d", len(got), topics*missed)
-	}
-}
-
-// boundOf gives a row of the table.
-func boundOf(t *testing.T, action string) watch.Bound {
-	t.Helper()
-	for _, b := range watch.Bounds(maxConnections) {
-		if b.Action == action {
-			return b
-		}
-	}
-	t.Fatalf("there is no bound of %s", action)
-	return watch.Bound{}
-}
-
 func decode[F events.Frame](t *testing.T, body string) F {
 	t.Helper()
 	frame, err := events.Decode([]byte(body))
@@ -227,26 +154,22 @@ func TestSlowStoreIsToldInTime(t *testing.T) {
 // does not know it learns when it draws for the first time.
 func TestSpentAllowanceHoldsOverConnectionsAndProcesses(t *testing.T) {
 	d := newDesk(t)
-	for n := range 10 {
-		d.put("Events", row{"topic": text("a"), "id": text(fmt.Sprint(n)), "x": text(strings.Repeat("x", 102_000))})
-	}
 	for n := 0; ; n++ {
 		begun := time.Now().Truncate(time.Minute)
 		got := d.spend(fmt.Sprint("s", n))
 		if !time.Now().Truncate(time.Minute).Equal(begun) {
 			continue // with another, as the allowance is that of another minute
 		}
-		want := spending{first: 12, elsewhere: 4, other: 12} // 1,000 units more than the allowance, and as many
-		if got != want {
+		if want := (spending{first: 5, elsewhere: 1, other: 5}); got != want {
 			t.Errorf("answered are %+v, want %+v", got, want)
 		}
 		return
 	}
 }
 
-// spending is how many snapshots are answered to a subject with an allowance of 2,000 units: in
-// the first process, in another one over another connection, and once both know, with the units
-// that it costs to refuse them; and to another subject.
+// spending is how many messages of 1,000 units are answered to a subject with an allowance of
+// 4,000: in the first process, in another one over another connection, and once both know, with
+// the units that it costs to refuse them; and to another subject.
 type spending struct {
 	first, elsewhere, after int
 	units                   float64
@@ -255,21 +178,23 @@ type spending struct {
 
 func (d *desk) spend(subject string) (s spending) {
 	one, two, other := d.connect(subject, "c1", everything), d.connect(subject, "c2", everything), d.connect(subject+"'", "c3", everything)
-	here, there := watch.NewAllowance(d.store, 2_000), watch.NewAllowance(d.store, 2_000)
-	s.first, s.elsewhere = d.snapshots(here, one), d.snapshots(there, two)
+	here, there := watch.NewAllowance(d.store, 4_000), watch.NewAllowance(d.store, 4_000)
+	s.first, s.elsewhere = d.publish(here, one), d.publish(there, two)
 	reads, writes := d.db.Units()
-	s.after = d.snapshots(here, two) + d.snapshots(there, one) + d.snapshots(here, one)
+	s.after = d.publish(here, two) + d.publish(there, one) + d.publish(here, one)
 	readsNow, writesNow := d.db.Units()
 	s.units = readsNow - reads + writesNow - writes
-	s.other = d.snapshots(there, other)
+	s.other = d.publish(there, other)
 	return s
 }
 
-// snapshots is how many are answered until one is refused, of 252 units each.
-func (d *desk) snapshots(process *watch.Allowance, c watch.Connection) (n int) {
+// publish puts an item of 40 KB until it is refused, and tells how often it was not. With its
+// numbering that is 200 write units, and so 1,000.
+func (d *desk) publish(process *watch.Allowance, c watch.Connection) (n int) {
 	d.answerer.Allowance = process
+	message := fmt.Sprintf(`{"action":"publish","topic":"a","item":{"id":"i","data":{"x":%q}}}`, strings.Repeat("x", 40_000))
 	for ; n < 50; n++ {
-		frames := d.ask(c, `{"action":"snapshot","topic":"a"}`)
+		frames := d.ask(c, message)
 		if strings.Contains(frames[len(frames)-1], `"code":"too_many_requests"`) {
 			break
 		}

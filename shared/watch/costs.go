@@ -36,8 +36,8 @@ const (
 	viewBytes = 2*grant.MaxBytes + 2*grant.MaxFilterBytes + grant.MaxFieldsBytes
 	// subscriptionBytes is a row of Subscriptions.
 	subscriptionBytes = events.MaxTopicBytes + grant.MaxSubjectBytes + optionBytes + viewBytes + smallAttributes
-	// changeBytesKept is a row of the log: both states of an item, and what an entry has besides.
-	changeBytesKept = 2*events.MaxDataBytes + rowBytes
+	// entryBytes is a row of the log: both states of an item, and what an entry has besides.
+	entryBytes = 2*events.MaxDataBytes + rowBytes
 	// listedBytes is a topic in the list of those below another: the names of both, and the key
 	// of 34 digits.
 	listedBytes = 2*events.MaxTopicBytes + 40
@@ -51,7 +51,7 @@ const (
 	subscriptionWrites = (subscriptionBytes + writeUnit - 1) / writeUnit
 	revocationReads    = 2 // one row for the token, one for all tokens of the subject
 	headReads          = 1
-	logPageReads       = (maxReadBytes + changeBytesKept) / readUnit
+	logPageReads       = (maxReadBytes + entryBytes) / readUnit
 	itemPageReads      = (maxReadBytes + maxItemBytes) / readUnit
 	// listReads are the units of reading as many topics of a list as an answer tells, and one
 	// more.
@@ -88,7 +88,7 @@ type Bound struct {
 	Worst  string        // what makes it cost so much
 }
 
-// Bounds is the table of what requests may cost, if a subject may have so many connections.
+// Bounds is the table of what requests may cost. connections is how many a subject may have.
 // A test of package reply tries the worst input for each, and prints what it measures.
 //
 // Some of the writes draw on the subject's allowance, which a request does once for 1,000 units.
@@ -136,7 +136,7 @@ func Bounds(connections int) []Bound {
 	table := append(paid, []Bound{
 		{Action: "handshake", Reads: revocationReads,
 			Worst: "A token that is not valid costs nothing."},
-		{Action: "numbering what was published", Reads: headReads, Writes: 2*((changeBytesKept+writeUnit-1)/writeUnit+1) + events.MaxTopicSegments - 1,
+		{Action: "numbering what was published", Reads: headReads, Writes: 2*((entryBytes+writeUnit-1)/writeUnit+1) + events.MaxTopicSegments - 1,
 			Worst: "Fan-out does it. Both states of the item have 124 KB, in a transaction, which costs twice. It is the topic's first change, so the topic is listed below each of the seven above it."},
 		{Action: "disconnect", Writes: forgetWrites,
 			Worst: "The connection is deleted with a hundred subscriptions. It costs no more than they did."},
