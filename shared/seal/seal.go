@@ -37,6 +37,9 @@ const (
 	minAge = time.Minute
 )
 
+// encoding gives each text one form: Strict refuses another last letter for the same bytes.
+var encoding = base64.RawURLEncoding.Strict()
+
 // Sealer seals with the current version of a secret, and opens what that or the version
 // before has sealed. Safe for concurrent use.
 type Sealer struct {
@@ -74,12 +77,12 @@ func (s *Sealer) Seal(ctx context.Context, text []byte, about ...string) (string
 		return "", err
 	}
 	sealed = box.Seal(sealed, make([]byte, box.NonceSize()), text, labelled(about))
-	return base64.RawURLEncoding.EncodeToString(sealed), nil
+	return encoding.EncodeToString(sealed), nil
 }
 
 // Open gives the text that was sealed about the same. ErrForged is the error if it was not.
 func (s *Sealer) Open(ctx context.Context, sealed string, about ...string) ([]byte, error) {
-	raw, err := base64.RawURLEncoding.DecodeString(sealed)
+	raw, err := encoding.DecodeString(sealed)
 	if err != nil || len(raw) < saltBytes {
 		return nil, ErrForged
 	}
