@@ -1,6 +1,7 @@
 package client_test
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"testing"
@@ -137,13 +138,11 @@ func TestPublishIsNotKeptWaiting(t *testing.T) {
 		watchMany(t, c)
 		settle(5 * time.Minute)
 		for n := range 20 {
-			began := time.Now()
-			if _, err := c.Publish(t.Context(), topic, events.Item{ID: fmt.Sprint(n)}); err != nil {
-				t.Fatal(err)
+			ctx, cancel := context.WithTimeout(t.Context(), 31*time.Second)
+			if _, err := c.Publish(ctx, topic, events.Item{ID: fmt.Sprint(n)}); err != nil {
+				t.Error(err)
 			}
-			if took := time.Since(began); took > 31*time.Second {
-				t.Errorf("publish took %v", took)
-			}
+			cancel()
 		}
 	})
 }
