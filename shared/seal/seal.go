@@ -77,10 +77,12 @@ func (s *Sealer) Seal(ctx context.Context, text []byte, about ...string) (string
 	return base64.RawURLEncoding.EncodeToString(sealed), nil
 }
 
-// Open gives the text that was sealed about the same. ErrForged is the error if it was not.
+// Open gives the text that was sealed about the same. ErrForged is the error if it was not,
+// or if sealed is written in another way than Seal does: package base64 would overlook any
+// number of line ends in it.
 func (s *Sealer) Open(ctx context.Context, sealed string, about ...string) ([]byte, error) {
 	raw, err := base64.RawURLEncoding.DecodeString(sealed)
-	if err != nil || len(raw) < saltBytes {
+	if err != nil || len(raw) < saltBytes || base64.RawURLEncoding.EncodeToString(raw) != sealed {
 		return nil, ErrForged
 	}
 	for _, age := range []time.Duration{maxAge, minAge} { // a rotated secret is fetched once more
