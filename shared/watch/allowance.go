@@ -67,7 +67,8 @@ func (a *Allowance) check(key Key) error {
 }
 
 // charge notes what was spent, and draws it when it is enough. ErrTooManyRequests means that
-// the subject has spent what it may in this minute.
+// the subject has spent what it may in this minute. After any other error the units are still
+// owed, though they may have been drawn.
 func (a *Allowance) charge(ctx context.Context, key Key, units float64) error {
 	if a == nil {
 		return nil
@@ -79,10 +80,13 @@ func (a *Allowance) charge(ctx context.Context, key Key, units float64) error {
 	}
 	minute := a.now().Truncate(time.Minute)
 	err := a.purses.Draw(ctx, key, minute, due, a.limit)
-	if errors.Is(err, ErrTooManyRequests) {
-		a.mu.Lock()
-		defer a.mu.Unlock()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	switch {
+	case errors.Is(err, ErrTooManyRequests):
 		a.empty[key] = minute.Add(time.Minute)
+	case err != nil:
+		a.owed[key] += float64(due)
 	}
 	return err
 }
