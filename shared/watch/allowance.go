@@ -14,9 +14,9 @@ type Purses interface {
 	Draw(ctx context.Context, key Key, minute time.Time, units, limit int) error
 }
 
-// drawnUnits is how much is drawn at once. Each draw is a write, so what is spent is drawn
-// when it adds up to this in one process. With n processes a subject may spend n times as
-// much beyond its limit.
+// drawnUnits is how much a process lets a subject spend before it draws. Each draw costs a
+// write, so small amounts are added up first. With n processes a subject may spend n times
+// this beyond its limit.
 const drawnUnits = 1_000
 
 // What a million units cost on demand in us-east-1, in dollars, for tables of the class
@@ -49,11 +49,12 @@ func NewAllowance(purses Purses, unitsPerMinute int) *Allowance {
 	return &Allowance{purses: purses, limit: unitsPerMinute, now: time.Now, owed: map[Key]float64{}, empty: map[Key]time.Time{}}
 }
 
-// spendersKept bounds the subjects that one process keeps in mind; beyond, all begin anew.
+// spendersKept bounds the subjects that one process remembers. When there are more, it
+// forgets all of them.
 const spendersKept = 10_000
 
-// check gives ErrTooManyRequests to whom this process knows to have spent the minute's
-// allowance. It costs nothing.
+// check gives ErrTooManyRequests if this process knows that the subject has spent the
+// minute's allowance. It costs nothing.
 func (a *Allowance) check(key Key) error {
 	if a == nil {
 		return nil
@@ -108,7 +109,7 @@ func (a *Allowance) owe(key Key, units float64) (due int) {
 	return due
 }
 
-// spender is who pays: the subject, or the connection of somebody without a name.
+// spender is the key that pays: the subject's, or an anonymous client's connection.
 func spender(key Key) Key {
 	if key.Subject == Anonymous {
 		return key
