@@ -70,12 +70,13 @@ type Cursor struct {
 // String writes the cursor as epoch:seq.
 func (c Cursor) String() string { return c.Epoch + ":" + strconv.FormatInt(c.Seq, 10) }
 
-// ParseCursor reads what [Cursor.String] writes. The epoch is at most [MaxEpochBytes] of
+// ParseCursor reads what [Cursor.String] writes, and refuses the same number written in
+// another way, such as with zeros before it. The epoch is at most [MaxEpochBytes] of
 // lower-case letters and digits. The error does not repeat the text.
 func ParseCursor(s string) (Cursor, error) {
 	epoch, number, ok := strings.Cut(s, ":")
 	seq, err := strconv.ParseInt(number, 10, 64)
-	if !ok || err != nil || seq < 0 || len(epoch) > MaxEpochBytes || strings.ContainsFunc(epoch, notInEpoch) {
+	if !ok || err != nil || seq < 0 || strconv.FormatInt(seq, 10) != number || len(epoch) > MaxEpochBytes || strings.ContainsFunc(epoch, notInEpoch) {
 		return Cursor{}, errors.New("cursor is not of the form epoch:seq")
 	}
 	return Cursor{Epoch: epoch, Seq: seq}, nil

@@ -143,7 +143,7 @@ func TestCursor(t *testing.T) {
 			t.Errorf("ParseCursor(%q) = %v, %v", want.String(), got, err)
 		}
 	}
-	for _, s := range []string{"", "k3f9", "k3f9:", "k3f9:-1", "k3f9:x", "K3F9:1", "k/3:1", "\u0080:1", strings.Repeat("e", events.MaxEpochBytes+1) + ":1"} {
+	for _, s := range []string{"", "k3f9", "k3f9:", "k3f9:-1", "k3f9:x", "k3f9:01", "k3f9:+1", "k3f9:-0", "K3F9:1", "k/3:1", "\u0080:1", strings.Repeat("e", events.MaxEpochBytes+1) + ":1"} {
 		if _, err := events.ParseCursor(s); err == nil {
 			t.Errorf("ParseCursor(%q) succeeded", s)
 		}

@@ -78,7 +78,7 @@ func authOf(app awscdk.App) (stack.Auth, error) {
 	return auth, nil
 }
 
-// originsOf reads of which origins pages may connect; none if they all may.
+// originsOf reads the origins whose pages may connect. An empty list allows all.
 func originsOf(app awscdk.App) []string {
 	text := contextText(app, "origins")
 	if text == "" {

@@ -24,9 +24,9 @@ type handler struct {
 	logger    *slog.Logger
 }
 
-// connect answers $connect. API Gateway lets the client in on 200 only. Whoever has too many
-// connections, or has spent its allowance, is turned away with 429; who was revoked meanwhile,
-// with 403; and if something fails with 503, to come again.
+// connect answers $connect. API Gateway lets the client in on 200 only. A subject with too many
+// connections or a spent allowance gets 429. A token that was revoked meanwhile gets 403. If
+// something fails the answer is 503, and the client may try again.
 func (h handler) connect(ctx context.Context, event awsevents.APIGatewayWebsocketProxyRequest) (awsevents.APIGatewayProxyResponse, error) {
 	c, err := h.identity.ConnectionOf(event.RequestContext)
 	if err == nil {

@@ -19,8 +19,7 @@ type pointer struct {
 	Batch batch `json:"DDBStreamBatchInfo"`
 }
 
-// batch is where the records are: in a shard, from the first to the last, of which the
-// mapping has left out none.
+// batch is where the records are: all those of a shard from the first to the last.
 type batch struct {
 	StreamARN string `json:"streamArn"`
 	ShardID   string `json:"shardId"`

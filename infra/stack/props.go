@@ -104,10 +104,11 @@ type Props struct {
 	FanoutConcurrency int
 
 	// MessageConcurrency is how many executions Lambda keeps for message, which answers
-	// clients, and gives it at most. The bound is what helps: whatever clients ask for, and
-	// be it one subject with many connections, they cannot take all of the account's 1,000,
-	// which connecting, renewing, revoking and other applications need, too; and what they
-	// can spend is bounded, 400 executions of 256 MB by about $5 an hour. Requests beyond it
+	// clients, and gives it at most. The bound is what helps. Whatever clients ask for, they
+	// cannot take all of the account's 1,000 executions, not even one subject with many
+	// connections. Connecting, renewing, revoking and other applications need some, too. The
+	// bound also limits what clients can spend: 400 executions of 256 MB cost about $5 an hour.
+	// Requests beyond it
 	// are answered with an error by API Gateway, and clients ask again. Recommended: 400,
 	// which answer 10,000 requests a second that take 40 ms each. Default: no bound.
 	MessageConcurrency int

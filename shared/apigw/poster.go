@@ -77,7 +77,7 @@ func Open(ctx context.Context, cfg aws.Config, callback string) (*Poster, error)
 
 // OpenPatient makes a poster that tries again what may pass (429, 5xx, a broken connection),
 // with growing random pauses, until the context ends or four attempts are used up. It is for
-// answers to one client. Whoever posts to many must not wait for one of them.
+// answers to one client. A caller that posts to many clients must not wait for one of them.
 func OpenPatient(ctx context.Context, cfg aws.Config, callback string) (*Poster, error) {
 	p, err := Open(ctx, cfg, callback)
 	if err != nil {

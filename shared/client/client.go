@@ -35,8 +35,8 @@ type Options struct {
 	// Each costs two messages, an invocation, and a read unit for each topic.
 	// Default: 2 minutes.
 	PingInterval time.Duration
-	// MaxPingInterval is the longest that the interval grows to; PingInterval if it is
-	// shorter than that. A change that is lost while no other follows, and a connection that
+	// MaxPingInterval is the longest that the interval grows to. If it is shorter than
+	// PingInterval, the interval does not grow. A change that is lost while no other follows, and a connection that
 	// is lost without a word, may be noticed that late. Pings keep the connection alive too,
 	// so it must be below the 10 minutes after which API Gateway cuts an idle one. The
 	// service warns 5 minutes before a token expires: with a longer interval a client may
@@ -44,12 +44,11 @@ type Options struct {
 	// Default: four times PingInterval, but at most 8 minutes, with Token 4 minutes.
 	//
 	// An account has 10,000 requests a second by default, for its API Gateways together. Of
-	// these 1,000,000 clients would take 8,800 with regular pings alone if they never waited
-	// for longer than 2 minutes, 4,400 at 4 minutes and 2,200 at 8. A deployment of that size
-	// sets PingInterval and MaxPingInterval both to 8 minutes, else the pings come at the
-	// first rate again after all clients have lost their connections at once. Its tokens
-	// should live for hours then. And it has the quota raised, as changes and
-	// connections take their part of it.
+	// these, the regular pings of 1,000,000 clients take 8,800 at intervals of 2 minutes, 4,400
+	// at 4 minutes and 2,200 at 8. A deployment of that size should set both PingInterval and
+	// MaxPingInterval to 8 minutes. With a shorter PingInterval, pings are frequent again after
+	// all clients have lost their connections at once. Its tokens should live for hours, and
+	// its quota should be raised, because changes and connections need requests, too.
 	//
 	// Source: https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html
 	MaxPingInterval time.Duration
@@ -89,8 +88,8 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// longestPingInterval is what pings wait at most for if nothing else is said: 10 minutes
-// keep a connection alive, and a token that expires in 5 minutes is warned of.
+// longestPingInterval is the default bound of the interval: a connection ends after 10 minutes
+// without a message, and the service warns 5 minutes before a token expires.
 func (o Options) longestPingInterval() time.Duration {
 	if o.Token != nil {
 		return 4 * time.Minute

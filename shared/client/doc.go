@@ -25,9 +25,8 @@
 // see, and the next regular ping finds it. Pings come every [Options].PingInterval at first,
 // and more and more seldom as long as they find nothing missing. So a lost last change is
 // found at the latest after [Options].MaxPingInterval, which is 8 minutes by default, and 4
-// with tokens; later only if that ping fails too. Whoever cannot wait that long sets it
-// lower, and pays for more pings. A deployment with very many clients sets it as high as it
-// can.
+// with tokens; later only if that ping fails too. A lower value finds it sooner and costs more
+// pings. A deployment with very many clients should set it as high as it can.
 //
 // # A service that is busy
 //
@@ -58,9 +57,9 @@
 //
 // The watch of a pattern is one subscription and a watch of each of its topics. They come
 // in when the service names them, which it does with each answer to a ping, or when a change
-// of theirs arrives; each is followed, healed and started over by itself. Those that the
-// service names only later, as it had not named all when the watch began, may be older than
-// the watch: they begin where they stand.
+// of theirs arrives; each is followed, healed and started over by itself. If the service could
+// not name all topics when the watch began, those that it names later may be older than the
+// watch. They begin where they stand.
 //
 // # Memory
 //

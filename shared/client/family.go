@@ -128,7 +128,7 @@ func (f *family) subscribed(e *engine, s *events.Subscribed) {
 	f.pump()
 }
 
-// takeGiven begins the topics of which the consumer says where it stands. A ping asks for
+// takeGiven begins the topics whose cursors the consumer has given. A ping asks for
 // them, as the service may not name them all.
 func (f *family) takeGiven(e *engine) {
 	for topic, cursor := range f.o.Cursors {

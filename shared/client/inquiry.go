@@ -16,7 +16,7 @@ const (
 	cursorBytes = events.MaxEpochBytes + len(`:9223372036854775807`) + len(`"":"",`)
 )
 
-// inquiry is what one ping asks for.
+// inquiry is a ping to be sent, with the topics and patterns that it asks for.
 type inquiry struct {
 	since    time.Time // when the first of it came due
 	cursors  map[string]string
@@ -25,11 +25,11 @@ type inquiry struct {
 	families []*family
 }
 
-// inquiries are what is to be asked by ping, in few pings.
+// inquiries are pings to be sent, as few as have room for all that is asked for.
 type inquiries []*inquiry
 
-// fit gives an inquiry with room for one more topic or pattern, of which the answer takes
-// some bytes. One that is larger than the room fits alone.
+// fit gives an inquiry with room for one more topic or pattern, which takes the given bytes
+// of the answer. If it takes more than an answer has, it gets an inquiry of its own.
 func (all *inquiries) fit(bytes int) *inquiry {
 	for _, q := range *all {
 		if q.bytes+bytes <= inquiryBytes && len(q.cursors) < events.MaxCursors {
@@ -41,8 +41,7 @@ func (all *inquiries) fit(bytes int) *inquiry {
 	return q
 }
 
-// addPattern asks for the topics of a pattern, of which the answer names as many as it has
-// room for.
+// addPattern asks for the topics of a pattern. The answer names as many as it has room for.
 func (all *inquiries) addPattern(f *family, since time.Time) {
 	q := all.fit(f.bytes())
 	q.bytes += f.bytes()
@@ -51,7 +50,8 @@ func (all *inquiries) addPattern(f *family, since time.Time) {
 	q.came(since)
 }
 
-// addTopic asks for a topic: if possible along with its pattern, as the answer names it once.
+// addTopic asks for a topic, if possible in the same ping as its pattern, because one answer
+// names the topic once for both.
 func (all *inquiries) addTopic(w *watch, since time.Time) {
 	q := all.naming(w)
 	if q == nil {
@@ -83,7 +83,7 @@ func (q *inquiry) add(w *watch) {
 	}
 }
 
-// came notes since when something is to be asked.
+// came notes when something that the ping asks for came due.
 func (q *inquiry) came(since time.Time) {
 	if q.since.IsZero() || since.Before(q.since) {
 		q.since = since

@@ -27,8 +27,8 @@ func (p *pace) spend(now time.Time) {
 	}
 }
 
-// slow pauses because a request was refused that was sent at a time. Of those that were
-// under way together only the first counts.
+// slow pauses because a request was refused. sent is when that request was sent. If several
+// requests were under way together, only the first refusal counts.
 func (p *pace) slow(sent, now time.Time, backoff func(attempt int) time.Duration) {
 	if p.rate > 0 && !sent.After(p.slowed) {
 		return
@@ -37,8 +37,8 @@ func (p *pace) slow(sent, now time.Time, backoff func(attempt int) time.Duration
 	p.refusals++
 }
 
-// ease takes in that a request was answered that was sent at a time. What was asked before
-// the pause tells nothing of how it is now.
+// ease speeds up because a request was answered. sent is when that request was sent. Answers
+// to requests from before the pause do not count.
 func (p *pace) ease(sent time.Time) {
 	if p.rate == 0 || !sent.After(p.slowed) {
 		return

@@ -13,10 +13,10 @@ import (
 	"github.com/watchroute/watchroute/events"
 )
 
-// Event is one step of a watch. One without Change and Page says only where the watch
-// stands. So begins a watch without a snapshot, and each topic of a pattern: it misses
-// nothing after Cursor. Later it means that changes up to Cursor are not for this watch to
-// see.
+// Event is one step of a watch. An event without Change and Page says only where the watch
+// stands. It is the first event of a watch without a snapshot, and of each topic of a pattern:
+// the watch misses nothing after Cursor. A later one says that the watch does not show the
+// changes up to Cursor.
 type Event struct {
 	// Topic is what the event is of.
 	Topic events.Topic

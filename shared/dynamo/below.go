@@ -71,7 +71,9 @@ func (s *Store) Below(ctx context.Context, pattern events.Topic, limit int) (top
 		return nil, false, fmt.Errorf("read topics of %s: %w", pattern, translate(err))
 	}
 	for _, row := range page.Items {
-		topics = append(topics, events.Topic(text(row, "name")))
+		if topic := events.Topic(text(row, "name")); pattern.Matches(topic) { // old lists are not in this order
+			topics = append(topics, topic)
+		}
 	}
 	if len(topics) > limit {
 		return topics[:limit], true, nil

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/watchroute/watchroute/events"
 	"github.com/watchroute/watchroute/shared/dynamo/dynamotest"
 	"github.com/watchroute/watchroute/shared/watch"
@@ -32,6 +34,24 @@ func TestBelow(t *testing.T) {
 	}
 	if got, more, err := s.Below(t.Context(), "a/**", 4); len(got) != 4 || !more || err != nil {
 		t.Errorf("limited: %q, more %v, %v", got, more, err)
+	}
+}
+
+// TestDeeperTopicsOfOldListsAreNotGiven: in lists that were begun before places depended on
+// the depth, deeper topics lie among the others.
+func TestDeeperTopicsOfOldListsAreNotGiven(t *testing.T) {
+	d := dynamotest.Start(t)
+	for place, name := range []string{"a/b/hidden", "a/x"} {
+		row := map[string]types.AttributeValue{
+			"topic": &types.AttributeValueMemberS{Value: "a/**"}, "seq": &types.AttributeValueMemberN{Value: fmt.Sprint(place)},
+			"name": &types.AttributeValueMemberS{Value: name},
+		}
+		if _, err := d.Client.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: &dynamotest.Tables.Changes, Item: row}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got, more, err := d.Store().Below(t.Context(), "a/*", 5); err != nil || more || !slices.Equal(got, []events.Topic{"a/x"}) {
+		t.Errorf("topics %q, more %v, %v", got, more, err)
 	}
 }
 

@@ -2,7 +2,7 @@ package pattern
 
 // Steps is how much matching may still cost. One step looks at one value of the event for
 // one condition, or compares [StepBytes] more bytes of it, which takes 2 to 50 ns on a
-// server. Not safe for concurrent use. A nil *Steps has no end.
+// server. Not safe for concurrent use. A nil *Steps is not bounded.
 type Steps struct{ left int }
 
 // StepBytes is how much of a string or number one step compares.

@@ -15,9 +15,9 @@ import (
 	"github.com/watchroute/watchroute/shared/watch"
 )
 
-// Of the time that Lambda gives, the last part is kept free. A request that takes too long
-// ends workMargin before the function does, so that there is time to post what has been made
-// of the answer, and to tell the client. No post begins within postMargin of the end.
+// The last part of the time that Lambda gives is kept free. A request that takes too long
+// ends workMargin before the function does. Then there is time to post the part of the answer
+// that is ready, and to tell the client. No post begins within postMargin of the end.
 const (
 	workMargin = 2 * time.Second
 	postMargin = 500 * time.Millisecond

@@ -49,6 +49,7 @@ type Sealer struct {
 	mu      sync.Mutex
 	held    [][]byte
 	fetched time.Time
+	tried   time.Time // the last fetch, which may have failed
 }
 
 // New makes a sealer. versions gives the versions of the secret, the current one first, each
@@ -80,10 +81,12 @@ func (s *Sealer) Seal(ctx context.Context, text []byte, about ...string) (string
 	return encoding.EncodeToString(sealed), nil
 }
 
-// Open gives the text that was sealed about the same. ErrForged is the error if it was not.
+// Open gives the text that was sealed about the same. ErrForged is the error if it was not,
+// or if sealed is written in another way than Seal does: package base64 would overlook any
+// number of line ends in it.
 func (s *Sealer) Open(ctx context.Context, sealed string, about ...string) ([]byte, error) {
 	raw, err := encoding.DecodeString(sealed)
-	if err != nil || len(raw) < saltBytes {
+	if err != nil || len(raw) < saltBytes || encoding.EncodeToString(raw) != sealed {
 		return nil, ErrForged
 	}
 	for _, age := range []time.Duration{maxAge, minAge} { // a rotated secret is fetched once more
@@ -105,14 +108,15 @@ func (s *Sealer) Open(ctx context.Context, sealed string, about ...string) ([]by
 }
 
 // secrets gives the versions, fetched anew if those at hand are older than age. If a fetch
-// fails, those at hand go on to serve.
+// fails, those at hand go on to serve, and the next one is minAge later.
 func (s *Sealer) secrets(ctx context.Context, age time.Duration) ([][]byte, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.now().Round(0) // the wall's time: a frozen process's own clock may stand still
-	if s.held != nil && now.Sub(s.fetched) < age {
+	if s.held != nil && (now.Sub(s.fetched) < age || now.Sub(s.tried) < minAge) {
 		return s.held, nil
 	}
+	s.tried = now
 	versions, err := s.versions(ctx)
 	if err == nil {
 		err = check(versions)

@@ -110,6 +110,31 @@ func TestForgedTextsDoNotFetch(t *testing.T) {
 	})
 }
 
+// TestFailedFetchIsNotRepeatedForEveryText: while Secrets Manager fails, each would wait for it.
+func TestFailedFetchIsNotRepeatedForEveryText(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := &vault{versions: [][]byte{version("a")}}
+		s := seal.New(v.read)
+		sealed, _ := s.Seal(t.Context(), []byte("x"))
+		time.Sleep(time.Hour)
+		v.err, v.reads = errors.New("no connection"), 0
+		for range 100 {
+			if _, err := s.Open(t.Context(), sealed); err != nil {
+				t.Fatal(err)
+			}
+			_, _ = s.Open(t.Context(), sealed, "forged")
+		}
+		if v.reads != 1 {
+			t.Errorf("the secret was asked for %d times within a minute", v.reads)
+		}
+		time.Sleep(time.Minute)
+		v.versions, v.err = [][]byte{version("b")}, nil
+		if _, err := s.Open(t.Context(), sealed); !errors.Is(err, seal.ErrForged) {
+			t.Errorf("a minute later, with another secret: %v", err)
+		}
+	})
+}
+
 func TestSecretThatCannotBeReadIsNotForgery(t *testing.T) {
 	v := &vault{err: errors.New("no connection")}
 	s := seal.New(v.read)

@@ -283,6 +283,23 @@ func TestPagesDoNotNameWhatIsHidden(t *testing.T) {
 	}
 }
 
+// TestPlacesAreOnlyTakenAsTheyWereGiven: a place is repeated in the answer. Zeros before a
+// number and line ends in base64 do not change its meaning, but make the frame too long.
+func TestPlacesAreOnlyTakenAsTheyWereGiven(t *testing.T) {
+	c := newClient(t, `{"topics":["a"],"actions":["read"]}`)
+	c.fill("a", `{"n":1}`, `{"n":2}`)
+	c.answerer.Limits = watch.Limits{SnapshotItems: 1}
+	const hidden = `"filter":{"n":[0]}`
+	place := c.nextPlace(t, `{"action":"snapshot","topic":"a",`+hidden+`}`)
+	most := events.MaxFrameBytes - len(`{"action":"snapshot","topic":"a",`+hidden+`,"next":""}`) - len(place)
+	for _, longer := range []string{
+		strings.Replace(place, ":", ":"+strings.Repeat("0", most), 1), strings.Replace(place, ":", ":+", 1),
+		place + strings.Repeat(`\n`, most/2), strings.Replace(place, "~", `~\r`, 1),
+	} {
+		c.expect(t, `{"action":"snapshot","topic":"a",`+hidden+`,"next":"`+longer+`"}`, "error bad_cursor")
+	}
+}
+
 // nextPlace gives the place at which a snapshot's first page ends.
 func (c *client) nextPlace(t *testing.T, request string) string {
 	t.Helper()

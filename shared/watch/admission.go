@@ -31,7 +31,7 @@ type Admission struct {
 	// many, has no limit.
 	Limit int
 	// Allowance pays for each attempt to connect, which reads the rows of all connections of
-	// the subject. Nil is without end.
+	// the subject. If it is nil, attempts are not bounded.
 	Allowance *Allowance
 }
 

@@ -14,9 +14,9 @@ type Purses interface {
 	Draw(ctx context.Context, key Key, minute time.Time, units, limit int) error
 }
 
-// drawnUnits is how much is drawn at once. Each draw is a write, so what is spent is drawn
-// when it adds up to this in one process. With n processes a subject may spend n times as
-// much beyond its limit.
+// drawnUnits is how much a process lets a subject spend before it draws. Each draw costs a
+// write, so small amounts are added up first. With n processes a subject may spend n times
+// this beyond its limit.
 const drawnUnits = 1_000
 
 // What a million units cost on demand in us-east-1, in dollars, for tables of the class
@@ -49,11 +49,12 @@ func NewAllowance(purses Purses, unitsPerMinute int) *Allowance {
 	return &Allowance{purses: purses, limit: unitsPerMinute, now: time.Now, owed: map[Key]float64{}, empty: map[Key]time.Time{}}
 }
 
-// spendersKept bounds the subjects that one process keeps in mind; beyond, all begin anew.
+// spendersKept bounds the subjects that one process remembers. When there are more, it
+// forgets all of them.
 const spendersKept = 10_000
 
-// check gives ErrTooManyRequests to whom this process knows to have spent the minute's
-// allowance. It costs nothing.
+// check gives ErrTooManyRequests if this process knows that the subject has spent the
+// minute's allowance. It costs nothing.
 func (a *Allowance) check(key Key) error {
 	if a == nil {
 		return nil
@@ -67,7 +68,8 @@ func (a *Allowance) check(key Key) error {
 }
 
 // charge notes what was spent, and draws it when it is enough. ErrTooManyRequests means that
-// the subject has spent what it may in this minute.
+// the subject has spent what it may in this minute. After any other error the units are still
+// owed, though they may have been drawn.
 func (a *Allowance) charge(ctx context.Context, key Key, units float64) error {
 	if a == nil {
 		return nil
@@ -79,10 +81,13 @@ func (a *Allowance) charge(ctx context.Context, key Key, units float64) error {
 	}
 	minute := a.now().Truncate(time.Minute)
 	err := a.purses.Draw(ctx, key, minute, due, a.limit)
-	if errors.Is(err, ErrTooManyRequests) {
-		a.mu.Lock()
-		defer a.mu.Unlock()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	switch {
+	case errors.Is(err, ErrTooManyRequests):
 		a.empty[key] = minute.Add(time.Minute)
+	case err != nil:
+		a.owed[key] += float64(due)
 	}
 	return err
 }
@@ -104,7 +109,7 @@ func (a *Allowance) owe(key Key, units float64) (due int) {
 	return due
 }
 
-// spender is who pays: the subject, or the connection of somebody without a name.
+// spender is the key that pays: the subject's, or an anonymous client's connection.
 func spender(key Key) Key {
 	if key.Subject == Anonymous {
 		return key

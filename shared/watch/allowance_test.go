@@ -167,6 +167,19 @@ func TestAPurseThatCannotBeDrawnFromRefusesNobody(t *testing.T) {
 	}
 }
 
+// TestWhatCouldNotBeDrawnIsStillOwed: who has DynamoDB throttle its own rows must not be
+// answered for nothing meanwhile.
+func TestWhatCouldNotBeDrawnIsStillOwed(t *testing.T) {
+	purses := &memoryPurses{broken: watch.ErrUnavailable}
+	c := spender(t, watch.NewAllowance(purses, 10_000), of("s", "c1"), 2_000)
+	c.answered(t, 3)
+	purses.broken = nil
+	c.answered(t, 1)
+	if want := []int{8_000}; !slices.Equal(purses.draws, want) {
+		t.Errorf("drawn is %v, want %v", purses.draws, want)
+	}
+}
+
 // stuckPurses answer nothing.
 type stuckPurses struct{}
 

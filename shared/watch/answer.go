@@ -69,9 +69,9 @@ type Items interface {
 // Row is a row of the users' own table.
 type Row struct {
 	events.Item
-	// Void says that the row is shown to nobody: it has expired, or its id breaks the rules
-	// and so it has no data here. A view is tried on it all the same, so that a page does not
-	// tell which of the hidden rows are void.
+	// Void says that the row is shown to nobody, because it has expired or its id breaks the
+	// rules. In the latter case it has no data. Views are evaluated on it like on others, so
+	// that a page does not tell which of the hidden rows are void.
 	Void bool
 }
 
@@ -116,7 +116,7 @@ type answer struct {
 	r       events.Request
 	out     outbox
 	meter   *Meter  // what it has cost
-	settled float64 // of that the subject was charged for
+	settled float64 // the part of the cost that the subject was charged for
 	room    room    // for missed changes
 	steps   *grant.Budget
 }
@@ -300,7 +300,7 @@ func loggable(r events.Request) string {
 	return r.Action + " " + string(topic)
 }
 
-// actions are all there are.
+// actions are all actions that a client can ask for.
 var actions = []string{
 	events.ActionSubscribe, events.ActionUnsubscribe, events.ActionSnapshot, events.ActionPublish, events.ActionPing, events.ActionAuth,
 }
@@ -336,8 +336,8 @@ func (o *outbox) send(f events.Frame) {
 	_ = o.sendEncoded(body) // kept in err
 }
 
-// gatheredBytes is how much data of changes is gathered before it is put into frames, of which
-// the last may not be full.
+// gatheredBytes is how much data of changes is gathered before it is put into frames. The last
+// of these frames may not be full.
 const gatheredBytes = 8 * events.MeteredBytes
 
 // add sends a change, in one frame with others, of whichever topic. It comes before the next

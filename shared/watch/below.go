@@ -37,8 +37,8 @@ func (a *answer) subscribeBelow(ctx context.Context, pattern events.Topic) error
 	return nil
 }
 
-// stand tells where topics stand, and all topics of patterns, each of which itself stands at
-// ":0". Each head is read once. More says that the answer may not read or tell all.
+// stand tells where topics stand, and all topics of patterns. A pattern itself stands at ":0".
+// Each head is read once. More says that the answer could not read or tell all.
 func (a *answer) stand(ctx context.Context, topics, patterns []events.Topic) (events.Below, map[events.Topic]Head, error) {
 	all, more, err := a.below(ctx, topics, patterns)
 	if err != nil {

@@ -103,8 +103,8 @@ type Quota struct {
 	Subscribes int // ever, by now; 0 for no bound
 }
 
-// check says without a write what the write of a subscription would be refused for. Who
-// subscribes at the same time may still come first, so the write has the same condition.
+// check gives the error that the write of a subscription would be refused with, and saves
+// that write. The write has the same condition, because others may subscribe at the same time.
 func (q Quota) check(c Connection, topic events.Topic) error {
 	switch {
 	case q.Subscribes > 0 && c.subscribes >= q.Subscribes:

@@ -21,9 +21,9 @@ const (
 	maxAnswerSteps = 2_000_000
 )
 
-// maxEvaluation is how long all views of a batch together may be evaluated, what grants chose
-// included, which no steps are charged for: a thousand grants with filters of their own may
-// meet an item that is costly for each. What is left then is told by number alone.
+// maxEvaluation is how long all views of a batch together may be evaluated. It includes the
+// grants' filters and masks, for which no steps are charged: a thousand grants may have filters
+// of their own, and an item may be costly for each. Later changes are told by number alone.
 const maxEvaluation = time.Second
 
 // evaluator makes the frames of groups, within what a batch may cost.
@@ -84,8 +84,8 @@ func (e *evaluator) seen(g *group) (changes []events.Change) {
 	return changes
 }
 
-// richest gives the purse of the one who has most left, so that nobody loses by seeing the
-// same as somebody who has spent all.
+// richest gives the fullest purse of a group's subjects. So a subject loses nothing when it
+// sees the same as another that has spent all.
 func (e *evaluator) richest(connections []Key) (richest *grant.Budget) {
 	for _, connection := range connections {
 		key := spender(connection)

@@ -26,7 +26,8 @@ type Limits struct {
 func (l Limits) quota(c Connection, now time.Time) Quota {
 	q := Quota{Topics: l.Subscriptions}
 	if l.Subscribes > 0 {
-		q.Subscribes = events.MaxSubscriptions + int(now.Sub(c.Connected).Seconds()*float64(l.Subscribes))
+		age := max(0, now.Sub(c.Connected)) // by two clocks
+		q.Subscribes = events.MaxSubscriptions + int(age.Seconds()*float64(l.Subscribes))
 	}
 	return q
 }

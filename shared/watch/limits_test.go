@@ -26,6 +26,20 @@ func TestQuotaGrows(t *testing.T) {
 	})
 }
 
+// TestQuotaDoesNotShrinkByAClockThatIsSlow: to a function whose clock is behind that of API
+// Gateway the connection is made in the future.
+func TestQuotaDoesNotShrinkByAClockThatIsSlow(t *testing.T) {
+	c := newClient(t, allowsA)
+	c.answerer.Limits.Subscribes = 20
+	for _, behind := range []time.Duration{5 * time.Second, 5 * time.Minute} {
+		c.connection.Connected = time.Now().Add(behind)
+		c.ask(t, `{"action":"subscribe","topic":"a"}`)
+		if got := c.subs["a"].Quota.Subscribes; got != events.MaxSubscriptions {
+			t.Errorf("%v behind the quota is %d, want %d", behind, got, events.MaxSubscriptions)
+		}
+	}
+}
+
 // TestWhatIsTooManyIsRefusedWithoutAWrite: a write that is refused by its condition costs as
 // much as one that is not, by the size of the connection's row.
 func TestWhatIsTooManyIsRefusedWithoutAWrite(t *testing.T) {

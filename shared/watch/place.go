@@ -14,14 +14,14 @@ import (
 // placeKind tells places in a snapshot from other texts that are sealed.
 const placeKind = "place in a snapshot"
 
-// aboutPlace is what a place holds for: one subject, on any connection, that sees one topic
-// in one view at one cursor, which has the epoch.
+// aboutPlace names what a place is valid for: one subject, on any of its connections, and one
+// topic, view and cursor. The cursor contains the epoch.
 func aboutPlace(c Connection, topic events.Topic, view grant.View, at events.Cursor) []string {
 	return []string{placeKind, c.Subject, string(topic), view.String(), at.String()}
 }
 
-// bookmark gives the place after an id of up to so many bytes. Its length tells most and not
-// the id's.
+// bookmark gives the place after an id, which has at most the given number of bytes. The
+// place's length depends on that number, and not on the id.
 func (a *answer) bookmark(ctx context.Context, p page, id string, most int) (events.Bookmark, error) {
 	sealed, err := a.Places.Seal(ctx, padded(id, most), aboutPlace(a.c, p.topic, p.view, p.cursor)...)
 	if err != nil {

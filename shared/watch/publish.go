@@ -15,8 +15,8 @@ import (
 // item takes: two for the new state and two for the one before, as they are in a transaction.
 const numberingFactor = 4
 
-// publish writes to the Events table; the change then takes the way of every other. Whoever
-// publishes pays for the numbering, too.
+// publish writes to the Events table. From there on the change is treated like every other.
+// The subject that publishes pays for the numbering, too.
 func (a *answer) publish(ctx context.Context, topic events.Topic) error {
 	if _, allowed := a.c.Grant.Allows(grant.Publish, topic); !allowed {
 		return errForbidden
