@@ -90,9 +90,10 @@ type Props struct {
 	MaxMessageRate int
 
 	// MaxSubjectUnits is what all requests of one subject together may cost in a minute, over
-	// all its connections, in read units of DynamoDB. A write unit counts as 5, which is its
-	// price, and a publish pays for its numbering, too. So one subject costs at most about
-	// $0.015 a minute at $0.125 for a million read units, see watch.ReadPrice. Default: 120,000.
+	// all its connections, in read units of DynamoDB. A twelfth of it may be spent in each 5
+	// seconds. A write unit counts as 5, which is its price, and a publish pays for its
+	// numbering, too. So one subject costs at most about $0.015 a minute at $0.125 for a million
+	// read units, see watch.ReadPrice. Default: 120,000.
 	MaxSubjectUnits int
 
 	// FanoutConcurrency is how many executions Lambda keeps for fan-out alone, so that

@@ -11,7 +11,7 @@
 //	                                               there were), connectedAt, expiresAt;
 //	                                               of the token: [tokenId], [issuedAt], and when it
 //	                                               was refreshed grant, tokenExpiresAt
-//	               subject         * and a minute  spent: what the subject's requests have cost
+//	               subject         * and a time    spent: what the subject's requests have cost
 //	                                               then; expiresAt
 //	Subscriptions  topic + "#0"    connectionId    subject, [view], [filter], [fields], [delta], expiresAt
 //	               topic + "#0"    * or ** and     the same, for the pattern topic/* or topic/**

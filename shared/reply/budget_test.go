@@ -155,10 +155,10 @@ func TestSlowStoreIsToldInTime(t *testing.T) {
 func TestSpentAllowanceHoldsOverConnectionsAndProcesses(t *testing.T) {
 	d := newDesk(t)
 	for n := 0; ; n++ {
-		begun := time.Now().Truncate(time.Minute)
+		begun := time.Now().Truncate(watch.AllowancePeriod)
 		got := d.spend(fmt.Sprint("s", n))
-		if !time.Now().Truncate(time.Minute).Equal(begun) {
-			continue // with another, as the allowance is that of another minute
+		if !time.Now().Truncate(watch.AllowancePeriod).Equal(begun) {
+			continue // with another, as the allowance is that of another period
 		}
 		if want := (spending{first: 5, elsewhere: 1, other: 5}); got != want {
 			t.Errorf("answered are %+v, want %+v", got, want)
@@ -178,7 +178,7 @@ type spending struct {
 
 func (d *desk) spend(subject string) (s spending) {
 	one, two, other := d.connect(subject, "c1", everything), d.connect(subject, "c2", everything), d.connect(subject+"'", "c3", everything)
-	here, there := watch.NewAllowance(d.store, 4_000), watch.NewAllowance(d.store, 4_000)
+	here, there := watch.NewAllowance(d.store, 12*4_000), watch.NewAllowance(d.store, 12*4_000)
 	s.first, s.elsewhere = d.publish(here, one), d.publish(there, two)
 	reads, writes := d.db.Units()
 	s.after = d.publish(here, two) + d.publish(there, one) + d.publish(here, one)

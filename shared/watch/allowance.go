@@ -9,9 +9,9 @@ import (
 
 // Purses keep how much each subject has spent.
 type Purses interface {
-	// Draw takes units out of what a subject may spend in a minute, which is limit.
+	// Draw takes units out of what a subject may spend in a period, which is limit.
 	// ErrTooManyRequests means that it has been spent.
-	Draw(ctx context.Context, key Key, minute time.Time, units, limit int) error
+	Draw(ctx context.Context, key Key, period time.Time, units, limit int) error
 }
 
 // drawnUnits is how much a process lets a subject spend before it draws. Each draw costs a
@@ -31,6 +31,12 @@ const (
 // writePrice is what a write unit costs in read units.
 const writePrice = WritePrice / ReadPrice
 
+// AllowancePeriod is the part of a minute in which a subject may spend as large a part of its
+// allowance. A partition of DynamoDB gives 3,000 read units a second, which fan-out needs as
+// well. Were all of a minute spent at once on one topic, its changes would wait for most of
+// the minute.
+const AllowancePeriod = 5 * time.Second
+
 // Allowance bounds what all requests of one subject together may cost in a minute, over all
 // its connections and all processes. The unit is a read unit of DynamoDB; a write unit counts
 // as five. Anonymous clients have an allowance for each connection. Safe for concurrent use.
@@ -46,7 +52,8 @@ type Allowance struct {
 
 // NewAllowance makes an allowance of so many units a minute.
 func NewAllowance(purses Purses, unitsPerMinute int) *Allowance {
-	return &Allowance{purses: purses, limit: unitsPerMinute, now: time.Now, owed: map[Key]float64{}, empty: map[Key]time.Time{}}
+	limit := max(1, unitsPerMinute/int(time.Minute/AllowancePeriod))
+	return &Allowance{purses: purses, limit: limit, now: time.Now, owed: map[Key]float64{}, empty: map[Key]time.Time{}}
 }
 
 // spendersKept bounds the subjects that one process remembers. When there are more, it
@@ -54,7 +61,7 @@ func NewAllowance(purses Purses, unitsPerMinute int) *Allowance {
 const spendersKept = 10_000
 
 // check gives ErrTooManyRequests if this process knows that the subject has spent the
-// minute's allowance. It costs nothing.
+// period's allowance. It costs nothing.
 func (a *Allowance) check(key Key) error {
 	if a == nil {
 		return nil
@@ -68,7 +75,7 @@ func (a *Allowance) check(key Key) error {
 }
 
 // charge notes what was spent, and draws it when it is enough. ErrTooManyRequests means that
-// the subject has spent what it may in this minute. After any other error the units are still
+// the subject has spent what it may in this period. After any other error the units are still
 // owed, though they may have been drawn.
 func (a *Allowance) charge(ctx context.Context, key Key, units float64) error {
 	if a == nil {
@@ -79,13 +86,13 @@ func (a *Allowance) charge(ctx context.Context, key Key, units float64) error {
 	if due == 0 {
 		return nil
 	}
-	minute := a.now().Truncate(time.Minute)
-	err := a.purses.Draw(ctx, key, minute, due, a.limit)
+	period := a.now().Truncate(AllowancePeriod)
+	err := a.purses.Draw(ctx, key, period, due, a.limit)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	switch {
 	case errors.Is(err, ErrTooManyRequests):
-		a.empty[key] = minute.Add(time.Minute)
+		a.empty[key] = period.Add(AllowancePeriod)
 	case err != nil:
 		a.owed[key] += float64(due)
 	}

@@ -7,7 +7,7 @@ import (
 
 // TestSpendersAreForgotten: a process keeps a bounded number of them in mind, whoever comes.
 func TestSpendersAreForgotten(t *testing.T) {
-	a := NewAllowance(nil, 1_000)
+	a := NewAllowance(nil, 12*1_000)
 	for n := range 3*spendersKept + 10 {
 		if a.owe(Key{Subject: fmt.Sprint(n)}, 1); len(a.owed)+len(a.empty) > spendersKept+1 {
 			t.Fatalf("%d spenders are kept in mind after %d", len(a.owed)+len(a.empty), n)

@@ -81,12 +81,12 @@ func (c *client) answered(t *testing.T, n int) int {
 	return n
 }
 
-// TestSpentAllowanceIsRefusedWithoutARead: whoever has spent the minute's units is refused over
-// all connections, before anything is read, and answered again in the next minute. Others
+// TestSpentAllowanceIsRefusedWithoutARead: whoever has spent the period's units is refused over
+// all connections, before anything is read, and answered again in the next period. Others
 // are answered all along.
 func TestSpentAllowanceIsRefusedWithoutARead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		allowance := watch.NewAllowance(&memoryPurses{}, 10_000)
+		allowance := watch.NewAllowance(&memoryPurses{}, 12*10_000)
 		one, two := spender(t, allowance, of("s", "c1"), 2_500), spender(t, allowance, of("s", "c2"), 2_500)
 		other := spender(t, allowance, of("other", "c3"), 2_500)
 		if got := one.answered(t, 9); got != 5 { // four within it, and the one that finds it spent
@@ -102,9 +102,9 @@ func TestSpentAllowanceIsRefusedWithoutARead(t *testing.T) {
 		if got := other.answered(t, 3); got != 3 {
 			t.Errorf("another subject has %d of 3 snapshots", got)
 		}
-		time.Sleep(time.Minute)
+		time.Sleep(watch.AllowancePeriod)
 		if got := two.answered(t, 2); got != 2 {
-			t.Errorf("in the next minute %d of 2 snapshots are answered", got)
+			t.Errorf("in the next period %d of 2 snapshots are answered", got)
 		}
 	})
 }
@@ -114,8 +114,8 @@ func TestSpentAllowanceIsRefusedWithoutARead(t *testing.T) {
 func TestAllowanceHoldsInEveryProcess(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		purses := &memoryPurses{}
-		here := spender(t, watch.NewAllowance(purses, 3_000), of("s", "c1"), 500)
-		there := spender(t, watch.NewAllowance(purses, 3_000), of("s", "c1"), 500)
+		here := spender(t, watch.NewAllowance(purses, 12*3_000), of("s", "c1"), 500)
+		there := spender(t, watch.NewAllowance(purses, 12*3_000), of("s", "c1"), 500)
 		if got := here.answered(t, 99); got != 8 { // 1,000 more than the allowance
 			t.Errorf("here %d snapshots of 500 units are answered with an allowance of 3,000, want 8", got)
 		}
@@ -126,9 +126,9 @@ func TestAllowanceHoldsInEveryProcess(t *testing.T) {
 		if there.expect(t, takeSnapshot, refusedAll); len(there.asked) > 0 {
 			t.Errorf("%q was read for a refusal", there.asked)
 		}
-		time.Sleep(time.Minute)
+		time.Sleep(watch.AllowancePeriod)
 		if got := there.answered(t, 3); got != 3 {
-			t.Errorf("in the next minute %d of 3 snapshots are answered there", got)
+			t.Errorf("in the next period %d of 3 snapshots are answered there", got)
 		}
 	})
 }
@@ -150,7 +150,7 @@ func TestAnonymousClientsDoNotShareAnAllowance(t *testing.T) {
 // up to 1,000 before it is drawn. What is over stays for the next draw.
 func TestUnitsAreDrawnTogether(t *testing.T) {
 	purses := &memoryPurses{}
-	c := spender(t, watch.NewAllowance(purses, 1_000_000), of("s", "c1"), 400.2)
+	c := spender(t, watch.NewAllowance(purses, 12*1_000_000), of("s", "c1"), 400.2)
 	if got := c.answered(t, 8); got != 8 {
 		t.Fatalf("%d of 8 snapshots are answered", got)
 	}
@@ -171,7 +171,7 @@ func TestAPurseThatCannotBeDrawnFromRefusesNobody(t *testing.T) {
 // answered for nothing meanwhile.
 func TestWhatCouldNotBeDrawnIsStillOwed(t *testing.T) {
 	purses := &memoryPurses{broken: watch.ErrUnavailable}
-	c := spender(t, watch.NewAllowance(purses, 10_000), of("s", "c1"), 2_000)
+	c := spender(t, watch.NewAllowance(purses, 12*10_000), of("s", "c1"), 2_000)
 	c.answered(t, 3)
 	purses.broken = nil
 	c.answered(t, 1)
@@ -215,7 +215,7 @@ func (c crowd) Connections(ctx context.Context, subject string) ([]watch.Connect
 func TestConnectingIsPaidFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := &memoryWatchers{connections: connections("s", 3)}
-		a := watch.Admission{Guests: crowd{m, 800}, Prober: m, Limit: 3, Allowance: watch.NewAllowance(&memoryPurses{}, 4_000)}
+		a := watch.Admission{Guests: crowd{m, 800}, Prober: m, Limit: 3, Allowance: watch.NewAllowance(&memoryPurses{}, 12*4_000)}
 		attempts := func(subject string) (n int, err error) {
 			for n = range 100 {
 				err = a.Admit(t.Context(), watch.Connection{Key: of(subject, "new")})
@@ -236,9 +236,9 @@ func TestConnectingIsPaidFor(t *testing.T) {
 		if err := a.Admit(t.Context(), watch.Connection{Key: of("other", "new")}); err != nil {
 			t.Errorf("another subject: %v", err)
 		}
-		time.Sleep(time.Minute)
+		time.Sleep(watch.AllowancePeriod)
 		if err := a.Admit(t.Context(), watch.Connection{Key: of("s", "new")}); !errors.Is(err, watch.ErrTooManyConnections) {
-			t.Errorf("in the next minute: %v", err)
+			t.Errorf("in the next period: %v", err)
 		}
 	})
 }
