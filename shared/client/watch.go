@@ -27,9 +27,9 @@ type Event struct {
 	Change *events.Change
 	// Page is a part of the topic's items.
 	Page *Page
-	// Costly, in an event that only moves the cursor, says that the service did not look at
-	// one or more of the changes up to Cursor, because Filter and Fields would have cost too
-	// much on them. Something may have changed that this watch would show. A new watch with
+	// Costly is set in an event that only moves the cursor. The service did not look at one
+	// or more of the changes up to Cursor: Filter and Fields would have cost too much on
+	// them. Something may have changed that this watch would show. A new watch with
 	// Snapshot tells, as far as the items are cheap enough to look at, see [Page].
 	Costly bool
 }

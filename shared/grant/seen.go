@@ -20,9 +20,9 @@ type Seen struct {
 func (s Seen) Visible() bool { return s.Op != "" }
 
 // Delta gives the merge patch (RFC 7396) that turns what was seen before into Data. ok is
-// false if the change is no modification, if there is no patch that is smaller than Data,
-// as merge patches cannot set a member to null and repeat lists, or if the budget has not
-// enough for it. The watcher then gets Data.
+// false if the change is no modification, or if the budget has not enough for a patch. It is
+// also false if no patch is smaller than Data: merge patches cannot set a member to null, and
+// they repeat lists. The watcher then gets Data.
 //
 // The patch makes exactly Data, digit for digit.
 func (s Seen) Delta(b *Budget) (patch json.RawMessage, ok bool) {
