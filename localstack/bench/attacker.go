@@ -16,6 +16,7 @@ import (
 	"github.com/coder/websocket"
 	"github.com/watchroute/watchroute/events"
 	"github.com/watchroute/watchroute/localstack/trickle"
+	"github.com/watchroute/watchroute/shared/watch"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -61,9 +62,16 @@ func (m *attacker) connect(ctx context.Context, n, underWay int) error {
 	return nil
 }
 
+// spentPause is how long mallory waits before she asks again when she has spent her allowance
+// while she gets ready.
+const spentPause = watch.AllowancePeriod / 5
+
 func (m *attacker) dial(ctx context.Context, client *http.Client, underWay int) error {
 	header := http.Header{"Authorization": {"Bearer " + m.token}}
-	conn, _, err := websocket.Dial(ctx, "ws://"+m.addr+"/live", &websocket.DialOptions{HTTPClient: client, HTTPHeader: header})
+	conn, response, err := websocket.Dial(ctx, "ws://"+m.addr+"/live", &websocket.DialOptions{HTTPClient: client, HTTPHeader: header})
+	for ; err != nil && response != nil && response.StatusCode == http.StatusTooManyRequests && ctx.Err() == nil; time.Sleep(spentPause) {
+		conn, response, err = websocket.Dial(ctx, "ws://"+m.addr+"/live", &websocket.DialOptions{HTTPClient: client, HTTPHeader: header})
+	}
 	if err != nil {
 		return fmt.Errorf("connect: %w", err)
 	}
@@ -91,8 +99,17 @@ func (m *attacker) connectSlowly(ctx context.Context, n int) error {
 	return nil
 }
 
-// call sends a request before the attack, and gives what it is answered.
-func (s *socket) call(ctx context.Context, request events.Request) (string, error) {
+// call sends a request before the attack, until the allowance pays for it, and gives what it
+// is answered.
+func (s *socket) call(ctx context.Context, request events.Request) (answer string, err error) {
+	answer, err = s.ask(ctx, request)
+	for ; err == nil && answer == string(events.CodeTooManyRequests) && ctx.Err() == nil; time.Sleep(spentPause) {
+		answer, err = s.ask(ctx, request)
+	}
+	return answer, err
+}
+
+func (s *socket) ask(ctx context.Context, request events.Request) (string, error) {
 	frame, err := json.Marshal(request)
 	if err != nil {
 		return "", err
