@@ -113,8 +113,8 @@ func (e *engine) count(v verdict) {
 	}
 }
 
-// slow has everything be asked later, as a request was refused for now: one of the latest if
-// it is not known which.
+// slow has the client ask for everything later, because the service has refused a request and
+// may take it later. Without a request the latest one counts as refused.
 func (e *engine) slow(r *request, now time.Time) {
 	sent := e.pace.sent
 	if r != nil {
