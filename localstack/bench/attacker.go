@@ -68,9 +68,13 @@ const spentPause = watch.AllowancePeriod / 5
 
 func (m *attacker) dial(ctx context.Context, client *http.Client, underWay int) error {
 	header := http.Header{"Authorization": {"Bearer " + m.token}}
-	conn, response, err := websocket.Dial(ctx, "ws://"+m.addr+"/live", &websocket.DialOptions{HTTPClient: client, HTTPHeader: header})
-	for ; err != nil && response != nil && response.StatusCode == http.StatusTooManyRequests && ctx.Err() == nil; time.Sleep(spentPause) {
-		conn, response, err = websocket.Dial(ctx, "ws://"+m.addr+"/live", &websocket.DialOptions{HTTPClient: client, HTTPHeader: header})
+	dial := func() (*websocket.Conn, *http.Response, error) {
+		return websocket.Dial(ctx, "ws://"+m.addr+"/live", &websocket.DialOptions{HTTPClient: client, HTTPHeader: header})
+	}
+	conn, response, err := dial()
+	for err != nil && response != nil && response.StatusCode == http.StatusTooManyRequests && ctx.Err() == nil {
+		time.Sleep(spentPause)
+		conn, response, err = dial()
 	}
 	if err != nil {
 		return fmt.Errorf("connect: %w", err)
@@ -103,7 +107,8 @@ func (m *attacker) connectSlowly(ctx context.Context, n int) error {
 // is answered.
 func (s *socket) call(ctx context.Context, request events.Request) (answer string, err error) {
 	answer, err = s.ask(ctx, request)
-	for ; err == nil && answer == string(events.CodeTooManyRequests) && ctx.Err() == nil; time.Sleep(spentPause) {
+	for err == nil && answer == string(events.CodeTooManyRequests) && ctx.Err() == nil {
+		time.Sleep(spentPause)
 		answer, err = s.ask(ctx, request)
 	}
 	return answer, err

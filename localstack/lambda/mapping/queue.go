@@ -48,9 +48,9 @@ type Queues interface {
 //	               ├──partial failure─────────► delete the others
 //	               └──function or service error: all stay hidden until they are shown again
 //
-// What a FIFO queue adds is the queue's own affair, which does not give out a group's next
-// message while one of the group is received, and the function's, which reports all of a
-// group that follow a failure: this goes for both.
+// It is the same for a FIFO queue. The queue itself holds back a group's next message while
+// one of the group is received. The function reports all messages of a group that follow a
+// failure.
 //
 // Source: https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html
 type QueueMapping struct {
