@@ -30,7 +30,7 @@ type handler struct {
 
 // refuser takes records that can never become changes.
 type refuser interface {
-	refuse(ctx context.Context, record awsevents.DynamoDBEventRecord, reason events.Code, message string) error
+	refuse(ctx context.Context, record dynamo.Record, reason events.Code, message string) error
 }
 
 func newHandler(store *dynamo.Store, poster watch.Poster, refusals refuser, logger *slog.Logger) handler {
@@ -48,7 +48,7 @@ func newHandler(store *dynamo.Store, poster watch.Poster, refusals refuser, logg
 // fanout answers one batch of the Events table's stream. It reports the records
 // that have to come again; Lambda then repeats the batch from the first of them, and
 // those that were numbered keep their numbers.
-func (h handler) fanout(ctx context.Context, batch awsevents.DynamoDBEvent) (awsevents.DynamoDBEventResponse, error) {
+func (h handler) fanout(ctx context.Context, batch dynamo.Batch) (awsevents.DynamoDBEventResponse, error) {
 	ctx, cancel := function.WithMargin(ctx, deadlineMargin)
 	defer cancel()
 	var failed failures
@@ -67,8 +67,8 @@ func (f *failures) add(position watch.Position) {
 
 // deliver takes the records of one stream to the watchers, and what cannot be a
 // change to the failure queue.
-func (h handler) deliver(ctx context.Context, stream watch.Stream, records []awsevents.DynamoDBEventRecord, failed *failures) {
-	byPosition := map[watch.Position]awsevents.DynamoDBEventRecord{}
+func (h handler) deliver(ctx context.Context, stream watch.Stream, records []dynamo.Record, failed *failures) {
+	byPosition := map[watch.Position]dynamo.Record{}
 	var writes []watch.Write
 	for _, record := range records {
 		write, err := dynamo.Write(record)
@@ -93,7 +93,7 @@ func (h handler) deliver(ctx context.Context, stream watch.Stream, records []aws
 }
 
 // refuse sends a record to the failure queue; if that fails too, it comes again.
-func (h handler) refuse(ctx context.Context, record awsevents.DynamoDBEventRecord, cause error, failed *failures) {
+func (h handler) refuse(ctx context.Context, record dynamo.Record, cause error, failed *failures) {
 	reason, message := reasonStale, cause.Error()
 	if wire := (*events.Error)(nil); errors.As(cause, &wire) {
 		reason, message = wire.Code, wire.Message
@@ -116,10 +116,10 @@ func (h handler) report(stream watch.Stream, records int, o watch.Outcome) {
 
 // byStream splits records by their stream. Lambda never mixes two in one batch; a
 // batch put together by hand may.
-func byStream(records []awsevents.DynamoDBEventRecord) map[watch.Stream][]awsevents.DynamoDBEventRecord {
-	streams := map[watch.Stream][]awsevents.DynamoDBEventRecord{}
+func byStream(records []dynamo.Record) map[watch.Stream][]dynamo.Record {
+	streams := map[watch.Stream][]dynamo.Record{}
 	for _, record := range records {
-		stream := watch.Stream(record.EventSourceArn)
+		stream := watch.Stream(record.EventSourceARN)
 		streams[stream] = append(streams[stream], record)
 	}
 	return streams

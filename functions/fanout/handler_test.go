@@ -14,7 +14,6 @@ import (
 	"testing"
 	"time"
 
-	awsevents "github.com/aws/aws-lambda-go/events"
 	"github.com/watchroute/watchroute/events"
 	"github.com/watchroute/watchroute/shared/dynamo"
 	"github.com/watchroute/watchroute/shared/dynamo/dynamotest"
@@ -24,17 +23,22 @@ import (
 const topic = "stocks/AAPL"
 
 // recorded reads a batch as Lambda delivers it.
-func recorded(t testing.TB) []awsevents.DynamoDBEventRecord {
+func recorded(t testing.TB) []dynamo.Record {
 	t.Helper()
 	data, err := os.ReadFile("testdata/batch.json")
 	if err != nil {
 		t.Fatal(err)
 	}
-	var batch awsevents.DynamoDBEvent
+	var batch dynamo.Batch
 	if err := json.Unmarshal(data, &batch); err != nil {
 		t.Fatal(err)
 	}
 	return batch.Records
+}
+
+// keys are those of an item, as a record has them.
+func keys(topic, id string) json.RawMessage {
+	return json.RawMessage(fmt.Sprintf(`{"topic":{"S":%q},"id":{"S":%q}}`, topic, id))
 }
 
 // mailbox is where posts and refusals go instead of API Gateway and SQS.
@@ -54,7 +58,7 @@ func (m *mailbox) Post(_ context.Context, _ watch.ConnectionID, frame watch.Fram
 
 func (m *mailbox) Close(context.Context, watch.ConnectionID) error { return nil }
 
-func (m *mailbox) refuse(_ context.Context, record awsevents.DynamoDBEventRecord, reason events.Code, _ string) error {
+func (m *mailbox) refuse(_ context.Context, record dynamo.Record, reason events.Code, _ string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.broken != nil {
@@ -101,9 +105,9 @@ func newFanout(t testing.TB) fanout {
 }
 
 // deliver invokes the handler and gives id=seq of each change pushed.
-func (f fanout) deliver(t testing.TB, records ...awsevents.DynamoDBEventRecord) string {
+func (f fanout) deliver(t testing.TB, records ...dynamo.Record) string {
 	t.Helper()
-	answer, err := f.handler.fanout(t.Context(), awsevents.DynamoDBEvent{Records: records})
+	answer, err := f.handler.fanout(t.Context(), dynamo.Batch{Records: records})
 	if err != nil || len(answer.BatchItemFailures) != 0 {
 		t.Errorf("answer %+v, %v", answer, err)
 	}
@@ -116,7 +120,7 @@ func (f fanout) deliver(t testing.TB, records ...awsevents.DynamoDBEventRecord) 
 
 func TestRecordedBatchBecomesChanges(t *testing.T) {
 	f := newFanout(t)
-	if _, err := f.handler.fanout(t.Context(), awsevents.DynamoDBEvent{Records: recorded(t)}); err != nil {
+	if _, err := f.handler.fanout(t.Context(), dynamo.Batch{Records: recorded(t)}); err != nil {
 		t.Fatal(err)
 	}
 	var got []string
@@ -197,9 +201,9 @@ func TestRacingFanoutsOnOneTopic(t *testing.T) {
 	f.deliver(t, records[:1]...) // the race is for a head that is there
 	f.handler.deliverer.Numberer.Log = meetingLog{Log: f.store, reads: &atomic.Int32{}, met: make(chan struct{})}
 	var racers sync.WaitGroup
-	for _, batch := range [][]awsevents.DynamoDBEventRecord{records[1:4], records[3:]} {
+	for _, batch := range [][]dynamo.Record{records[1:4], records[3:]} {
 		racers.Go(func() {
-			answer, err := f.handler.fanout(context.Background(), awsevents.DynamoDBEvent{Records: batch})
+			answer, err := f.handler.fanout(context.Background(), dynamo.Batch{Records: batch})
 			if err != nil || len(answer.BatchItemFailures) > 0 {
 				t.Errorf("answer %+v, %v", answer, err)
 			}
@@ -240,7 +244,7 @@ func TestRecreatedTableIsANewEpoch(t *testing.T) {
 	}
 	recreated := recorded(t)
 	for i := range recreated {
-		recreated[i].EventSourceArn = strings.Replace(recreated[i].EventSourceArn, "2026-11-24", "2026-11-25", 1)
+		recreated[i].EventSourceARN = strings.Replace(recreated[i].EventSourceARN, "2026-11-24", "2026-11-25", 1)
 	}
 	if got := f.deliver(t, recreated[:2]...); got != "quote=1 quote=2" {
 		t.Errorf("the same positions in another stream are pushed as %s", got)
@@ -257,8 +261,8 @@ func TestRecreatedTableIsANewEpoch(t *testing.T) {
 func TestPoisonIsRefused(t *testing.T) {
 	f := newFanout(t)
 	r := recorded(t)
-	r[1].Change.Keys["topic"] = awsevents.NewStringAttribute("a//b")
-	r[2].Change.Keys["id"] = awsevents.NewNumberAttribute("5")
+	r[1].Change.Keys = keys("a//b", "quote")
+	r[2].Change.Keys = json.RawMessage(`{"topic":{"S":"stocks/AAPL"},"id":{"N":"5"}}`)
 	r[3].Change.OldImage = nil
 	r[4].EventName = "EXPLODE"
 	if got := f.deliver(t, r...); got != "quote=1 quote=2" {
@@ -278,8 +282,8 @@ func TestWhatCannotBeRefusedComesAgain(t *testing.T) {
 	f := newFanout(t)
 	f.broken = errors.New("queue is down")
 	r := recorded(t)
-	r[1].Change.Keys["topic"] = awsevents.NewStringAttribute("a//b")
-	answer, err := f.handler.fanout(t.Context(), awsevents.DynamoDBEvent{Records: r})
+	r[1].Change.Keys = keys("a//b", "quote")
+	answer, err := f.handler.fanout(t.Context(), dynamo.Batch{Records: r})
 	if err != nil || len(answer.BatchItemFailures) != 1 || answer.BatchItemFailures[0].ItemIdentifier != r[1].Change.SequenceNumber {
 		t.Errorf("answer %+v, %v, want the second record to come again", answer, err)
 	}
@@ -290,7 +294,7 @@ func TestWhatCannotBeNumberedComesAgain(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel() // nothing can be read or written
 	r := recorded(t)
-	answer, err := f.handler.fanout(ctx, awsevents.DynamoDBEvent{Records: r})
+	answer, err := f.handler.fanout(ctx, dynamo.Batch{Records: r})
 	if err != nil || len(answer.BatchItemFailures) != len(r) {
 		t.Errorf("answer %+v, %v, want all records to come again", answer, err)
 	}

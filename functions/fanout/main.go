@@ -19,7 +19,7 @@ func main() { function.Start(os.Getenv, build) }
 // record that is delivered again finds its number.
 const minRetention = 25 * time.Hour
 
-func build(ctx context.Context, s function.Setup) (func(context.Context, awsevents.DynamoDBEvent) (awsevents.DynamoDBEventResponse, error), error) {
+func build(ctx context.Context, s function.Setup) (func(context.Context, dynamo.Batch) (awsevents.DynamoDBEventResponse, error), error) {
 	store := dynamo.Open(s.AWS, dynamo.Tables{
 		Changes:       s.Settings.Text("CHANGES_TABLE"),
 		Connections:   s.Settings.Text("CONNECTIONS_TABLE"),

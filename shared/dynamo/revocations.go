@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	awsevents "github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/watchroute/watchroute/shared/watch"
 )
@@ -34,9 +33,14 @@ func revocationKey(subject, tokenID string) map[string]types.AttributeValue {
 	return map[string]types.AttributeValue{"subject": str(subject), "tokenId": str(tokenID)}
 }
 
-// Revocation reads a record of the Revocations table's stream.
-func Revocation(record awsevents.DynamoDBEventRecord) watch.Revocation {
-	return revocation(attributeMapFromStream(record.Change.NewImage))
+// Revocation reads a record of the Revocations table's stream. The error says that the
+// record has no new image that can be read.
+func Revocation(record Record) (watch.Revocation, error) {
+	row, err := scalars(record.Change.NewImage)
+	if err != nil {
+		return watch.Revocation{}, err
+	}
+	return revocation(row), nil
 }
 
 // revocation reads a row that an operator wrote: a subject, a token's id or "*", and

@@ -265,7 +265,11 @@ func (w *world) writes() (writes []watch.Write, sizes []int64) {
 		w.records++
 		record.Change.SequenceNumber = fmt.Sprintf("%021d", w.records)
 		record.Change.ApproximateCreationDateTime.Time = w.now.Add(time.Duration(w.records) * time.Second)
-		topic, id := record.Change.Keys["topic"].String(), record.Change.Keys["id"].String()
+		var keys struct{ Topic, ID struct{ S string } }
+		if err := json.Unmarshal(record.Change.Keys, &keys); err != nil {
+			w.Fatal(err)
+		}
+		topic, id := keys.Topic.S, keys.ID.S
 		if record.EventName == "REMOVE" && w.expires[topic+" "+id] {
 			record.UserIdentity = &awsevents.DynamoDBUserIdentity{Type: "Service", PrincipalID: "dynamodb.amazonaws.com"}
 		}
@@ -281,7 +285,7 @@ func (w *world) writes() (writes []watch.Write, sizes []int64) {
 }
 
 // unread gives the records that were not read yet, in the order of the writes.
-func (w *world) unread() (records []awsevents.DynamoDBEventRecord) {
+func (w *world) unread() (records []dynamo.Record) {
 	now, cancel := context.WithCancel(context.Background())
 	cancel() // what is there is read all the same
 	shards, err := w.db.Streams.Shards(w.arn)
@@ -294,7 +298,7 @@ func (w *world) unread() (records []awsevents.DynamoDBEventRecord) {
 		err = nil
 		for _, r := range found {
 			w.read[shard.ID] = r.SequenceNumber
-			var record awsevents.DynamoDBEventRecord
+			var record dynamo.Record
 			if err := json.Unmarshal(r.JSON, &record); err != nil {
 				w.Fatal(err)
 			}
@@ -304,7 +308,7 @@ func (w *world) unread() (records []awsevents.DynamoDBEventRecord) {
 	if err != nil {
 		w.Fatal(err)
 	}
-	slices.SortFunc(records, func(a, b awsevents.DynamoDBEventRecord) int {
+	slices.SortFunc(records, func(a, b dynamo.Record) int {
 		return strings.Compare(a.Change.SequenceNumber, b.Change.SequenceNumber)
 	})
 	return records
