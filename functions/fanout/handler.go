@@ -9,6 +9,7 @@ import (
 	awsevents "github.com/aws/aws-lambda-go/events"
 	"github.com/watchroute/watchroute/events"
 	"github.com/watchroute/watchroute/shared/dynamo"
+	"github.com/watchroute/watchroute/shared/failure"
 	"github.com/watchroute/watchroute/shared/function"
 	"github.com/watchroute/watchroute/shared/watch"
 )
@@ -92,15 +93,28 @@ func (h handler) deliver(ctx context.Context, stream watch.Stream, records []dyn
 	h.report(stream, len(records), outcome)
 }
 
-// refuse sends a record to the failure queue; if that fails too, it comes again.
+// refusalPatience is how old a record may be that still waits for the failure queue. All
+// topics of the stream's shard wait with it.
+const refusalPatience = time.Minute
+
+// refuse sends a record to the failure queue. If that fails the record comes again, unless
+// the queue will never take it, or has not taken it for long: then the log has all that the
+// queue would have, and the shard goes on.
 func (h handler) refuse(ctx context.Context, record dynamo.Record, cause error, failed *failures) {
 	reason, message := reasonStale, cause.Error()
 	if wire := (*events.Error)(nil); errors.As(cause, &wire) {
 		reason, message = wire.Code, wire.Message
 	}
-	h.logger.Warn("record refused", "eventID", record.EventID, "reason", reason)
-	if err := h.refusals.refuse(ctx, record, reason, message); err != nil {
-		h.logger.Error("refusal not delivered", "err", err)
+	logger := h.logger.With("eventID", record.EventID, "reason", reason)
+	logger.Warn("record refused")
+	err := h.refusals.refuse(ctx, record, reason, message)
+	switch {
+	case err == nil:
+	case errors.Is(err, failure.ErrRejected) || time.Since(record.Change.ApproximateCreationDateTime.Time) > refusalPatience:
+		logger.Error("refused record given up", "message", message, "stream", record.EventSourceARN, "sequenceNumber", record.Change.SequenceNumber,
+			"keys", string(record.Change.Keys), "err", err)
+	default:
+		logger.Error("refusal not delivered", "err", err)
 		failed.add(watch.Position(record.Change.SequenceNumber))
 	}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -17,6 +18,7 @@ import (
 	"github.com/watchroute/watchroute/events"
 	"github.com/watchroute/watchroute/shared/dynamo"
 	"github.com/watchroute/watchroute/shared/dynamo/dynamotest"
+	"github.com/watchroute/watchroute/shared/failure"
 	"github.com/watchroute/watchroute/shared/watch"
 )
 
@@ -283,9 +285,40 @@ func TestWhatCannotBeRefusedComesAgain(t *testing.T) {
 	f.broken = errors.New("queue is down")
 	r := recorded(t)
 	r[1].Change.Keys = keys("a//b", "quote")
+	r[1].Change.ApproximateCreationDateTime.Time = time.Now()
 	answer, err := f.handler.fanout(t.Context(), dynamo.Batch{Records: r})
 	if err != nil || len(answer.BatchItemFailures) != 1 || answer.BatchItemFailures[0].ItemIdentifier != r[1].Change.SequenceNumber {
 		t.Errorf("answer %+v, %v, want the second record to come again", answer, err)
+	}
+}
+
+// TestBrokenFailureQueueStopsNoShard has a queue that will never take the refusal, and one
+// that has not taken it for long. The log has what the queue would have.
+func TestBrokenFailureQueueStopsNoShard(t *testing.T) {
+	for name, broken := range map[string]struct {
+		err error
+		age time.Duration
+	}{
+		"rejected":      {failure.ErrRejected, 0},
+		"down for long": {errors.New("queue is down"), refusalPatience + time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFanout(t)
+			f.broken = broken.err
+			var log bytes.Buffer
+			f.logger = slog.New(slog.NewJSONHandler(&log, nil))
+			r := recorded(t)
+			r[1].Change.Keys = keys("a//b", "quote")
+			r[1].Change.ApproximateCreationDateTime.Time = time.Now().Add(-broken.age)
+			if got := f.deliver(t, r...); got != "quote=1 filing=2 quote=3 filing=4 quote=5" {
+				t.Errorf("neighbours are pushed as %s", got)
+			}
+			for _, part := range []string{"given up", "a//b", r[1].Change.SequenceNumber, "bad_topic"} {
+				if !strings.Contains(log.String(), part) {
+					t.Errorf("log is without %q: %s", part, log.String())
+				}
+			}
+		})
 	}
 }
 
