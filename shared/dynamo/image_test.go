@@ -91,7 +91,7 @@ func imageForm(value types.AttributeValue) map[string]any {
 // TestWhatIsNoImageIsRefused: such records come from no table, but may be sent by hand.
 func TestWhatIsNoImageIsRefused(t *testing.T) {
 	for _, image := range []string{
-		``, `null`, `[]`, `{`, `{"a":1}`, `{"a":{}}`, `{"a":{"S":1}}`, `{"a":{"N":1}}`, `{"a":{"N":"x"}}`, `{"a":{"N":"\u0031"}}`, `{"a":{"BOOL":"true"}}`,
+		``, `null`, `[]`, `{`, `{"a":1}`, `{"a":{}}`, `{"a":{"S":1}}`, `{"a":{"N":1}}`, `{"a":{"N":"x"}}`, `{"a":{"N":""}}`, `{"a":{"N":"01"}}`, `{"a":{"N":" 1"}}`, `{"a":{"N":"\u0031"}}`, `{"a":{"BOOL":"true"}}`,
 		`{"a":{"L":{}}}`, `{"a":{"M":[]}}`, `{"a":{"BS":[{}]}}`, `{"a":{"SS":[1]}}`, `{"a":{"X":"y"}}`, `{"a":{"S":"b","N":"1"}}`, `{"a":{"S":"b"},"a":{"S":"c"}}`,
 		`{"a":{"S":"\ud800"}}`, "{\"a\":{\"S\":\"\xff\"}}",
 	} {

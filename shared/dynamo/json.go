@@ -87,11 +87,29 @@ func infallible[E any](appendElement func([]byte, E) []byte) func([]byte, E) ([]
 // appendNumber keeps the digits as they are: DynamoDB's numbers have up to 38 of
 // them, a float64 only 15.
 func appendNumber[Digits []byte | string](dst []byte, digits Digits) ([]byte, error) {
-	if value := jsontext.Value(digits); value.Kind() != '0' || !value.IsValid() {
+	if !isInteger(digits) && !isNumber(digits) {
 		return nil, fmt.Errorf("number %q is not one in JSON", digits)
 	}
 	return append(dst, digits...), nil
 }
+
+// isInteger finds what most numbers are, which needs no parser.
+func isInteger[Digits []byte | string](digits Digits) bool {
+	for i := range len(digits) {
+		if !isDigit(digits[i]) {
+			return false
+		}
+	}
+	return len(digits) == 1 || len(digits) > 1 && digits[0] != '0'
+}
+
+// isNumber has JSON's own parser look, which would also take spaces around a number.
+func isNumber[Digits []byte | string](digits Digits) bool {
+	value := jsontext.Value(digits)
+	return value.Kind() == '0' && value.IsValid() && (isDigit(digits[0]) || digits[0] == '-') && isDigit(digits[len(digits)-1])
+}
+
+func isDigit(c byte) bool { return '0' <= c && c <= '9' }
 
 func appendBinary(dst, b []byte) []byte {
 	dst = append(dst, '"')
