@@ -39,7 +39,9 @@ type Options struct {
 	// not wait. kill ends the process with SIGKILL if it still runs the invocation, and
 	// reports whether it did; it may be called at any time.
 	Started func(kill func() bool)
-	Now     func() time.Time // for deadlines and log stream names; default time.Now
+	// Streaming is the same for each answer that begins to be streamed; nil for none.
+	Streaming func(kill func() bool)
+	Now       func() time.Time // for deadlines and log stream names; default time.Now
 }
 
 // Service runs functions. Safe for concurrent use.
