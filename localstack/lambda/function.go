@@ -32,6 +32,9 @@ type Function struct {
 	Environment map[string]string // Lambda's own variables win over these
 	Timeout     time.Duration     // of one invocation; default DefaultTimeout, at most MaxTimeout
 	MemoryMB    int               // told to the process, not enforced; default DefaultMemoryMB
+	// Reserved is how many invocations run at once at most; one more is throttled at once. nil
+	// means no such bound, and 0 that none runs.
+	Reserved *int
 }
 
 // complete gives the function with its defaults, or what is wrong with it.
@@ -44,6 +47,9 @@ func (f Function) complete(o Options) (Function, error) {
 	f.MemoryMB = cmp.Or(f.MemoryMB, DefaultMemoryMB)
 	if f.Timeout < 0 || f.Timeout > MaxTimeout {
 		return f, fmt.Errorf("%w: the timeout of %s is %v, at most %v is allowed", ErrInvalid, f.Name, f.Timeout, MaxTimeout)
+	}
+	if f.Reserved != nil && *f.Reserved < 0 {
+		return f, fmt.Errorf("%w: %s has %d reserved executions", ErrInvalid, f.Name, *f.Reserved)
 	}
 	return f, executable(f.Binary)
 }
