@@ -6,13 +6,16 @@ import "time"
 const longestLife = 20 * time.Millisecond
 
 // Started is Lambda's Started: Kill.
-func (f *Faults) Started(kill func() bool) {
-	if !f.Hit(Kill) {
+func (f *Faults) Started(kill func() bool) { f.killWithin(Kill, longestLife, kill) }
+
+// killWithin may end a process after a while, at most after longest.
+func (f *Faults) killWithin(kind Kind, longest time.Duration, kill func() bool) {
+	if !f.Hit(kind) {
 		return
 	}
-	time.AfterFunc(f.Duration(Kill, 0, longestLife), func() {
+	time.AfterFunc(f.Duration(kind, 0, longest), func() {
 		if !kill() {
-			f.Miss(Kill)
+			f.Miss(kind)
 		}
 	})
 }
