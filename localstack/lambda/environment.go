@@ -47,7 +47,7 @@ func credentials(given map[string]string) map[string]string {
 
 // reserved are the variables that Lambda sets whatever the function asks for.
 func reserved(f Function, o Options, api string) map[string]string {
-	return map[string]string{
+	variables := map[string]string{
 		"_HANDLER":                        f.Handler,
 		"AWS_REGION":                      o.Region,
 		"AWS_DEFAULT_REGION":              o.Region,
@@ -63,6 +63,10 @@ func reserved(f Function, o Options, api string) map[string]string {
 		"LAMBDA_RUNTIME_DIR":              "/var/runtime",
 		"LAMBDA_TASK_ROOT":                filepath.Dir(f.Binary),
 	}
+	if f.PerProcess > 1 {
+		variables["AWS_LAMBDA_MAX_CONCURRENCY"] = strconv.Itoa(f.PerProcess)
+	}
+	return variables
 }
 
 // logStream names the log stream of one process.

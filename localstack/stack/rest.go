@@ -326,7 +326,26 @@ func (d *deployment) startREST() error {
 		return err
 	}
 	s.restStage = api.Stage
+	d.shareProcesses(api)
 	return nil
+}
+
+// holdsPerProcess is how many streams one process of a function holds when no more processes may
+// start. A hold costs a process nothing but waiting, and a laptop has no memory for hundreds of
+// processes.
+const holdsPerProcess = 64
+
+// shareProcesses lets functions whose answers are streamed run several invocations in a process.
+func (d *deployment) shareProcesses(api restapi.API) {
+	for i, f := range d.functions {
+		for _, r := range api.Resources {
+			for _, m := range r.Methods {
+				if m.Stream && m.Function == f.ARN {
+					d.functions[i].PerProcess = holdsPerProcess
+				}
+			}
+		}
+	}
 }
 
 // invoker lets a REST API run functions.

@@ -237,6 +237,21 @@ func TestReservedExecutionsBoundHolds(t *testing.T) {
 	}
 }
 
+// TestManyHolds: a machine with few processes holds many streams, and a plain request has room
+// beside them.
+func TestManyHolds(t *testing.T) {
+	s := rest(t, func(resources object) { properties(resources, "Hold")["ReservedConcurrentExecutions"] = 100 }, func(o *stack.Options) { o.MaxProcesses = 2 })
+	for range 40 {
+		s.hold(t, "then=hang")
+	}
+	if got := s.open(t, "GET", s.HTTPURL()+"/topics/a"); got.StatusCode != 200 {
+		t.Errorf("a plain request is answered %s", got.Status)
+	}
+	if n := len(s.Processes("Hold")); n != 2 {
+		t.Errorf("%d processes hold, want 2", n)
+	}
+}
+
 // TestAHoldGoesOnWhenItsClientLeaves: the function is not told, and all its time is billed.
 func TestAHoldGoesOnWhenItsClientLeaves(t *testing.T) {
 	s := rest(t, nil, nil)
