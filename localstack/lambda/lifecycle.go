@@ -101,15 +101,13 @@ func (p *pool) ready(proc *process, over *link) *lane {
 	over.sent.Store(false)
 	l.current, l.link, proc.used = nil, over, time.Now()
 	p.enterLocked(l, idle)
-	switch {
-	case p.closed || proc.generation != p.generation:
+	if p.closed || proc.generation != p.generation {
 		p.retireLocked(proc)
-	case len(p.queue) > 0:
-		p.assignLocked(l)
-	default:
-		p.limitLocked(l, p.service.options.IdleProcess)
-		p.idle = append(p.idle, l)
+		return l
 	}
+	p.limitLocked(l, p.service.options.IdleProcess)
+	p.idle = append(p.idle, l)
+	p.dispatchLocked()
 	return l
 }
 

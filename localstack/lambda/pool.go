@@ -118,19 +118,19 @@ func (p *pool) close() []*process {
 // many new ones as are missing. Only if no more may start do processes get several invocations
 // at once: on AWS each has an environment of its own.
 func (p *pool) dispatchLocked() {
-	p.handOutLocked(true)
+	p.handOutLocked(true, 0)
 	for !p.closed && len(p.queue) > p.comingLocked() && p.aliveLocked() < p.service.options.MaxProcesses {
 		p.startLocked()
 	}
 	if p.aliveLocked() >= p.service.options.MaxProcesses {
-		p.handOutLocked(false)
+		p.handOutLocked(false, p.comingLocked())
 	}
 }
 
-// handOutLocked gives waiting invocations to idle lanes, as long as there are both; alone
-// leaves those of busy processes out.
-func (p *pool) handOutLocked(alone bool) {
-	for i := len(p.idle) - 1; i >= 0 && len(p.queue) > 0; i = min(i, len(p.idle)) - 1 {
+// handOutLocked gives waiting invocations to idle lanes, as long as there are both, and leaves
+// some waiting. alone leaves the lanes of busy processes out.
+func (p *pool) handOutLocked(alone bool, leave int) {
+	for i := len(p.idle) - 1; i >= 0 && len(p.queue) > leave; i = min(i, len(p.idle)) - 1 {
 		l := p.idle[i]
 		switch {
 		case !l.link.alive(): // killed, and its exit not seen yet
