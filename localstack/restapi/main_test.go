@@ -168,7 +168,9 @@ func serve(t *testing.T, api API, f functions, o Options) *fixture {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := httptest.NewServer(g)
+	server := httptest.NewUnstartedServer(g)
+	server.Listener = RememberSpelling(server.Config, server.Listener)
+	server.Start()
 	t.Cleanup(func() {
 		g.Close()
 		server.Close()

@@ -38,6 +38,7 @@ func (s *running) open(t *testing.T, method, url string) *http.Response {
 		t.Fatal(err)
 	}
 	r.Header.Set("Authorization", "Bearer "+s.key(t))
+	r.Header["last-event-id"] = []string{"e:1"}
 	response, err := http.DefaultClient.Do(r)
 	if err != nil {
 		t.Fatal(err)
@@ -99,6 +100,9 @@ func TestStreamFromAFunctionToAClient(t *testing.T) {
 	}
 	if who := context["authorizer"].(object); who["principalId"] != "u1" || who["level"] != "7" {
 		t.Errorf("the authorizer is told as %v", who)
+	}
+	if event["headers"].(object)["last-event-id"] != "e:1" {
+		t.Errorf("headers %v, want their names as they were sent", event["headers"])
 	}
 	if event["queryStringParameters"].(object)["x"] != "a b" || event["body"] != nil {
 		t.Errorf("query %v, body %v", event["queryStringParameters"], event["body"])

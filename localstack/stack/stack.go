@@ -203,8 +203,9 @@ func (s *Stack) start(ctx context.Context, parsed *template.Template) error {
 		return err
 	}
 	s.server = &http.Server{Handler: s.handler(), ConnState: s.count, ReadHeaderTimeout: 10 * time.Second}
+	listener := restapi.RememberSpelling(s.server, s.listener)
 	go func() {
-		if err := s.server.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
+		if err := s.server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 			s.o.Logger.Error("stack stopped serving", "err", err)
 		}
 	}()
