@@ -120,14 +120,17 @@ func moduleRoot() (string, error) {
 // welcome prints where everything is and what to paste, and what is broken on purpose.
 func welcome(out io.Writer, s *stack.Stack, faults *fault.Faults, anonymous bool) {
 	_, port, _ := net.SplitHostPort(s.Addr())
-	broken := ""
+	broken, http := "", ""
+	if url := s.HTTPURL(); url != "" {
+		http = "\n  HTTP          " + url
+	}
 	if faults != nil {
 		broken = "\n  Faults        " + faults.String()
 	}
 	fmt.Fprintf(out, `
 Watchroute runs (ready %d ms after its functions were built). Ctrl-C ends it.
 
-  WebSocket     %s
+  WebSocket     %s%s
   AWS APIs      %s
   Usage         %s/_localstack/usage
   Tables        %s
@@ -145,7 +148,7 @@ Put an item, in a third:
 
 %s
 
-`, s.Ready.Milliseconds(), s.WebSocketURL(), s.URL(), s.URL(), strings.Join(s.Tables, ", "), s.Outputs["FailureQueueUrl"], broken, port, s.Stage(), port, stack.Region, admission(s, port, anonymous))
+`, s.Ready.Milliseconds(), s.WebSocketURL(), http, s.URL(), s.URL(), strings.Join(s.Tables, ", "), s.Outputs["FailureQueueUrl"], broken, port, s.Stage(), port, stack.Region, admission(s, port, anonymous))
 }
 
 // admission says who is let in, and how to be somebody.

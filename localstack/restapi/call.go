@@ -26,7 +26,7 @@ type call struct {
 	stagePath      string // as it was sent, with the stage
 	query          url.Values
 	sent           map[string]string // names of headers as they were sent
-	body           *string // nil if there is none
+	body           *string           // nil if there is none
 
 	method     *method
 	parameters map[string]string

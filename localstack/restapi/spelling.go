@@ -58,10 +58,10 @@ func (c *spelledConn) Read(p []byte) (int, error) {
 	if c.over {
 		return n, err
 	}
-	if len(c.latest)+n > 2*remembered {
+	if len(c.latest)+min(n, remembered) > 2*remembered {
 		c.latest = append(c.latest[:0], c.latest[max(0, len(c.latest)-remembered):]...)
 	}
-	c.latest = append(c.latest, p[max(0, n-2*remembered):n]...)
+	c.latest = append(c.latest, p[max(0, n-remembered):n]...)
 	return n, err
 }
 

@@ -337,6 +337,8 @@ func TestRESTTemplatesThatDoNotRun(t *testing.T) {
 	}
 	for want, change := range map[string]func(resources object){
 		"only REGIONAL":                     func(r object) { delete(properties(r, "Rest"), "EndpointConfiguration") },
+		"Policy of a REST API":              func(r object) { properties(r, "Rest")["Policy"] = object{} },
+		"a deployment that makes a stage":   func(r object) { properties(r, "Deployment")["StageName"] = "live" },
 		"set AuthorizerResultTtlInSeconds":  func(r object) { delete(properties(r, "RestAuthorizer"), "AuthorizerResultTtlInSeconds") },
 		"only REQUEST":                      func(r object) { properties(r, "RestAuthorizer")["Type"] = "TOKEN" },
 		"only AWS_PROXY":                    func(r object) { integration(r, "AnyMethod")["Type"] = "MOCK" },
