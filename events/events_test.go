@@ -233,7 +233,7 @@ func TestREADMENamesEveryRemedy(t *testing.T) {
 	for _, code := range []int{1000, 1001, 1003, 1006, 1007, 1008, 1009, 1011, 1012} {
 		holds(fmt.Sprint(code), events.CloseRemedy(code))
 	}
-	for _, status := range []int{400, 401, 403, 426, 429, 500, 502, 503, 504} {
+	for _, status := range []int{400, 401, 403, 408, 426, 429, 500, 502, 503, 504} {
 		holds(fmt.Sprint(status), events.HandshakeRemedy(status))
 	}
 }

@@ -1,7 +1,6 @@
 package events
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 )
@@ -197,7 +196,7 @@ func blank(kind string) Frame {
 // Encode writes a frame as one JSON object with its "type" first. It fails only
 // if raw JSON inside the frame is not JSON.
 func Encode(f Frame) ([]byte, error) {
-	body, err := marshal(f)
+	body, err := Marshal(f)
 	if err != nil {
 		return nil, fmt.Errorf("encode %s frame: %w", f.kind(), err)
 	}
@@ -206,18 +205,6 @@ func Encode(f Frame) ([]byte, error) {
 		head += ","
 	}
 	return append([]byte(head), body[1:]...), nil
-}
-
-// marshal is json.Marshal without its escapes for HTML, which would make data
-// longer than it was when it was measured.
-func marshal(v any) ([]byte, error) {
-	var out bytes.Buffer
-	enc := json.NewEncoder(&out)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(v); err != nil {
-		return nil, err
-	}
-	return bytes.TrimSuffix(out.Bytes(), []byte("\n")), nil
 }
 
 // Decode reads a server's frame. A type that this package does not know is an

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -56,8 +57,8 @@ func (h handler) authorize(ctx context.Context, request awsevents.APIGatewayCust
 		return awsevents.APIGatewayCustomAuthorizerResponse{}, errors.New("token not verified")
 	}
 	allowed := answer("Allow", request.MethodArn, subject, access)
-	if encoded, err := json.Marshal(allowed); err != nil || len(encoded) > maxAnswer {
-		h.logger.Warn("token refused", "sourceIp", request.RequestContext.Identity.SourceIP, "err", "its grant is too large to be handed on", "bytes", len(encoded))
+	if size := answerBytes(allowed); size > maxAnswer {
+		h.logger.Warn("token refused", "sourceIp", request.RequestContext.Identity.SourceIP, "err", "its grant is too large to be handed on", "bytes", size)
 		return awsevents.APIGatewayCustomAuthorizerResponse{}, errUnauthorized
 	}
 	return allowed, nil
@@ -68,6 +69,18 @@ func (h handler) authorize(ctx context.Context, request awsevents.APIGatewayCust
 //
 // Source: https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html
 const maxAnswer = 8 << 10
+
+// answerBytes is how long an answer is as the Lambda runtime sends it. It makes no escapes for
+// HTML, but escapes U+2028 and U+2029.
+//
+// Source: https://pkg.go.dev/github.com/aws/aws-lambda-go/lambda#WithSetEscapeHTML
+func answerBytes(answer awsevents.APIGatewayCustomAuthorizerResponse) int {
+	var out bytes.Buffer
+	enc := json.NewEncoder(&out)
+	enc.SetEscapeHTML(false)
+	_ = enc.Encode(answer) // which is of strings
+	return out.Len()
+}
 
 func answer(effect, method, subject string, access watch.Access) awsevents.APIGatewayCustomAuthorizerResponse {
 	return awsevents.APIGatewayCustomAuthorizerResponse{

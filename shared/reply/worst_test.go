@@ -2,7 +2,6 @@ package reply
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -70,7 +69,7 @@ func named(name string) events.Topic {
 	return events.Topic(name + "/" + strings.Repeat("x", events.MaxTopicBytes-len(name)-1))
 }
 
-// separator is three bytes, and six where JSON is written anew.
+// separator is three bytes, and would be six if JSON escaped it.
 const separator = "\u2028"
 
 // heavyClaim is as long as a claim may be, for patterns of topics.
@@ -214,8 +213,8 @@ func (d *desk) put(table string, rows ...row) {
 func request(r events.Request, o watch.Options) string {
 	r.ID = strings.Repeat("\x01", events.MaxRequestIDBytes)
 	r.Filter, r.Fields, r.Delta = o.Filter, o.Fields, o.Delta
-	body, _ := json.Marshal(r)
-	return strings.ReplaceAll(string(body), `\u2028`, separator)
+	body, _ := events.Marshal(r) // of valid JSON
+	return string(body)
 }
 
 // overtaken are sessions of which some are read just after another token has come.
