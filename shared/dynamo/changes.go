@@ -122,13 +122,14 @@ func (s *Store) Before(ctx context.Context, topic events.Topic, seq int64, limit
 // read unit for every 4 KB of them. Rows whose time to live has passed are left out,
 // whether DynamoDB has deleted them yet or not.
 func (s *Store) Since(ctx context.Context, topic events.Topic, from, to int64) ([]watch.Entry, error) {
+	now := s.now()
 	out, err := s.db.Query(ctx, s.logQuery(topic, from+1, to))
 	if err != nil {
 		return nil, fmt.Errorf("read log of %s since %d: %w", topic, from, translate(err))
 	}
 	entries := make([]watch.Entry, 0, len(out.Items))
 	for _, row := range out.Items {
-		if s.expired(row) {
+		if expired(row, now) {
 			continue
 		}
 		e, err := entry(topic, row)

@@ -38,6 +38,7 @@ func (s *Store) Connections(ctx context.Context, subject string) ([]watch.Connec
 		ExpressionAttributeValues: map[string]types.AttributeValue{":subject": str(subject), ":purses": str(pursesEnd)},
 		ConsistentRead:            aws.Bool(true),
 	})
+	now := s.now()
 	var all []watch.Connection
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
@@ -45,7 +46,7 @@ func (s *Store) Connections(ctx context.Context, subject string) ([]watch.Connec
 			return nil, fmt.Errorf("read connections of a subject: %w", translate(err))
 		}
 		for _, row := range page.Items {
-			if s.expired(row) {
+			if expired(row, now) {
 				continue
 			}
 			c, err := connection(row)
@@ -90,13 +91,14 @@ func tokenOf(row map[string]types.AttributeValue) watch.Access {
 
 // Session reads a connection's row: one read unit for every 4 KB of topic names.
 func (s *Store) Session(ctx context.Context, key watch.Key) (watch.Session, error) {
+	now := s.now()
 	out, err := s.db.GetItem(ctx, &dynamodb.GetItemInput{
 		TableName: &s.tables.Connections, Key: connectionKey(key), ConsistentRead: aws.Bool(true),
 	})
 	if err != nil {
 		return watch.Session{}, fmt.Errorf("get connection %s: %w", key.ID, translate(err))
 	}
-	if out.Item == nil || s.expired(out.Item) {
+	if out.Item == nil || expired(out.Item, now) {
 		return watch.Session{}, fmt.Errorf("get connection %s: %w", key.ID, watch.ErrNotConnected)
 	}
 	subscribes, _ := integer(out.Item, "subscribes") // there is none before the first

@@ -19,7 +19,9 @@
 //	Revocations    subject         tokenId or *    before, expiresAt
 //
 // expiresAt is DynamoDB's time to live, in seconds since 1970. Rows that have
-// passed it may stay for days and are skipped by whoever reads them. Log rows beyond
+// passed it may stay for days and are skipped by whoever reads them; package ttl says which
+// rows these are. Subscriptions are not skipped: theirs is also the end that the pusher holds
+// them to, and those that are past it are closed. Log rows beyond
 // the head's last are left over from an earlier epoch and are never read.
 //
 // Connections lie together by their subject, so that a subject's can be counted, and
