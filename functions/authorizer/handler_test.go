@@ -57,7 +57,7 @@ type desk struct {
 // newDesk has a secret that can be read, unless unavailable is set.
 func newDesk(t *testing.T, unavailable error) desk {
 	t.Helper()
-	verifier, err := token.New(token.Settings{Secret: func(context.Context) ([]byte, error) { return secret, unavailable }})
+	verifier, err := token.New(token.Settings{Secrets: func(context.Context) ([][]byte, error) { return [][]byte{secret}, unavailable }})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -24,7 +24,7 @@ func Open(cfg aws.Config, settings *function.Settings, revocations Revocations) 
 		Audience: settings.Optional("TOKEN_AUDIENCE"),
 	}
 	if arn := settings.Optional("TOKEN_SECRET_ARN"); arn != "" {
-		s.Secret = secret.Open(cfg, arn).Current
+		s.Secrets = secret.Open(cfg, arn).Versions
 	}
 	verifier, err := token.New(s)
 	if err != nil {

@@ -319,7 +319,7 @@ func (w *worst) pings() {
 // and by one that is revoked.
 func (w *worst) auths() {
 	secret := bytes.Repeat([]byte("s"), 32)
-	verifier, err := token.New(token.Settings{Secret: func(context.Context) ([]byte, error) { return secret, nil }})
+	verifier, err := token.New(token.Settings{Secrets: func(context.Context) ([][]byte, error) { return [][]byte{secret}, nil }})
 	if err != nil {
 		w.Fatal(err)
 	}
