@@ -36,6 +36,11 @@ type Auth struct {
 	// RefuseQueryTokens takes no token out of the URL's query. Some browser libraries
 	// can send it no other way; but URLs end up in histories and proxies' logs.
 	RefuseQueryTokens bool
+	// RefuseAtHandshake answers all refusals with an HTTP status. Without it a client that
+	// offers its token as a subprotocol, as browsers do, is let in with a token that is not
+	// valid or is revoked, and with too many connections, to be told so: its first message is
+	// answered with the error, and the connection is closed. A browser shows a page no status.
+	RefuseAtHandshake bool
 	// OpenToEveryone lets everyone watch and publish everything, without any token.
 	OpenToEveryone bool
 }
@@ -125,6 +130,7 @@ func authorizerFunction(stack awscdk.Stack, a authentication, props Props) funct
 		name: authorizer, description: "Decides who may connect, by their tokens", memory: 256, timeout: requestTimeout,
 		environment: merged(a.environment, originSettings(props), map[string]*string{
 			"ALLOW_ANONYMOUS": anonymous.ValueAsString(),
+			"REFUSE_INSIDE":   jsii.String(trueOrFalse(!props.Auth.RefuseAtHandshake)),
 			"TOKEN_IN_QUERY":  jsii.String(trueOrFalse(!props.Auth.RefuseQueryTokens)),
 		}),
 		grants: a.grants,

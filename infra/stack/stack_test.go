@@ -102,7 +102,7 @@ func TestSettingsReachTheTemplate(t *testing.T) {
 		Architecture: stack.X8664, ChangeRetention: 25*time.Hour + 30*time.Minute, LogDays: 3,
 		ThrottlingRate: 7.5, ThrottlingBurst: 9, AllowTableDeletion: true, KeepAccountLogRole: true,
 		MaxConnections: 3, MaxMessageRate: 4, MaxSubscriptions: 6, MaxPublishBytes: 7, MaxSnapshotItems: 8, MaxSubjectUnits: 9, FanoutConcurrency: 5, MessageConcurrency: 9,
-		Auth:           stack.Auth{Issuer: "https://id.example", Audience: "watchers", RefuseQueryTokens: true},
+		Auth:           stack.Auth{Issuer: "https://id.example", Audience: "watchers", RefuseQueryTokens: true, RefuseAtHandshake: true},
 		AllowedOrigins: []string{"https://app.example", "http://localhost:3000"},
 	})
 	if err != nil {
@@ -133,6 +133,9 @@ func TestSettingsReachTheTemplate(t *testing.T) {
 		if !strings.Contains(string(all["Message"].Properties), want) {
 			t.Errorf("Message has no %s: %s", want, all["Message"].Properties)
 		}
+	}
+	if want := `"REFUSE_INSIDE": "false"`; !strings.Contains(string(all["Authorizer"].Properties), want) {
+		t.Errorf("Authorizer has no %s: %s", want, all["Authorizer"].Properties)
 	}
 	if want := `"ALLOWED_ORIGINS": "https://app.example,http://localhost:3000"`; !strings.Contains(string(all["Authorizer"].Properties), want) {
 		t.Errorf("Authorizer has no %s: %s", want, all["Authorizer"].Properties)
