@@ -41,7 +41,7 @@ func TestFunctions(t *testing.T) {
 			"CONNECTIONS_TABLE=Connections SUBSCRIPTIONS_TABLE=Subscriptions"},
 		"Salvage": {256, 60, "FAILURE_QUEUE_URL=FailureQueue"},
 		"Fanout": {512, 60, "CALLBACK_URL=https://${Api}.execute-api.${AWS::Region}.${AWS::URLSuffix}/live " +
-			"CHANGES_TABLE=Changes CONNECTIONS_TABLE=Connections FAILURE_QUEUE_URL=FailureQueue LOG_RETENTION=48h " +
+			"CHANGES_TABLE=Changes CONNECTIONS_TABLE=Connections FAILURE_QUEUE_URL=FailureQueue LOG_RETENTION=48h0m0s " +
 			"SUBSCRIPTIONS_TABLE=Subscriptions"},
 	} {
 		f := functions[id]
