@@ -160,9 +160,10 @@ const (
 	CodeOvertaken            Code = "overtaken"              // nothing, if a later request about the same was sent, as that one counts; else send it again with a higher order
 	CodeTooManySubscriptions Code = "too_many_subscriptions" // unsubscribe something, or open another connection
 	CodeForbidden            Code = "forbidden"              // the token does not allow it
-	CodeBadToken             Code = "bad_token"              // send auth with a token that is valid and of the same subject
+	CodeBadToken             Code = "bad_token"              // send auth with a token that is valid and of the same subject; if it answers the first message, connect with another token: this connection is closed
 	CodeTokenExpired         Code = "token_expired"          // connect anew with a new token: this connection is closed
 	CodeRevoked              Code = "revoked"                // the token was revoked: this connection is closed, and no other is let in
+	CodeTooManyConnections   Code = "too_many_connections"   // connect anew, later each time: this connection is closed
 	CodeTooManyRequests      Code = "too_many_requests"      // try again, later each time
 	CodeNotConnected         Code = "not_connected"          // connect anew: the service has forgotten this connection
 	CodeUnavailable          Code = "unavailable"            // try again, later each time

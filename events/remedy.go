@@ -27,6 +27,7 @@ var codes = map[Code]Remedy{
 	CodeBadToken:             FixRequest,
 	CodeTokenExpired:         RetryNow,
 	CodeRevoked:              GiveUp,
+	CodeTooManyConnections:   RetryLater,
 	CodeTooManyRequests:      RetryLater,
 	CodeNotConnected:         RetryNow,
 	CodeUnavailable:          RetryLater,

@@ -3,6 +3,7 @@ package reply
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"testing"
 	"time"
 
@@ -74,8 +75,9 @@ func (d *desk) ask(c watch.Connection, body string) (frames []string) {
 func (d *desk) askIn(ctx context.Context, c watch.Connection, body string) (frames []string) {
 	d.Helper()
 	authorizer := map[string]any{"principalId": c.Subject}
-	for name, value := range identity.Context(c.Access) {
-		authorizer[name] = value
+	maps.Copy(authorizer, identity.Context(c.Access))
+	if c.ToldInside {
+		identity.TellInside(authorizer)
 	}
 	event := awsevents.APIGatewayWebsocketProxyRequest{Body: body}
 	event.RequestContext.ConnectionID, event.RequestContext.ConnectedAt = string(c.ID), c.Connected.UnixMilli()

@@ -191,15 +191,20 @@ func (a *answer) undelivered() []byte {
 }
 
 // present brings the connection up to date: it may have had another token since it was
-// made. A ping that asks for nothing, of a client that cannot have another, costs no read.
+// made, or it may not have been admitted. A ping that asks for nothing, of a client that
+// cannot have another token and is not told such things inside, costs no read.
 func (a *answer) present(ctx context.Context) error {
-	if plain := a.r.Action == events.ActionPing && len(a.r.Cursors) == 0; plain && !a.c.expiring(time.Now()) {
+	plain := a.r.Action == events.ActionPing && len(a.r.Cursors) == 0
+	if plain && !a.c.ToldInside && !a.c.expiring(time.Now()) {
 		return nil
 	}
 	if err := a.Allowance.check(a.c.Key); err != nil {
 		return err
 	}
 	session, err := a.Sessions.Session(ctx, a.c.Key)
+	if errors.Is(err, ErrNotConnected) && a.c.turnedAway(time.Now()) {
+		return ErrTooManyConnections
+	}
 	if err != nil {
 		return err
 	}
