@@ -34,8 +34,8 @@ func (r *Registry) Service() *awsjson.Service {
 func operation[In, Out any](handle func(In) (Out, error)) awsjson.Operation {
 	return func(_ context.Context, body []byte) (any, error) {
 		var in In
-		if err := json.Unmarshal(body, &in); err != nil {
-			return nil, awsjson.Errorf("SerializationException", "the request could not be read: %v", err)
+		if err := awsjson.Decode(body, &in); err != nil {
+			return nil, err
 		}
 		return handle(in)
 	}
