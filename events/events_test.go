@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -93,6 +94,24 @@ func TestParseRequestRefusals(t *testing.T) {
 		if !errors.As(err, &got) || *got != want {
 			t.Errorf("ParseRequest(%.40q) = %+v, want %+v", body, got, want)
 		}
+	}
+}
+
+// API Gateway takes {"ACTION":"publish","action":"ping"} for a ping, so we do.
+func TestNamesInFramesCountWithTheirCase(t *testing.T) {
+	got, err := events.ParseRequest([]byte(`{"ACTION":"publish","Topic":"a/b","ID":"x","item":{"ID":"i","DATA":{"K":1},"data":{"k":1}}}`))
+	want := events.Request{Item: &events.Item{Data: []byte(`{"k":1}`)}}
+	if err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("got %+v, %v; want %+v", got, err, want)
+	}
+	if _, err := events.ParseRequest([]byte(`{"ACTION":7}`)); err != nil {
+		t.Errorf("a member that is no field's is refused: %v", err)
+	}
+	if f, err := events.Decode([]byte(`{"TYPE":"pong"}`)); err == nil {
+		t.Errorf("a frame without type is %+v", f)
+	}
+	if f, err := events.Decode([]byte(`{"type":"error","CODE":"gone","message":"m"}`)); err != nil || f.(*events.Error).Code != "" {
+		t.Errorf("got %+v, %v; want no code", f, err)
 	}
 }
 

@@ -3,6 +3,8 @@ package events
 import (
 	"encoding/json"
 	"fmt"
+
+	"github.com/watchroute/watchroute/events/exactjson"
 )
 
 // Frame is a server's frame: *[Subscribed], *[Unsubscribed], *[Published],
@@ -215,14 +217,14 @@ func Decode(data []byte) (Frame, error) {
 	var head struct {
 		Type string `json:"type"`
 	}
-	if err := json.Unmarshal(data, &head); err != nil {
+	if err := exactjson.Unmarshal(data, &head); err != nil {
 		return nil, fmt.Errorf("decode frame: %w", err)
 	}
 	f := blank(head.Type)
 	if f == nil {
 		return nil, fmt.Errorf("decode frame: unknown type %q", head.Type)
 	}
-	if err := json.Unmarshal(data, f); err != nil {
+	if err := exactjson.Unmarshal(data, f); err != nil {
 		return nil, fmt.Errorf("decode %s frame: %w", head.Type, err)
 	}
 	return f, nil

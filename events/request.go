@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+
+	"github.com/watchroute/watchroute/events/exactjson"
 )
 
 // The actions that a client can ask for. API Gateway selects the route by them.
@@ -79,11 +81,12 @@ type Item struct {
 	Large bool `json:"large,omitempty"`
 }
 
-// ParseRequest reads a client's frame. On failure the error is an *[Error] frame
+// ParseRequest reads a client's frame. Names of members count with their case, as in API
+// Gateway, which selects the route by "action" alone. On failure the error is an *[Error] frame
 // that can be sent back as it is, with the request's id if that could be read.
 func ParseRequest(body []byte) (Request, error) {
 	var request Request
-	err := json.Unmarshal(body, &request)
+	err := exactjson.Unmarshal(body, &request)
 	if typeErr := (*json.UnmarshalTypeError)(nil); errors.As(err, &typeErr) {
 		return Request{}, wrongType(body, typeErr)
 	}
@@ -110,7 +113,7 @@ func wrongType(body []byte, err *json.UnmarshalTypeError) *Error {
 	var mark struct {
 		ID string `json:"id"`
 	}
-	_ = json.Unmarshal(body, &mark) // the id may itself be what is wrong; then there is none
+	_ = exactjson.Unmarshal(body, &mark) // the id may itself be what is wrong; then there is none
 	if len(mark.ID) > MaxRequestIDBytes {
 		mark.ID = ""
 	}
