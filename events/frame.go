@@ -1,7 +1,6 @@
 package events
 
 import (
-	"encoding/json"
 	"fmt"
 
 	"github.com/watchroute/watchroute/events/exactjson"
