@@ -142,7 +142,7 @@ func (s *service) Invoke(ctx context.Context, function string, payload []byte) (
 		_ = s.Forget(ctx, c.Key, nil)
 	case "message":
 		ctx = context.WithValue(ctx, brought{}, new(int))
-		answerer := watch.Answerer{Sessions: s, Subscriptions: s, Items: s, History: s, Places: seal.Fixed(make([]byte, seal.MinSecretBytes)), Tokens: s, Logger: slog.New(slog.DiscardHandler)}
+		answerer := watch.Answerer{Topics: watch.Topics{Items: s, History: s, Places: seal.Fixed(make([]byte, seal.MinSecretBytes))}, Sessions: s, Subscriptions: s, Tokens: s, Logger: slog.New(slog.DiscardHandler)}
 		last := answerer.Answer(ctx, c, messageOf(event), peer{ctx, s, c.ID})
 		s.mu.Lock()
 		alter := s.alter

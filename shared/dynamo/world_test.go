@@ -85,8 +85,16 @@ func (w *world) begin(t rapid.TB, subject string, tokens []grant.Grant, limits w
 		}
 		return a
 	}}))
-	w.answerer = watch.Answerer{Sessions: metered{w.store, w}, Subscriptions: w.store, Items: w.store, History: w.store,
-		Places: seal.Fixed(make([]byte, seal.MinSecretBytes)), Tokens: w, Limits: limits, Allowance: watch.NewAllowance(w, 1), Logger: logger}
+	w.answerer = watch.Answerer{
+		Topics: watch.Topics{
+			Items:     w.store,
+			History:   w.store,
+			Places:    seal.Fixed(make([]byte, seal.MinSecretBytes)),
+			Limits:    limits,
+			Allowance: watch.NewAllowance(w, 1),
+		},
+		Sessions: metered{w.store, w}, Subscriptions: w.store, Tokens: w, Logger: logger,
+	}
 	w.fanout = watch.Fanout{Numberer: watch.Numberer{Log: lives{w.store, w}}, Pusher: watch.Pusher{Subscribers: w.store, Poster: w}, PushTime: time.Minute}
 	w.client = watch.Connection{Key: watch.Key{Subject: subject, ID: "client"}, Connected: w.now, Access: w.access(0)}
 	if err := w.store.Connect(context.Background(), w.client); err != nil {

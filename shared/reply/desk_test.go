@@ -32,10 +32,14 @@ func newDesk(t *testing.T) *desk {
 	db := dynamotest.Start(t)
 	d := &desk{T: t, db: db, store: db.Store(), posts: &posts{}}
 	answerer := watch.Answerer{
-		Sessions: d.store, Subscriptions: d.store, Items: d.store, History: d.store,
-		Places: seal.Fixed(make([]byte, seal.MinSecretBytes)), Logger: slog.New(slog.DiscardHandler),
-		Allowance: watch.NewAllowance(d.store, 1<<30),
-		Limits:    watch.Limits{Subscriptions: events.MaxSubscriptions, Subscribes: 20, PublishBytes: events.MaxDataBytes, SnapshotItems: 2_000},
+		Topics: watch.Topics{
+			Items:     d.store,
+			History:   d.store,
+			Places:    seal.Fixed(make([]byte, seal.MinSecretBytes)),
+			Allowance: watch.NewAllowance(d.store, 1<<30),
+			Limits:    watch.Limits{Subscriptions: events.MaxSubscriptions, Subscribes: 20, PublishBytes: events.MaxDataBytes, SnapshotItems: 2_000},
+		},
+		Sessions: d.store, Subscriptions: d.store, Logger: slog.New(slog.DiscardHandler),
 	}
 	d.Handler = New(identity.Reader{}, answerer, d.posts, 1_000_000)
 	return d

@@ -10,8 +10,6 @@ import (
 	"time"
 
 	"github.com/watchroute/watchroute/events"
-	"github.com/watchroute/watchroute/shared/grant"
-	"github.com/watchroute/watchroute/shared/seal"
 )
 
 // Subscriptions keeps who watches what.
@@ -94,17 +92,13 @@ type History interface {
 	Below(ctx context.Context, pattern events.Topic, limit int) (topics []events.Topic, more bool, err error)
 }
 
-// Answerer carries out clients' requests: auth if it has Tokens, all others if it has Items,
-// History and Places. What it cannot, it refuses.
+// Answerer carries out clients' requests: auth if it has Tokens, all others if it has
+// Topics. What it cannot, it refuses.
 type Answerer struct {
+	Topics
 	Sessions      Sessions
 	Subscriptions Subscriptions
-	Items         Items
-	History       History
-	Places        *seal.Sealer // seals places in snapshots
 	Tokens        Authenticator
-	Limits        Limits
-	Allowance     *Allowance // of each subject; nil for no bound
 	Logger        *slog.Logger
 }
 
@@ -119,14 +113,11 @@ type Peer interface {
 // answer is one request being carried out.
 type answer struct {
 	Answerer
-	c       Connection
-	r       events.Request
-	order   Order // of r
-	out     outbox
-	meter   *Meter  // what it has cost
-	settled float64 // the part of the cost that the subject was charged for
-	room    room    // for missed changes
-	steps   *grant.Budget
+	work
+	c     Connection
+	r     events.Request
+	order Order // of r
+	out   outbox
 }
 
 // Answer carries out one request of a client. Every answer ends in one frame, which is
@@ -137,8 +128,8 @@ type answer struct {
 // An answer to a connection that will be cut soon, or whose token expires soon, begins by
 // saying so.
 func (a Answerer) Answer(ctx context.Context, c Connection, m Message, peer Peer) []byte {
-	ctx, meter := Metered(ctx)
-	answer := answer{Answerer: a, c: c, out: outbox{post: peer.Post}, meter: meter, room: fullRoom(), steps: grant.NewBudget(maxAnswerSteps)}
+	ctx, work := a.begin(ctx, c.Key)
+	answer := answer{Answerer: a, work: work, c: c, out: outbox{post: peer.Post}}
 	err := answer.give(ctx, m)
 	answer.out.flush()
 	if err != nil && answer.out.err == nil {
@@ -248,7 +239,7 @@ func (a *answer) carryOut(ctx context.Context) error {
 		return &events.Error{Code: events.CodeUnknownAction, Message: fmt.Sprintf("action is %q, known are %s", clip(a.r.Action), strings.Join(actions, ", "))}
 	case a.r.Action == events.ActionAuth:
 		return a.auth(ctx)
-	case a.Items == nil || a.History == nil || a.Places == nil:
+	case a.Items == nil || a.History == nil || a.Places == nil: // as only auth needs no Reader
 		return errMisrouted
 	}
 	if a.r.Action == events.ActionPing {

@@ -449,7 +449,12 @@ func newClient(t testing.TB, rules string) *client {
 	c := connected(time.Now())
 	c.Grant = granted(t, "s", rules)
 	return &client{memoryStore: store, connection: c, answerer: watch.Answerer{
-		Sessions: store, Subscriptions: store, Items: store, History: store, Places: seal.Fixed(make([]byte, seal.MinSecretBytes)), Logger: slog.New(slog.DiscardHandler),
+		Topics: watch.Topics{
+			Items:   store,
+			History: store,
+			Places:  seal.Fixed(make([]byte, seal.MinSecretBytes)),
+		},
+		Sessions: store, Subscriptions: store, Logger: slog.New(slog.DiscardHandler),
 	}}
 }
 

@@ -31,7 +31,7 @@ func (a *answer) subscribe(ctx context.Context, topic events.Topic) error {
 		return err
 	}
 	head, gap, err := a.resume(ctx, topic, after)
-	if after != nil && a.r.View != "" && a.r.View != cmp.Or(sub.mark(), events.WholeView) {
+	if after != nil && otherView(a.r.View, sub.mark()) {
 		gap.reset = events.ResetView
 	}
 	if err == nil && gap.reset != "" && !a.c.readable(topic) {
@@ -101,41 +101,52 @@ func (a *answer) keep(ctx context.Context, topic events.Topic, o Options) (sub S
 
 // subscription is what the connection's token makes of a request for a topic.
 func (c Connection) subscription(topic events.Topic, o Options) (Subscription, error) {
-	view, allowed := c.subscribable(topic)
-	if !allowed {
-		return Subscription{}, errForbidden
-	}
-	view, err := view.Narrow(o.Filter, o.Fields)
+	view, err := c.view(grant.Subscribe, Query{topic, o})
 	if err != nil {
-		return Subscription{}, &events.Error{Code: events.CodeBadRequest, Message: err.Error()}
+		return Subscription{}, err
 	}
 	return Subscription{Key: c.Key, Topic: topic, Options: o, View: view, Until: c.until()}, nil
 }
 
 // readable reports whether a topic's items may be read as its changes are seen. Who sees
 // them otherwise by another rule cannot put the two together.
-func (c Connection) readable(topic events.Topic) bool {
-	changes, _ := c.Grant.Allows(grant.Subscribe, topic)
-	items, allowed := c.Grant.Allows(grant.Read, topic)
+func (a Access) readable(topic events.Topic) bool {
+	changes, _ := a.Grant.Allows(grant.Subscribe, topic)
+	items, allowed := a.Grant.Allows(grant.Read, topic)
 	return allowed && items.String() == changes.String()
 }
 
 // mark is the same for subscriptions that show the same of a topic, and empty for those
 // that show all of it.
-func (s Subscription) mark() string {
-	if s.View.IsZero() {
+func (s Subscription) mark() string { return markOf(s.View) }
+
+func markOf(view grant.View) string {
+	if view.IsZero() {
 		return ""
 	}
-	sum := sha256.Sum256([]byte(s.View.String()))
+	sum := sha256.Sum256([]byte(view.String()))
 	return hex.EncodeToString(sum[:4])
 }
 
-// subscribable tells what may be seen of a topic, or of all topics of a pattern.
-func (c Connection) subscribable(topic events.Topic) (grant.View, bool) {
-	if isPattern(topic) {
-		return c.Grant.Covers(grant.Subscribe, grant.Pattern(topic))
+// otherView reports whether a client has seen a topic by another view than the one it has
+// now, as far as it says by which.
+func otherView(said, now string) bool { return said != "" && said != cmp.Or(now, events.WholeView) }
+
+// view is what may be seen of a topic, or of all topics of a pattern, and is asked for.
+func (a Access) view(action grant.Action, q Query) (grant.View, error) {
+	allows := func() (grant.View, bool) { return a.Grant.Allows(action, q.Topic) }
+	if isPattern(q.Topic) {
+		allows = func() (grant.View, bool) { return a.Grant.Covers(action, grant.Pattern(q.Topic)) }
 	}
-	return c.Grant.Allows(grant.Subscribe, topic)
+	view, allowed := allows()
+	if !allowed {
+		return grant.View{}, errForbidden
+	}
+	view, err := view.Narrow(q.Filter, q.Fields)
+	if err != nil {
+		return grant.View{}, &events.Error{Code: events.CodeBadRequest, Message: err.Error()}
+	}
+	return view, nil
 }
 
 // parseAfter reads the cursor that a subscribe goes on from; nil if it has none.
