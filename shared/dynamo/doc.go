@@ -4,7 +4,7 @@
 //	table          partition key   sort key        attributes
 //	Events         topic           id              the users' data; expiresAt
 //	Changes        topic           seq = 0         the head: last, epoch, stream, position, first
-//	               topic           seq = 1, 2, 3…  the log: epoch, id, op, at, data, position,
+//	               topic           seq = 1, 2, 3…  the log: epoch, id, op, at, data, position, lapse,
 //	                                               [before], [high], [expired], [large], expiresAt
 //	               topic + "/**"   seq = a hash    a topic below that has had a change: name
 //	Connections    subject         connectionId    topics (string set), subscribes (how many

@@ -75,7 +75,7 @@ func Write(record Record) (watch.Write, error) {
 	}
 	return watch.Write{
 		Topic: topic, ID: id, Op: op, Before: before, Data: data, Time: change.ApproximateCreationDateTime.Time,
-		Expired: expiredByTTL(record), Position: watch.Position(change.SequenceNumber),
+		Expired: expiredByTTL(record), Lapse: lapse(change), Position: watch.Position(change.SequenceNumber),
 	}, nil
 }
 
