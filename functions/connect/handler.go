@@ -5,10 +5,11 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
-	"strings"
+	"slices"
 
 	awsevents "github.com/aws/aws-lambda-go/events"
 	"github.com/watchroute/watchroute/events"
+	"github.com/watchroute/watchroute/shared/header"
 	"github.com/watchroute/watchroute/shared/identity"
 	"github.com/watchroute/watchroute/shared/watch"
 )
@@ -43,21 +44,14 @@ func (h handler) connect(ctx context.Context, event awsevents.APIGatewayWebsocke
 		h.logger.Error("connection refused", "connection", c.ID, "err", err)
 		return awsevents.APIGatewayProxyResponse{StatusCode: http.StatusServiceUnavailable}, nil
 	}
-	return awsevents.APIGatewayProxyResponse{StatusCode: http.StatusOK, Headers: subprotocol(event.Headers)}, nil
+	return awsevents.APIGatewayProxyResponse{StatusCode: http.StatusOK, Headers: subprotocol(event)}, nil
 }
 
 // subprotocol chooses ours of what the client offers, and never the one with its token.
-func subprotocol(headers map[string]string) map[string]string {
+func subprotocol(event awsevents.APIGatewayWebsocketProxyRequest) map[string]string {
 	const name = "Sec-WebSocket-Protocol"
-	for key, value := range headers {
-		if !strings.EqualFold(key, name) {
-			continue
-		}
-		for offered := range strings.SplitSeq(value, ",") {
-			if strings.TrimSpace(offered) == events.Subprotocol {
-				return map[string]string{name: events.Subprotocol}
-			}
-		}
+	if slices.Contains(header.List(event.Headers, event.MultiValueHeaders, name), events.Subprotocol) {
+		return map[string]string{name: events.Subprotocol}
 	}
 	return nil
 }
