@@ -13,7 +13,8 @@ import (
 //
 //	TOKEN_ISSUER      who issues the tokens; without the next two, where its keys are found
 //	TOKEN_JWKS_URL    where its keys are
-//	TOKEN_SECRET_ARN  the secret in Secrets Manager that tokens are signed with, instead
+//	TOKEN_SECRET_ARN  the secret in Secrets Manager that tokens are signed with, instead:
+//	                  its current version or the one before
 //	TOKEN_AUDIENCE    whom the tokens are for
 //
 // Each may be missing, as far as package token can do without. It does not reach out.
