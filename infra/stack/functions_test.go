@@ -16,7 +16,10 @@ type functionProperties struct {
 	Timeout       int
 	Role          any
 	Environment   struct{ Variables map[string]any }
-	LoggingConfig struct{ LogGroup any }
+	LoggingConfig struct {
+		LogGroup                                       any
+		LogFormat, ApplicationLogLevel, SystemLogLevel string
+	}
 	TracingConfig any
 }
 
@@ -80,6 +83,9 @@ func TestLogsAreKeptForATimeAndGoWithTheStack(t *testing.T) {
 	for id, f := range ofType[functionProperties](t, all, "AWS::Lambda::Function") {
 		if group := refer(t, f.LoggingConfig.LogGroup); group != id+"Logs" {
 			t.Errorf("%s logs to %s", id, group)
+		}
+		if l := f.LoggingConfig; l.LogFormat != "JSON" || l.ApplicationLogLevel != "INFO" || l.SystemLogLevel != "WARN" {
+			t.Errorf("%s logs %+v", id, l)
 		}
 	}
 }
