@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/watchroute/watchroute/infra/stack"
 )
 
 type functionProperties struct {
@@ -211,7 +213,7 @@ func grants(t *testing.T, role roleProperties) []string {
 // TestOneManagedPolicy: the account's log role needs AWS's own policy; nothing
 // else has a managed one, and Lambda alone assumes the functions' roles.
 func TestOneManagedPolicy(t *testing.T) {
-	for id, role := range ofType[roleProperties](t, resources(t), "AWS::IAM::Role") {
+	for id, role := range ofType[roleProperties](t, resourcesOf(t, stack.Props{SetAccountLogRole: true}), "AWS::IAM::Role") {
 		service, managed := "lambda.amazonaws.com", []string(nil)
 		if id == "AccountLogRole" {
 			service = "apigateway.amazonaws.com"
@@ -234,7 +236,7 @@ func TestOneManagedPolicy(t *testing.T) {
 // TestServicesActForThisAccountOnly: a role that a service may assume for whoever asks it
 // would let another account use what the role grants.
 func TestServicesActForThisAccountOnly(t *testing.T) {
-	for id, role := range ofType[roleProperties](t, resources(t), "AWS::IAM::Role") {
+	for id, role := range ofType[roleProperties](t, resourcesOf(t, stack.Props{SetAccountLogRole: true}), "AWS::IAM::Role") {
 		want := "StringEquals aws:SourceAccount AWS::AccountId"
 		if id == "AccountLogRole" {
 			want = "StringEqualsIfExists aws:SourceAccount AWS::AccountId" // API Gateway may not say it

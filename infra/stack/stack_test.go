@@ -33,6 +33,17 @@ func resources(t *testing.T) map[string]resource {
 	return decode[struct{ Resources map[string]resource }](t, defaultTemplate(t)).Resources
 }
 
+// resourcesOf gives those of a stack with other settings.
+func resourcesOf(t *testing.T, props stack.Props) map[string]resource {
+	t.Helper()
+	defaultTemplate(t) // skips without Node.js
+	template, err := synthesize(t.TempDir(), props)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return decode[struct{ Resources map[string]resource }](t, template).Resources
+}
+
 // ofType gives the properties of all resources of one type.
 func ofType[P any](t *testing.T, all map[string]resource, typ string) map[string]P {
 	t.Helper()
