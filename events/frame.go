@@ -158,6 +158,7 @@ const (
 	CodeBadTopic             Code = "bad_topic"              // mend the topic's name
 	CodeBadItem              Code = "bad_item"               // mend the item: its id, its data or a reserved attribute
 	CodeBadCursor            Code = "bad_cursor"             // mend the cursor or the place in a snapshot
+	CodeOvertaken            Code = "overtaken"              // nothing, if a later request about the same was sent, as that one counts; else send it again with a higher order
 	CodeTooManySubscriptions Code = "too_many_subscriptions" // unsubscribe something, or open another connection
 	CodeForbidden            Code = "forbidden"              // the token does not allow it
 	CodeBadToken             Code = "bad_token"              // send auth with a token that is valid and of the same subject

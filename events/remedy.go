@@ -19,6 +19,7 @@ var codes = map[Code]Remedy{
 	CodeBadTopic:             FixRequest,
 	CodeBadItem:              FixRequest,
 	CodeBadCursor:            FixRequest,
+	CodeOvertaken:            FixRequest,
 	CodeTooManySubscriptions: FixRequest,
 	CodeForbidden:            FixRequest,
 	CodeBadToken:             FixRequest,

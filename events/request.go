@@ -22,6 +22,17 @@ type Request struct {
 	Action string `json:"action"`
 	// ID is the client's own mark; the answer carries it back.
 	ID string `json:"id,omitempty"`
+	// Order, from 1 to [MaxOrder], is the request's place among those of its connection.
+	// Requests that are sent one after the other may be carried out at the same time. Of those
+	// that subscribe to one topic or unsubscribe from it, and of those that publish one item,
+	// the one with the highest Order counts; one that comes too late is refused with
+	// [CodeOvertaken]. A client numbers its requests 1, 2, 3 and so on, and gives one that
+	// it repeats a new number.
+	//
+	// A request without Order has its place by the time, in milliseconds, at which API Gateway
+	// took it. Within one millisecond a subscribe counts more than an unsubscribe, and nothing
+	// else is ordered. All of these come before all requests with Order.
+	Order int64 `json:"order,omitempty"`
 	// Topic is what the request is about. Subscribe and unsubscribe take a pattern too, as
 	// [ParsePattern] has it, but no After and no Snapshot with it.
 	Topic string `json:"topic,omitempty"`
@@ -84,6 +95,9 @@ func ParseRequest(body []byte) (Request, error) {
 	}
 	if len(request.ID) > MaxRequestIDBytes {
 		return Request{}, &Error{Code: CodeBadRequest, Message: fmt.Sprintf("id has %d bytes, at most %d are allowed", len(request.ID), MaxRequestIDBytes)}
+	}
+	if request.Order < 0 || request.Order > MaxOrder {
+		return Request{}, &Error{ID: request.ID, Code: CodeBadRequest, Message: fmt.Sprintf("order is %d, it must be from 1 to %d", request.Order, int64(MaxOrder))}
 	}
 	return request, nil
 }

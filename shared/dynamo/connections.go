@@ -21,6 +21,7 @@ func (s *Store) Connect(ctx context.Context, c watch.Connection) error {
 	row := connectionKey(c.Key)
 	row["expiresAt"] = unix(c.Ends())
 	row["connectedAt"] = num(c.Connected.UnixMilli())
+	row[watchesMap], row[leftMap] = &types.AttributeValueMemberM{}, &types.AttributeValueMemberM{}
 	maps.Copy(row, tokenRow(c.Access))
 	if _, err := s.db.PutItem(ctx, &dynamodb.PutItemInput{TableName: &s.tables.Connections, Item: row}); err != nil {
 		return fmt.Errorf("put connection %s: %w", c.ID, translate(err))
@@ -100,7 +101,7 @@ func (s *Store) Session(ctx context.Context, key watch.Key) (watch.Session, erro
 		return watch.Session{}, fmt.Errorf("get connection %s: %w", key.ID, watch.ErrNotConnected)
 	}
 	subscribes, _ := integer(out.Item, "subscribes") // there is none before the first
-	session := watch.Session{Topics: topicsOf(out.Item), Subscribes: int(subscribes)}
+	session := watch.Session{Topics: topicsOf(out.Item), Orders: ordersOf(out.Item), Subscribes: int(subscribes)}
 	if _, refreshed := out.Item["grant"]; refreshed { // with the empty text if it grants nothing
 		access := tokenOf(out.Item)
 		access.Expires = instant(out.Item, "tokenExpiresAt")
@@ -155,16 +156,4 @@ func (s *Store) Forget(ctx context.Context, key watch.Key, topics []events.Topic
 
 func connectionKey(key watch.Key) map[string]types.AttributeValue {
 	return map[string]types.AttributeValue{"subject": str(key.Subject), "connectionId": str(string(key.ID))}
-}
-
-func topicsOf(row map[string]types.AttributeValue) []events.Topic {
-	set, _ := row["topics"].(*types.AttributeValueMemberSS)
-	if set == nil {
-		return nil
-	}
-	topics := make([]events.Topic, len(set.Value))
-	for i, name := range set.Value {
-		topics[i] = events.Topic(name)
-	}
-	return topics
 }

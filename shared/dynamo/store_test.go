@@ -362,7 +362,7 @@ func TestSubscriptionsOfAConnection(t *testing.T) {
 		t.Errorf("subscribers: %v, %v", ids, err)
 	}
 	for range 2 { // twice is no error
-		if err := s.Unsubscribe(t.Context(), c.Key, "b"); err != nil {
+		if err := s.Unsubscribe(t.Context(), c.Key, "b", 1); err != nil {
 			t.Error(err)
 		}
 	}
@@ -376,7 +376,7 @@ func TestSubscriptionsOfAConnection(t *testing.T) {
 			t.Errorf("subscribers of %s after forget: %v, %v", topic, ids, err)
 		}
 	}
-	if err := s.Unsubscribe(t.Context(), c.Key, "a"); err != nil {
+	if err := s.Unsubscribe(t.Context(), c.Key, "a", 1); err != nil {
 		t.Errorf("unsubscribe after forget: %v", err)
 	}
 	if _, err := s.Subscribe(t.Context(), subscription(c, "a")); !errors.Is(err, watch.ErrNotConnected) {
@@ -396,7 +396,7 @@ func TestRenewBringsNothingBack(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := s.Unsubscribe(t.Context(), c.Key, "b", "c"); err != nil {
+	if err := errors.Join(s.Unsubscribe(t.Context(), c.Key, "b", 1), s.Unsubscribe(t.Context(), c.Key, "c", 1)); err != nil {
 		t.Fatal(err)
 	}
 	for topic, want := range map[events.Topic]bool{"a": true, "b": false, "never": false} {

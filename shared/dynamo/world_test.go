@@ -50,6 +50,7 @@ type world struct {
 	heads    map[events.Topic]int64
 	meter    *watch.Meter
 	next     string // the place that the latest snapshot ended at
+	sent     int    // requests
 
 	mu    sync.Mutex
 	notes []string
@@ -208,7 +209,9 @@ func (w *world) ask(r events.Request) {
 		w.Fatal(err)
 	}
 	w.meter = &watch.Meter{}
-	answer := w.answerer.Answer(context.Background(), w.client, body, peer{w})
+	w.sent++
+	m := watch.Message{Body: body, ID: "message", Time: w.now.Add(time.Duration(w.sent) * time.Second)}
+	answer := w.answerer.Answer(context.Background(), w.client, m, peer{w})
 	w.noteFrame("answered", answer)
 	reads, writes := w.meter.Units()
 	w.note("%v read units, %v write units", reads, writes)

@@ -54,8 +54,18 @@ func (h Handler) Reply(ctx context.Context, event awsevents.APIGatewayWebsocketP
 	if !h.pace.allows(c.Key) {
 		return awsevents.APIGatewayProxyResponse{StatusCode: http.StatusOK, Body: string(tooFast(event.Body))}, nil
 	}
-	answer := h.answerer.Answer(work, c, []byte(event.Body), peer{posts, h.poster, c.ID})
+	answer := h.answerer.Answer(work, c, messageOf(event), peer{posts, h.poster, c.ID})
 	return awsevents.APIGatewayProxyResponse{StatusCode: http.StatusOK, Body: string(answer)}, nil
+}
+
+// messageOf reads what was sent, and when. Emulators may not say when, or under which id.
+func messageOf(event awsevents.APIGatewayWebsocketProxyRequest) watch.Message {
+	m := watch.Message{Body: []byte(event.Body), Time: time.UnixMilli(event.RequestContext.RequestTimeEpoch)}
+	m.ID, _ = event.RequestContext.MessageID.(string)
+	if event.RequestContext.RequestTimeEpoch == 0 {
+		m.Time = time.Now()
+	}
+	return m
 }
 
 // peer is the client that is answered.

@@ -145,13 +145,16 @@ func (w *worst) renew(c watch.Connection, id string) {
 	}
 }
 
+// orderNow is that of a subscribe that is sent now, as package watch makes it.
+func orderNow() watch.Order { return watch.Order(time.Now().UnixMilli()*1_024 + 512 - 1<<53) }
+
 func (w *worst) subscribe(c watch.Connection, topic events.Topic, options watch.Options) {
 	view, _ := c.Grant.Allows(grant.Subscribe, topic)
 	view, err := view.Narrow(options.Filter, options.Fields)
 	if err != nil {
 		w.Fatal(err)
 	}
-	if _, err := w.store.Subscribe(w.Context(), watch.Subscription{Key: c.Key, Topic: topic, Options: options, View: view, Until: c.Ends()}); err != nil {
+	if _, err := w.store.Subscribe(w.Context(), watch.Subscription{Key: c.Key, Topic: topic, Order: orderNow(), Options: options, View: view, Until: c.Ends()}); err != nil {
 		w.Fatal(err)
 	}
 }

@@ -17,13 +17,20 @@ import (
 // Subscriptions keeps who watches what.
 type Subscriptions interface {
 	// Subscribe makes the connection watch the topic, or changes how, and tells whether
-	// it did already. ErrNotConnected, ErrTooManySubscriptions and ErrTooManyRequests
-	// change nothing.
+	// it did already. ErrNotConnected, ErrTooManySubscriptions, ErrTooManyRequests and
+	// ErrOvertaken change nothing. If an unsubscribe overtakes it while it runs, the
+	// subscription may be written and not count: then the session lacks it, and the caller
+	// withdraws it.
 	Subscribe(context.Context, Subscription) (already bool, err error)
-	// Renew replaces a subscription, and tells whether it was there; if not, it stays away.
+	// Renew replaces a subscription that is there with the same Order, and tells whether it
+	// is; if not, nothing is written.
 	Renew(context.Context, Subscription) (there bool, err error)
-	// Unsubscribe ends those to the topics; doing so twice is no error.
-	Unsubscribe(context.Context, Key, ...events.Topic) error
+	// Unsubscribe ends the subscription to a topic, if there is one, and refuses those of a
+	// lower Order from now on. ErrOvertaken means that one of a higher Order is there.
+	Unsubscribe(context.Context, Key, events.Topic, Order) error
+	// Withdraw takes back subscriptions of one connection, each only if it still has the same
+	// Order; doing so twice is no error.
+	Withdraw(context.Context, Key, ...Subscription) error
 	// Subscriptions reads those of the topics that the connection is subscribed to.
 	Subscriptions(context.Context, Key, []events.Topic) ([]Subscription, error)
 }
@@ -40,9 +47,10 @@ type Sessions interface {
 
 // Session is what has become of a connection since it was made.
 type Session struct {
-	Topics     []events.Topic // that it watches
-	Subscribes int            // how many there were
-	Access     *Access        // by its latest token; nil if that is the one it was made with
+	Topics     []events.Topic         // that it watches
+	Orders     map[events.Topic]Order // of the subscribe that counts for each
+	Subscribes int                    // how many there were
+	Access     *Access                // by its latest token; nil if that is the one it was made with
 }
 
 // Authenticator knows what a token gives.
@@ -113,6 +121,7 @@ type answer struct {
 	Answerer
 	c       Connection
 	r       events.Request
+	order   Order // of r
 	out     outbox
 	meter   *Meter  // what it has cost
 	settled float64 // the part of the cost that the subject was charged for
@@ -127,10 +136,10 @@ type answer struct {
 // the answer is not sent. The frame returned is nil if the connection is gone or was closed.
 // An answer to a connection that will be cut soon, or whose token expires soon, begins by
 // saying so.
-func (a Answerer) Answer(ctx context.Context, c Connection, body []byte, peer Peer) []byte {
+func (a Answerer) Answer(ctx context.Context, c Connection, m Message, peer Peer) []byte {
 	ctx, meter := Metered(ctx)
 	answer := answer{Answerer: a, c: c, out: outbox{post: peer.Post}, meter: meter, room: fullRoom(), steps: grant.NewBudget(maxAnswerSteps)}
-	err := answer.give(ctx, body)
+	err := answer.give(ctx, m)
 	answer.out.flush()
 	if err != nil && answer.out.err == nil {
 		answer.out.send(answer.refusal(err))
@@ -145,10 +154,11 @@ func (a Answerer) Answer(ctx context.Context, c Connection, body []byte, peer Pe
 }
 
 // give reads the request and carries it out.
-func (a *answer) give(ctx context.Context, body []byte) (err error) {
-	if a.r, err = events.ParseRequest(body); err != nil {
+func (a *answer) give(ctx context.Context, m Message) (err error) {
+	if a.r, err = events.ParseRequest(m.Body); err != nil {
 		return err
 	}
+	a.order = orderOf(a.r, m)
 	if err := a.present(ctx); err != nil {
 		return err
 	}

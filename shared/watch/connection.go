@@ -92,6 +92,7 @@ type Subscription struct {
 	Key
 	Topic events.Topic
 	Options
+	Order Order      // of the request that made it
 	View  grant.View // what is seen of the topic, by the token and the options
 	Until time.Time  // when it ends by itself
 	Quota Quota      // what the connection may have of them

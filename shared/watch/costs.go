@@ -27,9 +27,13 @@ const (
 // much for a few characters that it need not escape, and for quotes.
 const (
 	smallAttributes = 320 // the names of all attributes, and the values of the small ones
-	// connectionBytes is a row of Connections: the topics, and the grant of a token that came
-	// later with its subject and id.
-	connectionBytes = events.MaxSubscriptions*events.MaxTopicBytes + grant.MaxBytes + 4*grant.MaxSubjectBytes + smallAttributes
+	// orderBytes is the order of a request that is kept in a map, besides its name there.
+	orderBytes = 12
+	// leftBytes is what a row of Connections remembers of the topics that were left.
+	leftBytes = 64 * (len("63") + orderBytes)
+	// connectionBytes is a row of Connections: the topics with their orders, and the grant of a
+	// token that came later with its subject and id.
+	connectionBytes = events.MaxSubscriptions*(events.MaxTopicBytes+orderBytes) + leftBytes + grant.MaxBytes + 4*grant.MaxSubjectBytes + smallAttributes
 	// optionBytes are a client's filter and fields as it gave them.
 	optionBytes = grant.MaxFilterBytes + grant.MaxFieldsBytes
 	// viewBytes is what comes of them and the grant's filter and mask.

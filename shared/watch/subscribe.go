@@ -58,46 +58,45 @@ func optionsOf(r events.Request) Options {
 	return Options{Filter: r.Filter, Fields: r.Fields, Delta: r.Delta}
 }
 
-// keepAttempts bounds how often a subscribe is overtaken by another token.
+// keepAttempts bounds how often another token may come while a subscribe runs.
 const keepAttempts = 3
 
 // keep writes a subscription. If another token has come meanwhile, whose auth cannot have
-// seen the subscription, it is written anew by that one, or taken back.
+// seen the subscription, it is written anew by that one. It is taken back if that token does
+// not allow it, and if a later request has overtaken it.
 func (a *answer) keep(ctx context.Context, topic events.Topic, o Options) (sub Subscription, already bool, err error) {
 	if err := a.Limits.quota(a.c, time.Now()).check(a.c, topic); err != nil {
 		return sub, false, err
 	}
 	for attempt := range keepAttempts {
-		if sub, err = a.c.subscription(topic, o); err != nil {
-			return sub, already, errors.Join(err, a.Subscriptions.Unsubscribe(ctx, a.c.Key, topic))
+		before := sub
+		if sub, err = a.c.subscription(topic, o); err != nil && attempt > 0 {
+			err = errors.Join(err, a.Subscriptions.Withdraw(ctx, a.c.Key, before))
 		}
-		sub.Quota = a.Limits.quota(a.c, time.Now())
+		if err != nil {
+			return sub, already, err
+		}
+		sub.Order, sub.Quota = a.order, a.Limits.quota(a.c, time.Now())
 		there, err := a.Subscriptions.Subscribe(ctx, sub)
 		if err != nil {
 			return sub, already, err
 		}
 		already = already || there && attempt == 0
-		now, err := a.renewed(ctx)
-		if err != nil || now == nil {
+		session, err := a.Sessions.Session(ctx, a.c.Key)
+		switch {
+		case errors.Is(err, ErrNotConnected) || err == nil && session.Orders[topic] != sub.Order:
+			a.undo(ctx, sub, false)
+			return sub, already, cmp.Or(err, ErrOvertaken)
+		case err != nil:
+			a.undo(ctx, sub, already)
 			return sub, already, err
+		case session.Access == nil || session.Access.same(a.c.Access):
+			return sub, already, nil
 		}
-		a.c.Access = *now
+		a.c.Access = *session.Access
 	}
 	a.undo(ctx, sub, already)
 	return sub, already, ErrUnavailable
-}
-
-// renewed gives the access by a token that has come since the connection was read; nil if
-// there is none. Those without a token have none to come.
-func (a *answer) renewed(ctx context.Context) (*Access, error) {
-	if a.c.Subject == Anonymous {
-		return nil, nil
-	}
-	session, err := a.Sessions.Session(ctx, a.c.Key)
-	if err != nil || session.Access == nil || session.Access.same(a.c.Access) {
-		return nil, err
-	}
-	return session.Access, nil
 }
 
 // subscription is what the connection's token makes of a request for a topic.
@@ -172,13 +171,13 @@ func (a *answer) undo(ctx context.Context, sub Subscription, already bool) {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 	defer cancel()
-	if err := a.Subscriptions.Unsubscribe(ctx, sub.Key, sub.Topic); err != nil {
+	if err := a.Subscriptions.Withdraw(ctx, sub.Key, sub); err != nil {
 		a.Logger.Error("subscription left behind", "connection", sub.ID, "topic", sub.Topic, "err", err)
 	}
 }
 
 func (a *answer) unsubscribe(ctx context.Context, topic events.Topic) error {
-	if err := a.Subscriptions.Unsubscribe(ctx, a.c.Key, topic); err != nil {
+	if err := a.Subscriptions.Unsubscribe(ctx, a.c.Key, topic, a.order); err != nil {
 		return err
 	}
 	a.out.send(&events.Unsubscribed{ID: a.r.ID, Topic: topic})
