@@ -101,7 +101,7 @@ func (c *connection) admitMessage(body string) (*route, error) {
 	if r == nil {
 		return nil, errForbidden
 	}
-	if !r.bucket.take() || !c.g.account.take() {
+	if !r.bucket.Take() || !c.g.account.Take() {
 		return nil, errThrottled
 	}
 	return r, nil

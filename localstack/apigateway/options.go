@@ -17,10 +17,9 @@ const (
 )
 
 const (
-	urlLimit              = 4096
-	authorizerResultLimit = 8 << 10
-	integrationTimeout    = 29 * time.Second
-	meteredUnit           = 32 << 10 // messages are charged per 32 KB or part of it
+	urlLimit           = 4096
+	integrationTimeout = 29 * time.Second
+	meteredUnit        = 32 << 10 // messages are charged per 32 KB or part of it
 )
 
 // Options hold limits, whose zero values mean AWS's, and switches for what is

@@ -180,5 +180,5 @@ func (p *pool) initFailedLocked(proc *process, e exit) {
 	}
 	out := outcome{payload: body, failed: true}
 	p.usage.count(0, out)
-	inv.done <- out
+	inv.end(out)
 }

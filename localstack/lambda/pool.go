@@ -88,13 +88,13 @@ func (p *pool) close() []*process {
 	defer p.mu.Unlock()
 	p.closed = true
 	for _, inv := range p.queue {
-		inv.done <- outcome{err: ErrClosed}
+		inv.end(outcome{err: ErrClosed})
 	}
 	p.queue = nil
 	var all []*process
 	for proc := range p.processes {
 		if inv := proc.current; inv != nil && proc.state == running && !inv.abandoned {
-			inv.done <- outcome{err: ErrClosed}
+			inv.end(outcome{err: ErrClosed})
 		}
 		proc.current = nil
 		p.enterLocked(proc, ended)
@@ -173,5 +173,5 @@ func (p *pool) completeLocked(proc *process, out outcome) {
 		return
 	}
 	p.usage.count(time.Since(proc.current.began), out)
-	proc.current.done <- out
+	proc.current.end(out)
 }
