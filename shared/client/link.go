@@ -24,6 +24,8 @@ const (
 	frameBytes = 16 << 10
 	// writeTime bounds the writing of one message.
 	writeTime = 10 * time.Second
+	// maxRedirects bounds how often one handshake is redirected.
+	maxRedirects = 2
 	// goodbyeTime bounds the closing handshake.
 	goodbyeTime = time.Second
 )
@@ -62,7 +64,7 @@ func dial(ctx context.Context, address string, o Options) (*link, error) {
 	defer cancel()
 	var wire net.Conn
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(got httptrace.GotConnInfo) { wire = got.Conn }})
-	conn, response, err := websocket.Dial(ctx, address, &websocket.DialOptions{HTTPClient: o.HTTPClient, HTTPHeader: header})
+	conn, response, err := websocket.Dial(ctx, address, &websocket.DialOptions{HTTPClient: o.handshaker(), HTTPHeader: header})
 	if err != nil && response != nil && response.StatusCode != http.StatusSwitchingProtocols {
 		return nil, &HandshakeError{Status: response.StatusCode}
 	}
@@ -71,6 +73,22 @@ func dial(ctx context.Context, address string, o Options) (*link, error) {
 	}
 	conn.SetReadLimit(events.MaxFrameBytes)
 	return &link{conn: conn, wire: wire, waiting: make(chan struct{}, 1)}, nil
+}
+
+// handshaker is HTTPClient, which follows maxRedirects: package websocket replaces the bound
+// that net/http has.
+func (o Options) handshaker() *http.Client {
+	h := *o.HTTPClient
+	h.CheckRedirect = func(r *http.Request, via []*http.Request) error {
+		if len(via) > maxRedirects {
+			return errors.New("redirected too often")
+		}
+		if o.HTTPClient.CheckRedirect != nil {
+			return o.HTTPClient.CheckRedirect(r, via)
+		}
+		return nil
+	}
+	return &h
 }
 
 // header is what a handshake is sent with.
