@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -210,8 +211,12 @@ func (l *link) close() {
 
 // hangUp ends the link at once. CloseNow alone would wait for a close that is under way.
 func (l *link) hangUp() {
-	if l.wire != nil {
-		_ = l.wire.Close()
+	wire := l.wire
+	if encrypted, ok := wire.(*tls.Conn); ok { // which says goodbye too, and may wait for that
+		wire = encrypted.NetConn()
+	}
+	if wire != nil {
+		_ = wire.Close()
 	}
 	_ = l.conn.CloseNow()
 }
