@@ -1,9 +1,9 @@
 package events
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
+
+	"github.com/watchroute/watchroute/events/exactjson"
 )
 
 // Frame is a server's frame: *[Subscribed], *[Unsubscribed], *[Published],
@@ -158,11 +158,13 @@ const (
 	CodeBadTopic             Code = "bad_topic"              // mend the topic's name
 	CodeBadItem              Code = "bad_item"               // mend the item: its id, its data or a reserved attribute
 	CodeBadCursor            Code = "bad_cursor"             // mend the cursor or the place in a snapshot
+	CodeOvertaken            Code = "overtaken"              // nothing, if a later request about the same was sent, as that one counts; else send it again with a higher order
 	CodeTooManySubscriptions Code = "too_many_subscriptions" // unsubscribe something, or open another connection
 	CodeForbidden            Code = "forbidden"              // the token does not allow it
-	CodeBadToken             Code = "bad_token"              // send auth with a token that is valid and of the same subject
+	CodeBadToken             Code = "bad_token"              // send auth with a token that is valid and of the same subject; if it answers the first message, connect with another token: this connection is closed
 	CodeTokenExpired         Code = "token_expired"          // connect anew with a new token: this connection is closed
 	CodeRevoked              Code = "revoked"                // the token was revoked: this connection is closed, and no other is let in
+	CodeTooManyConnections   Code = "too_many_connections"   // connect anew, later each time: this connection is closed
 	CodeTooManyRequests      Code = "too_many_requests"      // try again, later each time
 	CodeNotConnected         Code = "not_connected"          // connect anew: the service has forgotten this connection
 	CodeUnavailable          Code = "unavailable"            // try again, later each time
@@ -197,7 +199,7 @@ func blank(kind string) Frame {
 // Encode writes a frame as one JSON object with its "type" first. It fails only
 // if raw JSON inside the frame is not JSON.
 func Encode(f Frame) ([]byte, error) {
-	body, err := marshal(f)
+	body, err := Marshal(f)
 	if err != nil {
 		return nil, fmt.Errorf("encode %s frame: %w", f.kind(), err)
 	}
@@ -208,32 +210,20 @@ func Encode(f Frame) ([]byte, error) {
 	return append([]byte(head), body[1:]...), nil
 }
 
-// marshal is json.Marshal without its escapes for HTML, which would make data
-// longer than it was when it was measured.
-func marshal(v any) ([]byte, error) {
-	var out bytes.Buffer
-	enc := json.NewEncoder(&out)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(v); err != nil {
-		return nil, err
-	}
-	return bytes.TrimSuffix(out.Bytes(), []byte("\n")), nil
-}
-
 // Decode reads a server's frame. A type that this package does not know is an
 // error; clients ignore such frames.
 func Decode(data []byte) (Frame, error) {
 	var head struct {
 		Type string `json:"type"`
 	}
-	if err := json.Unmarshal(data, &head); err != nil {
+	if err := exactjson.Unmarshal(data, &head); err != nil {
 		return nil, fmt.Errorf("decode frame: %w", err)
 	}
 	f := blank(head.Type)
 	if f == nil {
 		return nil, fmt.Errorf("decode frame: unknown type %q", head.Type)
 	}
-	if err := json.Unmarshal(data, f); err != nil {
+	if err := exactjson.Unmarshal(data, f); err != nil {
 		return nil, fmt.Errorf("decode %s frame: %w", head.Type, err)
 	}
 	return f, nil

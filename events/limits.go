@@ -13,6 +13,8 @@ const (
 	MaxEpochBytes = 32
 	// MaxRequestIDBytes bounds the client's own mark on a request.
 	MaxRequestIDBytes = 128
+	// MaxOrder bounds the order of a request: the largest whole number that JavaScript counts to.
+	MaxOrder = 1<<53 - 1
 	// MaxSubscriptions bounds the topics that one connection watches at a time.
 	MaxSubscriptions = 100
 	// MaxCursors bounds the topics whose cursors one frame has, either way.

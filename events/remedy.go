@@ -1,5 +1,7 @@
 package events
 
+import "time"
+
 // Remedy is what a client does about an error, a close or a refused handshake.
 type Remedy string
 
@@ -19,11 +21,13 @@ var codes = map[Code]Remedy{
 	CodeBadTopic:             FixRequest,
 	CodeBadItem:              FixRequest,
 	CodeBadCursor:            FixRequest,
+	CodeOvertaken:            FixRequest,
 	CodeTooManySubscriptions: FixRequest,
 	CodeForbidden:            FixRequest,
 	CodeBadToken:             FixRequest,
 	CodeTokenExpired:         RetryNow,
 	CodeRevoked:              GiveUp,
+	CodeTooManyConnections:   RetryLater,
 	CodeTooManyRequests:      RetryLater,
 	CodeNotConnected:         RetryNow,
 	CodeUnavailable:          RetryLater,
@@ -64,13 +68,23 @@ func CloseRemedy(code int) Remedy {
 	return RetryLater
 }
 
+// UnauthorizedTime is how long a client goes on when it is refused with 401 although it may
+// expect its token to be good, because it was connected with it or has just fetched it. The
+// service may know a new key or secret a minute late, and refuses good tokens until then. A
+// client tries again with back-off, with another token each time if it can have one, and gives
+// up when it has been refused for this time. A client that has nothing but a token which was
+// never good gives up at once.
+const UnauthorizedTime = 2 * time.Minute
+
 // HandshakeRemedy says what to do about a handshake that was answered with an HTTP
-// status other than 101.
+// status other than 101. For 401 it is what to do in the end, see [UnauthorizedTime]. A status
+// below 400, and 408, is of something between client and service, such as a login page of a
+// network.
 func HandshakeRemedy(status int) Remedy {
 	switch {
 	case status == 401 || status == 403:
 		return GiveUp
-	case status == 429 || status >= 500:
+	case status < 400 || status == 408 || status == 429 || status >= 500:
 		return RetryLater
 	}
 	return FixRequest

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+
+	"github.com/watchroute/watchroute/events/exactjson"
 )
 
 // The actions that a client can ask for. API Gateway selects the route by them.
@@ -22,6 +24,17 @@ type Request struct {
 	Action string `json:"action"`
 	// ID is the client's own mark; the answer carries it back.
 	ID string `json:"id,omitempty"`
+	// Order, from 1 to [MaxOrder], is the request's place among those of its connection.
+	// Requests that are sent one after the other may be carried out at the same time. Of those
+	// that subscribe to one topic or unsubscribe from it, and of those that publish one item,
+	// the one with the highest Order counts; one that comes too late is refused with
+	// [CodeOvertaken]. A client numbers its requests 1, 2, 3 and so on, and gives one that
+	// it repeats a new number.
+	//
+	// A request without Order has its place by the time, in milliseconds, at which API Gateway
+	// took it. Within one millisecond a subscribe counts more than an unsubscribe, and nothing
+	// else is ordered. All of these come before all requests with Order.
+	Order int64 `json:"order,omitempty"`
 	// Topic is what the request is about. Subscribe and unsubscribe take a pattern too, as
 	// [ParsePattern] has it, but no After and no Snapshot with it.
 	Topic string `json:"topic,omitempty"`
@@ -68,11 +81,12 @@ type Item struct {
 	Large bool `json:"large,omitempty"`
 }
 
-// ParseRequest reads a client's frame. On failure the error is an *[Error] frame
+// ParseRequest reads a client's frame. Names of members count with their case, as in API
+// Gateway, which selects the route by "action" alone. On failure the error is an *[Error] frame
 // that can be sent back as it is, with the request's id if that could be read.
 func ParseRequest(body []byte) (Request, error) {
 	var request Request
-	err := json.Unmarshal(body, &request)
+	err := exactjson.Unmarshal(body, &request)
 	if typeErr := (*json.UnmarshalTypeError)(nil); errors.As(err, &typeErr) {
 		return Request{}, wrongType(body, typeErr)
 	}
@@ -85,6 +99,9 @@ func ParseRequest(body []byte) (Request, error) {
 	if len(request.ID) > MaxRequestIDBytes {
 		return Request{}, &Error{Code: CodeBadRequest, Message: fmt.Sprintf("id has %d bytes, at most %d are allowed", len(request.ID), MaxRequestIDBytes)}
 	}
+	if request.Order < 0 || request.Order > MaxOrder {
+		return Request{}, &Error{ID: request.ID, Code: CodeBadRequest, Message: fmt.Sprintf("order is %d, it must be from 1 to %d", request.Order, int64(MaxOrder))}
+	}
 	return request, nil
 }
 
@@ -96,7 +113,7 @@ func wrongType(body []byte, err *json.UnmarshalTypeError) *Error {
 	var mark struct {
 		ID string `json:"id"`
 	}
-	_ = json.Unmarshal(body, &mark) // the id may itself be what is wrong; then there is none
+	_ = exactjson.Unmarshal(body, &mark) // the id may itself be what is wrong; then there is none
 	if len(mark.ID) > MaxRequestIDBytes {
 		mark.ID = ""
 	}

@@ -2,7 +2,11 @@
 package shared
 
 import (
+	"io/fs"
+	"os"
 	"os/exec"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -81,5 +85,40 @@ func checkImports(t *testing.T, name string, imports []string) {
 				t.Errorf("%s imports %s: %s", name, path, rule.because)
 			}
 		}
+	}
+}
+
+// encoders may use package json's own encoders, each for a reason. All others take
+// events.Marshal, else users' data is longer in one place than in another.
+var encoders = map[string]string{
+	"events/encode.go":                "it is events.Marshal",
+	"functions/authorizer/handler.go": "it measures what the Lambda runtime sends",
+	"functions/fanout/refusals.go":    "keys of items go to the failure queue in any form of JSON",
+	"shared/failure/failure.go":       "people read it, and SQS takes less than JSON has",
+	"shared/dynamo/json.go":           "it writes DynamoDB's values one by one, and escapes no more either",
+}
+
+// TestUsersDataIsEncodedInOnePlace looks for the encoders that make text longer than it is.
+func TestUsersDataIsEncodedInOnePlace(t *testing.T) {
+	others := regexp.MustCompile(`json\.(Marshal|MarshalIndent|NewEncoder)\(`)
+	read := 0
+	for _, folder := range []string{"events", "shared", "functions"} {
+		err := fs.WalkDir(os.DirFS(".."), folder, func(path string, _ fs.DirEntry, err error) error {
+			if err != nil || filepath.Ext(path) != ".go" || strings.HasSuffix(path, "_test.go") || strings.HasSuffix(filepath.Dir(path), "test") {
+				return err
+			}
+			source, err := os.ReadFile(filepath.Join("..", path))
+			if call := others.Find(source); call != nil && encoders[path] == "" {
+				t.Errorf("%s has %s…): use events.Marshal", path, call)
+			}
+			read++
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if read < 100 {
+		t.Errorf("only %d files were read", read)
 	}
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -11,6 +10,7 @@ import (
 
 	awsevents "github.com/aws/aws-lambda-go/events"
 	"github.com/watchroute/watchroute/events"
+	"github.com/watchroute/watchroute/shared/handshake"
 	"github.com/watchroute/watchroute/shared/header"
 	"github.com/watchroute/watchroute/shared/identity"
 	"github.com/watchroute/watchroute/shared/origin"
@@ -19,9 +19,10 @@ import (
 
 type handler struct {
 	tokens    watch.Authenticator
-	anonymous bool            // those without a token may do everything
-	inQuery   bool            // the token may be in the URL's query
-	origins   []origin.Origin // of pages that may connect; none for all
+	anonymous bool              // those without a token may do everything
+	inQuery   bool              // the token may be in the URL's query
+	origins   []origin.Origin   // of pages that may connect; none for all
+	teller    *handshake.Teller // of refusals inside a connection; nil if all are told at the handshake
 	logger    *slog.Logger
 }
 
@@ -30,12 +31,11 @@ type handler struct {
 // Source: https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-lambda-auth.html
 var errUnauthorized = errors.New("Unauthorized") //nolint:staticcheck // not ours to word
 
-// authorize answers who wants to connect: with a policy that lets them in, one that
-// does not (403), or an error (401, and 500 for what the client is not to blame for).
-func (h handler) authorize(ctx context.Context, request awsevents.APIGatewayCustomAuthorizerRequestTypeRequest) (awsevents.APIGatewayCustomAuthorizerResponse, error) {
+// judge says who may connect by their token, as authorize has it.
+func (h handler) judge(ctx context.Context, request awsevents.APIGatewayCustomAuthorizerRequestTypeRequest) (awsevents.APIGatewayCustomAuthorizerResponse, error) {
 	if err := h.checkOrigin(request); err != nil {
 		h.logger.Warn("page refused", "sourceIp", request.RequestContext.Identity.SourceIP, "err", err)
-		return answer("Deny", request.MethodArn, "foreign", watch.Access{}), nil
+		return answer("Deny", request.MethodArn, foreignPrincipal, watch.Access{}), nil
 	}
 	raw, given := h.token(request)
 	if !given && h.anonymous {
@@ -51,17 +51,12 @@ func (h handler) authorize(ctx context.Context, request awsevents.APIGatewayCust
 		return awsevents.APIGatewayCustomAuthorizerResponse{}, errUnauthorized
 	case errors.Is(err, watch.ErrRevoked):
 		h.logger.Warn("token is revoked", "sourceIp", request.RequestContext.Identity.SourceIP)
-		return answer("Deny", request.MethodArn, "revoked", watch.Access{}), nil
+		return answer("Deny", request.MethodArn, revokedPrincipal, watch.Access{}), nil
 	case err != nil:
 		h.logger.Error("token not verified", "err", err)
 		return awsevents.APIGatewayCustomAuthorizerResponse{}, errors.New("token not verified")
 	}
-	allowed := answer("Allow", request.MethodArn, subject, access)
-	if encoded, err := json.Marshal(allowed); err != nil || len(encoded) > maxAnswer {
-		h.logger.Warn("token refused", "sourceIp", request.RequestContext.Identity.SourceIP, "err", "its grant is too large to be handed on", "bytes", len(encoded))
-		return awsevents.APIGatewayCustomAuthorizerResponse{}, errUnauthorized
-	}
-	return allowed, nil
+	return answer("Allow", request.MethodArn, subject, access), nil
 }
 
 // maxAnswer is what API Gateway takes from an authorizer, in bytes; more is a 500. A claim

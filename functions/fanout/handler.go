@@ -9,6 +9,7 @@ import (
 	awsevents "github.com/aws/aws-lambda-go/events"
 	"github.com/watchroute/watchroute/events"
 	"github.com/watchroute/watchroute/shared/dynamo"
+	"github.com/watchroute/watchroute/shared/failure"
 	"github.com/watchroute/watchroute/shared/function"
 	"github.com/watchroute/watchroute/shared/watch"
 )
@@ -30,7 +31,7 @@ type handler struct {
 
 // refuser takes records that can never become changes.
 type refuser interface {
-	refuse(ctx context.Context, record awsevents.DynamoDBEventRecord, reason events.Code, message string) error
+	refuse(ctx context.Context, record dynamo.Record, reason events.Code, message string) error
 }
 
 func newHandler(store *dynamo.Store, poster watch.Poster, refusals refuser, logger *slog.Logger) handler {
@@ -48,7 +49,7 @@ func newHandler(store *dynamo.Store, poster watch.Poster, refusals refuser, logg
 // fanout answers one batch of the Events table's stream. It reports the records
 // that have to come again; Lambda then repeats the batch from the first of them, and
 // those that were numbered keep their numbers.
-func (h handler) fanout(ctx context.Context, batch awsevents.DynamoDBEvent) (awsevents.DynamoDBEventResponse, error) {
+func (h handler) fanout(ctx context.Context, batch dynamo.Batch) (awsevents.DynamoDBEventResponse, error) {
 	ctx, cancel := function.WithMargin(ctx, deadlineMargin)
 	defer cancel()
 	var failed failures
@@ -67,8 +68,8 @@ func (f *failures) add(position watch.Position) {
 
 // deliver takes the records of one stream to the watchers, and what cannot be a
 // change to the failure queue.
-func (h handler) deliver(ctx context.Context, stream watch.Stream, records []awsevents.DynamoDBEventRecord, failed *failures) {
-	byPosition := map[watch.Position]awsevents.DynamoDBEventRecord{}
+func (h handler) deliver(ctx context.Context, stream watch.Stream, records []dynamo.Record, failed *failures) {
+	byPosition := map[watch.Position]dynamo.Record{}
 	var writes []watch.Write
 	for _, record := range records {
 		write, err := dynamo.Write(record)
@@ -92,15 +93,28 @@ func (h handler) deliver(ctx context.Context, stream watch.Stream, records []aws
 	h.report(stream, len(records), outcome)
 }
 
-// refuse sends a record to the failure queue; if that fails too, it comes again.
-func (h handler) refuse(ctx context.Context, record awsevents.DynamoDBEventRecord, cause error, failed *failures) {
+// refusalPatience is how old a record may be that still waits for the failure queue. All
+// topics of the stream's shard wait with it.
+const refusalPatience = time.Minute
+
+// refuse sends a record to the failure queue. If that fails the record comes again, unless
+// the queue will never take it, or has not taken it for long: then the log has all that the
+// queue would have, and the shard goes on.
+func (h handler) refuse(ctx context.Context, record dynamo.Record, cause error, failed *failures) {
 	reason, message := reasonStale, cause.Error()
 	if wire := (*events.Error)(nil); errors.As(cause, &wire) {
 		reason, message = wire.Code, wire.Message
 	}
-	h.logger.Warn("record refused", "eventID", record.EventID, "reason", reason)
-	if err := h.refusals.refuse(ctx, record, reason, message); err != nil {
-		h.logger.Error("refusal not delivered", "err", err)
+	logger := h.logger.With("eventID", record.EventID, "reason", reason)
+	logger.Warn("record refused")
+	err := h.refusals.refuse(ctx, record, reason, message)
+	switch {
+	case err == nil:
+	case errors.Is(err, failure.ErrRejected) || time.Since(record.Change.ApproximateCreationDateTime.Time) > refusalPatience:
+		logger.Error("refused record given up", "message", message, "stream", record.EventSourceARN, "sequenceNumber", record.Change.SequenceNumber,
+			"keys", string(record.Change.Keys), "err", err)
+	default:
+		logger.Error("refusal not delivered", "err", err)
 		failed.add(watch.Position(record.Change.SequenceNumber))
 	}
 }
@@ -116,10 +130,10 @@ func (h handler) report(stream watch.Stream, records int, o watch.Outcome) {
 
 // byStream splits records by their stream. Lambda never mixes two in one batch; a
 // batch put together by hand may.
-func byStream(records []awsevents.DynamoDBEventRecord) map[watch.Stream][]awsevents.DynamoDBEventRecord {
-	streams := map[watch.Stream][]awsevents.DynamoDBEventRecord{}
+func byStream(records []dynamo.Record) map[watch.Stream][]dynamo.Record {
+	streams := map[watch.Stream][]dynamo.Record{}
 	for _, record := range records {
-		stream := watch.Stream(record.EventSourceArn)
+		stream := watch.Stream(record.EventSourceARN)
 		streams[stream] = append(streams[stream], record)
 	}
 	return streams

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -14,27 +15,32 @@ import (
 	"testing"
 	"time"
 
-	awsevents "github.com/aws/aws-lambda-go/events"
 	"github.com/watchroute/watchroute/events"
 	"github.com/watchroute/watchroute/shared/dynamo"
 	"github.com/watchroute/watchroute/shared/dynamo/dynamotest"
+	"github.com/watchroute/watchroute/shared/failure"
 	"github.com/watchroute/watchroute/shared/watch"
 )
 
 const topic = "stocks/AAPL"
 
 // recorded reads a batch as Lambda delivers it.
-func recorded(t testing.TB) []awsevents.DynamoDBEventRecord {
+func recorded(t testing.TB) []dynamo.Record {
 	t.Helper()
 	data, err := os.ReadFile("testdata/batch.json")
 	if err != nil {
 		t.Fatal(err)
 	}
-	var batch awsevents.DynamoDBEvent
+	var batch dynamo.Batch
 	if err := json.Unmarshal(data, &batch); err != nil {
 		t.Fatal(err)
 	}
 	return batch.Records
+}
+
+// keys are those of an item, as a record has them.
+func keys(topic, id string) json.RawMessage {
+	return json.RawMessage(fmt.Sprintf(`{"topic":{"S":%q},"id":{"S":%q}}`, topic, id))
 }
 
 // mailbox is where posts and refusals go instead of API Gateway and SQS.
@@ -54,7 +60,7 @@ func (m *mailbox) Post(_ context.Context, _ watch.ConnectionID, frame watch.Fram
 
 func (m *mailbox) Close(context.Context, watch.ConnectionID) error { return nil }
 
-func (m *mailbox) refuse(_ context.Context, record awsevents.DynamoDBEventRecord, reason events.Code, _ string) error {
+func (m *mailbox) refuse(_ context.Context, record dynamo.Record, reason events.Code, _ string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.broken != nil {
@@ -101,9 +107,9 @@ func newFanout(t testing.TB) fanout {
 }
 
 // deliver invokes the handler and gives id=seq of each change pushed.
-func (f fanout) deliver(t testing.TB, records ...awsevents.DynamoDBEventRecord) string {
+func (f fanout) deliver(t testing.TB, records ...dynamo.Record) string {
 	t.Helper()
-	answer, err := f.handler.fanout(t.Context(), awsevents.DynamoDBEvent{Records: records})
+	answer, err := f.handler.fanout(t.Context(), dynamo.Batch{Records: records})
 	if err != nil || len(answer.BatchItemFailures) != 0 {
 		t.Errorf("answer %+v, %v", answer, err)
 	}
@@ -116,7 +122,7 @@ func (f fanout) deliver(t testing.TB, records ...awsevents.DynamoDBEventRecord) 
 
 func TestRecordedBatchBecomesChanges(t *testing.T) {
 	f := newFanout(t)
-	if _, err := f.handler.fanout(t.Context(), awsevents.DynamoDBEvent{Records: recorded(t)}); err != nil {
+	if _, err := f.handler.fanout(t.Context(), dynamo.Batch{Records: recorded(t)}); err != nil {
 		t.Fatal(err)
 	}
 	var got []string
@@ -197,9 +203,9 @@ func TestRacingFanoutsOnOneTopic(t *testing.T) {
 	f.deliver(t, records[:1]...) // the race is for a head that is there
 	f.handler.deliverer.Numberer.Log = meetingLog{Log: f.store, reads: &atomic.Int32{}, met: make(chan struct{})}
 	var racers sync.WaitGroup
-	for _, batch := range [][]awsevents.DynamoDBEventRecord{records[1:4], records[3:]} {
+	for _, batch := range [][]dynamo.Record{records[1:4], records[3:]} {
 		racers.Go(func() {
-			answer, err := f.handler.fanout(context.Background(), awsevents.DynamoDBEvent{Records: batch})
+			answer, err := f.handler.fanout(context.Background(), dynamo.Batch{Records: batch})
 			if err != nil || len(answer.BatchItemFailures) > 0 {
 				t.Errorf("answer %+v, %v", answer, err)
 			}
@@ -240,7 +246,7 @@ func TestRecreatedTableIsANewEpoch(t *testing.T) {
 	}
 	recreated := recorded(t)
 	for i := range recreated {
-		recreated[i].EventSourceArn = strings.Replace(recreated[i].EventSourceArn, "2026-11-24", "2026-11-25", 1)
+		recreated[i].EventSourceARN = strings.Replace(recreated[i].EventSourceARN, "2026-11-24", "2026-11-25", 1)
 	}
 	if got := f.deliver(t, recreated[:2]...); got != "quote=1 quote=2" {
 		t.Errorf("the same positions in another stream are pushed as %s", got)
@@ -257,8 +263,8 @@ func TestRecreatedTableIsANewEpoch(t *testing.T) {
 func TestPoisonIsRefused(t *testing.T) {
 	f := newFanout(t)
 	r := recorded(t)
-	r[1].Change.Keys["topic"] = awsevents.NewStringAttribute("a//b")
-	r[2].Change.Keys["id"] = awsevents.NewNumberAttribute("5")
+	r[1].Change.Keys = keys("a//b", "quote")
+	r[2].Change.Keys = json.RawMessage(`{"topic":{"S":"stocks/AAPL"},"id":{"N":"5"}}`)
 	r[3].Change.OldImage = nil
 	r[4].EventName = "EXPLODE"
 	if got := f.deliver(t, r...); got != "quote=1 quote=2" {
@@ -278,10 +284,41 @@ func TestWhatCannotBeRefusedComesAgain(t *testing.T) {
 	f := newFanout(t)
 	f.broken = errors.New("queue is down")
 	r := recorded(t)
-	r[1].Change.Keys["topic"] = awsevents.NewStringAttribute("a//b")
-	answer, err := f.handler.fanout(t.Context(), awsevents.DynamoDBEvent{Records: r})
+	r[1].Change.Keys = keys("a//b", "quote")
+	r[1].Change.ApproximateCreationDateTime.Time = time.Now()
+	answer, err := f.handler.fanout(t.Context(), dynamo.Batch{Records: r})
 	if err != nil || len(answer.BatchItemFailures) != 1 || answer.BatchItemFailures[0].ItemIdentifier != r[1].Change.SequenceNumber {
 		t.Errorf("answer %+v, %v, want the second record to come again", answer, err)
+	}
+}
+
+// TestBrokenFailureQueueStopsNoShard has a queue that will never take the refusal, and one
+// that has not taken it for long. The log has what the queue would have.
+func TestBrokenFailureQueueStopsNoShard(t *testing.T) {
+	for name, broken := range map[string]struct {
+		err error
+		age time.Duration
+	}{
+		"rejected":      {failure.ErrRejected, 0},
+		"down for long": {errors.New("queue is down"), refusalPatience + time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFanout(t)
+			f.broken = broken.err
+			var log bytes.Buffer
+			f.logger = slog.New(slog.NewJSONHandler(&log, nil))
+			r := recorded(t)
+			r[1].Change.Keys = keys("a//b", "quote")
+			r[1].Change.ApproximateCreationDateTime.Time = time.Now().Add(-broken.age)
+			if got := f.deliver(t, r...); got != "quote=1 filing=2 quote=3 filing=4 quote=5" {
+				t.Errorf("neighbours are pushed as %s", got)
+			}
+			for _, part := range []string{"given up", "a//b", r[1].Change.SequenceNumber, "bad_topic"} {
+				if !strings.Contains(log.String(), part) {
+					t.Errorf("log is without %q: %s", part, log.String())
+				}
+			}
+		})
 	}
 }
 
@@ -290,7 +327,7 @@ func TestWhatCannotBeNumberedComesAgain(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel() // nothing can be read or written
 	r := recorded(t)
-	answer, err := f.handler.fanout(ctx, awsevents.DynamoDBEvent{Records: r})
+	answer, err := f.handler.fanout(ctx, dynamo.Batch{Records: r})
 	if err != nil || len(answer.BatchItemFailures) != len(r) {
 		t.Errorf("answer %+v, %v, want all records to come again", answer, err)
 	}

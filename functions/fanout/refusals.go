@@ -5,8 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 
-	awsevents "github.com/aws/aws-lambda-go/events"
 	"github.com/watchroute/watchroute/events"
+	"github.com/watchroute/watchroute/shared/dynamo"
 	"github.com/watchroute/watchroute/shared/failure"
 )
 
@@ -29,14 +29,10 @@ const reasonStale events.Code = "stale_stream"
 // refusals sends what is refused to the failure queue.
 type refusals struct{ queue failure.Queue }
 
-func (r refusals) refuse(ctx context.Context, record awsevents.DynamoDBEventRecord, reason events.Code, message string) error {
-	keys, err := json.Marshal(record.Change.Keys)
-	if err != nil {
-		return fmt.Errorf("encode keys of refused record %s: %w", record.EventID, err)
-	}
-	err = r.queue.Send(ctx, refusal{
+func (r refusals) refuse(ctx context.Context, record dynamo.Record, reason events.Code, message string) error {
+	err := r.queue.Send(ctx, refusal{
 		Reason: reason, Message: message, EventID: record.EventID, EventName: record.EventName,
-		EventSourceARN: record.EventSourceArn, SequenceNumber: record.Change.SequenceNumber, Keys: keys,
+		EventSourceARN: record.EventSourceARN, SequenceNumber: record.Change.SequenceNumber, Keys: record.Change.Keys,
 	})
 	if err != nil {
 		return fmt.Errorf("refuse record %s: %w", record.EventID, err)

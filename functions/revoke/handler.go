@@ -21,13 +21,18 @@ type handler struct {
 
 // revoke answers one batch of the Revocations table's stream. It reports the records
 // that have to come again; closing what is closed does nothing.
-func (h handler) revoke(ctx context.Context, batch awsevents.DynamoDBEvent) (awsevents.DynamoDBEventResponse, error) {
+func (h handler) revoke(ctx context.Context, batch dynamo.Batch) (awsevents.DynamoDBEventResponse, error) {
 	var failed []awsevents.DynamoDBBatchItemFailure
 	for _, record := range batch.Records {
 		if record.EventName == string(awsevents.DynamoDBOperationTypeRemove) {
 			continue
 		}
-		closed, err := h.revoker.Revoke(ctx, dynamo.Revocation(record))
+		revocation, err := dynamo.Revocation(record)
+		if err != nil {
+			h.logger.Error("record is not a revocation", "eventID", record.EventID, "err", err)
+			continue
+		}
+		closed, err := h.revoker.Revoke(ctx, revocation)
 		if err != nil {
 			h.logger.Error("revocation incomplete", "eventID", record.EventID, "err", err)
 			failed = append(failed, awsevents.DynamoDBBatchItemFailure{ItemIdentifier: record.Change.SequenceNumber})

@@ -14,7 +14,7 @@ import (
 
 func main() { function.Start(os.Getenv, build) }
 
-func build(ctx context.Context, s function.Setup) (func(context.Context, awsevents.DynamoDBEvent) (awsevents.DynamoDBEventResponse, error), error) {
+func build(ctx context.Context, s function.Setup) (func(context.Context, dynamo.Batch) (awsevents.DynamoDBEventResponse, error), error) {
 	store := dynamo.Open(s.AWS, dynamo.Tables{
 		Connections:   s.Settings.Text("CONNECTIONS_TABLE"),
 		Subscriptions: s.Settings.Text("SUBSCRIPTIONS_TABLE"),

@@ -224,7 +224,7 @@ func fanoutFunction(t tables, q queues, props Props) function {
 			"SUBSCRIPTIONS_TABLE": t.subscriptions.Ref(),
 			"FAILURE_QUEUE_URL":   q.failures.Ref(),
 			"CALLBACK_URL":        sub(callbackURL),
-			"LOG_RETENTION":       jsii.String(fmt.Sprintf("%gh", props.ChangeRetention.Hours())),
+			"LOG_RETENTION":       jsii.String(props.ChangeRetention.String()),
 		},
 		grants: append(streamGrants(t.events, q),
 			allow(q.failures.AttrArn(), "sqs:SendMessage"),

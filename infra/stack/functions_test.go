@@ -36,12 +36,12 @@ func TestFunctions(t *testing.T) {
 		"Renew": {256, 10, "CALLBACK_URL=https://${Api}.execute-api.${AWS::Region}.${AWS::URLSuffix}/live " +
 			"CONNECTIONS_TABLE=Connections MAX_MESSAGE_RATE=20 MAX_SUBJECT_UNITS=120000 " +
 			"REVOCATIONS_TABLE=Revocations SUBSCRIPTIONS_TABLE=Subscriptions TOKEN_SECRET_ARN=TokenSecret"},
-		"Authorizer": {256, 10, "ALLOW_ANONYMOUS=AllowAnonymous REVOCATIONS_TABLE=Revocations TOKEN_IN_QUERY=true TOKEN_SECRET_ARN=TokenSecret"},
+		"Authorizer": {256, 10, "ALLOW_ANONYMOUS=AllowAnonymous REFUSE_INSIDE=true REVOCATIONS_TABLE=Revocations TOKEN_IN_QUERY=true TOKEN_SECRET_ARN=TokenSecret"},
 		"Revoke": {256, 60, "CALLBACK_URL=https://${Api}.execute-api.${AWS::Region}.${AWS::URLSuffix}/live " +
 			"CONNECTIONS_TABLE=Connections SUBSCRIPTIONS_TABLE=Subscriptions"},
 		"Salvage": {256, 60, "FAILURE_QUEUE_URL=FailureQueue"},
 		"Fanout": {512, 60, "CALLBACK_URL=https://${Api}.execute-api.${AWS::Region}.${AWS::URLSuffix}/live " +
-			"CHANGES_TABLE=Changes CONNECTIONS_TABLE=Connections FAILURE_QUEUE_URL=FailureQueue LOG_RETENTION=48h " +
+			"CHANGES_TABLE=Changes CONNECTIONS_TABLE=Connections FAILURE_QUEUE_URL=FailureQueue LOG_RETENTION=48h0m0s " +
 			"SUBSCRIPTIONS_TABLE=Subscriptions"},
 	} {
 		f := functions[id]

@@ -3,17 +3,17 @@ package stack
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
 	"github.com/watchroute/watchroute/events"
+	settings "github.com/watchroute/watchroute/shared/function"
+	"github.com/watchroute/watchroute/shared/watch"
 )
 
-// MinChangeRetention is the shortest time the numbered log may be kept: longer
-// than the 24 hours a DynamoDB stream keeps its records, so that a redelivered
-// record always finds the number it was given.
-// Source: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Streams.html
-const MinChangeRetention = 25 * time.Hour
+// MinChangeRetention is the shortest time the numbered log may be kept.
+const MinChangeRetention = watch.MinRetention
 
 // Architecture is an instruction set that Lambda offers; empty means ARM64.
 type Architecture string
@@ -183,10 +183,14 @@ func (p Props) faults() []error {
 		refuse("LogDays is %d, not one of %d", p.LogDays, logDays())
 	}
 	for name, n := range map[string]int{
-		"MaxConnections": p.MaxConnections, "MaxMessageRate": p.MaxMessageRate, "FanoutConcurrency": p.FanoutConcurrency, "MessageConcurrency": p.MessageConcurrency,
-		"MaxSubscriptions": p.MaxSubscriptions, "MaxPublishBytes": p.MaxPublishBytes, "MaxSnapshotItems": p.MaxSnapshotItems,
-		"MaxSubjectUnits": p.MaxSubjectUnits,
+		"MaxConnections": p.MaxConnections, "MaxMessageRate": p.MaxMessageRate, "MaxSubscriptions": p.MaxSubscriptions,
+		"MaxPublishBytes": p.MaxPublishBytes, "MaxSnapshotItems": p.MaxSnapshotItems, "MaxSubjectUnits": p.MaxSubjectUnits,
 	} {
+		if err := settings.CheckCount(n); err != nil {
+			refuse("%s is %d, %w", name, n, err)
+		}
+	}
+	for name, n := range map[string]int{"FanoutConcurrency": p.FanoutConcurrency, "MessageConcurrency": p.MessageConcurrency} {
 		if n < 0 {
 			refuse("%s is %d, less than 0", name, n)
 		}
@@ -196,8 +200,8 @@ func (p Props) faults() []error {
 	}
 	faults = append(faults, p.Auth.faults()...)
 	faults = append(faults, p.originFaults()...)
-	if p.ThrottlingRate < 0 {
-		refuse("ThrottlingRate is %v, less than 0", p.ThrottlingRate)
+	if !(p.ThrottlingRate >= 0) || math.IsInf(p.ThrottlingRate, 1) {
+		refuse("ThrottlingRate is %v, not a number of at least 0", p.ThrottlingRate)
 	}
 	if p.ThrottlingBurst < 0 {
 		refuse("ThrottlingBurst is %d, less than 0", p.ThrottlingBurst)

@@ -102,7 +102,7 @@ func TestSettingsReachTheTemplate(t *testing.T) {
 		Architecture: stack.X8664, ChangeRetention: 25*time.Hour + 30*time.Minute, LogDays: 3,
 		ThrottlingRate: 7.5, ThrottlingBurst: 9, AllowTableDeletion: true, KeepAccountLogRole: true,
 		MaxConnections: 3, MaxMessageRate: 4, MaxSubscriptions: 6, MaxPublishBytes: 7, MaxSnapshotItems: 8, MaxSubjectUnits: 9, FanoutConcurrency: 5, MessageConcurrency: 9,
-		Auth:           stack.Auth{Issuer: "https://id.example", Audience: "watchers", RefuseQueryTokens: true},
+		Auth:           stack.Auth{Issuer: "https://id.example", Audience: "watchers", RefuseQueryTokens: true, RefuseAtHandshake: true},
 		AllowedOrigins: []string{"https://app.example", "http://localhost:3000"},
 	})
 	if err != nil {
@@ -110,7 +110,7 @@ func TestSettingsReachTheTemplate(t *testing.T) {
 	}
 	all := decode[struct{ Resources map[string]resource }](t, template).Resources
 	for id, want := range map[string]string{
-		"Connect": `"x86_64"`, "Fanout": `"LOG_RETENTION": "25.5h"`, "ConnectLogs": `"RetentionInDays": 3`,
+		"Connect": `"x86_64"`, "Fanout": `"LOG_RETENTION": "25h30m0s"`, "ConnectLogs": `"RetentionInDays": 3`,
 		"AccessLogs": `"RetentionInDays": 3`, "Stage": `"ThrottlingRateLimit": 7.5`,
 		"Events": `"DeletionProtectionEnabled": false`, "Authorizer": `"TOKEN_ISSUER": "https://id.example"`,
 	} {
@@ -133,6 +133,9 @@ func TestSettingsReachTheTemplate(t *testing.T) {
 		if !strings.Contains(string(all["Message"].Properties), want) {
 			t.Errorf("Message has no %s: %s", want, all["Message"].Properties)
 		}
+	}
+	if want := `"REFUSE_INSIDE": "false"`; !strings.Contains(string(all["Authorizer"].Properties), want) {
+		t.Errorf("Authorizer has no %s: %s", want, all["Authorizer"].Properties)
 	}
 	if want := `"ALLOWED_ORIGINS": "https://app.example,http://localhost:3000"`; !strings.Contains(string(all["Authorizer"].Properties), want) {
 		t.Errorf("Authorizer has no %s: %s", want, all["Authorizer"].Properties)
@@ -157,8 +160,8 @@ func TestSettingsOutOfBoundsAreRefusedAllAtOnce(t *testing.T) {
 	for _, want := range []string{
 		"stack Test: Code is not set", `Architecture is "mips", not arm64 or x86_64`,
 		"ChangeRetention is 24h0m0s, less than 25h0m0s", "LogDays is 2, not one of [1 3 5 7 14",
-		"ThrottlingRate is -1, less than 0", "ThrottlingBurst is -2, less than 0",
-		"MaxConnections is -1, less than 0", "MessageConcurrency is -3, less than 0", "MaxSubscriptions is 101, more than 100", "Auth is open to everyone and says whose tokens are taken, too",
+		"ThrottlingRate is -1, not a number of at least 0", "ThrottlingBurst is -2, less than 0",
+		"MaxConnections is -1, must be a number from 1 to 1000000000", "MessageConcurrency is -3, less than 0", "MaxSubscriptions is 101, more than 100", "Auth is open to everyone and says whose tokens are taken, too",
 		`AllowedOrigins: origin "https://app.example/" is not scheme://host[:port]`, `AllowedOrigins: origin "*" is`, `AllowedOrigins: origin "null" is`,
 		"AllowedOrigins take 2304 bytes, more than 2048", "AllowedOrigins need an authorizer that checks them, and Auth is open to everyone",
 	} {

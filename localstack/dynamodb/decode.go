@@ -3,7 +3,6 @@ package dynamodb
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -15,7 +14,7 @@ import (
 func operation[In any](do func(context.Context, *In) (any, error)) awsjson.Operation {
 	return func(ctx context.Context, body []byte) (any, error) {
 		in := new(In)
-		if err := decode(body, in); err != nil {
+		if err := awsjson.Decode(body, in); err != nil {
 			return nil, err
 		}
 		if l, ok := any(in).(interface{ refuse() error }); ok {
@@ -24,26 +23,6 @@ func operation[In any](do func(context.Context, *In) (any, error)) awsjson.Opera
 			}
 		}
 		return do(ctx, in)
-	}
-}
-
-// decode reads a request body. What attribute values find wrong in themselves is
-// reported as they put it, anything else as a SerializationException.
-func decode(body []byte, in any) error {
-	err := json.Unmarshal(body, in)
-	if err == nil {
-		return nil
-	}
-	var e *awsjson.Error
-	var wrongType *json.UnmarshalTypeError
-	switch {
-	case errors.As(err, &e):
-		return e
-	case errors.As(err, &wrongType):
-		return awsjson.Errorf("SerializationException", "%s cannot be converted to the type of %s",
-			strings.ToUpper(wrongType.Value)+"_VALUE", wrongType.Field)
-	default:
-		return awsjson.Errorf("SerializationException", "the request body is not valid JSON: %v", err)
 	}
 }
 

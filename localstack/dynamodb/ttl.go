@@ -2,12 +2,11 @@ package dynamodb
 
 import (
 	"context"
-	"strconv"
-	"strings"
 
 	"github.com/tidwall/btree"
 
 	"github.com/watchroute/watchroute/localstack/dynamodb/item"
+	"github.com/watchroute/watchroute/shared/ttl"
 )
 
 type timeToLiveSpecification struct {
@@ -118,14 +117,11 @@ func (l *timeToLive) replace(old, next *row) {
 	}
 }
 
-// of reads when a row expires: only a Number counts, in whole seconds.
-// Source: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/time-to-live-ttl-before-you-start.html
+// of reads when a row expires: only a Number counts.
 func (l *timeToLive) of(r *row) (at int64, ok bool) {
 	v, found := image(r)[l.attribute]
 	if !found || v.Kind != item.Number {
 		return 0, false
 	}
-	whole, _, _ := strings.Cut(v.S, ".")
-	at, err := strconv.ParseInt(whole, 10, 64)
-	return at, err == nil
+	return ttl.Seconds(v.S)
 }

@@ -37,7 +37,8 @@ func TestRefusalsAreMany(t *testing.T) {
 	tokens := len(badClaims) + len(badHeaders) + len(badTokens) + len(badForSecret) + len(badForIssuer) + len(badHandshakes) + len(admissions)
 	topics := len(otherTopics) + len(partTopics) + len(wildTopics) + len(badTopics)
 	widening := len(otherSubjects) + len(subjectsLikePatterns) + len(peeks)
-	rows := tokens + topics + len(requests) + len(badFrames) + len(badMessages) + widening
+	inside := len(badOffers) + len(everyAction) + len(turnedAway)
+	rows := tokens + inside + topics + len(requests) + len(badFrames) + len(badMessages) + widening
 	if t.Logf("%d refusals", rows); rows < 60 {
 		t.Errorf("%d refusals, want 60 at least", rows)
 	}
@@ -437,12 +438,12 @@ func (s *running) ownForger(t *testing.T) forger {
 // handshake is what a client can put a token into.
 type handshake struct{ name, query, authorization, protocols string }
 
-// badHandshakes have a good token, GOOD, only where it does not count.
+// badHandshakes have a good token, GOOD, only where it does not count. Those that offer a
+// token beside our subprotocol are in badOffers.
 var badHandshakes = []handshake{
 	{"no token", "", "", ""},
 	{"empty query", "?token=", "", ""},
 	{"empty bearer", "", "Bearer ", ""},
-	{"empty bearer subprotocol", "", "", "watchroute.v1, bearer."},
 	{"another scheme", "", "Basic GOOD", ""},
 	{"no scheme", "", "GOOD", ""},
 	{"another parameter", "?access_token=GOOD", "", ""},
@@ -450,12 +451,11 @@ var badHandshakes = []handshake{
 	{"last of two parameters bad", "?token=GOOD&token=bad", "", ""},
 	{"subprotocol without prefix", "", "", "watchroute.v1, GOOD"},
 	{"another prefix", "", "", "watchroute.v1, token.GOOD"},
-	{"bearer subprotocol bad", "", "", "watchroute.v1, bearer.bad"},
 	{"header bad, query good", "?token=GOOD", "Bearer bad", ""},
 	{"header empty, query good", "?token=GOOD", "Bearer ", ""},
 	{"header bad, subprotocol good", "", "Bearer bad", "watchroute.v1, bearer.GOOD"},
-	{"subprotocol bad, query good", "?token=GOOD", "", "watchroute.v1, bearer.bad"},
 	{"first of two subprotocols bad", "", "", "bearer.bad, bearer.GOOD"},
+	{"bearer subprotocol bad and alone", "", "", "bearer.bad"},
 	{"two tokens in the header", "", "Bearer GOOD GOOD", ""},
 }
 

@@ -24,7 +24,11 @@ func Open(cfg aws.Config, settings *function.Settings, revocations Revocations) 
 		JWKSURL:  settings.Optional("TOKEN_JWKS_URL"),
 		Audience: settings.Optional("TOKEN_AUDIENCE"),
 	}
-	if arn := settings.Optional("TOKEN_SECRET_ARN"); arn != "" {
+	arn := settings.Optional("TOKEN_SECRET_ARN")
+	if err := (Sources{Issuer: s.Issuer, JWKSURL: s.JWKSURL, SecretARN: arn, Audience: s.Audience}).Check(); err != nil {
+		return Authenticator{}, fmt.Errorf("settings of tokens: %w", err)
+	}
+	if arn != "" {
 		s.Secrets = secret.Open(cfg, arn).Versions
 	}
 	verifier, err := token.New(s)

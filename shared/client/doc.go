@@ -13,8 +13,9 @@
 //
 // A connection that breaks, is cut by API Gateway after 10 idle minutes or 2 hours,
 // or does not answer is replaced, with random pauses that grow ([Options].MaxBackoff),
-// and each watch resumes from where it stands. When the service asks to reconnect,
-// the new connection is there before the old one is given up. Changes that come
+// and each watch resumes from where it stands. The pauses are short again only after a
+// connection has lasted. When the service asks to reconnect, the new connection is there
+// before the old one is given up. Changes that come
 // twice are dropped, those that come early wait. A hole is asked for after
 // [Options].HoleTime, at once again if the answer brought a part of what is missing, and
 // later each time if it brought nothing.
@@ -41,7 +42,9 @@
 // and another when the service warns that the one in use expires, which replaces it
 // without a new connection. If that fails until the token has expired, the service
 // closes the connection, and the watches resume on another. What a token does not allow
-// ends the watch concerned; a token that was revoked ends the client.
+// ends the watch concerned; a token that was revoked ends the client. A handshake that is
+// refused with 401 is repeated for 2 minutes, with another token each time: the service may
+// know of a new key a minute late.
 //
 // # A watch
 //

@@ -51,7 +51,7 @@ func dial(ctx context.Context, address string, o Options) (*link, error) {
 	ctx, cancel := context.WithTimeout(ctx, o.AnswerTime)
 	defer cancel()
 	conn, response, err := websocket.Dial(ctx, address, &websocket.DialOptions{HTTPClient: o.HTTPClient, HTTPHeader: header})
-	if err != nil && response != nil && response.StatusCode >= 400 {
+	if err != nil && response != nil && response.StatusCode != http.StatusSwitchingProtocols {
 		return nil, &HandshakeError{Status: response.StatusCode}
 	}
 	if err != nil {

@@ -2,7 +2,6 @@ package client
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"slices"
 
@@ -59,7 +58,7 @@ func (c *Client) publish(ctx context.Context, frame events.Request) error {
 // checkSize refuses, with a code, what cannot be sent and what API Gateway would close
 // the connection for.
 func checkSize(frame events.Request, code events.Code) error {
-	message, err := json.Marshal(frame)
+	message, err := events.Marshal(frame)
 	if err != nil {
 		return &events.Error{Code: code, Message: fmt.Sprintf("%s is not JSON: %v", frame.Action, err), Topic: frame.Topic}
 	}

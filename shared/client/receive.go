@@ -47,7 +47,6 @@ func (e *engine) receive(in incoming) error {
 	case *events.Published:
 		e.published(f)
 	}
-	e.proven = e.proven || in.link == e.link
 	return nil
 }
 
@@ -60,9 +59,8 @@ func (e *engine) concern(frame events.Frame) error {
 		e.warned = e.warned || e.renewal.due(time.Now())
 		e.alert(time.Now()) // if the token is not replaced, the next warning is not to be late
 	case *events.Reconnect:
-		if e.moveAt.IsZero() {
-			e.moveAt = time.Now().Add(time.Duration(f.DelayMs) * time.Millisecond)
-		}
+		delay := min(max(f.DelayMs, 0), longestMove.Milliseconds())
+		e.move(time.Duration(delay) * time.Millisecond)
 	case *events.Error:
 		return e.failed(f)
 	}

@@ -1,7 +1,6 @@
 package client
 
 import (
-	"encoding/json"
 	"errors"
 	"slices"
 	"strconv"
@@ -168,7 +167,7 @@ func (e *engine) send(r *request, now time.Time) {
 }
 
 func (e *engine) write(frame events.Request) {
-	message, err := json.Marshal(frame)
+	message, err := events.Marshal(frame)
 	if err == nil {
 		err = e.link.write(e.life, message)
 	}

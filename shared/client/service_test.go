@@ -142,8 +142,8 @@ func (s *service) Invoke(ctx context.Context, function string, payload []byte) (
 		_ = s.Forget(ctx, c.Key, nil)
 	case "message":
 		ctx = context.WithValue(ctx, brought{}, new(int))
-		answerer := watch.Answerer{Sessions: s, Subscriptions: s, Items: s, History: s, Places: seal.Fixed(make([]byte, seal.MinSecretBytes)), Tokens: s, Logger: slog.New(slog.DiscardHandler)}
-		last := answerer.Answer(ctx, c, []byte(event.Body), peer{ctx, s, c.ID})
+		answerer := watch.Answerer{Topics: watch.Topics{Items: s, History: s, Places: seal.Fixed(make([]byte, seal.MinSecretBytes))}, Sessions: s, Subscriptions: s, Tokens: s, Logger: slog.New(slog.DiscardHandler)}
+		last := answerer.Answer(ctx, c, messageOf(event), peer{ctx, s, c.ID})
 		s.mu.Lock()
 		alter := s.alter
 		s.received = append(s.received, arrival{event.Body, time.Now()})
@@ -155,6 +155,11 @@ func (s *service) Invoke(ctx context.Context, function string, payload []byte) (
 	}
 	output, err := json.Marshal(answer)
 	return output, false, err
+}
+
+func messageOf(event awsevents.APIGatewayWebsocketProxyRequest) watch.Message {
+	id, _ := event.RequestContext.MessageID.(string)
+	return watch.Message{Body: []byte(event.Body), ID: id, Time: time.UnixMilli(event.RequestContext.RequestTimeEpoch)}
 }
 
 // brought is the key of the number of frames with changes that an answer has brought.
@@ -349,11 +354,21 @@ func (s *service) Renew(_ context.Context, sub watch.Subscription) (there bool, 
 	return there, nil
 }
 
-func (s *service) Unsubscribe(_ context.Context, key watch.Key, topics ...events.Topic) error {
+// Unsubscribe knows no order, as a service of an earlier version.
+func (s *service) Unsubscribe(_ context.Context, key watch.Key, topic events.Topic, _ watch.Order) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, topic := range topics {
-		delete(s.connections[key.ID], topic)
+	delete(s.connections[key.ID], topic)
+	return nil
+}
+
+func (s *service) Withdraw(_ context.Context, key watch.Key, subs ...watch.Subscription) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, sub := range subs {
+		if s.connections[key.ID][sub.Topic].Order == sub.Order {
+			delete(s.connections[key.ID], sub.Topic)
+		}
 	}
 	return nil
 }
@@ -375,9 +390,10 @@ func (s *service) Session(_ context.Context, key watch.Key) (watch.Session, erro
 	if s.connections[key.ID] == nil {
 		return watch.Session{}, watch.ErrNotConnected
 	}
-	session := watch.Session{}
-	for topic := range s.connections[key.ID] {
+	session := watch.Session{Orders: map[events.Topic]watch.Order{}}
+	for topic, sub := range s.connections[key.ID] {
 		session.Topics = append(session.Topics, topic)
+		session.Orders[topic] = sub.Order
 	}
 	if access, ok := s.refreshed[key.ID]; ok {
 		session.Access = &access

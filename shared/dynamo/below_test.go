@@ -131,7 +131,7 @@ func TestSubscriptionsToPatterns(t *testing.T) {
 	if subs, err := s.Subscriptions(t.Context(), c.Key, all); err != nil || len(subs) != 4 || subs[1].Topic != "a/*" {
 		t.Errorf("own subscriptions are %+v, %v", subs, err)
 	}
-	if err := s.Unsubscribe(t.Context(), c.Key, "a/*"); err != nil || read("a", false) != "[a a/**]" {
+	if err := s.Unsubscribe(t.Context(), c.Key, "a/*", 1); err != nil || read("a", false) != "[a a/**]" {
 		t.Errorf("after unsubscribe: %s, %v", read("a", false), err)
 	}
 	if err := s.Forget(t.Context(), c.Key, nil); err != nil || read("a", false) != "[]" || read("a/b", false) != "[]" {

@@ -4,7 +4,7 @@
 //	table          partition key   sort key        attributes
 //	Events         topic           id              the users' data; expiresAt
 //	Changes        topic           seq = 0         the head: last, epoch, stream, position, first
-//	               topic           seq = 1, 2, 3…  the log: epoch, id, op, at, data, position,
+//	               topic           seq = 1, 2, 3…  the log: epoch, id, op, at, data, position, lapse,
 //	                                               [before], [high], [expired], [large], expiresAt
 //	               topic + "/**"   seq = a hash    a topic below that has had a change: name
 //	Connections    subject         connectionId    topics (string set), subscribes (how many
@@ -19,7 +19,9 @@
 //	Revocations    subject         tokenId or *    before, expiresAt
 //
 // expiresAt is DynamoDB's time to live, in seconds since 1970. Rows that have
-// passed it may stay for days and are skipped by whoever reads them. Log rows beyond
+// passed it may stay for days and are skipped by whoever reads them; package ttl says which
+// rows these are. Subscriptions are not skipped: theirs is also the end that the pusher holds
+// them to, and those that are past it are closed. Log rows beyond
 // the head's last are left over from an earlier epoch and are never read.
 //
 // Connections lie together by their subject, so that a subject's can be counted, and

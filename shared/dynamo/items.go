@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -57,12 +58,13 @@ func (s *Store) Page(ctx context.Context, topic events.Topic, after string, limi
 	if after != "" {
 		query.ExclusiveStartKey = itemKey(topic, after)
 	}
+	now := s.now()
 	out, err := s.db.Query(ctx, query)
 	if err != nil {
 		return nil, "", fmt.Errorf("read items of %s: %w", topic, translate(err))
 	}
 	for _, attributes := range out.Items {
-		row, err := s.row(attributes)
+		row, err := itemRow(attributes, now)
 		if err != nil {
 			return nil, "", fmt.Errorf("read item of %s: %w", topic, err)
 		}
@@ -71,13 +73,13 @@ func (s *Store) Page(ctx context.Context, topic events.Topic, after string, limi
 	return rows, text(out.LastEvaluatedKey, "id"), nil
 }
 
-func (s *Store) row(attributes map[string]types.AttributeValue) (watch.Row, error) {
+func itemRow(attributes map[string]types.AttributeValue, now time.Time) (watch.Row, error) {
 	id := text(attributes, "id")
 	if events.CheckItemID(id) != nil {
 		return watch.Row{Item: events.Item{ID: id}, Void: true}, nil
 	}
 	data, err := itemData(attributes)
-	return watch.Row{Item: events.Item{ID: id, Data: data}, Void: s.expired(attributes)}, err
+	return watch.Row{Item: events.Item{ID: id, Data: data}, Void: expired(attributes, now)}, err
 }
 
 func itemKey(topic events.Topic, id string) map[string]types.AttributeValue {

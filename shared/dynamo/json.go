@@ -11,6 +11,7 @@ import (
 	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/watchroute/watchroute/events"
 )
 
@@ -58,7 +59,7 @@ func appendValue(dst []byte, value types.AttributeValue) ([]byte, error) {
 	case *types.AttributeValueMemberSS:
 		return appendList(dst, slices.Sorted(slices.Values(v.Value)), infallible(appendString))
 	case *types.AttributeValueMemberNS:
-		return appendList(dst, v.Value, appendNumber)
+		return appendList(dst, v.Value, appendNumber[string])
 	case *types.AttributeValueMemberBS:
 		return appendList(dst, slices.SortedFunc(slices.Values(v.Value), bytes.Compare), infallible(appendBinary))
 	}
@@ -85,12 +86,30 @@ func infallible[E any](appendElement func([]byte, E) []byte) func([]byte, E) ([]
 
 // appendNumber keeps the digits as they are: DynamoDB's numbers have up to 38 of
 // them, a float64 only 15.
-func appendNumber(dst []byte, digits string) ([]byte, error) {
-	if !json.Valid([]byte(digits)) {
+func appendNumber[Digits []byte | string](dst []byte, digits Digits) ([]byte, error) {
+	if !isInteger(digits) && !isNumber(digits) {
 		return nil, fmt.Errorf("number %q is not one in JSON", digits)
 	}
 	return append(dst, digits...), nil
 }
+
+// isInteger finds what most numbers are, which needs no parser.
+func isInteger[Digits []byte | string](digits Digits) bool {
+	for i := range len(digits) {
+		if !isDigit(digits[i]) {
+			return false
+		}
+	}
+	return len(digits) == 1 || len(digits) > 1 && digits[0] != '0'
+}
+
+// isNumber has JSON's own parser look, which would also take spaces around a number.
+func isNumber[Digits []byte | string](digits Digits) bool {
+	value := jsontext.Value(digits)
+	return value.Kind() == '0' && value.IsValid() && (isDigit(digits[0]) || digits[0] == '-') && isDigit(digits[len(digits)-1])
+}
+
+func isDigit(c byte) bool { return '0' <= c && c <= '9' }
 
 func appendBinary(dst, b []byte) []byte {
 	dst = append(dst, '"')
@@ -98,12 +117,11 @@ func appendBinary(dst, b []byte) []byte {
 	return append(dst, '"')
 }
 
+// appendString escapes what JSON wants escaped, and nothing else. What is not UTF-8, which
+// DynamoDB has nowhere, becomes U+FFFD.
 func appendString(dst []byte, s string) []byte {
-	var out bytes.Buffer
-	enc := json.NewEncoder(&out)
-	enc.SetEscapeHTML(false)
-	_ = enc.Encode(s) // a string always encodes
-	return append(dst, bytes.TrimSuffix(out.Bytes(), []byte("\n"))...)
+	dst, _ = jsontext.AppendQuote(dst, s)
+	return dst
 }
 
 // attributes turns published data, a JSON object, into attributes: numbers digit

@@ -56,7 +56,7 @@ func TestMeterCountsWhatDynamoDBDoes(t *testing.T) {
 		{"read a list", func(ctx context.Context) error { _, _, err := s.Below(ctx, "a/*", 9); return err }, 1, 0},
 		{"read connections", func(ctx context.Context) error { _, err := s.Connections(ctx, c.Subject); return err }, 2, 0},
 		{"read revocations", func(ctx context.Context) error { _, err := s.Revocations(ctx, c.Subject, "t"); return err }, 2, 0},
-		{"unsubscribe", func(ctx context.Context) error { return s.Unsubscribe(ctx, c.Key, wide.Topic) }, 0, 14},
+		{"unsubscribe", func(ctx context.Context) error { return s.Unsubscribe(ctx, c.Key, wide.Topic, 1) }, 0, 14},
 		{"forget", func(ctx context.Context) error { return s.Forget(ctx, c.Key, nil) }, 0, 37},
 	} {
 		d.Engine.ResetUsage()
@@ -91,7 +91,7 @@ func TestMeterCountsWhatIsRefused(t *testing.T) {
 			return refusedIf(!there, err)
 		},
 		"draw":        func(ctx context.Context) error { return s.Draw(ctx, c.Key, now, 5, 5) },
-		"unsubscribe": func(ctx context.Context) error { return refusedIf(true, s.Unsubscribe(ctx, c.Key, "a")) },
+		"unsubscribe": func(ctx context.Context) error { return refusedIf(true, s.Unsubscribe(ctx, c.Key, "a", 1)) },
 	} {
 		d.Engine.ResetUsage()
 		ctx, meter := watch.Metered(t.Context())

@@ -50,6 +50,7 @@ type world struct {
 	heads    map[events.Topic]int64
 	meter    *watch.Meter
 	next     string // the place that the latest snapshot ended at
+	sent     int    // requests
 
 	mu    sync.Mutex
 	notes []string
@@ -84,8 +85,16 @@ func (w *world) begin(t rapid.TB, subject string, tokens []grant.Grant, limits w
 		}
 		return a
 	}}))
-	w.answerer = watch.Answerer{Sessions: metered{w.store, w}, Subscriptions: w.store, Items: w.store, History: w.store,
-		Places: seal.Fixed(make([]byte, seal.MinSecretBytes)), Tokens: w, Limits: limits, Allowance: watch.NewAllowance(w, 1), Logger: logger}
+	w.answerer = watch.Answerer{
+		Topics: watch.Topics{
+			Items:     w.store,
+			History:   w.store,
+			Places:    seal.Fixed(make([]byte, seal.MinSecretBytes)),
+			Limits:    limits,
+			Allowance: watch.NewAllowance(w, 1),
+		},
+		Sessions: metered{w.store, w}, Subscriptions: w.store, Tokens: w, Logger: logger,
+	}
 	w.fanout = watch.Fanout{Numberer: watch.Numberer{Log: lives{w.store, w}}, Pusher: watch.Pusher{Subscribers: w.store, Poster: w}, PushTime: time.Minute}
 	w.client = watch.Connection{Key: watch.Key{Subject: subject, ID: "client"}, Connected: w.now, Access: w.access(0)}
 	if err := w.store.Connect(context.Background(), w.client); err != nil {
@@ -208,7 +217,9 @@ func (w *world) ask(r events.Request) {
 		w.Fatal(err)
 	}
 	w.meter = &watch.Meter{}
-	answer := w.answerer.Answer(context.Background(), w.client, body, peer{w})
+	w.sent++
+	m := watch.Message{Body: body, ID: "message", Time: w.now.Add(time.Duration(w.sent) * time.Second)}
+	answer := w.answerer.Answer(context.Background(), w.client, m, peer{w})
 	w.noteFrame("answered", answer)
 	reads, writes := w.meter.Units()
 	w.note("%v read units, %v write units", reads, writes)
@@ -265,7 +276,11 @@ func (w *world) writes() (writes []watch.Write, sizes []int64) {
 		w.records++
 		record.Change.SequenceNumber = fmt.Sprintf("%021d", w.records)
 		record.Change.ApproximateCreationDateTime.Time = w.now.Add(time.Duration(w.records) * time.Second)
-		topic, id := record.Change.Keys["topic"].String(), record.Change.Keys["id"].String()
+		var keys struct{ Topic, ID struct{ S string } }
+		if err := json.Unmarshal(record.Change.Keys, &keys); err != nil {
+			w.Fatal(err)
+		}
+		topic, id := keys.Topic.S, keys.ID.S
 		if record.EventName == "REMOVE" && w.expires[topic+" "+id] {
 			record.UserIdentity = &awsevents.DynamoDBUserIdentity{Type: "Service", PrincipalID: "dynamodb.amazonaws.com"}
 		}
@@ -281,7 +296,7 @@ func (w *world) writes() (writes []watch.Write, sizes []int64) {
 }
 
 // unread gives the records that were not read yet, in the order of the writes.
-func (w *world) unread() (records []awsevents.DynamoDBEventRecord) {
+func (w *world) unread() (records []dynamo.Record) {
 	now, cancel := context.WithCancel(context.Background())
 	cancel() // what is there is read all the same
 	shards, err := w.db.Streams.Shards(w.arn)
@@ -294,7 +309,7 @@ func (w *world) unread() (records []awsevents.DynamoDBEventRecord) {
 		err = nil
 		for _, r := range found {
 			w.read[shard.ID] = r.SequenceNumber
-			var record awsevents.DynamoDBEventRecord
+			var record dynamo.Record
 			if err := json.Unmarshal(r.JSON, &record); err != nil {
 				w.Fatal(err)
 			}
@@ -304,7 +319,7 @@ func (w *world) unread() (records []awsevents.DynamoDBEventRecord) {
 	if err != nil {
 		w.Fatal(err)
 	}
-	slices.SortFunc(records, func(a, b awsevents.DynamoDBEventRecord) int {
+	slices.SortFunc(records, func(a, b dynamo.Record) int {
 		return strings.Compare(a.Change.SequenceNumber, b.Change.SequenceNumber)
 	})
 	return records

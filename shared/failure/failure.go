@@ -10,6 +10,7 @@ import (
 	"fmt"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 )
 
@@ -18,8 +19,12 @@ import (
 // Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
 const MaxBytes = 1 << 20
 
-// ErrTooLarge says that a message has more than MaxBytes.
-var ErrTooLarge = errors.New("message is too large for the failure queue")
+// ErrRejected says that the failure queue does not take a message, now or later: it is
+// too large, there is no such queue, or the function may not write to it.
+var ErrRejected = errors.New("the failure queue does not take the message")
+
+// ErrTooLarge is the ErrRejected of a message with more than MaxBytes.
+var ErrTooLarge = fmt.Errorf("%w, which is too large", ErrRejected)
 
 // Queue is the failure queue, where people find what the service could not do.
 type Queue struct {
@@ -32,8 +37,8 @@ func Open(cfg aws.Config, url string) Queue {
 	return Queue{url: url, sqs: sqs.NewFromConfig(cfg)}
 }
 
-// Send puts a message into the queue as JSON. The error is ErrTooLarge for one that never
-// fits; after any other it may be sent again, and may then be there twice.
+// Send puts a message into the queue as JSON. The error is ErrRejected if it makes no sense to
+// send the message again; after any other it may be sent again, and may then be there twice.
 func (q Queue) Send(ctx context.Context, message any) error {
 	body, err := encode(message)
 	if err != nil {
@@ -42,11 +47,19 @@ func (q Queue) Send(ctx context.Context, message any) error {
 	if len(body) > MaxBytes {
 		return fmt.Errorf("%w: %d bytes, at most %d", ErrTooLarge, len(body), MaxBytes)
 	}
-	if _, err := q.sqs.SendMessage(ctx, &sqs.SendMessageInput{QueueUrl: &q.url, MessageBody: aws.String(string(body))}); err != nil {
+	_, err = q.sqs.SendMessage(ctx, &sqs.SendMessageInput{QueueUrl: &q.url, MessageBody: aws.String(string(body))})
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() == nil && !retryable.IsErrorRetryable(err).Bool():
+		return fmt.Errorf("%w: %w", ErrRejected, err)
+	default:
 		return fmt.Errorf("send to the failure queue: %w", err)
 	}
-	return nil
 }
+
+// retryable is what the SDK tries again, and has tried again before it gives the error.
+var retryable = retry.IsErrorRetryables(retry.DefaultRetryables)
 
 // encode writes a message as JSON of the characters that SQS takes, which are those of XML
 // 1.0. Of what SQS refuses, package json escapes the control characters and replaces what
@@ -57,7 +70,7 @@ func (q Queue) Send(ctx context.Context, message any) error {
 func encode(message any) ([]byte, error) {
 	body, err := json.Marshal(message)
 	if err != nil {
-		return nil, fmt.Errorf("encode message for the failure queue: %w", err)
+		return nil, fmt.Errorf("%w: %w", ErrRejected, err)
 	}
 	body = bytes.ReplaceAll(body, []byte("\ufffe"), []byte(`\ufffe`))
 	return bytes.ReplaceAll(body, []byte("\uffff"), []byte(`\uffff`)), nil

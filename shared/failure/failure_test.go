@@ -1,8 +1,10 @@
 package failure_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
+	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -21,6 +23,7 @@ type world struct {
 	failure.Queue
 	client *sqs.Client
 	url    *string
+	cfg    aws.Config
 }
 
 func newWorld(t testing.TB) *world {
@@ -34,7 +37,7 @@ func newWorld(t testing.TB) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &world{failure.Open(cfg, *created.QueueUrl), client, created.QueueUrl}
+	return &world{failure.Open(cfg, *created.QueueUrl), client, created.QueueUrl, cfg}
 }
 
 // body takes the next message.
@@ -109,5 +112,30 @@ func TestSizeIsThatOfSQS(t *testing.T) {
 	}
 	if err := w.Send(t.Context(), func() {}); err == nil {
 		t.Error("a function was sent")
+	}
+}
+
+// TestRejectedForGood tells what will never be taken from what may be taken later.
+func TestRejectedForGood(t *testing.T) {
+	w := newWorld(t)
+	if err := w.Send(t.Context(), strings.Repeat("x", failure.MaxBytes)); !errors.Is(err, failure.ErrRejected) {
+		t.Errorf("too large: %v", err)
+	}
+	if err := failure.Open(w.cfg, *w.url+"2").Send(t.Context(), "x"); !errors.Is(err, failure.ErrRejected) {
+		t.Errorf("no such queue: %v", err)
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := w.Send(ended, "x"); err == nil || errors.Is(err, failure.ErrRejected) {
+		t.Errorf("no time left: %v", err)
+	}
+	for _, status := range []int{http.StatusInternalServerError, http.StatusServiceUnavailable, http.StatusTooManyRequests} {
+		down := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) { rw.WriteHeader(status) }))
+		cfg := w.cfg.Copy()
+		cfg.BaseEndpoint, cfg.RetryMaxAttempts = &down.URL, 1
+		if err := failure.Open(cfg, down.URL+"/0/failures").Send(t.Context(), "x"); err == nil || errors.Is(err, failure.ErrRejected) {
+			t.Errorf("status %d: %v", status, err)
+		}
+		down.Close()
 	}
 }

@@ -4,11 +4,13 @@
 package identity
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
 
 	awsevents "github.com/aws/aws-lambda-go/events"
+	"github.com/watchroute/watchroute/events"
 	"github.com/watchroute/watchroute/shared/grant"
 	"github.com/watchroute/watchroute/shared/watch"
 )
@@ -19,6 +21,8 @@ const (
 	memberTokenID = "tokenId"
 	memberIssued  = "issued"  // milliseconds since 1970
 	memberExpires = "expires" // likewise
+	memberInside  = "inside"  // "true": refusals are told inside
+	memberRefused = "refused" // the code of an error; there is nothing else then
 )
 
 // Context is what the authorizer answers about a client, besides its subject, which is
@@ -32,6 +36,26 @@ func Context(a watch.Access) map[string]any {
 	}
 }
 
+// TellInside adds to a context that $connect may let the client in to be told why it is
+// turned away.
+func TellInside(context map[string]any) { context[memberInside] = "true" }
+
+// Refused is the context of a client that is let in only to be told why it is refused, with
+// watch.ErrUnauthorized or watch.ErrRevoked. It names nobody and grants nothing.
+func Refused(why error) map[string]any {
+	code := events.CodeBadToken
+	if errors.Is(why, watch.ErrRevoked) {
+		code = events.CodeRevoked
+	}
+	return map[string]any{memberRefused: string(code)}
+}
+
+// RefusedError is that of a connection that was let in only to be told why it is refused.
+// Whoever does not tell it fails, as for an event without any context.
+type RefusedError struct{ Why error }
+
+func (e *RefusedError) Error() string { return "connection is only to be told: " + e.Why.Error() }
+
 // Anyone is what those without a token may do where they are let in.
 func Anyone() watch.Access { return watch.Access{Grant: grant.All()} }
 
@@ -43,7 +67,8 @@ type Reader struct {
 	Open bool
 }
 
-// ConnectionOf reads whose event it is and what they may do.
+// ConnectionOf reads whose event it is and what they may do. A [RefusedError] means that they
+// may do nothing, but be told so.
 func (o Reader) ConnectionOf(r awsevents.APIGatewayWebsocketProxyRequestContext) (watch.Connection, error) {
 	c := watch.Connection{
 		Key:       watch.Key{Subject: watch.Anonymous, ID: watch.ConnectionID(r.ConnectionID)},
@@ -58,6 +83,10 @@ func (o Reader) ConnectionOf(r awsevents.APIGatewayWebsocketProxyRequestContext)
 		return c, fmt.Errorf("event of %s has no authorizer's context", c.ID)
 	}
 	c.Subject, _ = authorizer["principalId"].(string)
+	if code, refused := authorizer[memberRefused]; refused {
+		return c, &RefusedError{Why: reason(code)}
+	}
+	c.ToldInside = authorizer[memberInside] == "true"
 	var err error
 	if c.Access, err = accessFrom(authorizer); err != nil {
 		return c, fmt.Errorf("read authorizer's context of %s: %w", c.ID, err)
@@ -76,6 +105,14 @@ func accessFrom(authorizer map[string]any) (a watch.Access, err error) {
 	a.TokenID = text(memberTokenID)
 	a.Expires, err = instant(text(memberExpires))
 	return a, err
+}
+
+// reason is the error that a code stands for.
+func reason(code any) error {
+	if code == string(events.CodeRevoked) {
+		return watch.ErrRevoked
+	}
+	return watch.ErrUnauthorized
 }
 
 // millis writes a time; the zero time is 0.

@@ -29,6 +29,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+
+	"github.com/watchroute/watchroute/events"
 )
 
 // Limits of a pattern.
@@ -133,14 +135,11 @@ func decodeValue(text []byte) (any, error) {
 // encode writes a pattern anew. Its size is checked again, as some characters are
 // escaped that need not have been.
 func encode(fields map[string]any) (string, error) {
-	var out bytes.Buffer
-	e := json.NewEncoder(&out)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(fields); err != nil {
+	text, err := events.Marshal(fields)
+	if err != nil {
 		return "", fmt.Errorf("pattern is no JSON: %w", err)
 	}
-	text := string(bytes.TrimSuffix(out.Bytes(), []byte("\n")))
-	return text, checkSize(text)
+	return string(text), checkSize(string(text))
 }
 
 func checkSize(text string) error {

@@ -223,7 +223,7 @@ func (w *worst) subscribes() {
 		return events.Request{Action: "subscribe", Topic: string(topic)}
 	}
 	last := w.topics[len(w.topics)-1]
-	if err := w.store.Unsubscribe(w.Context(), w.heavy.Key, last); err != nil {
+	if err := w.store.Unsubscribe(w.Context(), w.heavy.Key, last, orderNow()+1); err != nil {
 		w.Fatal(err)
 	}
 	w.overtake(w.heavy, 3)

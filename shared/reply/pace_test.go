@@ -140,7 +140,7 @@ func (tb *table) Put(context.Context, events.Topic, events.Item) error {
 // others are answered.
 func TestWhatComesTooFastIsNotCarriedOut(t *testing.T) {
 	w, tb := &wire{}, &table{}
-	h := New(identity.Reader{Open: true}, watch.Answerer{Sessions: tb, Items: tb, History: tb, Places: seal.Fixed(make([]byte, seal.MinSecretBytes))}, w, 0) // nothing but what may come at once
+	h := New(identity.Reader{Open: true}, watch.Answerer{Topics: watch.Topics{Items: tb, History: tb, Places: seal.Fixed(make([]byte, seal.MinSecretBytes))}, Sessions: tb}, w, 0) // nothing but what may come at once
 	for n := range atOnce + 3 {
 		got := publish(t, h, "c1")
 		if tooFast := strings.Contains(got, `"code":"too_many_requests"`); tooFast != (n >= atOnce) {

@@ -51,7 +51,7 @@ func newMessage(t testing.TB) (Handler, *posts, *dynamo.Store) {
 		t.Fatal(err)
 	}
 	p := &posts{}
-	answerer := watch.Answerer{Sessions: store, Subscriptions: store, Items: store, History: store, Places: seal.Fixed(make([]byte, seal.MinSecretBytes)), Logger: slog.New(slog.DiscardHandler)}
+	answerer := watch.Answerer{Topics: watch.Topics{Items: store, History: store, Places: seal.Fixed(make([]byte, seal.MinSecretBytes))}, Sessions: store, Subscriptions: store, Logger: slog.New(slog.DiscardHandler)}
 	return New(identity.Reader{Open: true}, answerer, p, 100), p, store
 }
 

@@ -2,7 +2,6 @@ package reply
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -70,7 +69,7 @@ func named(name string) events.Topic {
 	return events.Topic(name + "/" + strings.Repeat("x", events.MaxTopicBytes-len(name)-1))
 }
 
-// separator is three bytes, and six where JSON is written anew.
+// separator is three bytes, and would be six if JSON escaped it.
 const separator = "\u2028"
 
 // heavyClaim is as long as a claim may be, for patterns of topics.
@@ -145,13 +144,16 @@ func (w *worst) renew(c watch.Connection, id string) {
 	}
 }
 
+// orderNow is that of a subscribe that is sent now, as package watch makes it.
+func orderNow() watch.Order { return watch.Order(time.Now().UnixMilli()*1_024 + 512 - 1<<53) }
+
 func (w *worst) subscribe(c watch.Connection, topic events.Topic, options watch.Options) {
 	view, _ := c.Grant.Allows(grant.Subscribe, topic)
 	view, err := view.Narrow(options.Filter, options.Fields)
 	if err != nil {
 		w.Fatal(err)
 	}
-	if _, err := w.store.Subscribe(w.Context(), watch.Subscription{Key: c.Key, Topic: topic, Options: options, View: view, Until: c.Ends()}); err != nil {
+	if _, err := w.store.Subscribe(w.Context(), watch.Subscription{Key: c.Key, Topic: topic, Order: orderNow(), Options: options, View: view, Until: c.Ends()}); err != nil {
 		w.Fatal(err)
 	}
 }
@@ -214,8 +216,8 @@ func (d *desk) put(table string, rows ...row) {
 func request(r events.Request, o watch.Options) string {
 	r.ID = strings.Repeat("\x01", events.MaxRequestIDBytes)
 	r.Filter, r.Fields, r.Delta = o.Filter, o.Fields, o.Delta
-	body, _ := json.Marshal(r)
-	return strings.ReplaceAll(string(body), `\u2028`, separator)
+	body, _ := events.Marshal(r) // of valid JSON
+	return string(body)
 }
 
 // overtaken are sessions of which some are read just after another token has come.

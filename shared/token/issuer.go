@@ -6,7 +6,6 @@ import (
 	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rsa"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -15,6 +14,8 @@ import (
 	"strings"
 
 	"github.com/lestrrat-go/jwx/v3/jwk"
+
+	"github.com/watchroute/watchroute/events/exactjson"
 )
 
 const (
@@ -96,7 +97,7 @@ func (i issuer) keysAddress(ctx context.Context) (string, error) {
 		Issuer  string `json:"issuer"`
 		JWKSURI string `json:"jwks_uri"`
 	}
-	if err := json.Unmarshal(document, &configuration); err != nil {
+	if err := exactjson.Unmarshal(document, &configuration); err != nil {
 		return "", err
 	}
 	if configuration.Issuer != i.name {

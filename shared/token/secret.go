@@ -9,6 +9,7 @@ import (
 
 	"github.com/lestrrat-go/jwx/v3/jwa"
 	"github.com/lestrrat-go/jwx/v3/jws"
+	"github.com/watchroute/watchroute/events"
 )
 
 // minSecret is how long a secret for HS256 must be at least, in bytes (RFC 7518,
@@ -73,7 +74,7 @@ func Sign(secret []byte, t Token) (string, error) {
 	if err := errors.Join(checkSecret(secret), t.check()); err != nil {
 		return "", err
 	}
-	payload, err := json.Marshal(struct {
+	payload, err := events.Marshal(struct {
 		Subject string          `json:"sub"`
 		ID      string          `json:"jti,omitempty"`
 		Issued  int64           `json:"iat"`

@@ -7,7 +7,10 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"strconv"
+	"strings"
 	"time"
+	"unicode"
 )
 
 const (
@@ -52,7 +55,8 @@ type Settings struct {
 	Now func() time.Time
 }
 
-func (s Settings) check() error {
+// Check reports everything that New would refuse. It does not reach out.
+func (s Settings) Check() error {
 	var errs []error
 	switch {
 	case s.Secrets != nil && s.JWKSURL != "":
@@ -61,9 +65,12 @@ func (s Settings) check() error {
 	case s.JWKSURL != "":
 		errs = append(errs, about("JWKS URL", checkAddress(s.JWKSURL)))
 	case s.Issuer != "":
-		errs = append(errs, about("issuer", checkAddress(s.Issuer)))
+		errs = append(errs, about("issuer", checkIssuer(s.Issuer)))
 	default:
 		errs = append(errs, errors.New("none of issuer, JWKS URL and secret is set"))
+	}
+	if strings.Contains(s.Issuer+"/", wellKnown) {
+		errs = append(errs, fmt.Errorf("issuer %q is an address of its documents; the issuer is what stands before, without %s", s.Issuer, wellKnown))
 	}
 	if s.Leeway < 0 || s.Leeway > maxLeeway {
 		errs = append(errs, fmt.Errorf("leeway is %s, must be 0 to %s", s.Leeway, maxLeeway))
@@ -97,11 +104,36 @@ func (s Settings) withDefaults() Settings {
 func checkAddress(address string) error {
 	parsed, err := url.Parse(address)
 	switch {
-	case err != nil || parsed.Host == "" || parsed.User != nil || parsed.Fragment != "":
+	case err != nil || parsed.Hostname() == "" || parsed.User != nil || parsed.Fragment != "" || strings.ContainsFunc(address, unicode.IsSpace):
+	case parsed.Port() != "" && !validPort(parsed.Port()):
 	case parsed.Scheme == "https", parsed.Scheme == "http" && loopback(parsed.Hostname()):
 		return nil
 	}
 	return fmt.Errorf("%q is not an https URL", address)
+}
+
+// wellKnown begins the path of an issuer's documents. It is no part of an issuer.
+const wellKnown = "/.well-known/"
+
+// checkIssuer takes an address to which the path of a document can be added: an issuer has
+// no query (OpenID Connect Discovery 1.0, section 3).
+func checkIssuer(address string) error {
+	if strings.Contains(address, "?") {
+		return fmt.Errorf("%q is not an https URL without a query", address)
+	}
+	return checkAddress(address)
+}
+
+func validPort(port string) bool {
+	n, err := strconv.ParseUint(port, 10, 16)
+	return err == nil && n > 0
+}
+
+// OnThisMachine reports whether an address is that of a loopback host, which only functions
+// that run on the same machine can reach.
+func OnThisMachine(address string) bool {
+	parsed, err := url.Parse(address)
+	return err == nil && loopback(parsed.Hostname())
 }
 
 func loopback(host string) bool {

@@ -48,7 +48,7 @@ type Verifier struct {
 // New makes a verifier, or says everything that is wrong with the settings. It does
 // not reach out: keys are fetched for the first token.
 func New(s Settings) (*Verifier, error) {
-	if err := s.check(); err != nil {
+	if err := s.Check(); err != nil {
 		return nil, err
 	}
 	s = s.withDefaults()

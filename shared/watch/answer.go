@@ -10,20 +10,25 @@ import (
 	"time"
 
 	"github.com/watchroute/watchroute/events"
-	"github.com/watchroute/watchroute/shared/grant"
-	"github.com/watchroute/watchroute/shared/seal"
 )
 
 // Subscriptions keeps who watches what.
 type Subscriptions interface {
 	// Subscribe makes the connection watch the topic, or changes how, and tells whether
-	// it did already. ErrNotConnected, ErrTooManySubscriptions and ErrTooManyRequests
-	// change nothing.
+	// it did already. ErrNotConnected, ErrTooManySubscriptions, ErrTooManyRequests and
+	// ErrOvertaken change nothing. If an unsubscribe overtakes it while it runs, the
+	// subscription may be written and not count: then the session lacks it, and the caller
+	// withdraws it.
 	Subscribe(context.Context, Subscription) (already bool, err error)
-	// Renew replaces a subscription, and tells whether it was there; if not, it stays away.
+	// Renew replaces a subscription that is there with the same Order, and tells whether it
+	// is; if not, nothing is written.
 	Renew(context.Context, Subscription) (there bool, err error)
-	// Unsubscribe ends those to the topics; doing so twice is no error.
-	Unsubscribe(context.Context, Key, ...events.Topic) error
+	// Unsubscribe ends the subscription to a topic, if there is one, and refuses those of a
+	// lower Order from now on. ErrOvertaken means that one of a higher Order is there.
+	Unsubscribe(context.Context, Key, events.Topic, Order) error
+	// Withdraw takes back subscriptions of one connection, each only if it still has the same
+	// Order; doing so twice is no error.
+	Withdraw(context.Context, Key, ...Subscription) error
 	// Subscriptions reads those of the topics that the connection is subscribed to.
 	Subscriptions(context.Context, Key, []events.Topic) ([]Subscription, error)
 }
@@ -40,9 +45,10 @@ type Sessions interface {
 
 // Session is what has become of a connection since it was made.
 type Session struct {
-	Topics     []events.Topic // that it watches
-	Subscribes int            // how many there were
-	Access     *Access        // by its latest token; nil if that is the one it was made with
+	Topics     []events.Topic         // that it watches
+	Orders     map[events.Topic]Order // of the subscribe that counts for each
+	Subscribes int                    // how many there were
+	Access     *Access                // by its latest token; nil if that is the one it was made with
 }
 
 // Authenticator knows what a token gives.
@@ -86,17 +92,13 @@ type History interface {
 	Below(ctx context.Context, pattern events.Topic, limit int) (topics []events.Topic, more bool, err error)
 }
 
-// Answerer carries out clients' requests: auth if it has Tokens, all others if it has Items,
-// History and Places. What it cannot, it refuses.
+// Answerer carries out clients' requests: auth if it has Tokens, all others if it has
+// Topics. What it cannot, it refuses.
 type Answerer struct {
+	Topics
 	Sessions      Sessions
 	Subscriptions Subscriptions
-	Items         Items
-	History       History
-	Places        *seal.Sealer // seals places in snapshots
 	Tokens        Authenticator
-	Limits        Limits
-	Allowance     *Allowance // of each subject; nil for no bound
 	Logger        *slog.Logger
 }
 
@@ -111,13 +113,11 @@ type Peer interface {
 // answer is one request being carried out.
 type answer struct {
 	Answerer
-	c       Connection
-	r       events.Request
-	out     outbox
-	meter   *Meter  // what it has cost
-	settled float64 // the part of the cost that the subject was charged for
-	room    room    // for missed changes
-	steps   *grant.Budget
+	work
+	c     Connection
+	r     events.Request
+	order Order // of r
+	out   outbox
 }
 
 // Answer carries out one request of a client. Every answer ends in one frame, which is
@@ -127,10 +127,10 @@ type answer struct {
 // the answer is not sent. The frame returned is nil if the connection is gone or was closed.
 // An answer to a connection that will be cut soon, or whose token expires soon, begins by
 // saying so.
-func (a Answerer) Answer(ctx context.Context, c Connection, body []byte, peer Peer) []byte {
-	ctx, meter := Metered(ctx)
-	answer := answer{Answerer: a, c: c, out: outbox{post: peer.Post}, meter: meter, room: fullRoom(), steps: grant.NewBudget(maxAnswerSteps)}
-	err := answer.give(ctx, body)
+func (a Answerer) Answer(ctx context.Context, c Connection, m Message, peer Peer) []byte {
+	ctx, work := a.begin(ctx, c.Key)
+	answer := answer{Answerer: a, work: work, c: c, out: outbox{post: peer.Post}}
+	err := answer.give(ctx, m)
 	answer.out.flush()
 	if err != nil && answer.out.err == nil {
 		answer.out.send(answer.refusal(err))
@@ -145,10 +145,11 @@ func (a Answerer) Answer(ctx context.Context, c Connection, body []byte, peer Pe
 }
 
 // give reads the request and carries it out.
-func (a *answer) give(ctx context.Context, body []byte) (err error) {
-	if a.r, err = events.ParseRequest(body); err != nil {
+func (a *answer) give(ctx context.Context, m Message) (err error) {
+	if a.r, err = events.ParseRequest(m.Body); err != nil {
 		return err
 	}
+	a.order = orderOf(a.r, m)
 	if err := a.present(ctx); err != nil {
 		return err
 	}
@@ -181,15 +182,20 @@ func (a *answer) undelivered() []byte {
 }
 
 // present brings the connection up to date: it may have had another token since it was
-// made. A ping that asks for nothing, of a client that cannot have another, costs no read.
+// made, or it may not have been admitted. A ping that asks for nothing, of a client that
+// cannot have another token and is not told such things inside, costs no read.
 func (a *answer) present(ctx context.Context) error {
-	if plain := a.r.Action == events.ActionPing && len(a.r.Cursors) == 0; plain && !a.c.expiring(time.Now()) {
+	plain := a.r.Action == events.ActionPing && len(a.r.Cursors) == 0
+	if plain && !a.c.ToldInside && !a.c.expiring(time.Now()) {
 		return nil
 	}
 	if err := a.Allowance.check(a.c.Key); err != nil {
 		return err
 	}
 	session, err := a.Sessions.Session(ctx, a.c.Key)
+	if errors.Is(err, ErrNotConnected) && a.c.turnedAway(time.Now()) {
+		return ErrTooManyConnections
+	}
 	if err != nil {
 		return err
 	}
@@ -233,7 +239,7 @@ func (a *answer) carryOut(ctx context.Context) error {
 		return &events.Error{Code: events.CodeUnknownAction, Message: fmt.Sprintf("action is %q, known are %s", clip(a.r.Action), strings.Join(actions, ", "))}
 	case a.r.Action == events.ActionAuth:
 		return a.auth(ctx)
-	case a.Items == nil || a.History == nil || a.Places == nil:
+	case a.Items == nil || a.History == nil || a.Places == nil: // as only auth needs no Reader
 		return errMisrouted
 	}
 	if a.r.Action == events.ActionPing {

@@ -58,27 +58,28 @@ func (a *answer) realign(ctx context.Context) (views map[events.Topic]string, er
 	}
 	views = map[events.Topic]string{}
 	var frames []events.Frame
-	var ended []events.Topic
+	var ended []Subscription
 	for _, old := range subs {
 		sub, err := a.c.subscription(old.Topic, old.Options)
 		if err != nil {
-			ended = append(ended, old.Topic)
+			ended = append(ended, old)
 			frames = append(frames, &events.Unsubscribed{Topic: old.Topic, Reason: events.CodeForbidden})
 			continue
 		}
+		sub.Order = old.Order
 		there, err := a.Subscriptions.Renew(ctx, sub)
 		if err != nil {
 			return nil, err
 		}
 		if !there {
-			continue // the client has ended it meanwhile
+			continue // the client has ended it meanwhile, or subscribes anew
 		}
 		if sub.mark() != old.mark() {
 			frames = append(frames, &events.Reset{Topic: sub.Topic, Reason: events.ResetView})
 		}
 		views[sub.Topic] = sub.mark()
 	}
-	if err := a.Subscriptions.Unsubscribe(ctx, a.c.Key, ended...); err != nil {
+	if err := a.Subscriptions.Withdraw(ctx, a.c.Key, ended...); err != nil {
 		return nil, err
 	}
 	for _, frame := range frames {

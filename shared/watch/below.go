@@ -39,12 +39,12 @@ func (a *answer) subscribeBelow(ctx context.Context, pattern events.Topic) error
 
 // stand tells where topics stand, and all topics of patterns. A pattern itself stands at ":0".
 // Each head is read once. More says that the answer could not read or tell all.
-func (a *answer) stand(ctx context.Context, topics, patterns []events.Topic) (events.Below, map[events.Topic]Head, error) {
-	all, more, err := a.below(ctx, topics, patterns)
+func (w *work) stand(ctx context.Context, topics, patterns []events.Topic) (events.Below, map[events.Topic]Head, error) {
+	all, more, err := w.below(ctx, topics, patterns)
 	if err != nil {
 		return events.Below{}, nil, err
 	}
-	heads, err := a.heads(ctx, all)
+	heads, err := w.heads(ctx, all)
 	if err != nil {
 		return events.Below{}, nil, err
 	}
@@ -64,21 +64,21 @@ func (a *answer) stand(ctx context.Context, topics, patterns []events.Topic) (ev
 }
 
 // below adds to topics those of the patterns, each once, up to events.MaxCursors in all.
-func (a *answer) below(ctx context.Context, topics, patterns []events.Topic) (all []events.Topic, more bool, err error) {
+func (w *work) below(ctx context.Context, topics, patterns []events.Topic) (all []events.Topic, more bool, err error) {
 	all = slices.Clone(topics)
 	has := map[events.Topic]bool{}
 	for _, topic := range topics {
 		has[topic] = true
 	}
 	for _, pattern := range patterns {
-		affordable, err := a.afford(ctx, maxListReads)
+		affordable, err := w.afford(ctx, maxListReads)
 		if err != nil {
 			return nil, false, err
 		}
 		if !affordable {
 			return all, true, nil
 		}
-		found, unread, err := a.History.Below(ctx, pattern, events.MaxCursors)
+		found, unread, err := w.topics.History.Below(ctx, pattern, events.MaxCursors)
 		if err != nil {
 			return nil, false, err
 		}

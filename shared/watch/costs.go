@@ -24,16 +24,21 @@ const (
 )
 
 // The largest rows there can be, in bytes: names and values of attributes. JSON takes twice as
-// much for a few characters that it need not escape, and for quotes.
+// much for quotes.
 const (
 	smallAttributes = 320 // the names of all attributes, and the values of the small ones
-	// connectionBytes is a row of Connections: the topics, and the grant of a token that came
-	// later with its subject and id.
-	connectionBytes = events.MaxSubscriptions*events.MaxTopicBytes + grant.MaxBytes + 4*grant.MaxSubjectBytes + smallAttributes
+	// orderBytes is the order of a request that is kept in a map, besides its name there.
+	orderBytes = 12
+	// leftBytes is what a row of Connections remembers of the topics that were left.
+	leftBytes = 64 * (len("63") + orderBytes)
+	// connectionBytes is a row of Connections: the topics with their orders, and the grant of a
+	// token that came later with its subject and id.
+	connectionBytes = events.MaxSubscriptions*(events.MaxTopicBytes+orderBytes) + leftBytes + grant.MaxBytes + 4*grant.MaxSubjectBytes + smallAttributes
 	// optionBytes are a client's filter and fields as it gave them.
 	optionBytes = grant.MaxFilterBytes + grant.MaxFieldsBytes
-	// viewBytes is what comes of them and the grant's filter and mask.
-	viewBytes = 2*grant.MaxBytes + 2*grant.MaxFilterBytes + grant.MaxFieldsBytes
+	// viewBytes is what comes of them and the grant's filter and mask, which are written anew
+	// in no more bytes than they were given in.
+	viewBytes = grant.MaxBytes + grant.MaxFilterBytes + grant.MaxFieldsBytes
 	// subscriptionBytes is a row of Subscriptions.
 	subscriptionBytes = events.MaxTopicBytes + grant.MaxSubjectBytes + optionBytes + viewBytes + smallAttributes
 	// entryBytes is a row of the log: both states of an item, and what an entry has besides.
@@ -101,7 +106,7 @@ func Bounds(connections int) []Bound {
 		{Action: "refused", Reads: connectionReads, Bytes: smallBytes,
 			Worst: "The connection watches a hundred topics of 256 bytes by a token of 4 KB that came later, all of which is in its row. So it is with all that follow."},
 		{Action: "subscribe", Reads: subscribeReads + headReads, Writes: subscribeWrites, Bytes: smallBytes,
-			Worst: "Other tokens overtake it three times, so that it is written three times and taken back, with a view of 14 KB."},
+			Worst: "Other tokens overtake it three times, so that it is written three times and taken back, with a view of 9 KB."},
 		{Action: "subscribe to a pattern", Reads: subscribeReads + listReads + events.MaxCursors*headReads, Writes: subscribeWrites, Bytes: events.MaxFrameBytes,
 			Worst: "There are more than 500 topics below it, with names of 256 bytes."},
 		{Action: "subscribe with snapshot", Reads: subscribeReads + headReads + itemPageReads, Writes: subscribeWrites, Bytes: pageBytes, Steps: maxAnswerSteps,

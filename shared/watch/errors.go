@@ -27,6 +27,8 @@ var (
 	ErrRevoked = errors.New("token is revoked")
 	// ErrTokenExpired is a connection whose token has expired for too long.
 	ErrTokenExpired = errors.New("token has expired")
+	// ErrOvertaken is a request about which a later one of the same connection has decided.
+	ErrOvertaken = errors.New("a later request has decided")
 	// ErrTooManySubscriptions is a connection at its limit of subscriptions.
 	ErrTooManySubscriptions = errors.New("connection has too many subscriptions")
 	// ErrTooManyRequests is a connection or a subject that has used up its quota.
@@ -48,6 +50,8 @@ var wireErrors = []struct {
 	{ErrUnauthorized, events.CodeBadToken, "the token is not valid"},
 	{ErrRevoked, events.CodeRevoked, "the token is revoked"},
 	{ErrTokenExpired, events.CodeTokenExpired, "the token has expired, connect again with another"},
+	{ErrOvertaken, events.CodeOvertaken, "a later request of this connection counts; if there is none, send this one again with a higher order"},
+	{ErrTooManyConnections, events.CodeTooManyConnections, "too many connections, or too many attempts to connect, try again later"},
 	{ErrTooManySubscriptions, events.CodeTooManySubscriptions, "the connection has as many subscriptions as it may"},
 	{ErrTooManyRequests, events.CodeTooManyRequests, "too many or too costly messages, try again later"},
 	{ErrBadItem, events.CodeBadItem, ""},
@@ -84,5 +88,5 @@ var errUnrecoverable = &events.Error{Code: events.CodeForbidden, Message: "what 
 // closes reports whether an error ends the connection. One that is not known may be that of
 // a revoked token which could not be closed.
 func closes(err error) bool {
-	return errors.Is(err, ErrTokenExpired) || errors.Is(err, ErrRevoked) || errors.Is(err, ErrNotConnected)
+	return errors.Is(err, ErrTokenExpired) || errors.Is(err, ErrRevoked) || errors.Is(err, ErrNotConnected) || errors.Is(err, ErrTooManyConnections)
 }

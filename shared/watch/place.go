@@ -16,14 +16,14 @@ const placeKind = "place in a snapshot"
 
 // aboutPlace names what a place is valid for: one subject, on any of its connections, and one
 // topic, view and cursor. The cursor contains the epoch.
-func aboutPlace(c Connection, topic events.Topic, view grant.View, at events.Cursor) []string {
-	return []string{placeKind, c.Subject, string(topic), view.String(), at.String()}
+func aboutPlace(subject string, topic events.Topic, view grant.View, at events.Cursor) []string {
+	return []string{placeKind, subject, string(topic), view.String(), at.String()}
 }
 
 // bookmark gives the place after an id, which has at most the given number of bytes. The
 // place's length depends on that number, and not on the id.
-func (a *answer) bookmark(ctx context.Context, p page, id string, most int) (events.Bookmark, error) {
-	sealed, err := a.Places.Seal(ctx, padded(id, most), aboutPlace(a.c, p.topic, p.view, p.cursor)...)
+func (w *work) bookmark(ctx context.Context, p page, id string, most int) (events.Bookmark, error) {
+	sealed, err := w.topics.Places.Seal(ctx, padded(id, most), aboutPlace(w.who.Subject, p.topic, p.view, p.cursor)...)
 	if err != nil {
 		return events.Bookmark{}, fmt.Errorf("seal a place in %s: %w: %w", p.topic, ErrUnavailable, err)
 	}
@@ -31,12 +31,12 @@ func (a *answer) bookmark(ctx context.Context, p page, id string, most int) (eve
 }
 
 // open finds the item that a page goes on after.
-func (a *answer) open(ctx context.Context, topic events.Topic, view grant.View, text string) (page, error) {
+func (w *work) open(ctx context.Context, topic events.Topic, view grant.View, text string) (page, error) {
 	place, err := events.ParseBookmark(text)
 	if err != nil {
 		return page{}, &events.Error{Code: events.CodeBadCursor, Message: err.Error()}
 	}
-	opened, err := a.Places.Open(ctx, place.Sealed, aboutPlace(a.c, topic, view, place.Cursor)...)
+	opened, err := w.topics.Places.Open(ctx, place.Sealed, aboutPlace(w.who.Subject, topic, view, place.Cursor)...)
 	if errors.Is(err, seal.ErrForged) {
 		return page{}, &events.Error{Code: events.CodeBadCursor, Message: "next was not given for this topic, filter, fields and token"}
 	}

@@ -11,26 +11,15 @@ import (
 // snapshot sends a page of a topic's items: the first, or the one that the request
 // goes on with.
 func (a *answer) snapshot(ctx context.Context, topic events.Topic) error {
-	view, allowed := a.c.Grant.Allows(grant.Read, topic)
-	if !allowed {
-		return errForbidden
-	}
-	view, err := view.Narrow(a.r.Filter, a.r.Fields)
-	if err != nil {
-		return &events.Error{Code: events.CodeBadRequest, Message: err.Error()}
-	}
-	if a.r.Next != "" {
-		p, err := a.open(ctx, topic, view, a.r.Next)
-		if err != nil {
-			return err
-		}
-		return a.snapshotPage(ctx, p)
-	}
-	head, err := a.History.Head(ctx, topic)
+	view, err := a.c.view(grant.Read, Query{topic, optionsOf(a.r)})
 	if err != nil {
 		return err
 	}
-	return a.snapshotPage(ctx, page{topic: topic, view: view, cursor: head.Cursor})
+	p, err := a.place(ctx, topic, view, a.r.Next)
+	if err != nil {
+		return err
+	}
+	return a.snapshotPage(ctx, p)
 }
 
 // page is a part of a snapshot: of what, and where it begins.
@@ -46,22 +35,38 @@ type page struct {
 // item. JSON may take six times as much as what it was read from.
 const maxSnapshotBytes = 2 << 20
 
-// snapshotPage sends what one read of the table gives, which is up to 1 MB or less, so that
+// shownPage is what a page shows, and the id of the item that the next one begins after.
+type shownPage struct {
+	items  []events.Item
+	costly int
+	next   string
+}
+
+// page reads what one read of the table gives, which is up to 1 MB or less, so that
 // one answer stays within a function's time however large the topic is. It ends earlier when
 // the view has cost what an answer may, or shows more than maxSnapshotBytes. The items are
 // read after the head, so they hold all changes up to its cursor.
-func (a *answer) snapshotPage(ctx context.Context, p page) error {
-	rows, next, err := a.Items.Page(ctx, p.topic, p.after, a.Limits.snapshotItems())
+func (w *work) page(ctx context.Context, p page) (shownPage, error) {
+	rows, next, err := w.topics.Items.Page(ctx, p.topic, p.after, w.topics.Limits.snapshotItems())
 	if err != nil {
-		return err
+		return shownPage{}, err
 	}
-	shown, costly, seen := a.shown(p.view, rows)
+	shown, costly, seen := w.shown(p.view, rows)
 	if seen < len(rows) {
 		next = rows[seen-1].ID
 	}
-	snapshot := events.Snapshot{ID: a.r.ID, Topic: p.topic, Cursor: p.cursor, From: p.from, Items: shown, Costly: costly}
-	if next != "" {
-		bookmark, err := a.bookmark(ctx, p, next, maxRowIDBytes)
+	return shownPage{shown, costly, next}, nil
+}
+
+// snapshotPage sends a page in as few frames as hold it.
+func (a *answer) snapshotPage(ctx context.Context, p page) error {
+	found, err := a.page(ctx, p)
+	if err != nil {
+		return err
+	}
+	snapshot := events.Snapshot{ID: a.r.ID, Topic: p.topic, Cursor: p.cursor, From: p.from, Items: found.items, Costly: found.costly}
+	if found.next != "" {
+		bookmark, err := a.bookmark(ctx, p, found.next, maxRowIDBytes)
 		if err != nil {
 			return err
 		}
@@ -78,15 +83,15 @@ func (a *answer) snapshotPage(ctx context.Context, p page) error {
 
 // shown is what a view shows of the first rows, and how many of those it is too costly for.
 // It looks at as many as the answer has steps and bytes for, and at least at one.
-func (a *answer) shown(view grant.View, rows []Row) (shown []events.Item, costly, seen int) {
+func (w *work) shown(view grant.View, rows []Row) (shown []events.Item, costly, seen int) {
 	bytes := 0
 	for i, row := range rows {
 		if bytes > maxSnapshotBytes {
 			return shown, costly, i
 		}
-		s, visible, err := a.show(view, row.Item)
+		s, visible, err := w.show(view, row.Item)
 		switch {
-		case err != nil && a.steps.Left() == 0 && i > 0:
+		case err != nil && w.steps.Left() == 0 && i > 0:
 			return shown, costly, i
 		case errors.Is(err, grant.ErrCostly):
 			costly++
@@ -100,11 +105,11 @@ func (a *answer) shown(view grant.View, rows []Row) (shown []events.Item, costly
 
 // show is what a view shows of an item. One whose data does not fit into a frame is marked,
 // or not there for a view that would have to look into it, as in changesOf.
-func (a *answer) show(view grant.View, item events.Item) (shown events.Item, visible bool, err error) {
+func (w *work) show(view grant.View, item events.Item) (shown events.Item, visible bool, err error) {
 	if len(item.Data) > events.MaxDataBytes {
 		return events.Item{ID: item.ID, Large: true}, view.IsZero(), nil
 	}
-	data, visible, err := view.Item(item.Data, a.steps)
+	data, visible, err := view.Item(item.Data, w.steps)
 	if len(data) > events.MaxDataBytes { // as a mask may have made it longer
 		return events.Item{ID: item.ID, Large: true}, visible, err
 	}
