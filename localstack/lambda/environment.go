@@ -1,6 +1,7 @@
 package lambda
 
 import (
+	"cmp"
 	"crypto/rand"
 	"encoding/hex"
 	"maps"
@@ -47,7 +48,7 @@ func credentials(given map[string]string) map[string]string {
 
 // reserved are the variables that Lambda sets whatever the function asks for.
 func reserved(f Function, o Options, api string) map[string]string {
-	return map[string]string{
+	all := map[string]string{
 		"_HANDLER":                        f.Handler,
 		"AWS_REGION":                      o.Region,
 		"AWS_DEFAULT_REGION":              o.Region,
@@ -62,7 +63,12 @@ func reserved(f Function, o Options, api string) map[string]string {
 		"AWS_XRAY_DAEMON_ADDRESS":         "127.0.0.1:2000",
 		"LAMBDA_RUNTIME_DIR":              "/var/runtime",
 		"LAMBDA_TASK_ROOT":                filepath.Dir(f.Binary),
+		"AWS_LAMBDA_LOG_FORMAT":           f.LogFormat,
 	}
+	if f.LogFormat == "JSON" {
+		all["AWS_LAMBDA_LOG_LEVEL"] = cmp.Or(f.LogLevel, "INFO")
+	}
+	return all
 }
 
 // logStream names the log stream of one process.

@@ -25,7 +25,7 @@ func Open(cfg aws.Config, settings *function.Settings, revocations Revocations) 
 		Audience: settings.Optional("TOKEN_AUDIENCE"),
 	}
 	arn := settings.Optional("TOKEN_SECRET_ARN")
-	if err := (Sources{Issuer: s.Issuer, JWKSURL: s.JWKSURL, SecretARN: arn, Audience: s.Audience}).Check(); err != nil {
+	if err := (Sources{Issuer: s.Issuer, JWKSURL: s.JWKSURL, Secret: arn, Audience: s.Audience}).Check(); err != nil {
 		return Authenticator{}, fmt.Errorf("settings of tokens: %w", err)
 	}
 	if arn != "" {

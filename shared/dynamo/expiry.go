@@ -3,7 +3,6 @@ package dynamo
 import (
 	"time"
 
-	awsevents "github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/watchroute/watchroute/shared/grant"
 	"github.com/watchroute/watchroute/shared/ttl"
@@ -24,15 +23,12 @@ func expired(row map[string]types.AttributeValue, at time.Time) bool {
 const clockSkew = 2 * time.Second
 
 // lapse says what had expired of an item when it was written; package watch says what that
-// means. A record of a deletion has no lapse.
+// means. before and after are the digits of its times to live; empty for none.
 //
 // A state that expires within clockSkew counts as one that a reader may have passed over
 // before the write, unless the write leaves its time to live as it is.
-func lapse(change awsevents.DynamoDBStreamRecord) grant.Lapse {
-	before, after, at := timeToLive(change.OldImage), timeToLive(change.NewImage), change.ApproximateCreationDateTime.Time
+func lapse(before, after string, at time.Time) grant.Lapse {
 	switch {
-	case change.NewImage == nil:
-		return ""
 	case ttl.Expired(after, at) && before == after:
 		return grant.Over
 	case ttl.Expired(after, at):
@@ -41,13 +37,4 @@ func lapse(change awsevents.DynamoDBStreamRecord) grant.Lapse {
 		return grant.Renewed
 	}
 	return ""
-}
-
-// timeToLive gives the digits of an image's time to live; none if it is no Number.
-func timeToLive(image map[string]awsevents.DynamoDBAttributeValue) string {
-	value, there := image["expiresAt"]
-	if !there || value.DataType() != awsevents.DataTypeNumber {
-		return ""
-	}
-	return value.Number()
 }

@@ -27,15 +27,15 @@ import (
 // TestLapseOfRecords goes through the times to live before and after a write at 1,000,000,000.
 func TestLapseOfRecords(t *testing.T) {
 	const at = 1_000_000_000
-	image := func(expires string) map[string]awsevents.DynamoDBAttributeValue {
-		attributes := map[string]awsevents.DynamoDBAttributeValue{"topic": awsevents.NewStringAttribute("a"), "id": awsevents.NewStringAttribute("i")}
-		switch {
-		case strings.HasPrefix(expires, "text "):
-			attributes["expiresAt"] = awsevents.NewStringAttribute(expires[len("text "):])
+	image := func(expires string) json.RawMessage {
+		text := `{"topic":{"S":"a"},"id":{"S":"i"}`
+		switch word, isText := strings.CutPrefix(expires, "text "); {
+		case isText:
+			text += fmt.Sprintf(`,"expiresAt":{"S":%q}`, word)
 		case expires != "":
-			attributes["expiresAt"] = awsevents.NewNumberAttribute(expires)
+			text += fmt.Sprintf(`,"expiresAt":{"N":%q}`, expires)
 		}
-		return attributes
+		return json.RawMessage(text + "}")
 	}
 	for _, c := range []struct {
 		before, after string // "none" for no item
@@ -66,7 +66,7 @@ func TestLapseOfRecords(t *testing.T) {
 		{"999999999", "none", ""},
 		{"1000000500", "none", ""},
 	} {
-		record := awsevents.DynamoDBEventRecord{EventName: "MODIFY", Change: awsevents.DynamoDBStreamRecord{
+		record := dynamo.Record{EventName: "MODIFY", Change: dynamo.StreamRecord{
 			Keys: image(""), ApproximateCreationDateTime: awsevents.SecondsEpochTime{Time: time.Unix(at, 0)}, SequenceNumber: "1",
 		}}
 		if c.before != "none" {
@@ -238,7 +238,7 @@ func (l *lease) change(id string) {
 func (l *lease) record() {
 	for _, r := range l.unread() {
 		r.Change.ApproximateCreationDateTime.Time = time.Unix(l.at.Unix(), 0)
-		if r.EventName == "REMOVE" && l.expires[string(l.topic)+" "+r.Change.Keys["id"].String()] {
+		if _, id := keyOf(l.world, r); r.EventName == "REMOVE" && l.expires[string(l.topic)+" "+id] {
 			r.UserIdentity = &awsevents.DynamoDBUserIdentity{Type: "Service", PrincipalID: "dynamodb.amazonaws.com"}
 		}
 		w, err := dynamo.Write(r)
