@@ -42,20 +42,24 @@ type page struct {
 	after  string // the item that it means
 }
 
-// maxSnapshotBytes is how many bytes of items a page may show when it goes on to another
+// maxSnapshotBytes is how many bytes of items an answer may show when it goes on to another
 // item. JSON may take six times as much as what it was read from.
 const maxSnapshotBytes = 2 << 20
+
+// pageRoom is what the pages of one answer have taken.
+type pageRoom struct{ rows, bytes int }
 
 // snapshotPage sends what one read of the table gives, which is up to 1 MB or less, so that
 // one answer stays within a function's time however large the topic is. It ends earlier when
 // the view has cost what an answer may, or shows more than maxSnapshotBytes. The items are
 // read after the head, so they hold all changes up to its cursor.
 func (a *answer) snapshotPage(ctx context.Context, p page) error {
-	rows, next, err := a.Items.Page(ctx, p.topic, p.after, a.Limits.snapshotItems())
+	rows, next, err := a.Items.Page(ctx, p.topic, p.after, a.Limits.snapshotItems()-a.page.rows)
 	if err != nil {
 		return err
 	}
 	shown, costly, seen := a.shown(p.view, rows)
+	a.page.rows += seen
 	if seen < len(rows) {
 		next = rows[seen-1].ID
 	}
@@ -79,9 +83,8 @@ func (a *answer) snapshotPage(ctx context.Context, p page) error {
 // shown is what a view shows of the first rows, and how many of those it is too costly for.
 // It looks at as many as the answer has steps and bytes for, and at least at one.
 func (a *answer) shown(view grant.View, rows []Row) (shown []events.Item, costly, seen int) {
-	bytes := 0
 	for i, row := range rows {
-		if bytes > maxSnapshotBytes {
+		if a.page.bytes > maxSnapshotBytes && i > 0 {
 			return shown, costly, i
 		}
 		s, visible, err := a.show(view, row.Item)
@@ -92,7 +95,7 @@ func (a *answer) shown(view grant.View, rows []Row) (shown []events.Item, costly
 			costly++
 		case visible && !row.Void:
 			shown = append(shown, s)
-			bytes += len(s.Data) + 2*len(s.ID)
+			a.page.bytes += len(s.Data) + 2*len(s.ID)
 		}
 	}
 	return shown, costly, len(rows)

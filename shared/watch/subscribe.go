@@ -113,11 +113,11 @@ func (c Connection) subscription(topic events.Topic, o Options) (Subscription, e
 	return Subscription{Key: c.Key, Topic: topic, Options: o, View: view, Until: c.until()}, nil
 }
 
-// readable reports whether a topic's items may be read as its changes are seen. Who sees
+// readable reports whether the items of a topic, or of all topics of a pattern, may be read as its changes are seen. Who sees
 // them otherwise by another rule cannot put the two together.
 func (c Connection) readable(topic events.Topic) bool {
-	changes, _ := c.Grant.Allows(grant.Subscribe, topic)
-	items, allowed := c.Grant.Allows(grant.Read, topic)
+	changes, _ := c.subscribable(topic)
+	items, allowed := c.allows(grant.Read, topic)
 	return allowed && items.String() == changes.String()
 }
 
@@ -133,10 +133,15 @@ func (s Subscription) mark() string {
 
 // subscribable tells what may be seen of a topic, or of all topics of a pattern.
 func (c Connection) subscribable(topic events.Topic) (grant.View, bool) {
+	return c.allows(grant.Subscribe, topic)
+}
+
+// allows tells what an action may show of a topic, or of all topics of a pattern.
+func (c Connection) allows(action grant.Action, topic events.Topic) (grant.View, bool) {
 	if isPattern(topic) {
-		return c.Grant.Covers(grant.Subscribe, grant.Pattern(topic))
+		return c.Grant.Covers(action, grant.Pattern(topic))
 	}
-	return c.Grant.Allows(grant.Subscribe, topic)
+	return c.Grant.Allows(action, topic)
 }
 
 // parseAfter reads the cursor that a subscribe goes on from; nil if it has none.
