@@ -467,7 +467,7 @@ func (s *service) Since(_ context.Context, topic events.Topic, from, to int64) (
 	return entries, nil
 }
 
-func (s *service) Below(_ context.Context, pattern events.Topic, limit int) (topics []events.Topic, more bool, err error) {
+func (s *service) Below(_ context.Context, pattern, _ events.Topic, limit int) (topics []events.Topic, more bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for topic := range s.heads {
