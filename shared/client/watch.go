@@ -200,6 +200,7 @@ type watch struct {
 	over     bool  // it must start over with a snapshot, which it asks for by itself
 	restarts int   // of a snapshot that could not go on, in a row
 	probe    probe // for what is missing
+	setbacks setbacks
 }
 
 func newWatch(topic events.Topic, o WatchOptions) *watch {
