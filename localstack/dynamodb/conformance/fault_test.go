@@ -14,6 +14,7 @@ var otherWords = []struct{ dynamodb, local string }{
 	{"ResourceNotFoundException: Requested resource not found", "ResourceNotFoundException: Cannot do operations on a non-existent table"},
 	{invalidValues + "Number of attributes in KeySchema ", "ValidationException: The number of attributes in key schema must match the number of attributes defined in attribute definitions."},
 	{"ValidationException: Both the Hash Key and the Range Key ", "ValidationException: Two keys can not have the same name"},
+	{"ValidationException: Invalid KeySchema: Some index key attribute have no definition", "ValidationException: Two keys can not have the same name"},
 	{invalidValues + "ReadCapacityUnits and WriteCapacityUnits must both ", "ValidationException: No provisioned throughput specified for the table"},
 	{invalidValues + "Table KeySchema does not have a range key", "ValidationException: Local Secondary indices are not allowed on hash tables, only hash and range tables"},
 	{invalidValues + "ProjectionType is INCLUDE", "ValidationException: If Projection type INCLUDE is specified, some non-key attributes to include in the projection must be specified as well"},
