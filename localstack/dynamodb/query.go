@@ -29,10 +29,10 @@ func (e *Engine) query(_ context.Context, in *queryInput) (any, error) {
 	whole := partition(bounds.Hash.KeyBytes())
 	whole.backward = in.ScanIndexForward != nil && !*in.ScanIndexForward
 	r.span = narrowed(whole, bounds)
-	if err := r.checkFilter(); err != nil {
+	if err := in.expressions(r); err != nil {
 		return nil, err
 	}
-	if err := in.expressions(r); err != nil {
+	if err := r.checkFilter(); err != nil {
 		return nil, err
 	}
 	if err := r.checkStart(bounds); err != nil {

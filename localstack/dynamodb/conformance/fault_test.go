@@ -36,6 +36,7 @@ var otherWords = []struct{ dynamodb, local string }{
 	{"ValidationException: 1 validation error detected: Value '0' at 'limit' ", "ValidationException: Limit must be greater than or equal to 1"},
 	{"ValidationException: ReturnValues can only be ALL_OLD or NONE", "ValidationException: Return values set to invalid value"},
 	{"ValidationException: The provided starting key is outside query boundaries ", "ValidationException: The provided starting key does not match the range key predicate"},
+	{"ValidationException: The query can return at most one row ", "ValidationException: The provided starting key does not match the range key predicate"},
 	{"ValidationException: The TotalSegments parameter is required ", "ValidationException: If segment is specified, total segment must also be specified"},
 	{"ValidationException: The Segment parameter is required ", "ValidationException: If total segments is specified, a particular segment must also be specified for this request"},
 	{"ValidationException: The Segment parameter is zero-based ", "ValidationException: 1 validation error detected: Value '2' at 'segment' failed to satisfy constraint: Member must have value less than or equal to 1"},
