@@ -60,7 +60,7 @@ func (e *engine) ask(now time.Time) {
 func (e *engine) due(now time.Time) (all []question) {
 	for _, f := range e.families {
 		if !f.joined && f.turn.due(now) {
-			frame := f.about(events.Request{Action: events.ActionSubscribe})
+			frame := f.about(events.Request{Action: events.ActionSubscribe, Snapshot: f.o.Snapshot && !f.known})
 			all = append(all, question{f.turn.notBefore, &request{frame: *frame, family: f}})
 		}
 	}
