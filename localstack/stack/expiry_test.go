@@ -68,15 +68,21 @@ func (c *client) snapshotOf(topic string, delta bool) map[string]string {
 	}
 }
 
+// keepExpired has items that have expired stay in the table.
+func (s *running) keepExpired(t *testing.T) {
+	t.Helper()
+	if _, err := s.db.UpdateTimeToLive(t.Context(), &dynamodb.UpdateTimeToLiveInput{TableName: aws.String(s.Outputs["EventsTable"]),
+		TimeToLiveSpecification: &types.TimeToLiveSpecification{AttributeName: aws.String("expiresAt"), Enabled: aws.Bool(false)}}); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestRenewedItemReachesThoseWhoWereNotShownIt: it has expired, and DynamoDB has not come to
 // delete it. Some hold it, some have only a snapshot without it; the update is a small patch
 // to what the former hold.
 func TestRenewedItemReachesThoseWhoWereNotShownIt(t *testing.T) {
 	s := start(t, nil)
-	if _, err := s.db.UpdateTimeToLive(t.Context(), &dynamodb.UpdateTimeToLiveInput{TableName: aws.String("Events"),
-		TimeToLiveSpecification: &types.TimeToLiveSpecification{AttributeName: aws.String("expiresAt"), Enabled: aws.Bool(false)}}); err != nil {
-		t.Fatal(err)
-	}
+	s.keepExpired(t)
 	item := map[string]types.AttributeValue{"topic": text("lease"), "id": text("i"), "name": text("a long name that a patch leaves out"), "n": number(1),
 		"expiresAt": number(time.Now().Unix() + 2)}
 	live := s.connect(t)

@@ -67,7 +67,7 @@ func (e *engine) due(now time.Time) (all []question) {
 	}
 	for _, f := range e.families {
 		if !f.joined && f.turn.due(now) && e.departing(f.pattern) == nil {
-			frame := f.about(events.Request{Action: events.ActionSubscribe})
+			frame := f.about(events.Request{Action: events.ActionSubscribe, Snapshot: f.o.Snapshot && !f.known})
 			all = append(all, question{f.turn.notBefore, &request{frame: *frame, family: f}})
 		}
 	}

@@ -260,6 +260,8 @@ func step(c events.Change) Event {
 // request is what a watch has to ask for, nil if nothing.
 func (w *watch) request() *events.Request {
 	switch {
+	case w.family != nil && w.family.turn.asked: // its items may be on their way
+		return nil
 	case (w.starved || w.over || w.order.held) && !w.takesPages():
 		return nil
 	case w.over:
@@ -358,7 +360,9 @@ func (e *engine) remove(w watched) bool {
 func (e *engine) subscribed(f *events.Subscribed) {
 	r := e.requests[f.ID]
 	if r != nil && r.family != nil {
-		e.answered(f.ID)
+		if !r.frame.Snapshot { // or the items follow
+			e.answered(f.ID)
+		}
 		r.family.subscribed(e, f)
 		return
 	}
