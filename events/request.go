@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/watchroute/watchroute/events/exactjson"
 )
@@ -96,6 +98,9 @@ func ParseRequest(body []byte) (Request, error) {
 	if !isObject(body) {
 		return Request{}, &Error{Code: CodeBadJSON, Message: "frame is not a JSON object"}
 	}
+	if CheckText(body) != nil {
+		return Request{}, badText(body, request.ID)
+	}
 	if len(request.ID) > MaxRequestIDBytes {
 		return Request{}, &Error{Code: CodeBadRequest, Message: fmt.Sprintf("id has %d bytes, at most %d are allowed", len(request.ID), MaxRequestIDBytes)}
 	}
@@ -118,6 +123,24 @@ func wrongType(body []byte, err *json.UnmarshalTypeError) *Error {
 		mark.ID = ""
 	}
 	return &Error{ID: mark.ID, Code: CodeBadRequest, Message: fmt.Sprintf("%s must not be a JSON %s", err.Field, err.Value)}
+}
+
+// badText answers a frame that has a text which is none in Unicode. It names the member that
+// has it.
+func badText(body []byte, id string) *Error {
+	var members map[string]json.RawMessage
+	_ = json.Unmarshal(body, &members) // which was read before
+	if len(id) > MaxRequestIDBytes || CheckText(members["id"]) != nil {
+		id = ""
+	}
+	for _, name := range slices.Sorted(maps.Keys(members)) {
+		if err := CheckText(members[name]); err != nil && name == "item" {
+			return &Error{ID: id, Code: CodeBadItem, Message: "item " + err.Error()}
+		} else if err != nil {
+			return &Error{ID: id, Code: CodeBadRequest, Message: fmt.Sprintf("%.100q %v", name, err)}
+		}
+	}
+	return &Error{ID: id, Code: CodeBadRequest, Message: "frame has a member whose name is no text in Unicode"}
 }
 
 // isObject reports whether valid JSON is an object; null decodes into a struct too.
