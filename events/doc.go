@@ -8,7 +8,7 @@
 // by its "type". Fields that a side does not know are ignored, in both directions.
 // Text in a client's frame must be Unicode, see [CheckText].
 // The files in samples/ show each frame once and are held to this package by its
-// tests.
+// tests. So does subjects.json show how subjects become segments of topics.
 //
 // # Items as JSON
 //
