@@ -2,6 +2,7 @@ package events
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -127,19 +128,18 @@ func wrongType(body []byte, err *json.UnmarshalTypeError) *Error {
 	return &Error{ID: mark.ID, Code: CodeBadRequest, Message: fmt.Sprintf("%s must not be a JSON %s", err.Field, err.Value)}
 }
 
-// badText answers a frame that has a text which is none in Unicode. It names the member that
-// has it.
+// badText answers a frame that has a text which is none in Unicode, with the code of the
+// member that has it.
 func badText(body []byte, id string) *Error {
 	var members map[string]json.RawMessage
 	_ = json.Unmarshal(body, &members) // which was read before
 	if len(id) > MaxRequestIDBytes || CheckText(members["id"]) != nil {
 		id = ""
 	}
+	codes := map[string]Code{"item": CodeBadItem, "topic": CodeBadTopic, "after": CodeBadCursor, "next": CodeBadCursor, "cursors": CodeBadCursor, "token": CodeBadToken}
 	for _, name := range slices.Sorted(maps.Keys(members)) {
-		if err := CheckText(members[name]); err != nil && name == "item" {
-			return &Error{ID: id, Code: CodeBadItem, Message: "item " + err.Error()}
-		} else if err != nil {
-			return &Error{ID: id, Code: CodeBadRequest, Message: fmt.Sprintf("%.100q %v", name, err)}
+		if err := CheckText(members[name]); err != nil {
+			return &Error{ID: id, Code: cmp.Or(codes[name], CodeBadRequest), Message: fmt.Sprintf("%.100q %v", name, err)}
 		}
 	}
 	return &Error{ID: id, Code: CodeBadRequest, Message: "frame has a member whose name is no text in Unicode"}

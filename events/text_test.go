@@ -79,15 +79,15 @@ func FuzzCheckText(f *testing.F) {
 func TestRequestWithTextThatIsNone(t *testing.T) {
 	half := `has half of a UTF-16 pair alone, \ud800`
 	for body, want := range map[string]events.Error{
-		`{"id":"1","item":{"id":"i","data":{"a":"\ud800"}}}`:      {ID: "1", Code: events.CodeBadItem, Message: "item " + half},
-		`{"id":"1","item":{"id":"\ud800"}}`:                       {ID: "1", Code: events.CodeBadItem, Message: "item " + half},
-		`{"id":"1","item":{"\ud800":"i"}}`:                        {ID: "1", Code: events.CodeBadItem, Message: "item " + half},
+		`{"id":"1","item":{"id":"i","data":{"a":"\ud800"}}}`:      {ID: "1", Code: events.CodeBadItem, Message: `"item" ` + half},
+		`{"id":"1","item":{"id":"\ud800"}}`:                       {ID: "1", Code: events.CodeBadItem, Message: `"item" ` + half},
+		`{"id":"1","item":{"\ud800":"i"}}`:                        {ID: "1", Code: events.CodeBadItem, Message: `"item" ` + half},
 		`{"id":"1","filter":{"\ud800":["i"]}}`:                    {ID: "1", Code: events.CodeBadRequest, Message: `"filter" ` + half},
 		`{"id":"1","fields":["\ud800"]}`:                          {ID: "1", Code: events.CodeBadRequest, Message: `"fields" ` + half},
-		`{"id":"1","topic":"\ud800"}`:                             {ID: "1", Code: events.CodeBadRequest, Message: `"topic" ` + half},
+		`{"id":"1","topic":"\ud800"}`:                             {ID: "1", Code: events.CodeBadTopic, Message: `"topic" ` + half},
 		`{"id":"\ud800","topic":"a"}`:                             {Code: events.CodeBadRequest, Message: `"id" ` + half},
 		`{"id":"1","\ud800":"a"}`:                                 {ID: "1", Code: events.CodeBadRequest, Message: `frame has a member whose name is no text in Unicode`},
-		"{\"id\":\"1\",\"token\":\"\xff\"}":                       {ID: "1", Code: events.CodeBadRequest, Message: `"token" has text that is not UTF-8`},
+		"{\"id\":\"1\",\"token\":\"\xff\"}":                       {ID: "1", Code: events.CodeBadToken, Message: `"token" has text that is not UTF-8`},
 		`{"id":"` + strings.Repeat("i", 129) + `","op":"\ud800"}`: {Code: events.CodeBadRequest, Message: `"op" ` + half},
 	} {
 		_, err := events.ParseRequest([]byte(body))
