@@ -6,6 +6,7 @@
 // Every frame is one WebSocket text message holding one JSON object. A client's
 // frame is a [Request]; a server's frame is one of the [Frame] types, told apart
 // by its "type". Fields that a side does not know are ignored, in both directions.
+// Text in a client's frame must be Unicode, see [CheckText].
 // The files in samples/ show each frame once and are held to this package by its
 // tests. So does subjects.json show how subjects become segments of topics.
 //

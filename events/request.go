@@ -2,9 +2,12 @@ package events
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/watchroute/watchroute/events/exactjson"
 )
@@ -98,6 +101,9 @@ func ParseRequest(body []byte) (Request, error) {
 	if !isObject(body) {
 		return Request{}, &Error{Code: CodeBadJSON, Message: "frame is not a JSON object"}
 	}
+	if CheckText(body) != nil {
+		return Request{}, badText(body, request.ID)
+	}
 	if len(request.ID) > MaxRequestIDBytes {
 		return Request{}, &Error{Code: CodeBadRequest, Message: fmt.Sprintf("id has %d bytes, at most %d are allowed", len(request.ID), MaxRequestIDBytes)}
 	}
@@ -120,6 +126,23 @@ func wrongType(body []byte, err *json.UnmarshalTypeError) *Error {
 		mark.ID = ""
 	}
 	return &Error{ID: mark.ID, Code: CodeBadRequest, Message: fmt.Sprintf("%s must not be a JSON %s", err.Field, err.Value)}
+}
+
+// badText answers a frame that has a text which is none in Unicode, with the code of the
+// member that has it.
+func badText(body []byte, id string) *Error {
+	var members map[string]json.RawMessage
+	_ = json.Unmarshal(body, &members) // which was read before
+	if len(id) > MaxRequestIDBytes || CheckText(members["id"]) != nil {
+		id = ""
+	}
+	codes := map[string]Code{"item": CodeBadItem, "topic": CodeBadTopic, "after": CodeBadCursor, "next": CodeBadCursor, "cursors": CodeBadCursor, "token": CodeBadToken}
+	for _, name := range slices.Sorted(maps.Keys(members)) {
+		if err := CheckText(members[name]); err != nil {
+			return &Error{ID: id, Code: cmp.Or(codes[name], CodeBadRequest), Message: fmt.Sprintf("%.100q %v", name, err)}
+		}
+	}
+	return &Error{ID: id, Code: CodeBadRequest, Message: "frame has a member whose name is no text in Unicode"}
 }
 
 // isObject reports whether valid JSON is an object; null decodes into a struct too.

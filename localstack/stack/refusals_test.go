@@ -814,6 +814,9 @@ var badFrames = []struct {
 	{"data with a number of 39 digits", `{"action":"publish","topic":"users/alice/x","item":{"id":"i","data":{"n":` + strings.Repeat("1", 39) + `}}}`, "bad_item"},
 	{"data with a number of 1e126", `{"action":"publish","topic":"users/alice/x","item":{"id":"i","data":{"n":1e126}}}`, "bad_item"},
 	{"data of 1,001 bytes", `{"action":"publish","topic":"users/alice/x","item":{"id":"i","data":{"a":"` + strings.Repeat("x", 993) + `"}}}`, "bad_item"},
+	{"data with half of a UTF-16 pair", `{"action":"publish","topic":"users/alice/x","item":{"id":"i","data":{"a":"\ud800"}}}`, "bad_item"},
+	{"item id with half of a UTF-16 pair", `{"action":"publish","topic":"users/alice/x","item":{"id":"\udfff"}}`, "bad_item"},
+	{"filter with half of a UTF-16 pair", `{"action":"subscribe","topic":"users/alice/x","filter":{"a":["\ud800"]}}`, "bad_request"},
 	{"data is a list", `{"action":"publish","topic":"users/alice/x","item":{"id":"i","data":[]}}`, "bad_item"},
 	{"data with a time to live", `{"action":"publish","topic":"users/alice/x","item":{"id":"i","data":{"expiresAt":1}}}`, "bad_item"},
 }

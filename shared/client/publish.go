@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"unicode/utf8"
 
 	"github.com/oklog/ulid/v2"
 	"github.com/watchroute/watchroute/events"
@@ -24,6 +25,9 @@ type publication struct {
 // item may be put more than once; the same item put twice is one change. The error is
 // that of ctx, whatever ended the client, or an [*events.Error] that says what the
 // service refuses. After an error other than the last the item may be in the table.
+//
+// Data is sent as it is given. Text that is none in Unicode, see [events.CheckText], is
+// refused with events.CodeBadItem: it would arrive as another.
 func (c *Client) Publish(ctx context.Context, topic events.Topic, item events.Item) (id string, err error) {
 	if item.ID == "" {
 		item.ID = ulid.Make().String()
@@ -39,7 +43,13 @@ func (c *Client) Remove(ctx context.Context, topic events.Topic, id string) erro
 }
 
 func (c *Client) publish(ctx context.Context, frame events.Request) error {
-	if err := checkSize(frame, events.CodeBadItem); err != nil {
+	if _, err := events.ParseTopic(frame.Topic); err != nil {
+		return &events.Error{Code: events.CodeBadTopic, Message: err.Error(), Topic: frame.Topic}
+	}
+	if err := events.CheckItemID(frame.Item.ID); err != nil {
+		return &events.Error{Code: events.CodeBadItem, Message: err.Error(), Topic: frame.Topic}
+	}
+	if err := checkFrame(frame, events.CodeBadItem); err != nil {
 		return err
 	}
 	p := &publication{frame: frame, answer: make(chan error, 1)}
@@ -55,15 +65,26 @@ func (c *Client) publish(ctx context.Context, frame events.Request) error {
 	}
 }
 
-// checkSize refuses, with a code, what cannot be sent and what API Gateway would close
-// the connection for.
-func checkSize(frame events.Request, code events.Code) error {
-	message, err := events.Marshal(frame)
-	if err != nil {
-		return &events.Error{Code: code, Message: fmt.Sprintf("%s is not JSON: %v", frame.Action, err), Topic: frame.Topic}
+// checkFrame refuses, with a code, what cannot be sent as it is, and what API Gateway would
+// close the connection for.
+func checkFrame(frame events.Request, code events.Code) error {
+	refuse := func(what string) error {
+		return &events.Error{Code: code, Message: frame.Action + " " + what, Topic: frame.Topic}
 	}
-	if size := len(message) + events.MaxRequestIDBytes; size > events.MaxFrameBytes {
-		return &events.Error{Code: code, Message: fmt.Sprintf("%s takes %d bytes, at most %d are allowed", frame.Action, size, events.MaxFrameBytes), Topic: frame.Topic}
+	message, err := events.Marshal(frame)
+	switch {
+	case err != nil:
+		return refuse("is not JSON: " + err.Error())
+	case len(message)+events.MaxRequestIDBytes > events.MaxFrameBytes:
+		return refuse(fmt.Sprintf("takes %d bytes, at most %d are allowed", len(message)+events.MaxRequestIDBytes, events.MaxFrameBytes))
+	}
+	if err := events.CheckText(message); err != nil {
+		return refuse(err.Error())
+	}
+	for _, field := range frame.Fields {
+		if !utf8.ValidString(field) { // which is U+FFFD in the message
+			return refuse("has a field that is not UTF-8")
+		}
 	}
 	return nil
 }

@@ -62,7 +62,8 @@ type WatchOptions struct {
 	// Cursors name.
 	Snapshot bool
 	// Filter, an EventBridge event pattern on the items' data, shows only the items that
-	// match: one that begins to is added, one that ceases to is removed. Default: all.
+	// match: one that begins to is added, one that ceases to is removed. Its text must be
+	// Unicode, see [events.CheckText]. Default: all.
 	Filter json.RawMessage
 	// Fields shows only these members of the items' data. Default: all.
 	Fields []string
@@ -161,7 +162,7 @@ func newWatched(topic events.Topic, o WatchOptions) (w watched, err error) {
 	if _, wildcard := topic.Split(); wildcard != "" {
 		w = newFamily(topic, o)
 	}
-	return w, checkSize(*w.about(events.Request{Action: events.ActionSubscribe}), events.CodeBadRequest)
+	return w, checkFrame(*w.about(events.Request{Action: events.ActionSubscribe}), events.CodeBadRequest)
 }
 
 // checkCursors refuses cursors that the service cannot have given.
@@ -172,6 +173,11 @@ func (o WatchOptions) checkCursors() error {
 	}
 	for _, c := range cursors {
 		if _, err := events.ParseCursor(c.String()); err != nil {
+			return err
+		}
+	}
+	for topic := range o.Cursors {
+		if _, err := events.ParsePattern(string(topic)); err != nil {
 			return err
 		}
 	}
