@@ -303,7 +303,7 @@ func loggable(r events.Request) string {
 		return "unknown"
 	}
 	topic, err := events.ParsePattern(r.Topic)
-	if err != nil {
+	if err != nil || r.Action == events.ActionPing || r.Action == events.ActionAuth { // which are of no topic
 		return r.Action
 	}
 	return r.Action + " " + string(topic)

@@ -133,7 +133,7 @@ func Bounds(connections int) []Bound {
 		{Action: "publish, to remove", Reads: connectionReads, Writes: maxItemBytes / writeUnit, Bytes: smallBytes,
 			Worst: "The item has 400 KB."},
 		{Action: "ping", Reads: connectionReads, Bytes: smallBytes,
-			Worst: "The token expires within five minutes, so there may be another. Else nothing is read."},
+			Worst: "The token expires within five minutes, so there may be another, or it came as a subprotocol, so the connection may not have been admitted. Else nothing is read."},
 		{Action: "ping with cursors", Reads: max(maxAnswerReads+logPageReads, maxListReads+listReads+events.MaxCursors*headReads), Bytes: missedBytes + events.MaxFrameBytes, Steps: maxAnswerSteps,
 			Worst: "All subscriptions and heads are read, and then of the logs what an answer may. Patterns end sooner, to leave room for that."},
 		{Action: "auth", Reads: 2*connectionReads + 2*revocationReads + events.MaxSubscriptions*subscriptionReads, Writes: 2*connectionWrites + events.MaxSubscriptions*subscriptionWrites,
