@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/watchroute/watchroute/events/exactjson"
 )
 
 // authorizerResult is what a REQUEST authorizer of a WebSocket API answers.
@@ -73,7 +75,7 @@ func authorizerFailure(output []byte) error {
 	var failure struct {
 		Message string `json:"errorMessage"`
 	}
-	if json.Unmarshal(output, &failure) == nil && failure.Message == "Unauthorized" {
+	if exactjson.Unmarshal(output, &failure) == nil && failure.Message == "Unauthorized" {
 		return errUnauthorized
 	}
 	return errAuthorizer
@@ -84,7 +86,7 @@ func parseAuthorizerResult(output []byte) (authorizerResult, error) {
 	if len(output) > authorizerResultLimit {
 		return result, fmt.Errorf("authorizer result of %d bytes is over %d", len(output), authorizerResultLimit)
 	}
-	if err := json.Unmarshal(output, &result); err != nil {
+	if err := exactjson.Unmarshal(output, &result); err != nil {
 		return result, fmt.Errorf("authorizer result: %w", err)
 	}
 	if result.PrincipalID == "" || result.PolicyDocument == nil {

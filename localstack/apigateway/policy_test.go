@@ -61,6 +61,15 @@ func TestGlob(t *testing.T) {
 	}
 }
 
+// API Gateway takes the members of an authorizer's result by their exact names.
+func TestAuthorizerResultInAnotherCaseIsNone(t *testing.T) {
+	for _, output := range []string{strings.Replace(allowAll, "principalId", "PrincipalId", 1), strings.Replace(allowAll, "policyDocument", "policydocument", 1)} {
+		if result, err := parseAuthorizerResult([]byte(output)); err == nil {
+			t.Errorf("%s is taken for %+v", output, result)
+		}
+	}
+}
+
 func FuzzAuthorizerResult(f *testing.F) {
 	f.Add([]byte(allowAll))
 	f.Add([]byte(`{"principalId":"a","policyDocument":{"Statement":null},"context":{"a":null,"b":1e3,"c":"\u00e9"}}`))
