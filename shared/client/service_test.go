@@ -420,11 +420,11 @@ func (s *service) Refresh(_ context.Context, key watch.Key, access watch.Access)
 	return nil
 }
 
-func (s *service) Put(_ context.Context, topic events.Topic, item events.Item) error {
+func (s *service) Put(_ context.Context, p watch.Publication) error {
 	if code := s.failure(); code != "" {
 		return &events.Error{Code: code, Message: "as the test wants it"}
 	}
-	go s.put(topic, item.ID, string(item.Data))
+	go s.put(p.Topic, p.Item.ID, string(p.Item.Data))
 	return nil
 }
 
@@ -436,8 +436,8 @@ func (s *service) failure() events.Code {
 	return code
 }
 
-func (s *service) Remove(_ context.Context, topic events.Topic, id string) error {
-	go s.remove(topic, id)
+func (s *service) Remove(_ context.Context, p watch.Publication) error {
+	go s.remove(p.Topic, p.Item.ID)
 	return nil
 }
 
