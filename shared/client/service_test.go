@@ -55,10 +55,11 @@ type service struct {
 	refreshed   map[watch.ConnectionID]watch.Access // by another since
 	shown       []string                            // tokens, of handshakes and auths in turn
 	received    []arrival                           // clients' frames
-	lose        func(frame string) bool             // frames that are taken and never arrive
-	brings      int                                 // frames of changes that one answer brings at most; 0 for all
-	alter       func(answer *[]byte, in string)     // of a message's function
-	dawdle      func(frame string)                  // before a message is carried out, and before it is answered
+	published   []watch.Publication
+	lose        func(frame string) bool         // frames that are taken and never arrive
+	brings      int                             // frames of changes that one answer brings at most; 0 for all
+	alter       func(answer *[]byte, in string) // of a message's function
+	dawdle      func(frame string)              // before a message is carried out, and before it is answered
 }
 
 // arrival is a frame of a client, and when it was answered.
@@ -424,6 +425,7 @@ func (s *service) Put(_ context.Context, p watch.Publication) error {
 	if code := s.failure(); code != "" {
 		return &events.Error{Code: code, Message: "as the test wants it"}
 	}
+	s.set(func() { s.published = append(s.published, p) })
 	go s.put(p.Topic, p.Item.ID, string(p.Item.Data))
 	return nil
 }
