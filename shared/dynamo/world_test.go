@@ -51,6 +51,7 @@ type world struct {
 	meter    *watch.Meter
 	next     string // the place that the latest snapshot ended at
 	sent     int    // requests
+	puts     int
 
 	mu    sync.Mutex
 	notes []string
@@ -241,9 +242,15 @@ func (w *world) observed() (notes []string) {
 	return notes
 }
 
-// put writes an item as anybody may who has access to the table.
+// put writes an item as anybody may who has access to the table. Every second one is as if it
+// were published, which is the same in both worlds.
 func (w *world) put(topic events.Topic, id string, state attributes) {
 	row := attributes{"topic": str(string(topic)), "id": str(id)}
+	if w.puts++; w.puts%2 == 0 {
+		row[events.PublicationAttribute] = &types.AttributeValueMemberM{Value: attributes{
+			"mark": str(fmt.Sprintf("mark of %05d", w.puts)), "by": str("c1"), "order": &types.AttributeValueMemberN{Value: fmt.Sprint(w.puts)},
+		}}
+	}
 	for name, value := range state {
 		row[name] = value
 	}
