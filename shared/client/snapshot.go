@@ -53,6 +53,9 @@ func (e *engine) snapshot(f *events.Snapshot) {
 	}
 	if !f.More && string(f.Topic) == r.frame.Topic {
 		e.answered(f.ID)
+		if r.family != nil && !r.subscribed { // where its topics stand was lost
+			r.family.turn.notBefore = r.family.setbacks.next(time.Now(), e)
+		}
 	}
 	if w != nil {
 		w.pump()

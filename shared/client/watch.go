@@ -366,7 +366,7 @@ func (e *engine) remove(w watched) bool {
 func (e *engine) subscribed(f *events.Subscribed) {
 	r := e.requests[f.ID]
 	if r != nil && r.family != nil {
-		if !r.frame.Snapshot { // or the items follow
+		if r.subscribed = true; !r.frame.Snapshot { // or the items follow
 			e.answered(f.ID)
 		}
 		r.family.subscribed(e, f)
