@@ -23,7 +23,7 @@ func TestChaos(t *testing.T) {
 	if testing.Short() {
 		t.Skip("runs a stack")
 	}
-	plan, err := fault.Parse(harsh + ",abandon=0.1,late-write=0.2")
+	plan, err := fault.Parse(harsh + ",abandon=0.1,late-write=0.5")
 	if err != nil {
 		t.Fatal(err)
 	}

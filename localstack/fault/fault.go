@@ -31,6 +31,7 @@ type Faults struct {
 	kinds map[Kind]*sequence     // those with a rate above 0
 
 	outage atomic.Pointer[outage] // nil if DynamoDB is up
+	cuts   cuts
 	late   late
 	seen   seen
 }

@@ -112,6 +112,32 @@ func TestLateWriteThatNobodyOvertakes(t *testing.T) {
 	})
 }
 
+// TestCutOffProcess: one process is refused everything for a while, others are not.
+func TestCutOffProcess(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newTable(fault.Plan{fault.CutOff: 1})
+		refused := func(process string) bool {
+			_, err := s.Call(context.WithValue(t.Context(), processKey{}, process), "GetItem", []byte("{}"))
+			return err != nil
+		}
+		began := time.Now()
+		if !refused("1") {
+			t.Fatal("the process is not cut off")
+		}
+		s.f.Off()
+		for refused("1") {
+			if refused("2") {
+				t.Fatal("another process is cut off, too")
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+		if took := time.Since(began); took < time.Second || took > 6*time.Second || s.f.Counts()[fault.CutOff] != 1 {
+			t.Errorf("cut off for %v, faults %v", took, s.f.Counts())
+		}
+		s.read(t, "", "a")
+	})
+}
+
 // TestSameItemCountsWhatHappened: only a process that writes what it has read, and another
 // has written meanwhile.
 func TestSameItemCountsWhatHappened(t *testing.T) {
