@@ -50,7 +50,7 @@ func (f *Faults) cutOff(c *Caller) bool {
 	defer f.cuts.mu.Unlock()
 	now := time.Now()
 	if until, cut := f.cuts.until[c.Process]; cut && now.Before(until) {
-		return true
+		return f.on(CutOff)
 	}
 	maps.DeleteFunc(f.cuts.until, func(_ string, until time.Time) bool { return now.After(until) })
 	if !f.Hit(CutOff) {
@@ -125,7 +125,7 @@ func (f *Faults) admit(function bool) *awsjson.Error {
 	case o == nil:
 	case o.answer == nil:
 		<-o.over
-	case function:
+	case function && f.on(Pause):
 		return o.answer
 	}
 	return nil
