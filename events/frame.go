@@ -57,6 +57,9 @@ type Published struct {
 	ID    string `json:"id,omitempty"`
 	Topic Topic  `json:"topic"`
 	Item  Item   `json:"item"`
+	// Mark is that of the change which the put makes, see [Change]. A put that finds the item
+	// as it wants it makes none. A removal has no mark.
+	Mark string `json:"mark,omitempty"`
 }
 
 // Pong answers ping. If the ping gave cursors, Cursors says where those topics stand, and

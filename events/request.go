@@ -63,6 +63,16 @@ type Request struct {
 	Token string `json:"token,omitempty"`
 	// Op is empty for a publish that puts the item, "remove" for one that deletes it.
 	Op string `json:"op,omitempty"`
+	// Key names a publication, the same when it is repeated, also on another connection: a text
+	// of up to [MaxRequestIDBytes] that the client makes up at random. The repetition of a put
+	// that is in the table makes no second change. Without it every request is another
+	// publication.
+	Key string `json:"key,omitempty"`
+	// ExpiresAt is when the item that publish puts expires, in seconds since 1970: after now,
+	// and within [MaxExpiry]. DynamoDB deletes it within a few days after that, which makes a
+	// change, and snapshots leave it out at once. 0 is never. Without it, an item keeps the time
+	// that it has, unless that is over.
+	ExpiresAt *int64 `json:"expiresAt,omitempty"`
 	// Item is what publish puts or removes. Without an id, a put makes one up that
 	// sorts by time: so a feed is appended to.
 	Item *Item `json:"item,omitempty"`
@@ -95,6 +105,9 @@ func ParseRequest(body []byte) (Request, error) {
 	}
 	if len(request.ID) > MaxRequestIDBytes {
 		return Request{}, &Error{Code: CodeBadRequest, Message: fmt.Sprintf("id has %d bytes, at most %d are allowed", len(request.ID), MaxRequestIDBytes)}
+	}
+	if len(request.Key) > MaxRequestIDBytes {
+		return Request{}, &Error{ID: request.ID, Code: CodeBadRequest, Message: fmt.Sprintf("key has %d bytes, at most %d are allowed", len(request.Key), MaxRequestIDBytes)}
 	}
 	if request.Order < 0 || request.Order > MaxOrder {
 		return Request{}, &Error{ID: request.ID, Code: CodeBadRequest, Message: fmt.Sprintf("order is %d, it must be from 1 to %d", request.Order, int64(MaxOrder))}

@@ -17,6 +17,7 @@ import (
 	"github.com/watchroute/watchroute/events"
 	"github.com/watchroute/watchroute/localstack/stack"
 	"github.com/watchroute/watchroute/shared/dynamo"
+	"github.com/watchroute/watchroute/shared/watch"
 )
 
 // viewSeed repeats a round of TestEveryViewIsExact.
@@ -265,7 +266,7 @@ func (w *world) put(topic, id string, data object) {
 	w.writes[topic]++
 	w.items[topic][id] = data
 	text := w.state(topic, id, data)
-	if err := w.store.Put(w.Context(), events.Topic(topic), events.Item{ID: id, Data: text}); err != nil {
+	if err := w.store.Put(w.Context(), watch.Publication{Topic: events.Topic(topic), Item: events.Item{ID: id, Data: text}}); err != nil {
 		w.Fatal(err)
 	}
 }

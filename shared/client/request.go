@@ -176,7 +176,10 @@ func (p pagesFree) take(w *watch) {
 // send writes a request and notes that it is outstanding.
 func (e *engine) send(r *request, now time.Time) {
 	e.lastID++
-	r.frame.ID, r.frame.Order = strconv.Itoa(e.lastID), int64(e.lastID)
+	r.frame.ID = strconv.Itoa(e.lastID)
+	if r.publication == nil {
+		r.frame.Order = int64(e.lastID)
+	}
 	r.sentAt, r.deadline = now, now.Add(e.o.AnswerTime)
 	if t := r.turn(); t != nil {
 		t.asked = true

@@ -45,6 +45,10 @@ func Write(record awsevents.DynamoDBEventRecord) (watch.Write, error) {
 	if err != nil {
 		return watch.Write{}, badRecord("%v", err)
 	}
+	var mark string
+	if op != events.Removed { // whose image is the one before
+		mark = markOf(stampFromStream(change.OldImage), stampFromStream(image))
+	}
 	var before json.RawMessage
 	if op == events.Modified {
 		if before, err = itemData(attributeMapFromStream(change.OldImage)); err != nil {
@@ -53,7 +57,7 @@ func Write(record awsevents.DynamoDBEventRecord) (watch.Write, error) {
 	}
 	return watch.Write{
 		Topic: topic, ID: id, Op: op, Before: before, Data: data, Time: change.ApproximateCreationDateTime.Time,
-		Expired: expiredByTTL(record), Position: watch.Position(change.SequenceNumber),
+		Expired: expiredByTTL(record), Mark: mark, Position: watch.Position(change.SequenceNumber),
 	}, nil
 }
 
@@ -67,6 +71,15 @@ func badRecord(format string, args ...any) *events.Error {
 func expiredByTTL(record awsevents.DynamoDBEventRecord) bool {
 	who := record.UserIdentity
 	return who != nil && who.Type == "Service" && who.PrincipalID == "dynamodb.amazonaws.com"
+}
+
+// stampFromStream gives an image without all but its stamp.
+func stampFromStream(image map[string]awsevents.DynamoDBAttributeValue) map[string]types.AttributeValue {
+	stamp, ok := image[events.PublicationAttribute]
+	if !ok {
+		return nil
+	}
+	return map[string]types.AttributeValue{events.PublicationAttribute: attributeFromStream(stamp)}
 }
 
 func attributeMapFromStream(m map[string]awsevents.DynamoDBAttributeValue) map[string]types.AttributeValue {

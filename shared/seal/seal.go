@@ -30,6 +30,7 @@ const (
 	MinSecretBytes = 32
 	saltBytes      = 16
 	keyBytes       = 32 // AES-256
+	markBytes      = 12
 	// maxAge is when the secret is fetched anew though it serves.
 	maxAge = 15 * time.Minute
 	// minAge is the least time between two fetches, which cost money: whoever sends
@@ -105,6 +106,21 @@ func (s *Sealer) Open(ctx context.Context, sealed string, about ...string) ([]by
 		}
 	}
 	return nil, ErrForged
+}
+
+// Mark gives a text that is the same for the same about, and from which nobody without the
+// secret learns anything of it: 16 characters of base64url. After the secret was rotated it is
+// another one.
+func (s *Sealer) Mark(ctx context.Context, about ...string) (string, error) {
+	secrets, err := s.secrets(ctx, maxAge)
+	if err != nil {
+		return "", err
+	}
+	mark, err := hkdf.Key(sha256.New, secrets[0], nil, "watchroute mark"+string(labelled(about)), markBytes)
+	if err != nil {
+		return "", fmt.Errorf("derive mark: %w", err)
+	}
+	return encoding.EncodeToString(mark), nil
 }
 
 // secrets gives the versions, fetched anew if those at hand are older than age. If a fetch
