@@ -226,7 +226,7 @@ func TestREADMENamesEveryRemedy(t *testing.T) {
 	}
 	for _, code := range []events.Code{
 		events.CodeBadJSON, events.CodeBadRequest, events.CodeUnknownAction, events.CodeBadTopic, events.CodeBadItem,
-		events.CodeBadCursor, events.CodeTooManySubscriptions, events.CodeNotConnected, events.CodeUnavailable, events.CodeInternal,
+		events.CodeBadCursor, events.CodeOvertaken, events.CodeTooManySubscriptions, events.CodeNotConnected, events.CodeUnavailable, events.CodeInternal,
 	} {
 		holds(string(code), code.Remedy())
 	}
