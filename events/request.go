@@ -31,8 +31,8 @@ type Request struct {
 	// Requests that are sent one after the other may be carried out at the same time. Of those
 	// that subscribe to one topic or unsubscribe from it, and of those that publish one item,
 	// the one with the highest Order counts; one that comes too late is refused with
-	// [CodeOvertaken]. A client numbers its requests 1, 2, 3 and so on, and gives one that
-	// it repeats a new number.
+	// [CodeOvertaken]. A client numbers its requests 1, 2, 3 and so on. One that it sends again
+	// keeps its number: it does not count more than what came after it.
 	//
 	// A request without Order has its place by the time, in milliseconds, at which API Gateway
 	// took it. Within one millisecond a subscribe counts more than an unsubscribe, and nothing

@@ -74,8 +74,8 @@ func each(all []rejoiner, do func(n int, j rejoiner) error) error {
 	return errors.Join(errs...)
 }
 
-// join makes and connects the rejoiners: some with requests that are numbered, and some with
-// requests that are not.
+// join makes and connects the rejoiners: some use the Go client, some send requests that are
+// numbered, and some requests that are not.
 func (r *run) join(ctx context.Context) error {
 	var joining errgroup.Group
 	r.rejoiners = make([]rejoiner, max(fewestRejoin, r.settings.watchers/10))
@@ -83,7 +83,11 @@ func (r *run) join(ctx context.Context) error {
 		random := rand.New(rand.NewPCG(r.seed, uint64(n)))
 		wallet := &wallet{issuer: r.issuer, subject: "rejoiner-" + strconv.Itoa(n), grant: everything, random: random, sound: true}
 		joining.Go(func() (err error) {
-			r.rejoiners[n], err = newCaller(ctx, r.stack.WebSocketURL(), wallet, r.topicOf(n), n%3 == 1)
+			if n%3 == 0 {
+				r.rejoiners[n], err = newPatron(ctx, r.stack.WebSocketURL(), wallet, r.topicOf(n))
+			} else {
+				r.rejoiners[n], err = newCaller(ctx, r.stack.WebSocketURL(), wallet, r.topicOf(n), n%3 == 1)
+			}
 			return err
 		})
 	}

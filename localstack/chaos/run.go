@@ -116,7 +116,7 @@ func newRun(ctx context.Context, s settings, seed uint64) (*run, error) {
 	}
 	db := newDatabase(r.stack)
 	for n := range s.writers {
-		r.writers = append(r.writers, &writer{number: n, db: db, table: r.stack.Outputs["EventsTable"], ledger: r.ledger, topics: r.topics,
+		r.writers = append(r.writers, &writer{number: n, db: db, table: r.stack.Outputs["EventsTable"], ledger: r.ledger, topics: r.topics, enough: r.enough,
 			random: rand.New(rand.NewPCG(random.Uint64(), 0))})
 	}
 	for n := range s.watchers {
@@ -235,7 +235,7 @@ func (r *run) await(ctx context.Context, what string, holds func(*watcher) bool)
 			seen, deadline = now, time.Now().Add(r.patience)
 		}
 		switch {
-		case waiting == 0 || r.hasty && r.anyBroken():
+		case waiting == 0 || r.enough():
 			return nil
 		case time.Now().After(deadline):
 			return fmt.Errorf("%d watchers are not %s: %w", waiting, what, errPatience)
@@ -257,6 +257,9 @@ func (r *run) progress() (sum int64) {
 	return sum
 }
 
+// enough reports whether a hasty run is over.
+func (r *run) enough() bool { return r.hasty && r.anyBroken() }
+
 func (r *run) anyBroken() bool {
 	return slices.ContainsFunc(r.watchers, func(w *watcher) bool { return w.broken() != nil })
 }
@@ -273,7 +276,7 @@ func (r *run) write(ctx context.Context, n int, interval time.Duration) error {
 // result is the verdict on all watchers, who must have left.
 func (r *run) result(took time.Duration) result {
 	res := result{faults: r.faults.Counts(), overlaps: r.faults.Overlaps(), took: took}
-	early := r.hasty && r.anyBroken() // then nobody had the time to see all
+	early := r.enough() // then nobody had the time to see all
 	for _, w := range r.watchers {
 		w.tally(&res.tally)
 		err := w.broken()

@@ -112,6 +112,38 @@ func TestLateWriteThatNobodyOvertakes(t *testing.T) {
 	})
 }
 
+// TestCutOffProcess: one process is refused everything for a while, others are not.
+func TestCutOffProcess(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newTable(fault.Plan{fault.CutOff: 0.01})
+		refused := func(process string) bool {
+			_, err := s.Call(context.WithValue(t.Context(), processKey{}, process), "GetItem", []byte("{}"))
+			return err != nil
+		}
+		for !refused("1") {
+		}
+		began := time.Now()
+		for refused("1") {
+			if before := s.f.Counts()[fault.CutOff]; refused("2") && s.f.Counts()[fault.CutOff] == before {
+				t.Fatal("another process is cut off without a hit")
+			}
+			if time.Sleep(100 * time.Millisecond); time.Since(began) > time.Minute {
+				t.Fatal("it is cut off for good")
+			}
+		}
+		if took := time.Since(began); took < time.Second {
+			t.Errorf("cut off for %v", took)
+		}
+		for !refused("3") {
+		}
+		s.f.Off()
+		if refused("3") {
+			t.Error("a process is cut off after the end of all faults")
+		}
+		s.read(t, "", "a")
+	})
+}
+
 // TestSameItemCountsWhatHappened: only a process that writes what it has read, and another
 // has written meanwhile.
 func TestSameItemCountsWhatHappened(t *testing.T) {
