@@ -59,7 +59,8 @@ type WatchOptions struct {
 	// consumer, who is given their changes from the first one on.
 	Cursors map[events.Topic]events.Cursor
 	// Snapshot begins with the topic's items. It is ignored with After, and for topics that
-	// Cursors name.
+	// Cursors name. The token must let the topic, or all topics of the pattern, be read as the
+	// changes are seen; else the watch ends with CodeForbidden.
 	Snapshot bool
 	// Filter, an EventBridge event pattern on the items' data, shows only the items that
 	// match: one that begins to is added, one that ceases to is removed. Its text must be
