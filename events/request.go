@@ -102,7 +102,7 @@ type Item struct {
 func ParseRequest(body []byte) (Request, error) {
 	var request Request
 	err := exactjson.Unmarshal(body, &request)
-	if typeErr := (*json.UnmarshalTypeError)(nil); errors.As(err, &typeErr) {
+	if typeErr := (*exactjson.TypeError)(nil); errors.As(err, &typeErr) {
 		return Request{}, wrongType(body, typeErr)
 	}
 	if err != nil {
@@ -127,7 +127,7 @@ func ParseRequest(body []byte) (Request, error) {
 }
 
 // wrongType answers a frame that is JSON but has a field of the wrong type.
-func wrongType(body []byte, err *json.UnmarshalTypeError) *Error {
+func wrongType(body []byte, err *exactjson.TypeError) *Error {
 	if err.Field == "" {
 		return &Error{Code: CodeBadJSON, Message: "frame is not a JSON object"}
 	}
