@@ -182,6 +182,39 @@ func TestAnUnsubscribeWithoutAnAnswer(t *testing.T) {
 	})
 }
 
+// TestASubscribeWithoutAnAnswer is taken back all the same, when nobody waits for it any more.
+func TestASubscribeWithoutAnAnswer(t *testing.T) {
+	bubble(t, func(t *testing.T, s *service) {
+		s.set(func() {
+			s.alter = func(answer *[]byte, in string) {
+				if strings.Contains(in, `"subscribe"`) && strings.Contains(in, string(topic)) {
+					*answer = nil
+				}
+			}
+		})
+		c := s.dial(t, client.Options{})
+		follow(t, c, "other", client.WatchOptions{}, nil)
+		w := follow(t, c, topic, client.WatchOptions{}, nil)
+		w.cancel()
+		<-w.done
+		settle(10 * time.Second)
+		s.put("other", "1", `{}`) // so that the connection is not taken for dead
+		settle(20 * time.Second)
+		if got := fmt.Sprint(s.subscribed()); strings.Contains(got, string(topic)) {
+			t.Errorf("subscribed are %s", got)
+		}
+		s.set(func() { s.alter = nil })
+		again := follow(t, c, topic, client.WatchOptions{}, nil)
+		settle(5 * time.Second)
+		s.put(topic, "1", `{}`)
+		settle(time.Second)
+		again.saw(t, 1, 1)
+		if n := c.Stats().Connections; n != 2 {
+			t.Errorf("%d connections, want another one", n)
+		}
+	})
+}
+
 // TestOvertakenRequests: a subscribe that the service takes for overtaken is sent again, and an
 // item that a later Publish has replaced was published.
 func TestOvertakenRequests(t *testing.T) {

@@ -282,7 +282,7 @@ func (e *engine) expire(now time.Time) {
 		}
 		delete(e.requests, id)
 		if r.departure != nil {
-			r.departure.doubtful = true
+			r.departure.unanswered(r)
 			continue
 		}
 		e.again(r, now)
