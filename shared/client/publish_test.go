@@ -2,6 +2,7 @@ package client_test
 
 import (
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -13,10 +14,10 @@ import (
 // second change and does not count more than what was published after it.
 func TestARepeatedPublishIsTheSameOne(t *testing.T) {
 	bubble(t, func(t *testing.T, s *service) {
-		failing := true
+		var answering atomic.Bool
 		s.set(func() {
 			s.alter = func(answer *[]byte, in string) {
-				if failing && strings.Contains(in, `"first"`) {
+				if !answering.Load() && strings.Contains(in, `"first"`) {
 					*answer = nil
 				}
 			}
@@ -34,7 +35,7 @@ func TestARepeatedPublishIsTheSameOne(t *testing.T) {
 		settle(3 * time.Second)
 		s.cut() // over another connection it is the same, too
 		settle(7 * time.Second)
-		failing = false
+		answering.Store(true)
 		if err := <-done; err != nil {
 			t.Fatal(err)
 		}

@@ -29,7 +29,8 @@ const (
 	smallAttributes = 320 // the names of all attributes, and the values of the small ones
 	// orderBytes is the order of a request that is kept in a map, besides its name there.
 	orderBytes = 12
-	// leftBytes is what a row of Connections remembers of the topics that were left.
+	// leftBytes is what a row of Connections remembers of the topics that were left: package
+	// dynamo has 64 slots for them.
 	leftBytes = 64 * (len("63") + orderBytes)
 	// connectionBytes is a row of Connections: the topics with their orders, and the grant of a
 	// token that came later with its subject and id.

@@ -34,7 +34,9 @@ func TestMarksTellPublicationsApart(t *testing.T) {
 		return c.marked(t, message(fmt.Sprintf(publish, topic, id, more), n))
 	}
 	keyed := of(alice, 1, "a", "i", `,"key":"k"`)
-	if len(keyed) != 16 || strings.ContainsFunc(keyed, func(r rune) bool { return !strings.ContainsRune("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_", r) }) {
+	if len(keyed) != 16 || strings.ContainsFunc(keyed, func(r rune) bool {
+		return !strings.ContainsRune("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_", r)
+	}) {
 		t.Errorf("mark is %q", keyed)
 	}
 	for name, mark := range map[string]string{
