@@ -1,7 +1,11 @@
 // Chaos runs the local stack with every fault switched on, has many watchers follow
 // what is written, and holds each of them to the promise: every change once and in
-// order, or a plain word to start over and then what the table has. Everything is
+// order, or a plain word to start over and then what the table has. When all is seen,
+// clients leave and rejoin topics, and what each asked for last must count. Everything is
 // drawn from seeds, which are printed.
+//
+// A run counts how often functions, and messages, really got in each other's way. It fails if
+// they never did in one of the ways that the faults are for, as it proves too little then.
 //
 // With --hostile one watcher in ten does what it can to the others, who are held to the
 // promise all the same.

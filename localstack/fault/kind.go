@@ -79,9 +79,10 @@ const (
 	// process that is not cut off.
 	CutOff Kind = "cut-off"
 	// LateWrite abandons the invocation of a process that is about to carry out a
-	// transaction, and holds the transaction back until 2 to 4 others have written one of
-	// the same items, for up to 20 s: an old process that wakes up later. Two at most are
-	// held back at once. Occasion: a transaction of a function, while fewer are.
+	// transaction, and holds the transaction back until others have updated one of the same
+	// items and put more than it will, for up to 20 s: an old process that wakes up when
+	// what it was about to do is done, and more. Two at most are held back at once.
+	// Occasion: a transaction of a function, while fewer are.
 	LateWrite Kind = "late-write"
 )
 
