@@ -11,6 +11,8 @@
 package exactjson
 
 import (
+	stdlib "encoding/json"
+
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 	jsonv1 "github.com/go-json-experiment/json/v1"
@@ -18,7 +20,18 @@ import (
 
 var options = json.JoinOptions(
 	jsonv1.DefaultOptionsV1(), json.MatchCaseInsensitiveNames(false), jsontext.EscapeForHTML(false), jsontext.EscapeForJS(false),
+	json.WithMarshalers(json.MarshalToFunc(writeNumber)), json.WithUnmarshalers(json.UnmarshalFromFunc(readNumber)),
 )
+
+// writeNumber and readNumber know the Number of encoding/json, which the module takes for text:
+// it has one of its own.
+func writeNumber(out *jsontext.Encoder, n stdlib.Number) error {
+	return json.MarshalEncode(out, jsonv1.Number(n))
+}
+
+func readNumber(in *jsontext.Decoder, n *stdlib.Number) error {
+	return json.UnmarshalDecode(in, (*jsonv1.Number)(n))
+}
 
 // Unmarshal is json.Unmarshal, except that a member belongs to a field of a struct only
 // if its name is exactly the field's. Any other member of a struct is ignored.

@@ -206,3 +206,36 @@ func BenchmarkUnmarshal(b *testing.B) {
 		}
 	})
 }
+
+// TestNumbersStayNumbers: the module has another type for them than encoding/json.
+func TestNumbersStayNumbers(t *testing.T) {
+	type numbers struct {
+		N    json.Number
+		List []json.Number
+		Any  any
+	}
+	for _, text := range []string{`{"N":12345678901234567890.5,"List":[1,-2e3],"Any":{"a":[0.10]}}`, `{"N":0,"List":[],"Any":null}`} {
+		var read numbers
+		decoder := json.NewDecoder(strings.NewReader(text))
+		decoder.UseNumber()
+		if err := decoder.Decode(&read); err != nil {
+			t.Fatal(err)
+		}
+		written, err := exactjson.Marshal(read)
+		if err != nil || string(written) != text {
+			t.Errorf("%s is written %s, %v", text, written, err)
+		}
+		var again numbers
+		if err := exactjson.Unmarshal([]byte(text), &again); err != nil || again.N != read.N || len(again.List) != len(read.List) {
+			t.Errorf("%s is read as %+v, %v", text, again, err)
+		}
+	}
+	for _, wrong := range []string{`{"N":"x"}`, `{"N":[]}`} {
+		if err := exactjson.Unmarshal([]byte(wrong), &numbers{}); err == nil {
+			t.Errorf("%s is read", wrong)
+		}
+	}
+	if written, err := exactjson.Marshal(json.Number("x")); err == nil {
+		t.Errorf("a number that is none is written %s", written)
+	}
+}
