@@ -169,6 +169,9 @@ const (
 	CodeNotConnected         Code = "not_connected"          // connect anew: the service has forgotten this connection
 	CodeUnavailable          Code = "unavailable"            // try again, later each time
 	CodeInternal             Code = "internal"               // try again; if it stays, tell the operator
+	CodeReset                Code = "reset"                  // over HTTP: read the items anew, see [Problem]
+	CodeNotFound             Code = "not_found"              // over HTTP: there is no such route
+	CodeMethodNotAllowed     Code = "method_not_allowed"     // over HTTP: the route has other methods, see the header Allow
 )
 
 // Error gives code and message.

@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/smithy-go"
 	"github.com/watchroute/watchroute/events"
+	"github.com/watchroute/watchroute/shared/ttl"
 	"github.com/watchroute/watchroute/shared/watch"
 )
 
@@ -79,7 +80,11 @@ func itemRow(attributes map[string]types.AttributeValue, now time.Time) (watch.R
 		return watch.Row{Item: events.Item{ID: id}, Void: true}, nil
 	}
 	data, err := itemData(attributes)
-	return watch.Row{Item: events.Item{ID: id, Data: data}, Void: expired(attributes, now)}, err
+	row := watch.Row{Item: events.Item{ID: id, Data: data}, Void: expired(attributes, now)}
+	if at, ok := ttl.Seconds(number(attributes, "expiresAt")); ok && at > now.Unix() {
+		row.Expires = time.Unix(at, 0)
+	}
+	return row, err
 }
 
 func itemKey(topic events.Topic, id string) map[string]types.AttributeValue {

@@ -74,24 +74,47 @@ func (o Reader) ConnectionOf(r awsevents.APIGatewayWebsocketProxyRequestContext)
 		Key:       watch.Key{Subject: watch.Anonymous, ID: watch.ConnectionID(r.ConnectionID)},
 		Connected: time.UnixMilli(r.ConnectedAt),
 	}
-	authorizer, ok := r.Authorizer.(map[string]any)
-	switch {
-	case !ok && o.Open:
-		c.Access = Anyone()
-		return c, nil
-	case !ok:
-		return c, fmt.Errorf("event of %s has no authorizer's context", c.ID)
-	}
-	c.Subject, _ = authorizer["principalId"].(string)
-	if code, refused := authorizer[memberRefused]; refused {
-		return c, &RefusedError{Why: reason(code)}
-	}
+	authorizer, _ := r.Authorizer.(map[string]any)
 	c.ToldInside = authorizer[memberInside] == "true"
-	var err error
-	if c.Access, err = accessFrom(authorizer); err != nil {
+	subject, access, err := o.read(authorizer)
+	if subject != "" {
+		c.Subject = subject
+	}
+	if c.Access = access; err != nil {
 		return c, fmt.Errorf("read authorizer's context of %s: %w", c.ID, err)
 	}
 	return c, nil
+}
+
+// ViewerOf reads whose HTTP request it is and what they may do. Those without a token are told
+// from each other by their address. A [RefusedError] means that they may do nothing, but be
+// told so.
+func (o Reader) ViewerOf(r awsevents.APIGatewayProxyRequestContext) (watch.Viewer, error) {
+	subject, access, err := o.read(r.Authorizer)
+	v := watch.Viewer{Key: watch.Key{Subject: subject}, Access: access}
+	if subject == watch.Anonymous {
+		v.ID = watch.ConnectionID("address " + r.Identity.SourceIP)
+	}
+	if err != nil {
+		return v, fmt.Errorf("read authorizer's context of request %s: %w", r.RequestID, err)
+	}
+	return v, nil
+}
+
+// read gives the subject and what it may do.
+func (o Reader) read(authorizer map[string]any) (subject string, a watch.Access, err error) {
+	if authorizer == nil && o.Open {
+		return watch.Anonymous, Anyone(), nil
+	}
+	if authorizer == nil {
+		return "", a, errors.New("there is none")
+	}
+	subject, _ = authorizer["principalId"].(string)
+	if code, refused := authorizer[memberRefused]; refused {
+		return subject, a, &RefusedError{Why: reason(code)}
+	}
+	a, err = accessFrom(authorizer)
+	return subject, a, err
 }
 
 func accessFrom(authorizer map[string]any) (a watch.Access, err error) {

@@ -59,9 +59,9 @@ var wireErrors = []struct {
 	{context.DeadlineExceeded, events.CodeUnavailable, "the service is busy, try again later"},
 }
 
-// wireError translates an error for a client. known is false for an error that is
+// WireError translates an error for a client. known is false for an error that is
 // the operator's business rather than the client's.
-func wireError(err error) (frame *events.Error, known bool) {
+func WireError(err error) (frame *events.Error, known bool) {
 	if errors.As(err, &frame) {
 		return frame, true
 	}

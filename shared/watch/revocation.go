@@ -48,7 +48,7 @@ func (r Revoker) Revoke(ctx context.Context, revoked Revocation) (closed int, er
 	if err != nil {
 		return 0, err
 	}
-	frame, _ := wireError(ErrRevoked)
+	frame, _ := WireError(ErrRevoked)
 	body, err := events.Encode(frame)
 	if err != nil {
 		return 0, err
