@@ -81,8 +81,9 @@ build: ## build the functions for Lambda into .build/linux-arm64
 account: ## say what the account of your credentials allows, and what to reserve of it
 	@go run ./infra/account
 
-deploy: ## build the functions and deploy the stack to the AWS account of your credentials
-	$(CDK) deploy
+deploy: ## build the functions and deploy the stack to the AWS account of your credentials (ARGS="-c name=Staging")
+	@$(if $(findstring account-log-role,$(ARGS)$(shell cat cdk.json)),,go run ./infra/account --log-role)
+	$(CDK) deploy $(ARGS)
 
 localstack: localstack-token $(VENV)/installed ## run everything in LocalStack (needs Docker and LOCALSTACK_AUTH_TOKEN)
 	@CDKLOCAL="$(CDKLOCAL)" AWS="$(VENV)/bin/aws" localstack/deploy.sh

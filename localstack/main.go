@@ -2,7 +2,7 @@
 // function binaries, on emulated AWS services. It needs no account, no Docker and
 // no token.
 //
-//	go run ./localstack [--addr 127.0.0.1:4566] [--template FILE] [--unthrottled]
+//	go run ./localstack [--addr localhost:4566] [--template FILE] [--unthrottled]
 //	                    [--anonymous=false] [--allow-origin URL] [--allow-host NAME]
 //	                    [--faults kill=0.01,post-429=0.05 [--seed N]]
 package main
@@ -40,7 +40,7 @@ func main() {
 // run starts the stack, says how to use it, and ends it with ctx.
 func run(ctx context.Context, args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("localstack", flag.ContinueOnError)
-	addr := flags.String("addr", "127.0.0.1:4566", "`address` to listen on")
+	addr := flags.String("addr", "localhost:4566", "`address` to listen on; localhost is 127.0.0.1 and ::1")
 	template := flags.String("template", "", "template `file` to run (default: the module's "+stack.TemplateFile+")")
 	anonymous := flags.Bool("anonymous", true, "let clients without a token do everything, if the template can")
 	var origins, hosts []string
@@ -75,7 +75,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		return err
 	}
 	defer s.Close()
-	welcome(out, s, faults, *anonymous)
+	welcome(out, s, where(*addr, s.Addr()), faults, *anonymous)
 	s.Reload(ctx)
 	return nil
 }
@@ -118,8 +118,7 @@ func moduleRoot() (string, error) {
 }
 
 // welcome prints where everything is and what to paste, and what is broken on purpose.
-func welcome(out io.Writer, s *stack.Stack, faults *fault.Faults, anonymous bool) {
-	_, port, _ := net.SplitHostPort(s.Addr())
+func welcome(out io.Writer, s *stack.Stack, address string, faults *fault.Faults, anonymous bool) {
 	broken := ""
 	if faults != nil {
 		broken = "\n  Faults        " + faults.String()
@@ -135,21 +134,32 @@ Watchroute runs (ready %d ms after its functions were built). Ctrl-C ends it.
 
 Watch a topic, in a second terminal:
 
-  npx wscat -c ws://localhost:%s/%s
+  npx wscat -c ws://%s/%s
   > {"action":"subscribe","id":"q1","topic":"stocks/AAPL"}
 
 Put an item, in a third:
 
-  aws --endpoint-url http://localhost:%s --region %s --no-sign-request dynamodb put-item --table-name Events \
+  aws --endpoint-url http://%s --region %s --no-sign-request dynamodb put-item --table-name Events \
     --item '{"topic":{"S":"stocks/AAPL"},"id":{"S":"quote"},"price":{"N":"150.75"}}'
 
 %s
 
-`, s.Ready.Milliseconds(), s.WebSocketURL(), s.URL(), s.URL(), strings.Join(s.Tables, ", "), s.Outputs["FailureQueueUrl"], broken, port, s.Stage(), port, stack.Region, admission(s, port, anonymous))
+`, s.Ready.Milliseconds(), s.WebSocketURL(), s.URL(), s.URL(), strings.Join(s.Tables, ", "), s.Outputs["FailureQueueUrl"], broken, address, s.Stage(), address, stack.Region, admission(s, address, anonymous))
+}
+
+// where is the address to paste: with the name localhost only if every client that resolves it
+// finds the stack. asked is what the stack was to listen on, made an address where it does.
+func where(asked, made string) string {
+	host, _, _ := net.SplitHostPort(asked)
+	_, port, _ := net.SplitHostPort(made)
+	if host == "localhost" || host == "" { // both loopback addresses, or all
+		return net.JoinHostPort("localhost", port)
+	}
+	return made
 }
 
 // admission says who is let in, and how to be somebody.
-func admission(s *stack.Stack, port string, anonymous bool) string {
+func admission(s *stack.Stack, address string, anonymous bool) string {
 	if s.Outputs["TokenSecretArn"] == "" {
 		return "Everyone may do everything: the template has no authentication with a secret."
 	}
@@ -158,5 +168,5 @@ func admission(s *stack.Stack, port string, anonymous bool) string {
 		who = "Nobody gets in without a token."
 	}
 	return who + " To be somebody:\n\n" +
-		`  npx wscat -c ws://localhost:` + port + "/" + s.Stage() + ` -H "Authorization: Bearer $(make token SUB=alice TOPICS='stocks/*')"`
+		`  npx wscat -c ws://` + address + "/" + s.Stage() + ` -H "Authorization: Bearer $(make token SUB=alice TOPICS='stocks/*')"`
 }

@@ -11,6 +11,7 @@ import (
 	awsevents "github.com/aws/aws-lambda-go/events"
 	"github.com/watchroute/watchroute/events"
 	"github.com/watchroute/watchroute/shared/handshake"
+	"github.com/watchroute/watchroute/shared/header"
 	"github.com/watchroute/watchroute/shared/identity"
 	"github.com/watchroute/watchroute/shared/origin"
 	"github.com/watchroute/watchroute/shared/watch"
@@ -81,11 +82,13 @@ func answer(effect, method, subject string, access watch.Access) awsevents.APIGa
 // browsers can do no other with some libraries, in the query. One that is given and empty is
 // given all the same.
 func (h handler) token(request awsevents.APIGatewayCustomAuthorizerRequestTypeRequest) (raw string, given bool) {
-	if scheme, raw, _ := strings.Cut(header(request.Headers, "Authorization"), " "); strings.EqualFold(scheme, "Bearer") {
-		return strings.TrimSpace(raw), true
+	for _, line := range header.Lines(request.Headers, request.MultiValueHeaders, "Authorization") {
+		if scheme, raw, _ := strings.Cut(line, " "); strings.EqualFold(scheme, "Bearer") {
+			return strings.TrimSpace(raw), true
+		}
 	}
-	for offered := range strings.SplitSeq(header(request.Headers, "Sec-WebSocket-Protocol"), ",") {
-		if raw, ok := strings.CutPrefix(strings.TrimSpace(offered), events.SubprotocolBearer); ok {
+	for _, offered := range header.List(request.Headers, request.MultiValueHeaders, "Sec-WebSocket-Protocol") {
+		if raw, ok := strings.CutPrefix(offered, events.SubprotocolBearer); ok {
 			return raw, true
 		}
 	}
@@ -101,10 +104,7 @@ func (h handler) checkOrigin(request awsevents.APIGatewayCustomAuthorizerRequest
 	if len(h.origins) == 0 {
 		return nil
 	}
-	for key, value := range request.Headers {
-		if !strings.EqualFold(key, "Origin") {
-			continue
-		}
+	for _, value := range header.Lines(request.Headers, request.MultiValueHeaders, "Origin") {
 		from, err := origin.Parse(value)
 		if err != nil {
 			return err
@@ -114,14 +114,4 @@ func (h handler) checkOrigin(request awsevents.APIGatewayCustomAuthorizerRequest
 		}
 	}
 	return nil
-}
-
-// header finds a header whatever its capitals.
-func header(headers map[string]string, name string) string {
-	for key, value := range headers {
-		if strings.EqualFold(key, name) {
-			return value
-		}
-	}
-	return ""
 }

@@ -8,6 +8,7 @@ import (
 
 	awsevents "github.com/aws/aws-lambda-go/events"
 	"github.com/watchroute/watchroute/shared/handshake"
+	"github.com/watchroute/watchroute/shared/header"
 	"github.com/watchroute/watchroute/shared/identity"
 	"github.com/watchroute/watchroute/shared/watch"
 )
@@ -47,7 +48,7 @@ func (h handler) authorize(ctx context.Context, request awsevents.APIGatewayCust
 // so that it understands the answer, and none in a header, which no browser can set.
 func offersToken(request awsevents.APIGatewayCustomAuthorizerRequestTypeRequest) bool {
 	offer := handshake.OfferOf(request.Headers, request.MultiValueHeaders)
-	return offer.Bears() && offer.Ours() && header(request.Headers, "Authorization") == ""
+	return offer.Bears() && offer.Ours() && len(header.Lines(request.Headers, request.MultiValueHeaders, "Authorization")) == 0
 }
 
 // refusal is what can be told of a decision: that the token is not valid or is revoked. It

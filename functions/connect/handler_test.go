@@ -145,6 +145,20 @@ func TestClientIsLetInToBeTold(t *testing.T) {
 	}
 }
 
+// TestSubprotocolOnTwoLines: headers has the last line alone.
+func TestSubprotocolOnTwoLines(t *testing.T) {
+	h := everyone()
+	for _, lines := range [][]string{{"watchroute.v1", "bearer.abc.def"}, {"bearer.abc.def", "watchroute.v1"}} {
+		got, err := h.connect(t.Context(), awsevents.APIGatewayWebsocketProxyRequest{
+			Headers:           map[string]string{"Sec-WebSocket-Protocol": lines[1]},
+			MultiValueHeaders: map[string][]string{"Sec-WebSocket-Protocol": lines},
+		})
+		if err != nil || got.Headers["Sec-WebSocket-Protocol"] != "watchroute.v1" || len(got.Headers) > 1 {
+			t.Errorf("%q is answered %v, %v", lines, got.Headers, err)
+		}
+	}
+}
+
 func TestNoSubprotocolIsChosenIfNoneIsOffered(t *testing.T) {
 	h := everyone()
 	got, err := h.connect(t.Context(), awsevents.APIGatewayWebsocketProxyRequest{Headers: map[string]string{"Host": "watchroute.v1"}})

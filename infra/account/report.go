@@ -47,6 +47,20 @@ func (a account) report(ctx context.Context, out io.Writer) error {
 	return errors.Join(errLambda, errGateway)
 }
 
+// needLogRole fails if the account has no role for API Gateway's logs. Who may not ask is told
+// so, and may be right to deploy all the same.
+func (a account) needLogRole(ctx context.Context, out io.Writer) error {
+	s, err := a.gatewaySettings(ctx)
+	if err != nil {
+		fmt.Fprintf(out, "Whether the account has a role for API Gateway's logs is not known: %v\n", err)
+		return nil
+	}
+	if s.LogRole == "" {
+		return fmt.Errorf("the account has no role for API Gateway's logs in %s, so AWS would refuse the stage: deploy with -c account-log-role=set, or set stack.Props.SetAccountLogRole", a.region)
+	}
+	return nil
+}
+
 func printConcurrency(out io.Writer, c concurrency) {
 	fmt.Fprintf(out, "\nLambda runs %d executions at once. Of the %d that no function has reserved, %d may be: it keeps %d.\n",
 		c.Whole, c.Unreserved, max(0, c.Unreserved-alwaysUnreserved), alwaysUnreserved)
@@ -68,6 +82,8 @@ func printGateway(out io.Writer, s gatewaySettings) {
 		s.Throttle.Rate, s.Throttle.Burst)
 	fmt.Fprintf(out, "  ThrottlingRate      %.0f\n  ThrottlingBurst     %d\n", s.Throttle.Rate/20, s.Throttle.Burst/10)
 	if s.LogRole != "" {
-		fmt.Fprintf(out, "\nThe account has a role for API Gateway's logs, %s.\n  KeepAccountLogRole  true, or the deployment takes its place\n", s.LogRole)
+		fmt.Fprintf(out, "\nThe account has a role for API Gateway's logs, %s, which the deployment leaves alone.\n", s.LogRole)
+		return
 	}
+	fmt.Fprintln(out, "\nThe account has no role for API Gateway's logs, which access logs need.\n  SetAccountLogRole   true, or -c account-log-role=set, for the first deployment")
 }

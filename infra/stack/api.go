@@ -9,19 +9,23 @@ import (
 	"github.com/aws/jsii-runtime-go"
 )
 
-// stageName is the only stage: the path in every client's URL.
-const stageName = "live"
+// What is derived from the API's ID and its stage, for sub.
 
-// What is derived from the API's ID, for sub.
-const (
-	apiARN              = "arn:${AWS::Partition}:execute-api:${AWS::Region}:${AWS::AccountId}:${Api}/" + stageName
-	apiHost             = "${Api}.execute-api.${AWS::Region}.${AWS::URLSuffix}/" + stageName
-	socketURL           = "wss://" + apiHost
-	callbackURL         = "https://" + apiHost
-	postToConnectionARN = apiARN + "/POST/@connections/*"
-	closeConnectionARN  = apiARN + "/DELETE/@connections/*"
-	probeConnectionARN  = apiARN + "/GET/@connections/*"
-)
+func (p Props) apiARN() string {
+	return "arn:${AWS::Partition}:execute-api:${AWS::Region}:${AWS::AccountId}:${Api}/" + p.Stage
+}
+
+func (p Props) apiHost() string {
+	return "${Api}.execute-api.${AWS::Region}.${AWS::URLSuffix}/" + p.Stage
+}
+
+func (p Props) socketURL() string   { return "wss://" + p.apiHost() }
+func (p Props) callbackURL() string { return "https://" + p.apiHost() }
+
+// connectionsARN is that of a call of the management API: POST, DELETE or GET.
+func (p Props) connectionsARN(method string) string {
+	return p.apiARN() + "/" + method + "/@connections/*"
+}
 
 // integrationTimeout is how long API Gateway waits for a function: its own
 // limit and up to 10 seconds of a cold start before that. At most 29 seconds.
@@ -64,7 +68,7 @@ func newAPI(stack awscdk.Stack) awsapigatewayv2.CfnApi {
 	})
 }
 
-func newRoutes(stack awscdk.Stack, api awsapigatewayv2.CfnApi, functions map[string]awslambda.CfnFunction) {
+func newRoutes(stack awscdk.Stack, api awsapigatewayv2.CfnApi, functions map[string]awslambda.CfnFunction, props Props) {
 	for _, function := range []string{connect, disconnect, message, renew} {
 		if functions[function] != nil {
 			newIntegration(stack, api, function)
@@ -75,7 +79,7 @@ func newRoutes(stack awscdk.Stack, api awsapigatewayv2.CfnApi, functions map[str
 			continue // auth, where there is no authentication
 		}
 		declared := newRoute(stack, api, r)
-		newPermission(stack, functions[r.function], r)
+		newPermission(stack, functions[r.function], r, props)
 		if guard := functions[authorizer]; guard != nil && r.function == connect {
 			declared.SetAuthorizationType(jsii.String("CUSTOM"))
 			declared.SetAuthorizerId(newAuthorizer(stack, api, guard).Ref())
@@ -118,11 +122,11 @@ func newRoute(stack awscdk.Stack, api awsapigatewayv2.CfnApi, r route) awsapigat
 }
 
 // newPermission lets this route, and no other API or route, invoke its function.
-func newPermission(stack awscdk.Stack, target awslambda.CfnFunction, r route) {
+func newPermission(stack awscdk.Stack, target awslambda.CfnFunction, r route, props Props) {
 	awslambda.NewCfnPermission(stack, jsii.String(r.id+"Permission"), &awslambda.CfnPermissionProps{
 		Action:       jsii.String("lambda:InvokeFunction"),
 		FunctionName: target.AttrArn(),
 		Principal:    jsii.String(apiGatewayService),
-		SourceArn:    sub(apiARN + "/" + r.key),
+		SourceArn:    sub(props.apiARN() + "/" + r.key),
 	})
 }

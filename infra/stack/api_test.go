@@ -134,15 +134,21 @@ func TestStage(t *testing.T) {
 		t.Errorf("stage %s, deployed by itself: %v", stage.StageName, stage.AutoDeploy)
 	}
 	settings := stage.DefaultRouteSettings
-	if settings.ThrottlingRateLimit != 500 || settings.ThrottlingBurstLimit != 500 || !settings.DetailedMetricsEnabled {
+	if settings.ThrottlingRateLimit != 500 || settings.ThrottlingBurstLimit != 500 || settings.DetailedMetricsEnabled {
 		t.Errorf("the routes' settings are %+v", settings)
 	}
 	if settings.DataTraceEnabled {
 		t.Error("payloads are written to the logs")
 	}
-	// AWS refuses a WebSocket stage with access logs before the account has a role for them.
-	if !slices.Contains(all["Stage"].DependsOn, "AccountLogging") || all["AccountLogging"].DeletionPolicy != "Retain" {
-		t.Errorf("the stage depends on %v, which is deleted: %s", all["Stage"].DependsOn, all["AccountLogging"].DeletionPolicy)
+}
+
+// TestAccountsLogRoleIsLeftAlone: it is one setting for all APIs of the account in a Region,
+// and a second deployment once took the first one's away.
+func TestAccountsLogRoleIsLeftAlone(t *testing.T) {
+	for id, r := range resources(t) {
+		if r.Type == "AWS::ApiGateway::Account" || id == "AccountLogRole" {
+			t.Errorf("%s (%s) changes the account", id, r.Type)
+		}
 	}
 }
 
@@ -153,6 +159,7 @@ func TestAccessLogsHoldNoPayload(t *testing.T) {
 	want := map[string]string{
 		"requestId": "$context.requestId", "connectionId": "$context.connectionId", "eventType": "$context.eventType",
 		"routeKey": "$context.routeKey", "status": "$context.status", "integrationError": "$context.integration.error",
+		"requestTime": "$context.requestTime", "sourceIp": "$context.identity.sourceIp", "authorizerStatus": "$context.authorizer.status",
 	}
 	for key, value := range got {
 		if want[key] != value {

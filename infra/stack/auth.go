@@ -56,7 +56,7 @@ var keyARN = regexp.MustCompile(`^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[A
 
 // sources are whose tokens functions take, as they check it themselves.
 func (a Auth) sources() authn.Sources {
-	return authn.Sources{Issuer: a.Issuer, JWKSURL: a.JWKSURL, SecretARN: a.SecretARN, Audience: a.Audience}
+	return authn.Sources{Issuer: a.Issuer, JWKSURL: a.JWKSURL, Secret: a.SecretARN, Audience: a.Audience}
 }
 
 func (a Auth) faults() []error {
@@ -74,17 +74,17 @@ func (a Auth) faults() []error {
 		return faults
 	}
 	known := a.sources()
-	for text, standIn := range map[*string]string{&known.Issuer: "https://issuer.invalid", &known.JWKSURL: "https://keys.invalid", &known.SecretARN: "arn:aws:secretsmanager:eu-west-1:111122223333:secret:later-AbCdEf"} {
+	for text, standIn := range map[*string]string{&known.Issuer: "https://issuer.invalid", &known.JWKSURL: "https://keys.invalid", &known.Secret: "arn:aws:secretsmanager:eu-west-1:111122223333:secret:later-AbCdEf"} {
 		if unresolved(*text) {
 			*text = standIn
 		}
 	}
 	faults = append(faults, about("Auth", known.Check())...)
-	if address := cmp.Or(known.JWKSURL, known.Issuer); known.SecretARN == "" && token.OnThisMachine(address) {
+	if address := cmp.Or(known.JWKSURL, known.Issuer); known.Secret == "" && token.OnThisMachine(address) {
 		faults = append(faults, fmt.Errorf("Auth: %q is on the machine itself, where functions on AWS find nothing", address))
 	}
-	if arn := known.SecretARN; arn != "" && !wholeARN.MatchString(arn) {
-		faults = append(faults, fmt.Errorf("Auth.SecretARN is %q, which does not end in the hyphen and six characters of a whole ARN: a grant on it would allow nothing", arn))
+	if arn := known.Secret; arn != "" && !secretARN.MatchString(arn) {
+		faults = append(faults, fmt.Errorf("Auth.SecretARN is %q, not the whole ARN of a secret in Secrets Manager, which ends in a hyphen and six characters: a grant on it would allow nothing", arn))
 	}
 	return faults
 }
@@ -101,9 +101,9 @@ func (a Auth) keyFaults() []error {
 	return nil
 }
 
-// wholeARN is a secret's ARN with what Secrets Manager adds to its name.
+// secretARN is a secret's ARN with what Secrets Manager adds to its name.
 // Source: https://docs.aws.amazon.com/secretsmanager/latest/userguide/reference_iam-permissions.html
-var wholeARN = regexp.MustCompile(`-[A-Za-z0-9]{6}$`)
+var secretARN = regexp.MustCompile(`^arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[A-Za-z0-9/_+=.@-]{1,512}-[A-Za-z0-9]{6}$`)
 
 // maxAuth is how long the texts of Auth may be together, in bytes. With maxOrigins and the
 // names of tables that is less than the 4 KB that Lambda takes for all environment variables.

@@ -60,7 +60,7 @@ func logicalID(name string) string {
 func newFunctions(stack awscdk.Stack, props Props, t tables, q queues, seals awssecretsmanager.CfnSecret, auth *authentication) map[string]awslambda.CfnFunction {
 	functions := []function{
 		connectFunction(t, props), disconnectFunction(t), messageFunction(t, props, seals),
-		fanoutFunction(t, q, props), revokeFunction(t, q), salvageFunction(q),
+		fanoutFunction(t, q, props), revokeFunction(t, q, props), salvageFunction(q),
 	}
 	if auth != nil {
 		functions = append(functions, authorizerFunction(stack, *auth, props), renewFunction(t, props, *auth))
@@ -91,11 +91,17 @@ func newFunction(stack awscdk.Stack, props Props, f function) awslambda.CfnFunct
 		Code: &awslambda.CfnFunction_CodeProperty{
 			S3Bucket: code.S3BucketName(), S3Key: code.S3ObjectKey(),
 		},
-		Role:          role.AttrArn(),
-		MemorySize:    jsii.Number(f.memory),
-		Timeout:       jsii.Number(f.timeout.Seconds()),
-		Environment:   &awslambda.CfnFunction_EnvironmentProperty{Variables: f.environment},
-		LoggingConfig: &awslambda.CfnFunction_LoggingConfigProperty{LogGroup: logs.Ref()},
+		Role:        role.AttrArn(),
+		MemorySize:  jsii.Number(f.memory),
+		Timeout:     jsii.Number(f.timeout.Seconds()),
+		Environment: &awslambda.CfnFunction_EnvironmentProperty{Variables: f.environment},
+		// In JSON the lines of Lambda and of the functions have the same fields, and levels
+		// that filter them.
+		// Source: https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-log-level.html
+		LoggingConfig: &awslambda.CfnFunction_LoggingConfigProperty{
+			LogGroup: logs.Ref(), LogFormat: jsii.String("JSON"),
+			ApplicationLogLevel: jsii.String(props.LogLevel), SystemLogLevel: jsii.String(props.SystemLogLevel),
+		},
 	})
 	if f.reserved > 0 {
 		declared.SetReservedConcurrentExecutions(jsii.Number(float64(f.reserved)))
@@ -112,7 +118,7 @@ func connectFunction(t tables, props Props) function {
 			"CONNECTIONS_TABLE":   t.connections.Ref(),
 			"SUBSCRIPTIONS_TABLE": t.subscriptions.Ref(),
 			"REVOCATIONS_TABLE":   t.revocations.Ref(),
-			"CALLBACK_URL":        sub(callbackURL),
+			"CALLBACK_URL":        sub(props.callbackURL()),
 			"MAX_CONNECTIONS":     jsii.String(fmt.Sprint(props.MaxConnections)),
 			"MAX_SUBJECT_UNITS":   jsii.String(fmt.Sprint(props.MaxSubjectUnits)),
 		},
@@ -120,7 +126,7 @@ func connectFunction(t tables, props Props) function {
 			allow(t.connections.AttrArn(), "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem", "dynamodb:DeleteItem"),
 			allow(t.revocations.AttrArn(), "dynamodb:BatchGetItem"),
 			allow(t.subscriptions.AttrArn(), "dynamodb:BatchWriteItem"),
-			allow(sub(probeConnectionARN), "execute-api:ManageConnections"),
+			allow(sub(props.connectionsARN("GET")), "execute-api:ManageConnections"),
 		},
 	}
 }
@@ -147,7 +153,7 @@ func messageFunction(t tables, props Props, seals awssecretsmanager.CfnSecret) f
 			"CHANGES_TABLE":       t.changes.Ref(),
 			"CONNECTIONS_TABLE":   t.connections.Ref(),
 			"SUBSCRIPTIONS_TABLE": t.subscriptions.Ref(),
-			"CALLBACK_URL":        sub(callbackURL),
+			"CALLBACK_URL":        sub(props.callbackURL()),
 			"MAX_MESSAGE_RATE":    jsii.String(fmt.Sprint(props.MaxMessageRate)),
 			"MAX_SUBJECT_UNITS":   jsii.String(fmt.Sprint(props.MaxSubjectUnits)),
 			"MAX_SUBSCRIPTIONS":   jsii.String(fmt.Sprint(props.MaxSubscriptions)),
@@ -161,8 +167,8 @@ func messageFunction(t tables, props Props, seals awssecretsmanager.CfnSecret) f
 			allow(t.changes.AttrArn(), "dynamodb:GetItem", "dynamodb:Query"),
 			allow(t.events.AttrArn(), "dynamodb:PutItem", "dynamodb:DeleteItem", "dynamodb:Query"),
 			allow(seals.Ref(), "secretsmanager:GetSecretValue"),
-			allow(sub(postToConnectionARN), "execute-api:ManageConnections"),
-			allow(sub(closeConnectionARN), "execute-api:ManageConnections"),
+			allow(sub(props.connectionsARN("POST")), "execute-api:ManageConnections"),
+			allow(sub(props.connectionsARN("DELETE")), "execute-api:ManageConnections"),
 		},
 		reserved: props.MessageConcurrency,
 	}
@@ -174,32 +180,32 @@ func renewFunction(t tables, props Props, auth authentication) function {
 		environment: merged(auth.environment, map[string]*string{
 			"CONNECTIONS_TABLE":   t.connections.Ref(),
 			"SUBSCRIPTIONS_TABLE": t.subscriptions.Ref(),
-			"CALLBACK_URL":        sub(callbackURL),
+			"CALLBACK_URL":        sub(props.callbackURL()),
 			"MAX_MESSAGE_RATE":    jsii.String(fmt.Sprint(props.MaxMessageRate)),
 			"MAX_SUBJECT_UNITS":   jsii.String(fmt.Sprint(props.MaxSubjectUnits)),
 		}),
 		grants: append(slices.Clone(auth.grants),
 			allow(t.connections.AttrArn(), "dynamodb:GetItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"),
 			allow(t.subscriptions.AttrArn(), "dynamodb:PutItem", "dynamodb:DeleteItem", "dynamodb:BatchGetItem", "dynamodb:BatchWriteItem"),
-			allow(sub(postToConnectionARN), "execute-api:ManageConnections"),
-			allow(sub(closeConnectionARN), "execute-api:ManageConnections"),
+			allow(sub(props.connectionsARN("POST")), "execute-api:ManageConnections"),
+			allow(sub(props.connectionsARN("DELETE")), "execute-api:ManageConnections"),
 		),
 	}
 }
 
-func revokeFunction(t tables, q queues) function {
+func revokeFunction(t tables, q queues, props Props) function {
 	return function{
 		name: revoke, description: "Cuts off connections whose tokens are taken back", memory: 256, timeout: fanoutTimeout,
 		environment: map[string]*string{
 			"CONNECTIONS_TABLE":   t.connections.Ref(),
 			"SUBSCRIPTIONS_TABLE": t.subscriptions.Ref(),
-			"CALLBACK_URL":        sub(callbackURL),
+			"CALLBACK_URL":        sub(props.callbackURL()),
 		},
 		grants: append(streamGrants(t.revocations, q),
 			allow(t.connections.AttrArn(), "dynamodb:Query", "dynamodb:DeleteItem"),
 			allow(t.subscriptions.AttrArn(), "dynamodb:BatchWriteItem"),
-			allow(sub(postToConnectionARN), "execute-api:ManageConnections"),
-			allow(sub(closeConnectionARN), "execute-api:ManageConnections"),
+			allow(sub(props.connectionsARN("POST")), "execute-api:ManageConnections"),
+			allow(sub(props.connectionsARN("DELETE")), "execute-api:ManageConnections"),
 		),
 	}
 }
@@ -223,7 +229,7 @@ func fanoutFunction(t tables, q queues, props Props) function {
 			"CONNECTIONS_TABLE":   t.connections.Ref(),
 			"SUBSCRIPTIONS_TABLE": t.subscriptions.Ref(),
 			"FAILURE_QUEUE_URL":   q.failures.Ref(),
-			"CALLBACK_URL":        sub(callbackURL),
+			"CALLBACK_URL":        sub(props.callbackURL()),
 			"LOG_RETENTION":       jsii.String(props.ChangeRetention.String()),
 		},
 		grants: append(streamGrants(t.events, q),
@@ -231,8 +237,8 @@ func fanoutFunction(t tables, q queues, props Props) function {
 			allow(t.changes.AttrArn(), "dynamodb:GetItem", "dynamodb:Query", "dynamodb:PutItem", "dynamodb:UpdateItem"),
 			allow(t.subscriptions.AttrArn(), "dynamodb:Query", "dynamodb:BatchWriteItem"),
 			allow(t.connections.AttrArn(), "dynamodb:DeleteItem"),
-			allow(sub(postToConnectionARN), "execute-api:ManageConnections"),
-			allow(sub(closeConnectionARN), "execute-api:ManageConnections"),
+			allow(sub(props.connectionsARN("POST")), "execute-api:ManageConnections"),
+			allow(sub(props.connectionsARN("DELETE")), "execute-api:ManageConnections"),
 		),
 		reserved: props.FanoutConcurrency,
 	}

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/watchroute/watchroute/infra/stack"
 )
 
 type functionProperties struct {
@@ -16,7 +18,10 @@ type functionProperties struct {
 	Timeout       int
 	Role          any
 	Environment   struct{ Variables map[string]any }
-	LoggingConfig struct{ LogGroup any }
+	LoggingConfig struct {
+		LogGroup                                       any
+		LogFormat, ApplicationLogLevel, SystemLogLevel string
+	}
 	TracingConfig any
 }
 
@@ -80,6 +85,9 @@ func TestLogsAreKeptForATimeAndGoWithTheStack(t *testing.T) {
 	for id, f := range ofType[functionProperties](t, all, "AWS::Lambda::Function") {
 		if group := refer(t, f.LoggingConfig.LogGroup); group != id+"Logs" {
 			t.Errorf("%s logs to %s", id, group)
+		}
+		if l := f.LoggingConfig; l.LogFormat != "JSON" || l.ApplicationLogLevel != "INFO" || l.SystemLogLevel != "WARN" {
+			t.Errorf("%s logs %+v", id, l)
 		}
 	}
 }
@@ -205,7 +213,7 @@ func grants(t *testing.T, role roleProperties) []string {
 // TestOneManagedPolicy: the account's log role needs AWS's own policy; nothing
 // else has a managed one, and Lambda alone assumes the functions' roles.
 func TestOneManagedPolicy(t *testing.T) {
-	for id, role := range ofType[roleProperties](t, resources(t), "AWS::IAM::Role") {
+	for id, role := range ofType[roleProperties](t, resourcesOf(t, stack.Props{SetAccountLogRole: true}), "AWS::IAM::Role") {
 		service, managed := "lambda.amazonaws.com", []string(nil)
 		if id == "AccountLogRole" {
 			service = "apigateway.amazonaws.com"
@@ -228,7 +236,7 @@ func TestOneManagedPolicy(t *testing.T) {
 // TestServicesActForThisAccountOnly: a role that a service may assume for whoever asks it
 // would let another account use what the role grants.
 func TestServicesActForThisAccountOnly(t *testing.T) {
-	for id, role := range ofType[roleProperties](t, resources(t), "AWS::IAM::Role") {
+	for id, role := range ofType[roleProperties](t, resourcesOf(t, stack.Props{SetAccountLogRole: true}), "AWS::IAM::Role") {
 		want := "StringEquals aws:SourceAccount AWS::AccountId"
 		if id == "AccountLogRole" {
 			want = "StringEqualsIfExists aws:SourceAccount AWS::AccountId" // API Gateway may not say it

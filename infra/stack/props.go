@@ -133,14 +133,49 @@ type Props struct {
 	// the rate holds. The account has 5,000, for posts, too. Default: 500.
 	ThrottlingBurst int
 
+	// Account and Region are where the stack is deployed: 12 digits, and a name such as
+	// eu-central-1. Default: where the credentials of the deployment are.
+	Account, Region string
+
+	// Stage names the API's only stage, the path in every client's URL: 1 to 128 letters,
+	// digits, hyphens and underscores. Default: live.
+	Stage string
+
+	// Tags are those of the stack, which CloudFormation gives to all its resources. AWS takes
+	// 50, keys of 128 and values of 256 characters, and no key that begins with aws:.
+	Tags map[string]string
+
+	// ProtectFromDeletion lets CloudFormation refuse to delete the stack until it is turned
+	// off (termination protection). The tables of user data and the secrets stay either way.
+	ProtectFromDeletion bool
+
+	// RouteMetrics counts messages, errors and latencies of each route, too. CloudWatch
+	// charges for them as for custom metrics; those of the whole stage are free.
+	RouteMetrics bool
+
+	// BackUpConnections turns on point-in-time recovery of the tables that describe open
+	// sockets. They are worthless without these. The tables of user data always have it.
+	BackUpConnections bool
+
+	// LogLevel is the least important of the functions' own log lines that is kept: DEBUG,
+	// INFO, WARN or ERROR. Default: INFO.
+	LogLevel string
+
+	// SystemLogLevel is the same of Lambda's lines about a function: DEBUG, INFO or WARN.
+	// With INFO there is a report of each invocation. Default: WARN, with which there is one
+	// if an invocation fails.
+	SystemLogLevel string
+
 	// AllowTableDeletion turns off DynamoDB's deletion protection of the tables
 	// that hold user data. `cdk destroy` leaves them in place either way.
 	AllowTableDeletion bool
 
-	// KeepAccountLogRole leaves alone the role with which API Gateway writes
-	// logs, a setting of the account in a Region that access logs need. Set it
-	// where the account has such a role already.
-	KeepAccountLogRole bool
+	// SetAccountLogRole makes the role with which API Gateway writes access logs the account's,
+	// in place of one that may be there. It is one setting of the account in a Region, for all
+	// its APIs, and without a role AWS refuses the stage. Set it for the first deployment in an
+	// account that has none; `make account` says so. The role stays when the setting or the
+	// stack goes.
+	SetAccountLogRole bool
 }
 
 // withDefaults fills what is not set and reports every value out of bounds at
@@ -149,6 +184,9 @@ func (p Props) withDefaults() (Props, error) {
 	setDefault(&p.Architecture, ARM64)
 	setDefault(&p.ChangeRetention, 48*time.Hour)
 	setDefault(&p.LogDays, 14)
+	setDefault(&p.LogLevel, "INFO")
+	setDefault(&p.SystemLogLevel, "WARN")
+	setDefault(&p.Stage, "live")
 	setDefault(&p.MaxConnections, 100)
 	setDefault(&p.MaxMessageRate, 20)
 	setDefault(&p.MaxSubscriptions, events.MaxSubscriptions)
@@ -190,6 +228,12 @@ func (p Props) faults() []error {
 			refuse("%s is %d, %w", name, n, err)
 		}
 	}
+	if levels := []string{"DEBUG", "INFO", "WARN", "ERROR"}; !slices.Contains(levels, p.LogLevel) {
+		refuse("LogLevel is %q, not one of %q", p.LogLevel, levels)
+	}
+	if levels := []string{"DEBUG", "INFO", "WARN"}; !slices.Contains(levels, p.SystemLogLevel) {
+		refuse("SystemLogLevel is %q, not one of %q", p.SystemLogLevel, levels)
+	}
 	for name, n := range map[string]int{"FanoutConcurrency": p.FanoutConcurrency, "MessageConcurrency": p.MessageConcurrency} {
 		if n < 0 {
 			refuse("%s is %d, less than 0", name, n)
@@ -198,6 +242,7 @@ func (p Props) faults() []error {
 	if p.MaxSubscriptions > events.MaxSubscriptions {
 		refuse("MaxSubscriptions is %d, more than %d", p.MaxSubscriptions, events.MaxSubscriptions)
 	}
+	faults = append(faults, p.placeFaults()...)
 	faults = append(faults, p.Auth.faults()...)
 	faults = append(faults, p.originFaults()...)
 	if !(p.ThrottlingRate >= 0) || math.IsInf(p.ThrottlingRate, 1) {

@@ -25,21 +25,19 @@ func New(scope constructs.Construct, id string, props Props) (awscdk.Stack, erro
 	if err := findExecutables(props.Code); err != nil {
 		return nil, fmt.Errorf("stack %s: %w", id, err)
 	}
-	stack := awscdk.NewStack(scope, jsii.String(id), &awscdk.StackProps{
-		Description: jsii.String("Watchroute: watch DynamoDB items over WebSocket, in order and without loss"),
-	})
+	stack := awscdk.NewStack(scope, jsii.String(id), props.stackProps())
 	tables := newTables(stack, props)
 	queues := newQueues(stack)
 	seals := newServiceSecret(stack)
 	auth := newAuthentication(stack, props, tables)
 	functions := newFunctions(stack, props, tables, queues, seals, auth)
 	api := newAPI(stack)
-	newRoutes(stack, api, functions)
+	newRoutes(stack, api, functions, props)
 	newStage(stack, api, props)
 	newStreamMapping(stack, "EventsToFanout", tables.events, functions[fanout], queues, 100)
 	newStreamMapping(stack, "RevocationsToRevoke", tables.revocations, functions[revoke], queues, 10) // each may close many connections
 	newGivenUpMapping(stack, functions[salvage], queues)
-	newOutputs(stack, tables, queues.failures, seals, auth)
+	newOutputs(stack, props, tables, queues.failures, seals, auth)
 	return stack, nil
 }
 

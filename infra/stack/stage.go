@@ -15,12 +15,12 @@ func newStage(stack awscdk.Stack, api awsapigatewayv2.CfnApi, props Props) {
 	newLogGroup(stack, "AccessLogs", props.LogDays)
 	stage := awsapigatewayv2.NewCfnStage(stack, jsii.String("Stage"), &awsapigatewayv2.CfnStageProps{
 		ApiId:      api.Ref(),
-		StageName:  jsii.String(stageName),
+		StageName:  jsii.String(props.Stage),
 		AutoDeploy: jsii.Bool(true),
 		DefaultRouteSettings: &awsapigatewayv2.CfnStage_RouteSettingsProperty{
 			ThrottlingRateLimit:    jsii.Number(props.ThrottlingRate),
 			ThrottlingBurstLimit:   jsii.Number(float64(props.ThrottlingBurst)),
-			DetailedMetricsEnabled: jsii.Bool(true),
+			DetailedMetricsEnabled: jsii.Bool(props.RouteMetrics),
 			// Tracing data would write payloads to the logs.
 			DataTraceEnabled: jsii.Bool(false),
 		},
@@ -30,21 +30,26 @@ func newStage(stack awscdk.Stack, api awsapigatewayv2.CfnApi, props Props) {
 			Format:         jsii.String(accessLogFormat()),
 		},
 	})
-	if !props.KeepAccountLogRole {
+	if props.SetAccountLogRole {
 		stage.AddDependency(newAccountLogRole(stack))
 	}
 }
 
-// accessLogFormat is one line of JSON for each request: what happened to it,
-// never its query string or payload, which may carry tokens and user data.
+// accessLogFormat is one line of JSON for each request: when, from where, what happened to
+// it and what the authorizer said. It never has the query string, a header or the payload,
+// which may carry tokens and user data, nor the subject. API Gateway writes - for what a
+// request does not have.
 // Source: https://docs.aws.amazon.com/apigateway/latest/developerguide/websocket-api-logging.html
 func accessLogFormat() string {
 	format, _ := json.Marshal(map[string]string{ // a map of strings always encodes
+		"requestTime":      "$context.requestTime",
+		"sourceIp":         "$context.identity.sourceIp",
 		"requestId":        "$context.requestId",
 		"connectionId":     "$context.connectionId",
 		"eventType":        "$context.eventType",
 		"routeKey":         "$context.routeKey",
 		"status":           "$context.status",
+		"authorizerStatus": "$context.authorizer.status",
 		"integrationError": "$context.integration.error",
 	})
 	return string(format)

@@ -3,6 +3,8 @@ package apigateway
 import (
 	"context"
 	"time"
+
+	"github.com/watchroute/watchroute/localstack/throttle"
 )
 
 // API is one WebSocket API and the one stage of it that is served.
@@ -55,12 +57,8 @@ type Authorizer struct {
 	IdentitySources []string
 }
 
-// Throttle is a token bucket: Rate requests per second, at most Burst at once.
-// A field that is 0 takes the account's default; a negative Rate is no limit.
-type Throttle struct {
-	Burst int
-	Rate  float64
-}
+// Throttle bounds what is let through.
+type Throttle = throttle.Limit
 
 // Invoker runs a function synchronously.
 //

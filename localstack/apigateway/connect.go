@@ -30,7 +30,7 @@ func (c *connection) admit(h *handshake) (proxyResult, error) {
 		return proxyResult{}, err
 	}
 	r := c.g.routes[connectKey]
-	if !c.g.connects.take() || !c.g.account.take() || (r != nil && !r.bucket.take()) {
+	if !c.g.connects.Take() || !c.g.account.Take() || (r != nil && !r.bucket.Take()) {
 		return proxyResult{}, errThrottled
 	}
 	if err := c.authorize(r, h); err != nil {

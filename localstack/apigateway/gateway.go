@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/watchroute/watchroute/localstack/throttle"
 )
 
 const (
@@ -27,8 +29,8 @@ type Gateway struct {
 	log       *slog.Logger
 	routes    map[string]*route
 	selection selection
-	account   *bucket
-	connects  *bucket
+	account   *throttle.Bucket
+	connects  *throttle.Bucket
 	meter     *meter
 	buffers   sync.Pool
 
@@ -57,8 +59,8 @@ func New(api API, invoke Invoker, o Options) *Gateway {
 		options:     o,
 		log:         o.Logger.With("api", api.ID),
 		routes:      compileRoutes(api),
-		account:     newBucket(o.Account),
-		connects:    newBucket(o.Connects),
+		account:     throttle.New(o.Account),
+		connects:    throttle.New(o.Connects),
 		meter:       newMeter(),
 		buffers:     sync.Pool{New: func() any { return new(bytes.Buffer) }},
 		connections: make(map[string]*connection),
@@ -102,6 +104,9 @@ func (g *Gateway) Connections() []string {
 	defer g.mu.RUnlock()
 	return slices.Collect(maps.Keys(g.connections))
 }
+
+// Account is the account's bucket, which all APIs share.
+func (g *Gateway) Account() *throttle.Bucket { return g.account }
 
 // ResetUsage starts counting anew.
 func (g *Gateway) ResetUsage() { g.meter.reset() }

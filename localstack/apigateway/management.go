@@ -60,7 +60,7 @@ func (g *Gateway) operate(r *http.Request, id string) (status int, body []byte, 
 	if err := g.checkSigned(r); err != nil {
 		return 0, nil, err
 	}
-	if !g.account.take() {
+	if !g.account.Take() {
 		return 0, nil, errLimit
 	}
 	if !validID(id) && !g.options.MalformedIDGone {

@@ -86,9 +86,11 @@ func (c *connection) dispatch(body string) (run func()) {
 		c.respond(requestID, nil, err)
 		return nil
 	}
-	e := c.messageEvent(r.key, requestID, body)
+	e, passage := c.messageEvent(r.key, requestID, body), c.passage(body)
 	return func() {
+		passage.Wait()
 		response, err := c.answer(r, e)
+		passage.Ended()
 		c.respond(requestID, response, err)
 	}
 }
@@ -99,7 +101,7 @@ func (c *connection) admitMessage(body string) (*route, error) {
 	if r == nil {
 		return nil, errForbidden
 	}
-	if !r.bucket.take() || !c.g.account.take() {
+	if !r.bucket.Take() || !c.g.account.Take() {
 		return nil, errThrottled
 	}
 	return r, nil

@@ -17,10 +17,9 @@ const (
 )
 
 const (
-	urlLimit              = 4096
-	authorizerResultLimit = 8 << 10
-	integrationTimeout    = 29 * time.Second
-	meteredUnit           = 32 << 10 // messages are charged per 32 KB or part of it
+	urlLimit           = 4096
+	integrationTimeout = 29 * time.Second
+	meteredUnit        = 32 << 10 // messages are charged per 32 KB or part of it
 )
 
 // Options hold limits, whose zero values mean AWS's, and switches for what is
@@ -78,6 +77,9 @@ type Options struct {
 	// Receiving and Sending are asked for each message, from a client and to one, what
 	// becomes of it; nil means that all arrive.
 	Receiving, Sending func() Fate
+	// Passing, if not nil, is told of each message from a client that is about to go to its
+	// function, in the order in which those of a connection came, and must not wait.
+	Passing func(connection, body string) Passage
 	// NoDisconnect is asked at each end of a connection whether $disconnect is left
 	// out, as AWS promises it at best effort only; nil means that it never is.
 	NoDisconnect func() bool

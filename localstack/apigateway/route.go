@@ -1,6 +1,10 @@
 package apigateway
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/watchroute/watchroute/localstack/throttle"
+)
 
 const (
 	connectKey    = "$connect"
@@ -12,7 +16,7 @@ const (
 type route struct {
 	Route
 	key    string
-	bucket *bucket
+	bucket *throttle.Bucket
 }
 
 // compileRoutes gives each route its timeout and its own bucket: a stage's
@@ -24,7 +28,7 @@ func compileRoutes(api API) map[string]*route {
 		orElse(&r.Throttle, api.Throttle)
 		compiled := &route{Route: r, key: key}
 		if r.Throttle != (Throttle{}) {
-			compiled.bucket = newBucket(r.Throttle)
+			compiled.bucket = throttle.New(r.Throttle)
 		}
 		routes[key] = compiled
 	}

@@ -2,38 +2,7 @@ package apigateway
 
 import (
 	"testing"
-	"testing/synctest"
-	"time"
 )
-
-func TestBucket(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		b := newBucket(Throttle{Rate: 10, Burst: 3})
-		taken := func() (n int) {
-			for b.take() {
-				n++
-			}
-			return n
-		}
-		if n := taken(); n != 3 {
-			t.Errorf("burst of %d, want 3", n)
-		}
-		time.Sleep(100 * time.Millisecond)
-		if n := taken(); n != 1 {
-			t.Errorf("%d after a tenth of a second, want 1", n)
-		}
-		time.Sleep(time.Hour)
-		if n := taken(); n != 3 {
-			t.Errorf("%d after an hour, want the burst", n)
-		}
-	})
-	if b := newBucket(Throttle{}); b.rate != 10_000 || b.burst != 5_000 {
-		t.Errorf("account default %+v", b)
-	}
-	if !newBucket(Throttle{Rate: -1}).take() {
-		t.Error("no limit has one")
-	}
-}
 
 // TestThrottledHandshake: 429 by the quota for connects, the account, the
 // stage's default and the route's own limit.

@@ -39,8 +39,8 @@ func main() {
 
 // harsh is every kind of fault, the rarer ones more often than by default: a run is
 // short.
-const harsh = "all,kill=0.03,duplicate=0.2,delay=0.1,bisect=0.1,partial=0.1,reslice=0.3,post-timeout=0.001," +
-	"lose-frame=0.005,drop-socket=0.001,split-shard=0.5,forget=1,pause-dynamodb=0.15,slow-dynamodb=0.05"
+const harsh = "all,kill=0.03,abandon=0.03,duplicate=0.2,delay=0.1,bisect=0.1,partial=0.1,reslice=0.3,post-timeout=0.001," +
+	"lose-frame=0.005,drop-socket=0.001,overtake=0.1,split-shard=0.5,forget=1,pause-dynamodb=0.15,slow-dynamodb=0.05,late-write=0.05"
 
 // command does what the flags say.
 func command(ctx context.Context, args []string) error {
@@ -84,6 +84,7 @@ func command(ctx context.Context, args []string) error {
 func runSeeds(ctx context.Context, s settings, first uint64, seeds int) error {
 	fmt.Printf("%d seeds, each with %d watchers of two topics%s and %d changes of %d topics\n", seeds, s.watchers, s.shape(), s.changes, s.topics)
 	total, broken := map[fault.Kind]int64{}, 0
+	overlaps := map[fault.Overlap]int64{}
 	for seed := first; seed < first+uint64(seeds); seed++ {
 		r, err := chaos(ctx, s, seed)
 		if err != nil {
@@ -94,9 +95,13 @@ func runSeeds(ctx context.Context, s settings, first uint64, seeds int) error {
 		for kind, n := range r.faults {
 			total[kind] += n
 		}
+		for overlap, n := range r.overlaps {
+			overlaps[overlap] += n
+		}
 	}
 	fmt.Println("faults injected:")
 	printFaults(total)
+	printOverlaps(overlaps)
 	if broken > 0 {
 		return fmt.Errorf("%d watchers saw something else than the promise", broken)
 	}
@@ -133,8 +138,19 @@ func (r result) print(seed uint64) {
 	if r.mischief.sent > 0 {
 		fmt.Printf("    hostile ones  %s\n", r.mischief)
 	}
+	for _, overlap := range slices.Sorted(maps.Keys(r.overlaps)) {
+		fmt.Printf("    %6d × %s\n", r.overlaps[overlap], overlap)
+	}
 	for _, err := range r.broken[:min(len(r.broken), brokenShown)] {
 		fmt.Println("    BROKEN       ", err)
+	}
+}
+
+// printOverlaps prints how often each dangerous overlap really happened.
+func printOverlaps(counts map[fault.Overlap]int64) {
+	fmt.Println("overlaps that happened:")
+	for _, overlap := range slices.Sorted(maps.Keys(counts)) {
+		fmt.Printf("  %-40s %d\n", overlap, counts[overlap])
 	}
 }
 

@@ -54,6 +54,7 @@ type result struct {
 	tally
 	mischief mischief
 	faults   map[fault.Kind]int64
+	overlaps map[fault.Overlap]int64
 	took     time.Duration
 	broken   []error // promises, at most one of each watcher
 }
@@ -80,7 +81,7 @@ func newRun(ctx context.Context, s settings, seed uint64) (*run, error) {
 	var err error
 	r.stack, err = stack.Start(ctx, stack.Options{
 		Addr: "127.0.0.1:0", Root: s.root, BuildDir: s.build, Template: s.template, Progress: s.progress, Log: logs, Logger: slog.New(slog.DiscardHandler),
-		Shards: 4, MaxProcesses: 4, StreamRetention: s.streamRetention, Faults: r.faults,
+		Shards: 4, MaxProcesses: 8, StreamRetention: s.streamRetention, Faults: r.faults,
 		Gateway: apigateway.Options{Account: apigateway.Throttle{Rate: -1}, Logger: slog.New(slog.DiscardHandler)},
 	})
 	if err != nil {
@@ -217,7 +218,7 @@ func (r *run) write(ctx context.Context, n int, interval time.Duration) error {
 
 // result is the verdict on all watchers, who must have left.
 func (r *run) result(took time.Duration) result {
-	res := result{faults: r.faults.Counts(), took: took}
+	res := result{faults: r.faults.Counts(), overlaps: r.faults.Overlaps(), took: took}
 	for _, w := range r.watchers {
 		w.tally(&res.tally)
 		if err := w.verdict(r.ledger); err != nil {

@@ -42,7 +42,7 @@ func checkAll(ctx context.Context, r *report, t *toolbox) error {
 func (d *deployment) checkDeclared(ctx context.Context, r *report) {
 	r.holds("five tables: keys, index, stream, deletion protection", d.tablesAsDeclared(ctx))
 	r.deviates("it leaves out the tables' expiry; our template sets expiresAt on all five", d.expiryIsLeftOut(ctx))
-	r.deviates("it leaves out point-in-time recovery; our template sets it on all five", d.recoveryIsLeftOut(ctx))
+	r.deviates("it leaves out point-in-time recovery; our template sets it on the three of user data", d.recoveryIsLeftOut(ctx))
 	r.holds("eight functions: provided.al2023, architecture, memory, time, role, log group, environment", d.functionsAsDeclared(ctx))
 	r.holds("three mappings, Events to fan-out, Revocations to revoke and what they give up to salvage: source, function, batches, failures", d.mappingsAsDeclared(ctx))
 	r.deviates("it gives the mapping of the queue a starting position, which streams have only", d.queueHasAStartingPosition(ctx))

@@ -30,6 +30,8 @@ type Faults struct {
 	kinds map[Kind]*sequence // those with a rate above 0
 
 	outage atomic.Pointer[outage] // nil if DynamoDB is up
+	late   late
+	seen   seen
 }
 
 // sequence is what one kind draws from.
@@ -103,7 +105,7 @@ func (f *Faults) IntN(kind Kind, n int) int {
 }
 
 // Off ends it: from now on nothing is hit. What has been hit already may go on, the
-// longest for the 1.5 s of a pause.
+// longest for the 20 s that a write may be late.
 func (f *Faults) Off() {
 	if f != nil {
 		f.off.Store(true)
@@ -134,6 +136,7 @@ func (f *Faults) ResetCounts() {
 		s.count = 0
 		s.mu.Unlock()
 	}
+	f.seen.reset()
 }
 
 // String is the flags of the local stack that repeat the decisions.

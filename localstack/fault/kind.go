@@ -9,6 +9,10 @@ const (
 	// Kill ends a function's process with SIGKILL within 20 ms of its getting an
 	// invocation, unless it has answered by then. Occasion: an invocation.
 	Kill Kind = "kill"
+	// Abandon tells who waits for an invocation that it timed out, within 20 ms of a
+	// process's getting it, unless it has answered by then. The process goes on with it,
+	// beside the one that gets the next. Occasion: an invocation.
+	Abandon Kind = "abandon"
 	// Duplicate invokes the function twice with a batch of a stream, at the same
 	// time, as a poller that is thought dead and is not. Occasion: a batch.
 	Duplicate Kind = "duplicate"
@@ -50,10 +54,13 @@ const (
 	DropSocket Kind = "drop-socket"
 	// NoDisconnect leaves $disconnect out. Occasion: the end of a connection.
 	NoDisconnect Kind = "no-disconnect"
+	// Overtake lets a client's message wait up to 300 ms before its function gets it,
+	// while later ones of the same connection overtake it. Occasion: a message in.
+	Overtake Kind = "overtake"
 )
 
-// What happens to DynamoDB. Occasion of each, but for Slow: a second in which it can
-// happen.
+// What happens to DynamoDB. Occasion of each, but for Slow and LateWrite: a second in which
+// it can happen.
 const (
 	// SplitShard splits an open shard of a stream, up to 8 open ones a stream.
 	SplitShard Kind = "split-shard"
@@ -67,6 +74,11 @@ const (
 	// Slow lets an operation of a function wait up to 250 ms before it is carried out,
 	// while others overtake it. Occasion: such an operation.
 	Slow Kind = "slow-dynamodb"
+	// LateWrite abandons the invocation of a process that is about to carry out a
+	// transaction, and holds the transaction back until 2 to 4 others have written one of
+	// the same items, for up to 20 s: an old process that wakes up later. Two at most are
+	// held back at once. Occasion: a transaction of a function, while fewer are.
+	LateWrite Kind = "late-write"
 )
 
 // kinds are all there are, in the order in which they are listed, with the rates
@@ -77,6 +89,7 @@ var kinds = []struct {
 	rate float64
 }{
 	{Kill, 0.01},
+	{Abandon, 0.01},
 	{Duplicate, 0.05},
 	{Delay, 0.05},
 	{Bisect, 0.05},
@@ -89,8 +102,10 @@ var kinds = []struct {
 	{LoseFrame, 0.001},
 	{DropSocket, 0.0005},
 	{NoDisconnect, 0.2},
+	{Overtake, 0.05},
 	{SplitShard, 0.1},
 	{Forget, 0.1},
 	{Pause, 0.05},
 	{Slow, 0.01},
+	{LateWrite, 0.01},
 }

@@ -43,10 +43,10 @@ func (f *Faults) pause(ctx context.Context) {
 }
 
 // WrapService gives the service with operations that begin when no pause is on, and
-// some of which others overtake: Pause and Slow. byFunction tells from an operation's
-// context whether a function calls. Whoever waits does so to the end: as on AWS an
-// operation is carried out though its caller has left.
-func (f *Faults) WrapService(service *awsjson.Service, byFunction func(context.Context) bool) *awsjson.Service {
+// some of which others overtake: Pause, Slow and LateWrite. caller tells from an operation's
+// context which function calls, nil for anybody else. Whoever waits does so to the end: as
+// on AWS an operation is carried out though its caller has left.
+func (f *Faults) WrapService(service *awsjson.Service, caller func(context.Context) *Caller) *awsjson.Service {
 	if f == nil {
 		return service
 	}
@@ -54,17 +54,32 @@ func (f *Faults) WrapService(service *awsjson.Service, byFunction func(context.C
 	wrapped.Operations = map[string]awsjson.Operation{}
 	for name, operation := range service.Operations {
 		wrapped.Operations[name] = func(ctx context.Context, body []byte) (any, error) {
-			function := byFunction(ctx)
-			if refused := f.admit(function); refused != nil {
+			c := caller(ctx)
+			if refused := f.admit(c != nil); refused != nil {
 				return nil, refused
 			}
-			if function && f.Hit(Slow) {
+			if c == nil {
+				return operation(ctx, body)
+			}
+			if f.Hit(Slow) {
 				time.Sleep(f.Duration(Slow, 0, longestOvertaken))
 			}
-			return operation(ctx, body)
+			return f.carryOut(c, name, body, func() (any, error) { return operation(ctx, body) })
 		}
 	}
 	return &wrapped
+}
+
+// carryOut carries out an operation of a function's process, late perhaps.
+func (f *Faults) carryOut(c *Caller, name string, body []byte, operation func() (any, error)) (any, error) {
+	if name == "TransactWriteItems" {
+		return f.transact(c, body, operation)
+	}
+	result, err := operation()
+	if name == "GetItem" && err == nil {
+		f.seen.read(c.Process, read(body))
+	}
+	return result, err
 }
 
 // admit waits for a pause to be over, unless it gives the answer of one.

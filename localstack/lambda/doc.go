@@ -12,6 +12,11 @@
 // last, so that those that are not needed age and end; a new process starts only
 // if more invocations wait than processes are on their way to ask.
 //
+// A process is running until its answer has come to its end. [Service.Invoke] collects the
+// answer, and [Service.InvokeStream] passes its bytes on as they come. Nobody tells a
+// function that the reader of its answer has left: it goes on until it ends or its time is
+// over, as on AWS.
+//
 // Each process has a Runtime API listener of its own on the loopback interface:
 // AWS_LAMBDA_RUNTIME_API is documented as a host and a port, so not every runtime
 // takes a path in it, and whoever calls is known without further marks.

@@ -13,10 +13,14 @@ type invocation struct {
 	payload []byte
 	began   time.Time    // when a process got it
 	done    chan outcome // holds the one outcome
+	answer  *answer      // of a stream; nil if the answer is collected
 
 	// initFailures counts the processes that died while starting for this
 	// invocation. Guarded by the pool's mutex.
 	initFailures int
+	// abandoned says that its caller has an answer and its process has not. Guarded by
+	// the pool's mutex.
+	abandoned bool
 }
 
 // outcome is how an invocation ended.
@@ -41,15 +45,9 @@ func (s *Service) Invoke(ctx context.Context, name string, payload []byte) (outp
 }
 
 func (s *Service) invoke(ctx context.Context, id, name string, payload []byte) outcome {
-	if len(payload) > MaxRequest {
-		return outcome{err: fmt.Errorf("%w: %d bytes, at most %d are allowed", ErrTooLarge, len(payload), MaxRequest)}
-	}
-	p, err := s.find(name)
-	if err != nil {
-		return outcome{err: err}
-	}
 	inv := &invocation{id: id, payload: payload, done: make(chan outcome, 1)}
-	if err := p.submit(inv); err != nil {
+	p, err := s.submit(name, inv)
+	if err != nil {
 		return outcome{err: err}
 	}
 	select {
@@ -57,6 +55,26 @@ func (s *Service) invoke(ctx context.Context, id, name string, payload []byte) o
 		return out
 	case <-ctx.Done():
 		return outcome{err: fmt.Errorf("invoke %s: %w", p.name(), p.withdraw(inv, ctx.Err()))}
+	}
+}
+
+// submit gives an invocation to a function's pool.
+func (s *Service) submit(name string, inv *invocation) (*pool, error) {
+	if len(inv.payload) > MaxRequest {
+		return nil, fmt.Errorf("%w: %d bytes, at most %d are allowed", ErrTooLarge, len(inv.payload), MaxRequest)
+	}
+	p, err := s.find(name)
+	if err != nil {
+		return nil, err
+	}
+	return p, p.submit(inv)
+}
+
+// end gives who waits the outcome.
+func (inv *invocation) end(out outcome) {
+	inv.done <- out
+	if inv.answer != nil {
+		inv.answer.end(out)
 	}
 }
 

@@ -98,16 +98,21 @@ func (p *pool) answer(proc *process, inv *invocation, out outcome) bool {
 	return true
 }
 
-// killRunning kills a process that still runs an invocation. It is false if the
-// process does not.
-func (p *pool) killRunning(proc *process, inv *invocation) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if proc.state != running || proc.current != inv {
-		return false
+// abandonLocked gives the caller of what a process runs the answer of one that timed
+// out.
+func (p *pool) abandonLocked(proc *process) {
+	p.timeOutLocked(proc)
+	proc.current.abandoned = true
+}
+
+// timeOutLocked completes what a process runs as one that timed out.
+func (p *pool) timeOutLocked(proc *process) {
+	text := timedOut(p.service.options.Now(), proc.current.id, proc.function.Timeout)
+	p.service.log.line(proc.function.Name, text)
+	if !proc.current.abandoned {
+		p.usage.Timeouts++
 	}
-	proc.kill()
-	return true
+	p.completeLocked(proc, outcome{payload: failure("Sandbox.Timedout", text), failed: true})
 }
 
 // expire ends a process that has used up the time of its state.
@@ -123,10 +128,7 @@ func (p *pool) expire(proc *process, turn int) {
 		proc.kill()
 		return
 	case running:
-		text := timedOut(p.service.options.Now(), proc.current.id, proc.function.Timeout)
-		p.service.log.line(proc.function.Name, text)
-		p.usage.Timeouts++
-		p.completeLocked(proc, outcome{payload: failure("Sandbox.Timedout", text), failed: true})
+		p.timeOutLocked(proc)
 	}
 	p.endLocked(proc)
 	p.dispatchLocked()
@@ -178,5 +180,5 @@ func (p *pool) initFailedLocked(proc *process, e exit) {
 	}
 	out := outcome{payload: body, failed: true}
 	p.usage.count(0, out)
-	inv.done <- out
+	inv.end(out)
 }

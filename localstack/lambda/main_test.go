@@ -43,6 +43,8 @@ func TestMain(m *testing.M) {
 		runtime.Start(readMessages)
 	case "curious":
 		beCurious()
+	case "twice":
+		answerTwice()
 	default:
 		runtime.Start(handle)
 	}
@@ -103,6 +105,14 @@ func handle(ctx context.Context, r request) (any, error) {
 		return io.MultiReader(strings.NewReader("first,"), strings.NewReader(r.Text)), nil
 	case "broken stream":
 		return io.MultiReader(strings.NewReader("first,"), failingReader{}), nil
+	case "drip": // a prelude, and a second part when the file is there
+		return &awsevents.APIGatewayProxyStreamingResponse{StatusCode: 201, Body: io.MultiReader(
+			strings.NewReader("one,"), &gatedReader{path: r.Text, rest: strings.NewReader("two")})}, nil
+	case "drip and break":
+		return &awsevents.APIGatewayProxyStreamingResponse{StatusCode: 201, Body: io.MultiReader(
+			strings.NewReader("one,"), failingReader{})}, nil
+	case "flood":
+		return io.MultiReader(io.LimitReader(zeros{}, int64(r.N))), nil
 	case "environment":
 		return os.Environ(), nil
 	case "context":
@@ -114,6 +124,30 @@ func handle(ctx context.Context, r request) (any, error) {
 type failingReader struct{}
 
 func (failingReader) Read([]byte) (int, error) { return 0, errors.New("source dried up") }
+
+// gatedReader reads the rest once there is a file, and makes another when it was read.
+type gatedReader struct {
+	path string
+	rest io.Reader
+}
+
+func (g *gatedReader) Read(p []byte) (int, error) {
+	for {
+		if _, err := os.Stat(g.path); err == nil {
+			break
+		}
+		time.Sleep(time.Millisecond)
+	}
+	n, err := g.rest.Read(p)
+	if err == io.EOF {
+		_ = os.WriteFile(g.path+".read", nil, 0o600)
+	}
+	return n, err
+}
+
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) { return len(p), nil }
 
 // work is a function that is fed by a stream: it notes each record it has
 // processed in a file, a line each, and takes its time.
@@ -177,6 +211,38 @@ func reportInitError() {
 		log.Fatalf("init error was answered with %v, %v", resp, err)
 	}
 	select {} // Lambda ends it
+}
+
+// answerTwice is a runtime that begins a second answer during the first, and tells in the
+// first how that ended.
+func answerTwice() {
+	base := "http://" + os.Getenv("AWS_LAMBDA_RUNTIME_API") + "/2018-06-01/runtime/invocation/"
+	work, err := http.Get(base + "next")
+	if err != nil {
+		log.Fatal(err)
+	}
+	var r request
+	if err := json.NewDecoder(work.Body).Decode(&r); err != nil {
+		log.Fatal(err)
+	}
+	url := base + work.Header.Get("Lambda-Runtime-Aws-Request-Id") + "/response"
+	body, first := io.Pipe()
+	go func() {
+		_, _ = first.Write([]byte(" "))
+		for _, err := os.Stat(r.Text); err != nil; _, err = os.Stat(r.Text) { // until it has come
+			time.Sleep(time.Millisecond)
+		}
+		resp, err := http.Post(url, "application/json", strings.NewReader("again"))
+		if err != nil {
+			log.Fatal(err)
+		}
+		_ = json.NewEncoder(first).Encode(fmt.Sprintf("POST response: %d", resp.StatusCode))
+		first.Close()
+	}()
+	if _, err := http.Post(url, "application/json", body); err != nil {
+		log.Fatal(err)
+	}
+	_, _ = http.Get(base + "next")
 }
 
 // beCurious is a runtime that breaks the rules of the Runtime API and answers

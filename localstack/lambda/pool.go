@@ -88,13 +88,13 @@ func (p *pool) close() []*process {
 	defer p.mu.Unlock()
 	p.closed = true
 	for _, inv := range p.queue {
-		inv.done <- outcome{err: ErrClosed}
+		inv.end(outcome{err: ErrClosed})
 	}
 	p.queue = nil
 	var all []*process
 	for proc := range p.processes {
-		if inv := proc.current; inv != nil && proc.state == running {
-			inv.done <- outcome{err: ErrClosed}
+		if inv := proc.current; inv != nil && proc.state == running && !inv.abandoned {
+			inv.end(outcome{err: ErrClosed})
 		}
 		proc.current = nil
 		p.enterLocked(proc, ended)
@@ -136,7 +136,7 @@ func (p *pool) countLocked(states ...state) int {
 
 func (p *pool) startLocked() {
 	proc := &process{
-		pool: p, generation: p.generation, function: p.function, began: time.Now(),
+		pool: p, generation: p.generation, function: p.function, accessKey: p.service.newAccessKey(), began: time.Now(),
 		work: make(chan *invocation, 1), stop: make(chan struct{}), exited: make(chan struct{}),
 	}
 	p.processes[proc] = struct{}{}
@@ -159,14 +159,19 @@ func (p *pool) assignLocked(proc *process) {
 }
 
 // requeueLocked puts an invocation that its process never fetched before all
-// others.
+// others, unless nobody waits for it.
 func (p *pool) requeueLocked(proc *process) {
-	p.queue = slices.Insert(p.queue, 0, proc.current)
+	if !proc.current.abandoned {
+		p.queue = slices.Insert(p.queue, 0, proc.current)
+	}
 	proc.current = nil
 }
 
-// completeLocked ends what a process runs.
+// completeLocked ends what a process runs, unless that was abandoned.
 func (p *pool) completeLocked(proc *process, out outcome) {
+	if proc.current.abandoned {
+		return
+	}
 	p.usage.count(time.Since(proc.current.began), out)
-	proc.current.done <- out
+	proc.current.end(out)
 }

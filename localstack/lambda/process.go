@@ -30,6 +30,7 @@ type process struct {
 	pool       *pool
 	generation int
 	function   Function         // as it was at the start
+	accessKey  string           // tells its calls of AWS APIs from those of other processes
 	began      time.Time        // when it was asked for
 	work       chan *invocation // holds what the waiting request for work is to deliver
 	stopOnce   sync.Once
@@ -97,7 +98,7 @@ func (proc *process) command(api string, output *output) *exec.Cmd {
 	s := proc.pool.service
 	cmd := exec.Command(proc.function.Binary)
 	cmd.Dir = filepath.Dir(proc.function.Binary)
-	cmd.Env = environment(proc.function, s.options, api)
+	cmd.Env = environment(proc.function, s.options, api, proc.accessKey)
 	cmd.SysProcAttr = processAttributes()
 	cmd.WaitDelay = outputWait
 	if s.log.out != nil {

@@ -53,7 +53,7 @@ func (proc *process) next(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		if started := proc.pool.service.options.Started; started != nil {
-			started(func() bool { return proc.pool.killRunning(proc, inv) })
+			started(Running{proc, inv})
 		}
 	case <-r.Context().Done():
 		proc.pool.lost(proc)
@@ -80,22 +80,30 @@ func (proc *process) deliver(w http.ResponseWriter, inv *invocation, l *link) bo
 	return l.alive() || !l.reset && !l.refused()
 }
 
-// response takes a function's answer. Answers that are streamed are collected:
-// a synchronous caller gets the whole. One that broke off says so in trailers.
+// response takes a function's answer. It is passed on as it comes to who invoked the
+// function for a stream, and collected for others. aws-lambda-go sends each answer in
+// chunks and never says in which mode, so only the invocation tells.
 func (proc *process) response(w http.ResponseWriter, r *http.Request) {
 	inv := proc.claim(w, r)
 	if inv == nil {
 		return
 	}
-	body, ok := proc.read(w, r, inv)
-	if !ok {
+	if inv.answer != nil {
+		proc.pass(w, r, inv)
 		return
 	}
-	out := outcome{payload: body}
-	if kind := r.Trailer.Get(headerErrorType); kind != "" {
-		out = outcome{payload: streamFailure(kind, r.Trailer.Get(trailerErrorBody)), failed: true}
+	if body, ok := proc.read(w, r, inv); ok {
+		proc.finish(w, inv, answered(r, body))
 	}
-	proc.finish(w, inv, out)
+}
+
+// answered is the outcome of an answer that has come to its end. One that broke off says so
+// in trailers.
+func answered(r *http.Request, body []byte) outcome {
+	if kind := r.Trailer.Get(headerErrorType); kind != "" {
+		return outcome{payload: streamFailure(kind, r.Trailer.Get(trailerErrorBody)), failed: true}
+	}
+	return outcome{payload: body}
 }
 
 // streamFailure is the error in the trailers of a streamed answer.
@@ -178,11 +186,16 @@ func (proc *process) read(w http.ResponseWriter, r *http.Request, inv *invocatio
 	}
 	var large *http.MaxBytesError
 	if errors.As(err, &large) {
-		text := fmt.Sprintf("Response payload size exceeded maximum allowed payload size (%d bytes).", MaxResponse)
-		proc.pool.answer(proc, inv, outcome{payload: failure("Function.ResponseSizeTooLarge", text), failed: true})
-		refuse(w, http.StatusRequestEntityTooLarge, "RequestEntityTooLarge", text)
+		proc.tooLarge(w, inv, MaxResponse)
 	}
 	return nil, false // otherwise the process broke off; its exit tells
+}
+
+// tooLarge refuses an answer of more than limit bytes.
+func (proc *process) tooLarge(w http.ResponseWriter, inv *invocation, limit int) {
+	text := fmt.Sprintf("Response payload size exceeded maximum allowed payload size (%d bytes).", limit)
+	proc.pool.answer(proc, inv, outcome{payload: failure("Function.ResponseSizeTooLarge", text), failed: true})
+	refuse(w, http.StatusRequestEntityTooLarge, "RequestEntityTooLarge", text)
 }
 
 func (proc *process) finish(w http.ResponseWriter, inv *invocation, out outcome) {

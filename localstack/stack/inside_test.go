@@ -1,6 +1,7 @@
 package stack_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"net"
 	"net/http"
@@ -191,5 +192,31 @@ func TestTokenIsTheOnlySubprotocol(t *testing.T) {
 	log.await(t, "without watchroute.v1")
 	if strings.Contains(log.String(), f.token(nil)) {
 		t.Error("the token is in the log")
+	}
+}
+
+// TestFunctionsLogAsLambdaDoes, with the level that the template sets: lines have the fields
+// by which Lambda filters, and the invocation.
+func TestFunctionsLogAsLambdaDoes(t *testing.T) {
+	s, log := strict(t, nil)
+	s.page(t, 1, "", "watchroute.v1, bearer.bad")
+	const name = "[Authorizer] "
+	log.await(t, name)
+	_, rest, _ := strings.Cut(log.String(), name)
+	text, _, _ := strings.Cut(rest, "\n")
+	var line struct{ Timestamp, Level, Message, RequestID string }
+	if err := json.Unmarshal([]byte(text), &line); err != nil {
+		t.Fatal(err, text)
+	}
+	if _, err := time.Parse(time.RFC3339, line.Timestamp); err != nil || line.Level != "WARN" || line.Message != "token refused" || line.RequestID == "" {
+		t.Errorf("the line is %s", text)
+	}
+	quiet, silent := strict(t, func(resources object) {
+		properties(resources, "Authorizer")["LoggingConfig"].(object)["ApplicationLogLevel"] = "ERROR"
+	})
+	quiet.page(t, 1, "", "watchroute.v1, bearer.bad")
+	silent.await(t, "[Connect]")
+	if strings.Contains(silent.String(), name) {
+		t.Errorf("the log has a warning: %s", silent)
 	}
 }

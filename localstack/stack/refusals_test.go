@@ -911,7 +911,7 @@ var otherSubjects = []string{
 
 // subjectsLikePatterns want {sub} to be something else than the subject's one segment.
 var subjectsLikePatterns = []string{
-	"*", "**", "..", ".", "bob/", "/bob", "bob/filled", "bob/**", "../bob", "alice/../bob", "{sub}", "bob ", "Bob", "BOB", "bob\u200d", `bob\`, "b%6fb", "bob#0", `"bob"`, `","bob`,
+	"*", "**", "..", ".", "bob/", "/bob", "bob/filled", "bob/**", "../bob", "alice/../bob", "{sub}", "bob ", "Bob", "BOB", "bob\u200d", `bob\`, "b%6fb", "b:6Fb", "bo:62", "bob:", "bob#0", `"bob"`, `","bob`,
 }
 
 func TestRefusedWidening(t *testing.T) {

@@ -13,7 +13,8 @@ import (
 //
 //	TOKEN_ISSUER      who issues the tokens; without the next two, where its keys are found
 //	TOKEN_JWKS_URL    where its keys are
-//	TOKEN_SECRET_ARN  the secret in Secrets Manager that tokens are signed with, instead
+//	TOKEN_SECRET_ARN  the secret in Secrets Manager that tokens are signed with, instead:
+//	                  its current version or the one before
 //	TOKEN_AUDIENCE    whom the tokens are for
 //
 // Each may be missing, as far as package token can do without. It does not reach out.
@@ -24,7 +25,7 @@ func Open(cfg aws.Config, settings *function.Settings, revocations Revocations) 
 		Audience: settings.Optional("TOKEN_AUDIENCE"),
 	}
 	arn := settings.Optional("TOKEN_SECRET_ARN")
-	if err := (Sources{Issuer: s.Issuer, JWKSURL: s.JWKSURL, SecretARN: arn, Audience: s.Audience}).Check(); err != nil {
+	if err := (Sources{Issuer: s.Issuer, JWKSURL: s.JWKSURL, Secret: arn, Audience: s.Audience}).Check(); err != nil {
 		return Authenticator{}, fmt.Errorf("settings of tokens: %w", err)
 	}
 	if arn != "" {

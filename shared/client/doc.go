@@ -36,6 +36,13 @@
 // hundred watches ask no more often than one would. A ping that failed is not repeated
 // before the next is due, unless something is known to be missing.
 //
+// # A service in disorder
+//
+// Whatever a service does, the client ends only where the remedies of package events say
+// so, and is not busier than its pauses allow. A watch that has to begin again, and soon once
+// more, waits longer each time. A frame that is no answer to the request whose id it has is
+// passed over, and so are changes with numbers that cannot be.
+//
 // # Tokens
 //
 // Where the service wants tokens, [Options].Token fetches them: one for each connection,

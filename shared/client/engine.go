@@ -190,7 +190,9 @@ func (e *engine) connect(now time.Time) {
 		select {
 		case e.dialled <- dialled{l, err}:
 		case <-e.life.Done():
-			l.close()
+			if l != nil {
+				l.hangUp()
+			}
 		}
 	})
 }
@@ -215,7 +217,7 @@ func (e *engine) take(d dialled) error {
 	e.link, e.since, e.heard, e.moveAt, e.unauthorized = d.link, now, now, time.Time{}, 0
 	e.pingAt, e.pingDue = now.Add(e.interval()), time.Time{}
 	e.forget()
-	e.tasks.Go(func() { d.link.read(e.life, e.incoming) })
+	e.tasks.Go(func() { d.link.run(e.life, e.incoming, e.o.Logger) })
 	if !e.wasConnected() {
 		close(e.connected)
 	}

@@ -2,6 +2,8 @@ package client
 
 import (
 	"encoding/json"
+	"math"
+	"slices"
 	"time"
 
 	"github.com/watchroute/watchroute/events"
@@ -26,6 +28,10 @@ func (e *engine) receive(in incoming) error {
 		e.unknown(in.data)
 		return nil
 	}
+	if e.misplaced(frame) {
+		e.o.Logger.Warn("request answered by what is no answer to it")
+		return nil
+	}
 	if current {
 		if err := e.concern(frame); err != nil {
 			return err
@@ -48,6 +54,29 @@ func (e *engine) receive(in incoming) error {
 		e.published(f)
 	}
 	return nil
+}
+
+// misplaced reports whether a frame says that it answers a request to which it is no answer.
+// The request is outstanding still, and asked again when its time has passed.
+func (e *engine) misplaced(frame events.Frame) bool {
+	var id string
+	var to []string
+	switch f := frame.(type) {
+	case *events.Subscribed:
+		id, to = f.ID, []string{events.ActionSubscribe}
+	case *events.Snapshot:
+		id, to = f.ID, []string{events.ActionSubscribe, events.ActionSnapshot}
+	case *events.Published:
+		id, to = f.ID, []string{events.ActionPublish}
+	case *events.Pong:
+		id, to = f.ID, []string{events.ActionPing}
+	case *events.Authorized:
+		id, to = f.ID, []string{events.ActionAuth}
+	default:
+		return false
+	}
+	r := e.requests[id]
+	return r != nil && !slices.Contains(to, r.frame.Action)
 }
 
 // concern takes in what is said of the connection in use.
@@ -83,6 +112,9 @@ func (e *engine) unknown(data []byte) {
 
 func (e *engine) changes(changes []events.Change) {
 	for _, c := range changes {
+		if !plausible(c) {
+			continue
+		}
 		for _, f := range e.families {
 			f.meet(e, c)
 		}
@@ -100,6 +132,13 @@ func (e *engine) changes(changes []events.Change) {
 	for _, f := range e.families {
 		f.pump()
 	}
+}
+
+// plausible reports whether a change has numbers that a topic can have. Those at the end of
+// their type could not be counted on from.
+func plausible(c events.Change) bool {
+	runs := c.To == 0 || c.Op == events.Skipped && c.To >= c.Seq
+	return c.Seq >= 1 && runs && c.Cursor().Seq < math.MaxInt64
 }
 
 func (e *engine) count(v verdict) {

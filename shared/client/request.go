@@ -168,12 +168,11 @@ func (e *engine) send(r *request, now time.Time) {
 
 func (e *engine) write(frame events.Request) {
 	message, err := events.Marshal(frame)
-	if err == nil {
-		err = e.link.write(e.life, message)
-	}
 	if err != nil {
-		e.o.Logger.Warn("request not sent", "action", frame.Action, "err", err) // the reader sees the end, or the deadline passes
+		e.o.Logger.Warn("request not sent", "action", frame.Action, "err", err) // its deadline passes
+		return
 	}
+	e.link.write(message)
 }
 
 // answered takes a request off the outstanding ones; nil if it is not among them,

@@ -18,15 +18,17 @@ func (e *engine) reset(f *events.Reset) {
 		r.watch.reason, r.watch.place = f.Reason, ""
 		return
 	}
+	now := time.Now()
 	for _, w := range e.watches {
 		if w.topic != f.Topic || !w.joined || w.order.cursor.String() != r.frame.Cursors[string(f.Topic)] {
 			continue
 		}
 		if w.family != nil {
 			w.startOver(f.Reason)
-			continue
+		} else {
+			w.joined = false
 		}
-		w.joined = false
+		e.setBack(w, now)
 	}
 }
 

@@ -74,7 +74,7 @@ type WatchOptions struct {
 	// watch before; as changes come in order, patches add up. A snapshot may be ahead of
 	// its cursor, though. Patches that an item already has come again, which is right
 	// after the last of them. A patch of an item that is not there, or is Large, is to be
-	// passed over: the change that made it so follows.
+	// passed over: the change that made it so follows, or the item has expired.
 	Delta bool
 }
 
@@ -200,6 +200,7 @@ type watch struct {
 	over     bool  // it must start over with a snapshot, which it asks for by itself
 	restarts int   // of a snapshot that could not go on, in a row
 	probe    probe // for what is missing
+	setbacks setbacks
 }
 
 func newWatch(topic events.Topic, o WatchOptions) *watch {

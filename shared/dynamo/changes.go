@@ -1,15 +1,18 @@
 package dynamo
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/watchroute/watchroute/events"
+	"github.com/watchroute/watchroute/shared/grant"
 	"github.com/watchroute/watchroute/shared/watch"
 )
 
@@ -81,6 +84,7 @@ func (s *Store) entryRow(e watch.Entry) map[string]types.AttributeValue {
 	row["op"] = str(string(e.Op))
 	row["at"] = num(time.Time(e.Time).UnixMilli())
 	row["position"] = str(string(e.Position))
+	row["lapse"] = str(cmp.Or(string(e.Lapse), noLapse))
 	row["expiresAt"] = unix(s.now().Add(s.Retention))
 	if e.Data != nil {
 		row["data"] = str(string(e.Data))
@@ -99,6 +103,10 @@ func (s *Store) entryRow(e watch.Entry) map[string]types.AttributeValue {
 	}
 	return row
 }
+
+// noLapse stands for the zero Lapse in a row, in as many bytes as the others: the size of a row
+// must not tell whether an item that a view hides has expired.
+const noLapse = "-"
 
 // Before reads log rows backwards. It gives at most 1 MB of them, so it may stop
 // short of limit while there are more.
@@ -168,6 +176,7 @@ func entry(topic events.Topic, row map[string]types.AttributeValue) (watch.Entry
 			Topic: topic, Epoch: text(row, "epoch"), Seq: seq, Op: events.Op(text(row, "op")), ID: text(row, "id"),
 			Time: events.Time(time.UnixMilli(at)), Expired: flag(row, "expired"), Large: flag(row, "large"),
 		},
+		Lapse:    grant.Lapse(strings.TrimPrefix(text(row, "lapse"), noLapse)),
 		Position: watch.Position(text(row, "position")),
 		High:     watch.Position(text(row, "high")),
 	}

@@ -14,7 +14,7 @@ import (
 // A connection's row decides which of its requests about a topic counts, because it is
 // there as long as the connection and no longer. It has two maps.
 //
-//	topics   topic → order   of the latest subscribe, for each topic that is watched
+//	watches  topic → order   of the latest subscribe, for each topic that is watched
 //	left     slot → order    of the latest unsubscribe from any topic of the slot
 //
 // A subscribe needs a higher order than both have for its topic, and an unsubscribe one that

@@ -40,7 +40,7 @@ func revocationKey(subject, tokenID string) map[string]types.AttributeValue {
 // expiresAt is: the record may be late, and the connections that it is about may still live.
 // The error says that the record has no new image that can be read.
 func Revocation(record Record) (watch.Revocation, error) {
-	row, err := scalars(record.Change.NewImage)
+	row, err := rowOf(record.Change.NewImage)
 	if err != nil {
 		return watch.Revocation{}, err
 	}

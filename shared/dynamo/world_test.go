@@ -276,11 +276,7 @@ func (w *world) writes() (writes []watch.Write, sizes []int64) {
 		w.records++
 		record.Change.SequenceNumber = fmt.Sprintf("%021d", w.records)
 		record.Change.ApproximateCreationDateTime.Time = w.now.Add(time.Duration(w.records) * time.Second)
-		var keys struct{ Topic, ID struct{ S string } }
-		if err := json.Unmarshal(record.Change.Keys, &keys); err != nil {
-			w.Fatal(err)
-		}
-		topic, id := keys.Topic.S, keys.ID.S
+		topic, id := keyOf(w, record)
 		if record.EventName == "REMOVE" && w.expires[topic+" "+id] {
 			record.UserIdentity = &awsevents.DynamoDBUserIdentity{Type: "Service", PrincipalID: "dynamodb.amazonaws.com"}
 		}
@@ -293,6 +289,15 @@ func (w *world) writes() (writes []watch.Write, sizes []int64) {
 		writes = append(writes, write)
 	}
 	return writes, sizes
+}
+
+// keyOf reads which item a record is about.
+func keyOf(t rapid.TB, record dynamo.Record) (topic, id string) {
+	var keys struct{ Topic, ID struct{ S string } }
+	if err := json.Unmarshal(record.Change.Keys, &keys); err != nil {
+		t.Fatal(err)
+	}
+	return keys.Topic.S, keys.ID.S
 }
 
 // unread gives the records that were not read yet, in the order of the writes.

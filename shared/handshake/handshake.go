@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"github.com/watchroute/watchroute/events"
+	"github.com/watchroute/watchroute/shared/header"
 )
 
 // Header is the header of a handshake that lists subprotocols.
@@ -26,30 +27,8 @@ type Offer []string
 // with commas, or several times (RFC 6455, section 11.3.4). API Gateway has all lines in
 // multi, and the last one in single.
 func OfferOf(single map[string]string, multi map[string][]string) Offer {
-	var offer Offer
-	add := func(line string) {
-		for one := range strings.SplitSeq(line, ",") {
-			if one = strings.TrimSpace(one); one != "" {
-				offer = append(offer, one)
-			}
-		}
-	}
-	for name, lines := range multi {
-		if strings.EqualFold(name, Header) {
-			for _, line := range lines {
-				add(line)
-			}
-		}
-	}
-	if offer != nil {
-		return offer
-	}
-	for name, line := range single {
-		if strings.EqualFold(name, Header) {
-			add(line)
-		}
-	}
-	return offer
+	empty := func(one string) bool { return one == "" }
+	return slices.DeleteFunc(header.List(single, multi, Header), empty)
 }
 
 // Ours reports whether the client offers the service's own subprotocol.

@@ -237,9 +237,9 @@ type memoryStore struct {
 	mu     sync.Mutex // heads are read at once
 	asked  []string
 
-	subscribes int          // that there were
-	forgotten  bool         // the connection is
-	between    func(string) // is called, if set, between two writes of one call
+	subscribes int    // that there were
+	forgotten  bool   // the connection is
+	before     func() // is called, if set, before each read and write of subscriptions
 }
 
 // newMemoryStore has nothing.
@@ -249,9 +249,9 @@ func newMemoryStore() *memoryStore {
 	}
 }
 
-func (s *memoryStore) step(of string) {
-	if s.between != nil {
-		s.between(of)
+func (s *memoryStore) step() {
+	if s.before != nil {
+		s.before()
 	}
 }
 
@@ -265,12 +265,16 @@ func (s *memoryStore) Session(context.Context, watch.Key) (watch.Session, error)
 	if s.forgotten {
 		return watch.Session{}, watch.ErrNotConnected
 	}
+	s.step()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return watch.Session{Topics: slices.Sorted(maps.Keys(s.row)), Orders: maps.Clone(s.row), Subscribes: s.subscribes, Access: s.access}, nil
 }
 
 func (s *memoryStore) Refresh(_ context.Context, _ watch.Key, a watch.Access) error {
+	s.step()
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.access = &a
 	return nil
 }
@@ -284,8 +288,9 @@ func (s *memoryStore) Forget(context.Context, watch.Key, []events.Topic) error {
 
 func (s *memoryStore) Subscribe(_ context.Context, sub watch.Subscription) (already bool, err error) {
 	s.note("subscribe", sub.Topic)
+	s.step()
 	already, err = s.enter(sub)
-	s.step("subscribe")
+	s.step()
 	if err == nil {
 		err = s.place(sub)
 	}
@@ -317,6 +322,7 @@ func (s *memoryStore) place(sub watch.Subscription) error {
 }
 
 func (s *memoryStore) Renew(_ context.Context, sub watch.Subscription) (there bool, err error) {
+	s.step()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	old, there := s.subs[sub.Topic]
@@ -328,10 +334,11 @@ func (s *memoryStore) Renew(_ context.Context, sub watch.Subscription) (there bo
 
 func (s *memoryStore) Unsubscribe(_ context.Context, _ watch.Key, topic events.Topic, at watch.Order) error {
 	s.note("unsubscribe", topic)
+	s.step()
 	if err := s.leave(topic, at); err != nil {
 		return err
 	}
-	s.step("unsubscribe")
+	s.step()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.subs[topic].Order < at {
@@ -357,12 +364,13 @@ func (s *memoryStore) leave(topic events.Topic, at watch.Order) error {
 func (s *memoryStore) Withdraw(_ context.Context, _ watch.Key, subs ...watch.Subscription) error {
 	for _, sub := range subs {
 		s.note("withdraw", sub.Topic)
+		s.step()
 		s.mu.Lock()
 		if there, ok := s.subs[sub.Topic]; ok && there.Order == sub.Order {
 			delete(s.subs, sub.Topic)
 		}
 		s.mu.Unlock()
-		s.step("withdraw")
+		s.step()
 		s.mu.Lock()
 		if order, ok := s.row[sub.Topic]; ok && order == sub.Order {
 			delete(s.row, sub.Topic)
@@ -373,6 +381,9 @@ func (s *memoryStore) Withdraw(_ context.Context, _ watch.Key, subs ...watch.Sub
 }
 
 func (s *memoryStore) Subscriptions(_ context.Context, _ watch.Key, topics []events.Topic) ([]watch.Subscription, error) {
+	s.step()
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	var subs []watch.Subscription
 	for _, topic := range topics {
 		if sub, ok := s.subs[topic]; ok {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/watchroute/watchroute/events"
+	"github.com/watchroute/watchroute/shared/grant"
 )
 
 // Position is a write's place in its stream: DynamoDB's SequenceNumber, a decimal
@@ -46,6 +47,7 @@ type Write struct {
 	Before   json.RawMessage // the state before a modification
 	Data     json.RawMessage // the new state, or the last one of a removed item
 	Expired  bool            // removed by time to live
+	Lapse    grant.Lapse     // what had expired by Time, if it was not removed
 	Position Position
 }
 
@@ -56,7 +58,7 @@ func (w Write) entry(head Head) Entry {
 			Topic: w.Topic, Epoch: head.Epoch, Seq: head.Seq, Op: w.Op, ID: w.ID,
 			Time: events.Time(w.Time), Data: w.Data, Expired: w.Expired,
 		},
-		Before: w.Before, Position: w.Position, High: head.Position,
+		Before: w.Before, Lapse: w.Lapse, Position: w.Position, High: head.Position,
 	}
 	if len(w.Data) > events.MaxDataBytes {
 		e.Data, e.Large = nil, true

@@ -1,4 +1,4 @@
-package apigateway
+package authorizer
 
 import (
 	"encoding/json"
