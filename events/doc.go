@@ -7,7 +7,7 @@
 // frame is a [Request]; a server's frame is one of the [Frame] types, told apart
 // by its "type". Fields that a side does not know are ignored, in both directions.
 // The files in samples/ show each frame once and are held to this package by its
-// tests.
+// tests. So does subjects.json show how subjects become segments of topics.
 //
 // # Items as JSON
 //

@@ -74,6 +74,12 @@ type Pong struct {
 // next one does, so that a client sees when one is missing and can ask for it.
 // The cursor, the same in all of them, counts once the last has arrived. An item may
 // already show a change after the cursor; that change is then pushed as well.
+//
+// For a pattern, each topic's frames come as they would for the topic alone, one topic after
+// the other. A topic whose last frame has a Next is asked on for by its own name. Then comes
+// one frame whose Topic is the pattern, without items and cursor. Its Next is where more
+// topics go on, to be asked for by the pattern; it is empty when that were all. Topics that
+// come into being meanwhile may be left out, as their changes are pushed from the first one on.
 type Snapshot struct {
 	ID    string `json:"id,omitempty"`
 	Topic Topic  `json:"topic"`

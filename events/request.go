@@ -35,8 +35,8 @@ type Request struct {
 	// took it. Within one millisecond a subscribe counts more than an unsubscribe, and nothing
 	// else is ordered. All of these come before all requests with Order.
 	Order int64 `json:"order,omitempty"`
-	// Topic is what the request is about. Subscribe and unsubscribe take a pattern too, as
-	// [ParsePattern] has it, but no After and no Snapshot with it.
+	// Topic is what the request is about. Subscribe, unsubscribe and snapshot take a pattern
+	// too, as [ParsePattern] has it, but no After with it.
 	Topic string `json:"topic,omitempty"`
 	// After is the cursor, as [Cursor.String] writes it, that a subscribe goes on
 	// from: what was missed since then follows the answer.
@@ -52,9 +52,11 @@ type Request struct {
 	Fields []string `json:"fields,omitempty"`
 	// Delta asks subscribe for merge patches where they are shorter.
 	Delta bool `json:"delta,omitempty"`
-	// Snapshot asks subscribe for the topic's current items as well.
+	// Snapshot asks subscribe for the topic's current items as well, or for those of all topics
+	// of a pattern.
 	Snapshot bool `json:"snapshot,omitempty"`
-	// Next is where a snapshot goes on: the Next of the last [Snapshot] frame.
+	// Next is where a snapshot goes on: the Next of the last [Snapshot] frame of the topic, or
+	// of the pattern.
 	Next string `json:"next,omitempty"`
 	// Cursors are where the client stands in its topics, at most [MaxCursors]. A ping
 	// with them is answered with where the topics stand, after what the client misses. The

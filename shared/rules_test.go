@@ -91,11 +91,11 @@ func checkImports(t *testing.T, name string, imports []string) {
 // encoders may use package json's own encoders, each for a reason. All others take
 // events.Marshal, else users' data is longer in one place than in another.
 var encoders = map[string]string{
-	"events/encode.go":                "it is events.Marshal",
-	"functions/authorizer/handler.go": "it measures what the Lambda runtime sends",
-	"functions/fanout/refusals.go":    "keys of items go to the failure queue in any form of JSON",
-	"shared/failure/failure.go":       "people read it, and SQS takes less than JSON has",
-	"shared/dynamo/json.go":           "it writes DynamoDB's values one by one, and escapes no more either",
+	"events/encode.go":               "it is events.Marshal",
+	"functions/authorizer/inside.go": "it measures what the Lambda runtime sends",
+	"functions/fanout/refusals.go":   "keys of items go to the failure queue in any form of JSON",
+	"shared/failure/failure.go":      "people read it, and SQS takes less than JSON has",
+	"shared/dynamo/json.go":          "it writes DynamoDB's values one by one, and escapes no more either",
 }
 
 // TestUsersDataIsEncodedInOnePlace looks for the encoders that make text longer than it is.

@@ -41,7 +41,6 @@ type whole struct {
 	ByName  map[string]*Leaf
 	Texts   map[string]string
 	Any     any `json:"any"`
-	private string
 }
 
 func TestNamesCountWithTheirCase(t *testing.T) {

@@ -23,11 +23,11 @@ func TestChaos(t *testing.T) {
 	if testing.Short() {
 		t.Skip("runs a stack")
 	}
-	plan, err := fault.Parse(harsh)
+	plan, err := fault.Parse(harsh + ",abandon=0.1,late-write=0.2")
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := settings{root: "../..", build: t.TempDir(), plan: plan, watchers: 30, hostileMessages: 4, changes: 800, topics: 7, writers: 8, patience: 2 * time.Minute}
+	s := settings{root: "../..", build: t.TempDir(), plan: plan, watchers: 30, hostileMessages: 4, changes: 800, topics: 7, writers: 8, patience: time.Minute}
 	t.Run("honest", func(t *testing.T) { s.keepsItsPromise(t, *chaosSeed) })
 	s.hostile = true
 	t.Run("hostile", func(t *testing.T) {
@@ -59,7 +59,7 @@ func TestRunThatNobodyWatchesProvesNothing(t *testing.T) {
 	const nowhere = "ws://127.0.0.1:1/live"
 	w := &watcher{url: nowhere, wallet: &wallet{random: rand.New(rand.NewPCG(1, 1))}, checkers: []*checker{newChecker("t")}}
 	r := &run{settings: settings{patience: time.Millisecond}, ledger: newLedger([]events.Topic{"t"}), watchers: []*watcher{w}}
-	if err := r.watched(t.Context(), func() error { return nil }); !errors.Is(err, errPatience) {
+	if err := r.watched(t.Context(), func() error { return nil }, nil); !errors.Is(err, errPatience) {
 		t.Errorf("run ends with %v", err)
 	}
 }

@@ -37,6 +37,10 @@ var mutants = []struct {
 		{"shared/client/order.go", `other.Op != events.Skipped || o.started && c.Seq <= o.cursor.Seq {`, `other.Op != events.Skipped {`},
 		{"shared/client/order.go", `return o.early.Get(o.cursor.Seq + 1)`, `_, c, ok := o.early.Min(); return c, ok && c.Seq <= o.cursor.Seq+1`},
 	}},
+	{"order", "requests of a connection count in the order in which functions get them", []edit{
+		{"shared/watch/order.go", `		return Order(r.Order)`, `		return Order(time.Now().UnixNano())`},
+		{"shared/watch/order.go", `	place := m.Time.UnixMilli()*`, `	place := time.Now().UnixMilli()*`},
+	}},
 	{"known", "a record that is delivered again is numbered again", []edit{
 		{"shared/watch/number.go", `if seen[w.Position] {`, `if seen[w.Position] && false {`},
 	}},

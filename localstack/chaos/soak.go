@@ -84,7 +84,7 @@ func soak(ctx context.Context, s settings, seed uint64, d time.Duration) error {
 		defer sampling.Wait()
 		defer close(done)
 		return r.write(ctx, int(d.Seconds())*soakRate/s.writers, time.Second*time.Duration(s.writers)/soakRate)
-	})
+	}, func() error { return nil })
 	if err != nil {
 		return err
 	}

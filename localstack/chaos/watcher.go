@@ -140,6 +140,16 @@ func (w *watcher) broken() error {
 	return w.err
 }
 
+// progress grows with what the watcher sees.
+func (w *watcher) progress() (sum int64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, k := range w.checkers {
+		sum += k.events
+	}
+	return sum
+}
+
 // begun reports whether every watch has begun; a late watcher does when it likes.
 func (w *watcher) begun() bool {
 	w.mu.Lock()

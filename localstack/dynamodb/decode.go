@@ -3,9 +3,6 @@ package dynamodb
 import (
 	"context"
 	"encoding/json"
-	"fmt"
-	"slices"
-	"strings"
 
 	"github.com/watchroute/watchroute/localstack/awsjson"
 )
@@ -59,19 +56,10 @@ func refusedLegacy(name string) error {
 	return invalid("The legacy parameter %s is not supported here; use expressions instead", name)
 }
 
-// oneOf checks a parameter that has a fixed set of values; empty is the default.
-func oneOf(field, value string, set ...string) error {
-	if value == "" || slices.Contains(set, value) {
-		return nil
-	}
-	return constraint(fmt.Sprintf("'%s'", value), field,
-		"Member must satisfy enum value set: ["+strings.Join(set, ", ")+"]")
-}
-
 // constraint is the error of AWS's front door for a member that breaks its model.
 func constraint(value, field, must string) error {
-	return invalid("1 validation error detected: Value %s at '%s' failed to satisfy constraint: %s", value, field, must)
+	return invalid("1 validation error detected: %s", broken(value, field, must))
 }
 
 // missing is the error for a required member that is not there.
-func missing(field string) error { return constraint("null", field, "Member must not be null") }
+func missing(field string) error { return constraint("null", field, mustNotBeNull) }

@@ -22,23 +22,30 @@ type updateTimeToLiveInput struct {
 // updateTimeToLive switches the deletion of expired items on or off. Unlike
 // DynamoDB it takes effect at once and may be done as often as one likes.
 func (e *Engine) updateTimeToLive(_ context.Context, in *updateTimeToLiveInput) (any, error) {
-	t, err := e.tableOf(in.TableName)
-	if err != nil {
+	if err := checkTable(in.TableName); err != nil {
 		return nil, err
 	}
 	s := in.TimeToLiveSpecification
-	switch {
-	case s == nil:
-		return nil, missing("timeToLiveSpecification")
-	case s.Enabled == nil:
-		return nil, missing("timeToLiveSpecification.enabled")
-	case s.AttributeName == "":
-		return nil, missing("timeToLiveSpecification.attributeName")
+	if err := s.check(); err != nil {
+		return nil, err
+	}
+	t, err := e.tableOf(in.TableName)
+	if err != nil {
+		return nil, err
 	}
 	if err := t.writing(func() error { return t.switchTTL(s.AttributeName, *s.Enabled) }); err != nil {
 		return nil, err
 	}
 	return struct{ TimeToLiveSpecification *timeToLiveSpecification }{s}, nil
+}
+
+func (s *timeToLiveSpecification) check() error {
+	var c constraints
+	if c.require("timeToLiveSpecification", s != nil); s != nil {
+		c.require("timeToLiveSpecification.enabled", s.Enabled != nil)
+		c.length("timeToLiveSpecification.attributeName", s.AttributeName, len(s.AttributeName), 1, maxKeyName)
+	}
+	return c.err()
 }
 
 // switchTTL switches time to live on or off. The caller holds the table's lock.

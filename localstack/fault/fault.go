@@ -16,6 +16,7 @@ package fault
 import (
 	"hash/fnv"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -26,8 +27,8 @@ import (
 type Faults struct {
 	plan  Plan
 	seed  uint64
-	off   atomic.Bool
-	kinds map[Kind]*sequence // those with a rate above 0
+	only  atomic.Pointer[[]Kind] // what still happens; nil for all
+	kinds map[Kind]*sequence     // those with a rate above 0
 
 	outage atomic.Pointer[outage] // nil if DynamoDB is up
 	late   late
@@ -65,7 +66,10 @@ func source(seed uint64, kind Kind, of string) *rand.Rand {
 // if it can happen, or tell [Faults.Miss] if it turns out that it could not.
 func (f *Faults) Hit(kind Kind) bool {
 	s := f.sequence(kind)
-	if s == nil || f.off.Load() {
+	if s == nil {
+		return false
+	}
+	if only := f.only.Load(); only != nil && !slices.Contains(*only, kind) {
 		return false
 	}
 	s.mu.Lock()
@@ -106,9 +110,12 @@ func (f *Faults) IntN(kind Kind, n int) int {
 
 // Off ends it: from now on nothing is hit. What has been hit already may go on, the
 // longest for the 20 s that a write may be late.
-func (f *Faults) Off() {
+func (f *Faults) Off() { f.Only() }
+
+// Only does the same for all other kinds.
+func (f *Faults) Only(kinds ...Kind) {
 	if f != nil {
-		f.off.Store(true)
+		f.only.Store(&kinds)
 	}
 }
 

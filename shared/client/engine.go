@@ -65,6 +65,7 @@ type engine struct {
 
 	watches      []*watch // those of families among them
 	families     []*family
+	departures   []*departure // from link
 	publications []*publication
 	requests     map[string]*request // outstanding on link, by id
 	lastID       int
@@ -135,6 +136,7 @@ func (e *engine) end(err error) error {
 func (e *engine) act(now time.Time) {
 	e.connect(now)
 	e.expire(now)
+	e.returns()
 	if e.link == nil {
 		return
 	}
@@ -319,6 +321,7 @@ func (e *engine) retire() {
 // forget drops what was asked on a connection that is not used any more.
 func (e *engine) forget() {
 	clear(e.requests)
+	e.departures = nil
 	e.warned, e.renewal = false, turn{}
 	for _, f := range e.families {
 		f.joined, f.turn, f.probe = false, turn{}, probe{}

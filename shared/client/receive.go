@@ -177,6 +177,12 @@ func (e *engine) failed(f *events.Error) error {
 	case r == nil:
 	case f.Code == events.CodeNotConnected:
 		e.lose(f)
+	case r.departure != nil:
+		e.left(r, f)
+	case f.Code == events.CodeOvertaken && r.publication != nil: // the item is as a later Publish or Remove wants it
+		e.conclude(r.publication, nil)
+	case f.Code == events.CodeOvertaken && r.by() != nil: // by one that is not of this topic, or not of this client
+		e.again(r, time.Now())
 	case remedy == events.RetryLater || r.by() == nil && r.publication == nil:
 		if r.renewal != nil && remedy != events.RetryLater {
 			e.warned = false // until the next warning, as the next token may be no better

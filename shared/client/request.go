@@ -19,6 +19,8 @@ type request struct {
 	deadline    time.Time
 	watch       *watch       // of a subscribe and a snapshot
 	family      *family      // of a subscribe to a pattern
+	subscribed  bool         // a subscribe was carried out, and a snapshot follows
+	departure   *departure   // of an unsubscribe, and of a subscribe that nobody waits for any more
 	publication *publication // of a publish
 	renewal     *turn        // of an auth
 	inquiry     *inquiry     // of a ping
@@ -57,8 +59,14 @@ func (e *engine) ask(now time.Time) {
 
 // due gives what is due.
 func (e *engine) due(now time.Time) (all []question) {
+	for _, d := range e.departures {
+		if d.ready() && d.due(now) {
+			frame := events.Request{Action: events.ActionUnsubscribe, Topic: string(d.topic)}
+			all = append(all, question{d.notBefore, &request{frame: frame, departure: d}})
+		}
+	}
 	for _, f := range e.families {
-		if !f.joined && f.turn.due(now) {
+		if !f.joined && f.turn.due(now) && e.departing(f.pattern) == nil {
 			frame := f.about(events.Request{Action: events.ActionSubscribe})
 			all = append(all, question{f.turn.notBefore, &request{frame: *frame, family: f}})
 		}
@@ -68,7 +76,7 @@ func (e *engine) due(now time.Time) (all []question) {
 		if !w.turn.due(now) || !free.has(w) {
 			continue
 		}
-		if frame := w.request(); frame != nil {
+		if frame := e.request(w); frame != nil {
 			free.take(w)
 			all = append(all, question{w.turn.notBefore, &request{frame: *frame, watch: w}})
 		}
@@ -79,6 +87,15 @@ func (e *engine) due(now time.Time) (all []question) {
 		}
 	}
 	return append(all, e.pings(now)...)
+}
+
+// request is what a watch may ask for now, nil if nothing.
+func (e *engine) request(w *watch) *events.Request {
+	frame := w.request()
+	if frame != nil && frame.Action == events.ActionSubscribe && e.departing(w.topic) != nil {
+		return nil
+	}
+	return frame
 }
 
 // askAt is when something is due that may be sent then.
@@ -92,8 +109,13 @@ func (e *engine) askAt(now time.Time) time.Time {
 			at = t
 		}
 	}
+	for _, d := range e.departures {
+		if d.ready() {
+			sooner(d.notBefore)
+		}
+	}
 	for _, f := range e.families {
-		if !f.joined && !f.turn.asked {
+		if !f.joined && !f.turn.asked && e.departing(f.pattern) == nil {
 			sooner(f.turn.notBefore)
 		}
 		if ping := f.pingAt(); !ping.IsZero() {
@@ -102,7 +124,7 @@ func (e *engine) askAt(now time.Time) time.Time {
 	}
 	free := e.pagesFree()
 	for _, w := range e.watches {
-		if !w.turn.asked && free.has(w) && w.request() != nil {
+		if !w.turn.asked && free.has(w) && e.request(w) != nil {
 			sooner(w.turn.notBefore)
 		}
 		if ping := w.pingAt(); !ping.IsZero() {
@@ -153,7 +175,7 @@ func (p pagesFree) take(w *watch) {
 // send writes a request and notes that it is outstanding.
 func (e *engine) send(r *request, now time.Time) {
 	e.lastID++
-	r.frame.ID = strconv.Itoa(e.lastID)
+	r.frame.ID, r.frame.Order = strconv.Itoa(e.lastID), int64(e.lastID)
 	r.sentAt, r.deadline = now, now.Add(e.o.AnswerTime)
 	if t := r.turn(); t != nil {
 		t.asked = true
@@ -190,7 +212,7 @@ func (e *engine) answered(id string) *request {
 	return r
 }
 
-// turn is that of whoever asked; nil for a ping.
+// turn is that of whoever asked; nil for a ping, and if nobody waits for the answer any more.
 func (r *request) turn() *turn {
 	switch {
 	case r.watch != nil:
@@ -199,6 +221,8 @@ func (r *request) turn() *turn {
 		return &r.family.turn
 	case r.publication != nil:
 		return &r.publication.turn
+	case r.departure != nil && r.frame.Action == events.ActionUnsubscribe:
+		return &r.departure.turn
 	}
 	return r.renewal
 }
@@ -228,6 +252,10 @@ func (e *engine) expire(now time.Time) {
 			return
 		}
 		delete(e.requests, id)
+		if r.departure != nil {
+			r.departure.doubtful = true
+			continue
+		}
 		e.again(r, now)
 	}
 }
@@ -238,9 +266,7 @@ func (e *engine) again(r *request, now time.Time) {
 		e.unanswered(r, now)
 		return
 	}
-	t := r.turn()
-	t.asked, t.notBefore = false, now.Add(e.backoff(t.failures))
-	t.failures++
+	r.turn().again(now, e.backoff)
 }
 
 // hasten gives outstanding requests little time: one of them has failed, and API

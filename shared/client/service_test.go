@@ -58,6 +58,7 @@ type service struct {
 	lose        func(frame string) bool             // frames that are taken and never arrive
 	brings      int                                 // frames of changes that one answer brings at most; 0 for all
 	alter       func(answer *[]byte, in string)     // of a message's function
+	dawdle      func(frame string)                  // before a message is carried out, and before it is answered
 }
 
 // arrival is a frame of a client, and when it was answered.
@@ -142,8 +143,10 @@ func (s *service) Invoke(ctx context.Context, function string, payload []byte) (
 		_ = s.Forget(ctx, c.Key, nil)
 	case "message":
 		ctx = context.WithValue(ctx, brought{}, new(int))
+		s.dawdles(event.Body)
 		answerer := watch.Answerer{Topics: watch.Topics{Items: s, History: s, Places: seal.Fixed(make([]byte, seal.MinSecretBytes))}, Sessions: s, Subscriptions: s, Tokens: s, Logger: slog.New(slog.DiscardHandler)}
 		last := answerer.Answer(ctx, c, messageOf(event), peer{ctx, s, c.ID})
+		s.dawdles(event.Body)
 		s.mu.Lock()
 		alter := s.alter
 		s.received = append(s.received, arrival{event.Body, time.Now()})
@@ -155,6 +158,15 @@ func (s *service) Invoke(ctx context.Context, function string, payload []byte) (
 	}
 	output, err := json.Marshal(answer)
 	return output, false, err
+}
+
+func (s *service) dawdles(frame string) {
+	s.mu.Lock()
+	dawdle := s.dawdle
+	s.mu.Unlock()
+	if dawdle != nil {
+		dawdle(frame)
+	}
 }
 
 func messageOf(event awsevents.APIGatewayWebsocketProxyRequest) watch.Message {
@@ -467,7 +479,7 @@ func (s *service) Since(_ context.Context, topic events.Topic, from, to int64) (
 	return entries, nil
 }
 
-func (s *service) Below(_ context.Context, pattern events.Topic, limit int) (topics []events.Topic, more bool, err error) {
+func (s *service) Below(_ context.Context, pattern, _ events.Topic, limit int) (topics []events.Topic, more bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for topic := range s.heads {

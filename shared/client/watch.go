@@ -322,14 +322,18 @@ func (e *engine) add(w *watch) {
 
 // leave ends what was watched, and the subscription if nothing else needs it.
 func (e *engine) leave(w watched) {
+	var subscribes []*request
+	for _, r := range e.requests {
+		if r.by() == w && r.frame.Action == events.ActionSubscribe && !r.subscribed {
+			subscribes = append(subscribes, r)
+		}
+	}
 	if !e.remove(w) {
 		return
 	}
 	topic := events.Topic(w.about(events.Request{}).Topic)
-	others := slices.ContainsFunc(e.watches, func(o *watch) bool { return o.topic == topic && o.family == nil }) ||
-		slices.ContainsFunc(e.families, func(f *family) bool { return f.pattern == topic })
-	if e.link != nil && !others {
-		e.write(events.Request{Action: events.ActionUnsubscribe, Topic: string(topic)})
+	if e.link != nil && !e.wanted(topic) {
+		e.depart(topic, subscribes)
 	}
 }
 
@@ -358,10 +362,14 @@ func (e *engine) subscribed(f *events.Subscribed) {
 		r.family.subscribed(e, f)
 		return
 	}
+	if r != nil && r.departure != nil {
+		e.left(e.answered(f.ID), nil)
+	}
 	if r == nil || r.watch == nil {
 		return
 	}
 	w := r.watch
+	r.subscribed = true
 	w.next = cmp.Or(f.View, events.WholeView)
 	switch {
 	case r.frame.After != "" && f.Recovered:
@@ -379,9 +387,13 @@ func (e *engine) subscribed(f *events.Subscribed) {
 	w.pump()
 }
 
-// unsubscribed takes in that a subscription has ended which nobody asked to end.
+// unsubscribed takes in that a subscription has ended, which somebody asked for if there is
+// no reason.
 func (e *engine) unsubscribed(f *events.Unsubscribed) {
 	if f.Reason == "" {
+		if r := e.answered(f.ID); r != nil && r.departure != nil {
+			e.left(r, nil)
+		}
 		return
 	}
 	ended := &events.Error{Code: f.Reason, Message: "the service has ended the subscription", Topic: string(f.Topic)}

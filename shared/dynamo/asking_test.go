@@ -39,7 +39,7 @@ func (s *scene) subscribe() {
 func (s *scene) request() {
 	topic := s.topics[rapid.SampledFrom([]int{0, 0, 0, 1, 2}).Draw(s.T, "topic")].name[0]
 	r := events.Request{ID: "q", Topic: string(topic)}
-	kind := rapid.SampledFrom([]string{"subscribe", "resume", "resume", "pattern", "snapshot", "snapshot", "ping", "ping", "auth", "unsubscribe", "publish", "nonsense"}).Draw(s.T, "request")
+	kind := rapid.SampledFrom([]string{"subscribe", "resume", "resume", "pattern", "snapshot", "snapshot", "snapshot of pattern", "ping", "ping", "auth", "unsubscribe", "publish", "nonsense"}).Draw(s.T, "request")
 	s.seen[kind]++
 	r.Action = kind
 	switch kind {
@@ -50,8 +50,15 @@ func (s *scene) request() {
 		r.Action, r.View = events.ActionSubscribe, rapid.SampledFrom([]string{"", "", events.WholeView}).Draw(s.T, "view")
 		s.ask(s.narrow(r), map[string]position{"": s.position(topic)})
 	case "pattern":
-		r.Action, r.Topic = events.ActionSubscribe, s.pattern()
+		r.Action, r.Topic, r.Snapshot = events.ActionSubscribe, s.pattern(), rapid.Bool().Draw(s.T, "with snapshot")
 		s.ask(s.narrow(r), nil)
+		if r.Action = events.ActionSnapshot; r.Snapshot && s.worlds[0].next != "" && rapid.Bool().Draw(s.T, "go on") {
+			r.Snapshot = false
+			s.pages(s.narrow(r)) // perhaps with other options than the place is for
+		}
+	case "snapshot of pattern":
+		r.Action, r.Topic = events.ActionSnapshot, s.pattern()
+		s.pages(s.narrow(r))
 	case "snapshot":
 		s.pages(s.narrow(r))
 	case "ping":
@@ -83,7 +90,7 @@ func (s *scene) pattern() string {
 	return s.prefix + "/*"
 }
 
-// pages has the client read a snapshot to its end.
+// pages has the client read a snapshot, or those of a pattern, to the end.
 func (s *scene) pages(r events.Request) {
 	s.ask(r, nil)
 	for range 10 {

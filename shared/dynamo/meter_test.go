@@ -53,7 +53,7 @@ func TestMeterCountsWhatDynamoDBDoes(t *testing.T) {
 		{"remove an item", func(ctx context.Context) error { return s.Remove(ctx, "a", "i") }, 0, 9},
 		{"read a head", func(ctx context.Context) error { _, err := s.Head(ctx, "a"); return err }, 1, 0},
 		{"read a log", func(ctx context.Context) error { _, err := s.Since(ctx, "a", 0, 9); return err }, 1, 0},
-		{"read a list", func(ctx context.Context) error { _, _, err := s.Below(ctx, "a/*", 9); return err }, 1, 0},
+		{"read a list", func(ctx context.Context) error { _, _, err := s.Below(ctx, "a/*", "", 9); return err }, 1, 0},
 		{"read connections", func(ctx context.Context) error { _, err := s.Connections(ctx, c.Subject); return err }, 2, 0},
 		{"read revocations", func(ctx context.Context) error { _, err := s.Revocations(ctx, c.Subject, "t"); return err }, 2, 0},
 		{"unsubscribe", func(ctx context.Context) error { return s.Unsubscribe(ctx, c.Key, wide.Topic, 1) }, 0, 14},

@@ -89,9 +89,10 @@ type History interface {
 	// Since reads entries with a seq above from, up to to, in order. It leaves out
 	// those whose retention has passed, and may stop short while there are more.
 	Since(ctx context.Context, topic events.Topic, from, to int64) ([]Entry, error)
-	// Below reads which topics of a pattern have had a change, up to limit of them, in no
-	// order. more says that there are others.
-	Below(ctx context.Context, pattern events.Topic, limit int) (topics []events.Topic, more bool, err error)
+	// Below reads which topics of a pattern have had a change, up to limit of them, after one
+	// of them or from the first if that is empty. They are in an order of their own, which
+	// does not change. more says that there are others after them.
+	Below(ctx context.Context, pattern, after events.Topic, limit int) (topics []events.Topic, more bool, err error)
 }
 
 // Answerer carries out clients' requests: auth if it has Tokens, all others if it has
@@ -260,6 +261,9 @@ func (a *answer) carryOut(ctx context.Context) error {
 	case events.ActionUnsubscribe:
 		return a.unsubscribe(ctx, topic)
 	case events.ActionSnapshot:
+		if isPattern(topic) {
+			return a.snapshotBelow(ctx, topic)
+		}
 		return a.snapshot(ctx, topic)
 	default:
 		return a.publish(ctx, topic)
@@ -268,10 +272,10 @@ func (a *answer) carryOut(ctx context.Context) error {
 
 // parseTopic reads the topic of a request, or the pattern if it may be one.
 func parseTopic(r events.Request) (events.Topic, error) {
-	if r.Action == events.ActionSubscribe || r.Action == events.ActionUnsubscribe {
-		return events.ParsePattern(r.Topic)
+	if r.Action == events.ActionPublish {
+		return events.ParseTopic(r.Topic)
 	}
-	return events.ParseTopic(r.Topic)
+	return events.ParsePattern(r.Topic)
 }
 
 // errMisrouted answers a frame that names two actions, of which API Gateway took another

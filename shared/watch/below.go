@@ -17,23 +17,29 @@ func isPattern(topic events.Topic) bool {
 // As with one topic, the subscription is written before the heads are read. The client asks
 // for what it missed by ping, topic by topic.
 func (a *answer) subscribeBelow(ctx context.Context, pattern events.Topic) error {
-	if a.r.After != "" || a.r.Snapshot {
-		return &events.Error{Code: events.CodeBadRequest, Message: "after and snapshot are of one topic, not of a pattern"}
+	if a.r.After != "" {
+		return &events.Error{Code: events.CodeBadRequest, Message: "after is of one topic, not of a pattern"}
 	}
 	if _, err := a.c.subscription(pattern, optionsOf(a.r)); err != nil {
 		return err
+	}
+	if a.r.Snapshot && !a.c.readable(pattern) {
+		return errForbidden
 	}
 	sub, already, err := a.keep(ctx, pattern, optionsOf(a.r))
 	if err != nil {
 		return err
 	}
-	below, _, err := a.stand(ctx, nil, []events.Topic{pattern})
+	below, heads, err := a.stand(ctx, nil, []events.Topic{pattern})
 	if err != nil {
 		a.undo(ctx, sub, already)
 		return err
 	}
 	delete(below.Cursors, pattern)
 	a.out.send(&events.Subscribed{ID: a.r.ID, Topic: pattern, View: sub.mark(), Below: below})
+	if a.r.Snapshot {
+		return a.sendItemsBelow(ctx, pattern, sub.View, "", heads)
+	}
 	return nil
 }
 
@@ -78,7 +84,7 @@ func (w *work) below(ctx context.Context, topics, patterns []events.Topic) (all 
 		if !affordable {
 			return all, true, nil
 		}
-		found, unread, err := w.topics.History.Below(ctx, pattern, events.MaxCursors)
+		found, unread, err := w.topics.History.Below(ctx, pattern, "", events.MaxCursors)
 		if err != nil {
 			return nil, false, err
 		}

@@ -61,6 +61,8 @@ const (
 	// listReads are the units of reading as many topics of a list as an answer tells, and one
 	// more.
 	listReads = (events.MaxCursors+1)*listedBytes/readUnit + 1
+	// itemsBelowReads are those of the topics of a pattern, with their items.
+	itemsBelowReads = maxPatternReads + itemPageReads
 	// keepWrites are the units of keeping a subscription, or of taking it back.
 	keepWrites = connectionWrites + subscriptionWrites
 	// forgetWrites are those of deleting a connection with all its subscriptions.
@@ -78,6 +80,9 @@ const (
 	// pageBytes is a page of a snapshot. What is around the items is an eighth of it, as two
 	// frames that follow each other hold more than one can.
 	pageBytes = (maxSnapshotBytes+events.MaxDataBytes)*9/8 + smallBytes
+	// itemsBelowBytes is what is sent of the topics of a pattern: pages, and what stands around
+	// the items of each topic in a frame of its own.
+	itemsBelowBytes = pageBytes + maxSnapshotTopics*(events.MaxTopicBytes+6*events.MaxRequestIDBytes+toldBytes)
 	// toldBytes is what a client is told of one topic of its own besides the topic's name.
 	toldBytes = 128
 )
@@ -109,6 +114,8 @@ func Bounds(connections int) []Bound {
 			Worst: "Other tokens overtake it three times, so that it is written three times and taken back, with a view of 9 KB."},
 		{Action: "subscribe to a pattern", Reads: subscribeReads + listReads + events.MaxCursors*headReads, Writes: subscribeWrites, Bytes: events.MaxFrameBytes,
 			Worst: "There are more than 500 topics below it, with names of 256 bytes."},
+		{Action: "subscribe to a pattern with snapshot", Reads: itemsBelowReads, Writes: subscribeWrites, Bytes: events.MaxFrameBytes + itemsBelowBytes, Steps: maxAnswerSteps,
+			Worst: "Its topics have large items, as with one topic. An answer goes on to another topic as long as it has read and sent little."},
 		{Action: "subscribe with snapshot", Reads: subscribeReads + headReads + itemPageReads, Writes: subscribeWrites, Bytes: pageBytes, Steps: maxAnswerSteps,
 			Worst: "The items that one read gives are just below 1 MB, and the last one has 400 KB. They are sent whole if they are small and full of characters that JSON escapes."},
 		{Action: "subscribe with after", Reads: maxAnswerReads + logPageReads + itemPageReads, Writes: subscribeWrites, Bytes: missedBytes + smallBytes, Steps: maxAnswerSteps,
@@ -119,6 +126,8 @@ func Bounds(connections int) []Bound {
 			Worst: "As with subscribe."},
 		{Action: "snapshot, next page", Reads: connectionReads + itemPageReads, Bytes: pageBytes, Steps: maxAnswerSteps,
 			Worst: "As with the first page."},
+		{Action: "snapshot of a pattern", Reads: itemsBelowReads, Bytes: itemsBelowBytes, Steps: maxAnswerSteps,
+			Worst: "As with subscribe. So it is with each of the next answers."},
 		{Action: "publish", Reads: connectionReads, Writes: maxItemBytes / writeUnit, Bytes: smallBytes,
 			Worst: "The item replaces one of 400 KB, which somebody else has written."},
 		{Action: "publish, to remove", Reads: connectionReads, Writes: maxItemBytes / writeUnit, Bytes: smallBytes,

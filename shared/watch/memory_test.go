@@ -426,10 +426,10 @@ func (s *memoryStore) Head(_ context.Context, topic events.Topic) (watch.Head, e
 	return watch.Head{Cursor: log[len(log)-1].Cursor(), First: true}, nil
 }
 
-func (s *memoryStore) Below(_ context.Context, pattern events.Topic, limit int) (topics []events.Topic, more bool, err error) {
+func (s *memoryStore) Below(_ context.Context, pattern, after events.Topic, limit int) (topics []events.Topic, more bool, err error) {
 	s.note("below", pattern)
 	for _, topic := range slices.Sorted(maps.Keys(s.log)) {
-		if pattern.Matches(topic) {
+		if pattern.Matches(topic) && topic > after {
 			topics = append(topics, topic)
 		}
 	}

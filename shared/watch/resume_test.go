@@ -43,7 +43,7 @@ func (h *history) Since(_ context.Context, _ events.Topic, from, to int64) ([]wa
 	return page, h.err
 }
 
-func (h *history) Below(context.Context, events.Topic, int) ([]events.Topic, bool, error) {
+func (h *history) Below(context.Context, events.Topic, events.Topic, int) ([]events.Topic, bool, error) {
 	return nil, false, h.err
 }
 

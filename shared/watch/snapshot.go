@@ -42,9 +42,12 @@ type page struct {
 	after  string // the item that it means
 }
 
-// maxSnapshotBytes is how many bytes of items a page may show when it goes on to another
+// maxSnapshotBytes is how many bytes of items an answer may show when it goes on to another
 // item. JSON may take six times as much as what it was read from.
 const maxSnapshotBytes = 2 << 20
+
+// pageRoom is what the pages of one answer have taken.
+type pageRoom struct{ rows, bytes int }
 
 // shownPage is what a page shows, and the id of the item that the next one begins after.
 type shownPage struct {
@@ -59,11 +62,12 @@ type shownPage struct {
 // the view has cost what an answer may, or shows more than maxSnapshotBytes. The items are
 // read after the head, so they hold all changes up to its cursor.
 func (w *work) page(ctx context.Context, p page) (shownPage, error) {
-	rows, next, err := w.topics.Items.Page(ctx, p.topic, p.after, w.topics.Limits.snapshotItems(p.limit))
+	rows, next, err := w.topics.Items.Page(ctx, p.topic, p.after, w.topics.Limits.snapshotItems(p.limit)-w.pages.rows)
 	if err != nil {
 		return shownPage{}, err
 	}
 	shown, seen := w.shown(p.view, rows)
+	w.pages.rows += seen
 	if shown.next = next; seen < len(rows) {
 		shown.next = rows[seen-1].ID
 	}
@@ -96,9 +100,8 @@ func (a *answer) snapshotPage(ctx context.Context, p page) error {
 // shown is what a view shows of the first rows, and how many rows those are. It looks at as many
 // as the request has steps and bytes for, and at least at one.
 func (w *work) shown(view grant.View, rows []Row) (shown shownPage, seen int) {
-	bytes := 0
 	for i, row := range rows {
-		if bytes > maxSnapshotBytes {
+		if w.pages.bytes > maxSnapshotBytes && i > 0 {
 			return shown, i
 		}
 		s, visible, err := w.show(view, row.Item)
@@ -109,7 +112,7 @@ func (w *work) shown(view grant.View, rows []Row) (shown shownPage, seen int) {
 			shown.costly++
 		case visible && !row.Void:
 			shown.add(s, row.Expires)
-			bytes += len(s.Data) + 2*len(s.ID)
+			w.pages.bytes += len(s.Data) + 2*len(s.ID)
 		}
 	}
 	return shown, len(rows)

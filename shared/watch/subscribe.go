@@ -108,11 +108,11 @@ func (c Connection) subscription(topic events.Topic, o Options) (Subscription, e
 	return Subscription{Key: c.Key, Topic: topic, Options: o, View: view, Until: c.until()}, nil
 }
 
-// readable reports whether a topic's items may be read as its changes are seen. Who sees
-// them otherwise by another rule cannot put the two together.
+// readable reports whether the items of a topic, or of all topics of a pattern, may be read as
+// their changes are seen. Who sees them otherwise by another rule cannot put the two together.
 func (a Access) readable(topic events.Topic) bool {
-	changes, _ := a.Grant.Allows(grant.Subscribe, topic)
-	items, allowed := a.Grant.Allows(grant.Read, topic)
+	changes, _ := a.allows(grant.Subscribe, topic)
+	items, allowed := a.allows(grant.Read, topic)
 	return allowed && items.String() == changes.String()
 }
 
@@ -134,11 +134,7 @@ func otherView(said, now string) bool { return said != "" && said != cmp.Or(now,
 
 // view is what may be seen of a topic, or of all topics of a pattern, and is asked for.
 func (a Access) view(action grant.Action, q Query) (grant.View, error) {
-	allows := func() (grant.View, bool) { return a.Grant.Allows(action, q.Topic) }
-	if isPattern(q.Topic) {
-		allows = func() (grant.View, bool) { return a.Grant.Covers(action, grant.Pattern(q.Topic)) }
-	}
-	view, allowed := allows()
+	view, allowed := a.allows(action, q.Topic)
 	if !allowed {
 		return grant.View{}, errForbidden
 	}
@@ -147,6 +143,14 @@ func (a Access) view(action grant.Action, q Query) (grant.View, error) {
 		return grant.View{}, &events.Error{Code: events.CodeBadRequest, Message: err.Error()}
 	}
 	return view, nil
+}
+
+// allows tells what an action may show of a topic, or of all topics of a pattern.
+func (a Access) allows(action grant.Action, topic events.Topic) (grant.View, bool) {
+	if isPattern(topic) {
+		return a.Grant.Covers(action, grant.Pattern(topic))
+	}
+	return a.Grant.Allows(action, topic)
 }
 
 // parseAfter reads the cursor that a subscribe goes on from; nil if it has none.

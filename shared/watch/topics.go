@@ -37,6 +37,7 @@ type work struct {
 	meter   *Meter
 	settled float64 // the part of the cost that the subject was charged for
 	room    room    // for missed changes
+	pages   pageRoom
 	steps   *grant.Budget
 }
 
