@@ -196,6 +196,9 @@ func (*Authorized) kind() string   { return "authorized" }
 func (*Expiring) kind() string     { return "expiring" }
 func (*Error) kind() string        { return "error" }
 
+// TypeOf gives the "type" of a frame.
+func TypeOf(f Frame) string { return f.kind() }
+
 // blank gives an empty frame of a type, or nil.
 func blank(kind string) Frame {
 	for _, f := range []Frame{&Subscribed{}, &Unsubscribed{}, &Published{}, &Pong{}, &Snapshot{}, &Changes{}, &Reset{}, &Reconnect{}, &Authorized{}, &Expiring{}, &Error{}} {

@@ -2,10 +2,10 @@ package watch
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/watchroute/watchroute/events"
+	"github.com/watchroute/watchroute/shared/grant"
 )
 
 // Follow is a topic that a client without a connection follows: how, and from where.
@@ -44,38 +44,103 @@ type Follower struct {
 	feed    Feed
 	viewer  Viewer
 	follows []Follow
+	due     map[events.Topic]bool // to be read without a wait
 	pause   time.Duration
 }
 
-// Follow begins to follow topics.
+// Follow begins to follow topics, each once.
 func (f Feed) Follow(v Viewer, follows ...Follow) *Follower {
-	return &Follower{feed: f, viewer: v, follows: follows, pause: quietPause}
+	follower := &Follower{feed: f, viewer: v, follows: follows, due: map[events.Topic]bool{}, pause: quietPause}
+	for _, follow := range follows {
+		follower.due[follow.Topic] = true
+	}
+	return follower
 }
 
-// Next gives what the topics have after the cursors that the client has come to, and waits until
-// there is something. It gives nothing once the context ends, and goes on from what it gives.
+// Begin tells how a client follows a topic that it has nothing of yet. The error is that it may
+// not.
+func (f Feed) Begin(v Viewer, q Query) (Follow, error) {
+	view, err := v.view(grant.Subscribe, q)
+	return Follow{Query: q, View: viewName(markOf(view))}, err
+}
+
+// Stand puts the cursors at which topics stand now into what is followed: one read for each.
+func (f Feed) Stand(ctx context.Context, v Viewer, follows []Follow) error {
+	topics := make([]events.Topic, len(follows))
+	for i, follow := range follows {
+		topics[i] = follow.Topic
+	}
+	heads, err := carry(ctx, f.Topics, v.Key, func(ctx context.Context, w *work) (map[events.Topic]Head, error) { return w.heads(ctx, topics) })
+	for i, topic := range topics {
+		follows[i].After = heads[topic].Cursor
+	}
+	return err
+}
+
+// Move has the client stand at a cursor of a topic, as it has the items that are true there.
+func (f *Follower) Move(topic events.Topic, to events.Cursor) {
+	for i := range f.follows {
+		if f.follows[i].Topic == topic {
+			f.follows[i].After = to
+		}
+	}
+}
+
+// Now gives what the topics have after the cursors that the client has come to, without a wait:
+// one read of the head for each topic that may have something. What is wrong for the client is
+// in the error, see [WireError].
+func (f *Follower) Now(ctx context.Context) (news []Missed, err error) {
+	for i := range f.follows {
+		follow := &f.follows[i]
+		if !f.due[follow.Topic] {
+			continue
+		}
+		missed, err := f.feed.Changes(ctx, f.viewer, follow.Query, follow.After, follow.View)
+		if err != nil {
+			return news, err
+		}
+		f.due[follow.Topic] = missed.More
+		follow.After, follow.View = missed.Cursor, viewName(missed.View)
+		if len(missed.Changes) > 0 || missed.Reset != "" {
+			news = append(news, missed)
+		}
+	}
+	return news, nil
+}
+
+// Next gives what Now gives, and waits until there is something. It gives nothing once the
+// context ends, and later goes on from there.
 //
 // A wait reads the topics' heads, with eventual consistency: half a read unit for each topic a
 // second, and more often after a change. It reads the revocations of the client before it gives
-// what has come meanwhile. What is wrong for the client is in the error, see [WireError].
+// what has come meanwhile.
 func (f *Follower) Next(ctx context.Context) ([]Missed, error) {
-	news, err := f.read(ctx, f.follows)
+	news, err := f.Now(ctx)
 	for err == nil && len(news) == 0 && f.rest(ctx) {
-		var moved []Follow
-		if moved, err = f.moved(ctx); err != nil || len(moved) == 0 {
+		if err = f.look(ctx); err != nil || !f.anyDue() {
 			continue
 		}
 		if err = f.Check(ctx); err == nil {
-			news, err = f.read(ctx, moved)
+			news, err = f.Now(ctx)
 		}
-	}
-	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
-		return nil, nil
 	}
 	if len(news) > 0 {
 		f.pause = busyPause
+		return news, nil // what is wrong is so the next time, too
 	}
-	return news, err
+	if ctx.Err() != nil {
+		return nil, nil
+	}
+	return nil, err
+}
+
+func (f *Follower) anyDue() bool {
+	for _, due := range f.due {
+		if due {
+			return true
+		}
+	}
+	return false
 }
 
 // Check gives ErrRevoked or ErrTokenExpired if the client may not see any more what it follows.
@@ -106,9 +171,9 @@ func (f *Follower) rest(ctx context.Context) bool {
 	}
 }
 
-// moved looks which of the topics may have changed. A look may be older than what the client
-// has: then the topic is read once, consistently, which tells.
-func (f *Follower) moved(ctx context.Context) ([]Follow, error) {
+// look finds which topics may have something. A look may be older than what the client has: then
+// the topic is read once, consistently, which tells.
+func (f *Follower) look(ctx context.Context) error {
 	topics := make([]events.Topic, len(f.follows))
 	for i, follow := range f.follows {
 		topics[i] = follow.Topic
@@ -117,37 +182,10 @@ func (f *Follower) moved(ctx context.Context) ([]Follow, error) {
 		return f.feed.Stands.Glance(ctx, topics)
 	})
 	if err != nil {
-		return nil, err
+		return err
 	}
-	var moved []Follow
 	for _, follow := range f.follows {
-		if stands[follow.Topic] != follow.After {
-			moved = append(moved, follow)
-		}
+		f.due[follow.Topic] = stands[follow.Topic] != follow.After
 	}
-	return moved, nil
-}
-
-// read gives what is new of topics, and notes where the client stands with it.
-func (f *Follower) read(ctx context.Context, follows []Follow) (news []Missed, err error) {
-	for _, follow := range follows {
-		missed, err := f.feed.Changes(ctx, f.viewer, follow.Query, follow.After, follow.View)
-		if err != nil {
-			return news, err
-		}
-		f.note(missed)
-		if len(missed.Changes) > 0 || missed.Reset != "" {
-			news = append(news, missed)
-		}
-	}
-	return news, nil
-}
-
-// note keeps where the client stands in a topic.
-func (f *Follower) note(missed Missed) {
-	for i, follow := range f.follows {
-		if follow.Topic == missed.Topic {
-			f.follows[i].After, f.follows[i].View = missed.Cursor, viewName(missed.View)
-		}
-	}
+	return nil
 }
