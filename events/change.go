@@ -52,6 +52,10 @@ type Change struct {
 	// was modified and this is shorter: what turns its last state into the new one, as
 	// a JSON merge patch (RFC 7396).
 	Patch json.RawMessage `json:"patch,omitempty"`
+	// Mark is of a change that a client has published: the one that its [Published] has. It is the
+	// same for the same publication and Request.Key. It tells nobody else who has published,
+	// and no two items share one.
+	Mark string `json:"mark,omitempty"`
 	// Expired marks a removal made by DynamoDB's time to live, or by a write that has left the
 	// item with a time to live that has passed.
 	Expired bool `json:"expired,omitempty"`

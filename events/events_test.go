@@ -245,7 +245,7 @@ func TestREADMENamesEveryRemedy(t *testing.T) {
 	}
 	for _, code := range []events.Code{
 		events.CodeBadJSON, events.CodeBadRequest, events.CodeUnknownAction, events.CodeBadTopic, events.CodeBadItem,
-		events.CodeBadCursor, events.CodeTooManySubscriptions, events.CodeForbidden, events.CodeBadToken, events.CodeTokenExpired, events.CodeRevoked,
+		events.CodeBadCursor, events.CodeOvertaken, events.CodeTooManySubscriptions, events.CodeForbidden, events.CodeBadToken, events.CodeTokenExpired, events.CodeRevoked,
 		events.CodeTooManyConnections, events.CodeTooManyRequests, events.CodeNotConnected, events.CodeUnavailable, events.CodeInternal,
 	} {
 		holds(string(code), code.Remedy())

@@ -57,6 +57,9 @@ type Published struct {
 	ID    string `json:"id,omitempty"`
 	Topic Topic  `json:"topic"`
 	Item  Item   `json:"item"`
+	// Mark is that of the change which the put makes, see [Change]. A put that finds the item
+	// as it wants it makes none. A removal has no mark.
+	Mark string `json:"mark,omitempty"`
 }
 
 // Pong answers ping. If the ping gave cursors, Cursors says where those topics stand, and
@@ -75,8 +78,8 @@ type Pong struct {
 // The cursor, the same in all of them, counts once the last has arrived. An item may
 // already show a change after the cursor; that change is then pushed as well.
 //
-// For a pattern, each topic's frames come as they would for the topic alone, one topic after
-// the other. A topic whose last frame has a Next is asked on for by its own name. Then comes
+// For a pattern, each topic's frames come as they would for the topic alone, in the view of the
+// pattern, one topic after the other. A topic whose last frame has a Next is asked on for by its own name. Then comes
 // one frame whose Topic is the pattern, without items and cursor. Its Next is where more
 // topics go on, to be asked for by the pattern; it is empty when that were all. Topics that
 // come into being meanwhile may be left out, as their changes are pushed from the first one on.

@@ -2,9 +2,12 @@ package events
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/watchroute/watchroute/events/exactjson"
 )
@@ -28,8 +31,8 @@ type Request struct {
 	// Requests that are sent one after the other may be carried out at the same time. Of those
 	// that subscribe to one topic or unsubscribe from it, and of those that publish one item,
 	// the one with the highest Order counts; one that comes too late is refused with
-	// [CodeOvertaken]. A client numbers its requests 1, 2, 3 and so on, and gives one that
-	// it repeats a new number.
+	// [CodeOvertaken]. A client numbers its requests 1, 2, 3 and so on. One that it sends again
+	// keeps its number: it does not count more than what came after it.
 	//
 	// A request without Order has its place by the time, in milliseconds, at which API Gateway
 	// took it. Within one millisecond a subscribe counts more than an unsubscribe, and nothing
@@ -67,6 +70,16 @@ type Request struct {
 	Token string `json:"token,omitempty"`
 	// Op is empty for a publish that puts the item, "remove" for one that deletes it.
 	Op string `json:"op,omitempty"`
+	// Key names a publication, the same when it is repeated, also on another connection: a text
+	// of up to [MaxRequestIDBytes] that the client makes up at random. The repetition of a put
+	// that is in the table makes no second change. Without it every request is another
+	// publication.
+	Key string `json:"key,omitempty"`
+	// ExpiresAt is when the item that publish puts expires, in seconds since 1970: after now,
+	// and within [MaxExpiry]. DynamoDB deletes it within a few days after that, which makes a
+	// change, and snapshots leave it out at once. 0 is never. Without it, an item keeps the time
+	// that it has, unless that is over.
+	ExpiresAt *int64 `json:"expiresAt,omitempty"`
 	// Item is what publish puts or removes. Without an id, a put makes one up that
 	// sorts by time: so a feed is appended to.
 	Item *Item `json:"item,omitempty"`
@@ -89,7 +102,7 @@ type Item struct {
 func ParseRequest(body []byte) (Request, error) {
 	var request Request
 	err := exactjson.Unmarshal(body, &request)
-	if typeErr := (*json.UnmarshalTypeError)(nil); errors.As(err, &typeErr) {
+	if typeErr := (*exactjson.TypeError)(nil); errors.As(err, &typeErr) {
 		return Request{}, wrongType(body, typeErr)
 	}
 	if err != nil {
@@ -98,8 +111,14 @@ func ParseRequest(body []byte) (Request, error) {
 	if !isObject(body) {
 		return Request{}, &Error{Code: CodeBadJSON, Message: "frame is not a JSON object"}
 	}
+	if CheckText(body) != nil {
+		return Request{}, badText(body, request.ID)
+	}
 	if len(request.ID) > MaxRequestIDBytes {
 		return Request{}, &Error{Code: CodeBadRequest, Message: fmt.Sprintf("id has %d bytes, at most %d are allowed", len(request.ID), MaxRequestIDBytes)}
+	}
+	if len(request.Key) > MaxRequestIDBytes {
+		return Request{}, &Error{ID: request.ID, Code: CodeBadRequest, Message: fmt.Sprintf("key has %d bytes, at most %d are allowed", len(request.Key), MaxRequestIDBytes)}
 	}
 	if request.Order < 0 || request.Order > MaxOrder {
 		return Request{}, &Error{ID: request.ID, Code: CodeBadRequest, Message: fmt.Sprintf("order is %d, it must be from 1 to %d", request.Order, int64(MaxOrder))}
@@ -108,7 +127,7 @@ func ParseRequest(body []byte) (Request, error) {
 }
 
 // wrongType answers a frame that is JSON but has a field of the wrong type.
-func wrongType(body []byte, err *json.UnmarshalTypeError) *Error {
+func wrongType(body []byte, err *exactjson.TypeError) *Error {
 	if err.Field == "" {
 		return &Error{Code: CodeBadJSON, Message: "frame is not a JSON object"}
 	}
@@ -120,6 +139,23 @@ func wrongType(body []byte, err *json.UnmarshalTypeError) *Error {
 		mark.ID = ""
 	}
 	return &Error{ID: mark.ID, Code: CodeBadRequest, Message: fmt.Sprintf("%s must not be a JSON %s", err.Field, err.Value)}
+}
+
+// badText answers a frame that has a text which is none in Unicode, with the code of the
+// member that has it.
+func badText(body []byte, id string) *Error {
+	var members map[string]json.RawMessage
+	_ = json.Unmarshal(body, &members) // which was read before
+	if len(id) > MaxRequestIDBytes || CheckText(members["id"]) != nil {
+		id = ""
+	}
+	codes := map[string]Code{"item": CodeBadItem, "topic": CodeBadTopic, "after": CodeBadCursor, "next": CodeBadCursor, "cursors": CodeBadCursor, "token": CodeBadToken}
+	for _, name := range slices.Sorted(maps.Keys(members)) {
+		if err := CheckText(members[name]); err != nil {
+			return &Error{ID: id, Code: cmp.Or(codes[name], CodeBadRequest), Message: fmt.Sprintf("%.100q %v", name, err)}
+		}
+	}
+	return &Error{ID: id, Code: CodeBadRequest, Message: "frame has a member whose name is no text in Unicode"}
 }
 
 // isObject reports whether valid JSON is an object; null decodes into a struct too.

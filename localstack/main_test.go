@@ -142,7 +142,7 @@ func TestWhatIsWrongIsOneClearLine(t *testing.T) {
 		"port in use":      {[]string{"--addr", taken.Addr().String()}, "address already in use"},
 		"missing template": {[]string{"--addr", "127.0.0.1:0", "--template", "nowhere.json"}, "nowhere.json: no such file"},
 		"unknown resource": {[]string{"--addr", "127.0.0.1:0", "--template", broken}, "X is of type AWS::Moon::Base, which does not run locally"},
-		"unknown fault":    {[]string{"--faults", "kill=0.5,explode"}, `unknown fault "explode": the faults are kill, duplicate, `},
+		"unknown fault":    {[]string{"--faults", "kill=0.5,explode"}, `unknown fault "explode": the faults are kill, `},
 		"any page allowed": {[]string{"--allow-origin", "http://localhost:3000,null"}, `allow origin: origin "null" is not scheme://host[:port]`},
 		"any host allowed": {[]string{"--allow-host", "*"}, `allow host "*": it is neither a name nor an IP address`},
 		"unknown flag":     {[]string{"--adr", "x"}, "-adr"},
@@ -159,7 +159,7 @@ func TestWhatIsWrongIsOneClearLine(t *testing.T) {
 func TestFaultsAreSaidSoThatTheyCanBeRepeated(t *testing.T) {
 	out, stop, ended := start(t, "--faults", "all, kill=0, forget=0.5", "--seed", "7")
 	defer func() { stop(); <-ended }()
-	if got := out.line("Faults  "); !strings.HasPrefix(got, "--faults abandon=0.01,duplicate=0.05,delay=0.05,") || !strings.HasSuffix(got, ",forget=0.5,pause-dynamodb=0.05,slow-dynamodb=0.01,late-write=0.01 --seed 7") {
+	if got := out.line("Faults  "); !strings.HasPrefix(got, "--faults abandon=0.01,duplicate=0.05,delay=0.05,") || !strings.HasSuffix(got, ",forget=0.5,pause-dynamodb=0.05,slow-dynamodb=0.01,cut-off=0.0005,late-write=0.01 --seed 7") {
 		t.Errorf("the faults are given as %q", got)
 	}
 }

@@ -3,6 +3,7 @@ package exactjson_test
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"reflect"
 	"strings"
 	"testing"
@@ -82,12 +83,15 @@ func TestNamesCountWithTheirCase(t *testing.T) {
 	}
 }
 
-func TestErrorsAreThoseOfEncodingJSON(t *testing.T) {
+// TestRefusesWhatEncodingJSONRefuses, and says where.
+func TestRefusesWhatEncodingJSONRefuses(t *testing.T) {
 	for _, text := range []string{``, `{`, `{"Plain":1}`, `{"list":[{"N":"x"}]}`, `{"Plain":"a"} x`, `[1]`, `{"a":}`,
 		`{"list":[{"name":"a"},`, `{"Plain" "a"}`, `{"Plain":"a`, `}`, `{,}`, `{"list":[,]}`, "{\"\x01\":0}", `{"\x":0}`, strings.Repeat(`{"pointer":`, 20_000)} {
 		var got, want whole
 		err, wanted := exactjson.Unmarshal([]byte(text), &got), json.Unmarshal([]byte(text), &want)
-		if err == nil || err.Error() != wanted.Error() {
+		var typed *exactjson.TypeError
+		var wantTyped *json.UnmarshalTypeError
+		if (err == nil) != (wanted == nil) || errors.As(err, &typed) != errors.As(wanted, &wantTyped) {
 			t.Errorf("%.40s: got  %v\nwant %v", text, err, wanted)
 		}
 	}
@@ -201,4 +205,37 @@ func BenchmarkUnmarshal(b *testing.B) {
 			_ = json.Unmarshal(text, &v)
 		}
 	})
+}
+
+// TestNumbersStayNumbers: the module has another type for them than encoding/json.
+func TestNumbersStayNumbers(t *testing.T) {
+	type numbers struct {
+		N    json.Number
+		List []json.Number
+		Any  any
+	}
+	for _, text := range []string{`{"N":12345678901234567890.5,"List":[1,-2e3],"Any":{"a":[0.10]}}`, `{"N":0,"List":[],"Any":null}`} {
+		var read numbers
+		decoder := json.NewDecoder(strings.NewReader(text))
+		decoder.UseNumber()
+		if err := decoder.Decode(&read); err != nil {
+			t.Fatal(err)
+		}
+		written, err := exactjson.Marshal(read)
+		if err != nil || string(written) != text {
+			t.Errorf("%s is written %s, %v", text, written, err)
+		}
+		var again numbers
+		if err := exactjson.Unmarshal([]byte(text), &again); err != nil || again.N != read.N || len(again.List) != len(read.List) {
+			t.Errorf("%s is read as %+v, %v", text, again, err)
+		}
+	}
+	for _, wrong := range []string{`{"N":"x"}`, `{"N":[]}`} {
+		if err := exactjson.Unmarshal([]byte(wrong), &numbers{}); err == nil {
+			t.Errorf("%s is read", wrong)
+		}
+	}
+	if written, err := exactjson.Marshal(json.Number("x")); err == nil {
+		t.Errorf("a number that is none is written %s", written)
+	}
 }

@@ -98,6 +98,9 @@ func (a Auth) keyFaults() []error {
 	case !unresolved(a.SecretKeyARN) && !keyARN.MatchString(a.SecretKeyARN):
 		return []error{fmt.Errorf("Auth.SecretKeyARN is %q, not the ARN of a KMS key", a.SecretKeyARN)}
 	}
+	if key, secret := regionOf(a.SecretKeyARN), regionOf(a.SecretARN); key != "" && secret != "" && key != secret {
+		return []error{fmt.Errorf("Auth.SecretKeyARN is of %s, and the secret of %s: Secrets Manager takes keys of its own Region", key, secret)}
+	}
 	return nil
 }
 

@@ -106,6 +106,7 @@ func TestWhatNoFunctionCouldStartWithIsRefused(t *testing.T) {
 		"a secret's name":               {stack.Props{Auth: stack.Auth{SecretARN: "not-an-arn"}}, "not the whole ARN of a secret"},
 		"a secret's ARN in part":        {stack.Props{Auth: stack.Auth{SecretARN: "arn:aws:secretsmanager:eu-west-1:111122223333:secret:tokens"}}, "not the whole ARN of a secret"},
 		"a parameter's ARN":             {stack.Props{Auth: stack.Auth{SecretARN: "arn:aws:ssm:eu-west-1:111122223333:parameter/tokens-AbCdEf"}}, "not the whole ARN of a secret"},
+		"a key of another Region":       {stack.Props{Auth: stack.Auth{SecretARN: customersSecret, SecretKeyARN: strings.Replace(customersKey, "eu-west-1", "us-east-1", 1)}}, "keys of its own Region"},
 		"two secrets":                   {stack.Props{Auth: stack.Auth{SecretARN: customersSecret + "," + customersSecret}}, "not the whole ARN of a secret"},
 		"the secret itself":             {stack.Props{Auth: stack.Auth{SecretARN: "0123456789abcdef0123456789abcdef"}}, "not the whole ARN of a secret"},
 		"keys and a secret":             {stack.Props{Auth: stack.Auth{JWKSURL: "https://id.example/keys", SecretARN: customersSecret}}, "both a secret and a JWKS URL"},

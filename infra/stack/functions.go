@@ -165,7 +165,7 @@ func messageFunction(t tables, props Props, seals awssecretsmanager.CfnSecret) f
 			allow(t.connections.AttrArn(), "dynamodb:GetItem", "dynamodb:UpdateItem"),
 			allow(t.subscriptions.AttrArn(), "dynamodb:PutItem", "dynamodb:DeleteItem", "dynamodb:BatchGetItem"),
 			allow(t.changes.AttrArn(), "dynamodb:GetItem", "dynamodb:Query"),
-			allow(t.events.AttrArn(), "dynamodb:PutItem", "dynamodb:DeleteItem", "dynamodb:Query"),
+			allow(t.events.AttrArn(), "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:DeleteItem", "dynamodb:Query"),
 			allow(seals.Ref(), "secretsmanager:GetSecretValue"),
 			allow(sub(props.connectionsARN("POST")), "execute-api:ManageConnections"),
 			allow(sub(props.connectionsARN("DELETE")), "execute-api:ManageConnections"),

@@ -148,7 +148,7 @@ func TestGrants(t *testing.T) {
 		"Message": {
 			"dynamodb:BatchGetItem Subscriptions.Arn",
 			"dynamodb:DeleteItem Events.Arn", "dynamodb:DeleteItem Subscriptions.Arn",
-			"dynamodb:GetItem Changes.Arn", "dynamodb:GetItem Connections.Arn",
+			"dynamodb:GetItem Changes.Arn", "dynamodb:GetItem Connections.Arn", "dynamodb:GetItem Events.Arn",
 			"dynamodb:PutItem Events.Arn", "dynamodb:PutItem Subscriptions.Arn",
 			"dynamodb:Query Changes.Arn", "dynamodb:Query Events.Arn",
 			"dynamodb:UpdateItem Connections.Arn",

@@ -3,7 +3,6 @@ package awsjson
 import (
 	"bytes"
 	"compress/gzip"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -63,7 +62,7 @@ func Decode(body []byte, in any) error {
 		return Errorf("SerializationException", "the request body must be a JSON object")
 	}
 	var e *Error
-	var wrongType *json.UnmarshalTypeError
+	var wrongType *exactjson.TypeError
 	switch {
 	case err == nil:
 		return nil

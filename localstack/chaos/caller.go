@@ -11,6 +11,9 @@ import (
 	"sync"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/coder/websocket"
 	"github.com/watchroute/watchroute/events"
 )
@@ -22,6 +25,7 @@ type caller struct {
 	topic    events.Topic
 	numbered bool
 	random   *rand.Rand
+	stored   func(context.Context, events.Topic) (version string, err error)
 	sent     int
 	last     events.Request // that was sent
 
@@ -32,7 +36,8 @@ type caller struct {
 	news    chan struct{} // closed and made anew with each frame
 }
 
-func newCaller(ctx context.Context, url string, w *wallet, topic events.Topic, numbered bool) (*caller, error) {
+// newCaller connects. It needs to be told its habits.
+func newCaller(ctx context.Context, url string, w *wallet, topic events.Topic) (*caller, error) {
 	token, err := w.token(ctx)
 	if err != nil {
 		return nil, err
@@ -42,7 +47,7 @@ func newCaller(ctx context.Context, url string, w *wallet, topic events.Topic, n
 		return nil, err
 	}
 	conn.SetReadLimit(-1)
-	c := &caller{conn: conn, name: w.subject, topic: topic, numbered: numbered, random: w.random, answers: map[string]events.Frame{}, news: make(chan struct{})}
+	c := &caller{conn: conn, name: w.subject, topic: topic, random: w.random, answers: map[string]events.Frame{}, news: make(chan struct{})}
 	go c.read()
 	return c, nil
 }
@@ -74,6 +79,8 @@ func (c *caller) take(frame events.Frame) {
 		c.answers[f.ID] = f
 	case *events.Unsubscribed:
 		c.answers[f.ID] = f
+	case *events.Published:
+		c.answers[f.ID] = f
 	case *events.Error:
 		c.answers[f.ID] = f
 	case *events.Changes:
@@ -98,9 +105,17 @@ func (c *caller) await(ctx context.Context, holds func() bool) error {
 	}
 }
 
-// rejoin sends a few requests about the topic. One that was overtaken by another that was sent
-// before it shares its place with a topic that was left, and is sent again.
+// rejoin leaves and rejoins the topic, and publishes.
 func (c *caller) rejoin(ctx context.Context) error {
+	if err := c.hop(ctx); err != nil {
+		return err
+	}
+	return c.publish(ctx)
+}
+
+// hop sends a few requests about the topic. One that was overtaken by another that was sent
+// before it shares its place with a topic that was left, and is sent again.
+func (c *caller) hop(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	var ids []string
@@ -174,6 +189,32 @@ func (c *caller) overtaken(id string) bool {
 	return refused
 }
 
+// publish puts one item a few times. The table then has what was put last.
+func (c *caller) publish(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	subscribed := c.last
+	defer func() { c.last = subscribed }()
+	own := events.Topic("rejoin/" + c.name)
+	var ids []string
+	for range 2 + c.random.IntN(2) {
+		item := &events.Item{ID: "item", Data: fmt.Appendf(nil, `{"v":%d}`, c.sent+1)}
+		id, err := c.send(ctx, events.Request{Action: events.ActionPublish, Topic: string(own), Item: item})
+		if err != nil {
+			return err
+		}
+		ids = append(ids, id)
+	}
+	if err := c.answered(ctx, ids); err != nil {
+		return err
+	}
+	version, err := c.stored(ctx, own)
+	if err == nil && version != ids[len(ids)-1] {
+		err = fmt.Errorf("%s: published version %s of its item last, and the table has version %s", c.name, ids[len(ids)-1], version)
+	}
+	return err
+}
+
 func (c *caller) subscribed() bool { return c.last.Action == events.ActionSubscribe }
 
 // change gives the change with a number, if it was heard. The lock is held.
@@ -211,4 +252,18 @@ func (c *caller) silent(seq int64) error {
 		return fmt.Errorf("%s: unsubscribed from %s last, and has heard change %d", c.name, c.topic, seq)
 	}
 	return nil
+}
+
+// stored reads the version of the item that a rejoiner publishes.
+func (w *writer) stored(ctx context.Context, topic events.Topic) (version string, err error) {
+	out, err := w.db.GetItem(ctx, &dynamodb.GetItemInput{TableName: &w.table, ConsistentRead: aws.Bool(true), Key: map[string]types.AttributeValue{
+		"topic": &types.AttributeValueMemberS{Value: string(topic)}, "id": &types.AttributeValueMemberS{Value: "item"},
+	}})
+	if err != nil {
+		return "", err
+	}
+	if v, ok := out.Item["v"].(*types.AttributeValueMemberN); ok {
+		return v.Value, nil
+	}
+	return "none", nil
 }

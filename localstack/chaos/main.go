@@ -1,7 +1,11 @@
 // Chaos runs the local stack with every fault switched on, has many watchers follow
 // what is written, and holds each of them to the promise: every change once and in
-// order, or a plain word to start over and then what the table has. Everything is
+// order, or a plain word to start over and then what the table has. When all is seen,
+// clients leave and rejoin topics, and what each asked for last must count. Everything is
 // drawn from seeds, which are printed.
+//
+// A run counts how often functions, and messages, really got in each other's way. It fails if
+// they never did in one of the ways that the faults are for, as it proves too little then.
 //
 // With --hostile one watcher in ten does what it can to the others, who are held to the
 // promise all the same.
@@ -40,7 +44,7 @@ func main() {
 // harsh is every kind of fault, the rarer ones more often than by default: a run is
 // short.
 const harsh = "all,kill=0.03,abandon=0.03,duplicate=0.2,delay=0.1,bisect=0.1,partial=0.1,reslice=0.3,post-timeout=0.001," +
-	"lose-frame=0.005,drop-socket=0.001,overtake=0.3,split-shard=0.5,forget=1,pause-dynamodb=0.15,slow-dynamodb=0.05,late-write=0.05"
+	"lose-frame=0.005,drop-socket=0.001,overtake=0.3,split-shard=0.5,forget=1,pause-dynamodb=0.15,slow-dynamodb=0.05,cut-off=0.002,late-write=0.05"
 
 // command does what the flags say.
 func command(ctx context.Context, args []string) error {

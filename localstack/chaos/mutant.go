@@ -41,6 +41,9 @@ var mutants = []struct {
 		{"shared/watch/order.go", `		return Order(r.Order)`, `		return Order(time.Now().UnixNano())`},
 		{"shared/watch/order.go", `	place := m.Time.UnixMilli()*`, `	place := time.Now().UnixMilli()*`},
 	}},
+	{"report", "the fan-out does not report what it could not number", []edit{
+		{"functions/fanout/handler.go", `failed.add(write.Position)`, `_ = write.Position`},
+	}},
 	{"known", "a record that is delivered again is numbered again", []edit{
 		{"shared/watch/number.go", `if seen[w.Position] {`, `if seen[w.Position] && false {`},
 	}},

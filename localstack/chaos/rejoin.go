@@ -17,7 +17,8 @@ import (
 // How clients leave topics and join them again, once all is written and seen.
 const (
 	rejoinRounds = 5
-	fewestRejoin = 9 // rejoiners, or one for ten watchers
+	mostRounds   = 30 // if no message has overtaken another
+	fewestRejoin = 9  // rejoiners, or one for ten watchers
 	// prompt is how soon a change is heard by who is subscribed. Who is not, and asks by a
 	// ping, hears of it after two minutes.
 	prompt = 30 * time.Second
@@ -44,7 +45,7 @@ func (r *run) rejoin(ctx context.Context) error {
 		return fmt.Errorf("join: %w", err)
 	}
 	defer func() { _ = each(r.rejoiners, func(_ int, j rejoiner) error { j.close(); return nil }) }()
-	for range rejoinRounds {
+	for round := 0; round < rejoinRounds || round < mostRounds && r.faults.Overlaps()[fault.Overtaken] == 0; round++ {
 		if r.unsubscribed = each(r.rejoiners, func(_ int, j rejoiner) error { return j.rejoin(ctx) }); r.unsubscribed != nil {
 			return ctx.Err()
 		}
@@ -74,17 +75,26 @@ func each(all []rejoiner, do func(n int, j rejoiner) error) error {
 	return errors.Join(errs...)
 }
 
-// join makes and connects the rejoiners: some with requests that are numbered, and some with
-// requests that are not.
+// join makes and connects the rejoiners: some use the Go client, some send requests that are
+// numbered, and some requests that are not.
 func (r *run) join(ctx context.Context) error {
 	var joining errgroup.Group
 	r.rejoiners = make([]rejoiner, max(fewestRejoin, r.settings.watchers/10))
 	for n := range r.rejoiners {
 		random := rand.New(rand.NewPCG(r.seed, uint64(n)))
-		wallet := &wallet{issuer: r.issuer, subject: "rejoiner-" + strconv.Itoa(n), grant: everything, random: random, sound: true}
+		wallet := &wallet{issuer: r.issuer, subject: "rejoiner-" + strconv.Itoa(n), grant: rejoining, random: random, sound: true}
 		joining.Go(func() (err error) {
-			r.rejoiners[n], err = newCaller(ctx, r.stack.WebSocketURL(), wallet, r.topicOf(n), n%3 == 1)
-			return err
+			if n%3 == 0 {
+				r.rejoiners[n], err = newPatron(ctx, r.stack.WebSocketURL(), wallet, r.topicOf(n))
+				return err
+			}
+			c, err := newCaller(ctx, r.stack.WebSocketURL(), wallet, r.topicOf(n))
+			if err != nil {
+				return err
+			}
+			c.numbered, c.stored = n%3 == 1, r.writers[0].stored
+			r.rejoiners[n] = c
+			return nil
 		})
 	}
 	return joining.Wait()

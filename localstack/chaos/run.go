@@ -35,7 +35,8 @@ type settings struct {
 	changes         int
 	topics          int
 	writers         int
-	patience        time.Duration // with watchers of whom none gets on
+	interval        time.Duration // between two changes of a writer
+	patience        time.Duration // with watchers of whom none gets on; three times as long if some do
 	hasty           bool          // ends with the first broken promise
 
 	progress        io.Writer     // of building the functions; nobody is told if nil
@@ -44,8 +45,8 @@ type settings struct {
 }
 
 // proves is an error if an overlap never happened that the faults were to bring about.
-func (r result) proves() error {
-	for overlap, n := range r.overlaps {
+func proves(overlaps map[fault.Overlap]int64) error {
+	for overlap, n := range overlaps {
 		if n == 0 {
 			return fmt.Errorf("there was never %s, so this proves too little", overlap)
 		}
@@ -99,7 +100,7 @@ func newRun(ctx context.Context, s settings, seed uint64) (*run, error) {
 	var err error
 	r.stack, err = stack.Start(ctx, stack.Options{
 		Addr: "127.0.0.1:0", Root: s.root, BuildDir: s.build, Template: s.template, Progress: s.progress, Log: logs, Logger: slog.New(slog.DiscardHandler),
-		Shards: 4, MaxProcesses: 8, StreamRetention: s.streamRetention, Faults: r.faults,
+		Shards: 4, MaxProcesses: 12, StreamRetention: s.streamRetention, Faults: r.faults,
 		Gateway: apigateway.Options{Account: apigateway.Throttle{Rate: -1}, Logger: slog.New(slog.DiscardHandler)},
 	})
 	if err != nil {
@@ -116,7 +117,7 @@ func newRun(ctx context.Context, s settings, seed uint64) (*run, error) {
 	}
 	db := newDatabase(r.stack)
 	for n := range s.writers {
-		r.writers = append(r.writers, &writer{number: n, db: db, table: r.stack.Outputs["EventsTable"], ledger: r.ledger, topics: r.topics,
+		r.writers = append(r.writers, &writer{number: n, db: db, table: r.stack.Outputs["EventsTable"], ledger: r.ledger, topics: r.topics, enough: r.enough,
 			random: rand.New(rand.NewPCG(random.Uint64(), 0))})
 	}
 	for n := range s.watchers {
@@ -160,13 +161,35 @@ func chaos(ctx context.Context, s settings, seed uint64) (result, error) {
 	}
 	defer r.stack.Close()
 	began := time.Now()
-	err = r.watched(ctx, func() error { return r.write(ctx, s.changes/s.writers, 0) }, func() error { return r.rejoin(ctx) })
+	err = r.watched(ctx, func() error { return r.writeAll(ctx) }, func() error { return r.rejoin(ctx) })
 	res := r.result(time.Since(began))
 	if err == nil && len(res.broken) == 0 {
-		err = res.proves()
+		err = proves(res.overlaps)
 	}
 	return res, err
 }
+
+// writeAll writes what a run is to have, and then some more if the functions did not get in
+// each other's way yet.
+func (r *run) writeAll(ctx context.Context) error {
+	err := r.write(ctx, r.changes/r.settings.writers, r.interval)
+	for range moreWrites {
+		overlaps := r.faults.Overlaps()
+		delete(overlaps, fault.Overtaken) // comes later
+		if err != nil || proves(overlaps) == nil {
+			break
+		}
+		err = r.write(ctx, writesMore, writeSlowly)
+	}
+	return err
+}
+
+// How much more is written, at most: so many times, so many changes of each writer.
+const (
+	moreWrites  = 20
+	writesMore  = 20
+	writeSlowly = 50 * time.Millisecond
+)
 
 // watched has everyone watch while something is written, and until they have seen all
 // of it or the patience is over; then they leave. If all was seen, more is done before.
@@ -224,6 +247,7 @@ var errPatience = errors.New("not in time")
 // One whose promise is broken is not waited for.
 func (r *run) await(ctx context.Context, what string, holds func(*watcher) bool) error {
 	var seen int64
+	limit := time.Now().Add(3 * r.patience)
 	for deadline := time.Now(); ; {
 		waiting := 0
 		for _, w := range r.watchers {
@@ -235,9 +259,9 @@ func (r *run) await(ctx context.Context, what string, holds func(*watcher) bool)
 			seen, deadline = now, time.Now().Add(r.patience)
 		}
 		switch {
-		case waiting == 0 || r.hasty && r.anyBroken():
+		case waiting == 0 || r.enough():
 			return nil
-		case time.Now().After(deadline):
+		case time.Now().After(deadline) || time.Now().After(limit):
 			return fmt.Errorf("%d watchers are not %s: %w", waiting, what, errPatience)
 		}
 		select {
@@ -257,6 +281,9 @@ func (r *run) progress() (sum int64) {
 	return sum
 }
 
+// enough reports whether a hasty run is over.
+func (r *run) enough() bool { return r.hasty && r.anyBroken() }
+
 func (r *run) anyBroken() bool {
 	return slices.ContainsFunc(r.watchers, func(w *watcher) bool { return w.broken() != nil })
 }
@@ -273,7 +300,7 @@ func (r *run) write(ctx context.Context, n int, interval time.Duration) error {
 // result is the verdict on all watchers, who must have left.
 func (r *run) result(took time.Duration) result {
 	res := result{faults: r.faults.Counts(), overlaps: r.faults.Overlaps(), took: took}
-	early := r.hasty && r.anyBroken() // then nobody had the time to see all
+	early := r.enough() // then nobody had the time to see all
 	for _, w := range r.watchers {
 		w.tally(&res.tally)
 		err := w.broken()

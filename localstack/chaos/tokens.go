@@ -24,6 +24,9 @@ const (
 // everything is the grant of a watcher.
 const everything = `{"v":1,"allow":[{"topics":["chaos/*"],"actions":["subscribe","read"]}]}`
 
+// rejoining is the grant of a rejoiner, who publishes too.
+const rejoining = `{"v":1,"allow":[{"topics":["chaos/*"],"actions":["subscribe","read"]},{"topics":["rejoin/{sub}"],"actions":["publish"]}]}`
+
 // errNoToken is an issuer that does not answer.
 var errNoToken = errors.New("no token this time")
 

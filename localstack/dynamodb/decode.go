@@ -3,6 +3,7 @@ package dynamodb
 import (
 	"context"
 	"encoding/json"
+	"reflect"
 
 	"github.com/watchroute/watchroute/localstack/awsjson"
 )
@@ -36,24 +37,44 @@ type legacy struct {
 }
 
 func (l *legacy) refuse() error {
-	for _, p := range []struct {
-		name  string
-		value json.RawMessage
-	}{
-		{"Expected", l.Expected}, {"AttributeUpdates", l.AttributeUpdates},
-		{"AttributesToGet", l.AttributesToGet}, {"KeyConditions", l.KeyConditions},
-		{"QueryFilter", l.QueryFilter}, {"ScanFilter", l.ScanFilter},
-		{"ConditionalOperator", l.ConditionalOperator},
-	} {
-		if len(p.value) > 0 && string(p.value) != "null" {
-			return refusedLegacy(p.name)
-		}
+	if name := given(*l); name != "" {
+		return refusedLegacy(name)
 	}
 	return nil
 }
 
 func refusedLegacy(name string) error {
 	return invalid("The legacy parameter %s is not supported here; use expressions instead", name)
+}
+
+// unsupported holds the changes of a table that have nothing here to change.
+type unsupported struct {
+	GlobalTableWitnessUpdates json.RawMessage
+	MultiRegionConsistency    json.RawMessage
+	OnDemandThroughput        json.RawMessage
+	ReplicaUpdates            json.RawMessage
+	SSESpecification          json.RawMessage
+	TableClass                json.RawMessage
+	WarmThroughput            json.RawMessage
+}
+
+func (u *unsupported) refuse() error {
+	if name := given(*u); name != "" {
+		return invalid("The parameter %s is not supported here", name)
+	}
+	return nil
+}
+
+// given is the name of the first parameter that is given of a struct of nothing but
+// parameters, each a json.RawMessage; "" if none is.
+func given(parameters any) string {
+	v := reflect.ValueOf(parameters)
+	for i := range v.NumField() {
+		if raw := v.Field(i).Bytes(); len(raw) > 0 && string(raw) != "null" {
+			return v.Type().Field(i).Name
+		}
+	}
+	return ""
 }
 
 // constraint is the error of AWS's front door for a member that breaks its model.

@@ -10,6 +10,7 @@ import (
 )
 
 type updateTableInput struct {
+	unsupported
 	TableName                   *string
 	AttributeDefinitions        []attributeDefinition
 	BillingMode                 string

@@ -89,5 +89,5 @@ func (d *deployment) checkLifecycle(ctx context.Context, r *report) {
 	r.holds("eight zips, none over 4.5 MB (arm64) or 5 MB (x86_64)", errors.Join(err, d.zipsAreSmall(zips)))
 	r.holds("cdk deploy from a copy of the source changes nothing", d.deployingAgainChangesNothing(ctx))
 	r.holds("and uploads the same zips, byte for byte", d.zipsAreTheSame(ctx, zips))
-	r.holds("cdk destroy keeps Events, Changes, Revocations, both queues, both secrets and the account's log role, and nothing else", d.destroyKeepsData(ctx))
+	r.holds("cdk destroy keeps Events, Changes, Revocations, both queues and both secrets, and nothing else", d.destroyKeepsData(ctx))
 }

@@ -31,6 +31,7 @@ type Faults struct {
 	kinds map[Kind]*sequence     // those with a rate above 0
 
 	outage atomic.Pointer[outage] // nil if DynamoDB is up
+	cuts   cuts
 	late   late
 	seen   seen
 }
@@ -66,10 +67,7 @@ func source(seed uint64, kind Kind, of string) *rand.Rand {
 // if it can happen, or tell [Faults.Miss] if it turns out that it could not.
 func (f *Faults) Hit(kind Kind) bool {
 	s := f.sequence(kind)
-	if s == nil {
-		return false
-	}
-	if only := f.only.Load(); only != nil && !slices.Contains(*only, kind) {
+	if s == nil || !f.on(kind) {
 		return false
 	}
 	s.mu.Lock()
@@ -79,6 +77,12 @@ func (f *Faults) Hit(kind Kind) bool {
 	}
 	s.count++
 	return true
+}
+
+// on tells whether a kind still happens.
+func (f *Faults) on(kind Kind) bool {
+	only := f.only.Load()
+	return only == nil || slices.Contains(*only, kind)
 }
 
 // Miss takes back the count of a hit that came to nothing.
@@ -108,8 +112,8 @@ func (f *Faults) IntN(kind Kind, n int) int {
 	return s.measures.IntN(n)
 }
 
-// Off ends it: from now on nothing is hit. What has been hit already may go on, the
-// longest for the 20 s that a write may be late.
+// Off ends it: from now on nothing is hit, and DynamoDB refuses nothing. What has been hit
+// already may go on otherwise, the longest for the 20 s that a write may be late.
 func (f *Faults) Off() { f.Only() }
 
 // Only does the same for all other kinds.

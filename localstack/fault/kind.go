@@ -59,8 +59,8 @@ const (
 	Overtake Kind = "overtake"
 )
 
-// What happens to DynamoDB. Occasion of each, but for Slow and LateWrite: a second in which
-// it can happen.
+// What happens to DynamoDB. Occasion of each, unless it says another: a second in which it
+// can happen.
 const (
 	// SplitShard splits an open shard of a stream, up to 8 open ones a stream.
 	SplitShard Kind = "split-shard"
@@ -74,10 +74,15 @@ const (
 	// Slow lets an operation of a function wait up to 250 ms before it is carried out,
 	// while others overtake it. Occasion: such an operation.
 	Slow Kind = "slow-dynamodb"
+	// CutOff answers all operations of one process of a function with InternalServerError
+	// for 1 to 5 s, which is longer than the SDK repeats them. Occasion: an operation of a
+	// process that is not cut off.
+	CutOff Kind = "cut-off"
 	// LateWrite abandons the invocation of a process that is about to carry out a
-	// transaction, and holds the transaction back until 2 to 4 others have written one of
-	// the same items, for up to 20 s: an old process that wakes up later. Two at most are
-	// held back at once. Occasion: a transaction of a function, while fewer are.
+	// transaction, and holds the transaction back until others have updated one of the same
+	// items and put more than it will, for up to 20 s: an old process that wakes up when
+	// what it was about to do is done, and more. Two at most are held back at once.
+	// Occasion: a transaction of a function, while fewer are.
 	LateWrite Kind = "late-write"
 )
 
@@ -107,5 +112,6 @@ var kinds = []struct {
 	{Forget, 0.1},
 	{Pause, 0.05},
 	{Slow, 0.01},
+	{CutOff, 0.0005},
 	{LateWrite, 0.01},
 }

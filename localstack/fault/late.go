@@ -2,15 +2,12 @@ package fault
 
 import (
 	"encoding/json"
+	"slices"
 	"sync"
 	"time"
 )
 
 const (
-	// fewestOthers and mostOthers are how many others write an item before one that is
-	// late does.
-	fewestOthers = 2
-	mostOthers   = 4
 	// longestLate is how long one that is late waits for the others, at most.
 	longestLate = 20 * time.Second
 	// mostLate is how many may be late at once, so that processes are left for the others.
@@ -33,13 +30,13 @@ type late struct {
 
 // hold is a transaction that waits.
 type hold struct {
-	items  []string
-	others int           // that have to write one of the items yet
-	over   chan struct{} // closed when they have
+	transaction
+	others int           // puts of others who update one of the items, so far
+	over   chan struct{} // closed when they are more than its own
 }
 
-// hold adds a transaction that waits for n others. It gives nil if enough wait already.
-func (l *late) hold(items []string, n int) *hold {
+// hold adds a transaction that waits for others. It gives nil if enough wait already.
+func (l *late) hold(t transaction) *hold {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(l.holds) == mostLate {
@@ -48,7 +45,7 @@ func (l *late) hold(items []string, n int) *hold {
 	if l.holds == nil {
 		l.holds = map[*hold]struct{}{}
 	}
-	h := &hold{items: items, others: n, over: make(chan struct{})}
+	h := &hold{transaction: t, over: make(chan struct{})}
 	l.holds[h] = struct{}{}
 	return h
 }
@@ -74,38 +71,27 @@ func (l *late) await(h *hold) bool {
 }
 
 // wrote takes in that a transaction was carried out.
-func (l *late) wrote(items []string) {
+func (l *late) wrote(t transaction) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for h := range l.holds {
-		if !overlap(h.items, items) {
+		if !slices.ContainsFunc(h.updates, func(item string) bool { return slices.Contains(t.updates, item) }) {
 			continue
 		}
-		if h.others--; h.others == 0 {
+		if h.others += t.puts; h.others > h.puts {
 			close(h.over)
 			delete(l.holds, h)
 		}
 	}
 }
 
-func overlap(a, b []string) bool {
-	for _, x := range a {
-		for _, y := range b {
-			if x == y {
-				return true
-			}
-		}
-	}
-	return false
-}
-
 // oversleep may hold back a transaction of a process until others have overtaken it, and
 // reports whether they have: LateWrite.
-func (f *Faults) oversleep(c *Caller, items []string) bool {
-	if len(items) == 0 || f.late.full() || !f.Hit(LateWrite) {
+func (f *Faults) oversleep(c *Caller, t transaction) bool {
+	if len(t.updates) == 0 || f.late.full() || !f.Hit(LateWrite) {
 		return false
 	}
-	h := f.late.hold(items, fewestOthers+f.IntN(LateWrite, mostOthers-fewestOthers+1))
+	h := f.late.hold(t)
 	if h == nil || !c.Abandon() || !f.late.await(h) {
 		f.Miss(LateWrite)
 		return false
@@ -115,13 +101,13 @@ func (f *Faults) oversleep(c *Caller, items []string) bool {
 
 // transact carries out a transaction of a process.
 func (f *Faults) transact(c *Caller, body []byte, operation func() (any, error)) (any, error) {
-	items := updated(body)
-	late := f.oversleep(c, items)
-	f.seen.writing(c.Process, items, late)
+	t := transactionOf(body)
+	late := f.oversleep(c, t)
+	f.seen.writing(c.Process, t.updates, late)
 	result, err := operation()
 	if err == nil {
-		f.seen.wrote(items)
-		f.late.wrote(items)
+		f.seen.wrote(t.updates)
+		f.late.wrote(t)
 	}
 	return result, err
 }
@@ -144,16 +130,27 @@ func read(body []byte) string {
 	return k.String()
 }
 
-// updated gives the items that a TransactWriteItems updates.
-func updated(body []byte) (items []string) {
-	var transaction struct {
-		TransactItems []struct{ Update *itemKey }
-	}
-	_ = json.Unmarshal(body, &transaction) // as above
-	for _, t := range transaction.TransactItems {
-		if t.Update != nil {
-			items = append(items, t.Update.String())
+// transaction is what a TransactWriteItems does.
+type transaction struct {
+	updates []string // items
+	puts    int      // how many
+}
+
+func transactionOf(body []byte) (t transaction) {
+	var request struct {
+		TransactItems []struct {
+			Update *itemKey
+			Put    *struct{}
 		}
 	}
-	return items
+	_ = json.Unmarshal(body, &request) // as above
+	for _, action := range request.TransactItems {
+		if action.Update != nil {
+			t.updates = append(t.updates, action.Update.String())
+		}
+		if action.Put != nil {
+			t.puts++
+		}
+	}
+	return t
 }

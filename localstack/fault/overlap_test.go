@@ -81,14 +81,12 @@ func TestLateWriteWakesUpAfterOthers(t *testing.T) {
 		s.write(t, "3", "a")
 		synctest.Wait()
 		if got := s.written.Load(); got != 2 {
-			t.Errorf("%d written after one other, want that and another's", got)
+			t.Errorf("%d written after another has done the same, want that and another's", got)
 		}
-		for range 3 {
-			s.write(t, "3", "a")
-		}
+		s.write(t, "3", "a")
 		synctest.Wait()
-		if got := s.written.Load(); got != 7 || s.f.Counts()[fault.LateWrite] != 2 {
-			t.Errorf("%d written, faults %v, want all 7 and 2 late", got, s.f.Counts())
+		if got := s.written.Load(); got != 5 || s.f.Counts()[fault.LateWrite] != 2 {
+			t.Errorf("%d written, faults %v, want all 5 and 2 late", got, s.f.Counts())
 		}
 		if got := s.f.Overlaps(); got[fault.LateWriter] != 2 || got[fault.SameItem] != 2 {
 			t.Errorf("overlaps %v, want the two that were late", got)
@@ -109,6 +107,38 @@ func TestLateWriteThatNobodyOvertakes(t *testing.T) {
 		if took := time.Since(began); took < time.Second || took > time.Minute || s.written.Load() != 2 || s.f.Counts()[fault.LateWrite] != 0 {
 			t.Errorf("%d written after %v, faults %v", s.written.Load(), took, s.f.Counts())
 		}
+	})
+}
+
+// TestCutOffProcess: one process is refused everything for a while, others are not.
+func TestCutOffProcess(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newTable(fault.Plan{fault.CutOff: 0.01})
+		refused := func(process string) bool {
+			_, err := s.Call(context.WithValue(t.Context(), processKey{}, process), "GetItem", []byte("{}"))
+			return err != nil
+		}
+		for !refused("1") {
+		}
+		began := time.Now()
+		for refused("1") {
+			if before := s.f.Counts()[fault.CutOff]; refused("2") && s.f.Counts()[fault.CutOff] == before {
+				t.Fatal("another process is cut off without a hit")
+			}
+			if time.Sleep(100 * time.Millisecond); time.Since(began) > time.Minute {
+				t.Fatal("it is cut off for good")
+			}
+		}
+		if took := time.Since(began); took < time.Second {
+			t.Errorf("cut off for %v", took)
+		}
+		for !refused("3") {
+		}
+		s.f.Off()
+		if refused("3") {
+			t.Error("a process is cut off after the end of all faults")
+		}
+		s.read(t, "", "a")
 	})
 }
 

@@ -62,8 +62,10 @@ func TestAbandonedInvocationGoesOn(t *testing.T) {
 	if payload := string(abandoned.Payload()); !strings.Contains(payload, "await") {
 		t.Errorf("what runs was given %s", payload)
 	}
-	if !abandoned.Abandon() || !abandoned.Abandon() {
-		t.Error("an invocation that runs was not abandoned")
+	for range 2 {
+		if !abandoned.Abandon() {
+			t.Error("an invocation that runs was not abandoned")
+		}
 	}
 	if got := <-result; got.ErrorType != "Sandbox.Timedout" {
 		t.Errorf("its caller is told %+v", got)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -218,5 +219,31 @@ func TestFunctionsLogAsLambdaDoes(t *testing.T) {
 	silent.await(t, "[Connect]")
 	if strings.Contains(silent.String(), name) {
 		t.Errorf("the log has a warning: %s", silent)
+	}
+}
+
+// TestPageSeesWhyItIsRefused with a WebSocket that keeps the rules of browsers, Node's. It
+// shows, too, that a page sees nothing of a handshake that fails.
+func TestPageSeesWhyItIsRefused(t *testing.T) {
+	if err := exec.Command("node", "--experimental-websocket", "--eval", "if (!globalThis.WebSocket) process.exit(1)").Run(); err != nil {
+		t.Skip("no Node with a WebSocket on this machine: ", err)
+	}
+	s, _ := strict(t, func(resources object) { environment(resources, "Connect")["MAX_CONNECTIONS"] = "1" })
+	f := s.ownForger(t)
+	s.revoke(t, "mallory", watch.AnyToken)
+	s.connectWith(t, f.token(claims{"sub": "crowd"}))
+	for _, row := range []struct{ name, protocols, want string }{
+		{"good", "watchroute.v1 bearer." + f.token(nil), "open watchroute.v1, subscribed, close 1000"},
+		{"bad", "watchroute.v1 bearer.bad", "open watchroute.v1, bad_token, close 1000"},
+		{"revoked", "watchroute.v1 bearer." + f.token(claims{"sub": "mallory"}), "open watchroute.v1, revoked, close 1000"},
+		{"too many", "watchroute.v1 bearer." + f.token(claims{"sub": "crowd"}), "open watchroute.v1, too_many_connections, close 1000"},
+		{"no token", "watchroute.v1", "error"},
+		{"the token alone", "bearer." + f.token(nil), "error"},
+	} {
+		out, err := exec.CommandContext(t.Context(), "node", "--no-warnings", "--experimental-websocket", own+"/page.js", s.WebSocketURL(), row.protocols).CombinedOutput()
+		got := strings.TrimSuffix(strings.TrimSpace(string(out)), ", close 1006") // which Node 20 leaves out after an error
+		if err != nil || got != row.want {
+			t.Errorf("%s: the page sees %s, %v, want %s", row.name, got, err, row.want)
+		}
 	}
 }

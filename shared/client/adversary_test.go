@@ -403,7 +403,7 @@ func attacks() map[string]attack {
 	all["closes with 1006 after 20 seconds"] = attack{talk: afterAnswers(2, func(e enemy) { e.waits(20 * time.Second); hangingUp(e) })}
 	for _, code := range []events.Code{
 		events.CodeBadJSON, events.CodeBadRequest, events.CodeUnknownAction, events.CodeBadTopic, events.CodeBadItem, events.CodeBadCursor,
-		events.CodeTooManySubscriptions, events.CodeForbidden, events.CodeBadToken, events.CodeTokenExpired, events.CodeRevoked,
+		events.CodeOvertaken, events.CodeTooManySubscriptions, events.CodeTooManyConnections, events.CodeForbidden, events.CodeBadToken, events.CodeTokenExpired, events.CodeRevoked,
 		events.CodeTooManyRequests, events.CodeNotConnected, events.CodeUnavailable, events.CodeInternal, "a_code_of_tomorrow", "",
 	} {
 		a := attack{talk: answers(func(r events.Request) []string { return encoded(&events.Error{ID: r.ID, Code: code}) })}

@@ -12,8 +12,9 @@ import (
 // no subscribe is under way, and subscribes again only when the service has answered:
 //
 //	leave ─► subscribes under way ─answered─► unsubscribe due ─► asked ─answered─► gone
-//	                                             │                 │
-//	             watched again: gone, no need ◄──┘                 └─no answer in time─► doubtful
+//	             │                               │                 │
+//	             │ watched again: gone, no need ◄┘                 │
+//	             └──────────────── no answer in time ──────────────┴─► doubtful
 //
 // A request that was not answered may still be carried out. If the topic is wanted again, only
 // another connection is certain.
@@ -71,7 +72,17 @@ func (e *engine) returns() {
 }
 
 // ready reports whether the unsubscribe may be sent.
-func (d *departure) ready() bool { return d.subscribes == 0 && !d.doubtful && !d.asked }
+func (d *departure) ready() bool { return d.subscribes == 0 && !d.asked }
+
+// unanswered takes in that a request of a departure was not answered in time. It may still be
+// carried out, so the departure does not end on this connection. An unsubscribe is sent all the
+// same, once.
+func (d *departure) unanswered(r *request) {
+	d.doubtful = true
+	if r.frame.Action == events.ActionSubscribe {
+		d.subscribes--
+	}
+}
 
 // left takes in how a request of a departure has ended: the service has answered it, with an
 // error if that is not nil.
@@ -81,6 +92,8 @@ func (e *engine) left(r *request, err *events.Error) {
 		d.subscribes--
 	case err != nil && err.Code.Remedy() == events.RetryLater:
 		d.again(time.Now(), e.backoff)
+	case d.doubtful:
+		d.asked = true // and is not asked again
 	default:
 		e.departures = slices.DeleteFunc(e.departures, func(o *departure) bool { return o == d })
 	}

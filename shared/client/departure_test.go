@@ -106,6 +106,48 @@ func TestNoRequestOvertakesOneAboutItsTopic(t *testing.T) {
 	})
 }
 
+// TestWatchesOfOneTopicSubscribeInTurn, so that none is overtaken by another.
+func TestWatchesOfOneTopicSubscribeInTurn(t *testing.T) {
+	bubble(t, func(t *testing.T, s *service) {
+		var mu sync.Mutex
+		running, most := 0, 0
+		begun := map[string]bool{}
+		s.set(func() {
+			s.dawdle = func(frame string) {
+				mu.Lock()
+				done := begun[frame]
+				begun[frame] = true
+				if !done {
+					running++
+				}
+				most = max(most, running)
+				mu.Unlock()
+				if done {
+					return
+				}
+				time.Sleep(time.Second)
+				mu.Lock()
+				running--
+				mu.Unlock()
+			}
+		})
+		c := s.dial(t, client.Options{})
+		var all []*watcher
+		for range 3 {
+			all = append(all, follow(t, c, topic, client.WatchOptions{Snapshot: true}, nil))
+		}
+		settle(10 * time.Second)
+		s.put(topic, "1", `{}`)
+		settle(time.Second)
+		for _, w := range all {
+			w.saw(t, 1, 1)
+		}
+		if most != 1 {
+			t.Errorf("%d requests at once", most)
+		}
+	})
+}
+
 // TestAnUnsubscribeWithoutAnAnswer may be carried out at any time. A client that wants the topic
 // again has to make another connection.
 func TestAnUnsubscribeWithoutAnAnswer(t *testing.T) {
@@ -134,6 +176,39 @@ func TestAnUnsubscribeWithoutAnAnswer(t *testing.T) {
 		settle(time.Second)
 		again.saw(t, 1, 1)
 		other.saw(t, 1, 1)
+		if n := c.Stats().Connections; n != 2 {
+			t.Errorf("%d connections, want another one", n)
+		}
+	})
+}
+
+// TestASubscribeWithoutAnAnswer is taken back all the same, when nobody waits for it any more.
+func TestASubscribeWithoutAnAnswer(t *testing.T) {
+	bubble(t, func(t *testing.T, s *service) {
+		s.set(func() {
+			s.alter = func(answer *[]byte, in string) {
+				if strings.Contains(in, `"subscribe"`) && strings.Contains(in, string(topic)) {
+					*answer = nil
+				}
+			}
+		})
+		c := s.dial(t, client.Options{})
+		follow(t, c, "other", client.WatchOptions{}, nil)
+		w := follow(t, c, topic, client.WatchOptions{}, nil)
+		w.cancel()
+		<-w.done
+		settle(10 * time.Second)
+		s.put("other", "1", `{}`) // so that the connection is not taken for dead
+		settle(20 * time.Second)
+		if got := fmt.Sprint(s.subscribed()); strings.Contains(got, string(topic)) {
+			t.Errorf("subscribed are %s", got)
+		}
+		s.set(func() { s.alter = nil })
+		again := follow(t, c, topic, client.WatchOptions{}, nil)
+		settle(5 * time.Second)
+		s.put(topic, "1", `{}`)
+		settle(time.Second)
+		again.saw(t, 1, 1)
 		if n := c.Stats().Connections; n != 2 {
 			t.Errorf("%d connections, want another one", n)
 		}

@@ -67,7 +67,9 @@
 //
 // The watch of a pattern is one subscription and a watch of each of its topics. They come
 // in when the service names them, which it does with each answer to a ping, or when a change
-// of theirs arrives; each is followed, healed and started over by itself. If the service could
+// of theirs arrives; each is followed, healed and started over by itself. With
+// [WatchOptions].Snapshot the subscription brings the items of the first topics with it, and
+// those of others are asked for topic by topic. If the service could
 // not name all topics when the watch began, those that it names later may be older than the
 // watch. They begin where they stand.
 //

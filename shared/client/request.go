@@ -65,9 +65,10 @@ func (e *engine) due(now time.Time) (all []question) {
 			all = append(all, question{d.notBefore, &request{frame: frame, departure: d}})
 		}
 	}
+	busy := e.busy()
 	for _, f := range e.families {
-		if !f.joined && f.turn.due(now) && e.departing(f.pattern) == nil {
-			frame := f.about(events.Request{Action: events.ActionSubscribe})
+		if !f.joined && f.turn.due(now) && busy.take(f.pattern) {
+			frame := f.about(events.Request{Action: events.ActionSubscribe, Snapshot: f.o.Snapshot && !f.known})
 			all = append(all, question{f.turn.notBefore, &request{frame: *frame, family: f}})
 		}
 	}
@@ -76,7 +77,7 @@ func (e *engine) due(now time.Time) (all []question) {
 		if !w.turn.due(now) || !free.has(w) {
 			continue
 		}
-		if frame := e.request(w); frame != nil {
+		if frame := w.request(); frame != nil && (frame.Action != events.ActionSubscribe || busy.take(w.topic)) {
 			free.take(w)
 			all = append(all, question{w.turn.notBefore, &request{frame: *frame, watch: w}})
 		}
@@ -89,13 +90,33 @@ func (e *engine) due(now time.Time) (all []question) {
 	return append(all, e.pings(now)...)
 }
 
-// request is what a watch may ask for now, nil if nothing.
-func (e *engine) request(w *watch) *events.Request {
-	frame := w.request()
-	if frame != nil && frame.Action == events.ActionSubscribe && e.departing(w.topic) != nil {
-		return nil
+// busy are topics and patterns about which a request is under way that the next one must not
+// overtake.
+type busy map[events.Topic]bool
+
+func (e *engine) busy() busy {
+	b := busy{}
+	for _, d := range e.departures {
+		b[d.topic] = true
 	}
-	return frame
+	for _, r := range e.requests {
+		if r.frame.Action == events.ActionSubscribe && !r.subscribed {
+			b[events.Topic(r.frame.Topic)] = true
+		}
+	}
+	return b
+}
+
+// take has a topic be busy, unless it is.
+func (b busy) take(topic events.Topic) bool {
+	taken := !b[topic]
+	b[topic] = true
+	return taken
+}
+
+// holds reports whether a request has to wait.
+func (b busy) holds(r *events.Request) bool {
+	return r.Action == events.ActionSubscribe && b[events.Topic(r.Topic)]
 }
 
 // askAt is when something is due that may be sent then.
@@ -114,8 +135,9 @@ func (e *engine) askAt(now time.Time) time.Time {
 			sooner(d.notBefore)
 		}
 	}
+	busy := e.busy()
 	for _, f := range e.families {
-		if !f.joined && !f.turn.asked && e.departing(f.pattern) == nil {
+		if !f.joined && !f.turn.asked && !busy[f.pattern] {
 			sooner(f.turn.notBefore)
 		}
 		if ping := f.pingAt(); !ping.IsZero() {
@@ -124,8 +146,10 @@ func (e *engine) askAt(now time.Time) time.Time {
 	}
 	free := e.pagesFree()
 	for _, w := range e.watches {
-		if !w.turn.asked && free.has(w) && e.request(w) != nil {
-			sooner(w.turn.notBefore)
+		if !w.turn.asked && free.has(w) {
+			if frame := w.request(); frame != nil && !busy.holds(frame) {
+				sooner(w.turn.notBefore)
+			}
 		}
 		if ping := w.pingAt(); !ping.IsZero() {
 			sooner(ping)
@@ -175,7 +199,10 @@ func (p pagesFree) take(w *watch) {
 // send writes a request and notes that it is outstanding.
 func (e *engine) send(r *request, now time.Time) {
 	e.lastID++
-	r.frame.ID, r.frame.Order = strconv.Itoa(e.lastID), int64(e.lastID)
+	r.frame.ID = strconv.Itoa(e.lastID)
+	if r.publication == nil {
+		r.frame.Order = int64(e.lastID)
+	}
 	r.sentAt, r.deadline = now, now.Add(e.o.AnswerTime)
 	if t := r.turn(); t != nil {
 		t.asked = true
@@ -253,7 +280,7 @@ func (e *engine) expire(now time.Time) {
 		}
 		delete(e.requests, id)
 		if r.departure != nil {
-			r.departure.doubtful = true
+			r.departure.unanswered(r)
 			continue
 		}
 		e.again(r, now)

@@ -55,10 +55,11 @@ type service struct {
 	refreshed   map[watch.ConnectionID]watch.Access // by another since
 	shown       []string                            // tokens, of handshakes and auths in turn
 	received    []arrival                           // clients' frames
-	lose        func(frame string) bool             // frames that are taken and never arrive
-	brings      int                                 // frames of changes that one answer brings at most; 0 for all
-	alter       func(answer *[]byte, in string)     // of a message's function
-	dawdle      func(frame string)                  // before a message is carried out, and before it is answered
+	published   []watch.Publication
+	lose        func(frame string) bool         // frames that are taken and never arrive
+	brings      int                             // frames of changes that one answer brings at most; 0 for all
+	alter       func(answer *[]byte, in string) // of a message's function
+	dawdle      func(frame string)              // before a message is carried out, and before it is answered
 }
 
 // arrival is a frame of a client, and when it was answered.
@@ -420,11 +421,12 @@ func (s *service) Refresh(_ context.Context, key watch.Key, access watch.Access)
 	return nil
 }
 
-func (s *service) Put(_ context.Context, topic events.Topic, item events.Item) error {
+func (s *service) Put(_ context.Context, p watch.Publication) error {
 	if code := s.failure(); code != "" {
 		return &events.Error{Code: code, Message: "as the test wants it"}
 	}
-	go s.put(topic, item.ID, string(item.Data))
+	s.set(func() { s.published = append(s.published, p) })
+	go s.put(p.Topic, p.Item.ID, string(p.Item.Data))
 	return nil
 }
 
@@ -436,8 +438,8 @@ func (s *service) failure() events.Code {
 	return code
 }
 
-func (s *service) Remove(_ context.Context, topic events.Topic, id string) error {
-	go s.remove(topic, id)
+func (s *service) Remove(_ context.Context, p watch.Publication) error {
+	go s.remove(p.Topic, p.Item.ID)
 	return nil
 }
 

@@ -59,10 +59,12 @@ type WatchOptions struct {
 	// consumer, who is given their changes from the first one on.
 	Cursors map[events.Topic]events.Cursor
 	// Snapshot begins with the topic's items. It is ignored with After, and for topics that
-	// Cursors name.
+	// Cursors name. The token must let the topic, or all topics of the pattern, be read as the
+	// changes are seen; else the watch ends with CodeForbidden.
 	Snapshot bool
 	// Filter, an EventBridge event pattern on the items' data, shows only the items that
-	// match: one that begins to is added, one that ceases to is removed. Default: all.
+	// match: one that begins to is added, one that ceases to is removed. Its text must be
+	// Unicode, see [events.CheckText]. Default: all.
 	Filter json.RawMessage
 	// Fields shows only these members of the items' data. Default: all.
 	Fields []string
@@ -161,7 +163,7 @@ func newWatched(topic events.Topic, o WatchOptions) (w watched, err error) {
 	if _, wildcard := topic.Split(); wildcard != "" {
 		w = newFamily(topic, o)
 	}
-	return w, checkSize(*w.about(events.Request{Action: events.ActionSubscribe}), events.CodeBadRequest)
+	return w, checkFrame(*w.about(events.Request{Action: events.ActionSubscribe}), events.CodeBadRequest)
 }
 
 // checkCursors refuses cursors that the service cannot have given.
@@ -172,6 +174,11 @@ func (o WatchOptions) checkCursors() error {
 	}
 	for _, c := range cursors {
 		if _, err := events.ParseCursor(c.String()); err != nil {
+			return err
+		}
+	}
+	for topic := range o.Cursors {
+		if _, err := events.ParsePattern(string(topic)); err != nil {
 			return err
 		}
 	}
@@ -260,6 +267,8 @@ func step(c events.Change) Event {
 // request is what a watch has to ask for, nil if nothing.
 func (w *watch) request() *events.Request {
 	switch {
+	case w.family != nil && w.family.turn.asked: // its items may be on their way
+		return nil
 	case (w.starved || w.over || w.order.held) && !w.takesPages():
 		return nil
 	case w.over:
@@ -358,7 +367,9 @@ func (e *engine) remove(w watched) bool {
 func (e *engine) subscribed(f *events.Subscribed) {
 	r := e.requests[f.ID]
 	if r != nil && r.family != nil {
-		e.answered(f.ID)
+		if r.subscribed = true; !r.frame.Snapshot { // or the items follow
+			e.answered(f.ID)
+		}
 		r.family.subscribed(e, f)
 		return
 	}

@@ -114,8 +114,10 @@ func (s *scene) ping() {
 	s.ask(events.Request{ID: "q", Action: events.ActionPing}, cursors)
 }
 
-// publish has the client put an item, which it may see.
+// publish has the client put an item, which it may see. It sets when that expires: what the item
+// has by then, which is not the same in both worlds, would make the new one longer.
 func (s *scene) publish(r events.Request) {
+	r.ExpiresAt = new(int64)
 	r.Item = &events.Item{ID: "b1", Data: json.RawMessage(`{"class":"open","level":1,"n":1,"secret":{"serial":"mine"}}`)}
 	for _, t := range s.topics {
 		if string(t.name[0]) == r.Topic {

@@ -116,6 +116,9 @@ func (s *Store) entryRow(e watch.Entry) map[string]types.AttributeValue {
 	if e.Before != nil {
 		row["before"] = str(string(e.Before))
 	}
+	if e.Mark != "" {
+		row["mark"] = str(e.Mark)
+	}
 	if e.High != e.Position {
 		row["high"] = str(string(e.High))
 	}
@@ -198,7 +201,7 @@ func entry(topic events.Topic, row map[string]types.AttributeValue) (watch.Entry
 	e := watch.Entry{
 		Change: events.Change{
 			Topic: topic, Epoch: text(row, "epoch"), Seq: seq, Op: events.Op(text(row, "op")), ID: text(row, "id"),
-			Time: events.Time(time.UnixMilli(at)), Expired: flag(row, "expired"), Large: flag(row, "large"),
+			Time: events.Time(time.UnixMilli(at)), Expired: flag(row, "expired"), Large: flag(row, "large"), Mark: text(row, "mark"),
 		},
 		Lapse:    grant.Lapse(strings.TrimPrefix(text(row, "lapse"), noLapse)),
 		Position: watch.Position(text(row, "position")),

@@ -17,7 +17,7 @@ import (
 // state is an item as a stream record has it.
 type state struct {
 	data json.RawMessage                 // as itemData gives it of an item that was read
-	own  map[string]types.AttributeValue // what is not data: the strings and numbers of the reserved attributes
+	own  map[string]types.AttributeValue // what is not data: the reserved attributes, as far as scalars reads them
 }
 
 // readImage reads an image. Each value of it is an object of its type and itself:
@@ -237,11 +237,14 @@ func (r imageReader) close() error {
 	return err
 }
 
-// scalars gives the strings and numbers among typed values.
+// scalars gives the strings and numbers among typed values, and the maps of such.
 func scalars(values map[string]jsontext.Value) (map[string]types.AttributeValue, error) {
 	row := map[string]types.AttributeValue{}
 	for name, value := range values {
-		var typed struct{ S, N *string }
+		var typed struct {
+			S, N *string
+			M    map[string]jsontext.Value
+		}
 		if err := json.Unmarshal(value, &typed); err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)
 		}
@@ -250,6 +253,13 @@ func scalars(values map[string]jsontext.Value) (map[string]types.AttributeValue,
 		}
 		if typed.N != nil {
 			row[name] = &types.AttributeValueMemberN{Value: *typed.N}
+		}
+		if typed.M != nil {
+			m, err := scalars(typed.M)
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", name, err)
+			}
+			row[name] = &types.AttributeValueMemberM{Value: m}
 		}
 	}
 	return row, nil

@@ -1,48 +1,51 @@
 package dynamo
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
-	"github.com/aws/smithy-go"
 	"github.com/watchroute/watchroute/events"
 	"github.com/watchroute/watchroute/shared/ttl"
 	"github.com/watchroute/watchroute/shared/watch"
 )
 
-// Put writes an item of the Events table, replacing the one of the same id. What
-// DynamoDB refuses in it is a watch.ErrBadItem.
-func (s *Store) Put(ctx context.Context, topic events.Topic, item events.Item) error {
-	row, err := attributes(item.Data)
-	if err != nil {
+// putAttempts bounds how often an item is put that others write at the same time.
+const putAttempts = 2
+
+// Put writes an item of the Events table, replacing the one of the same id: one write unit for
+// every KB of the larger of the two. If that one's expiresAt is to stay, it is read before: one
+// read unit for every 4 KB. What DynamoDB refuses in the item is a watch.ErrBadItem.
+func (s *Store) Put(ctx context.Context, p watch.Publication) error {
+	put := putting{Publication: p}
+	var err error
+	if put.row, err = attributes(p.Item.Data); err != nil {
 		return fmt.Errorf("%w: %w", watch.ErrBadItem, err)
 	}
-	for name, value := range itemKey(topic, item.ID) {
-		row[name] = value
+	maps.Copy(put.row, itemKey(p.Topic, p.Item.ID))
+	if p.Publisher != "" {
+		put.row[events.PublicationAttribute] = stamp(p)
 	}
-	_, err = s.db.PutItem(ctx, &dynamodb.PutItemInput{TableName: &s.tables.Events, Item: row})
-	var refused smithy.APIError
-	if errors.As(err, &refused) && refused.ErrorCode() == "ValidationException" {
-		return fmt.Errorf("%w: %s", watch.ErrBadItem, refused.ErrorMessage())
+	if p.ExpiresAt == nil {
+		put.there, err = s.expiryAndStamp(ctx, p)
 	}
-	if err != nil {
-		return fmt.Errorf("put item of %s: %w", topic, translate(err))
+	for attempt := 0; err == nil && attempt < putAttempts; attempt++ {
+		switch {
+		case put.done():
+			return nil
+		case overtaken(p, put.there):
+			return fmt.Errorf("put item of %s: %w", p.Topic, watch.ErrOvertaken)
+		}
+		if put.there, err = s.put(ctx, put); put.there == nil {
+			return err
+		}
 	}
-	return nil
-}
-
-// Remove deletes an item of the Events table, if it is there.
-func (s *Store) Remove(ctx context.Context, topic events.Topic, id string) error {
-	_, err := s.db.DeleteItem(ctx, &dynamodb.DeleteItemInput{TableName: &s.tables.Events, Key: itemKey(topic, id)})
-	if err != nil {
-		return fmt.Errorf("delete item of %s: %w", topic, translate(err))
-	}
-	return nil
+	return cmp.Or(err, fmt.Errorf("put item of %s, which others write: %w", p.Topic, watch.ErrUnavailable))
 }
 
 // Page reads up to limit of a topic's rows after an id, and up to 1 MB of them,

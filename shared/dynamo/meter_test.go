@@ -48,9 +48,11 @@ func TestMeterCountsWhatDynamoDBDoes(t *testing.T) {
 		{"read subscriptions", func(ctx context.Context) error { _, err := s.Subscriptions(ctx, c.Key, topics); return err }, 31, 0},
 		{"refresh", func(ctx context.Context) error { return s.Refresh(ctx, c.Key, c.Access) }, 0, 8},
 		{"draw", func(ctx context.Context) error { return s.Draw(ctx, c.Key, time.Now(), 5, 10) }, 0, 1},
-		{"put an item", func(ctx context.Context) error { return s.Put(ctx, "a", item) }, 0, 9},
+		{"put an item", func(ctx context.Context) error { return s.Put(ctx, watch.Publication{Topic: "a", Item: item}) }, 1, 9},
 		{"read items", func(ctx context.Context) error { _, _, err := s.Page(ctx, "a", "", 10); return err }, 3, 0},
-		{"remove an item", func(ctx context.Context) error { return s.Remove(ctx, "a", "i") }, 0, 9},
+		{"remove an item", func(ctx context.Context) error {
+			return s.Remove(ctx, watch.Publication{Topic: "a", Item: events.Item{ID: "i"}})
+		}, 0, 9},
 		{"read a head", func(ctx context.Context) error { _, err := s.Head(ctx, "a"); return err }, 1, 0},
 		{"read a log", func(ctx context.Context) error { _, err := s.Since(ctx, "a", 0, 9); return err }, 1, 0},
 		{"read a list", func(ctx context.Context) error { _, _, err := s.Below(ctx, "a/*", "", 9); return err }, 1, 0},

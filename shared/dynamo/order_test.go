@@ -134,15 +134,17 @@ func (w wish) String() string { body, _ := json.Marshal(w); return string(body) 
 
 // TestTheLastRequestAboutATopicWins: the calls to DynamoDB that requests of one connection make
 // come in any order. Then each topic is watched as the last request about it has asked for, and
-// the connection's row says the same. The connection may have been made by a version of the
-// service without orders, and watch a topic since.
+// the connection's row says the same. Changes are numbered and pushed meanwhile: the last
+// subscribe hears all that come after its cursor. The connection may have been made by a
+// version of the service without orders, and watch a topic since.
 func TestTheLastRequestAboutATopicWins(t *testing.T) {
 	topics := []events.Topic{"a", "b"}
-	c := newConcurrent(t, 4)
+	c := newConcurrent(t, 5)
 	store := c.Store()
 	rapid.Check(t, func(t *rapid.T) {
 		c.sent++
 		connection := watch.Connection{Key: watch.Key{Subject: "alice", ID: watch.ConnectionID(fmt.Sprint("c", c.sent))}, Connected: time.Now(), Access: watch.Access{Grant: grant.All()}}
+		publisher := pusher{store: c.stores[len(c.stores)-1], connection: connection.Key}
 		before := map[events.Topic]bool{}
 		if rapid.Bool().Draw(t, "made before orders") {
 			before["a"] = true
@@ -152,7 +154,7 @@ func TestTheLastRequestAboutATopicWins(t *testing.T) {
 		}
 		var wishes []wish
 		last := map[events.Topic]wish{}
-		for n := range rapid.IntRange(2, len(c.stores)).Draw(t, "requests") {
+		for n := range rapid.IntRange(2, len(c.stores)-1).Draw(t, "requests") {
 			w := wish{Topic: rapid.SampledFrom(topics).Draw(t, "topic"), Action: rapid.SampledFrom([]string{"subscribe", "unsubscribe"}).Draw(t, "action"), sent: n}
 			if w.Action == "subscribe" && rapid.Bool().Draw(t, "has fields") {
 				w.Fields = []string{"f"}
@@ -165,7 +167,7 @@ func TestTheLastRequestAboutATopicWins(t *testing.T) {
 				last[w.Topic] = w
 			}
 		}
-		turns := rapid.SliceOfN(rapid.IntRange(0, len(wishes)-1), 20, 20).Draw(t, "turns") // before anything runs
+		turns := rapid.SliceOfN(rapid.IntRange(0, len(wishes)), 20, 20).Draw(t, "turns") // before anything runs
 		answers := make([]string, len(wishes))
 		var clients []func()
 		for n, w := range wishes {
@@ -174,6 +176,7 @@ func TestTheLastRequestAboutATopicWins(t *testing.T) {
 				answers[n] = string(c.answerer(n).Answer(t.Context(), connection, m, mute{}))
 			})
 		}
+		clients = append(clients, func() { publisher.push(t.Context(), topics, 2) })
 		c.run(clients, func(waiting []string) string {
 			turn := turns[0]
 			turns = append(turns[1:], turn)
@@ -199,11 +202,66 @@ func TestTheLastRequestAboutATopicWins(t *testing.T) {
 			if watched, listed := at >= 0, slices.Contains(session.Topics, topic); watched != want || listed != want {
 				t.Errorf("%s is watched %v, listed %v, want %v", topic, watched, listed, want)
 			}
+			if asked && w.Action == "subscribe" {
+				publisher.check(t, w, answers[w.sent])
+			}
 			if want && at >= 0 && (w.Fields != nil) != (subs[at].Fields != nil) {
 				t.Errorf("%s is watched with fields %v, want %v", topic, subs[at].Fields, w.Fields)
 			}
 		}
 	})
+}
+
+// pusher is fan-out: it numbers changes, and then reads who is to be told.
+type pusher struct {
+	store      *dynamo.Store
+	connection watch.Key
+	heard      map[events.Cursor]wish // as whom the connection was told of changes
+	numbered   map[events.Topic][]events.Cursor
+	err        error
+}
+
+// push makes some changes of each topic, one after the other.
+func (p *pusher) push(ctx context.Context, topics []events.Topic, changes int) {
+	p.heard, p.numbered = map[events.Cursor]wish{}, map[events.Topic][]events.Cursor{}
+	for range changes {
+		for _, topic := range topics {
+			at := watch.Position(fmt.Sprint(time.Now().UnixNano()))
+			entries, err := watch.Numberer{Log: p.store}.Number(ctx, stream, []watch.Write{{Topic: topic, ID: "i", Op: events.Added, Position: at, Data: []byte("{}")}})
+			if err != nil {
+				p.err = err
+				return
+			}
+			subs, err := p.store.Subscribers(ctx, topic, false)
+			if err != nil {
+				p.err = err
+				return
+			}
+			cursor := entries[0].Cursor()
+			p.numbered[topic] = append(p.numbered[topic], cursor)
+			for _, sub := range subs {
+				if sub.Key == p.connection {
+					p.heard[cursor] = wish{Action: "subscribe", Topic: topic, Fields: sub.Fields}
+				}
+			}
+		}
+	}
+}
+
+// check demands that whoever got the answer hears every change after its cursor.
+func (p *pusher) check(t *rapid.T, w wish, answer string) {
+	var subscribed struct {
+		events.Cursor
+		Type string
+	}
+	if err := json.Unmarshal([]byte(answer), &subscribed); err != nil || p.err != nil {
+		t.Fatalf("%s: %v, %v", answer, err, p.err)
+	}
+	for _, cursor := range p.numbered[w.Topic] {
+		if heard, ok := p.heard[cursor]; cursor.Seq > subscribed.Seq && (!ok || (heard.Fields != nil) != (w.Fields != nil)) {
+			t.Errorf("%s was answered at %s, and hears of %s as %s", w, subscribed.Cursor, cursor, heard)
+		}
+	}
 }
 
 // connectBefore makes the rows of a connection that watches a topic, as they were before there

@@ -84,6 +84,7 @@ func readStates(write *watch.Write, change StreamRecord) error {
 		return err
 	}
 	write.Before = before.data
+	write.Mark = markOf(before.own, after.own)
 	write.Lapse = lapse(number(before.own, "expiresAt"), number(after.own, "expiresAt"), write.Time)
 	return err
 }

@@ -500,10 +500,10 @@ func TestSubscriptionsEndWithTheirConnection(t *testing.T) {
 func TestItems(t *testing.T) {
 	s := dynamotest.Start(t).Store()
 	const data = `{"a":[1,"x",null,true,{"b":2}],"digits":123456789012345678901234567890.12345678}`
-	if err := s.Put(t.Context(), "a", events.Item{ID: "1", Data: []byte(data)}); err != nil {
+	if err := s.Put(t.Context(), watch.Publication{Topic: "a", Item: events.Item{ID: "1", Data: []byte(data)}}); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Put(t.Context(), "a", events.Item{ID: "2"}); err != nil {
+	if err := s.Put(t.Context(), watch.Publication{Topic: "a", Item: events.Item{ID: "2"}}); err != nil {
 		t.Fatal(err)
 	}
 	items, next, err := s.Page(t.Context(), "a", "", 100)
@@ -514,7 +514,7 @@ func TestItems(t *testing.T) {
 		t.Errorf("page of one item: %v, next %q, %v", items, next, err)
 	}
 	for range 2 {
-		if err := s.Remove(t.Context(), "a", "1"); err != nil {
+		if err := s.Remove(t.Context(), watch.Publication{Topic: "a", Item: events.Item{ID: "1"}}); err != nil {
 			t.Error(err)
 		}
 	}
@@ -522,7 +522,7 @@ func TestItems(t *testing.T) {
 		t.Errorf("after remove: %v, %v", items, err)
 	}
 	for _, bad := range []string{`{"n":1e300}`, `{"":1}`, `{"n":0.123456789012345678901234567890123456789}`} {
-		if err := s.Put(t.Context(), "a", events.Item{ID: "3", Data: []byte(bad)}); !errors.Is(err, watch.ErrBadItem) {
+		if err := s.Put(t.Context(), watch.Publication{Topic: "a", Item: events.Item{ID: "3", Data: []byte(bad)}}); !errors.Is(err, watch.ErrBadItem) {
 			t.Errorf("put %s: %v, want ErrBadItem", bad, err)
 		}
 	}
@@ -596,7 +596,7 @@ func TestItemsComeInPages(t *testing.T) {
 		text[i] = 'x'
 	}
 	for n := range 30 {
-		if err := s.Put(t.Context(), "a", events.Item{ID: fmt.Sprintf("%02d", n), Data: []byte(`{"t":"` + string(text) + `"}`)}); err != nil {
+		if err := s.Put(t.Context(), watch.Publication{Topic: "a", Item: events.Item{ID: fmt.Sprintf("%02d", n), Data: []byte(`{"t":"` + string(text) + `"}`)}}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -51,6 +51,8 @@ type world struct {
 	meter    *watch.Meter
 	next     string // the place that the latest snapshot ended at
 	sent     int    // requests
+	puts     int
+	publish  bool // what is put
 
 	mu    sync.Mutex
 	notes []string
@@ -249,9 +251,14 @@ func (w *world) observed() (notes []string) {
 	return notes
 }
 
-// put writes an item as anybody may who has access to the table.
+// put writes an item as anybody may who has access to the table, or as if it were published.
 func (w *world) put(topic events.Topic, id string, state attributes) {
 	row := attributes{"topic": str(string(topic)), "id": str(id)}
+	if w.puts++; w.publish {
+		row[events.PublicationAttribute] = &types.AttributeValueMemberM{Value: attributes{
+			"mark": str(fmt.Sprintf("mark of %05d", w.puts)), "by": str("c1"), "order": &types.AttributeValueMemberN{Value: "1"},
+		}}
+	}
 	for name, value := range state {
 		row[name] = value
 	}

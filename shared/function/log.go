@@ -35,21 +35,42 @@ func (r *request) begin(ctx context.Context) {
 	}
 }
 
-// lineHandler adds the invocation to each line.
+// lineHandler adds the invocation to each line, and keeps every field unique.
 type lineHandler struct {
 	slog.Handler
 	current *request
 }
 
 func (h lineHandler) Handle(ctx context.Context, line slog.Record) error {
+	whole := slog.NewRecord(line.Time, line.Level, line.Message, line.PC)
+	line.Attrs(func(attr slog.Attr) bool {
+		whole.AddAttrs(distinct(attr))
+		return true
+	})
 	if id, ok := h.current.id.Load().(string); ok {
-		line.AddAttrs(slog.String("requestId", id))
+		whole.AddAttrs(slog.String(requestID, id))
 	}
-	return h.Handler.Handle(ctx, line)
+	return h.Handler.Handle(ctx, whole)
 }
 
 func (h lineHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return lineHandler{h.Handler.WithAttrs(attrs), h.current}
+	renamed := make([]slog.Attr, len(attrs))
+	for i, attr := range attrs {
+		renamed[i] = distinct(attr)
+	}
+	return lineHandler{h.Handler.WithAttrs(renamed), h.current}
+}
+
+const requestID = "requestId"
+
+// distinct gives an attribute that is called like a field of every line another name. A line
+// with two fields of one name loses one of them.
+func distinct(attr slog.Attr) slog.Attr {
+	switch attr.Key {
+	case slog.TimeKey, slog.LevelKey, slog.MessageKey, "timestamp", "message", requestID:
+		attr.Key += "Of"
+	}
+	return attr
 }
 
 func (h lineHandler) WithGroup(name string) slog.Handler {

@@ -46,6 +46,28 @@ func TestLinesHaveLambdasFields(t *testing.T) {
 	}
 }
 
+// TestNoFieldIsThereTwice: most readers of JSON take the last of two, so that an attribute
+// would hide what happened.
+func TestNoFieldIsThereTwice(t *testing.T) {
+	var out bytes.Buffer
+	logger, current := newLogger(&out, "")
+	current.begin(lambdacontext.NewContext(t.Context(), &lambdacontext.LambdaContext{AwsRequestID: "r1"}))
+	all := []any{"time", 1, "level", 2, "msg", 3, "timestamp", 4, "message", 5, "requestId", 6}
+	logger.Warn("records not salvaged", all...)
+	logger.With(all...).Warn("records not salvaged")
+	for text := range strings.Lines(out.String()) {
+		for _, name := range []string{"time", "level", "msg", "timestamp", "message", "requestId"} {
+			field := `"` + name + `":`
+			if want := map[bool]int{true: 0, false: 1}[name == "time" || name == "msg"]; strings.Count(text, field) != want || strings.Count(text, `"`+name+`Of":`) != 1 {
+				t.Errorf("%s is in %s", field, text)
+			}
+		}
+		if !strings.Contains(text, `"message":"records not salvaged"`) || !strings.Contains(text, `"requestId":"r1"`) {
+			t.Errorf("the line is %s", text)
+		}
+	}
+}
+
 func TestLevelOfTheDeployment(t *testing.T) {
 	for level, want := range map[string]slog.Level{"": slog.LevelInfo, "DEBUG": slog.LevelDebug, "INFO": slog.LevelInfo, "WARN": slog.LevelWarn, "ERROR": slog.LevelError, "TRACE": slog.LevelInfo} {
 		logger, _ := newLogger(&bytes.Buffer{}, level)

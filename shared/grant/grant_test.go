@@ -110,11 +110,12 @@ func TestParseRefuses(t *testing.T) {
 	rule := func(members string) string { return `{"v":1,"allow":[{` + members + `}]}` }
 	with := func(members string) string { return rule(`"topics":["a"],"actions":["read"],` + members) }
 	for claim, want := range map[string]string{
-		``:                                         `claim is no JSON object`,
-		`null`:                                     `claim is no JSON object`,
-		`[]`:                                       `claim is no JSON object`,
-		`{"v":1,"allow":[]}{}`:                     `claim is no JSON object`,
-		"{\"v\":1,\"\xff\":0}":                     `claim is not UTF-8`,
+		``:                     `claim is no JSON object`,
+		`null`:                 `claim is no JSON object`,
+		`[]`:                   `claim is no JSON object`,
+		`{"v":1,"allow":[]}{}`: `claim is no JSON object`,
+		"{\"v\":1,\"\xff\":0}": `claim has text that is not UTF-8`,
+		`{"v":1,"allow":[{"topics":["a"],"actions":["read"],"mask":{"omit":["\udc00"]}}]}`: `claim has half of a UTF-16 pair alone, \udc00`,
 		`{"allow":[]}`:                             `claim has the version none, known is 1`,
 		`{"v":2,"allow":[]}`:                       `claim has the version 2, known is 1`,
 		`{"v":"1","allow":[]}`:                     `claim has the version "1", known is 1`,

@@ -3,7 +3,7 @@ package handshake
 import "golang.org/x/time/rate"
 
 // How many refusals one function process tells inside a connection. Further ones are
-// answered at the handshake. A connection that is told costs two more calls of functions, and
+// answered at the handshake. A connection that is told costs three more calls of functions, and
 // can send messages until it is closed: without a bound, whoever has no token at all could
 // use up the rate of the routes.
 const (

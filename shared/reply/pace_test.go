@@ -9,7 +9,6 @@ import (
 	"time"
 
 	awsevents "github.com/aws/aws-lambda-go/events"
-	"github.com/watchroute/watchroute/events"
 	"github.com/watchroute/watchroute/shared/identity"
 	"github.com/watchroute/watchroute/shared/seal"
 	"github.com/watchroute/watchroute/shared/watch"
@@ -131,7 +130,7 @@ func (tb *table) Session(context.Context, watch.Key) (watch.Session, error) {
 	return watch.Session{}, nil
 }
 
-func (tb *table) Put(context.Context, events.Topic, events.Item) error {
+func (tb *table) Put(context.Context, watch.Publication) error {
 	tb.put++
 	return nil
 }

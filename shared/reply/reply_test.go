@@ -71,7 +71,7 @@ func TestLastFrameIsTheBodyAndOthersArePosted(t *testing.T) {
 	h, p, store := newMessage(t)
 	for n := range 100 {
 		item := events.Item{ID: fmt.Sprint(n), Data: []byte(`{"text":"` + strings.Repeat("x", 1_000) + `"}`)}
-		if err := store.Put(t.Context(), "a", item); err != nil {
+		if err := store.Put(t.Context(), watch.Publication{Topic: "a", Item: item}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -33,6 +33,7 @@ const (
 	MinSecretBytes = 32
 	saltBytes      = 16
 	keyBytes       = 32 // AES-256
+	markBytes      = 12
 	// maxAge is when the secret is fetched anew though it serves, and agedPause is between
 	// two such fetches if the first has failed.
 	maxAge    = 15 * time.Minute
@@ -119,6 +120,21 @@ func (s *Sealer) Open(ctx context.Context, sealed string, about ...string) ([]by
 		}
 	}
 	return nil, ErrForged
+}
+
+// Mark gives a text that is the same for the same about, and from which nobody without the
+// secret learns anything of it: 16 characters of base64url. After the secret was rotated it is
+// another one.
+func (s *Sealer) Mark(ctx context.Context, about ...string) (string, error) {
+	secrets, _, err := s.secrets(ctx, false)
+	if err != nil {
+		return "", err
+	}
+	mark, err := hkdf.Key(sha256.New, secrets[0], nil, "watchroute mark"+string(labelled(about)), markBytes)
+	if err != nil {
+		return "", fmt.Errorf("derive mark: %w", err)
+	}
+	return encoding.EncodeToString(mark), nil
 }
 
 // secrets gives the versions, and whether it has fetched them just now: it does if they are

@@ -62,10 +62,12 @@ type Authenticator interface {
 
 // Items is the users' own table.
 type Items interface {
-	// Put writes an item. ErrBadItem says what the table refuses in it.
-	Put(context.Context, events.Topic, events.Item) error
-	// Remove deletes an item; one that does not exist is no error.
-	Remove(ctx context.Context, topic events.Topic, id string) error
+	// Put writes an item, unless it is there by the same publication. ErrBadItem says what the
+	// table refuses in it. ErrOvertaken means that the item is there by a publication of the
+	// same publisher with a higher order.
+	Put(context.Context, Publication) error
+	// Remove deletes an item; one that does not exist is no error. ErrOvertaken means the same.
+	Remove(context.Context, Publication) error
 	// Page reads rows of a topic as they are at this moment, in the order of
 	// their ids, after the id given, at most limit. next is empty on the last page.
 	Page(ctx context.Context, topic events.Topic, after string, limit int) (rows []Row, next string, err error)
@@ -305,7 +307,7 @@ func loggable(r events.Request) string {
 		return "unknown"
 	}
 	topic, err := events.ParsePattern(r.Topic)
-	if err != nil {
+	if err != nil || r.Action == events.ActionPing || r.Action == events.ActionAuth { // which are of no topic
 		return r.Action
 	}
 	return r.Action + " " + string(topic)

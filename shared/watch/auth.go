@@ -46,7 +46,7 @@ func (a *answer) disown(ctx context.Context, err error) error {
 
 // realign renews the connection's subscriptions by its token, which may show more or less of
 // a topic than the one before, or nothing, and gives what they show now. A subscribe that is
-// carried out meanwhile may keep what the token before showed, until that one's end.
+// carried out meanwhile sees the token itself, see keep.
 func (a *answer) realign(ctx context.Context) (views map[events.Topic]string, err error) {
 	session, err := a.Sessions.Session(ctx, a.c.Key)
 	if err != nil {

@@ -27,6 +27,13 @@
 // being found. Two fan-outs that race on a topic are told apart by the head's seq:
 // the slower one's append is refused, and it starts over by looking up.
 //
+// # Requests at the same time
+//
+// API Gateway hands the messages of a connection to several functions at once. Each request has
+// an [Order] among those of its connection, which the client gives or else the time does. Of two
+// requests about one topic, or publishes of one item, the one with the higher order counts,
+// whichever is carried out first; the other one is refused with [ErrOvertaken].
+//
 // # Expiry
 //
 // An item may have a time to live. Nobody is told when it passes: the item is deleted later,

@@ -237,6 +237,7 @@ type memoryStore struct {
 	mu     sync.Mutex // heads are read at once
 	asked  []string
 
+	published  []watch.Publication
 	subscribes int    // that there were
 	forgotten  bool   // the connection is
 	before     func() // is called, if set, before each read and write of subscriptions
@@ -393,13 +394,15 @@ func (s *memoryStore) Subscriptions(_ context.Context, _ watch.Key, topics []eve
 	return subs, nil
 }
 
-func (s *memoryStore) Put(_ context.Context, topic events.Topic, _ events.Item) error {
-	s.note("put", topic)
+func (s *memoryStore) Put(_ context.Context, p watch.Publication) error {
+	s.note("put", p.Topic)
+	s.published = append(s.published, p)
 	return nil
 }
 
-func (s *memoryStore) Remove(_ context.Context, topic events.Topic, _ string) error {
-	s.note("remove", topic)
+func (s *memoryStore) Remove(_ context.Context, p watch.Publication) error {
+	s.note("remove", p.Topic)
+	s.published = append(s.published, p)
 	return nil
 }
 

@@ -138,3 +138,24 @@ func TestASubscribeWinsWithinAMillisecond(t *testing.T) {
 		}
 	}
 }
+
+// refusedAnew has another token come amid a subscribe, which cannot be carried out by that one.
+type refusedAnew struct{ *overtaken }
+
+func (r refusedAnew) Subscribe(ctx context.Context, sub watch.Subscription) (bool, error) {
+	if r.access != nil {
+		return true, watch.ErrTooManyRequests
+	}
+	return r.overtaken.Subscribe(ctx, sub)
+}
+
+// TestASubscribeThatFailsAnewIsTakenBack: the client is told that it has failed, and so it has,
+// although it was written by the token before.
+func TestASubscribeThatFailsAnewIsTakenBack(t *testing.T) {
+	const rules = `{"topics":["a"],"actions":["subscribe"]}`
+	c := newClient(t, rules)
+	c.answerer.Subscriptions = refusedAnew{&overtaken{c.memoryStore, watch.Access{Grant: granted(t, "s", rules), TokenID: "next", Expires: time.Now().Add(time.Hour)}}}
+	if got := c.ask(t, `{"action":"subscribe","topic":"a"}`); got != "error too_many_requests" || len(c.subs)+len(c.row) != 0 {
+		t.Errorf("answered %s, subscribed to %v", got, c.subs)
+	}
+}

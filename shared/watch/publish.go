@@ -3,8 +3,12 @@ package watch
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"strconv"
+	"time"
 
 	"github.com/oklog/ulid/v2"
 	"github.com/watchroute/watchroute/events"
@@ -25,21 +29,69 @@ func (a *answer) publish(ctx context.Context, topic events.Topic) error {
 	if err == nil {
 		err = a.Limits.checkPublished(item)
 	}
+	if err == nil {
+		err = checkExpiry(a.r.ExpiresAt, time.Now())
+	}
+	if err != nil {
+		return err
+	}
+	p, err := a.publication(ctx, topic, item)
 	if err != nil {
 		return err
 	}
 	if a.r.Op == events.OpRemove {
-		err = a.Items.Remove(ctx, topic, item.ID)
+		err = a.Items.Remove(ctx, p)
 	} else {
-		err = a.Items.Put(ctx, topic, item)
+		err = a.Items.Put(ctx, p)
 	}
 	if err != nil {
 		return err
 	}
 	_, written := a.meter.Units()
 	a.meter.Spend(0, numberingFactor*written)
-	a.out.send(&events.Published{ID: a.r.ID, Topic: topic, Item: events.Item{ID: item.ID}})
+	a.out.send(&events.Published{ID: a.r.ID, Topic: topic, Item: events.Item{ID: item.ID}, Mark: p.Mark})
 	return nil
+}
+
+// Publication is what a client publishes.
+type Publication struct {
+	Topic events.Topic
+	Item  events.Item // a removal has no data
+	// ExpiresAt is when the item expires, in seconds since 1970, or 0 for never. Nil leaves it as
+	// it is in the table, unless that time is over.
+	ExpiresAt *int64
+	Mark      string // of the change, empty for a removal
+	Publisher string // names the connection, whose orders can be compared; empty for a back end
+	Order     Order
+}
+
+// publication gives what is published. An item that is removed leaves no place for a mark.
+func (a *answer) publication(ctx context.Context, topic events.Topic, item events.Item) (Publication, error) {
+	p := Publication{Topic: topic, Item: item, Publisher: publisher(a.c.ID), Order: a.order}
+	if a.r.Op == events.OpRemove {
+		p.Item.Data = nil
+		return p, nil
+	}
+	p.ExpiresAt = a.r.ExpiresAt
+	about := []string{markKind, a.c.Subject, string(topic), item.ID, a.r.Key}
+	if a.r.Key == "" {
+		about = append(about, string(a.c.ID), strconv.FormatInt(int64(a.order), 10))
+	}
+	mark, err := a.Places.Mark(ctx, about...)
+	if err != nil {
+		return p, fmt.Errorf("mark a publication of %s: %w: %w", topic, ErrUnavailable, err)
+	}
+	p.Mark = mark
+	return p, nil
+}
+
+// markKind tells marks of publications from other texts that are made with the secret.
+const markKind = "mark of a publication"
+
+// publisher is a connection's name in the items that it publishes.
+func publisher(id ConnectionID) string {
+	sum := sha256.Sum256([]byte(id))
+	return base64.RawURLEncoding.EncodeToString(sum[:8])
 }
 
 // publishedItem checks what publish is given.
@@ -60,6 +112,18 @@ func publishedItem(r events.Request) (events.Item, error) {
 		return item, &events.Error{Code: events.CodeBadItem, Message: err.Error()}
 	}
 	return item, checkData(item.Data)
+}
+
+// checkExpiry wants a time that DynamoDB will act on. It ignores times long past, and a time
+// that is just over would have the item be hidden before anybody sees it.
+func checkExpiry(seconds *int64, now time.Time) error {
+	if seconds == nil || *seconds == 0 {
+		return nil
+	}
+	if at := *seconds; at <= now.Unix() || at > now.Add(events.MaxExpiry).Unix() {
+		return &events.Error{Code: events.CodeBadItem, Message: fmt.Sprintf("expiresAt is %d, it must be a time from now to ten years ahead, in seconds since 1970, or 0", at)}
+	}
+	return nil
 }
 
 // checkData wants an object without the names that the table keeps for itself.

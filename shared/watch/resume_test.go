@@ -101,8 +101,8 @@ func (h *history) Page(_ context.Context, _ events.Topic, after string, _ int) (
 	return nil, "", nil
 }
 
-func (h *history) Put(context.Context, events.Topic, events.Item) error { return nil }
-func (h *history) Remove(context.Context, events.Topic, string) error   { return nil }
+func (h *history) Put(context.Context, watch.Publication) error    { return nil }
+func (h *history) Remove(context.Context, watch.Publication) error { return nil }
 
 // newHistory has changes 1 to n of epoch e.
 func newHistory(n int64) *history {

@@ -78,6 +78,9 @@ func (a *answer) keep(ctx context.Context, topic events.Topic, o Options) (sub S
 		}
 		sub.Order, sub.Quota = a.order, a.Limits.quota(a.c, time.Now())
 		there, err := a.Subscriptions.Subscribe(ctx, sub)
+		if err != nil && attempt > 0 {
+			a.undo(ctx, sub, already)
+		}
 		if err != nil {
 			return sub, already, err
 		}

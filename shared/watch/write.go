@@ -48,6 +48,7 @@ type Write struct {
 	Data     json.RawMessage // the new state, or the last one of a removed item
 	Expired  bool            // removed by time to live
 	Lapse    grant.Lapse     // what had expired by Time, if it was not removed
+	Mark     string          // of the publication that made the change; empty for a back end
 	Position Position
 }
 
@@ -56,7 +57,7 @@ func (w Write) entry(head Head) Entry {
 	e := Entry{
 		Change: events.Change{
 			Topic: w.Topic, Epoch: head.Epoch, Seq: head.Seq, Op: w.Op, ID: w.ID,
-			Time: events.Time(w.Time), Data: w.Data, Expired: w.Expired,
+			Time: events.Time(w.Time), Data: w.Data, Expired: w.Expired, Mark: w.Mark,
 		},
 		Before: w.Before, Lapse: w.Lapse, Position: w.Position, High: head.Position,
 	}

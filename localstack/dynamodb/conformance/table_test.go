@@ -267,6 +267,8 @@ func TestLegacyIsRefusedByName(t *testing.T) {
 			{"Scan", `"ScanFilter":{"x":{"ComparisonOperator":"NULL"}}`, "ScanFilter"},
 			{"Scan", `"FilterExpression":"x = x","ConditionalOperator":"AND"`, "ConditionalOperator"},
 			{"DeleteItem", `"Key":{"p":{"S":"a"}},"Expected":{"x":{"Exists":false}}`, "Expected"},
+			{"UpdateTable", `"SSESpecification":{"Enabled":true}`, "SSESpecification"},
+			{"UpdateTable", `"BillingMode":"PAY_PER_REQUEST","ReplicaUpdates":[{"Create":{"RegionName":"eu-west-1"}}]`, "ReplicaUpdates"},
 			{"BatchGetItem", `"RequestItems":{"Table":{"Keys":[{"p":{"S":"a"}}],"AttributesToGet":["x"]}}`, "AttributesToGet"},
 		} {
 			_, err := s.raw(c.operation, fmt.Sprintf(`{"TableName":%q,%s}`, table, c.parameter))
