@@ -175,6 +175,7 @@ const (
 	CodeRevoked              Code = "revoked"                // the token was revoked: this connection is closed, and no other is let in
 	CodeTooManyConnections   Code = "too_many_connections"   // connect anew, later each time: this connection is closed
 	CodeTooManyRequests      Code = "too_many_requests"      // try again, later each time
+	CodeExists               Code = "exists"                 // over HTTP: take another id, or put the item without If-None-Match
 	CodeTooManyHolds         Code = "too_many_holds"         // over HTTP: ask without waiting, or try again later
 	CodeNotConnected         Code = "not_connected"          // connect anew: the service has forgotten this connection
 	CodeUnavailable          Code = "unavailable"            // try again, later each time

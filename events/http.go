@@ -43,3 +43,29 @@ type Problem struct {
 
 // ProblemType is the content type of a [Problem].
 const ProblemType = "application/problem+json"
+
+// PublishRequest is the body of a POST to a topic: one item, or several.
+type PublishRequest struct {
+	PublishedItem
+	Items []PublishedItem `json:"items,omitempty"`
+}
+
+// PublishedItem is an item as it is published. Without an ID, one is made up that sorts by time.
+type PublishedItem struct {
+	Item
+	// ExpiresAt is as in [Request].
+	ExpiresAt *int64 `json:"expiresAt,omitempty"`
+}
+
+// PublishResult answers for an item: that it is in the Events table, or why not.
+type PublishResult struct {
+	ID    string   `json:"id,omitempty"`
+	Mark  string   `json:"mark,omitempty"` // that the change will have
+	Error *Problem `json:"error,omitempty"`
+}
+
+// PublishResults answers for several items, in their order.
+type PublishResults struct {
+	Topic   Topic           `json:"topic"`
+	Results []PublishResult `json:"results"`
+}

@@ -22,6 +22,7 @@ type topics interface {
 	Begin(watch.Viewer, watch.Query) (watch.Follow, error)
 	Stand(context.Context, watch.Viewer, []watch.Follow) error
 	Follow(watch.Viewer, ...watch.Follow) *watch.Follower
+	Publish(context.Context, watch.Viewer, watch.Publishing) (watch.Publication, error)
 }
 
 // handler answers HTTP requests for topics:
@@ -30,6 +31,8 @@ type topics interface {
 //	GET, HEAD /topics/{topic}?after=    the changes after a cursor
 //	GET …?after= and Prefer: wait=25    the same, held until there are some
 //	GET … Accept: text/event-stream     the same as they come, as Server-Sent Events
+//	POST /topics/{topic}                puts an item, or several
+//	DELETE /topics/{topic}?id=          deletes an item
 //
 // An error is a problem as RFC 9457 has it.
 type handler struct {
@@ -61,7 +64,7 @@ func (h handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // methods are those of a topic.
-var methods = []string{http.MethodGet, http.MethodHead, http.MethodOptions}
+var methods = []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodDelete, http.MethodOptions}
 
 func (h handler) serve(w http.ResponseWriter, r *http.Request, topic events.Topic) {
 	viewer, err := h.viewer(r)
@@ -72,6 +75,18 @@ func (h handler) serve(w http.ResponseWriter, r *http.Request, topic events.Topi
 		h.refuse(w, r, err)
 		return
 	}
+	switch r.Method {
+	case http.MethodPost:
+		h.publish(w, r, viewer, topic)
+	case http.MethodDelete:
+		h.remove(w, r, viewer, topic)
+	default:
+		h.read(w, r, viewer, topic)
+	}
+}
+
+// read answers a GET in the way that it asks for.
+func (h handler) read(w http.ResponseWriter, r *http.Request, viewer watch.Viewer, topic events.Topic) {
 	a, err := parseAsk(topic, r.URL.Query())
 	a.wait = max(a.wait, preferredWait(r))
 	switch {

@@ -70,7 +70,7 @@ func granted(t *testing.T, subject, claim string) grant.Grant {
 // put writes an item and numbers the change.
 func (s *service) put(topic events.Topic, id, data string) {
 	s.Helper()
-	if err := s.store.Put(s.Context(), topic, events.Item{ID: id, Data: json.RawMessage(data)}); err != nil {
+	if err := s.store.Put(s.Context(), watch.Publication{Topic: topic, Item: events.Item{ID: id, Data: json.RawMessage(data)}}); err != nil {
 		s.Fatal(err)
 	}
 	s.writes++
@@ -321,10 +321,10 @@ func TestMethods(t *testing.T) {
 	if a := s.ask(http.MethodHead, "/topics/a"); a.status != 200 || a.body != "" || a.header.Get("ETag") == "" {
 		t.Errorf("HEAD is answered %+v", a)
 	}
-	if a := s.ask(http.MethodPatch, "/topics/a"); a.status != 405 || a.header.Get("Allow") != "GET, HEAD, OPTIONS" {
+	if a := s.ask(http.MethodPatch, "/topics/a"); a.status != 405 || a.header.Get("Allow") != "GET, HEAD, POST, DELETE, OPTIONS" {
 		t.Errorf("PATCH is answered %+v", a)
 	}
-	if a := s.ask(http.MethodOptions, "/topics/a", "Origin", "https://app.example"); a.status != 204 || a.header.Get("Access-Control-Allow-Methods") != "GET, HEAD, OPTIONS" {
+	if a := s.ask(http.MethodOptions, "/topics/a", "Origin", "https://app.example"); a.status != 204 || a.header.Get("Access-Control-Allow-Methods") != "GET, HEAD, POST, DELETE, OPTIONS" {
 		t.Errorf("OPTIONS is answered %+v", a)
 	}
 }

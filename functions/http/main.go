@@ -1,5 +1,5 @@
 // Http answers requests for topics: their items, what has changed since a cursor, and what
-// changes from then on.
+// changes from then on. It publishes items, too.
 package main
 
 import (
@@ -44,7 +44,7 @@ func build(_ context.Context, s function.Setup) (func(context.Context, awsevents
 				History:   store,
 				Places:    seal.New(secret.Open(s.AWS, s.Settings.Text("SERVICE_SECRET_ARN")).Versions),
 				Allowance: watch.NewAllowance(store, s.Settings.Count("MAX_SUBJECT_UNITS")),
-				Limits:    watch.Limits{SnapshotItems: s.Settings.Count("MAX_SNAPSHOT_ITEMS")},
+				Limits:    watch.Limits{PublishBytes: s.Settings.Count("MAX_PUBLISH_BYTES"), SnapshotItems: s.Settings.Count("MAX_SNAPSHOT_ITEMS")},
 			},
 			Stands:      store,
 			Revocations: store,

@@ -32,7 +32,7 @@ func (h handler) options(w http.ResponseWriter) {
 	header := w.Header()
 	header.Set("Allow", strings.Join(methods, ", "))
 	header.Set("Access-Control-Allow-Methods", strings.Join(methods, ", "))
-	header.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, If-None-Match, Last-Event-ID, Prefer")
+	header.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, Idempotency-Key, If-None-Match, Last-Event-ID, Prefer")
 	header.Set("Access-Control-Max-Age", "7200") // seconds; the most that Chromium takes
 	w.WriteHeader(http.StatusNoContent)
 }

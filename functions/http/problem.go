@@ -11,17 +11,28 @@ import (
 
 // refuse answers with what is wrong, in the words that a WebSocket's error frame has.
 func (h handler) refuse(w http.ResponseWriter, r *http.Request, err error) {
+	h.problem(w, r, h.problemOf(r, err))
+}
+
+// problemOf is what a client is told of an error. What only the operator can mend is logged.
+func (h handler) problemOf(r *http.Request, err error) events.Problem {
 	wire, known := watch.WireError(err)
 	if !known && !errors.Is(err, context.Canceled) || wire.Code == events.CodeUnavailable {
 		h.logger.Error("request failed", "method", r.Method, "err", err)
 	}
-	h.problem(w, r, events.Problem{Code: wire.Code, Detail: wire.Message})
+	return whole(events.Problem{Code: wire.Code, Detail: wire.Message})
+}
+
+// whole adds to a problem what its code says.
+func whole(p events.Problem) events.Problem {
+	p.Type, p.Status = "about:blank", p.Code.Status()
+	p.Title = http.StatusText(p.Status)
+	return p
 }
 
 // problem answers with a problem. Its code says the status.
 func (h handler) problem(w http.ResponseWriter, r *http.Request, p events.Problem) {
-	p.Type, p.Status = "about:blank", p.Code.Status()
-	p.Title = http.StatusText(p.Status)
+	p = whole(p)
 	header := w.Header()
 	if p.Code.Remedy() == events.RetryLater {
 		header.Set("Retry-After", retryAfter(p.Code))

@@ -35,6 +35,8 @@ var (
 	ErrTooManyHolds = errors.New("too many requests are held")
 	// ErrTooManyRequests is a connection or a subject that has used up its quota.
 	ErrTooManyRequests = errors.New("client asks too often")
+	// ErrExists is an item that is there, though it was to be new.
+	ErrExists = errors.New("the item exists")
 	// ErrBadItem is an item that the table refuses.
 	ErrBadItem = errors.New("item is refused")
 	// ErrUnavailable is a store that is throttled or does not answer in time.
@@ -57,6 +59,7 @@ var wireErrors = []struct {
 	{ErrTooManySubscriptions, events.CodeTooManySubscriptions, "the connection has as many subscriptions as it may"},
 	{ErrTooManyHolds, events.CodeTooManyHolds, "too many requests are held open, ask again later or without waiting"},
 	{ErrTooManyRequests, events.CodeTooManyRequests, "too many or too costly messages, try again later"},
+	{ErrExists, events.CodeExists, "there is an item of this id already"},
 	{ErrBadItem, events.CodeBadItem, ""},
 	{ErrUnavailable, events.CodeUnavailable, "the service is busy, try again later"},
 	{context.DeadlineExceeded, events.CodeUnavailable, "the service is busy, try again later"},
