@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/watchroute/watchroute/events"
 	"github.com/watchroute/watchroute/shared/watch"
@@ -20,10 +21,17 @@ type ask struct {
 	limit int            // of items on a page; 0 for as many as the service gives
 	after *events.Cursor // nil asks for the items
 	view  string         // that was seen up to after
+
+	wait     time.Duration  // for a change after the cursor
+	topics   []events.Topic // of a stream: the path's and others
+	snapshot bool           // a stream begins with the items
 }
 
-// parameters are all that a GET takes.
-var parameters = []string{"next", "limit", "after", "view", "filter", "fields", "delta"}
+// parameters are all that a GET takes. Only topic may be there several times.
+var parameters = []string{"next", "limit", "after", "view", "wait", "filter", "fields", "delta", "topic", "snapshot", "last_event_id"}
+
+// maxTopics is how many topics one stream may be of.
+const maxTopics = 50
 
 // parseAsk reads what a GET of a topic asks for.
 func parseAsk(topic events.Topic, query url.Values) (a ask, err error) {
@@ -31,7 +39,7 @@ func parseAsk(topic events.Topic, query url.Values) (a ask, err error) {
 		if !slices.Contains(parameters, name) {
 			return a, badRequest("parameter %s is not known, known are %s", clip(name), strings.Join(parameters, ", "))
 		}
-		if len(values) > 1 {
+		if len(values) > 1 && name != "topic" {
 			return a, badRequest("parameter %s is given %d times", name, len(values))
 		}
 	}
@@ -51,7 +59,73 @@ func parseAsk(topic events.Topic, query url.Values) (a ask, err error) {
 		}
 		a.after = &after
 	}
-	return a, nil
+	if a.wait, err = parseWait(query); err != nil {
+		return a, err
+	}
+	if a.snapshot, err = parseFlag(query, "snapshot"); err != nil {
+		return a, err
+	}
+	a.topics, err = parseTopics(topic, query["topic"])
+	return a, err
+}
+
+// parseTopics reads which topics a stream is of, each once.
+func parseTopics(first events.Topic, others []string) ([]events.Topic, error) {
+	topics := []events.Topic{first}
+	for _, name := range others {
+		topic, err := events.ParseTopic(name)
+		if err != nil {
+			return nil, &events.Error{Code: events.CodeBadTopic, Message: err.Error()}
+		}
+		if !slices.Contains(topics, topic) {
+			topics = append(topics, topic)
+		}
+	}
+	if len(topics) > maxTopics {
+		return nil, badRequest("%d topics are asked for, at most %d are allowed", len(topics), maxTopics)
+	}
+	return topics, nil
+}
+
+// parseWait reads how long to wait: whole seconds. More than maxWait is that.
+func parseWait(query url.Values) (time.Duration, error) {
+	if !query.Has("wait") {
+		return 0, nil
+	}
+	seconds, err := strconv.Atoi(query.Get("wait"))
+	if err != nil || seconds < 0 {
+		return 0, badRequest("wait must be a number of seconds")
+	}
+	return min(time.Duration(min(seconds, 3600))*time.Second, maxWait), nil
+}
+
+// preferredWait is the wait of the header Prefer, if there is one that can be read. Others are
+// ignored, as preferences are.
+//
+// Source: RFC 7240, section 4.3
+func preferredWait(r *http.Request) time.Duration {
+	for preference := range strings.SplitSeq(strings.Join(r.Header.Values("Prefer"), ","), ",") {
+		name, value, _ := strings.Cut(strings.TrimSpace(preference), "=")
+		if !strings.EqualFold(strings.TrimSpace(name), "wait") {
+			continue
+		}
+		value, _, _ = strings.Cut(value, ";")
+		wait, err := parseWait(url.Values{"wait": {strings.Trim(strings.TrimSpace(value), `"`)}})
+		if err == nil {
+			return wait
+		}
+	}
+	return 0
+}
+
+func parseFlag(query url.Values, name string) (bool, error) {
+	switch query.Get(name) {
+	case "true":
+		return true, nil
+	case "", "false":
+		return false, nil
+	}
+	return false, badRequest("%s must be true or false", name)
 }
 
 func parseOptions(query url.Values) (o watch.Options, err error) {
@@ -64,15 +138,8 @@ func parseOptions(query url.Values) (o watch.Options, err error) {
 	if query.Has("fields") {
 		o.Fields = strings.Split(query.Get("fields"), ",")
 	}
-	switch query.Get("delta") {
-	case "":
-	case "true":
-		o.Delta = true
-	case "false":
-	default:
-		return o, badRequest("delta must be true or false")
-	}
-	return o, nil
+	o.Delta, err = parseFlag(query, "delta")
+	return o, err
 }
 
 func badRequest(format string, args ...any) error {

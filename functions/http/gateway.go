@@ -3,12 +3,14 @@ package main
 import (
 	"context"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
 	"strings"
 	"sync"
+	"time"
 
 	awsevents "github.com/aws/aws-lambda-go/events"
 	"github.com/watchroute/watchroute/events"
@@ -89,6 +91,8 @@ type streamWriter struct {
 	begun  chan struct{} // closed once status and headers are known
 	status int
 	sent   http.Header
+
+	deadline time.Time // of writes; zero for none
 }
 
 func (w *streamWriter) Header() http.Header { return w.header }
@@ -102,8 +106,19 @@ func (w *streamWriter) WriteHeader(status int) {
 
 func (w *streamWriter) Write(p []byte) (int, error) {
 	w.WriteHeader(http.StatusOK)
+	if !w.deadline.IsZero() {
+		defer time.AfterFunc(time.Until(w.deadline), func() { _ = w.body.CloseWithError(errSlow) }).Stop()
+	}
 	return w.body.Write(p)
 }
+
+// SetWriteDeadline ends the answer of a client that does not read what is written by then.
+func (w *streamWriter) SetWriteDeadline(deadline time.Time) error {
+	w.deadline = deadline
+	return nil
+}
+
+var errSlow = errors.New("client reads too slowly")
 
 // Flush does nothing, as each write is passed on at once.
 func (w *streamWriter) Flush() {}

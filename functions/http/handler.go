@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/watchroute/watchroute/events"
 	"github.com/watchroute/watchroute/shared/identity"
@@ -18,19 +19,27 @@ import (
 type topics interface {
 	Snapshot(context.Context, watch.Viewer, watch.PageQuery) (watch.Page, error)
 	Changes(ctx context.Context, v watch.Viewer, q watch.Query, after events.Cursor, view string) (watch.Missed, error)
+	Begin(watch.Viewer, watch.Query) (watch.Follow, error)
+	Stand(context.Context, watch.Viewer, []watch.Follow) error
+	Follow(watch.Viewer, ...watch.Follow) *watch.Follower
 }
 
 // handler answers HTTP requests for topics:
 //
 //	GET, HEAD /topics/{topic}           the items, page by page
 //	GET, HEAD /topics/{topic}?after=    the changes after a cursor
+//	GET …?after= and Prefer: wait=25    the same, held until there are some
+//	GET … Accept: text/event-stream     the same as they come, as Server-Sent Events
 //
 // An error is a problem as RFC 9457 has it.
 type handler struct {
-	topics  topics
-	viewer  func(*http.Request) (watch.Viewer, error) // who asks
-	origins []origin.Origin                           // of pages that may read answers; none for all
-	logger  *slog.Logger
+	topics     topics
+	holds      watch.Holds
+	limits     watch.HoldLimits
+	streamTime time.Duration                             // for which a stream is held, at least
+	viewer     func(*http.Request) (watch.Viewer, error) // who asks
+	origins    []origin.Origin                           // of pages that may read answers; none for all
+	logger     *slog.Logger
 }
 
 func (h handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -64,14 +73,31 @@ func (h handler) serve(w http.ResponseWriter, r *http.Request, topic events.Topi
 		return
 	}
 	a, err := parseAsk(topic, r.URL.Query())
+	a.wait = max(a.wait, preferredWait(r))
 	switch {
 	case err != nil:
 		h.refuse(w, r, err)
+	case wantsStream(r):
+		h.stream(w, r, viewer, a)
+	case len(a.topics) > 1:
+		h.refuse(w, r, badRequest("several topics are of a stream, ask with Accept: %s", streamType))
+	case a.after != nil && a.wait > 0 && r.Method == http.MethodGet:
+		h.poll(w, r, viewer, a)
 	case a.after != nil:
 		h.changes(w, r, viewer, a)
 	default:
 		h.items(w, r, viewer, a)
 	}
+}
+
+// wantsStream reports whether the client asks for Server-Sent Events.
+func wantsStream(r *http.Request) bool {
+	for accepted := range strings.SplitSeq(strings.Join(r.Header.Values("Accept"), ","), ",") {
+		if kind, _, _ := strings.Cut(accepted, ";"); strings.EqualFold(strings.TrimSpace(kind), streamType) {
+			return r.Method == http.MethodGet
+		}
+	}
+	return false
 }
 
 // items answers with a page of a topic's items. A client that has it already is told so, after
@@ -134,8 +160,13 @@ func (h handler) changes(w http.ResponseWriter, r *http.Request, viewer watch.Vi
 		h.refuse(w, r, err)
 		return
 	}
+	h.tell(w, r, missed)
+}
+
+// tell answers with what is new of a topic, or that it cannot be told.
+func (h handler) tell(w http.ResponseWriter, r *http.Request, missed watch.Missed) {
 	if missed.Reset != "" {
-		h.problem(w, r, events.Problem{Code: events.CodeReset, Reason: missed.Reset, Topic: string(a.Topic),
+		h.problem(w, r, events.Problem{Code: events.CodeReset, Reason: missed.Reset, Topic: string(missed.Topic),
 			Detail: "the changes after this cursor cannot be told, read the items anew"})
 		return
 	}
@@ -145,6 +176,6 @@ func (h handler) changes(w http.ResponseWriter, r *http.Request, viewer watch.Vi
 	}
 	w.Header().Set("Cache-Control", "no-store")
 	h.answer(w, r, http.StatusOK, "application/json", events.TopicChanges{
-		Topic: a.Topic, Cursor: missed.Cursor.String(), View: missed.View, Changes: changes, More: missed.More,
+		Topic: missed.Topic, Cursor: missed.Cursor.String(), View: missed.View, Changes: changes, More: missed.More,
 	})
 }

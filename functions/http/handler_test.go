@@ -23,8 +23,8 @@ import (
 	"github.com/watchroute/watchroute/shared/watch"
 )
 
-// stream is that of the Events table.
-const stream watch.Stream = "arn:aws:dynamodb:us-east-1:000000000000:table/Events/stream/2026-11-24T00:42:12.345"
+// recordStream is that of the Events table.
+const recordStream watch.Stream = "arn:aws:dynamodb:us-east-1:000000000000:table/Events/stream/2026-11-24T00:42:12.345"
 
 // service is a handler on tables of its own, asked by somebody who may read and watch all.
 type service struct {
@@ -42,10 +42,14 @@ func newService(t *testing.T) *service {
 	s := &service{T: t, db: db, store: db.Store()}
 	s.viewer = watch.Viewer{Key: watch.Key{Subject: "alice"}, Access: watch.Access{Grant: granted(t, "alice", everything)}}
 	s.handler = handler{
-		topics: watch.Topics{
-			Items: s.store, History: s.store, Places: seal.Fixed(make([]byte, seal.MinSecretBytes)),
-			Allowance: watch.NewAllowance(s.store, 1<<30),
+		topics: watch.Feed{
+			Topics: watch.Topics{
+				Items: s.store, History: s.store, Places: seal.Fixed(make([]byte, seal.MinSecretBytes)),
+				Allowance: watch.NewAllowance(s.store, 1<<30),
+			},
+			Stands: s.store, Revocations: s.store,
 		},
+		holds: s.store, limits: watch.HoldLimits{Subject: 6, Total: 80}, streamTime: time.Minute,
 		viewer: func(*http.Request) (watch.Viewer, error) { return s.viewer, nil },
 		logger: slog.New(slog.DiscardHandler),
 	}
@@ -71,7 +75,7 @@ func (s *service) put(topic events.Topic, id, data string) {
 	}
 	s.writes++
 	write := watch.Write{Topic: topic, ID: id, Op: events.Added, Time: time.Now(), Data: json.RawMessage(data), Position: watch.Position(fmt.Sprint(s.writes))}
-	if _, err := (watch.Numberer{Log: s.store}).Number(s.Context(), stream, []watch.Write{write}); err != nil {
+	if _, err := (watch.Numberer{Log: s.store}).Number(s.Context(), recordStream, []watch.Write{write}); err != nil {
 		s.Fatal(err)
 	}
 }

@@ -14,8 +14,8 @@ import (
 // Source: https://fetch.spec.whatwg.org/#http-cors-protocol
 func (h handler) allowPages(w http.ResponseWriter, r *http.Request) {
 	header := w.Header()
-	header.Add("Vary", "Origin, Authorization")
-	header.Set("Access-Control-Expose-Headers", "ETag, Link, Retry-After")
+	header.Add("Vary", "Origin, Authorization, Accept, Prefer")
+	header.Set("Access-Control-Expose-Headers", "ETag, Link, Preference-Applied, Retry-After, "+cursorHeader)
 	if len(h.origins) == 0 {
 		header.Set("Access-Control-Allow-Origin", "*")
 		return
@@ -32,7 +32,7 @@ func (h handler) options(w http.ResponseWriter) {
 	header := w.Header()
 	header.Set("Allow", strings.Join(methods, ", "))
 	header.Set("Access-Control-Allow-Methods", strings.Join(methods, ", "))
-	header.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, If-None-Match")
+	header.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, If-None-Match, Last-Event-ID, Prefer")
 	header.Set("Access-Control-Max-Age", "7200") // seconds; the most that Chromium takes
 	w.WriteHeader(http.StatusNoContent)
 }

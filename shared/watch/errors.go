@@ -31,6 +31,8 @@ var (
 	ErrOvertaken = errors.New("a later request has decided")
 	// ErrTooManySubscriptions is a connection at its limit of subscriptions.
 	ErrTooManySubscriptions = errors.New("connection has too many subscriptions")
+	// ErrTooManyHolds is a subject, or a service, that holds as many requests as it may.
+	ErrTooManyHolds = errors.New("too many requests are held")
 	// ErrTooManyRequests is a connection or a subject that has used up its quota.
 	ErrTooManyRequests = errors.New("client asks too often")
 	// ErrBadItem is an item that the table refuses.
@@ -53,6 +55,7 @@ var wireErrors = []struct {
 	{ErrOvertaken, events.CodeOvertaken, "a later request of this connection counts; if there is none, send this one again with a higher order"},
 	{ErrTooManyConnections, events.CodeTooManyConnections, "too many connections, or too many attempts to connect, try again later"},
 	{ErrTooManySubscriptions, events.CodeTooManySubscriptions, "the connection has as many subscriptions as it may"},
+	{ErrTooManyHolds, events.CodeTooManyHolds, "too many requests are held open, ask again later or without waiting"},
 	{ErrTooManyRequests, events.CodeTooManyRequests, "too many or too costly messages, try again later"},
 	{ErrBadItem, events.CodeBadItem, ""},
 	{ErrUnavailable, events.CodeUnavailable, "the service is busy, try again later"},

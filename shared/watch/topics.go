@@ -126,6 +126,7 @@ func (w *work) snapshot(ctx context.Context, a Access, q PageQuery) (Page, error
 
 // Missed is what a client missed of a topic since its cursor.
 type Missed struct {
+	Topic   events.Topic
 	Changes []events.Change
 	Cursor  events.Cursor // where the client stands with them
 	View    string        // what is seen, as in [events.Subscribed]
@@ -150,7 +151,7 @@ func (w *work) changes(ctx context.Context, a Access, q Query, after events.Curs
 	if err != nil {
 		return Missed{}, err
 	}
-	missed := Missed{View: markOf(view), Cursor: head.Cursor}
+	missed := Missed{Topic: q.Topic, View: markOf(view), Cursor: head.Cursor}
 	if otherView(seenView, missed.View) {
 		missed.Reset = events.ResetView
 		return missed, nil
