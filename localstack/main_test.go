@@ -159,7 +159,7 @@ func TestWhatIsWrongIsOneClearLine(t *testing.T) {
 func TestFaultsAreSaidSoThatTheyCanBeRepeated(t *testing.T) {
 	out, stop, ended := start(t, "--faults", "all, kill=0, forget=0.5", "--seed", "7")
 	defer func() { stop(); <-ended }()
-	if got := out.line("Faults  "); !strings.HasPrefix(got, "--faults abandon=0.01,duplicate=0.05,delay=0.05,") || !strings.HasSuffix(got, ",forget=0.5,pause-dynamodb=0.05,slow-dynamodb=0.01,late-write=0.01 --seed 7") {
+	if got := out.line("Faults  "); !strings.HasPrefix(got, "--faults abandon=0.01,duplicate=0.05,delay=0.05,") || !strings.HasSuffix(got, ",forget=0.5,pause-dynamodb=0.05,slow-dynamodb=0.01,late-write=0.01,http-429=0.02,http-500=0.01,http-502=0.01,tear-stream=0.005,idle-cut=0.005,kill-hold=0.05 --seed 7") {
 		t.Errorf("the faults are given as %q", got)
 	}
 }

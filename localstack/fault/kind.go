@@ -108,4 +108,10 @@ var kinds = []struct {
 	{Pause, 0.05},
 	{Slow, 0.01},
 	{LateWrite, 0.01},
+	{HTTP429, 0.02},
+	{HTTP500, 0.01},
+	{HTTP502, 0.01},
+	{TearStream, 0.005},
+	{IdleCut, 0.005},
+	{KillHold, 0.05},
 }
