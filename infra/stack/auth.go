@@ -213,14 +213,9 @@ func newAuthorizer(stack awscdk.Stack, api awsapigatewayv2.CfnApi, target awslam
 		ApiId:          api.Ref(),
 		Name:           jsii.String("tokens"),
 		AuthorizerType: jsii.String("REQUEST"),
-		AuthorizerUri: sub("arn:${AWS::Partition}:apigateway:${AWS::Region}:lambda:path/2015-03-31/functions/${" +
-			logicalID(authorizer) + ".Arn}/invocations"),
+		AuthorizerUri:  sub(invocationURI(authorizer)),
 	})
-	awslambda.NewCfnPermission(stack, jsii.String("TokenAuthorizerPermission"), &awslambda.CfnPermissionProps{
-		Action:       jsii.String("lambda:InvokeFunction"),
-		FunctionName: target.AttrArn(),
-		Principal:    jsii.String(apiGatewayService),
-		SourceArn:    sub("arn:${AWS::Partition}:execute-api:${AWS::Region}:${AWS::AccountId}:${Api}/authorizers/${TokenAuthorizer}"),
-	})
+	newInvokePermission(stack, "TokenAuthorizerPermission", target,
+		"arn:${AWS::Partition}:execute-api:${AWS::Region}:${AWS::AccountId}:${Api}/authorizers/${TokenAuthorizer}")
 	return declared
 }
