@@ -114,6 +114,36 @@ func TestWhatIsPrintedWorksForEveryClient(t *testing.T) {
 	}
 }
 
+// TestPrintedHTTPLinesAnswer with the topic that the wscat lines use.
+func TestPrintedHTTPLinesAnswer(t *testing.T) {
+	out, stop, ended := start(t)
+	defer func() { stop(); <-ended }()
+	if got := out.line("  HTTP "); !strings.HasSuffix(got, "/live") {
+		t.Errorf("HTTP is said to be at %q", got)
+	}
+	for printed, want := range map[string]struct{ accept, contentType string }{
+		out.line("  curl http"):                               {"", "application/json"},
+		out.line("  curl -N -H 'Accept: text/event-stream' "): {"text/event-stream", "text/event-stream"},
+	} {
+		if !strings.HasPrefix(printed, "http") {
+			printed = "http" + printed // which the label took
+		}
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, printed, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Accept", want.accept)
+		response, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := response.Header.Get("Content-Type"); response.StatusCode != 200 || got != want.contentType || !strings.HasSuffix(printed, "/live/topics/stocks/AAPL") {
+			t.Errorf("%s is answered %s, %s, want %s", printed, response.Status, got, want.contentType)
+		}
+		_ = response.Body.Close()
+	}
+}
+
 func TestAddressToPaste(t *testing.T) {
 	for _, c := range []struct{ asked, made, want string }{
 		{"localhost:0", "127.0.0.1:5000", "localhost:5000"}, {":4566", "[::]:4566", "localhost:4566"},
@@ -142,7 +172,7 @@ func TestWhatIsWrongIsOneClearLine(t *testing.T) {
 		"port in use":      {[]string{"--addr", taken.Addr().String()}, "address already in use"},
 		"missing template": {[]string{"--addr", "127.0.0.1:0", "--template", "nowhere.json"}, "nowhere.json: no such file"},
 		"unknown resource": {[]string{"--addr", "127.0.0.1:0", "--template", broken}, "X is of type AWS::Moon::Base, which does not run locally"},
-		"unknown fault":    {[]string{"--faults", "kill=0.5,explode"}, `unknown fault "explode": the faults are kill, duplicate, `},
+		"unknown fault":    {[]string{"--faults", "kill=0.5,explode"}, `unknown fault "explode": the faults are kill, `},
 		"any page allowed": {[]string{"--allow-origin", "http://localhost:3000,null"}, `allow origin: origin "null" is not scheme://host[:port]`},
 		"any host allowed": {[]string{"--allow-host", "*"}, `allow host "*": it is neither a name nor an IP address`},
 		"unknown flag":     {[]string{"--adr", "x"}, "-adr"},
