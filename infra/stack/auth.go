@@ -38,8 +38,8 @@ type Auth struct {
 	SecretKeyARN string
 	// Audience is the "aud" that tokens must have. Empty takes only tokens without.
 	Audience string
-	// RefuseQueryTokens takes no token out of the URL's query. Some browser libraries
-	// can send it no other way; but URLs end up in histories and proxies' logs.
+	// RefuseQueryTokens takes no token out of the URL's query. EventSource and some browser
+	// libraries can send it no other way; but URLs end up in histories and proxies' logs.
 	RefuseQueryTokens bool
 	// RefuseAtHandshake answers all refusals with an HTTP status. Without it a client that
 	// offers its token as a subprotocol, as browsers do, is let in with a token that is not

@@ -179,10 +179,14 @@ func messageFunction(t tables, props Props, seals awssecretsmanager.CfnSecret) f
 	}
 }
 
-// httpTime is how long an HTTP request may take: a stream twice its least time, or what Lambda
-// lets it. With API Gateway's part that is at most 15 minutes.
+// pollTime is how long a long poll is held at most.
+const pollTime = 25 * time.Second
+
+// httpTime is how long an HTTP request may take, in whole seconds, as Lambda wants it: a long
+// poll, or a stream twice its least time. With API Gateway's part that is at most 15 minutes.
 func (p Props) httpTime() time.Duration {
-	return min(2*p.StreamTime+requestTimeout, MaxStreamTime+requestTimeout)
+	held := min(max(2*p.StreamTime, pollTime), MaxStreamTime)
+	return (held + requestTimeout + time.Second - 1).Truncate(time.Second)
 }
 
 // httpHolds is how many requests are held at most, so that a fifth of the executions is left for

@@ -256,4 +256,10 @@ func TestHTTPSettings(t *testing.T) {
 	if f.Timeout != 14*60+10 { // seconds; with API Gateway's part at most 15 minutes
 		t.Errorf("a request may take %d s", f.Timeout)
 	}
+	for held, want := range map[time.Duration]int{time.Second: 35, 30*time.Second + 200*time.Millisecond: 71} { // a long poll takes 25 s
+		all := resourcesOf(t, stack.Props{StreamTime: held})
+		if got := decode[functionProperties](t, all["Http"].Properties).Timeout; got != want {
+			t.Errorf("with streams of %s a request may take %d s, want %d", held, got, want)
+		}
+	}
 }
