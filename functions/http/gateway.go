@@ -13,6 +13,7 @@ import (
 	"time"
 
 	awsevents "github.com/aws/aws-lambda-go/events"
+	"github.com/watchroute/watchroute/events"
 )
 
 // gateway serves what API Gateway's REST API invokes the function with by an HTTP handler,
@@ -50,15 +51,18 @@ func (g gateway) serve(ctx context.Context, event awsevents.APIGatewayProxyReque
 }
 
 // requestOf makes an HTTP request of an event. The path is without the stage. It keeps its
-// escapes; the query was decoded.
+// escapes; the query was decoded. A token in the query is left out: the authorizer has read it,
+// and it must not get into links.
 func requestOf(ctx context.Context, event awsevents.APIGatewayProxyRequest) (*http.Request, error) {
 	var body io.Reader = strings.NewReader(event.Body)
 	if event.IsBase64Encoded {
 		body = base64.NewDecoder(base64.StdEncoding, body)
 	}
 	target := "https://" + event.RequestContext.DomainName + event.Path
-	if query := url.Values(event.MultiValueQueryStringParameters).Encode(); query != "" {
-		target += "?" + query
+	query := url.Values(event.MultiValueQueryStringParameters)
+	query.Del(events.QueryToken)
+	if len(query) > 0 {
+		target += "?" + query.Encode()
 	}
 	request, err := http.NewRequestWithContext(context.WithValue(ctx, contextKey{}, event.RequestContext), event.HTTPMethod, target, body)
 	if err != nil {

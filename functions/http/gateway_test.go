@@ -60,6 +60,22 @@ func TestEventBecomesARequest(t *testing.T) {
 	}
 }
 
+// TestTokenOfTheQueryGoesNoFurther: it is no parameter of a topic, and in no link to another
+// page.
+func TestTokenOfTheQueryGoesNoFurther(t *testing.T) {
+	e := decodeEvent(t, event)
+	e.MultiValueQueryStringParameters = map[string][]string{"token": {"secret"}, "limit": {"3"}}
+	var asked string
+	g := gateway{http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { asked = r.URL.RawQuery })}
+	answer, err := g.serve(t.Context(), e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.Copy(io.Discard, answer.Body); err != nil || asked != "limit=3" {
+		t.Errorf("the query is %q, %v", asked, err)
+	}
+}
+
 // TestEachWriteIsPassedOn before the handler writes more.
 func TestEachWriteIsPassedOn(t *testing.T) {
 	passed := make(chan struct{})

@@ -34,6 +34,9 @@ type Function struct {
 	MemoryMB    int               // told to the process, not enforced; default DefaultMemoryMB
 	LogFormat   string            // Text or JSON, told to the process; default Text
 	LogLevel    string            // of the function's own lines, told to the process with JSON; default INFO
+	// Reserved is how many invocations run at once at most; one more is throttled at once. nil
+	// means no such bound, and 0 that none runs.
+	Reserved *int
 }
 
 // complete gives the function with its defaults, or what is wrong with it.
@@ -47,6 +50,9 @@ func (f Function) complete(o Options) (Function, error) {
 	f.LogFormat = cmp.Or(f.LogFormat, "Text")
 	if f.Timeout < 0 || f.Timeout > MaxTimeout {
 		return f, fmt.Errorf("%w: the timeout of %s is %v, at most %v is allowed", ErrInvalid, f.Name, f.Timeout, MaxTimeout)
+	}
+	if f.Reserved != nil && *f.Reserved < 0 {
+		return f, fmt.Errorf("%w: %s has %d reserved executions", ErrInvalid, f.Name, *f.Reserved)
 	}
 	return f, executable(f.Binary)
 }

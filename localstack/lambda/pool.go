@@ -41,12 +41,16 @@ func (p *pool) pids() []int {
 	return pids
 }
 
-// submit lets an invocation wait for a process.
+// submit lets an invocation wait for a process, unless as many run and wait as may run.
 func (p *pool) submit(inv *invocation) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
 		return ErrClosed
+	}
+	if reserved := p.function.Reserved; reserved != nil && p.activeLocked() >= *reserved {
+		p.usage.Throttles++
+		return fmt.Errorf("%w: %d executions of %s are reserved, and all of them run", ErrThrottled, *reserved, p.function.Name)
 	}
 	p.queue = append(p.queue, inv)
 	p.dispatchLocked()
@@ -128,6 +132,17 @@ func (p *pool) countLocked(states ...state) int {
 	n := 0
 	for proc := range p.processes {
 		if proc.generation == p.generation && slices.Contains(states, proc.state) {
+			n++
+		}
+	}
+	return n
+}
+
+// activeLocked counts the invocations that wait or run, on old code too.
+func (p *pool) activeLocked() int {
+	n := len(p.queue)
+	for proc := range p.processes {
+		if proc.state == running {
 			n++
 		}
 	}

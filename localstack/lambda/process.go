@@ -90,6 +90,7 @@ func (proc *process) execute() exit {
 	err = cmd.Wait()
 	close(gone)
 	proc.setPID(0)
+	proc.drain()
 	return exit{errorType: "Runtime.ExitError", text: exitText(cmd, err), unfetched: proc.unfetched()}
 }
 

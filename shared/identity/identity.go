@@ -23,6 +23,7 @@ const (
 	memberExpires = "expires" // likewise
 	memberInside  = "inside"  // "true": refusals are told inside
 	memberRefused = "refused" // the code of an error; there is nothing else then
+	memberCode    = "code"    // likewise, of a client that is denied; the REST API's answer repeats it
 )
 
 // Context is what the authorizer answers about a client, besides its subject, which is
@@ -39,6 +40,10 @@ func Context(a watch.Access) map[string]any {
 // TellInside adds to a context that $connect may let the client in to be told why it is
 // turned away.
 func TellInside(context map[string]any) { context[memberInside] = "true" }
+
+// NameCode adds to the context of a client that is denied why it is. No function sees it: API
+// Gateway answers with $context.authorizer.code.
+func NameCode(context map[string]any, code events.Code) { context[memberCode] = string(code) }
 
 // Refused is the context of a client that is let in only to be told why it is refused, with
 // watch.ErrUnauthorized or watch.ErrRevoked. It names nobody and grants nothing.
