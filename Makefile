@@ -9,7 +9,7 @@ STATICCHECK := go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME    ?= 10s
 SOAKTIME    ?= 30m
 SEEDS       ?= 10
-MUTANTS     ?= numbering report known order resume repeats healing
+MUTANTS     ?= numbering report known order departure resume repeats healing
 MUTANTSEEDS ?= 3
 VENV        := .build/venv
 

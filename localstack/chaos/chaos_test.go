@@ -28,7 +28,7 @@ func TestChaos(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := settings{root: "../..", build: t.TempDir(), plan: plan, watchers: 30, hostileMessages: 4, changes: 800, topics: 7, writers: 8, interval: 50 * time.Millisecond, patience: time.Minute}
+	s := settings{root: "../..", build: t.TempDir(), plan: plan, watchers: 30, hostileMessages: 4, changes: 800, topics: 7, writers: 8, interval: 50 * time.Millisecond, patience: 2 * time.Minute}
 	t.Run("honest", func(t *testing.T) { s.keepsItsPromise(t, *chaosSeed) })
 	s.hostile = true
 	t.Run("hostile", func(t *testing.T) {

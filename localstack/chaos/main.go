@@ -49,7 +49,7 @@ const harsh = "all,kill=0.03,abandon=0.03,duplicate=0.2,delay=0.1,bisect=0.1,par
 // command does what the flags say.
 func command(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("chaos", flag.ContinueOnError)
-	s := settings{root: ".", topics: 20, writers: 8, patience: time.Minute, progress: os.Stderr}
+	s := settings{root: ".", topics: 20, writers: 8, patience: 2 * time.Minute, progress: os.Stderr}
 	seeds := flags.Int("seeds", 20, "how many `seeds` to run")
 	first := flags.Uint64("first", 1, "the first `seed`")
 	flags.IntVar(&s.watchers, "watchers", 200, "how many `watchers`, of two topics each")

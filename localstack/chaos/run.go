@@ -36,8 +36,8 @@ type settings struct {
 	topics          int
 	writers         int
 	interval        time.Duration // between two changes of a writer
-	patience        time.Duration // with watchers of whom none gets on; three times as long if some do
-	hasty           bool          // ends with the first broken promise
+	patience        time.Duration // with watchers of whom none gets on; ten times as long if some do
+	hasty           bool          // ends with the first broken promise, and when the patience is over
 
 	progress        io.Writer     // of building the functions; nobody is told if nil
 	log             io.Writer     // what the functions write; dropped if nil
@@ -247,7 +247,10 @@ var errPatience = errors.New("not in time")
 // One whose promise is broken is not waited for.
 func (r *run) await(ctx context.Context, what string, holds func(*watcher) bool) error {
 	var seen int64
-	limit := time.Now().Add(3 * r.patience)
+	limit := time.Now().Add(10 * r.patience)
+	if r.hasty { // who does not heal is healed by the next connection, and gets on for long
+		limit = time.Now().Add(r.patience)
+	}
 	for deadline := time.Now(); ; {
 		waiting := 0
 		for _, w := range r.watchers {

@@ -193,7 +193,7 @@ func (e *engine) connect(now time.Time) {
 		case e.dialled <- dialled{l, err}:
 		case <-e.life.Done():
 			if l != nil {
-				l.hangUp()
+				_ = l.conn.CloseNow()
 			}
 		}
 	})

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -379,11 +380,9 @@ func TestFamilyItemsTakeOneRequest(t *testing.T) {
 						want[topic] = append(want[topic], fmt.Sprint(i))
 					}
 				}
-				lost := false
+				var lost atomic.Bool // answers are given at once
 				lose := func(frame string) bool {
-					was := lost
-					lost = lost || c.lost != "" && strings.Contains(frame, c.lost)
-					return lost && !was
+					return c.lost != "" && strings.Contains(frame, c.lost) && lost.CompareAndSwap(false, true)
 				}
 				s.set(func() {
 					s.lose = lose
@@ -406,8 +405,8 @@ func TestFamilyItemsTakeOneRequest(t *testing.T) {
 						}
 					}
 				})
-				if asked != c.asked || lost != (c.lost != "") {
-					t.Errorf("snapshots are asked for %d times, want %d; a frame was lost: %t", asked, c.asked, lost)
+				if asked != c.asked || lost.Load() != (c.lost != "") {
+					t.Errorf("snapshots are asked for %d times, want %d; a frame was lost: %t", asked, c.asked, lost.Load())
 				}
 			})
 		})

@@ -194,31 +194,22 @@ func (l *link) send(ctx context.Context, message []byte) error {
 
 // close says goodbye, and hangs up if there is no answer.
 func (l *link) close() {
-	said := make(chan struct{})
-	go func() {
-		defer close(said)
-		_ = l.conn.Close(websocket.StatusNormalClosure, "") // the service may have left before
-	}()
-	timer := time.NewTimer(goodbyeTime)
+	timer := time.AfterFunc(goodbyeTime, l.hangUp)
 	defer timer.Stop()
-	select {
-	case <-said:
-	case <-timer.C:
-		l.hangUp()
-		<-said
-	}
+	_ = l.conn.Close(websocket.StatusNormalClosure, "") // the service may have left before
 }
 
-// hangUp ends the link at once. CloseNow alone would wait for a close that is under way.
+// hangUp ends a link whose goodbye is not answered. CloseNow waits for the goodbye too, for
+// ten seconds.
 func (l *link) hangUp() {
-	wire := l.wire
-	if encrypted, ok := wire.(*tls.Conn); ok { // which says goodbye too, and may wait for that
-		wire = encrypted.NetConn()
-	}
-	if wire != nil {
+	switch wire := l.wire.(type) {
+	case nil:
+		_ = l.conn.CloseNow()
+	case *tls.Conn: // which says goodbye as well, and may wait for that
+		_ = wire.NetConn().Close()
+	default:
 		_ = wire.Close()
 	}
-	_ = l.conn.CloseNow()
 }
 
 // closeCode is the WebSocket close code that ended a link; 1006 if there was none.

@@ -45,6 +45,11 @@ func slot(topic events.Topic) string {
 
 // The maps of a connection's row. Rows of versions that had no orders have the string set
 // topicsBefore instead, whose topics are still read, and leave it when they are left.
+//
+// While a deployment is updated, functions of both versions answer a connection. The earlier one
+// knows the set alone, and adds to it. Its pong leaves out what the maps name, and the client
+// subscribes again. If it forgets a connection, what the maps name stays in Subscriptions until
+// fan-out finds the connection gone, or until expiresAt. Either way nothing is lost.
 const (
 	watchesMap   = "watches"
 	leftMap      = "left"
