@@ -106,6 +106,8 @@ func TestGatewayAnswersWithProblems(t *testing.T) {
 	want := map[string]string{
 		"UNAUTHORIZED": "401 bad_token", "ACCESS_DENIED": "403 $context.authorizer.code", "WAF_FILTERED": "403 forbidden", "THROTTLED": "429 too_many_requests",
 		"MISSING_AUTHENTICATION_TOKEN": "404 not_found", "DEFAULT_4XX": "400 bad_request", "DEFAULT_5XX": "503 unavailable",
+		"AUTHORIZER_FAILURE": "503 unavailable", "AUTHORIZER_CONFIGURATION_ERROR": "503 unavailable", "API_CONFIGURATION_ERROR": "503 unavailable",
+		"INTEGRATION_FAILURE": "503 unavailable", "INTEGRATION_TIMEOUT": "503 unavailable",
 	}
 	if !maps.Equal(got, want) {
 		t.Errorf("answers are %v, want %v", got, want)

@@ -14,19 +14,25 @@ import (
 )
 
 // gatewayProblems are what API Gateway answers without the function, by the type of its
-// response. The defaults change the status of all other types, too, so that a code always has
-// its own. A template has no logic. It puts values in place of variables, among them what the
-// authorizer says about a client that it denies.
+// response. A code always has its own status. AWS says that the status of a default is that of
+// all other types, too, but an emulator that is measured at AWS has only the body and headers of
+// it. So each type that may occur is here. A template has no logic. It puts values in place of
+// variables, among them what the authorizer says about a client that it denies.
 //
 // Source: https://docs.aws.amazon.com/apigateway/latest/developerguide/supported-gateway-response-types.html
 var gatewayProblems = map[string]events.Problem{
-	"UNAUTHORIZED":                 {Code: events.CodeBadToken},
-	"ACCESS_DENIED":                {Code: "$context.authorizer.code", Status: events.CodeForbidden.Status()},
-	"WAF_FILTERED":                 {Code: events.CodeForbidden},
-	"THROTTLED":                    {Code: events.CodeTooManyRequests},
-	"MISSING_AUTHENTICATION_TOKEN": {Code: events.CodeNotFound, Detail: "the routes are /topics/{topic}"},
-	"DEFAULT_4XX":                  {Code: events.CodeBadRequest},
-	"DEFAULT_5XX":                  {Code: events.CodeUnavailable},
+	"UNAUTHORIZED":                   {Code: events.CodeBadToken},
+	"ACCESS_DENIED":                  {Code: "$context.authorizer.code", Status: events.CodeForbidden.Status()},
+	"WAF_FILTERED":                   {Code: events.CodeForbidden},
+	"THROTTLED":                      {Code: events.CodeTooManyRequests},
+	"MISSING_AUTHENTICATION_TOKEN":   {Code: events.CodeNotFound, Detail: "the routes are /topics/{topic}"},
+	"DEFAULT_4XX":                    {Code: events.CodeBadRequest},
+	"AUTHORIZER_FAILURE":             {Code: events.CodeUnavailable},
+	"AUTHORIZER_CONFIGURATION_ERROR": {Code: events.CodeUnavailable},
+	"API_CONFIGURATION_ERROR":        {Code: events.CodeUnavailable},
+	"INTEGRATION_FAILURE":            {Code: events.CodeUnavailable},
+	"INTEGRATION_TIMEOUT":            {Code: events.CodeUnavailable},
+	"DEFAULT_5XX":                    {Code: events.CodeUnavailable},
 }
 
 // newGatewayResponses declares the answers of gatewayProblems. Pages of all origins may read
