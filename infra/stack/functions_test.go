@@ -162,7 +162,8 @@ func TestGrants(t *testing.T) {
 		},
 		"Http": {
 			"dynamodb:BatchGetItem Changes.Arn", "dynamodb:BatchGetItem Revocations.Arn",
-			"dynamodb:GetItem Changes.Arn", "dynamodb:PutItem Connections.Arn", "dynamodb:Query Changes.Arn", "dynamodb:Query Events.Arn",
+			"dynamodb:DeleteItem Events.Arn", "dynamodb:GetItem Changes.Arn", "dynamodb:GetItem Events.Arn",
+			"dynamodb:PutItem Connections.Arn", "dynamodb:PutItem Events.Arn", "dynamodb:Query Changes.Arn", "dynamodb:Query Events.Arn",
 			"dynamodb:UpdateItem Connections.Arn",
 			"logs:CreateLogStream HttpLogs.Arn", "logs:PutLogEvents HttpLogs.Arn",
 			"secretsmanager:GetSecretValue ServiceSecret",

@@ -34,7 +34,7 @@ func (p Props) httpIntegrationTime() time.Duration { return p.httpTime() + 10*ti
 
 // guardedMethods are the HTTP methods that go through the authorizer. Each is declared, because
 // API Gateway throttles by declared method. ANY is for all others, which the function refuses.
-var guardedMethods = []string{http.MethodGet, http.MethodHead, "ANY"}
+var guardedMethods = []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodDelete, "ANY"}
 
 // restAPI is a REST API while it is declared.
 type restAPI struct {

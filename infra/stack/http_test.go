@@ -27,7 +27,7 @@ type methodProperties struct {
 func TestHTTPMethods(t *testing.T) {
 	all := resources(t)
 	timeout := decode[functionProperties](t, all["Http"].Properties).Timeout
-	want := map[string]string{"GET": "CUSTOM", "HEAD": "CUSTOM", "ANY": "CUSTOM", "OPTIONS": "NONE"}
+	want := map[string]string{"GET": "CUSTOM", "HEAD": "CUSTOM", "POST": "CUSTOM", "DELETE": "CUSTOM", "ANY": "CUSTOM", "OPTIONS": "NONE"}
 	got := map[string]string{}
 	for id, m := range ofType[methodProperties](t, all, "AWS::ApiGateway::Method") {
 		got[m.HttpMethod] = m.AuthorizationType
@@ -251,7 +251,7 @@ func TestHTTPSettings(t *testing.T) {
 		AllowedOrigins: []string{"https://app.example", "http://localhost:3000"}, HTTPConcurrency: 50, MaxSubjectUnits: 9, MaxSnapshotItems: 8, MaxSubjectHolds: 7, StreamTime: stack.MaxStreamTime,
 	}), "AWS::Lambda::Function")["Http"]
 	const want = "ALLOWED_ORIGINS=https://app.example,http://localhost:3000 CHANGES_TABLE=Changes CONNECTIONS_TABLE=Connections EVENTS_TABLE=Events " +
-		"MAX_HOLDS=40 MAX_SNAPSHOT_ITEMS=8 MAX_SUBJECT_HOLDS=7 MAX_SUBJECT_UNITS=9 REVOCATIONS_TABLE=Revocations SERVICE_SECRET_ARN=ServiceSecret STREAM_TIME=14m0s"
+		"MAX_HOLDS=40 MAX_PUBLISH_BYTES=126976 MAX_SNAPSHOT_ITEMS=8 MAX_SUBJECT_HOLDS=7 MAX_SUBJECT_UNITS=9 REVOCATIONS_TABLE=Revocations SERVICE_SECRET_ARN=ServiceSecret STREAM_TIME=14m0s"
 	if got := environment(t, f); got != want || f.ReservedConcurrentExecutions != 50 {
 		t.Errorf("environment is %s, reserved are %d", got, f.ReservedConcurrentExecutions)
 	}

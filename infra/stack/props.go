@@ -145,8 +145,8 @@ type Props struct {
 	// At least a second, at most MaxStreamTime. Default: a minute.
 	StreamTime time.Duration
 
-	// HTTPThrottlingRate is how many HTTP requests per second each method (GET, HEAD, OPTIONS
-	// and all others together) takes. They count towards the account's limit, see
+	// HTTPThrottlingRate is how many HTTP requests per second each method (GET, HEAD, POST,
+	// DELETE, OPTIONS and all others together) takes. They count towards the account's limit, see
 	// ThrottlingRate. Requests beyond it are answered 429. Default: 200.
 	HTTPThrottlingRate float64
 
