@@ -53,7 +53,7 @@ func (d *deployment) checkDeclared(ctx context.Context, r *report) {
 	r.holds("four integrations: function, timeout", d.integrationsAsDeclared(ctx))
 	r.holds("the stage: name, automatic deployment, access log", d.stageAsDeclared(ctx))
 	r.deviates("it leaves out the stage's throttling; our template sets rate and burst", d.throttlingIsLeftOut(ctx))
-	r.holds("the REST API's four methods: authorizer, integration, timeout", d.methodsAsDeclared(ctx))
+	r.holds("the REST API's six methods: authorizer, integration, timeout", d.methodsAsDeclared(ctx))
 	r.deviates("it leaves out how their answers are transferred; our template has them streamed", d.transferModeIsLeftOut(ctx))
 	r.holds("the REST API's authorizer: type, function, no cache", d.restAuthorizerAsDeclared(ctx))
 	r.deviates("it gives it the header Authorization as identity source; our template gives none", d.headerIsNamed(ctx))

@@ -8,7 +8,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 	"testing"
 
@@ -25,7 +24,7 @@ type httpAnswer struct {
 }
 
 // request sends a request to the REST API; token may be empty, and header is names and values in
-// turn.
+// turn. A target may have a body of JSON behind it, after a space.
 func (s *running) request(t testing.TB, method, target, token string, header ...string) httpAnswer {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
@@ -40,29 +39,25 @@ func (s *running) request(t testing.TB, method, target, token string, header ...
 }
 
 // publishOver publishes a body over HTTP, and wants it to be taken.
-func (s *running) publishOver(t testing.TB, target, token, body string, header ...string) httpAnswer {
+func (s *running) publishOver(t testing.TB, target, token, body string) httpAnswer {
 	t.Helper()
-	header = append(header, "Content-Type", "application/json", sentBody, body)
-	a := s.request(t, "POST", target, token, header...)
+	a := s.request(t, "POST", target+" "+body, token)
 	if a.status != 200 {
 		t.Fatalf("%s to %s is answered %+v", body, target, a)
 	}
 	return a
 }
 
-// sentBody stands for the body among the headers of a request.
-const sentBody = "body"
-
 // begin does the same as request and leaves the answer's body to be read.
 func (s *running) begin(ctx context.Context, t testing.TB, method, target, token string, header ...string) *http.Response {
 	t.Helper()
-	var body io.Reader
-	if i := slices.Index(header, sentBody); i >= 0 {
-		body, header = strings.NewReader(header[i+1]), header[:i]
-	}
-	r, err := http.NewRequestWithContext(ctx, method, s.HTTPURL()+target, body)
+	target, item, _ := strings.Cut(target, " ") // a POST has its body there
+	r, err := http.NewRequestWithContext(ctx, method, s.HTTPURL()+target, strings.NewReader(item))
 	if err != nil {
 		t.Fatal(err)
+	}
+	if item != "" {
+		r.Header.Set("Content-Type", "application/json")
 	}
 	if token != "" {
 		r.Header.Set("Authorization", "Bearer "+token)
@@ -336,15 +331,41 @@ func TestPagesOfAllowedOriginsReadAnswers(t *testing.T) {
 	problem(t, "another page", s.request(t, "GET", "/topics/a", alice, "Origin", evil), 403, events.CodeForbidden)
 }
 
+// TestPublishOverHTTP: who watches over a WebSocket is told what is put and removed over HTTP, if
+// the token allows it.
+func TestPublishOverHTTP(t *testing.T) {
+	s := start(t, tokensOnly)
+	const reader = `{"v":1,"allow":[{"topics":["**"],"actions":["subscribe","read"]}]}`
+	alice, ben := s.token(t, "alice", all, nil), s.token(t, "ben", reader, nil)
+	watcher := s.connectWith(t, ben)
+	watcher.subscribe("a")
+	if a := s.request(t, "POST", `/topics/a {"id":"i","data":{"n":1}}`, alice); a.status != 200 {
+		t.Fatalf("POST is answered %+v", a)
+	}
+	if got := watcher.changes(1)[0]; got.Op != events.Added || got.ID != "i" || string(got.Data) != `{"n":1}` {
+		t.Errorf("change is %+v", got)
+	}
+	problem(t, "a token that may only read", s.request(t, "POST", `/topics/a {"id":"i","data":{"n":2}}`, ben), 403, events.CodeForbidden)
+	problem(t, "a token that may only read", s.request(t, "DELETE", "/topics/a?id=i", ben), 403, events.CodeForbidden)
+	if a := s.request(t, "DELETE", "/topics/a?id=i", alice); a.status != 204 {
+		t.Fatalf("DELETE is answered %+v", a)
+	}
+	if got := watcher.changes(1)[0]; got.Op != events.Removed || got.ID != "i" {
+		t.Errorf("change is %+v", got)
+	}
+}
+
 // useHTTP lets the HTTP function do each thing that it can do, in a stack where an answer has two
 // items and a stream is held for some seconds.
 func (s *running) useHTTP(t *testing.T) {
 	t.Helper()
 	token := s.token(t, "frank", all, nil)
-	for n := range 3 {
-		s.publishOver(t, "/topics/http", token, fmt.Sprintf(`{"id":"%d"}`, n))
+	for n := range 4 {
+		read[events.PublishResult](t, s.request(t, "POST", fmt.Sprintf(`/topics/http {"id":"%d","data":{}}`, n), token), 200)
 	}
-	s.request(t, "DELETE", "/topics/http?id=none", token)
+	if a := s.request(t, "DELETE", "/topics/http?id=0", token); a.status != 204 {
+		t.Errorf("DELETE is answered %+v", a)
+	}
 	var page events.TopicItems
 	eventually(t, "a page and another", func() bool {
 		page = read[events.TopicItems](t, s.request(t, "GET", "/topics/http", token), 200)
@@ -352,7 +373,7 @@ func (s *running) useHTTP(t *testing.T) {
 	})
 	read[events.TopicItems](t, s.request(t, "GET", "/topics/http?next="+url.QueryEscape(page.Next), token), 200)
 	eventually(t, "the changes", func() bool {
-		return len(read[events.TopicChanges](t, s.request(t, "GET", "/topics/http?after=:0", token), 200).Changes) == 3
+		return len(read[events.TopicChanges](t, s.request(t, "GET", "/topics/http?after=:0", token), 200).Changes) == 5
 	})
 	stream := s.begin(t.Context(), t, "GET", "/topics/http?after=:0", token, "Accept", "text/event-stream")
 	defer stream.Body.Close()
