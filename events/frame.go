@@ -175,9 +175,14 @@ const (
 	CodeRevoked              Code = "revoked"                // the token was revoked: this connection is closed, and no other is let in
 	CodeTooManyConnections   Code = "too_many_connections"   // connect anew, later each time: this connection is closed
 	CodeTooManyRequests      Code = "too_many_requests"      // try again, later each time
+	CodeExists               Code = "exists"                 // over HTTP: take another id, or put the item without If-None-Match
+	CodeTooManyHolds         Code = "too_many_holds"         // over HTTP: ask without waiting, or try again later
 	CodeNotConnected         Code = "not_connected"          // connect anew: the service has forgotten this connection
 	CodeUnavailable          Code = "unavailable"            // try again, later each time
 	CodeInternal             Code = "internal"               // try again; if it stays, tell the operator
+	CodeReset                Code = "reset"                  // over HTTP: read the items anew, see [Problem]
+	CodeNotFound             Code = "not_found"              // over HTTP: there is no such route
+	CodeMethodNotAllowed     Code = "method_not_allowed"     // over HTTP: the route has other methods, see the header Allow
 )
 
 // Error gives code and message.
@@ -194,6 +199,9 @@ func (*Reconnect) kind() string    { return "reconnect" }
 func (*Authorized) kind() string   { return "authorized" }
 func (*Expiring) kind() string     { return "expiring" }
 func (*Error) kind() string        { return "error" }
+
+// TypeOf gives the "type" of a frame.
+func TypeOf(f Frame) string { return f.kind() }
 
 // blank gives an empty frame of a type, or nil.
 func blank(kind string) Frame {

@@ -29,9 +29,47 @@ var codes = map[Code]Remedy{
 	CodeRevoked:              GiveUp,
 	CodeTooManyConnections:   RetryLater,
 	CodeTooManyRequests:      RetryLater,
+	CodeTooManyHolds:         RetryLater,
+	CodeExists:               FixRequest,
 	CodeNotConnected:         RetryNow,
 	CodeUnavailable:          RetryLater,
 	CodeInternal:             RetryLater,
+	CodeReset:                RetryNow,
+	CodeNotFound:             FixRequest,
+	CodeMethodNotAllowed:     FixRequest,
+}
+
+// statuses is the one table of the HTTP statuses that errors have. CodeNotConnected and
+// CodeTooManySubscriptions are of connections, and have none.
+//
+// Source: RFC 9110, section 15, and RFC 6585, section 4
+var statuses = map[Code]int{
+	CodeBadJSON:          400,
+	CodeBadRequest:       400,
+	CodeUnknownAction:    400,
+	CodeBadTopic:         400,
+	CodeBadItem:          400,
+	CodeBadCursor:        400,
+	CodeForbidden:        403,
+	CodeBadToken:         401,
+	CodeTokenExpired:     401,
+	CodeRevoked:          403,
+	CodeTooManyRequests:  429,
+	CodeTooManyHolds:     429,
+	CodeExists:           412,
+	CodeUnavailable:      503,
+	CodeInternal:         500,
+	CodeReset:            410,
+	CodeNotFound:         404,
+	CodeMethodNotAllowed: 405,
+}
+
+// Status gives the HTTP status of a code; 500 for one that HTTP does not have.
+func (c Code) Status() int {
+	if status, ok := statuses[c]; ok {
+		return status
+	}
+	return 500
 }
 
 // Remedy says what to do about an error. A code that this package does not know

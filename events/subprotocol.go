@@ -12,3 +12,7 @@ const (
 	Subprotocol       = "watchroute.v1"
 	SubprotocolBearer = "bearer."
 )
+
+// QueryToken is the parameter of the URL's query that may carry the token, for clients that can
+// set neither headers nor subprotocols.
+const QueryToken = "token"

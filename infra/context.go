@@ -44,6 +44,8 @@ func propsOf(app awscdk.App) (name string, props stack.Props, err error) {
 		ProtectFromDeletion: s.flag("protect", "true"),
 		SetAccountLogRole:   s.flag("account-log-role", "set"),
 		AllowedOrigins:      s.list("origins"),
+		WithoutHTTP:         s.flag("http", "off"),
+		WebACLARN:           s.text("web-acl"),
 		Auth: stack.Auth{
 			Issuer: s.text("issuer"), JWKSURL: s.text("jwks"), SecretARN: s.text("secret"), SecretKeyARN: s.text("secret-key"), Audience: s.text("audience"),
 			OpenToEveryone: s.flag("auth", "open-to-everyone"), RefuseAtHandshake: s.flag("refuse", "handshake"),

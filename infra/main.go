@@ -14,6 +14,8 @@
 //	issuer, jwks, secret, secret-key, audience   whose tokens let clients in, see [stack.Auth]
 //	auth              open-to-everyone lets everyone in
 //	refuse            handshake tells all refusals there, see [stack.Auth]
+//	http              off leaves out the HTTP routes
+//	web-acl           ARN of a web ACL that filters HTTP requests, see [stack.Props]
 //	origins           of pages that may connect, separated by commas, see [stack.Props]
 package main
 

@@ -47,6 +47,8 @@ func TestContextSaysWhatIsDeployed(t *testing.T) {
 				p.AllowedOrigins = []string{"https://a.example", "https://b.example"}
 			})},
 		"secret":   {map[string]any{"secret": "arn:s", "secret-key": "arn:k"}, "Watchroute", with(func(p *stack.Props) { p.Auth = stack.Auth{SecretARN: "arn:s", SecretKeyARN: "arn:k"} })},
+		"no HTTP":  {map[string]any{"http": "off"}, "Watchroute", with(func(p *stack.Props) { p.WithoutHTTP = true })},
+		"web ACL":  {map[string]any{"web-acl": "arn:w"}, "Watchroute", with(func(p *stack.Props) { p.WebACLARN = "arn:w" })},
 		"everyone": {map[string]any{"auth": "open-to-everyone"}, "Watchroute", with(func(p *stack.Props) { p.Auth.OpenToEveryone = true })},
 	} {
 		gotName, got, err := propsOf(appWith(t, c.context))
@@ -59,7 +61,7 @@ func TestContextSaysWhatIsDeployed(t *testing.T) {
 // TestContextThatIsNotUnderstoodIsRefused: a list as issuer once meant a secret that the stack
 // makes, without a word.
 func TestContextThatIsNotUnderstoodIsRefused(t *testing.T) {
-	for _, name := range []string{"architecture", "name", "account", "region", "stage", "issuer", "jwks", "secret", "secret-key", "audience", "origins"} {
+	for _, name := range []string{"architecture", "name", "account", "region", "stage", "issuer", "jwks", "secret", "secret-key", "audience", "origins", "web-acl"} {
 		for _, value := range []any{"", 64.0, true, []any{"https://id.example"}, map[string]any{"a": "b"}} {
 			_, _, err := propsOf(appWith(t, map[string]any{name: value}))
 			if err == nil || !strings.Contains(err.Error(), "context value "+name+" is ") {
@@ -67,7 +69,7 @@ func TestContextThatIsNotUnderstoodIsRefused(t *testing.T) {
 			}
 		}
 	}
-	for _, name := range []string{"auth", "refuse", "protect", "account-log-role"} {
+	for _, name := range []string{"auth", "http", "refuse", "protect", "account-log-role"} {
 		for _, value := range []any{"", "yes", false, 1.0, []any{"true", "set"}} {
 			_, _, err := propsOf(appWith(t, map[string]any{name: value}))
 			if err == nil || !strings.Contains(err.Error(), "context value "+name+" is ") {

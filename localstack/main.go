@@ -126,7 +126,7 @@ func welcome(out io.Writer, s *stack.Stack, address string, faults *fault.Faults
 	fmt.Fprintf(out, `
 Watchroute runs (ready %d ms after its functions were built). Ctrl-C ends it.
 
-  WebSocket     %s
+  WebSocket     %s%s
   AWS APIs      %s
   Usage         %s/_localstack/usage
   Tables        %s
@@ -141,10 +141,32 @@ Put an item, in a third:
 
   aws --endpoint-url http://%s --region %s --no-sign-request dynamodb put-item --table-name Events \
     --item '{"topic":{"S":"stocks/AAPL"},"id":{"S":"quote"},"price":{"N":"150.75"}}'
-
+%s
 %s
 
-`, s.Ready.Milliseconds(), s.WebSocketURL(), s.URL(), s.URL(), strings.Join(s.Tables, ", "), s.Outputs["FailureQueueUrl"], broken, address, s.Stage(), address, stack.Region, admission(s, address, anonymous))
+`, s.Ready.Milliseconds(), s.WebSocketURL(), labelled("HTTP", s.HTTPURL()), s.URL(), s.URL(), strings.Join(s.Tables, ", "), s.Outputs["FailureQueueUrl"], broken, address, s.Stage(), address, stack.Region, overHTTP(s, address), admission(s, address, anonymous))
+}
+
+// labelled is another line of what is where; nothing if there is no such thing.
+func labelled(label, value string) string {
+	if value == "" {
+		return ""
+	}
+	return fmt.Sprintf("\n  %-14s%s", label, value)
+}
+
+// overHTTP says how to read the topic without a WebSocket, if the template lets one.
+func overHTTP(s *stack.Stack, address string) string {
+	if s.HTTPURL() == "" {
+		return ""
+	}
+	topic := "http://" + address + strings.TrimPrefix(s.HTTPURL(), s.URL()) + "/topics/stocks/AAPL"
+	return `
+Or read the topic over HTTP: its items, and, from then on, each change as it comes:
+
+  curl ` + topic + `
+  curl -N -H 'Accept: text/event-stream' ` + topic + `
+`
 }
 
 // where is the address to paste: with the name localhost only if every client that resolves it

@@ -114,6 +114,36 @@ func TestWhatIsPrintedWorksForEveryClient(t *testing.T) {
 	}
 }
 
+// TestPrintedHTTPLinesAnswer with the topic that the wscat lines use.
+func TestPrintedHTTPLinesAnswer(t *testing.T) {
+	out, stop, ended := start(t)
+	defer func() { stop(); <-ended }()
+	if got := out.line("  HTTP "); !strings.HasSuffix(got, "/live") {
+		t.Errorf("HTTP is said to be at %q", got)
+	}
+	for printed, want := range map[string]struct{ accept, contentType string }{
+		out.line("  curl http"):                               {"", "application/json"},
+		out.line("  curl -N -H 'Accept: text/event-stream' "): {"text/event-stream", "text/event-stream"},
+	} {
+		if !strings.HasPrefix(printed, "http") {
+			printed = "http" + printed // which the label took
+		}
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, printed, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Accept", want.accept)
+		response, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := response.Header.Get("Content-Type"); response.StatusCode != 200 || got != want.contentType || !strings.HasSuffix(printed, "/live/topics/stocks/AAPL") {
+			t.Errorf("%s is answered %s, %s, want %s", printed, response.Status, got, want.contentType)
+		}
+		_ = response.Body.Close()
+	}
+}
+
 func TestAddressToPaste(t *testing.T) {
 	for _, c := range []struct{ asked, made, want string }{
 		{"localhost:0", "127.0.0.1:5000", "localhost:5000"}, {":4566", "[::]:4566", "localhost:4566"},
@@ -159,7 +189,7 @@ func TestWhatIsWrongIsOneClearLine(t *testing.T) {
 func TestFaultsAreSaidSoThatTheyCanBeRepeated(t *testing.T) {
 	out, stop, ended := start(t, "--faults", "all, kill=0, forget=0.5", "--seed", "7")
 	defer func() { stop(); <-ended }()
-	if got := out.line("Faults  "); !strings.HasPrefix(got, "--faults abandon=0.01,duplicate=0.05,delay=0.05,") || !strings.HasSuffix(got, ",forget=0.5,pause-dynamodb=0.05,slow-dynamodb=0.01,cut-off=0.0005,late-write=0.01 --seed 7") {
+	if got := out.line("Faults  "); !strings.HasPrefix(got, "--faults abandon=0.01,duplicate=0.05,delay=0.05,") || !strings.HasSuffix(got, ",forget=0.5,pause-dynamodb=0.05,slow-dynamodb=0.01,cut-off=0.0005,late-write=0.01,http-429=0.02,http-500=0.01,http-502=0.01,tear-stream=0.005,idle-cut=0.005,kill-hold=0.05 --seed 7") {
 		t.Errorf("the faults are given as %q", got)
 	}
 }

@@ -31,15 +31,23 @@ type handler struct {
 // Source: https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-lambda-auth.html
 var errUnauthorized = errors.New("Unauthorized") //nolint:staticcheck // not ours to word
 
+// overHTTP reports whether a REST API asks, about an HTTP request. A WebSocket API asks about a
+// handshake, which has no method in its event.
+//
+// Source: https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-lambda-authorizer-input.html
+func overHTTP(request awsevents.APIGatewayCustomAuthorizerRequestTypeRequest) bool {
+	return request.HTTPMethod != ""
+}
+
 // judge says who may connect by their token, as authorize has it.
 func (h handler) judge(ctx context.Context, request awsevents.APIGatewayCustomAuthorizerRequestTypeRequest) (awsevents.APIGatewayCustomAuthorizerResponse, error) {
 	if err := h.checkOrigin(request); err != nil {
 		h.logger.Warn("page refused", "sourceIp", request.RequestContext.Identity.SourceIP, "err", err)
-		return answer("Deny", request.MethodArn, foreignPrincipal, watch.Access{}), nil
+		return deny(request, foreignPrincipal, events.CodeForbidden), nil
 	}
 	raw, given := h.token(request)
 	if !given && h.anonymous {
-		return answer("Allow", request.MethodArn, watch.Anonymous, identity.Anyone()), nil
+		return answer("Allow", request, watch.Anonymous, identity.Anyone()), nil
 	}
 	if raw == "" {
 		return awsevents.APIGatewayCustomAuthorizerResponse{}, errUnauthorized
@@ -51,12 +59,12 @@ func (h handler) judge(ctx context.Context, request awsevents.APIGatewayCustomAu
 		return awsevents.APIGatewayCustomAuthorizerResponse{}, errUnauthorized
 	case errors.Is(err, watch.ErrRevoked):
 		h.logger.Warn("token is revoked", "sourceIp", request.RequestContext.Identity.SourceIP)
-		return answer("Deny", request.MethodArn, revokedPrincipal, watch.Access{}), nil
+		return deny(request, revokedPrincipal, events.CodeRevoked), nil
 	case err != nil:
 		h.logger.Error("token not verified", "err", err)
 		return awsevents.APIGatewayCustomAuthorizerResponse{}, errors.New("token not verified")
 	}
-	return answer("Allow", request.MethodArn, subject, access), nil
+	return answer("Allow", request, subject, access), nil
 }
 
 // maxAnswer is what API Gateway takes from an authorizer, in bytes; more is a 500. A claim
@@ -65,35 +73,54 @@ func (h handler) judge(ctx context.Context, request awsevents.APIGatewayCustomAu
 // Source: https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html
 const maxAnswer = 8 << 10
 
-func answer(effect, method, subject string, access watch.Access) awsevents.APIGatewayCustomAuthorizerResponse {
+func answer(effect string, request awsevents.APIGatewayCustomAuthorizerRequestTypeRequest, subject string, access watch.Access) awsevents.APIGatewayCustomAuthorizerResponse {
 	return awsevents.APIGatewayCustomAuthorizerResponse{
 		PrincipalID: subject,
 		PolicyDocument: awsevents.APIGatewayCustomAuthorizerPolicy{
 			Version: "2012-10-17",
 			Statement: []awsevents.IAMPolicyStatement{
-				{Action: []string{"execute-api:Invoke"}, Effect: effect, Resource: []string{method}},
+				{Action: []string{"execute-api:Invoke"}, Effect: effect, Resource: []string{resource(request)}},
 			},
 		},
 		Context: identity.Context(access),
 	}
 }
 
-// token finds the token: in the header Authorization, among the subprotocols, or, as
-// browsers can do no other with some libraries, in the query. One that is given and empty is
-// given all the same.
+// deny is the answer to a client that gets 403. It names the error's code.
+func deny(request awsevents.APIGatewayCustomAuthorizerRequestTypeRequest, principal string, code events.Code) awsevents.APIGatewayCustomAuthorizerResponse {
+	denied := answer("Deny", request, principal, watch.Access{})
+	identity.NameCode(denied.Context, code)
+	return denied
+}
+
+// resource is what an answer's policy is about: the handshake, or all of the stage that an HTTP
+// request is for. Such a request's ARN has its path, which is the client's to choose: it may be
+// long, and what it escapes may be read in more than one way. The answer counts for this one
+// request, because the REST API keeps none.
+func resource(request awsevents.APIGatewayCustomAuthorizerRequestTypeRequest) string {
+	parts := strings.SplitN(request.MethodArn, "/", 3) // the API, the stage, and the rest
+	if !overHTTP(request) || len(parts) < 3 {
+		return request.MethodArn
+	}
+	return parts[0] + "/" + parts[1] + "/*"
+}
+
+// token finds the token: in the header Authorization, among a handshake's subprotocols, or, as
+// browsers can do no other with some libraries and with EventSource, in the query. One that is
+// given and empty is given all the same.
 func (h handler) token(request awsevents.APIGatewayCustomAuthorizerRequestTypeRequest) (raw string, given bool) {
 	for _, line := range header.Lines(request.Headers, request.MultiValueHeaders, "Authorization") {
 		if scheme, raw, _ := strings.Cut(line, " "); strings.EqualFold(scheme, "Bearer") {
 			return strings.TrimSpace(raw), true
 		}
 	}
-	for _, offered := range header.List(request.Headers, request.MultiValueHeaders, "Sec-WebSocket-Protocol") {
-		if raw, ok := strings.CutPrefix(offered, events.SubprotocolBearer); ok {
+	for _, offered := range handshake.OfferOf(request.Headers, request.MultiValueHeaders) {
+		if raw, ok := strings.CutPrefix(offered, events.SubprotocolBearer); ok && !overHTTP(request) {
 			return raw, true
 		}
 	}
 	if h.inQuery {
-		raw, given = request.QueryStringParameters["token"]
+		raw, given = request.QueryStringParameters[events.QueryToken]
 	}
 	return raw, given
 }

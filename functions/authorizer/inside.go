@@ -20,12 +20,13 @@ const (
 	refusedPrincipal = "refused"
 )
 
-// authorize answers who wants to connect: with a policy that lets them in, one that does
+// authorize answers who wants to connect, or asks over HTTP: with a policy that lets them in, one that does
 // not (403), or an error (401, and 500 for what the client is not to blame for).
 //
 // A client that offers its token as a subprotocol is let in also with a token that is not
 // valid or is revoked, if refusals are told inside. Its context names the refusal alone, and
-// no other function does anything for it but tell.
+// no other function does anything for it but tell. Over HTTP nobody is: each answer has a status
+// that every client can see.
 func (h handler) authorize(ctx context.Context, request awsevents.APIGatewayCustomAuthorizerRequestTypeRequest) (awsevents.APIGatewayCustomAuthorizerResponse, error) {
 	decision, err := h.judge(ctx, request)
 	inside := h.teller != nil && offersToken(request)
@@ -37,7 +38,7 @@ func (h handler) authorize(ctx context.Context, request awsevents.APIGatewayCust
 		decision, err = awsevents.APIGatewayCustomAuthorizerResponse{}, errUnauthorized
 	}
 	if why := refusal(decision, err); inside && why != nil && h.teller.Tells(request.RequestContext.Identity.SourceIP) {
-		told := answer("Allow", request.MethodArn, refusedPrincipal, watch.Access{})
+		told := answer("Allow", request, refusedPrincipal, watch.Access{})
 		told.Context = identity.Refused(why)
 		return told, nil
 	}
@@ -45,10 +46,11 @@ func (h handler) authorize(ctx context.Context, request awsevents.APIGatewayCust
 }
 
 // offersToken reports whether the client has its token among the subprotocols, with ours,
-// so that it understands the answer, and none in a header, which no browser can set.
+// so that it understands the answer, and none in a header, which no browser can set. Over HTTP
+// there are no subprotocols, whatever a client sends.
 func offersToken(request awsevents.APIGatewayCustomAuthorizerRequestTypeRequest) bool {
 	offer := handshake.OfferOf(request.Headers, request.MultiValueHeaders)
-	return offer.Bears() && offer.Ours() && len(header.Lines(request.Headers, request.MultiValueHeaders, "Authorization")) == 0
+	return !overHTTP(request) && offer.Bears() && offer.Ours() && len(header.Lines(request.Headers, request.MultiValueHeaders, "Authorization")) == 0
 }
 
 // refusal is what can be told of a decision: that the token is not valid or is revoked. It

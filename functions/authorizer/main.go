@@ -1,4 +1,4 @@
-// Authorizer decides who may connect, by their tokens.
+// Authorizer decides who may connect, and ask over HTTP, by their tokens.
 package main
 
 import (

@@ -56,10 +56,13 @@ func TestUsualAccount(t *testing.T) {
 Lambda runs 1000 executions at once. Of the 1000 that no function has reserved, 900 may be: it keeps 100.
   FanoutConcurrency   50
   MessageConcurrency  400
+  HTTPConcurrency     100
 
 API Gateway takes 10000 requests a second and 5000 at once, of all APIs and of the posts to clients together.
   ThrottlingRate      500
   ThrottlingBurst     500
+  HTTPThrottlingRate  200
+  HTTPThrottlingBurst 200
 
 The account has no role for API Gateway's logs, which access logs need.
   SetAccountLogRole   true, or -c account-log-role=set, for the first deployment
@@ -73,11 +76,11 @@ The account has no role for API Gateway's logs, which access logs need.
 func TestReservationsFit(t *testing.T) {
 	for unreserved := range 1200 {
 		r := recommended(unreserved)
-		if r.fanout < 0 || r.message < 0 || r.fanout+r.message > max(0, unreserved-alwaysUnreserved) {
+		if r.fanout < 0 || r.message < 0 || r.http < 0 || r.fanout+r.message+r.http > max(0, unreserved-alwaysUnreserved) {
 			t.Fatalf("of %d: %+v", unreserved, r)
 		}
 	}
-	for unreserved, want := range map[int]reservations{0: {}, 10: {}, 103: {0, 1}, 104: {1, 1}, 200: {25, 37}, 500: {50, 175}, 1000: {50, 400}, 20_000: {50, 400}} {
+	for unreserved, want := range map[int]reservations{0: {}, 10: {}, 103: {0, 1, 1}, 104: {1, 1, 1}, 200: {25, 37, 19}, 500: {50, 175, 87}, 1000: {50, 400, 100}, 20_000: {50, 400, 100}} {
 		if got := recommended(unreserved); got != want {
 			t.Errorf("of %d: %+v, want %+v", unreserved, got, want)
 		}
@@ -85,7 +88,7 @@ func TestReservationsFit(t *testing.T) {
 }
 
 func TestSmallAccounts(t *testing.T) {
-	for unreserved, want := range map[int]string{10: "Reserve nothing. Ask for more first", 300: "FanoutConcurrency   50\n  MessageConcurrency  75\n  With a larger quota: 50 and 400."} {
+	for unreserved, want := range map[int]string{10: "Reserve nothing. Ask for more first", 300: "FanoutConcurrency   50\n  MessageConcurrency  75\n  HTTPConcurrency     37\n  With a larger quota: 50, 400 and 100."} {
 		if got, err := reported(t, fmt.Sprintf(lambdaAnswer, unreserved, unreserved), fmt.Sprintf(gatewayAnswer, "")); err != nil || !strings.Contains(got, want) {
 			t.Errorf("with %d: %s, %v, want %s", unreserved, got, err, want)
 		}

@@ -79,7 +79,7 @@ func newRoutes(stack awscdk.Stack, api awsapigatewayv2.CfnApi, functions map[str
 			continue // auth, where there is no authentication
 		}
 		declared := newRoute(stack, api, r)
-		newPermission(stack, functions[r.function], r, props)
+		newInvokePermission(stack, r.id+"Permission", functions[r.function], props.apiARN()+"/"+r.key)
 		if guard := functions[authorizer]; guard != nil && r.function == connect {
 			declared.SetAuthorizationType(jsii.String("CUSTOM"))
 			declared.SetAuthorizerId(newAuthorizer(stack, api, guard).Ref())
@@ -93,8 +93,7 @@ func newIntegration(stack awscdk.Stack, api awsapigatewayv2.CfnApi, function str
 	awsapigatewayv2.NewCfnIntegration(stack, jsii.String(id+"Integration"), &awsapigatewayv2.CfnIntegrationProps{
 		ApiId:           api.Ref(),
 		IntegrationType: jsii.String("AWS_PROXY"),
-		IntegrationUri: sub("arn:${AWS::Partition}:apigateway:${AWS::Region}:lambda:path/2015-03-31/functions/${" +
-			id + ".Arn}/invocations"),
+		IntegrationUri:  sub(invocationURI(function)),
 		TimeoutInMillis: jsii.Number(float64(integrationTimeout.Milliseconds())),
 	})
 }
@@ -121,12 +120,18 @@ func newRoute(stack awscdk.Stack, api awsapigatewayv2.CfnApi, r route) awsapigat
 	return declared
 }
 
-// newPermission lets this route, and no other API or route, invoke its function.
-func newPermission(stack awscdk.Stack, target awslambda.CfnFunction, r route, props Props) {
-	awslambda.NewCfnPermission(stack, jsii.String(r.id+"Permission"), &awslambda.CfnPermissionProps{
+// invocationURI is how an API names the function that it invokes, for sub.
+func invocationURI(function string) string {
+	return "arn:${AWS::Partition}:apigateway:${AWS::Region}:lambda:path/2015-03-31/functions/${" + logicalID(function) + ".Arn}/invocations"
+}
+
+// newInvokePermission lets this part of an API, such as a route, and nothing else invoke a
+// function.
+func newInvokePermission(stack awscdk.Stack, id string, target awslambda.CfnFunction, source string) {
+	awslambda.NewCfnPermission(stack, jsii.String(id), &awslambda.CfnPermissionProps{
 		Action:       jsii.String("lambda:InvokeFunction"),
 		FunctionName: target.AttrArn(),
 		Principal:    jsii.String(apiGatewayService),
-		SourceArn:    sub(props.apiARN() + "/" + r.key),
+		SourceArn:    sub(source),
 	})
 }

@@ -41,8 +41,14 @@ func TestRoutes(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	if len(invocable) != len(want)+1 || !slices.Contains(invocable, "authorizers/${TokenAuthorizer} Authorizer") {
-		t.Errorf("permissions %q, want one for each route and one for the authorizer", invocable)
+	others := []string{"authorizers/${TokenAuthorizer} Authorizer", "http authorizers/${HttpAuthorizer} Authorizer", "http */* Http"}
+	for _, other := range others {
+		if !slices.Contains(invocable, other) {
+			t.Errorf("permissions %q, want %s", invocable, other)
+		}
+	}
+	if len(invocable) != len(want)+len(others) {
+		t.Errorf("permissions %q, want one for each route, two for the authorizer and one for HTTP", invocable)
 	}
 }
 
@@ -90,11 +96,11 @@ func answeringRoutes(t *testing.T, all map[string]resource) map[string]bool {
 }
 
 // permissions lists "route-key function" of all that API Gateway may invoke, and what it
-// may invoke as an authorizer.
+// may invoke as an authorizer; with "http" before it for the REST API.
 func permissions(t *testing.T, all map[string]resource) []string {
 	t.Helper()
 	var allowed []string
-	const api = "arn:${AWS::Partition}:execute-api:${AWS::Region}:${AWS::AccountId}:${Api}/"
+	const apis = "arn:${AWS::Partition}:execute-api:${AWS::Region}:${AWS::AccountId}:"
 	for id, permission := range ofType[struct {
 		Action, Principal       string
 		FunctionName, SourceArn any
@@ -102,12 +108,17 @@ func permissions(t *testing.T, all map[string]resource) []string {
 		if permission.Action != "lambda:InvokeFunction" || permission.Principal != "apigateway.amazonaws.com" {
 			t.Errorf("%s allows %s to %s", id, permission.Action, permission.Principal)
 		}
-		source, ok := strings.CutPrefix(refer(t, permission.SourceArn), api)
-		key, onStage := strings.CutPrefix(source, "live/")
-		if !ok || !onStage && source != "authorizers/${TokenAuthorizer}" {
+		source, ok := strings.CutPrefix(refer(t, permission.SourceArn), apis)
+		api, part, _ := strings.Cut(source, "/")
+		key, onStage := strings.CutPrefix(part, "live/")
+		if !ok || !onStage && !strings.HasPrefix(part, "authorizers/${") {
 			t.Errorf("%s is for %v", id, permission.SourceArn)
 		}
-		allowed = append(allowed, key+" "+strings.TrimSuffix(refer(t, permission.FunctionName), ".Arn"))
+		prefix, known := map[string]string{"${Api}": "", "${HttpApi}": "http "}[api]
+		if !known {
+			t.Errorf("%s is for %s", id, api)
+		}
+		allowed = append(allowed, prefix+key+" "+strings.TrimSuffix(refer(t, permission.FunctionName), ".Arn"))
 	}
 	return allowed
 }

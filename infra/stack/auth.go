@@ -38,8 +38,8 @@ type Auth struct {
 	SecretKeyARN string
 	// Audience is the "aud" that tokens must have. Empty takes only tokens without.
 	Audience string
-	// RefuseQueryTokens takes no token out of the URL's query. Some browser libraries
-	// can send it no other way; but URLs end up in histories and proxies' logs.
+	// RefuseQueryTokens takes no token out of the URL's query. EventSource and some browser
+	// libraries can send it no other way; but URLs end up in histories and proxies' logs.
 	RefuseQueryTokens bool
 	// RefuseAtHandshake answers all refusals with an HTTP status. Without it a client that
 	// offers its token as a subprotocol, as browsers do, is let in with a token that is not
@@ -216,14 +216,9 @@ func newAuthorizer(stack awscdk.Stack, api awsapigatewayv2.CfnApi, target awslam
 		ApiId:          api.Ref(),
 		Name:           jsii.String("tokens"),
 		AuthorizerType: jsii.String("REQUEST"),
-		AuthorizerUri: sub("arn:${AWS::Partition}:apigateway:${AWS::Region}:lambda:path/2015-03-31/functions/${" +
-			logicalID(authorizer) + ".Arn}/invocations"),
+		AuthorizerUri:  sub(invocationURI(authorizer)),
 	})
-	awslambda.NewCfnPermission(stack, jsii.String("TokenAuthorizerPermission"), &awslambda.CfnPermissionProps{
-		Action:       jsii.String("lambda:InvokeFunction"),
-		FunctionName: target.AttrArn(),
-		Principal:    jsii.String(apiGatewayService),
-		SourceArn:    sub("arn:${AWS::Partition}:execute-api:${AWS::Region}:${AWS::AccountId}:${Api}/authorizers/${TokenAuthorizer}"),
-	})
+	newInvokePermission(stack, "TokenAuthorizerPermission", target,
+		"arn:${AWS::Partition}:execute-api:${AWS::Region}:${AWS::AccountId}:${Api}/authorizers/${TokenAuthorizer}")
 	return declared
 }

@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -29,6 +30,7 @@ const (
 	revoke     = "revoke"
 	salvage    = "salvage"
 	authorizer = "authorizer"
+	web        = "http"
 )
 
 // Time limits of the functions. A client waits for the first; fanout may spend
@@ -65,9 +67,12 @@ func newFunctions(stack awscdk.Stack, props Props, t tables, q queues, seals aws
 	if auth != nil {
 		functions = append(functions, authorizerFunction(stack, *auth, props), renewFunction(t, props, *auth))
 	}
+	if !props.WithoutHTTP {
+		functions = append(functions, httpFunction(t, props, seals))
+	}
 	declared := map[string]awslambda.CfnFunction{}
 	for _, f := range functions {
-		if props.Auth.OpenToEveryone && slices.Contains([]string{connect, disconnect, message}, f.name) {
+		if props.Auth.OpenToEveryone && slices.Contains([]string{connect, disconnect, message, web}, f.name) {
 			f.environment["OPEN_TO_EVERYONE"] = jsii.String("true")
 		}
 		declared[f.name] = newFunction(stack, props, f)
@@ -174,6 +179,54 @@ func messageFunction(t tables, props Props, seals awssecretsmanager.CfnSecret) f
 	}
 }
 
+// pollTime is how long a long poll is held at most.
+const pollTime = 25 * time.Second
+
+// httpTime is how long an HTTP request may take, in whole seconds, as Lambda wants it: a long
+// poll, or a stream twice its least time. With API Gateway's part that is at most 15 minutes.
+func (p Props) httpTime() time.Duration {
+	held := min(max(2*p.StreamTime, pollTime), MaxStreamTime)
+	return (held + requestTimeout + time.Second - 1).Truncate(time.Second)
+}
+
+// httpHolds is how many requests are held at most, so that a fifth of the executions is left for
+// requests that are answered at once.
+func (p Props) httpHolds() int {
+	return max(1, cmp.Or(p.HTTPConcurrency, recommendedHTTP)*4/5)
+}
+
+// recommendedHTTP is what the holds are counted from where nothing is reserved.
+const recommendedHTTP = 100
+
+// httpFunction has little memory, because a held request costs by memory and time, and mostly
+// waits.
+func httpFunction(t tables, props Props, seals awssecretsmanager.CfnSecret) function {
+	return function{
+		name: web, description: "Answers HTTP requests for topics", memory: 128, timeout: props.httpTime(),
+		environment: merged(originSettings(props), map[string]*string{
+			"EVENTS_TABLE":       t.events.Ref(),
+			"CHANGES_TABLE":      t.changes.Ref(),
+			"CONNECTIONS_TABLE":  t.connections.Ref(),
+			"MAX_SUBJECT_UNITS":  jsii.String(fmt.Sprint(props.MaxSubjectUnits)),
+			"MAX_SNAPSHOT_ITEMS": jsii.String(fmt.Sprint(props.MaxSnapshotItems)),
+			"MAX_PUBLISH_BYTES":  jsii.String(fmt.Sprint(props.MaxPublishBytes)),
+			"MAX_SUBJECT_HOLDS":  jsii.String(fmt.Sprint(props.MaxSubjectHolds)),
+			"MAX_HOLDS":          jsii.String(fmt.Sprint(props.httpHolds())),
+			"STREAM_TIME":        jsii.String(props.StreamTime.String()),
+			"REVOCATIONS_TABLE":  t.revocations.Ref(),
+			"SERVICE_SECRET_ARN": seals.Ref(),
+		}),
+		grants: []grant{
+			allow(t.connections.AttrArn(), "dynamodb:PutItem", "dynamodb:UpdateItem"),
+			allow(t.revocations.AttrArn(), "dynamodb:BatchGetItem"),
+			allow(t.changes.AttrArn(), "dynamodb:GetItem", "dynamodb:Query", "dynamodb:BatchGetItem"),
+			allow(t.events.AttrArn(), "dynamodb:Query", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:DeleteItem"),
+			allow(seals.Ref(), "secretsmanager:GetSecretValue"),
+		},
+		reserved: props.HTTPConcurrency,
+	}
+}
+
 func renewFunction(t tables, props Props, auth authentication) function {
 	return function{
 		name: renew, description: "Lets open connections go by another token", memory: 256, timeout: requestTimeout,
@@ -263,7 +316,7 @@ func salvageFunction(q queues) function {
 
 // findExecutables reports the first function that has not been built.
 func findExecutables(code string) error {
-	for _, name := range []string{connect, disconnect, message, renew, fanout, revoke, salvage, authorizer} {
+	for _, name := range []string{connect, disconnect, message, renew, fanout, revoke, salvage, authorizer, web} {
 		if _, err := os.Stat(filepath.Join(code, name, build.Executable)); err != nil {
 			return fmt.Errorf("function %s is not built: %w", name, err)
 		}

@@ -22,7 +22,8 @@ type functionProperties struct {
 		LogGroup                                       any
 		LogFormat, ApplicationLogLevel, SystemLogLevel string
 	}
-	TracingConfig any
+	TracingConfig                any
+	ReservedConcurrentExecutions int
 }
 
 func TestFunctions(t *testing.T) {
@@ -44,6 +45,9 @@ func TestFunctions(t *testing.T) {
 		"Authorizer": {256, 10, "ALLOW_ANONYMOUS=AllowAnonymous REFUSE_INSIDE=true REVOCATIONS_TABLE=Revocations TOKEN_IN_QUERY=true TOKEN_SECRET_ARN=TokenSecret"},
 		"Revoke": {256, 60, "CALLBACK_URL=https://${Api}.execute-api.${AWS::Region}.${AWS::URLSuffix}/live " +
 			"CONNECTIONS_TABLE=Connections SUBSCRIPTIONS_TABLE=Subscriptions"},
+		"Http": {128, 130, "CHANGES_TABLE=Changes CONNECTIONS_TABLE=Connections EVENTS_TABLE=Events MAX_HOLDS=80 " +
+			"MAX_PUBLISH_BYTES=126976 MAX_SNAPSHOT_ITEMS=2000 MAX_SUBJECT_HOLDS=6 MAX_SUBJECT_UNITS=120000 REVOCATIONS_TABLE=Revocations " +
+			"SERVICE_SECRET_ARN=ServiceSecret STREAM_TIME=1m0s"},
 		"Salvage": {256, 60, "FAILURE_QUEUE_URL=FailureQueue"},
 		"Fanout": {512, 60, "CALLBACK_URL=https://${Api}.execute-api.${AWS::Region}.${AWS::URLSuffix}/live " +
 			"CHANGES_TABLE=Changes CONNECTIONS_TABLE=Connections FAILURE_QUEUE_URL=FailureQueue LOG_RETENTION=48h0m0s " +
@@ -154,6 +158,14 @@ func TestGrants(t *testing.T) {
 			"dynamodb:UpdateItem Connections.Arn",
 			"execute-api:ManageConnections " + hangUp, "execute-api:ManageConnections " + post,
 			"logs:CreateLogStream MessageLogs.Arn", "logs:PutLogEvents MessageLogs.Arn",
+			"secretsmanager:GetSecretValue ServiceSecret",
+		},
+		"Http": {
+			"dynamodb:BatchGetItem Changes.Arn", "dynamodb:BatchGetItem Revocations.Arn",
+			"dynamodb:DeleteItem Events.Arn", "dynamodb:GetItem Changes.Arn", "dynamodb:GetItem Events.Arn",
+			"dynamodb:PutItem Connections.Arn", "dynamodb:PutItem Events.Arn", "dynamodb:Query Changes.Arn", "dynamodb:Query Events.Arn",
+			"dynamodb:UpdateItem Connections.Arn",
+			"logs:CreateLogStream HttpLogs.Arn", "logs:PutLogEvents HttpLogs.Arn",
 			"secretsmanager:GetSecretValue ServiceSecret",
 		},
 		"Renew": {

@@ -70,7 +70,7 @@ func regionOf(arn string) string {
 // stackProps are those of the stack itself.
 func (p Props) stackProps() *awscdk.StackProps {
 	props := &awscdk.StackProps{
-		Description:           jsii.String("Watchroute: watch DynamoDB items over WebSocket, in order and without loss"),
+		Description:           jsii.String("Watchroute: watch DynamoDB items over WebSocket and HTTP, in order and without loss"),
 		TerminationProtection: jsii.Bool(p.ProtectFromDeletion),
 	}
 	if p.Account != "" || p.Region != "" {

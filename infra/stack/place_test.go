@@ -49,8 +49,10 @@ func TestTwoInstancesInOneAccountShareNoName(t *testing.T) {
 				t.Errorf("%s is a %s, of which an account has one", id, r.Type)
 			}
 		}
-		if api := decode[struct{ Name any }](t, template.Resources["Api"].Properties); refer(t, api.Name) != "AWS::StackName" {
-			t.Errorf("the API is named %v", api.Name)
+		for _, id := range []string{"Api", "HttpApi"} {
+			if api := decode[struct{ Name any }](t, template.Resources[id].Properties); refer(t, api.Name) != "AWS::StackName" {
+				t.Errorf("%s is named %v", id, api.Name)
+			}
 		}
 		for id, output := range template.Outputs {
 			if output.Export != nil {
@@ -69,6 +71,9 @@ var allowedNames = map[string]bool{
 	"AWS::ApiGatewayV2::Api Name":                  true,
 	"AWS::ApiGatewayV2::Authorizer Name":           true, // within the API
 	"AWS::ApiGatewayV2::Stage StageName":           true, // within the API
+	"AWS::ApiGateway::RestApi Name":                true,
+	"AWS::ApiGateway::Authorizer Name":             true, // within the API
+	"AWS::ApiGateway::Stage StageName":             true, // within the API
 	"AWS::Lambda::Permission FunctionName":         true, // refers
 	"AWS::Lambda::EventSourceMapping FunctionName": true, // refers
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"regexp"
 	"slices"
 	"time"
 
@@ -14,6 +15,10 @@ import (
 
 // MinChangeRetention is the shortest time the numbered log may be kept.
 const MinChangeRetention = watch.MinRetention
+
+// MaxStreamTime is the longest that a stream may be held: API Gateway's 15 minutes without what
+// else a request takes.
+const MaxStreamTime = 14 * time.Minute
 
 // Architecture is an instruction set that Lambda offers; empty means ARM64.
 type Architecture string
@@ -58,9 +63,11 @@ type Props struct {
 	// secret which the stack makes.
 	Auth Auth
 
-	// AllowedOrigins are the origins of pages that may connect, as browsers write them:
-	// scheme://host or scheme://host:port, without a path or a wildcard. A handshake with
-	// another Origin is answered 403, whatever its token. Set it if tokens are for your own
+	// AllowedOrigins are the origins of pages that may connect and may read HTTP answers, as
+	// browsers write them: scheme://host or scheme://host:port, without a path or a wildcard. A
+	// handshake or a request with another Origin is answered 403, whatever its token. The
+	// browser's own credentials, such as cookies, are never asked for. What API Gateway answers
+	// without the function, such as 401, says nothing of topics, and pages of any origin may read it. Set it if tokens are for your own
 	// pages only: one that was lured out of a user then works in no other page. Programs
 	// that are not browsers can send any Origin or none, and go by their token alone. It
 	// needs an authorizer, so not OpenToEveryone. Default: pages of any origin, as browsers
@@ -114,6 +121,44 @@ type Props struct {
 	// which answer 10,000 requests a second that take 40 ms each. Default: no bound.
 	MessageConcurrency int
 
+	// WithoutHTTP leaves out the HTTP routes: the REST API and its function. Clients then have
+	// WebSockets alone.
+	WithoutHTTP bool
+
+	// HTTPConcurrency is how many executions Lambda keeps for the function that answers HTTP
+	// requests, and gives it at most. A request that waits for changes takes one for as long as
+	// it waits, so set it wherever clients do that. It bounds what they can take of the
+	// account's 1,000 executions, and spend: 100 executions of 128 MB that are always taken cost
+	// about $0.60 an hour. Four fifths of it are for requests that wait, the rest is always left
+	// for those that are answered at once. Requests beyond it are answered 503 by API Gateway.
+	// Recommended: 100, and more for more streams. Default: no bound, and 80 requests that wait.
+	HTTPConcurrency int
+
+	// MaxSubjectHolds is how many HTTP requests of one subject may wait for changes at a time;
+	// without a token, of one address. More are told to come again later. Default: 6, as many
+	// connections as a browser opens to one host.
+	MaxSubjectHolds int
+
+	// StreamTime is how long a stream of Server-Sent Events is held at least. By chance it is up
+	// to twice as long, so that not all clients come again at once, which they do by themselves
+	// and without loss. A longer time costs fewer requests; the function's time costs the same.
+	// At least a second, at most MaxStreamTime. Default: a minute.
+	StreamTime time.Duration
+
+	// HTTPThrottlingRate is how many HTTP requests per second each method (GET, HEAD, POST,
+	// DELETE, OPTIONS and all others together) takes. They count towards the account's limit, see
+	// ThrottlingRate. Requests beyond it are answered 429. Default: 200.
+	HTTPThrottlingRate float64
+
+	// HTTPThrottlingBurst is how many HTTP requests a method takes at once before the rate
+	// holds. Default: 200.
+	HTTPThrottlingBurst int
+
+	// WebACLARN is a web ACL of AWS WAF that filters HTTP requests: a Regional one, of the
+	// stack's Region. WAF knows no WebSocket APIs. Default: none.
+	// Source: https://docs.aws.amazon.com/waf/latest/APIReference/API_AssociateWebACL.html
+	WebACLARN string
+
 	// ChangeRetention is how long a numbered change can be replayed. At least
 	// MinChangeRetention. Default: 48 hours.
 	ChangeRetention time.Duration
@@ -124,8 +169,8 @@ type Props struct {
 	LogDays int
 
 	// ThrottlingRate is how many client messages per second each route takes.
-	// The account has 10,000 for all its APIs and the posts to clients
-	// together: by default a flood of all nine routes leaves the posts half.
+	// The account has 10,000 for all its APIs and the posts to clients together: by default a
+	// flood of all nine routes and of all HTTP methods leaves the posts nearly half.
 	// Default: 500.
 	ThrottlingRate float64
 
@@ -137,7 +182,7 @@ type Props struct {
 	// eu-central-1. Default: where the credentials of the deployment are.
 	Account, Region string
 
-	// Stage names the API's only stage, the path in every client's URL: 1 to 128 letters,
+	// Stage names the only stage of each API, the path in every client's URL: 1 to 128 letters,
 	// digits, hyphens and underscores. Default: live.
 	Stage string
 
@@ -183,11 +228,13 @@ type Props struct {
 func (p Props) withDefaults() (Props, error) {
 	setDefault(&p.Architecture, ARM64)
 	setDefault(&p.ChangeRetention, 48*time.Hour)
+	setDefault(&p.StreamTime, time.Minute)
 	setDefault(&p.LogDays, 14)
 	setDefault(&p.LogLevel, "INFO")
 	setDefault(&p.SystemLogLevel, "WARN")
 	setDefault(&p.Stage, "live")
 	setDefault(&p.MaxConnections, 100)
+	setDefault(&p.MaxSubjectHolds, 6)
 	setDefault(&p.MaxMessageRate, 20)
 	setDefault(&p.MaxSubscriptions, events.MaxSubscriptions)
 	setDefault(&p.MaxPublishBytes, events.MaxDataBytes)
@@ -195,6 +242,8 @@ func (p Props) withDefaults() (Props, error) {
 	setDefault(&p.MaxSubjectUnits, 120_000)
 	setDefault(&p.ThrottlingRate, 500)
 	setDefault(&p.ThrottlingBurst, 500)
+	setDefault(&p.HTTPThrottlingRate, 200)
+	setDefault(&p.HTTPThrottlingBurst, 200)
 	return p, errors.Join(p.faults()...)
 }
 
@@ -217,12 +266,16 @@ func (p Props) faults() []error {
 	if p.ChangeRetention < MinChangeRetention {
 		refuse("ChangeRetention is %s, less than %s", p.ChangeRetention, MinChangeRetention)
 	}
+	if p.StreamTime < time.Second || p.StreamTime > MaxStreamTime {
+		refuse("StreamTime is %s, not between a second and %s", p.StreamTime, MaxStreamTime)
+	}
 	if !slices.Contains(logDays(), p.LogDays) {
 		refuse("LogDays is %d, not one of %d", p.LogDays, logDays())
 	}
 	for name, n := range map[string]int{
 		"MaxConnections": p.MaxConnections, "MaxMessageRate": p.MaxMessageRate, "MaxSubscriptions": p.MaxSubscriptions,
 		"MaxPublishBytes": p.MaxPublishBytes, "MaxSnapshotItems": p.MaxSnapshotItems, "MaxSubjectUnits": p.MaxSubjectUnits,
+		"MaxSubjectHolds": p.MaxSubjectHolds,
 	} {
 		if err := settings.CheckCount(n); err != nil {
 			refuse("%s is %d, %w", name, n, err)
@@ -234,7 +287,10 @@ func (p Props) faults() []error {
 	if levels := []string{"DEBUG", "INFO", "WARN"}; !slices.Contains(levels, p.SystemLogLevel) {
 		refuse("SystemLogLevel is %q, not one of %q", p.SystemLogLevel, levels)
 	}
-	for name, n := range map[string]int{"FanoutConcurrency": p.FanoutConcurrency, "MessageConcurrency": p.MessageConcurrency} {
+	for name, n := range map[string]int{
+		"FanoutConcurrency": p.FanoutConcurrency, "MessageConcurrency": p.MessageConcurrency, "HTTPConcurrency": p.HTTPConcurrency,
+		"ThrottlingBurst": p.ThrottlingBurst, "HTTPThrottlingBurst": p.HTTPThrottlingBurst,
+	} {
 		if n < 0 {
 			refuse("%s is %d, less than 0", name, n)
 		}
@@ -245,14 +301,23 @@ func (p Props) faults() []error {
 	faults = append(faults, p.placeFaults()...)
 	faults = append(faults, p.Auth.faults()...)
 	faults = append(faults, p.originFaults()...)
-	if !(p.ThrottlingRate >= 0) || math.IsInf(p.ThrottlingRate, 1) {
-		refuse("ThrottlingRate is %v, not a number of at least 0", p.ThrottlingRate)
+	for name, rate := range map[string]float64{"ThrottlingRate": p.ThrottlingRate, "HTTPThrottlingRate": p.HTTPThrottlingRate} {
+		if !(rate >= 0) || math.IsInf(rate, 1) {
+			refuse("%s is %v, not a number of at least 0", name, rate)
+		}
 	}
-	if p.ThrottlingBurst < 0 {
-		refuse("ThrottlingBurst is %d, less than 0", p.ThrottlingBurst)
+	if p.WebACLARN != "" && !unresolved(p.WebACLARN) && !webACLARN.MatchString(p.WebACLARN) {
+		refuse("WebACLARN is %q, not the ARN of a Regional web ACL", p.WebACLARN)
+	}
+	if p.WithoutHTTP && p.WebACLARN != "" {
+		refuse("WebACLARN is set, which filters HTTP requests, and WithoutHTTP, too")
 	}
 	return faults
 }
+
+// webACLARN is the ARN of a web ACL that can be a REST API's.
+// Source: https://docs.aws.amazon.com/waf/latest/APIReference/API_AssociateWebACL.html
+var webACLARN = regexp.MustCompile(`^arn:aws[a-z-]*:wafv2:[a-z0-9-]+:[0-9]{12}:regional/webacl/[A-Za-z0-9_-]{1,128}/[A-Za-z0-9-]+$`)
 
 // logDays are the retention times that CloudWatch Logs offers, in days.
 // Source: https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html

@@ -33,7 +33,13 @@ func New(scope constructs.Construct, id string, props Props) (awscdk.Stack, erro
 	functions := newFunctions(stack, props, tables, queues, seals, auth)
 	api := newAPI(stack)
 	newRoutes(stack, api, functions, props)
-	newStage(stack, api, props)
+	stages := []awscdk.CfnResource{newStage(stack, api, props)}
+	if !props.WithoutHTTP {
+		stages = append(stages, newHTTP(stack, functions, props))
+	}
+	if props.SetAccountLogRole {
+		newAccountLogRole(stack, stages)
+	}
 	newStreamMapping(stack, "EventsToFanout", tables.events, functions[fanout], queues, 100)
 	newStreamMapping(stack, "RevocationsToRevoke", tables.revocations, functions[revoke], queues, 10) // each may close many connections
 	newGivenUpMapping(stack, functions[salvage], queues)

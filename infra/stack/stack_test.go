@@ -209,7 +209,7 @@ func TestOpenToEveryone(t *testing.T) {
 		t.Fatal(err)
 	}
 	all := decode[struct{ Resources map[string]resource }](t, template).Resources
-	for _, id := range []string{"Authorizer", "TokenAuthorizer", "TokenAuthorizerPermission", "TokenSecret", "Renew", "RenewIntegration", "AuthRoute"} {
+	for _, id := range []string{"Authorizer", "HttpAuthorizer", "HttpAuthorizerPermission", "TokenAuthorizer", "TokenAuthorizerPermission", "TokenSecret", "Renew", "RenewIntegration", "AuthRoute"} {
 		if _, ok := all[id]; ok {
 			t.Errorf("there is %s", id)
 		}
@@ -217,7 +217,7 @@ func TestOpenToEveryone(t *testing.T) {
 	if message := string(all["Message"].Properties); !strings.Contains(message, `"SERVICE_SECRET_ARN"`) || all["ServiceSecret"].Type == "" {
 		t.Errorf("Message has nothing to seal with: %s", message)
 	}
-	for _, id := range []string{"Connect", "Disconnect", "Message"} {
+	for _, id := range []string{"Connect", "Disconnect", "Message", "Http"} {
 		if f := string(all[id].Properties); !strings.Contains(f, `"OPEN_TO_EVERYONE": "true"`) {
 			t.Errorf("%s wants an authorizer's context: %s", id, f)
 		}
@@ -259,6 +259,7 @@ func TestOutputs(t *testing.T) {
 	}
 	want := map[string]string{
 		"WebSocketUrl": "wss://${Api}.execute-api.${AWS::Region}.${AWS::URLSuffix}/live",
+		"HttpUrl":      "https://${HttpApi}.execute-api.${AWS::Region}.${AWS::URLSuffix}/live",
 		"EventsTable":  "Events", "ChangesTable": "Changes", "ConnectionsTable": "Connections",
 		"SubscriptionsTable": "Subscriptions", "RevocationsTable": "Revocations", "FailureQueueUrl": "FailureQueue",
 		"TokenSecretArn": "TokenSecret", "ServiceSecretArn": "ServiceSecret",

@@ -19,16 +19,17 @@ func (f *Faults) Started(i Invocation) {
 		return
 	}
 	f.seen.started(i)
-	f.within(Kill, i.Kill)
-	f.within(Abandon, i.Abandon)
+	f.within(Kill, longestLife, i.Kill)
+	f.within(Abandon, longestLife, i.Abandon)
 }
 
-// within may let a fault happen soon, unless it turns out that it could not.
-func (f *Faults) within(kind Kind, act func() bool) {
+// within may let a fault happen after a while, at most after longest, unless it turns out that
+// it could not.
+func (f *Faults) within(kind Kind, longest time.Duration, act func() bool) {
 	if !f.Hit(kind) {
 		return
 	}
-	time.AfterFunc(f.Duration(kind, 0, longestLife), func() {
+	time.AfterFunc(f.Duration(kind, 0, longest), func() {
 		if !act() {
 			f.Miss(kind)
 		}

@@ -114,4 +114,10 @@ var kinds = []struct {
 	{Slow, 0.01},
 	{CutOff, 0.0005},
 	{LateWrite, 0.01},
+	{HTTP429, 0.02},
+	{HTTP500, 0.01},
+	{HTTP502, 0.01},
+	{TearStream, 0.005},
+	{IdleCut, 0.005},
+	{KillHold, 0.05},
 }

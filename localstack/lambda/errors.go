@@ -16,8 +16,9 @@ var (
 	ErrInvalid = errors.New("invalid parameter value")
 	// ErrTooLarge is Lambda's RequestTooLargeException.
 	ErrTooLarge = errors.New("request too large")
-	// ErrThrottled says that no process became free within the context while
-	// all that are allowed were busy.
+	// ErrThrottled is Lambda's TooManyRequestsException: as many invocations run as are
+	// reserved for the function, or no process became free within the context while all
+	// that are allowed were busy.
 	ErrThrottled = errors.New("too many requests")
 	// ErrClosed says that the service was closed.
 	ErrClosed = errors.New("lambda service closed")

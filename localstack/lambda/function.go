@@ -34,6 +34,14 @@ type Function struct {
 	MemoryMB    int               // told to the process, not enforced; default DefaultMemoryMB
 	LogFormat   string            // Text or JSON, told to the process; default Text
 	LogLevel    string            // of the function's own lines, told to the process with JSON; default INFO
+	// Reserved is how many invocations run at once at most; one more is throttled at once. nil
+	// means no such bound, and 0 that none runs.
+	Reserved *int
+	// PerProcess is how many invocations one process may run at once when MaxProcesses run;
+	// default 1. The process is told as AWS_LAMBDA_MAX_CONCURRENCY, which aws-lambda-go heeds,
+	// and must be safe for it. Each counts as an execution of its own, but they end together
+	// when the process does. On AWS only managed instances share.
+	PerProcess int
 }
 
 // complete gives the function with its defaults, or what is wrong with it.
@@ -43,10 +51,14 @@ func (f Function) complete(o Options) (Function, error) {
 	}
 	f.ARN = cmp.Or(f.ARN, "arn:aws:lambda:"+o.Region+":"+o.Account+":function:"+f.Name)
 	f.Timeout = cmp.Or(f.Timeout, DefaultTimeout)
+	f.PerProcess = cmp.Or(f.PerProcess, 1)
 	f.MemoryMB = cmp.Or(f.MemoryMB, DefaultMemoryMB)
 	f.LogFormat = cmp.Or(f.LogFormat, "Text")
 	if f.Timeout < 0 || f.Timeout > MaxTimeout {
 		return f, fmt.Errorf("%w: the timeout of %s is %v, at most %v is allowed", ErrInvalid, f.Name, f.Timeout, MaxTimeout)
+	}
+	if f.Reserved != nil && *f.Reserved < 0 {
+		return f, fmt.Errorf("%w: %s has %d reserved executions", ErrInvalid, f.Name, *f.Reserved)
 	}
 	return f, executable(f.Binary)
 }

@@ -103,3 +103,29 @@ func TestCloseLeavesNothing(t *testing.T) {
 	s.Close() // again, to no effect
 	eventually(t, "no goroutine is left", func() bool { return runtime.NumGoroutine() <= goroutines })
 }
+
+// D: an invocation beyond the reserved executions is throttled at once, and none runs with 0.
+func TestReservedExecutions(t *testing.T) {
+	reserved := 2
+	s := newService(t, lambda.Options{}, lambda.Function{Reserved: &reserved})
+	g := newGate(t)
+	pids := started(t, s, g, reserved)
+	eventually(t, "two invocations run", func() bool { return len(s.Processes("f")) == 2 })
+	if _, _, err := s.Invoke(t.Context(), "f", encode(t, request{Do: "pid"})); !errors.Is(err, lambda.ErrThrottled) {
+		t.Errorf("a third gives %v, want ErrThrottled", err)
+	}
+	if _, _, err := s.InvokeStream(t.Context(), "f", encode(t, request{Do: "pid"})); !errors.Is(err, lambda.ErrThrottled) {
+		t.Errorf("a stream gives %v, want ErrThrottled", err)
+	}
+	g.open(t)
+	<-pids
+	invoke[int](t, s, request{Do: "pid"})
+	if u := s.Usage().Functions["f"]; u.Throttles != 2 {
+		t.Errorf("used %+v, want two throttles", u)
+	}
+	none := 0
+	create(t, s, lambda.Function{Name: "off", Reserved: &none})
+	if _, _, err := s.Invoke(t.Context(), "off", nil); !errors.Is(err, lambda.ErrThrottled) {
+		t.Errorf("with 0 reserved an invocation gives %v, want ErrThrottled", err)
+	}
+}

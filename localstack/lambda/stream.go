@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"sync/atomic"
+	"time"
 )
 
 // MaxStream is the size of a streamed answer in bytes, at most.
@@ -40,8 +41,9 @@ func (s *Stream) Close() error {
 type answer struct {
 	reader *io.PipeReader
 	writer *io.PipeWriter
-	taken  atomic.Bool // by a request of the function
-	begun  chan string // gets the content type when the function begins to answer
+	taken  atomic.Bool   // by a request of the function
+	begun  chan string   // gets the content type when the function begins to answer
+	passed chan struct{} // closed when all that came has been passed on
 }
 
 // Read gives the next bytes as the function wrote them. The end is io.EOF if the answer is
@@ -51,7 +53,7 @@ func (a *answer) Read(p []byte) (int, error) { return a.reader.Read(p) }
 
 func newAnswer() *answer {
 	r, w := io.Pipe()
-	return &answer{reader: r, writer: w, begun: make(chan string, 1)}
+	return &answer{reader: r, writer: w, begun: make(chan string, 1), passed: make(chan struct{})}
 }
 
 // end tells the reader how it ended, after what has been written.
@@ -105,20 +107,45 @@ func (proc *process) pass(w http.ResponseWriter, r *http.Request, inv *invocatio
 		refuseState(w)
 		return
 	}
+	defer close(inv.answer.passed)
 	inv.answer.begun <- r.Header.Get("Content-Type")
 	if streaming := proc.pool.service.options.Streaming; streaming != nil {
 		streaming(Running{proc, inv})
 	}
-	n, err := io.Copy(leaving{inv.answer.writer}, http.MaxBytesReader(w, r.Body, MaxStream))
+	_, err := io.Copy(leaving{inv.answer.writer}, http.MaxBytesReader(w, r.Body, MaxStream))
 	var large *http.MaxBytesError
 	switch {
 	case errors.As(err, &large):
 		proc.tooLarge(w, inv, MaxStream)
-	case err != nil: // the process broke off; its exit tells
-		proc.pool.service.log.line(proc.function.Name, fmt.Sprintf("RequestId: %s the answer broke off after %d bytes", inv.id, n))
-	default:
+	case err == nil: // otherwise the process broke off; its exit tells
 		proc.finish(w, inv, answered(r, nil))
 	}
+}
+
+// drain waits until what a dead process had sent of streams has been passed on, but not long:
+// their readers may be slow.
+func (proc *process) drain() {
+	limit := time.After(fetchWait)
+	for _, a := range proc.streaming() {
+		select {
+		case <-a.passed:
+		case <-limit:
+			return
+		}
+	}
+}
+
+// streaming gives the answers that have begun to be streamed and have not ended.
+func (proc *process) streaming() []*answer {
+	proc.pool.mu.Lock()
+	defer proc.pool.mu.Unlock()
+	var begun []*answer
+	for _, l := range proc.lanes {
+		if l.state == running && l.current.answer != nil && l.current.answer.taken.Load() {
+			begun = append(begun, l.current.answer)
+		}
+	}
+	return begun
 }
 
 // leaving writes to a reader that may leave.

@@ -231,3 +231,14 @@ func TestAStreamHasOneAnswer(t *testing.T) {
 		t.Errorf("the function was told %q, %v", told, err)
 	}
 }
+
+// What a process had sent when it died comes to the reader before the failure does.
+func TestWhatADeadProcessHadSentArrives(t *testing.T) {
+	s := newService(t, lambda.Options{}, lambda.Function{})
+	answer := begin(t, s, request{Do: "drip", Text: string(newGate(t))})
+	time.Sleep(50 * time.Millisecond) // the process has sent it, and nobody has read
+	kill(t, s.Processes("f")[0])
+	if read, why := broken(t, answer); read != prelude+"one," || why.ErrorType != "Runtime.ExitError" {
+		t.Errorf("read %q, failed with %+v", read, why)
+	}
+}

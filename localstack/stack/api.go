@@ -22,7 +22,7 @@ type gatheredAPI struct {
 	routes       map[string]routeProperties
 	authorizers  map[string]authorizerProperties
 	answers      map[string]bool // routes that have a $default response
-	permissions  []permissionProperties
+	permissions  permissions
 }
 
 type stageProperties struct {
@@ -73,6 +73,9 @@ type permissionProperties struct {
 func (p permissionProperties) of(functionARN string) bool {
 	return p.FunctionName == functionARN || strings.HasSuffix(functionARN, ":"+p.FunctionName)
 }
+
+// permissions are all of the template.
+type permissions []permissionProperties
 
 func newGatheredAPI() gatheredAPI {
 	return gatheredAPI{
@@ -218,7 +221,7 @@ func (g gatheredAPI) route(id string, p routeProperties) (apigateway.Route, erro
 	}
 	route.Function = functionARN
 	route.Timeout = time.Duration(integration.TimeoutInMillis) * time.Millisecond
-	route.Permitted = g.permitted(functionARN, g.stage.StageName+"/"+p.RouteKey)
+	route.Permitted = g.permissions.allow(g.id, functionARN, g.stage.StageName+"/"+p.RouteKey)
 	if p.AuthorizationType == "CUSTOM" {
 		return g.guarded(route, p.AuthorizerId)
 	}
@@ -236,7 +239,7 @@ func (g gatheredAPI) guarded(route apigateway.Route, id string) (apigateway.Rout
 		return route, fmt.Errorf("authorizer %q is no function", p.AuthorizerUri)
 	}
 	route.Authorizer = &apigateway.Authorizer{
-		Function: functionARN, IdentitySources: p.IdentitySource, Permitted: g.permitted(functionARN, "authorizers/"+id),
+		Function: functionARN, IdentitySources: p.IdentitySource, Permitted: g.permissions.allow(g.id, functionARN, "authorizers/"+id),
 	}
 	return route, nil
 }
@@ -244,18 +247,23 @@ func (g gatheredAPI) guarded(route apigateway.Route, id string) (apigateway.Rout
 // invokedFunction takes the function's ARN out of an integration's, which ends in
 // /functions/{ARN}/invocations.
 func invokedFunction(uri string) (arn string, ok bool) {
-	_, rest, found := strings.Cut(uri, "/functions/")
-	arn, ok = strings.CutSuffix(rest, "/invocations")
-	return arn, found && ok
+	return integratedFunction(uri, "/invocations")
 }
 
-// permitted reports whether a permission lets a part of the API invoke the function:
-// the route {stage}/{key} or authorizers/{id}.
+// integratedFunction is the same for an integration with another end.
+func integratedFunction(uri, end string) (arn string, ok bool) {
+	_, rest, found := strings.Cut(uri, "/functions/")
+	arn, ok = strings.CutSuffix(rest, end)
+	return arn, found && ok && !strings.Contains(arn, "/")
+}
+
+// allow reports whether a permission lets a part of an API invoke the function: the route
+// {stage}/{key}, the method {stage}/{method}/{path}, or authorizers/{id}.
 //
 // Source: https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-lambda-authorizer.html
-func (g gatheredAPI) permitted(functionARN, part string) bool {
-	source := "arn:aws:execute-api:" + Region + ":" + Account + ":" + g.id + "/" + part
-	for _, p := range g.permissions {
+func (all permissions) allow(api, functionARN, part string) bool {
+	source := "arn:aws:execute-api:" + Region + ":" + Account + ":" + api + "/" + part
+	for _, p := range all {
 		if p.Principal == "apigateway.amazonaws.com" && p.of(functionARN) && matches(p.SourceArn, source) {
 			return true
 		}

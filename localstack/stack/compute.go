@@ -24,7 +24,9 @@ func (d *deployment) createFunction(r template.Resource) (template.Physical, err
 		Role         string
 		Timeout      int
 		MemorySize   int
-		Environment  struct{ Variables map[string]string }
+		// ReservedConcurrentExecutions is nil if nothing is reserved.
+		ReservedConcurrentExecutions *int
+		Environment                  struct{ Variables map[string]string }
 
 		LoggingConfig struct{ LogFormat, ApplicationLogLevel, SystemLogLevel string }
 	}
@@ -47,6 +49,7 @@ func (d *deployment) createFunction(r template.Resource) (template.Physical, err
 		Name: name, ARN: arn, Binary: d.stack.executable(source), Handler: p.Handler, Environment: p.Environment.Variables,
 		Timeout: time.Duration(cmp.Or(p.Timeout, 3)) * time.Second, MemoryMB: cmp.Or(p.MemorySize, 128),
 		LogFormat: p.LoggingConfig.LogFormat, LogLevel: p.LoggingConfig.ApplicationLogLevel,
+		Reserved: p.ReservedConcurrentExecutions,
 	})
 	d.stack.sources[name] = source
 	d.roles.ofFunction[name] = p.Role

@@ -41,13 +41,14 @@ func (s *Stack) parameters(parsed *template.Template) map[string]string {
 }
 
 // deployment makes a template's resources. Tables, queues and secrets are made as they
-// come. The rest is gathered and made at the end: the API, which is one gateway out of
-// many resources; then the functions, whose environment names the gateway; then the
+// come. The rest is gathered and made at the end: the APIs, each of which is one gateway
+// out of many resources; then the functions, whose environment names the gateway; then the
 // mappings, whose functions start to work at once.
 type deployment struct {
 	ctx       context.Context
 	stack     *Stack
 	api       gatheredAPI
+	rest      gatheredREST
 	roles     gatheredRoles
 	functions []lambda.Function
 	mappings  []mappingProperties
@@ -55,7 +56,7 @@ type deployment struct {
 
 // deploy makes everything that the template declares.
 func (s *Stack) deploy(ctx context.Context, parsed *template.Template) error {
-	d := &deployment{ctx: ctx, stack: s, api: newGatheredAPI(), roles: newGatheredRoles()}
+	d := &deployment{ctx: ctx, stack: s, api: newGatheredAPI(), rest: newGatheredREST(), roles: newGatheredRoles()}
 	s.sources = map[string]string{}
 	deployed, err := parsed.Deploy(s.parameters(parsed), pseudoParameters(), d.create)
 	if err != nil {
@@ -76,6 +77,9 @@ func (d *deployment) finish() error {
 	d.stack.stage = api.Stage
 	d.stack.gateway = apigateway.New(api, d.stack.functions, d.stack.brokenGateway(d.stack.o.Gateway))
 	if d.stack.access, err = d.access(api.ID); err != nil {
+		return err
+	}
+	if err := d.startREST(); err != nil {
 		return err
 	}
 	for _, f := range d.functions {
@@ -111,6 +115,13 @@ var creators = map[string]func(*deployment, template.Resource) (template.Physica
 	"AWS::ApiGatewayV2::RouteResponse": (*deployment).createRouteResponse,
 	"AWS::ApiGatewayV2::Stage":         (*deployment).createStage,
 	"AWS::ApiGateway::Account":         (*deployment).createNothing,
+	"AWS::ApiGateway::RestApi":         (*deployment).createREST,
+	"AWS::ApiGateway::Resource":        (*deployment).createRESTResource,
+	"AWS::ApiGateway::Method":          (*deployment).createRESTMethod,
+	"AWS::ApiGateway::Authorizer":      (*deployment).createRESTAuthorizer,
+	"AWS::ApiGateway::GatewayResponse": (*deployment).createGatewayResponse,
+	"AWS::ApiGateway::Deployment":      (*deployment).createRESTDeployment,
+	"AWS::ApiGateway::Stage":           (*deployment).createRESTStage,
 	"AWS::IAM::Role":                   (*deployment).createRole,
 	"AWS::IAM::Policy":                 (*deployment).createPolicy,
 	"AWS::Logs::LogGroup":              (*deployment).createNothing,

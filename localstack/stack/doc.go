@@ -1,11 +1,13 @@
 // Package stack is the only place that knows how the emulated services make one
 // running stack out of a CloudFormation template, on one port.
 //
-//	template ─► tables, queues, secrets, functions, API, mappings
+//	template ─► tables, queues, secrets, functions, APIs, mappings
 //
 //	POST /            X-Amz-Target   ─► DynamoDB, Streams, SQS, Secrets Manager
 //	GET  /{stage}     Upgrade        ─► API Gateway ─► authorizer, connect, message, disconnect
 //	     /{stage}/@connections/{id}  ─► API Gateway
+//	     /{stage}/{path}             ─► API Gateway's REST API ─► authorizer, http
+//	     /_aws/execute-api/{id}/{stage}/{path}   the same, as in LocalStack
 //	GET  /_localstack/health, /_localstack/usage
 //	     Events' stream              ─► event source mapping ─► fanout
 //

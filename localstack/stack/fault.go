@@ -8,6 +8,7 @@ import (
 	"github.com/watchroute/watchroute/localstack/apigateway"
 	"github.com/watchroute/watchroute/localstack/fault"
 	"github.com/watchroute/watchroute/localstack/lambda"
+	"github.com/watchroute/watchroute/localstack/restapi"
 )
 
 // brokenGateway adds the faults to API Gateway's options, if there are any.
@@ -18,10 +19,19 @@ func (s *Stack) brokenGateway(o apigateway.Options) apigateway.Options {
 	return o
 }
 
+// brokenREST is the same for a REST API's.
+func (s *Stack) brokenREST(o restapi.Options) restapi.Options {
+	if f := s.o.Faults; f != nil {
+		o.Failing, o.Passing = f.Failing, f.PassingPiece
+	}
+	return o
+}
+
 // brokenLambda adds the faults to Lambda's options, if there are any.
 func (s *Stack) brokenLambda(o lambda.Options) lambda.Options {
 	if f := s.o.Faults; f != nil {
-		o.Started, o.WrapDelivery = func(r lambda.Running) { f.Started(r) }, f.WrapDelivery
+		o.Started, o.Streaming = func(r lambda.Running) { f.Started(r) }, func(r lambda.Running) { f.Streaming(r) }
+		o.WrapDelivery = f.WrapDelivery
 	}
 	return o
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/watchroute/watchroute/localstack/fault"
 	"github.com/watchroute/watchroute/localstack/iam"
 	"github.com/watchroute/watchroute/localstack/lambda"
+	"github.com/watchroute/watchroute/localstack/restapi"
 	"github.com/watchroute/watchroute/localstack/sqs"
 )
 
@@ -27,7 +28,7 @@ func (s *Stack) handler() http.Handler {
 	mux.HandleFunc("GET /_localstack/outputs", s.outputs)
 	mux.HandleFunc(functionsPath, s.asFunction(aws))
 	mux.Handle("/", aws)
-	return s.wall.before(mux, func(reason string) { s.o.Logger.Warn("request refused", "reason", reason) })
+	return s.wall.before(s.restFirst(mux), func(reason string) { s.o.Logger.Warn("request refused", "reason", reason) })
 }
 
 // aws sends each request to the service that it is for.
@@ -91,9 +92,11 @@ func (s *Stack) health(w http.ResponseWriter, _ *http.Request) {
 type Usage struct {
 	DynamoDB   dynamodb.Usage   `json:"dynamodb"`
 	APIGateway apigateway.Usage `json:"apigateway"`
-	Lambda     lambda.Usage     `json:"lambda"`
-	SQS        sqs.Usage        `json:"sqs"`
-	IAM        iam.Usage        `json:"iam"`
+	// REST is what the REST API has done; absent if there is none.
+	REST   *restapi.Usage `json:"rest,omitempty"`
+	Lambda lambda.Usage   `json:"lambda"`
+	SQS    sqs.Usage      `json:"sqs"`
+	IAM    iam.Usage      `json:"iam"`
 	// Faults counts what was broken on purpose; absent if nothing is to be.
 	Faults map[fault.Kind]int64 `json:"faults,omitempty"`
 	// TCPConnections is how many connections were ever accepted, WebSockets among
@@ -103,14 +106,22 @@ type Usage struct {
 
 // Usage counts since the start or the last ResetUsage.
 func (s *Stack) Usage() Usage {
-	return Usage{DynamoDB: s.db.Usage(), APIGateway: s.gateway.Usage(), Lambda: s.functions.Usage(),
+	u := Usage{DynamoDB: s.db.Usage(), APIGateway: s.gateway.Usage(), Lambda: s.functions.Usage(),
 		SQS: s.queues.Usage(), IAM: s.access.usage(), Faults: s.o.Faults.Counts(), TCPConnections: s.accepted.Load()}
+	if s.rest != nil {
+		rest := s.rest.Usage()
+		u.REST = &rest
+	}
+	return u
 }
 
 // ResetUsage starts counting anew.
 func (s *Stack) ResetUsage() {
 	s.db.ResetUsage()
 	s.gateway.ResetUsage()
+	if s.rest != nil {
+		s.rest.ResetUsage()
+	}
 	s.functions.ResetUsage()
 	s.queues.ResetUsage()
 	s.access.resetUsage()

@@ -21,6 +21,7 @@ import (
 	"github.com/watchroute/watchroute/localstack/dynamodb/stream"
 	"github.com/watchroute/watchroute/localstack/fault"
 	"github.com/watchroute/watchroute/localstack/lambda"
+	"github.com/watchroute/watchroute/localstack/restapi"
 	"github.com/watchroute/watchroute/localstack/secrets"
 	"github.com/watchroute/watchroute/localstack/sqs"
 	"github.com/watchroute/watchroute/localstack/template"
@@ -94,6 +95,8 @@ type Options struct {
 	// Gateway changes API Gateway's limits and timers; its defaults are AWS's, and its
 	// Logger is the stack's.
 	Gateway apigateway.Options
+	// REST is the same for the template's REST API. Its account's limit is that of Gateway.
+	REST restapi.Options
 	// Faults break the stack on purpose; nil for none.
 	Faults *fault.Faults
 }
@@ -121,6 +124,8 @@ type Stack struct {
 	functions *lambda.Service
 	gateway   *apigateway.Gateway
 	stage     string
+	rest      *restapi.Gateway // nil if the template has no REST API
+	restStage string
 	sources   map[string]string // a function's name to its folder below Root
 
 	calm     context.CancelFunc // ends the faults that come by the second; nil if there are none
@@ -199,7 +204,7 @@ func (s *Stack) start(ctx context.Context, parsed *template.Template) error {
 		return err
 	}
 	s.server = &http.Server{Handler: s.handler(), ConnState: s.count, ReadHeaderTimeout: 10 * time.Second}
-	for _, listener := range s.listeners {
+	for _, listener := range restapi.RememberSpelling(s.server, s.listeners) {
 		go func() {
 			if err := s.server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 				s.o.Logger.Error("stack stopped serving", "addr", listener.Addr(), "err", err)
@@ -238,6 +243,9 @@ func (s *Stack) Close() {
 	}
 	if s.gateway != nil {
 		s.gateway.Close()
+	}
+	if s.rest != nil {
+		s.rest.Close()
 	}
 	if s.functions != nil {
 		s.functions.Close()

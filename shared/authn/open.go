@@ -7,6 +7,7 @@ import (
 	"github.com/watchroute/watchroute/shared/function"
 	"github.com/watchroute/watchroute/shared/secret"
 	"github.com/watchroute/watchroute/shared/token"
+	"github.com/watchroute/watchroute/shared/watch"
 )
 
 // Open makes an authenticator by a function's settings:
@@ -18,7 +19,7 @@ import (
 //	TOKEN_AUDIENCE    whom the tokens are for
 //
 // Each may be missing, as far as package token can do without. It does not reach out.
-func Open(cfg aws.Config, settings *function.Settings, revocations Revocations) (Authenticator, error) {
+func Open(cfg aws.Config, settings *function.Settings, revocations watch.Revocations) (Authenticator, error) {
 	s := token.Settings{
 		Issuer:   settings.Optional("TOKEN_ISSUER"),
 		JWKSURL:  settings.Optional("TOKEN_JWKS_URL"),

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -41,6 +42,29 @@ func (s *Store) Head(ctx context.Context, topic events.Topic) (watch.Head, error
 		Position: watch.Position(text(out.Item, "position")),
 		First:    flag(out.Item, "first"),
 	}, nil
+}
+
+// Glance reads the cursors of topics' heads: half a read unit for each of them.
+func (s *Store) Glance(ctx context.Context, topics []events.Topic) (map[events.Topic]events.Cursor, error) {
+	stands := make(map[events.Topic]events.Cursor, len(topics))
+	for some := range slices.Chunk(topics, maxGets) {
+		keys := make([]map[string]types.AttributeValue, len(some))
+		for i, topic := range some {
+			keys[i] = rowKey(topic, headSeq)
+		}
+		rows, err := s.batchGet(ctx, s.tables.Changes, types.KeysAndAttributes{Keys: keys})
+		if err != nil {
+			return nil, fmt.Errorf("glance at the heads of %d topics: %w", len(topics), translate(err))
+		}
+		for _, row := range rows {
+			last, err := integer(row, "last")
+			if err != nil {
+				return nil, fmt.Errorf("read head of %s: %w", text(row, "topic"), err)
+			}
+			stands[events.Topic(text(row, "topic"))] = events.Cursor{Epoch: text(row, "epoch"), Seq: last}
+		}
+	}
+	return stands, nil
 }
 
 // Append puts up to watch.MaxAppendEntries entries and moves the head, in one

@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/watchroute/watchroute/events"
+	"github.com/watchroute/watchroute/shared/ttl"
 	"github.com/watchroute/watchroute/shared/watch"
 )
 
@@ -19,7 +20,8 @@ const putAttempts = 2
 
 // Put writes an item of the Events table, replacing the one of the same id: one write unit for
 // every KB of the larger of the two. If that one's expiresAt is to stay, it is read before: one
-// read unit for every 4 KB. What DynamoDB refuses in the item is a watch.ErrBadItem.
+// read unit for every 4 KB. One that is to be new is watch.ErrExists if there is another in its
+// place which has not expired. What DynamoDB refuses in the item is a watch.ErrBadItem.
 func (s *Store) Put(ctx context.Context, p watch.Publication) error {
 	put := putting{Publication: p}
 	var err error
@@ -30,7 +32,7 @@ func (s *Store) Put(ctx context.Context, p watch.Publication) error {
 	if p.Publisher != "" {
 		put.row[events.PublicationAttribute] = stamp(p)
 	}
-	if p.ExpiresAt == nil {
+	if p.ExpiresAt == nil && !p.OnlyNew {
 		put.there, err = s.expiryAndStamp(ctx, p)
 	}
 	for attempt := 0; err == nil && attempt < putAttempts; attempt++ {
@@ -39,6 +41,8 @@ func (s *Store) Put(ctx context.Context, p watch.Publication) error {
 			return nil
 		case overtaken(p, put.there):
 			return fmt.Errorf("put item of %s: %w", p.Topic, watch.ErrOvertaken)
+		case p.OnlyNew && put.taken(s.now()):
+			return fmt.Errorf("put item of %s: %w", p.Topic, watch.ErrExists)
 		}
 		if put.there, err = s.put(ctx, put); put.there == nil {
 			return err
@@ -82,7 +86,11 @@ func itemRow(attributes map[string]types.AttributeValue, now time.Time) (watch.R
 		return watch.Row{Item: events.Item{ID: id}, Void: true}, nil
 	}
 	data, err := itemData(attributes)
-	return watch.Row{Item: events.Item{ID: id, Data: data}, Void: expired(attributes, now)}, err
+	row := watch.Row{Item: events.Item{ID: id, Data: data}, Void: expired(attributes, now)}
+	if at, ok := ttl.Seconds(number(attributes, "expiresAt")); ok && at > now.Unix() {
+		row.Expires = time.Unix(at, 0)
+	}
+	return row, err
 }
 
 func itemKey(topic events.Topic, id string) map[string]types.AttributeValue {

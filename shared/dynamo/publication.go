@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"reflect"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -84,6 +85,9 @@ func (p putting) done() bool {
 	return p.Mark != "" && text(there, "mark") == p.Mark && text(there, "sum") == digest(p.Publication)
 }
 
+// taken reports whether there is an item in the place that readers see.
+func (p putting) taken(now time.Time) bool { return p.there["id"] != nil && !expired(p.there, now) }
+
 // put writes the item if nothing is in its way. If something is, it gives the item that is
 // there.
 func (s *Store) put(ctx context.Context, p putting) (there map[string]types.AttributeValue, err error) {
@@ -122,6 +126,15 @@ func (s *Store) guard(p putting, input *dynamodb.PutItemInput) {
 	}
 	kept := p.there["expiresAt"]
 	switch {
+	case p.OnlyNew && p.there["id"] == nil:
+		conditions = append(conditions, "attribute_not_exists(#id)")
+		names["#id"] = "id"
+	case p.OnlyNew: // it has expired
+		conditions = append(conditions, "expiresAt = :kept")
+		values[":kept"] = kept
+	}
+	switch {
+	case p.OnlyNew && p.ExpiresAt == nil:
 	case p.ExpiresAt != nil && *p.ExpiresAt != 0:
 		p.row["expiresAt"] = num(*p.ExpiresAt)
 	case p.ExpiresAt != nil:

@@ -19,7 +19,7 @@ func (s *Store) Revocations(ctx context.Context, subject, tokenID string) ([]wat
 		keys = append(keys, revocationKey(subject, tokenID))
 	}
 	now := s.now()
-	rows, err := s.batchGet(ctx, s.tables.Revocations, keys)
+	rows, err := s.batchGet(ctx, s.tables.Revocations, consistent(keys))
 	if err != nil {
 		return nil, fmt.Errorf("read revocations of a subject: %w", translate(err))
 	}

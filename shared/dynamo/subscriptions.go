@@ -333,7 +333,7 @@ func (s *Store) Subscriptions(ctx context.Context, key watch.Key, topics []event
 		for _, topic := range some {
 			keys = append(keys, subscriptionKey(topic, key.ID))
 		}
-		rows, err := s.batchGet(ctx, s.tables.Subscriptions, keys)
+		rows, err := s.batchGet(ctx, s.tables.Subscriptions, consistent(keys))
 		if err != nil {
 			return nil, fmt.Errorf("read subscriptions of %s: %w", key.ID, translate(err))
 		}
@@ -353,9 +353,13 @@ func (s *Store) Subscriptions(ctx context.Context, key watch.Key, topics []event
 // https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html
 const maxGets = 100
 
+func consistent(keys []map[string]types.AttributeValue) types.KeysAndAttributes {
+	return types.KeysAndAttributes{Keys: keys, ConsistentRead: aws.Bool(true)}
+}
+
 // batchGet reads rows by their keys, up to maxGets, in no order.
-func (s *Store) batchGet(ctx context.Context, table string, keys []map[string]types.AttributeValue) (rows []map[string]types.AttributeValue, err error) {
-	request := map[string]types.KeysAndAttributes{table: {Keys: keys, ConsistentRead: aws.Bool(true)}}
+func (s *Store) batchGet(ctx context.Context, table string, get types.KeysAndAttributes) (rows []map[string]types.AttributeValue, err error) {
+	request := map[string]types.KeysAndAttributes{table: get}
 	for attempt := range batchAttempts {
 		out, err := s.db.BatchGetItem(ctx, &dynamodb.BatchGetItemInput{RequestItems: request})
 		if err != nil {

@@ -23,6 +23,7 @@ const (
 	memberExpires = "expires" // likewise
 	memberInside  = "inside"  // "true": refusals are told inside
 	memberRefused = "refused" // the code of an error; there is nothing else then
+	memberCode    = "code"    // likewise, of a client that is denied; the REST API's answer repeats it
 )
 
 // Context is what the authorizer answers about a client, besides its subject, which is
@@ -39,6 +40,10 @@ func Context(a watch.Access) map[string]any {
 // TellInside adds to a context that $connect may let the client in to be told why it is
 // turned away.
 func TellInside(context map[string]any) { context[memberInside] = "true" }
+
+// NameCode adds to the context of a client that is denied why it is. No function sees it: API
+// Gateway answers with $context.authorizer.code.
+func NameCode(context map[string]any, code events.Code) { context[memberCode] = string(code) }
 
 // Refused is the context of a client that is let in only to be told why it is refused, with
 // watch.ErrUnauthorized or watch.ErrRevoked. It names nobody and grants nothing.
@@ -74,24 +79,47 @@ func (o Reader) ConnectionOf(r awsevents.APIGatewayWebsocketProxyRequestContext)
 		Key:       watch.Key{Subject: watch.Anonymous, ID: watch.ConnectionID(r.ConnectionID)},
 		Connected: time.UnixMilli(r.ConnectedAt),
 	}
-	authorizer, ok := r.Authorizer.(map[string]any)
-	switch {
-	case !ok && o.Open:
-		c.Access = Anyone()
-		return c, nil
-	case !ok:
-		return c, fmt.Errorf("event of %s has no authorizer's context", c.ID)
-	}
-	c.Subject, _ = authorizer["principalId"].(string)
-	if code, refused := authorizer[memberRefused]; refused {
-		return c, &RefusedError{Why: reason(code)}
-	}
+	authorizer, _ := r.Authorizer.(map[string]any)
 	c.ToldInside = authorizer[memberInside] == "true"
-	var err error
-	if c.Access, err = accessFrom(authorizer); err != nil {
+	subject, access, err := o.read(authorizer)
+	if subject != "" {
+		c.Subject = subject
+	}
+	if c.Access = access; err != nil {
 		return c, fmt.Errorf("read authorizer's context of %s: %w", c.ID, err)
 	}
 	return c, nil
+}
+
+// ViewerOf reads whose HTTP request it is and what they may do. Those without a token are told
+// from each other by their address. A [RefusedError] means that they may do nothing, but be
+// told so.
+func (o Reader) ViewerOf(r awsevents.APIGatewayProxyRequestContext) (watch.Viewer, error) {
+	subject, access, err := o.read(r.Authorizer)
+	v := watch.Viewer{Key: watch.Key{Subject: subject}, Access: access}
+	if subject == watch.Anonymous {
+		v.ID = watch.ConnectionID("address " + r.Identity.SourceIP)
+	}
+	if err != nil {
+		return v, fmt.Errorf("read authorizer's context of request %s: %w", r.RequestID, err)
+	}
+	return v, nil
+}
+
+// read gives the subject and what it may do.
+func (o Reader) read(authorizer map[string]any) (subject string, a watch.Access, err error) {
+	if authorizer == nil && o.Open {
+		return watch.Anonymous, Anyone(), nil
+	}
+	if authorizer == nil {
+		return "", a, errors.New("there is none")
+	}
+	subject, _ = authorizer["principalId"].(string)
+	if code, refused := authorizer[memberRefused]; refused {
+		return subject, a, &RefusedError{Why: reason(code)}
+	}
+	a, err = accessFrom(authorizer)
+	return subject, a, err
 }
 
 func accessFrom(authorizer map[string]any) (a watch.Access, err error) {

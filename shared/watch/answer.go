@@ -80,6 +80,8 @@ type Row struct {
 	// rules. In the latter case it has no data. Views are evaluated on it like on others, so
 	// that a page does not tell which of the hidden rows are void.
 	Void bool
+	// Expires is when the row will expire; zero if it has no such time, or has expired.
+	Expires time.Time
 }
 
 // History is the log as clients resume from it.
@@ -177,7 +179,7 @@ func (a *answer) undelivered() []byte {
 	if errors.Is(a.out.err, ErrGone) {
 		return nil
 	}
-	frame, _ := wireError(ErrUnavailable)
+	frame, _ := WireError(ErrUnavailable)
 	last := *frame
 	last.ID, last.Topic = a.r.ID, clip(a.r.Topic)
 	body, _ := events.Encode(&last) // strings always encode
@@ -285,7 +287,7 @@ var errMisrouted = &events.Error{Code: events.CodeBadRequest, Message: "action i
 // refusal makes the error frame for a request, and logs what only the operator
 // can mend.
 func (a *answer) refusal(err error) *events.Error {
-	frame, known := wireError(err)
+	frame, known := WireError(err)
 	if !known || frame.Code == events.CodeUnavailable {
 		a.Logger.Error("request failed", "connection", a.c.ID, "request", loggable(a.r), "err", err)
 	}

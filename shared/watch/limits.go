@@ -2,6 +2,7 @@ package watch
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"time"
@@ -61,10 +62,9 @@ func sizeAsTold(data json.RawMessage) int {
 // defaultSnapshotItems is about what fits into the 1 MB that one read brings.
 const defaultSnapshotItems = 10_000
 
-// snapshotItems is how many items one answer reads.
-func (l Limits) snapshotItems() int {
-	if l.SnapshotItems == 0 {
-		return defaultSnapshotItems
-	}
-	return l.SnapshotItems
+// snapshotItems is how many items one answer reads, of those that it is asked for; 0 asks for
+// as many as there may be.
+func (l Limits) snapshotItems(asked int) int {
+	most := cmp.Or(l.SnapshotItems, defaultSnapshotItems)
+	return min(cmp.Or(asked, most), most)
 }

@@ -3,6 +3,7 @@ package watch
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/watchroute/watchroute/events"
 	"github.com/watchroute/watchroute/shared/grant"
@@ -22,11 +23,21 @@ func (a *answer) snapshot(ctx context.Context, topic events.Topic) error {
 	return a.snapshotPage(ctx, p)
 }
 
+// place is where a page of a snapshot begins: at next, or at the first item.
+func (w *work) place(ctx context.Context, topic events.Topic, view grant.View, next string) (page, error) {
+	if next != "" {
+		return w.open(ctx, topic, view, next)
+	}
+	head, err := w.topics.History.Head(ctx, topic)
+	return page{topic: topic, view: view, cursor: head.Cursor}, err
+}
+
 // page is a part of a snapshot: of what, and where it begins.
 type page struct {
 	topic  events.Topic
 	view   grant.View
 	cursor events.Cursor
+	limit  int    // of items that are read; 0 for as many as the service gives
 	from   string // the bookmark that the client goes on with; empty for the first
 	after  string // the item that it means
 }
@@ -43,6 +54,7 @@ type shownPage struct {
 	items  []events.Item
 	costly int
 	next   string
+	until  time.Time // when the first of the items expires; zero if none does
 }
 
 // page reads what one read of the table gives, which is up to 1 MB or less, so that
@@ -50,16 +62,16 @@ type shownPage struct {
 // the view has cost what an answer may, or shows more than maxSnapshotBytes. The items are
 // read after the head, so they hold all changes up to its cursor.
 func (w *work) page(ctx context.Context, p page) (shownPage, error) {
-	rows, next, err := w.topics.Items.Page(ctx, p.topic, p.after, w.topics.Limits.snapshotItems()-w.pages.rows)
+	rows, next, err := w.topics.Items.Page(ctx, p.topic, p.after, w.topics.Limits.snapshotItems(p.limit)-w.pages.rows)
 	if err != nil {
 		return shownPage{}, err
 	}
-	shown, costly, seen := w.shown(p.view, rows)
+	shown, seen := w.shown(p.view, rows)
 	w.pages.rows += seen
-	if seen < len(rows) {
-		next = rows[seen-1].ID
+	if shown.next = next; seen < len(rows) {
+		shown.next = rows[seen-1].ID
 	}
-	return shownPage{shown, costly, next}, nil
+	return shown, nil
 }
 
 // snapshotPage sends a page in as few frames as hold it.
@@ -85,25 +97,32 @@ func (a *answer) snapshotPage(ctx context.Context, p page) error {
 	return a.out.sendEncoded(frames...)
 }
 
-// shown is what a view shows of the first rows, and how many of those it is too costly for.
-// It looks at as many as the answer has steps and bytes for, and at least at one.
-func (w *work) shown(view grant.View, rows []Row) (shown []events.Item, costly, seen int) {
+// shown is what a view shows of the first rows, and how many rows those are. It looks at as many
+// as the request has steps and bytes for, and at least at one.
+func (w *work) shown(view grant.View, rows []Row) (shown shownPage, seen int) {
 	for i, row := range rows {
 		if w.pages.bytes > maxSnapshotBytes && i > 0 {
-			return shown, costly, i
+			return shown, i
 		}
 		s, visible, err := w.show(view, row.Item)
 		switch {
 		case err != nil && w.steps.Left() == 0 && i > 0:
-			return shown, costly, i
+			return shown, i
 		case errors.Is(err, grant.ErrCostly):
-			costly++
+			shown.costly++
 		case visible && !row.Void:
-			shown = append(shown, s)
+			shown.add(s, row.Expires)
 			w.pages.bytes += len(s.Data) + 2*len(s.ID)
 		}
 	}
-	return shown, costly, len(rows)
+	return shown, len(rows)
+}
+
+func (p *shownPage) add(item events.Item, expires time.Time) {
+	p.items = append(p.items, item)
+	if !expires.IsZero() && (p.until.IsZero() || expires.Before(p.until)) {
+		p.until = expires
+	}
 }
 
 // show is what a view shows of an item. One whose data does not fit into a frame is marked,

@@ -92,7 +92,7 @@ func (w *work) headsBut(ctx context.Context, topics []events.Topic, known map[ev
 // pageFits reports whether the answer may begin with the items of another topic. A subject
 // that has spent its allowance is told so when it asks on.
 func (w *work) pageFits(ctx context.Context) (bool, error) {
-	if w.pages.rows >= w.topics.Limits.snapshotItems() || w.pages.bytes > maxSnapshotBytes || w.steps.Left() == 0 {
+	if w.pages.rows >= w.topics.Limits.snapshotItems(0) || w.pages.bytes > maxSnapshotBytes || w.steps.Left() == 0 {
 		return false, nil
 	}
 	affordable, err := w.afford(ctx, maxPatternReads)

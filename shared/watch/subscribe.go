@@ -133,7 +133,10 @@ func markOf(view grant.View) string {
 
 // otherView reports whether a client has seen a topic by another view than the one it has
 // now, as far as it says by which.
-func otherView(said, now string) bool { return said != "" && said != cmp.Or(now, events.WholeView) }
+func otherView(said, now string) bool { return said != "" && said != viewName(now) }
+
+// viewName is what a client says to have seen, by the mark of the view.
+func viewName(mark string) string { return cmp.Or(mark, events.WholeView) }
 
 // view is what may be seen of a topic, or of all topics of a pattern, and is asked for.
 func (a Access) view(action grant.Action, q Query) (grant.View, error) {

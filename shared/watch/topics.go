@@ -61,57 +61,72 @@ func carry[Result any](ctx context.Context, t Topics, who Key, do func(context.C
 	return result, err
 }
 
+// PageQuery asks for a page of a topic's items.
+type PageQuery struct {
+	Query
+	Next  string   // the Next of the page before; empty for the first page
+	Limit int      // of items that are read; 0 for as many as the service gives
+	Known []string // Versions of the page that the client has
+}
+
 // Page is a part of a topic's items, as a view shows them.
 type Page struct {
-	Cursor events.Cursor // at which the items are true, once the last page is read
-	View   string        // what is seen, as in [events.Subscribed]
-	Items  []events.Item // in the order of their ids
-	Costly int           // items that were not looked at, because the view costs too much on them
-	Next   string        // where the next page begins; empty for the last
+	Cursor    events.Cursor // at which the items are true, once the last page is read
+	View      string        // what is seen, as in [events.Subscribed]
+	Items     []events.Item // in the order of their ids
+	Costly    int           // items that were not looked at, because the view costs too much on them
+	Next      string        // where the next page begins; empty for the last
+	Version   string        // the same for pages that show the same
+	Unchanged bool          // the client has this Version, so no items were read
 }
 
-// Snapshot reads a page of a topic's items: the first, or the one that begins at next, which
-// is the Next of the page before. An error that is of kind *[events.Error], or that
-// [events.Code] names, is for the client.
-func (t Topics) Snapshot(ctx context.Context, v Viewer, q Query, next string) (Page, error) {
-	return carry(ctx, t, v.Key, func(ctx context.Context, w *work) (Page, error) { return w.snapshot(ctx, v.Access, q, next) })
+// Snapshot reads a page of a topic's items: one read of the topic's head, and none more if the
+// client has the page. What is wrong for the client is in the error, see [WireError].
+func (t Topics) Snapshot(ctx context.Context, v Viewer, q PageQuery) (Page, error) {
+	return carry(ctx, t, v.Key, func(ctx context.Context, w *work) (Page, error) { return w.snapshot(ctx, v.Access, q) })
 }
 
-func (w *work) snapshot(ctx context.Context, a Access, q Query, next string) (Page, error) {
-	view, err := a.view(grant.Read, q)
+func (w *work) snapshot(ctx context.Context, a Access, q PageQuery) (Page, error) {
+	view, err := a.view(grant.Read, q.Query)
 	if err != nil {
 		return Page{}, err
 	}
-	at, err := w.place(ctx, q.Topic, view, next)
+	head, err := w.topics.History.Head(ctx, q.Topic)
 	if err != nil {
 		return Page{}, err
+	}
+	at := page{topic: q.Topic, view: view, cursor: head.Cursor, limit: q.Limit}
+	if q.Next != "" {
+		if at, err = w.open(ctx, q.Topic, view, q.Next); err != nil {
+			return Page{}, err
+		}
+		at.limit = q.Limit
+	}
+	version := version{page: at, next: q.Next, head: head.Cursor}
+	shown := Page{Cursor: at.cursor, View: markOf(view)}
+	if known, err := w.known(ctx, version, q.Known); err != nil || known != "" {
+		shown.Version, shown.Unchanged = known, true
+		return shown, err
 	}
 	found, err := w.page(ctx, at)
 	if err != nil {
 		return Page{}, err
 	}
-	page := Page{Cursor: at.cursor, View: markOf(view), Items: found.items, Costly: found.costly}
+	shown.Items, shown.Costly = found.items, found.costly
 	if found.next != "" {
 		bookmark, err := w.bookmark(ctx, at, found.next, maxRowIDBytes)
 		if err != nil {
 			return Page{}, err
 		}
-		page.Next = bookmark.String()
+		shown.Next = bookmark.String()
 	}
-	return page, nil
-}
-
-// place is where a page of a snapshot begins: at next, or at the first item.
-func (w *work) place(ctx context.Context, topic events.Topic, view grant.View, next string) (page, error) {
-	if next != "" {
-		return w.open(ctx, topic, view, next)
-	}
-	head, err := w.topics.History.Head(ctx, topic)
-	return page{topic: topic, view: view, cursor: head.Cursor}, err
+	shown.Version, err = w.version(ctx, version, found.until)
+	return shown, err
 }
 
 // Missed is what a client missed of a topic since its cursor.
 type Missed struct {
+	Topic   events.Topic
 	Changes []events.Change
 	Cursor  events.Cursor // where the client stands with them
 	View    string        // what is seen, as in [events.Subscribed]
@@ -121,8 +136,8 @@ type Missed struct {
 }
 
 // Changes reads what a topic has after a cursor. view is the View that the client has seen
-// up to there, or [events.WholeView]; empty asks for no check. Errors are as those of
-// [Topics.Snapshot].
+// up to there, or [events.WholeView]; empty asks for no check. What is wrong for the
+// client is in the error, see [WireError].
 func (t Topics) Changes(ctx context.Context, v Viewer, q Query, after events.Cursor, view string) (Missed, error) {
 	return carry(ctx, t, v.Key, func(ctx context.Context, w *work) (Missed, error) { return w.changes(ctx, v.Access, q, after, view) })
 }
@@ -136,7 +151,7 @@ func (w *work) changes(ctx context.Context, a Access, q Query, after events.Curs
 	if err != nil {
 		return Missed{}, err
 	}
-	missed := Missed{View: markOf(view), Cursor: head.Cursor}
+	missed := Missed{Topic: q.Topic, View: markOf(view), Cursor: head.Cursor}
 	if otherView(seenView, missed.View) {
 		missed.Reset = events.ResetView
 		return missed, nil

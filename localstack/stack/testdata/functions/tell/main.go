@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"os"
@@ -29,7 +30,7 @@ type teller struct {
 	table string
 }
 
-// tell keeps the event under its type. Of the subprotocols it takes the one that is not
+// tell keeps the event under its type, which those of a REST API have none of. Of the subprotocols it takes the one that is not
 // a token.
 func (t teller) tell(ctx context.Context, raw json.RawMessage) (awsevents.APIGatewayProxyResponse, error) {
 	answer := awsevents.APIGatewayProxyResponse{StatusCode: 200}
@@ -41,8 +42,8 @@ func (t teller) tell(ctx context.Context, raw json.RawMessage) (awsevents.APIGat
 		answer.Headers = map[string]string{"Sec-WebSocket-Protocol": "watchroute.v1"}
 	}
 	_, err := t.db.PutItem(ctx, &dynamodb.PutItemInput{TableName: aws.String(t.table), Item: map[string]types.AttributeValue{
-		"by":    &types.AttributeValueMemberS{Value: event.RequestContext.EventType},
-		"id":    &types.AttributeValueMemberS{Value: event.RequestContext.ConnectionID},
+		"by":    &types.AttributeValueMemberS{Value: cmp.Or(event.RequestContext.EventType, "HTTP")},
+		"id":    &types.AttributeValueMemberS{Value: cmp.Or(event.RequestContext.ConnectionID, event.RequestContext.RequestID)},
 		"event": &types.AttributeValueMemberS{Value: string(raw)},
 	}})
 	return answer, err
