@@ -9,7 +9,8 @@ STATICCHECK := go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME    ?= 10s
 SOAKTIME    ?= 30m
 SEEDS       ?= 10
-MUTANTS     ?= numbering known resume repeats healing
+MUTANTS     ?= numbering report known order departure resume repeats healing
+MUTANTSEEDS ?= 3
 VENV        := .build/venv
 
 .PHONY: help local token test quick bench costs chaos mutants soak fuzz synth conformance emulators lint fmt build account deploy localstack localstack-down localstack-token
@@ -41,8 +42,8 @@ chaos: ## break the local stack in every way and check what 200 watchers see: SE
 	@go run ./localstack/chaos --seeds $(SEEDS)
 	@go run ./localstack/chaos --seeds $(SEEDS) --hostile
 
-mutants: ## break the service itself, one place at a time, and see that chaos catches it
-	@for mutant in $(MUTANTS); do go run ./localstack/chaos --mutant $$mutant || exit 1; done
+mutants: ## break the service itself, one place at a time, and see that each of MUTANTSEEDS (3) seeds of chaos catches it
+	@for mutant in $(MUTANTS); do go run ./localstack/chaos --mutant $$mutant --seeds $(MUTANTSEEDS) || exit 1; done
 
 soak: ## write for SOAKTIME (30m) with faults, and watch memory and goroutines
 	@go run ./localstack/chaos --soak $(SOAKTIME)
@@ -81,8 +82,9 @@ build: ## build the functions for Lambda into .build/linux-arm64
 account: ## say what the account of your credentials allows, and what to reserve of it
 	@go run ./infra/account
 
-deploy: ## build the functions and deploy the stack to the AWS account of your credentials
-	$(CDK) deploy
+deploy: ## build the functions and deploy the stack to the AWS account of your credentials (ARGS="-c name=Staging")
+	@$(if $(findstring account-log-role,$(ARGS)$(shell cat cdk.json)),,go run ./infra/account --log-role)
+	$(CDK) deploy $(ARGS)
 
 localstack: localstack-token $(VENV)/installed ## run everything in LocalStack (needs Docker and LOCALSTACK_AUTH_TOKEN)
 	@CDKLOCAL="$(CDKLOCAL)" AWS="$(VENV)/bin/aws" localstack/deploy.sh

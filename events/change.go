@@ -27,6 +27,12 @@ const (
 // once, always with the same Epoch and Seq; a watcher drops what it has seen and
 // knows from a gap that it missed something.
 //
+// An item whose time to live has passed is not shown to new watchers, while others hold it
+// until it is deleted. If it is changed before that and lives on, it is Added to all of them
+// with its whole Data, which replaces what is held. If a change leaves it expired, it is
+// Removed, and perhaps once more when it is deleted. So Added may come for an item that is
+// held, and Removed for one that is not.
+//
 // A watcher that does not see everything, by its filter or its token's, sees an item
 // that begins to match as added and one that ceases to as removed. In place of changes
 // that it does not see it gets one that is Skipped, from Seq to To, with nothing else but
@@ -46,7 +52,12 @@ type Change struct {
 	// was modified and this is shorter: what turns its last state into the new one, as
 	// a JSON merge patch (RFC 7396).
 	Patch json.RawMessage `json:"patch,omitempty"`
-	// Expired marks a removal made by DynamoDB's time to live.
+	// Mark is of a change that a client has published: the one that its [Published] has. It is the
+	// same for the same publication and Request.Key. It tells nobody else who has published,
+	// and no two items share one.
+	Mark string `json:"mark,omitempty"`
+	// Expired marks a removal made by DynamoDB's time to live, or by a write that has left the
+	// item with a time to live that has passed.
 	Expired bool `json:"expired,omitempty"`
 	// Large marks a change without Data, because Data did not fit into a frame of
 	// [MaxFrameBytes]. The item itself can be read from the table.

@@ -6,13 +6,14 @@
 // Every frame is one WebSocket text message holding one JSON object. A client's
 // frame is a [Request]; a server's frame is one of the [Frame] types, told apart
 // by its "type". Fields that a side does not know are ignored, in both directions.
+// Text in a client's frame must be Unicode, see [CheckText].
 // The files in samples/ show each frame once and are held to this package by its
-// tests.
+// tests. So does subjects.json show how subjects become segments of topics.
 //
 // # Items as JSON
 //
 // An item of the Events table arrives as the JSON object of its attributes, without
-// the reserved topic, id and expiresAt. Each DynamoDB type has one JSON form:
+// the reserved topic, id, expiresAt and watchroute. Each DynamoDB type has one JSON form:
 //
 //	S        string
 //	N        number, digit for digit (up to 38 digits: parse with care)

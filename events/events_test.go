@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -93,6 +94,24 @@ func TestParseRequestRefusals(t *testing.T) {
 		if !errors.As(err, &got) || *got != want {
 			t.Errorf("ParseRequest(%.40q) = %+v, want %+v", body, got, want)
 		}
+	}
+}
+
+// API Gateway takes {"ACTION":"publish","action":"ping"} for a ping, so we do.
+func TestNamesInFramesCountWithTheirCase(t *testing.T) {
+	got, err := events.ParseRequest([]byte(`{"ACTION":"publish","Topic":"a/b","ID":"x","item":{"ID":"i","DATA":{"K":1},"data":{"k":1}}}`))
+	want := events.Request{Item: &events.Item{Data: []byte(`{"k":1}`)}}
+	if err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("got %+v, %v; want %+v", got, err, want)
+	}
+	if _, err := events.ParseRequest([]byte(`{"ACTION":7}`)); err != nil {
+		t.Errorf("a member that is no field's is refused: %v", err)
+	}
+	if f, err := events.Decode([]byte(`{"TYPE":"pong"}`)); err == nil {
+		t.Errorf("a frame without type is %+v", f)
+	}
+	if f, err := events.Decode([]byte(`{"type":"error","CODE":"gone","message":"m"}`)); err != nil || f.(*events.Error).Code != "" {
+		t.Errorf("got %+v, %v; want no code", f, err)
 	}
 }
 
@@ -226,14 +245,15 @@ func TestREADMENamesEveryRemedy(t *testing.T) {
 	}
 	for _, code := range []events.Code{
 		events.CodeBadJSON, events.CodeBadRequest, events.CodeUnknownAction, events.CodeBadTopic, events.CodeBadItem,
-		events.CodeBadCursor, events.CodeTooManySubscriptions, events.CodeNotConnected, events.CodeUnavailable, events.CodeInternal,
+		events.CodeBadCursor, events.CodeOvertaken, events.CodeTooManySubscriptions, events.CodeForbidden, events.CodeBadToken, events.CodeTokenExpired, events.CodeRevoked,
+		events.CodeTooManyConnections, events.CodeTooManyRequests, events.CodeNotConnected, events.CodeUnavailable, events.CodeInternal,
 	} {
 		holds(string(code), code.Remedy())
 	}
 	for _, code := range []int{1000, 1001, 1003, 1006, 1007, 1008, 1009, 1011, 1012} {
 		holds(fmt.Sprint(code), events.CloseRemedy(code))
 	}
-	for _, status := range []int{400, 401, 403, 426, 429, 500, 502, 503, 504} {
+	for _, status := range []int{400, 401, 403, 408, 426, 429, 500, 502, 503, 504} {
 		holds(fmt.Sprint(status), events.HandshakeRemedy(status))
 	}
 }

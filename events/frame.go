@@ -1,9 +1,9 @@
 package events
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
+
+	"github.com/watchroute/watchroute/events/exactjson"
 )
 
 // Frame is a server's frame: *[Subscribed], *[Unsubscribed], *[Published],
@@ -57,6 +57,9 @@ type Published struct {
 	ID    string `json:"id,omitempty"`
 	Topic Topic  `json:"topic"`
 	Item  Item   `json:"item"`
+	// Mark is that of the change which the put makes, see [Change]. A put that finds the item
+	// as it wants it makes none. A removal has no mark.
+	Mark string `json:"mark,omitempty"`
 }
 
 // Pong answers ping. If the ping gave cursors, Cursors says where those topics stand, and
@@ -74,6 +77,12 @@ type Pong struct {
 // next one does, so that a client sees when one is missing and can ask for it.
 // The cursor, the same in all of them, counts once the last has arrived. An item may
 // already show a change after the cursor; that change is then pushed as well.
+//
+// For a pattern, each topic's frames come as they would for the topic alone, in the view of the
+// pattern, one topic after the other. A topic whose last frame has a Next is asked on for by its own name. Then comes
+// one frame whose Topic is the pattern, without items and cursor. Its Next is where more
+// topics go on, to be asked for by the pattern; it is empty when that were all. Topics that
+// come into being meanwhile may be left out, as their changes are pushed from the first one on.
 type Snapshot struct {
 	ID    string `json:"id,omitempty"`
 	Topic Topic  `json:"topic"`
@@ -158,15 +167,22 @@ const (
 	CodeBadTopic             Code = "bad_topic"              // mend the topic's name
 	CodeBadItem              Code = "bad_item"               // mend the item: its id, its data or a reserved attribute
 	CodeBadCursor            Code = "bad_cursor"             // mend the cursor or the place in a snapshot
+	CodeOvertaken            Code = "overtaken"              // nothing, if a later request about the same was sent, as that one counts; else send it again with a higher order
 	CodeTooManySubscriptions Code = "too_many_subscriptions" // unsubscribe something, or open another connection
 	CodeForbidden            Code = "forbidden"              // the token does not allow it
-	CodeBadToken             Code = "bad_token"              // send auth with a token that is valid and of the same subject
+	CodeBadToken             Code = "bad_token"              // send auth with a token that is valid and of the same subject; if it answers the first message, connect with another token: this connection is closed
 	CodeTokenExpired         Code = "token_expired"          // connect anew with a new token: this connection is closed
 	CodeRevoked              Code = "revoked"                // the token was revoked: this connection is closed, and no other is let in
+	CodeTooManyConnections   Code = "too_many_connections"   // connect anew, later each time: this connection is closed
 	CodeTooManyRequests      Code = "too_many_requests"      // try again, later each time
+	CodeExists               Code = "exists"                 // over HTTP: take another id, or put the item without If-None-Match
+	CodeTooManyHolds         Code = "too_many_holds"         // over HTTP: ask without waiting, or try again later
 	CodeNotConnected         Code = "not_connected"          // connect anew: the service has forgotten this connection
 	CodeUnavailable          Code = "unavailable"            // try again, later each time
 	CodeInternal             Code = "internal"               // try again; if it stays, tell the operator
+	CodeReset                Code = "reset"                  // over HTTP: read the items anew, see [Problem]
+	CodeNotFound             Code = "not_found"              // over HTTP: there is no such route
+	CodeMethodNotAllowed     Code = "method_not_allowed"     // over HTTP: the route has other methods, see the header Allow
 )
 
 // Error gives code and message.
@@ -184,6 +200,9 @@ func (*Authorized) kind() string   { return "authorized" }
 func (*Expiring) kind() string     { return "expiring" }
 func (*Error) kind() string        { return "error" }
 
+// TypeOf gives the "type" of a frame.
+func TypeOf(f Frame) string { return f.kind() }
+
 // blank gives an empty frame of a type, or nil.
 func blank(kind string) Frame {
 	for _, f := range []Frame{&Subscribed{}, &Unsubscribed{}, &Published{}, &Pong{}, &Snapshot{}, &Changes{}, &Reset{}, &Reconnect{}, &Authorized{}, &Expiring{}, &Error{}} {
@@ -197,7 +216,7 @@ func blank(kind string) Frame {
 // Encode writes a frame as one JSON object with its "type" first. It fails only
 // if raw JSON inside the frame is not JSON.
 func Encode(f Frame) ([]byte, error) {
-	body, err := marshal(f)
+	body, err := Marshal(f)
 	if err != nil {
 		return nil, fmt.Errorf("encode %s frame: %w", f.kind(), err)
 	}
@@ -208,32 +227,20 @@ func Encode(f Frame) ([]byte, error) {
 	return append([]byte(head), body[1:]...), nil
 }
 
-// marshal is json.Marshal without its escapes for HTML, which would make data
-// longer than it was when it was measured.
-func marshal(v any) ([]byte, error) {
-	var out bytes.Buffer
-	enc := json.NewEncoder(&out)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(v); err != nil {
-		return nil, err
-	}
-	return bytes.TrimSuffix(out.Bytes(), []byte("\n")), nil
-}
-
 // Decode reads a server's frame. A type that this package does not know is an
 // error; clients ignore such frames.
 func Decode(data []byte) (Frame, error) {
 	var head struct {
 		Type string `json:"type"`
 	}
-	if err := json.Unmarshal(data, &head); err != nil {
+	if err := exactjson.Unmarshal(data, &head); err != nil {
 		return nil, fmt.Errorf("decode frame: %w", err)
 	}
 	f := blank(head.Type)
 	if f == nil {
 		return nil, fmt.Errorf("decode frame: unknown type %q", head.Type)
 	}
-	if err := json.Unmarshal(data, f); err != nil {
+	if err := exactjson.Unmarshal(data, f); err != nil {
 		return nil, fmt.Errorf("decode %s frame: %w", head.Type, err)
 	}
 	return f, nil

@@ -1,5 +1,7 @@
 package events
 
+import "time"
+
 // Limits of names and frames. What exceeds one is answered with an [Error] frame
 // (clients) or refused into the failure queue (writes to the Events table).
 const (
@@ -11,8 +13,13 @@ const (
 	MaxItemIDBytes = 256
 	// MaxEpochBytes bounds an epoch's name. The service makes names of 8.
 	MaxEpochBytes = 32
-	// MaxRequestIDBytes bounds the client's own mark on a request.
+	// MaxRequestIDBytes bounds the client's own mark on a request, and the key of a publication.
 	MaxRequestIDBytes = 128
+	// MaxExpiry bounds how far ahead a published item may expire. A time in milliseconds, taken
+	// for one in seconds, lies beyond.
+	MaxExpiry = 10 * 365 * 24 * time.Hour
+	// MaxOrder bounds the order of a request: the largest whole number that JavaScript counts to.
+	MaxOrder = 1<<53 - 1
 	// MaxSubscriptions bounds the topics that one connection watches at a time.
 	MaxSubscriptions = 100
 	// MaxCursors bounds the topics whose cursors one frame has, either way.

@@ -15,7 +15,7 @@ func PackChanges(changes []Change) ([][]byte, error) {
 		if max(len(c.Data), len(c.Patch)) > MaxDataBytes {
 			c.Data, c.Patch, c.Large = nil, nil, true
 		}
-		encoded, err := marshal(c)
+		encoded, err := Marshal(c)
 		if err != nil {
 			return nil, fmt.Errorf("encode change %s of %s: %w", c.Cursor(), c.Topic, err)
 		}
@@ -85,7 +85,7 @@ const snapshotAround = 4 << 10
 func fitting(page Snapshot, items []Item) (int, error) {
 	size := snapshotAround
 	for i, item := range items {
-		encoded, err := marshal(item)
+		encoded, err := Marshal(item)
 		if err != nil {
 			return 0, fmt.Errorf("encode item %s of %s: %w", item.ID, page.Topic, err)
 		}

@@ -1,5 +1,7 @@
 package events
 
+import "time"
+
 // Remedy is what a client does about an error, a close or a refused handshake.
 type Remedy string
 
@@ -19,15 +21,55 @@ var codes = map[Code]Remedy{
 	CodeBadTopic:             FixRequest,
 	CodeBadItem:              FixRequest,
 	CodeBadCursor:            FixRequest,
+	CodeOvertaken:            FixRequest,
 	CodeTooManySubscriptions: FixRequest,
 	CodeForbidden:            FixRequest,
 	CodeBadToken:             FixRequest,
 	CodeTokenExpired:         RetryNow,
 	CodeRevoked:              GiveUp,
+	CodeTooManyConnections:   RetryLater,
 	CodeTooManyRequests:      RetryLater,
+	CodeTooManyHolds:         RetryLater,
+	CodeExists:               FixRequest,
 	CodeNotConnected:         RetryNow,
 	CodeUnavailable:          RetryLater,
 	CodeInternal:             RetryLater,
+	CodeReset:                RetryNow,
+	CodeNotFound:             FixRequest,
+	CodeMethodNotAllowed:     FixRequest,
+}
+
+// statuses is the one table of the HTTP statuses that errors have. CodeNotConnected and
+// CodeTooManySubscriptions are of connections, and have none.
+//
+// Source: RFC 9110, section 15, and RFC 6585, section 4
+var statuses = map[Code]int{
+	CodeBadJSON:          400,
+	CodeBadRequest:       400,
+	CodeUnknownAction:    400,
+	CodeBadTopic:         400,
+	CodeBadItem:          400,
+	CodeBadCursor:        400,
+	CodeForbidden:        403,
+	CodeBadToken:         401,
+	CodeTokenExpired:     401,
+	CodeRevoked:          403,
+	CodeTooManyRequests:  429,
+	CodeTooManyHolds:     429,
+	CodeExists:           412,
+	CodeUnavailable:      503,
+	CodeInternal:         500,
+	CodeReset:            410,
+	CodeNotFound:         404,
+	CodeMethodNotAllowed: 405,
+}
+
+// Status gives the HTTP status of a code; 500 for one that HTTP does not have.
+func (c Code) Status() int {
+	if status, ok := statuses[c]; ok {
+		return status
+	}
+	return 500
 }
 
 // Remedy says what to do about an error. A code that this package does not know
@@ -64,13 +106,23 @@ func CloseRemedy(code int) Remedy {
 	return RetryLater
 }
 
+// UnauthorizedTime is how long a client goes on when it is refused with 401 although it may
+// expect its token to be good, because it was connected with it or has just fetched it. The
+// service may know a new key or secret a minute late, and refuses good tokens until then. A
+// client tries again with back-off, with another token each time if it can have one, and gives
+// up when it has been refused for this time. A client that has nothing but a token which was
+// never good gives up at once.
+const UnauthorizedTime = 2 * time.Minute
+
 // HandshakeRemedy says what to do about a handshake that was answered with an HTTP
-// status other than 101.
+// status other than 101. For 401 it is what to do in the end, see [UnauthorizedTime]. A status
+// below 400, and 408, is of something between client and service, such as a login page of a
+// network.
 func HandshakeRemedy(status int) Remedy {
 	switch {
 	case status == 401 || status == 403:
 		return GiveUp
-	case status == 429 || status >= 500:
+	case status < 400 || status == 408 || status == 429 || status >= 500:
 		return RetryLater
 	}
 	return FixRequest

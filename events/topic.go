@@ -110,6 +110,11 @@ func CheckItemID(id string) error {
 	return nil
 }
 
+// PublicationAttribute is the attribute in which publish notes who has published an item, by
+// hashes that mean nothing to others. A back end's own put takes it away, and an update may
+// leave it: watchers are told of it in the change that has set it alone, as [Change].Mark.
+const PublicationAttribute = "watchroute"
+
 // ReservedAttributes are the attributes of an Events item that are not data: its
-// key and its time to live.
-func ReservedAttributes() []string { return []string{"topic", "id", "expiresAt"} }
+// key, its time to live, and [PublicationAttribute].
+func ReservedAttributes() []string { return []string{"topic", "id", "expiresAt", PublicationAttribute} }

@@ -2,7 +2,7 @@
 // function binaries, on emulated AWS services. It needs no account, no Docker and
 // no token.
 //
-//	go run ./localstack [--addr 127.0.0.1:4566] [--template FILE] [--unthrottled]
+//	go run ./localstack [--addr localhost:4566] [--template FILE] [--unthrottled]
 //	                    [--anonymous=false] [--allow-origin URL] [--allow-host NAME]
 //	                    [--faults kill=0.01,post-429=0.05 [--seed N]]
 package main
@@ -40,7 +40,7 @@ func main() {
 // run starts the stack, says how to use it, and ends it with ctx.
 func run(ctx context.Context, args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("localstack", flag.ContinueOnError)
-	addr := flags.String("addr", "127.0.0.1:4566", "`address` to listen on")
+	addr := flags.String("addr", "localhost:4566", "`address` to listen on; localhost is 127.0.0.1 and ::1")
 	template := flags.String("template", "", "template `file` to run (default: the module's "+stack.TemplateFile+")")
 	anonymous := flags.Bool("anonymous", true, "let clients without a token do everything, if the template can")
 	var origins, hosts []string
@@ -75,7 +75,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		return err
 	}
 	defer s.Close()
-	welcome(out, s, faults, *anonymous)
+	welcome(out, s, where(*addr, s.Addr()), faults, *anonymous)
 	s.Reload(ctx)
 	return nil
 }
@@ -118,12 +118,8 @@ func moduleRoot() (string, error) {
 }
 
 // welcome prints where everything is and what to paste, and what is broken on purpose.
-func welcome(out io.Writer, s *stack.Stack, faults *fault.Faults, anonymous bool) {
-	_, port, _ := net.SplitHostPort(s.Addr())
-	broken, http := "", ""
-	if url := s.HTTPURL(); url != "" {
-		http = "\n  HTTP          " + url
-	}
+func welcome(out io.Writer, s *stack.Stack, address string, faults *fault.Faults, anonymous bool) {
+	broken := ""
 	if faults != nil {
 		broken = "\n  Faults        " + faults.String()
 	}
@@ -138,21 +134,54 @@ Watchroute runs (ready %d ms after its functions were built). Ctrl-C ends it.
 
 Watch a topic, in a second terminal:
 
-  npx wscat -c ws://localhost:%s/%s
+  npx wscat -c ws://%s/%s
   > {"action":"subscribe","id":"q1","topic":"stocks/AAPL"}
 
 Put an item, in a third:
 
-  aws --endpoint-url http://localhost:%s --region %s --no-sign-request dynamodb put-item --table-name Events \
+  aws --endpoint-url http://%s --region %s --no-sign-request dynamodb put-item --table-name Events \
     --item '{"topic":{"S":"stocks/AAPL"},"id":{"S":"quote"},"price":{"N":"150.75"}}'
-
+%s
 %s
 
-`, s.Ready.Milliseconds(), s.WebSocketURL(), http, s.URL(), s.URL(), strings.Join(s.Tables, ", "), s.Outputs["FailureQueueUrl"], broken, port, s.Stage(), port, stack.Region, admission(s, port, anonymous))
+`, s.Ready.Milliseconds(), s.WebSocketURL(), labelled("HTTP", s.HTTPURL()), s.URL(), s.URL(), strings.Join(s.Tables, ", "), s.Outputs["FailureQueueUrl"], broken, address, s.Stage(), address, stack.Region, overHTTP(s, address), admission(s, address, anonymous))
+}
+
+// labelled is another line of what is where; nothing if there is no such thing.
+func labelled(label, value string) string {
+	if value == "" {
+		return ""
+	}
+	return fmt.Sprintf("\n  %-14s%s", label, value)
+}
+
+// overHTTP says how to read the topic without a WebSocket, if the template lets one.
+func overHTTP(s *stack.Stack, address string) string {
+	if s.HTTPURL() == "" {
+		return ""
+	}
+	topic := "http://" + address + strings.TrimPrefix(s.HTTPURL(), s.URL()) + "/topics/stocks/AAPL"
+	return `
+Or read the topic over HTTP: its items, and, from then on, each change as it comes:
+
+  curl ` + topic + `
+  curl -N -H 'Accept: text/event-stream' ` + topic + `
+`
+}
+
+// where is the address to paste: with the name localhost only if every client that resolves it
+// finds the stack. asked is what the stack was to listen on, made an address where it does.
+func where(asked, made string) string {
+	host, _, _ := net.SplitHostPort(asked)
+	_, port, _ := net.SplitHostPort(made)
+	if host == "localhost" || host == "" { // both loopback addresses, or all
+		return net.JoinHostPort("localhost", port)
+	}
+	return made
 }
 
 // admission says who is let in, and how to be somebody.
-func admission(s *stack.Stack, port string, anonymous bool) string {
+func admission(s *stack.Stack, address string, anonymous bool) string {
 	if s.Outputs["TokenSecretArn"] == "" {
 		return "Everyone may do everything: the template has no authentication with a secret."
 	}
@@ -161,5 +190,5 @@ func admission(s *stack.Stack, port string, anonymous bool) string {
 		who = "Nobody gets in without a token."
 	}
 	return who + " To be somebody:\n\n" +
-		`  npx wscat -c ws://localhost:` + port + "/" + s.Stage() + ` -H "Authorization: Bearer $(make token SUB=alice TOPICS='stocks/*')"`
+		`  npx wscat -c ws://` + address + "/" + s.Stage() + ` -H "Authorization: Bearer $(make token SUB=alice TOPICS='stocks/*')"`
 }

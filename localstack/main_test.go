@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/coder/websocket"
 	"github.com/watchroute/watchroute/localstack/stack"
 )
 
@@ -44,7 +45,7 @@ func start(t *testing.T, args ...string) (out *output, stop func(), ended <-chan
 	ctx, cancel := context.WithCancel(t.Context())
 	out = &output{}
 	result := make(chan error, 1)
-	go func() { result <- run(ctx, append([]string{"--addr", "127.0.0.1:0"}, args...), out) }()
+	go func() { result <- run(ctx, append([]string{"--addr", "localhost:0"}, args...), out) }()
 	for deadline := time.Now().Add(2 * time.Minute); !strings.Contains(out.String(), "Ctrl-C ends it"); time.Sleep(10 * time.Millisecond) {
 		select {
 		case err := <-result:
@@ -79,6 +80,81 @@ func TestInterruptEndsEverythingWithinASecond(t *testing.T) {
 	}
 }
 
+// TestWhatIsPrintedWorksForEveryClient, to whichever loopback address it resolves the name.
+func TestWhatIsPrintedWorksForEveryClient(t *testing.T) {
+	out, stop, ended := start(t)
+	defer func() { stop(); <-ended }()
+	printed := strings.TrimPrefix(out.line("npx wscat -c"), "ws://")
+	address, stage, _ := strings.Cut(printed, "/")
+	host, port, err := net.SplitHostPort(address)
+	if err != nil || host != "localhost" {
+		t.Fatalf("printed is %s", printed)
+	}
+	hosts := []string{"127.0.0.1"}
+	if probe, err := net.Listen("tcp6", "[::1]:0"); err == nil {
+		_ = probe.Close()
+		hosts = append(hosts, "::1")
+	}
+	for _, host := range hosts {
+		dialer := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, network, net.JoinHostPort(host, port))
+		}}}
+		conn, _, err := websocket.Dial(t.Context(), "ws://"+address+"/"+stage, &websocket.DialOptions{HTTPClient: dialer})
+		if err != nil {
+			t.Errorf("who resolves localhost to %s: %v", host, err)
+			continue
+		}
+		if err := conn.Write(t.Context(), websocket.MessageText, []byte(`{"action":"ping"}`)); err != nil {
+			t.Error(err)
+		}
+		if _, frame, err := conn.Read(t.Context()); err != nil || string(frame) != `{"type":"pong"}` {
+			t.Errorf("at %s ping is answered %s, %v", host, frame, err)
+		}
+		_ = conn.CloseNow()
+	}
+}
+
+// TestPrintedHTTPLinesAnswer with the topic that the wscat lines use.
+func TestPrintedHTTPLinesAnswer(t *testing.T) {
+	out, stop, ended := start(t)
+	defer func() { stop(); <-ended }()
+	if got := out.line("  HTTP "); !strings.HasSuffix(got, "/live") {
+		t.Errorf("HTTP is said to be at %q", got)
+	}
+	for printed, want := range map[string]struct{ accept, contentType string }{
+		out.line("  curl http"):                               {"", "application/json"},
+		out.line("  curl -N -H 'Accept: text/event-stream' "): {"text/event-stream", "text/event-stream"},
+	} {
+		if !strings.HasPrefix(printed, "http") {
+			printed = "http" + printed // which the label took
+		}
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, printed, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Accept", want.accept)
+		response, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := response.Header.Get("Content-Type"); response.StatusCode != 200 || got != want.contentType || !strings.HasSuffix(printed, "/live/topics/stocks/AAPL") {
+			t.Errorf("%s is answered %s, %s, want %s", printed, response.Status, got, want.contentType)
+		}
+		_ = response.Body.Close()
+	}
+}
+
+func TestAddressToPaste(t *testing.T) {
+	for _, c := range []struct{ asked, made, want string }{
+		{"localhost:0", "127.0.0.1:5000", "localhost:5000"}, {":4566", "[::]:4566", "localhost:4566"},
+		{"127.0.0.1:0", "127.0.0.1:5000", "127.0.0.1:5000"}, {"[::1]:0", "[::1]:5000", "[::1]:5000"},
+	} {
+		if got := where(c.asked, c.made); got != c.want {
+			t.Errorf("for %s, %s is to be pasted, want %s", c.asked, got, c.want)
+		}
+	}
+}
+
 func TestWhatIsWrongIsOneClearLine(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -96,7 +172,7 @@ func TestWhatIsWrongIsOneClearLine(t *testing.T) {
 		"port in use":      {[]string{"--addr", taken.Addr().String()}, "address already in use"},
 		"missing template": {[]string{"--addr", "127.0.0.1:0", "--template", "nowhere.json"}, "nowhere.json: no such file"},
 		"unknown resource": {[]string{"--addr", "127.0.0.1:0", "--template", broken}, "X is of type AWS::Moon::Base, which does not run locally"},
-		"unknown fault":    {[]string{"--faults", "kill=0.5,explode"}, `unknown fault "explode": the faults are kill, duplicate, `},
+		"unknown fault":    {[]string{"--faults", "kill=0.5,explode"}, `unknown fault "explode": the faults are kill, `},
 		"any page allowed": {[]string{"--allow-origin", "http://localhost:3000,null"}, `allow origin: origin "null" is not scheme://host[:port]`},
 		"any host allowed": {[]string{"--allow-host", "*"}, `allow host "*": it is neither a name nor an IP address`},
 		"unknown flag":     {[]string{"--adr", "x"}, "-adr"},
@@ -113,7 +189,7 @@ func TestWhatIsWrongIsOneClearLine(t *testing.T) {
 func TestFaultsAreSaidSoThatTheyCanBeRepeated(t *testing.T) {
 	out, stop, ended := start(t, "--faults", "all, kill=0, forget=0.5", "--seed", "7")
 	defer func() { stop(); <-ended }()
-	if got := out.line("Faults  "); !strings.HasPrefix(got, "--faults duplicate=0.05,delay=0.05,") || !strings.HasSuffix(got, ",forget=0.5,pause-dynamodb=0.05,slow-dynamodb=0.01,http-429=0.02,http-500=0.01,http-502=0.01,tear-stream=0.005,idle-cut=0.005,kill-hold=0.05 --seed 7") {
+	if got := out.line("Faults  "); !strings.HasPrefix(got, "--faults abandon=0.01,duplicate=0.05,delay=0.05,") || !strings.HasSuffix(got, ",forget=0.5,pause-dynamodb=0.05,slow-dynamodb=0.01,cut-off=0.0005,late-write=0.01,http-429=0.02,http-500=0.01,http-502=0.01,tear-stream=0.005,idle-cut=0.005,kill-hold=0.05 --seed 7") {
 		t.Errorf("the faults are given as %q", got)
 	}
 }
@@ -191,7 +267,7 @@ func TestWscat(t *testing.T) {
 	}
 	out, stop, ended := start(t)
 	defer func() { stop(); <-ended }()
-	url := strings.Replace(out.line("npx wscat -c"), "localhost", "127.0.0.1", 1)
+	url := out.line("npx wscat -c")
 	wscat := exec.CommandContext(t.Context(), "npx", "--yes", "wscat@6.1.0", "-c", url,
 		"-x", `{"action":"subscribe","id":"q1","topic":"stocks/AAPL"}`, "-w", "300")
 	var heard output

@@ -2,7 +2,11 @@
 package shared
 
 import (
+	"io/fs"
+	"os"
 	"os/exec"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -16,11 +20,14 @@ const adapters = module + "shared/"
 // domain are the packages of shared that adapters and package watch stand on.
 var domain = []string{module + "shared/grant", module + "shared/pattern", module + "shared/seal"}
 
+// jsonv2 is what Go 1.27 has as encoding/json/v2. It goes with that version.
+const jsonv2 = "github.com/go-json-experiment/json"
+
 // rules forbid imports, each for a reason.
 var rules = []struct {
 	of, forbidden, because string
 }{
-	{"events", "github.com/", "the wire contract must be usable by any client without our dependencies"},
+	{"events", "github.com/", "the wire contract must be usable by any client without our dependencies; but " + jsonv2 + " is Go 1.27's own"},
 	{"shared/watch", "github.com/aws/", "the domain knows no cloud"},
 	{"shared/watch", "os", "the domain reads no environment"},
 	{"shared/watch", adapters, "adapters know the domain, not the other way round"},
@@ -75,11 +82,43 @@ func checkImports(t *testing.T, name string, imports []string) {
 			continue
 		}
 		for _, path := range imports {
-			own := strings.HasPrefix(path, module+"events") || // which everybody may import
+			own := strings.HasPrefix(path, module+"events") || strings.HasPrefix(path, jsonv2) || // which everybody may import
 				rule.forbidden == adapters && slices.Contains(domain, path)
 			if !own && (path == rule.forbidden || rule.forbidden != "os" && strings.HasPrefix(path, rule.forbidden)) {
 				t.Errorf("%s imports %s: %s", name, path, rule.because)
 			}
 		}
+	}
+}
+
+// encoders may use package json's own encoders, each for a reason. All others take
+// events.Marshal, else users' data is longer in one place than in another.
+var encoders = map[string]string{
+	"events/exactjson/exactjson.go":  "it is what events.Marshal calls",
+	"functions/authorizer/inside.go": "it measures what the Lambda runtime sends",
+}
+
+// TestUsersDataIsEncodedInOnePlace looks for the encoders that make text longer than it is.
+func TestUsersDataIsEncodedInOnePlace(t *testing.T) {
+	others := regexp.MustCompile(`\bjson\.(Marshal|MarshalIndent|NewEncoder)\(`)
+	read := 0
+	for _, folder := range []string{"events", "shared", "functions"} {
+		err := fs.WalkDir(os.DirFS(".."), folder, func(path string, _ fs.DirEntry, err error) error {
+			if err != nil || filepath.Ext(path) != ".go" || strings.HasSuffix(path, "_test.go") || strings.HasSuffix(filepath.Dir(path), "test") {
+				return err
+			}
+			source, err := os.ReadFile(filepath.Join("..", path))
+			if call := others.Find(source); (call != nil) != (encoders[path] != "") {
+				t.Errorf("%s has %q, its reason to have one is %q: use events.Marshal", path, call, encoders[path])
+			}
+			read++
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if read < 100 {
+		t.Errorf("only %d files were read", read)
 	}
 }

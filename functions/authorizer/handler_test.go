@@ -57,7 +57,7 @@ type desk struct {
 // newDesk has a secret that can be read, unless unavailable is set.
 func newDesk(t *testing.T, unavailable error) desk {
 	t.Helper()
-	verifier, err := token.New(token.Settings{Secret: func(context.Context) ([]byte, error) { return secret, unavailable }})
+	verifier, err := token.New(token.Settings{Secrets: func(context.Context) ([][]byte, error) { return [][]byte{secret}, unavailable }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,6 +119,56 @@ func TestTokenIsFound(t *testing.T) {
 				t.Errorf("answer is %q, want %q", got, c.want)
 			}
 		})
+	}
+}
+
+// onLines is a $connect with a header on several lines, as API Gateway tells of it.
+func onLines(name string, lines ...string) awsevents.APIGatewayCustomAuthorizerRequestTypeRequest {
+	r := request(name, lines[len(lines)-1])
+	r.MultiValueHeaders = map[string][]string{"Host": {"example.org"}, name: lines}
+	return r
+}
+
+// TestHeadersOnTwoLines: both lines count, and of two tokens the first.
+func TestHeadersOnTwoLines(t *testing.T) {
+	anna, ben := signed(t, "anna"), signed(t, "ben")
+	for name, c := range map[string]struct {
+		request awsevents.APIGatewayCustomAuthorizerRequestTypeRequest
+		want    string
+	}{
+		"the token on the first":   {onLines("Sec-WebSocket-Protocol", "bearer."+anna, "watchroute.v1"), "Allow anna"},
+		"the token on the second":  {onLines("Sec-WebSocket-Protocol", "watchroute.v1", "bearer."+anna), "Allow anna"},
+		"a token on each":          {onLines("sec-websocket-protocol", "x, bearer."+anna, "bearer."+ben), "Allow anna"},
+		"a bad token on the first": {onLines("Sec-WebSocket-Protocol", "bearer.bad", "bearer."+ben), "Unauthorized"},
+		"another scheme on one":    {onLines("Authorization", "Bearer "+anna, "Basic x"), "Allow anna"},
+		"two bearers":              {onLines("Authorization", "Bearer bad", "Bearer "+ben), "Unauthorized"},
+	} {
+		if got := newDesk(t, nil).decide(t, c.request); got != c.want {
+			t.Errorf("%s: answer is %q, want %q", name, got, c.want)
+		}
+	}
+	d := newDesk(t, nil)
+	d.anonymous, d.origins = true, []origin.Origin{{Scheme: "https", Host: "app.example"}}
+	if got := d.decide(t, onLines("Origin", "https://evil.example", "https://app.example")); got != "Deny foreign" {
+		t.Errorf("with two origins the answer is %q", got)
+	}
+}
+
+// TestSecretThatIsTheConsolesJSON is named as the cause, without what is in it.
+func TestSecretThatIsTheConsolesJSON(t *testing.T) {
+	d := newDesk(t, nil)
+	verifier, err := token.New(token.Settings{Secrets: func(context.Context) ([][]byte, error) {
+		return [][]byte{[]byte(`{"token-key":"` + string(secret) + `"}`)}, nil
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.tokens = authn.Authenticator{Verifier: verifier, Revocations: revoked{}}
+	if got := d.decide(t, request("Authorization", "Bearer "+signed(t, "anna"))); got != "token not verified" {
+		t.Errorf("answer is %q", got)
+	}
+	if log := d.log.String(); !strings.Contains(log, "secret is a JSON object") || strings.Contains(log, string(secret)) || strings.Contains(log, "token-key") {
+		t.Errorf("log is %s", log)
 	}
 }
 

@@ -1,4 +1,4 @@
-// Authorizer decides who may connect, by their tokens.
+// Authorizer decides who may connect, and ask over HTTP, by their tokens.
 package main
 
 import (
@@ -10,6 +10,7 @@ import (
 	"github.com/watchroute/watchroute/shared/authn"
 	"github.com/watchroute/watchroute/shared/dynamo"
 	"github.com/watchroute/watchroute/shared/function"
+	"github.com/watchroute/watchroute/shared/handshake"
 	"github.com/watchroute/watchroute/shared/origin"
 )
 
@@ -20,5 +21,8 @@ func build(_ context.Context, s function.Setup) (func(context.Context, awsevents
 	tokens, err := authn.Open(s.AWS, s.Settings, store)
 	origins, bad := origin.ParseList(s.Settings.Optional("ALLOWED_ORIGINS"))
 	h := handler{tokens: tokens, anonymous: s.Settings.Flag("ALLOW_ANONYMOUS"), inQuery: s.Settings.Flag("TOKEN_IN_QUERY"), origins: origins, logger: s.Logger}
+	if s.Settings.Flag("REFUSE_INSIDE") {
+		h.teller = handshake.NewTeller()
+	}
 	return h.authorize, errors.Join(err, bad)
 }

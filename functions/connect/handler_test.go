@@ -1,14 +1,17 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"log/slog"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	awsevents "github.com/aws/aws-lambda-go/events"
+	"github.com/watchroute/watchroute/shared/handshake"
 	"github.com/watchroute/watchroute/shared/identity"
 	"github.com/watchroute/watchroute/shared/watch"
 )
@@ -19,7 +22,7 @@ func (f admissionFunc) Admit(_ context.Context, c watch.Connection) error { retu
 
 // everyone lets all in who come without an authorizer.
 func everyone() handler {
-	return handler{identity: identity.Reader{Open: true}, logger: slog.New(slog.DiscardHandler), admission: admissionFunc(func(watch.Connection) error { return nil })}
+	return handler{identity: identity.Reader{Open: true}, teller: handshake.NewTeller(), logger: slog.New(slog.DiscardHandler), admission: admissionFunc(func(watch.Connection) error { return nil })}
 }
 
 func TestConnect(t *testing.T) {
@@ -51,21 +54,107 @@ func TestConnect(t *testing.T) {
 	}
 }
 
-// TestSubprotocol: ours is chosen if it is offered, and a token is never repeated.
+// TestSubprotocol: ours is chosen if it is offered, and a token is never repeated. Who offers
+// others alone is refused, because a browser would fail after the answer.
 func TestSubprotocol(t *testing.T) {
-	h := everyone()
-	for offer, want := range map[string]string{
-		"":                              "",
-		"watchroute.v1, bearer.abc.def": "watchroute.v1",
-		"bearer.abc.def,watchroute.v1":  "watchroute.v1",
-		"bearer.abc.def":                "",
-		"graphql-ws":                    "",
-		"watchroute.v1,graphql-ws":      "watchroute.v1",
-		"watchroute.v10, watchroute":    "",
+	for offer, want := range map[string]struct {
+		status   int
+		protocol string
+	}{
+		"":                              {200, ""},
+		"watchroute.v1, bearer.abc.def": {200, "watchroute.v1"},
+		"bearer.abc.def,watchroute.v1":  {200, "watchroute.v1"},
+		"bearer.abc.def":                {400, ""},
+		"graphql-ws":                    {400, ""},
+		"watchroute.v1,graphql-ws":      {200, "watchroute.v1"},
+		"watchroute.v10, watchroute":    {400, ""},
 	} {
+		h, log := everyone(), &bytes.Buffer{}
+		h.logger = slog.New(slog.NewTextHandler(log, nil))
+		if want.status != 200 {
+			h.admission = admissionFunc(func(watch.Connection) error { t.Errorf("%q is admitted", offer); return nil })
+		}
 		got, err := h.connect(t.Context(), awsevents.APIGatewayWebsocketProxyRequest{Headers: map[string]string{"sec-websocket-protocol": offer}})
-		if err != nil || got.Headers["Sec-WebSocket-Protocol"] != want || len(got.Headers) > 1 {
-			t.Errorf("%q is answered %v, %v", offer, got.Headers, err)
+		if err != nil || got.StatusCode != want.status || got.Headers["Sec-WebSocket-Protocol"] != want.protocol || len(got.Headers) > 1 {
+			t.Errorf("%q is answered %d, %v, %v", offer, got.StatusCode, got.Headers, err)
+		}
+		if reason := "without watchroute.v1"; strings.Contains(log.String(), reason) != (want.status == 400) || strings.Contains(log.String(), "abc") {
+			t.Errorf("%q: log is %s", offer, log)
+		}
+	}
+}
+
+// TestSubprotocolsOnTwoLines: both count (RFC 6455, section 11.3.4).
+func TestSubprotocolsOnTwoLines(t *testing.T) {
+	got, err := everyone().connect(t.Context(), awsevents.APIGatewayWebsocketProxyRequest{
+		Headers:           map[string]string{"Sec-WebSocket-Protocol": "bearer.abc.def"},
+		MultiValueHeaders: map[string][]string{"Sec-WebSocket-Protocol": {"watchroute.v1", "bearer.abc.def"}},
+	})
+	if err != nil || got.StatusCode != 200 || got.Headers["Sec-WebSocket-Protocol"] != "watchroute.v1" {
+		t.Errorf("answer is %+v, %v", got, err)
+	}
+}
+
+// TestClientIsLetInToBeTold: nothing is kept of one whose token was refused, and one that is
+// turned away is let in as often as may be told.
+func TestClientIsLetInToBeTold(t *testing.T) {
+	h := everyone()
+	h.identity = identity.Reader{}
+	admitted := 0
+	var refusal error
+	h.admission = admissionFunc(func(watch.Connection) error { admitted++; return refusal })
+	knock := func(context map[string]any) awsevents.APIGatewayProxyResponse {
+		t.Helper()
+		context["principalId"] = "anna"
+		event := awsevents.APIGatewayWebsocketProxyRequest{Headers: map[string]string{"Sec-WebSocket-Protocol": "watchroute.v1, bearer.x"}}
+		event.RequestContext.Authorizer = context
+		got, err := h.connect(t.Context(), event)
+		if err != nil || got.StatusCode == 200 && got.Headers["Sec-WebSocket-Protocol"] != "watchroute.v1" {
+			t.Errorf("answer is %+v, %v", got, err)
+		}
+		return got
+	}
+	for _, why := range []error{watch.ErrUnauthorized, watch.ErrRevoked} {
+		if got := knock(identity.Refused(why)); got.StatusCode != 200 || admitted != 0 {
+			t.Errorf("%v: status %d, admitted %d times", why, got.StatusCode, admitted)
+		}
+	}
+	inside := identity.Context(watch.Access{})
+	identity.TellInside(inside)
+	for _, c := range []struct {
+		admit           error
+		inside, outside int
+	}{
+		{watch.ErrTooManyConnections, 200, 429}, {watch.ErrTooManyRequests, 200, 429}, {watch.ErrRevoked, 403, 403}, {errors.New("throttled"), 503, 503}, {nil, 200, 200},
+	} {
+		refusal = c.admit
+		if got := knock(inside).StatusCode; got != c.inside {
+			t.Errorf("%v: status %d, want %d", c.admit, got, c.inside)
+		}
+		if got := knock(identity.Context(watch.Access{})).StatusCode; got != c.outside {
+			t.Errorf("%v, at the handshake: status %d, want %d", c.admit, got, c.outside)
+		}
+	}
+	refusal = watch.ErrTooManyConnections
+	statuses := map[int]int{}
+	for range 100 {
+		statuses[knock(inside).StatusCode]++
+	}
+	if statuses[200] > 20 || statuses[429] < 80 {
+		t.Errorf("of 100 that are turned away the statuses are %v", statuses)
+	}
+}
+
+// TestSubprotocolOnTwoLines: headers has the last line alone.
+func TestSubprotocolOnTwoLines(t *testing.T) {
+	h := everyone()
+	for _, lines := range [][]string{{"watchroute.v1", "bearer.abc.def"}, {"bearer.abc.def", "watchroute.v1"}} {
+		got, err := h.connect(t.Context(), awsevents.APIGatewayWebsocketProxyRequest{
+			Headers:           map[string]string{"Sec-WebSocket-Protocol": lines[1]},
+			MultiValueHeaders: map[string][]string{"Sec-WebSocket-Protocol": lines},
+		})
+		if err != nil || got.Headers["Sec-WebSocket-Protocol"] != "watchroute.v1" || len(got.Headers) > 1 {
+			t.Errorf("%q is answered %v, %v", lines, got.Headers, err)
 		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/watchroute/watchroute/shared/apigw"
 	"github.com/watchroute/watchroute/shared/dynamo"
 	"github.com/watchroute/watchroute/shared/function"
+	"github.com/watchroute/watchroute/shared/handshake"
 	"github.com/watchroute/watchroute/shared/identity"
 	"github.com/watchroute/watchroute/shared/watch"
 )
@@ -27,5 +28,5 @@ func build(ctx context.Context, s function.Setup) (func(context.Context, awseven
 		Allowance: watch.NewAllowance(store, s.Settings.Count("MAX_SUBJECT_UNITS")),
 	}
 	who := identity.Reader{Open: s.Settings.Flag("OPEN_TO_EVERYONE")}
-	return handler{identity: who, admission: admission, logger: s.Logger}.connect, err
+	return handler{identity: who, admission: admission, teller: handshake.NewTeller(), logger: s.Logger}.connect, err
 }

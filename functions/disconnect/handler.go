@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"net/http"
 
 	awsevents "github.com/aws/aws-lambda-go/events"
@@ -25,6 +26,9 @@ type handler struct {
 // time to live ends what is left.
 func (h handler) disconnect(ctx context.Context, event awsevents.APIGatewayWebsocketProxyRequest) (awsevents.APIGatewayProxyResponse, error) {
 	c, err := h.identity.ConnectionOf(event.RequestContext)
+	if refused := (*identity.RefusedError)(nil); errors.As(err, &refused) {
+		return awsevents.APIGatewayProxyResponse{StatusCode: http.StatusOK}, nil // nothing is kept of it
+	}
 	if err != nil {
 		return awsevents.APIGatewayProxyResponse{}, err
 	}

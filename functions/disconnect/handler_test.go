@@ -51,3 +51,12 @@ func TestDisconnectReportsWhatItLeaves(t *testing.T) {
 		t.Error("no error for Lambda to log")
 	}
 }
+
+// TestRefusedConnectionLeavesNothing: it was let in only to be told, and no row was written.
+func TestRefusedConnectionLeavesNothing(t *testing.T) {
+	event := disconnectEvent("c1")
+	event.RequestContext.Authorizer = identity.Refused(watch.ErrRevoked)
+	if got, err := (handler{identity.Reader{}, brokenConnections{}}).disconnect(t.Context(), event); err != nil || got.StatusCode != 200 {
+		t.Errorf("disconnect: %d, %v", got.StatusCode, err)
+	}
+}

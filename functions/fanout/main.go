@@ -4,20 +4,16 @@ package main
 import (
 	"context"
 	"os"
-	"time"
 
 	awsevents "github.com/aws/aws-lambda-go/events"
 	"github.com/watchroute/watchroute/shared/apigw"
 	"github.com/watchroute/watchroute/shared/dynamo"
 	"github.com/watchroute/watchroute/shared/failure"
 	"github.com/watchroute/watchroute/shared/function"
+	"github.com/watchroute/watchroute/shared/watch"
 )
 
 func main() { function.Start(os.Getenv, build) }
-
-// minRetention keeps the log longer than a stream keeps its records, so that a
-// record that is delivered again finds its number.
-const minRetention = 25 * time.Hour
 
 func build(ctx context.Context, s function.Setup) (func(context.Context, dynamo.Batch) (awsevents.DynamoDBEventResponse, error), error) {
 	store := dynamo.Open(s.AWS, dynamo.Tables{
@@ -25,7 +21,7 @@ func build(ctx context.Context, s function.Setup) (func(context.Context, dynamo.
 		Connections:   s.Settings.Text("CONNECTIONS_TABLE"),
 		Subscriptions: s.Settings.Text("SUBSCRIPTIONS_TABLE"),
 	})
-	store.Retention = s.Settings.Duration("LOG_RETENTION", minRetention)
+	store.Retention = s.Settings.Duration("LOG_RETENTION", watch.MinRetention)
 	refusals := refusals{failure.Open(s.AWS, s.Settings.Text("FAILURE_QUEUE_URL"))}
 	poster, err := apigw.Open(ctx, s.AWS, s.Settings.Text("CALLBACK_URL"))
 	return newHandler(store, poster, refusals, s.Logger).fanout, err

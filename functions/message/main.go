@@ -27,15 +27,19 @@ func build(ctx context.Context, s function.Setup) (func(context.Context, awseven
 	})
 	rate := s.Settings.Count("MAX_MESSAGE_RATE")
 	answerer := watch.Answerer{
-		Sessions: store, Subscriptions: store, Items: store, History: store, Logger: s.Logger,
-		Places:    seal.New(secret.Open(s.AWS, s.Settings.Text("SERVICE_SECRET_ARN")).Versions),
-		Allowance: watch.NewAllowance(store, s.Settings.Count("MAX_SUBJECT_UNITS")),
-		Limits: watch.Limits{
-			Subscriptions: s.Settings.Count("MAX_SUBSCRIPTIONS"),
-			Subscribes:    rate,
-			PublishBytes:  s.Settings.Count("MAX_PUBLISH_BYTES"),
-			SnapshotItems: s.Settings.Count("MAX_SNAPSHOT_ITEMS"),
+		Topics: watch.Topics{
+			Items:     store,
+			History:   store,
+			Places:    seal.New(secret.Open(s.AWS, s.Settings.Text("SERVICE_SECRET_ARN")).Versions),
+			Allowance: watch.NewAllowance(store, s.Settings.Count("MAX_SUBJECT_UNITS")),
+			Limits: watch.Limits{
+				Subscriptions: s.Settings.Count("MAX_SUBSCRIPTIONS"),
+				Subscribes:    rate,
+				PublishBytes:  s.Settings.Count("MAX_PUBLISH_BYTES"),
+				SnapshotItems: s.Settings.Count("MAX_SNAPSHOT_ITEMS"),
+			},
 		},
+		Sessions: store, Subscriptions: store, Logger: s.Logger,
 	}
 	poster, err := apigw.OpenPatient(ctx, s.AWS, s.Settings.Text("CALLBACK_URL"))
 	who := identity.Reader{Open: s.Settings.Flag("OPEN_TO_EVERYONE")}

@@ -27,7 +27,11 @@ func build(ctx context.Context, s function.Setup) (func(context.Context, awseven
 	})
 	tokens, tokensErr := authn.Open(s.AWS, s.Settings, store)
 	poster, posterErr := apigw.OpenPatient(ctx, s.AWS, s.Settings.Text("CALLBACK_URL"))
-	answerer := watch.Answerer{Sessions: store, Subscriptions: store, Tokens: tokens, Logger: s.Logger,
-		Allowance: watch.NewAllowance(store, s.Settings.Count("MAX_SUBJECT_UNITS"))}
+	answerer := watch.Answerer{
+		Topics: watch.Topics{
+			Allowance: watch.NewAllowance(store, s.Settings.Count("MAX_SUBJECT_UNITS")),
+		},
+		Sessions: store, Subscriptions: store, Tokens: tokens, Logger: s.Logger,
+	}
 	return reply.New(identity.Reader{}, answerer, poster, s.Settings.Count("MAX_MESSAGE_RATE")).Reply, errors.Join(tokensErr, posterErr)
 }

@@ -87,6 +87,29 @@ func TestRevocationWithoutTimeHitsAllTokens(t *testing.T) {
 	}
 }
 
+// TestRevocationWithAnyExpiryCloses: the record may be late, and an expiresAt that DynamoDB
+// ignores does not end the revocation.
+func TestRevocationWithAnyExpiryCloses(t *testing.T) {
+	closed := 0
+	h := handler{logger: slog.New(slog.DiscardHandler), revoker: revokerFunc(func(r watch.Revocation) (int, error) {
+		if r.Hits(watch.Access{TokenID: "t1", Issued: time.Now()}) {
+			closed++
+		}
+		return 1, nil
+	})}
+	var batch dynamo.Batch
+	for n, expires := range []string{
+		`{"N":"0"}`, `{"N":"1"}`, `{"N":"-1"}`, `{"S":"soon"}`, `{"NULL":true}`, fmt.Sprintf(`{"N":"%d"}`, time.Now().Unix()-60),
+	} {
+		r := record(awsevents.DynamoDBOperationTypeInsert, n, "anna", "t1", 0)
+		r.Change.NewImage = append(bytes.TrimSuffix(r.Change.NewImage, []byte("}")), `,"expiresAt":`+expires+`}`...)
+		batch.Records = append(batch.Records, r)
+	}
+	if got, err := h.revoke(t.Context(), batch); err != nil || len(got.BatchItemFailures) > 0 || closed != len(batch.Records) {
+		t.Errorf("%d of %d records close connections; %+v, %v", closed, len(batch.Records), got, err)
+	}
+}
+
 // TestLogNamesRecordsNotPeople: the operator finds the record; whose it is stays there.
 func TestLogNamesRecordsNotPeople(t *testing.T) {
 	var log bytes.Buffer

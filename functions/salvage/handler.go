@@ -32,7 +32,7 @@ func (h handler) salvage(ctx context.Context, batch awsevents.SQSEvent) (awseven
 	var failed []awsevents.SQSBatchItemFailure
 	for _, m := range batch.Records {
 		if err := h.copy(ctx, m.Body); err != nil {
-			h.logger.Error("records not salvaged", "message", m.MessageId, "err", err)
+			h.logger.Error("records not salvaged", "sqsMessage", m.MessageId, "err", err)
 			failed = append(failed, awsevents.SQSBatchItemFailure{ItemIdentifier: m.MessageId})
 		}
 	}

@@ -21,6 +21,14 @@ const (
 // refusal.
 func reported(t *testing.T, lambda, gateway string) (string, error) {
 	t.Helper()
+	var out strings.Builder
+	err := answering(t, lambda, gateway).report(t.Context(), &out)
+	return out.String(), err
+}
+
+// answering is the account of an AWS that answers so.
+func answering(t *testing.T, lambda, gateway string) account {
+	t.Helper()
 	answers := map[string][2]string{"/2016-08-19/account-settings/": {"lambda", lambda}, "/account": {"apigateway", gateway}}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		answer := answers[r.URL.Path]
@@ -38,9 +46,7 @@ func reported(t *testing.T, lambda, gateway string) (string, error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var out strings.Builder
-	err = a.report(t.Context(), &out)
-	return out.String(), err
+	return a
 }
 
 func TestUsualAccount(t *testing.T) {
@@ -50,10 +56,16 @@ func TestUsualAccount(t *testing.T) {
 Lambda runs 1000 executions at once. Of the 1000 that no function has reserved, 900 may be: it keeps 100.
   FanoutConcurrency   50
   MessageConcurrency  400
+  HTTPConcurrency     100
 
 API Gateway takes 10000 requests a second and 5000 at once, of all APIs and of the posts to clients together.
   ThrottlingRate      500
   ThrottlingBurst     500
+  HTTPThrottlingRate  200
+  HTTPThrottlingBurst 200
+
+The account has no role for API Gateway's logs, which access logs need.
+  SetAccountLogRole   true, or -c account-log-role=set, for the first deployment
 `
 	if err != nil || got != want {
 		t.Errorf("reported %s, %v, want %s", got, err, want)
@@ -64,11 +76,11 @@ API Gateway takes 10000 requests a second and 5000 at once, of all APIs and of t
 func TestReservationsFit(t *testing.T) {
 	for unreserved := range 1200 {
 		r := recommended(unreserved)
-		if r.fanout < 0 || r.message < 0 || r.fanout+r.message > max(0, unreserved-alwaysUnreserved) {
+		if r.fanout < 0 || r.message < 0 || r.http < 0 || r.fanout+r.message+r.http > max(0, unreserved-alwaysUnreserved) {
 			t.Fatalf("of %d: %+v", unreserved, r)
 		}
 	}
-	for unreserved, want := range map[int]reservations{0: {}, 10: {}, 103: {0, 1}, 104: {1, 1}, 200: {25, 37}, 500: {50, 175}, 1000: {50, 400}, 20_000: {50, 400}} {
+	for unreserved, want := range map[int]reservations{0: {}, 10: {}, 103: {0, 1, 1}, 104: {1, 1, 1}, 200: {25, 37, 19}, 500: {50, 175, 87}, 1000: {50, 400, 100}, 20_000: {50, 400, 100}} {
 		if got := recommended(unreserved); got != want {
 			t.Errorf("of %d: %+v, want %+v", unreserved, got, want)
 		}
@@ -76,19 +88,36 @@ func TestReservationsFit(t *testing.T) {
 }
 
 func TestSmallAccounts(t *testing.T) {
-	for unreserved, want := range map[int]string{10: "Reserve nothing. Ask for more first", 300: "FanoutConcurrency   50\n  MessageConcurrency  75\n  With a larger quota: 50 and 400."} {
+	for unreserved, want := range map[int]string{10: "Reserve nothing. Ask for more first", 300: "FanoutConcurrency   50\n  MessageConcurrency  75\n  HTTPConcurrency     37\n  With a larger quota: 50, 400 and 100."} {
 		if got, err := reported(t, fmt.Sprintf(lambdaAnswer, unreserved, unreserved), fmt.Sprintf(gatewayAnswer, "")); err != nil || !strings.Contains(got, want) {
 			t.Errorf("with %d: %s, %v, want %s", unreserved, got, err, want)
 		}
 	}
 }
 
-// TestLogRoleOfTheAccountIsNamed: a deployment would take its place, and others log with it.
+// TestLogRoleOfTheAccountIsNamed: a deployment leaves it alone, and makes one only if asked.
 func TestLogRoleOfTheAccountIsNamed(t *testing.T) {
 	const role = "arn:aws:iam::111122223333:role/logs"
-	got, err := reported(t, fmt.Sprintf(lambdaAnswer, 1000, 1000), fmt.Sprintf(gatewayAnswer, role))
-	if err != nil || !strings.Contains(got, role+".\n  KeepAccountLogRole  true") {
-		t.Errorf("reported %s, %v", got, err)
+	for given, want := range map[string]string{role: role + ", which the deployment leaves alone", "": "SetAccountLogRole   true"} {
+		got, err := reported(t, fmt.Sprintf(lambdaAnswer, 1000, 1000), fmt.Sprintf(gatewayAnswer, given))
+		if err != nil || !strings.Contains(got, want) {
+			t.Errorf("reported %s, %v, want %s", got, err, want)
+		}
+	}
+}
+
+// TestDeploymentThatWouldFailForWantOfALogRoleDoesNotBegin; whoever may not ask may deploy.
+func TestDeploymentThatWouldFailForWantOfALogRoleDoesNotBegin(t *testing.T) {
+	for name, c := range map[string]struct{ gateway, out, err string }{
+		"a role":      {fmt.Sprintf(gatewayAnswer, "arn:aws:iam::111122223333:role/logs"), "", ""},
+		"no role":     {fmt.Sprintf(gatewayAnswer, ""), "", "no role for API Gateway's logs in eu-west-1"},
+		"not allowed": {"User is not authorized", "is not known", ""},
+	} {
+		var out strings.Builder
+		err := answering(t, "", c.gateway).needLogRole(t.Context(), &out)
+		if (err != nil) != (c.err != "") || err != nil && !strings.Contains(err.Error(), c.err) || (out.String() != "") != (c.out != "") || !strings.Contains(out.String(), c.out) {
+			t.Errorf("%s: printed %s, %v", name, &out, err)
+		}
 	}
 }
 

@@ -3,12 +3,15 @@
 // what that has reserved itself is not free any more.
 //
 //	go run ./infra/account
+//	go run ./infra/account --log-role
 //
-// It needs lambda:GetAccountSettings, and apigateway:GET on /account.
+// With --log-role it fails if the account has no role for API Gateway's logs, without which a
+// deployment would get as far as the stage and then be rolled back. It needs lambda:GetAccountSettings, and apigateway:GET on /account.
 package main
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -17,13 +20,15 @@ import (
 )
 
 func main() {
-	if err := run(context.Background(), os.Stdout); err != nil {
+	logRole := flag.Bool("log-role", false, "fail if the account has no role for API Gateway's logs, and print nothing else")
+	flag.Parse()
+	if err := run(context.Background(), os.Stdout, *logRole); err != nil {
 		fmt.Fprintln(os.Stderr, "account:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, out io.Writer) error {
+func run(ctx context.Context, out io.Writer, logRole bool) error {
 	cfg, err := config.LoadDefaultConfig(ctx)
 	if err != nil {
 		return fmt.Errorf("load SDK configuration: %w", err)
@@ -31,6 +36,9 @@ func run(ctx context.Context, out io.Writer) error {
 	a, err := open(cfg)
 	if err != nil {
 		return err
+	}
+	if logRole {
+		return a.needLogRole(ctx, out)
 	}
 	return a.report(ctx, out)
 }

@@ -9,19 +9,23 @@ import (
 	"github.com/aws/jsii-runtime-go"
 )
 
-// stageName is the only stage: the path in every client's URL.
-const stageName = "live"
+// What is derived from the API's ID and its stage, for sub.
 
-// What is derived from the API's ID, for sub.
-const (
-	apiARN              = "arn:${AWS::Partition}:execute-api:${AWS::Region}:${AWS::AccountId}:${Api}/" + stageName
-	apiHost             = "${Api}.execute-api.${AWS::Region}.${AWS::URLSuffix}/" + stageName
-	socketURL           = "wss://" + apiHost
-	callbackURL         = "https://" + apiHost
-	postToConnectionARN = apiARN + "/POST/@connections/*"
-	closeConnectionARN  = apiARN + "/DELETE/@connections/*"
-	probeConnectionARN  = apiARN + "/GET/@connections/*"
-)
+func (p Props) apiARN() string {
+	return "arn:${AWS::Partition}:execute-api:${AWS::Region}:${AWS::AccountId}:${Api}/" + p.Stage
+}
+
+func (p Props) apiHost() string {
+	return "${Api}.execute-api.${AWS::Region}.${AWS::URLSuffix}/" + p.Stage
+}
+
+func (p Props) socketURL() string   { return "wss://" + p.apiHost() }
+func (p Props) callbackURL() string { return "https://" + p.apiHost() }
+
+// connectionsARN is that of a call of the management API: POST, DELETE or GET.
+func (p Props) connectionsARN(method string) string {
+	return p.apiARN() + "/" + method + "/@connections/*"
+}
 
 // integrationTimeout is how long API Gateway waits for a function: its own
 // limit and up to 10 seconds of a cold start before that. At most 29 seconds.
@@ -64,7 +68,7 @@ func newAPI(stack awscdk.Stack) awsapigatewayv2.CfnApi {
 	})
 }
 
-func newRoutes(stack awscdk.Stack, api awsapigatewayv2.CfnApi, functions map[string]awslambda.CfnFunction) {
+func newRoutes(stack awscdk.Stack, api awsapigatewayv2.CfnApi, functions map[string]awslambda.CfnFunction, props Props) {
 	for _, function := range []string{connect, disconnect, message, renew} {
 		if functions[function] != nil {
 			newIntegration(stack, api, function)
@@ -75,7 +79,7 @@ func newRoutes(stack awscdk.Stack, api awsapigatewayv2.CfnApi, functions map[str
 			continue // auth, where there is no authentication
 		}
 		declared := newRoute(stack, api, r)
-		newPermission(stack, functions[r.function], r)
+		newInvokePermission(stack, r.id+"Permission", functions[r.function], props.apiARN()+"/"+r.key)
 		if guard := functions[authorizer]; guard != nil && r.function == connect {
 			declared.SetAuthorizationType(jsii.String("CUSTOM"))
 			declared.SetAuthorizerId(newAuthorizer(stack, api, guard).Ref())
@@ -89,8 +93,7 @@ func newIntegration(stack awscdk.Stack, api awsapigatewayv2.CfnApi, function str
 	awsapigatewayv2.NewCfnIntegration(stack, jsii.String(id+"Integration"), &awsapigatewayv2.CfnIntegrationProps{
 		ApiId:           api.Ref(),
 		IntegrationType: jsii.String("AWS_PROXY"),
-		IntegrationUri: sub("arn:${AWS::Partition}:apigateway:${AWS::Region}:lambda:path/2015-03-31/functions/${" +
-			id + ".Arn}/invocations"),
+		IntegrationUri:  sub(invocationURI(function)),
 		TimeoutInMillis: jsii.Number(float64(integrationTimeout.Milliseconds())),
 	})
 }
@@ -117,12 +120,18 @@ func newRoute(stack awscdk.Stack, api awsapigatewayv2.CfnApi, r route) awsapigat
 	return declared
 }
 
-// newPermission lets this route, and no other API or route, invoke its function.
-func newPermission(stack awscdk.Stack, target awslambda.CfnFunction, r route) {
-	awslambda.NewCfnPermission(stack, jsii.String(r.id+"Permission"), &awslambda.CfnPermissionProps{
+// invocationURI is how an API names the function that it invokes, for sub.
+func invocationURI(function string) string {
+	return "arn:${AWS::Partition}:apigateway:${AWS::Region}:lambda:path/2015-03-31/functions/${" + logicalID(function) + ".Arn}/invocations"
+}
+
+// newInvokePermission lets this part of an API, such as a route, and nothing else invoke a
+// function.
+func newInvokePermission(stack awscdk.Stack, id string, target awslambda.CfnFunction, source string) {
+	awslambda.NewCfnPermission(stack, jsii.String(id), &awslambda.CfnPermissionProps{
 		Action:       jsii.String("lambda:InvokeFunction"),
 		FunctionName: target.AttrArn(),
 		Principal:    jsii.String(apiGatewayService),
-		SourceArn:    sub(apiARN + "/" + r.key),
+		SourceArn:    sub(source),
 	})
 }

@@ -41,8 +41,14 @@ func TestRoutes(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	if len(invocable) != len(want)+1 || !slices.Contains(invocable, "authorizers/${TokenAuthorizer} Authorizer") {
-		t.Errorf("permissions %q, want one for each route and one for the authorizer", invocable)
+	others := []string{"authorizers/${TokenAuthorizer} Authorizer", "http authorizers/${HttpAuthorizer} Authorizer", "http */* Http"}
+	for _, other := range others {
+		if !slices.Contains(invocable, other) {
+			t.Errorf("permissions %q, want %s", invocable, other)
+		}
+	}
+	if len(invocable) != len(want)+len(others) {
+		t.Errorf("permissions %q, want one for each route, two for the authorizer and one for HTTP", invocable)
 	}
 }
 
@@ -90,11 +96,11 @@ func answeringRoutes(t *testing.T, all map[string]resource) map[string]bool {
 }
 
 // permissions lists "route-key function" of all that API Gateway may invoke, and what it
-// may invoke as an authorizer.
+// may invoke as an authorizer; with "http" before it for the REST API.
 func permissions(t *testing.T, all map[string]resource) []string {
 	t.Helper()
 	var allowed []string
-	const api = "arn:${AWS::Partition}:execute-api:${AWS::Region}:${AWS::AccountId}:${Api}/"
+	const apis = "arn:${AWS::Partition}:execute-api:${AWS::Region}:${AWS::AccountId}:"
 	for id, permission := range ofType[struct {
 		Action, Principal       string
 		FunctionName, SourceArn any
@@ -102,12 +108,17 @@ func permissions(t *testing.T, all map[string]resource) []string {
 		if permission.Action != "lambda:InvokeFunction" || permission.Principal != "apigateway.amazonaws.com" {
 			t.Errorf("%s allows %s to %s", id, permission.Action, permission.Principal)
 		}
-		source, ok := strings.CutPrefix(refer(t, permission.SourceArn), api)
-		key, onStage := strings.CutPrefix(source, "live/")
-		if !ok || !onStage && source != "authorizers/${TokenAuthorizer}" {
+		source, ok := strings.CutPrefix(refer(t, permission.SourceArn), apis)
+		api, part, _ := strings.Cut(source, "/")
+		key, onStage := strings.CutPrefix(part, "live/")
+		if !ok || !onStage && !strings.HasPrefix(part, "authorizers/${") {
 			t.Errorf("%s is for %v", id, permission.SourceArn)
 		}
-		allowed = append(allowed, key+" "+strings.TrimSuffix(refer(t, permission.FunctionName), ".Arn"))
+		prefix, known := map[string]string{"${Api}": "", "${HttpApi}": "http "}[api]
+		if !known {
+			t.Errorf("%s is for %s", id, api)
+		}
+		allowed = append(allowed, prefix+key+" "+strings.TrimSuffix(refer(t, permission.FunctionName), ".Arn"))
 	}
 	return allowed
 }
@@ -134,15 +145,21 @@ func TestStage(t *testing.T) {
 		t.Errorf("stage %s, deployed by itself: %v", stage.StageName, stage.AutoDeploy)
 	}
 	settings := stage.DefaultRouteSettings
-	if settings.ThrottlingRateLimit != 500 || settings.ThrottlingBurstLimit != 500 || !settings.DetailedMetricsEnabled {
+	if settings.ThrottlingRateLimit != 500 || settings.ThrottlingBurstLimit != 500 || settings.DetailedMetricsEnabled {
 		t.Errorf("the routes' settings are %+v", settings)
 	}
 	if settings.DataTraceEnabled {
 		t.Error("payloads are written to the logs")
 	}
-	// AWS refuses a WebSocket stage with access logs before the account has a role for them.
-	if !slices.Contains(all["Stage"].DependsOn, "AccountLogging") || all["AccountLogging"].DeletionPolicy != "Retain" {
-		t.Errorf("the stage depends on %v, which is deleted: %s", all["Stage"].DependsOn, all["AccountLogging"].DeletionPolicy)
+}
+
+// TestAccountsLogRoleIsLeftAlone: it is one setting for all APIs of the account in a Region,
+// and a second deployment once took the first one's away.
+func TestAccountsLogRoleIsLeftAlone(t *testing.T) {
+	for id, r := range resources(t) {
+		if r.Type == "AWS::ApiGateway::Account" || id == "AccountLogRole" {
+			t.Errorf("%s (%s) changes the account", id, r.Type)
+		}
 	}
 }
 
@@ -153,6 +170,7 @@ func TestAccessLogsHoldNoPayload(t *testing.T) {
 	want := map[string]string{
 		"requestId": "$context.requestId", "connectionId": "$context.connectionId", "eventType": "$context.eventType",
 		"routeKey": "$context.routeKey", "status": "$context.status", "integrationError": "$context.integration.error",
+		"requestTime": "$context.requestTime", "sourceIp": "$context.identity.sourceIp", "authorizerStatus": "$context.authorizer.status",
 	}
 	for key, value := range got {
 		if want[key] != value {

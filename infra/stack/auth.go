@@ -1,15 +1,20 @@
 package stack
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
 	"regexp"
+	"strings"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsapigatewayv2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
 	"github.com/aws/jsii-runtime-go"
+
+	"github.com/watchroute/watchroute/shared/authn"
+	"github.com/watchroute/watchroute/shared/token"
 )
 
 // Auth says whose tokens let clients in. The zero value makes a secret in Secrets
@@ -33,9 +38,14 @@ type Auth struct {
 	SecretKeyARN string
 	// Audience is the "aud" that tokens must have. Empty takes only tokens without.
 	Audience string
-	// RefuseQueryTokens takes no token out of the URL's query. Some browser libraries
-	// can send it no other way; but URLs end up in histories and proxies' logs.
+	// RefuseQueryTokens takes no token out of the URL's query. EventSource and some browser
+	// libraries can send it no other way; but URLs end up in histories and proxies' logs.
 	RefuseQueryTokens bool
+	// RefuseAtHandshake answers all refusals with an HTTP status. Without it a client that
+	// offers its token as a subprotocol, as browsers do, is let in with a token that is not
+	// valid or is revoked, and with too many connections, to be told so: its first message is
+	// answered with the error, and the connection is closed. A browser shows a page no status.
+	RefuseAtHandshake bool
 	// OpenToEveryone lets everyone watch and publish everything, without any token.
 	OpenToEveryone bool
 }
@@ -44,24 +54,75 @@ type Auth struct {
 // Source: https://docs.aws.amazon.com/kms/latest/developerguide/concepts.html#key-id-key-ARN
 var keyARN = regexp.MustCompile(`^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+$`)
 
+// sources are whose tokens functions take, as they check it themselves.
+func (a Auth) sources() authn.Sources {
+	return authn.Sources{Issuer: a.Issuer, JWKSURL: a.JWKSURL, Secret: a.SecretARN, Audience: a.Audience}
+}
+
 func (a Auth) faults() []error {
-	named := 0
-	for _, source := range []string{a.JWKSURL, a.SecretARN} {
-		if source != "" {
-			named++
+	if a.OpenToEveryone {
+		if a != (Auth{OpenToEveryone: true}) {
+			return []error{errors.New("Auth is open to everyone and says whose tokens are taken, too")}
+		}
+		return nil
+	}
+	faults := a.keyFaults()
+	if n := len(a.Issuer) + len(a.JWKSURL) + len(a.SecretARN) + len(a.Audience); n > maxAuth {
+		faults = append(faults, fmt.Errorf("Auth takes %d bytes, more than %d", n, maxAuth))
+	}
+	if a.generates() {
+		return faults
+	}
+	known := a.sources()
+	for text, standIn := range map[*string]string{&known.Issuer: "https://issuer.invalid", &known.JWKSURL: "https://keys.invalid", &known.Secret: "arn:aws:secretsmanager:eu-west-1:111122223333:secret:later-AbCdEf"} {
+		if unresolved(*text) {
+			*text = standIn
 		}
 	}
+	faults = append(faults, about("Auth", known.Check())...)
+	if address := cmp.Or(known.JWKSURL, known.Issuer); known.Secret == "" && token.OnThisMachine(address) {
+		faults = append(faults, fmt.Errorf("Auth: %q is on the machine itself, where functions on AWS find nothing", address))
+	}
+	if arn := known.Secret; arn != "" && !secretARN.MatchString(arn) {
+		faults = append(faults, fmt.Errorf("Auth.SecretARN is %q, not the whole ARN of a secret in Secrets Manager, which ends in a hyphen and six characters: a grant on it would allow nothing", arn))
+	}
+	return faults
+}
+
+// keyFaults are those of the secret's key.
+func (a Auth) keyFaults() []error {
 	switch {
-	case a.OpenToEveryone && (a != Auth{OpenToEveryone: true}):
-		return []error{errors.New("Auth is open to everyone and says whose tokens are taken, too")}
-	case named > 1:
-		return []error{errors.New("Auth names both a JWKS URL and a secret")}
-	case a.SecretKeyARN != "" && a.SecretARN == "":
+	case a.SecretKeyARN == "":
+	case a.SecretARN == "":
 		return []error{errors.New("Auth names a secret's key without a secret")}
-	case a.SecretKeyARN != "" && !keyARN.MatchString(a.SecretKeyARN):
+	case !unresolved(a.SecretKeyARN) && !keyARN.MatchString(a.SecretKeyARN):
 		return []error{fmt.Errorf("Auth.SecretKeyARN is %q, not the ARN of a KMS key", a.SecretKeyARN)}
 	}
+	if key, secret := regionOf(a.SecretKeyARN), regionOf(a.SecretARN); key != "" && secret != "" && key != secret {
+		return []error{fmt.Errorf("Auth.SecretKeyARN is of %s, and the secret of %s: Secrets Manager takes keys of its own Region", key, secret)}
+	}
 	return nil
+}
+
+// secretARN is a secret's ARN with what Secrets Manager adds to its name.
+// Source: https://docs.aws.amazon.com/secretsmanager/latest/userguide/reference_iam-permissions.html
+var secretARN = regexp.MustCompile(`^arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[A-Za-z0-9/_+=.@-]{1,512}-[A-Za-z0-9]{6}$`)
+
+// maxAuth is how long the texts of Auth may be together, in bytes. With maxOrigins and the
+// names of tables that is less than the 4 KB that Lambda takes for all environment variables.
+const maxAuth = 1 << 10
+
+// unresolved reports whether a text is one that the CDK knows when it synthesizes, such as the
+// ARN of another construct's secret. It cannot be checked before.
+// Source: https://docs.aws.amazon.com/cdk/v2/guide/tokens.html
+func unresolved(text string) bool { return strings.Contains(text, "${Token[") }
+
+// about says of which setting an error is, if there is one.
+func about(setting string, err error) []error {
+	if err == nil {
+		return nil
+	}
+	return []error{fmt.Errorf("%s: %w", setting, err)}
 }
 
 // generates reports whether the stack makes its own secret.
@@ -125,6 +186,7 @@ func authorizerFunction(stack awscdk.Stack, a authentication, props Props) funct
 		name: authorizer, description: "Decides who may connect, by their tokens", memory: 256, timeout: requestTimeout,
 		environment: merged(a.environment, originSettings(props), map[string]*string{
 			"ALLOW_ANONYMOUS": anonymous.ValueAsString(),
+			"REFUSE_INSIDE":   jsii.String(trueOrFalse(!props.Auth.RefuseAtHandshake)),
 			"TOKEN_IN_QUERY":  jsii.String(trueOrFalse(!props.Auth.RefuseQueryTokens)),
 		}),
 		grants: a.grants,
@@ -154,14 +216,9 @@ func newAuthorizer(stack awscdk.Stack, api awsapigatewayv2.CfnApi, target awslam
 		ApiId:          api.Ref(),
 		Name:           jsii.String("tokens"),
 		AuthorizerType: jsii.String("REQUEST"),
-		AuthorizerUri: sub("arn:${AWS::Partition}:apigateway:${AWS::Region}:lambda:path/2015-03-31/functions/${" +
-			logicalID(authorizer) + ".Arn}/invocations"),
+		AuthorizerUri:  sub(invocationURI(authorizer)),
 	})
-	awslambda.NewCfnPermission(stack, jsii.String("TokenAuthorizerPermission"), &awslambda.CfnPermissionProps{
-		Action:       jsii.String("lambda:InvokeFunction"),
-		FunctionName: target.AttrArn(),
-		Principal:    jsii.String(apiGatewayService),
-		SourceArn:    sub("arn:${AWS::Partition}:execute-api:${AWS::Region}:${AWS::AccountId}:${Api}/authorizers/${TokenAuthorizer}"),
-	})
+	newInvokePermission(stack, "TokenAuthorizerPermission", target,
+		"arn:${AWS::Partition}:execute-api:${AWS::Region}:${AWS::AccountId}:${Api}/authorizers/${TokenAuthorizer}")
 	return declared
 }

@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -29,6 +30,7 @@ const (
 	revoke     = "revoke"
 	salvage    = "salvage"
 	authorizer = "authorizer"
+	web        = "http"
 )
 
 // Time limits of the functions. A client waits for the first; fanout may spend
@@ -60,14 +62,17 @@ func logicalID(name string) string {
 func newFunctions(stack awscdk.Stack, props Props, t tables, q queues, seals awssecretsmanager.CfnSecret, auth *authentication) map[string]awslambda.CfnFunction {
 	functions := []function{
 		connectFunction(t, props), disconnectFunction(t), messageFunction(t, props, seals),
-		fanoutFunction(t, q, props), revokeFunction(t, q), salvageFunction(q),
+		fanoutFunction(t, q, props), revokeFunction(t, q, props), salvageFunction(q),
 	}
 	if auth != nil {
 		functions = append(functions, authorizerFunction(stack, *auth, props), renewFunction(t, props, *auth))
 	}
+	if !props.WithoutHTTP {
+		functions = append(functions, httpFunction(t, props, seals))
+	}
 	declared := map[string]awslambda.CfnFunction{}
 	for _, f := range functions {
-		if props.Auth.OpenToEveryone && slices.Contains([]string{connect, disconnect, message}, f.name) {
+		if props.Auth.OpenToEveryone && slices.Contains([]string{connect, disconnect, message, web}, f.name) {
 			f.environment["OPEN_TO_EVERYONE"] = jsii.String("true")
 		}
 		declared[f.name] = newFunction(stack, props, f)
@@ -91,11 +96,17 @@ func newFunction(stack awscdk.Stack, props Props, f function) awslambda.CfnFunct
 		Code: &awslambda.CfnFunction_CodeProperty{
 			S3Bucket: code.S3BucketName(), S3Key: code.S3ObjectKey(),
 		},
-		Role:          role.AttrArn(),
-		MemorySize:    jsii.Number(f.memory),
-		Timeout:       jsii.Number(f.timeout.Seconds()),
-		Environment:   &awslambda.CfnFunction_EnvironmentProperty{Variables: f.environment},
-		LoggingConfig: &awslambda.CfnFunction_LoggingConfigProperty{LogGroup: logs.Ref()},
+		Role:        role.AttrArn(),
+		MemorySize:  jsii.Number(f.memory),
+		Timeout:     jsii.Number(f.timeout.Seconds()),
+		Environment: &awslambda.CfnFunction_EnvironmentProperty{Variables: f.environment},
+		// In JSON the lines of Lambda and of the functions have the same fields, and levels
+		// that filter them.
+		// Source: https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-log-level.html
+		LoggingConfig: &awslambda.CfnFunction_LoggingConfigProperty{
+			LogGroup: logs.Ref(), LogFormat: jsii.String("JSON"),
+			ApplicationLogLevel: jsii.String(props.LogLevel), SystemLogLevel: jsii.String(props.SystemLogLevel),
+		},
 	})
 	if f.reserved > 0 {
 		declared.SetReservedConcurrentExecutions(jsii.Number(float64(f.reserved)))
@@ -112,7 +123,7 @@ func connectFunction(t tables, props Props) function {
 			"CONNECTIONS_TABLE":   t.connections.Ref(),
 			"SUBSCRIPTIONS_TABLE": t.subscriptions.Ref(),
 			"REVOCATIONS_TABLE":   t.revocations.Ref(),
-			"CALLBACK_URL":        sub(callbackURL),
+			"CALLBACK_URL":        sub(props.callbackURL()),
 			"MAX_CONNECTIONS":     jsii.String(fmt.Sprint(props.MaxConnections)),
 			"MAX_SUBJECT_UNITS":   jsii.String(fmt.Sprint(props.MaxSubjectUnits)),
 		},
@@ -120,7 +131,7 @@ func connectFunction(t tables, props Props) function {
 			allow(t.connections.AttrArn(), "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem", "dynamodb:DeleteItem"),
 			allow(t.revocations.AttrArn(), "dynamodb:BatchGetItem"),
 			allow(t.subscriptions.AttrArn(), "dynamodb:BatchWriteItem"),
-			allow(sub(probeConnectionARN), "execute-api:ManageConnections"),
+			allow(sub(props.connectionsARN("GET")), "execute-api:ManageConnections"),
 		},
 	}
 }
@@ -147,7 +158,7 @@ func messageFunction(t tables, props Props, seals awssecretsmanager.CfnSecret) f
 			"CHANGES_TABLE":       t.changes.Ref(),
 			"CONNECTIONS_TABLE":   t.connections.Ref(),
 			"SUBSCRIPTIONS_TABLE": t.subscriptions.Ref(),
-			"CALLBACK_URL":        sub(callbackURL),
+			"CALLBACK_URL":        sub(props.callbackURL()),
 			"MAX_MESSAGE_RATE":    jsii.String(fmt.Sprint(props.MaxMessageRate)),
 			"MAX_SUBJECT_UNITS":   jsii.String(fmt.Sprint(props.MaxSubjectUnits)),
 			"MAX_SUBSCRIPTIONS":   jsii.String(fmt.Sprint(props.MaxSubscriptions)),
@@ -159,12 +170,60 @@ func messageFunction(t tables, props Props, seals awssecretsmanager.CfnSecret) f
 			allow(t.connections.AttrArn(), "dynamodb:GetItem", "dynamodb:UpdateItem"),
 			allow(t.subscriptions.AttrArn(), "dynamodb:PutItem", "dynamodb:DeleteItem", "dynamodb:BatchGetItem"),
 			allow(t.changes.AttrArn(), "dynamodb:GetItem", "dynamodb:Query"),
-			allow(t.events.AttrArn(), "dynamodb:PutItem", "dynamodb:DeleteItem", "dynamodb:Query"),
+			allow(t.events.AttrArn(), "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:DeleteItem", "dynamodb:Query"),
 			allow(seals.Ref(), "secretsmanager:GetSecretValue"),
-			allow(sub(postToConnectionARN), "execute-api:ManageConnections"),
-			allow(sub(closeConnectionARN), "execute-api:ManageConnections"),
+			allow(sub(props.connectionsARN("POST")), "execute-api:ManageConnections"),
+			allow(sub(props.connectionsARN("DELETE")), "execute-api:ManageConnections"),
 		},
 		reserved: props.MessageConcurrency,
+	}
+}
+
+// pollTime is how long a long poll is held at most.
+const pollTime = 25 * time.Second
+
+// httpTime is how long an HTTP request may take, in whole seconds, as Lambda wants it: a long
+// poll, or a stream twice its least time. With API Gateway's part that is at most 15 minutes.
+func (p Props) httpTime() time.Duration {
+	held := min(max(2*p.StreamTime, pollTime), MaxStreamTime)
+	return (held + requestTimeout + time.Second - 1).Truncate(time.Second)
+}
+
+// httpHolds is how many requests are held at most, so that a fifth of the executions is left for
+// requests that are answered at once.
+func (p Props) httpHolds() int {
+	return max(1, cmp.Or(p.HTTPConcurrency, recommendedHTTP)*4/5)
+}
+
+// recommendedHTTP is what the holds are counted from where nothing is reserved.
+const recommendedHTTP = 100
+
+// httpFunction has little memory, because a held request costs by memory and time, and mostly
+// waits.
+func httpFunction(t tables, props Props, seals awssecretsmanager.CfnSecret) function {
+	return function{
+		name: web, description: "Answers HTTP requests for topics", memory: 128, timeout: props.httpTime(),
+		environment: merged(originSettings(props), map[string]*string{
+			"EVENTS_TABLE":       t.events.Ref(),
+			"CHANGES_TABLE":      t.changes.Ref(),
+			"CONNECTIONS_TABLE":  t.connections.Ref(),
+			"MAX_SUBJECT_UNITS":  jsii.String(fmt.Sprint(props.MaxSubjectUnits)),
+			"MAX_SNAPSHOT_ITEMS": jsii.String(fmt.Sprint(props.MaxSnapshotItems)),
+			"MAX_PUBLISH_BYTES":  jsii.String(fmt.Sprint(props.MaxPublishBytes)),
+			"MAX_SUBJECT_HOLDS":  jsii.String(fmt.Sprint(props.MaxSubjectHolds)),
+			"MAX_HOLDS":          jsii.String(fmt.Sprint(props.httpHolds())),
+			"STREAM_TIME":        jsii.String(props.StreamTime.String()),
+			"REVOCATIONS_TABLE":  t.revocations.Ref(),
+			"SERVICE_SECRET_ARN": seals.Ref(),
+		}),
+		grants: []grant{
+			allow(t.connections.AttrArn(), "dynamodb:PutItem", "dynamodb:UpdateItem"),
+			allow(t.revocations.AttrArn(), "dynamodb:BatchGetItem"),
+			allow(t.changes.AttrArn(), "dynamodb:GetItem", "dynamodb:Query", "dynamodb:BatchGetItem"),
+			allow(t.events.AttrArn(), "dynamodb:Query", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:DeleteItem"),
+			allow(seals.Ref(), "secretsmanager:GetSecretValue"),
+		},
+		reserved: props.HTTPConcurrency,
 	}
 }
 
@@ -174,32 +233,32 @@ func renewFunction(t tables, props Props, auth authentication) function {
 		environment: merged(auth.environment, map[string]*string{
 			"CONNECTIONS_TABLE":   t.connections.Ref(),
 			"SUBSCRIPTIONS_TABLE": t.subscriptions.Ref(),
-			"CALLBACK_URL":        sub(callbackURL),
+			"CALLBACK_URL":        sub(props.callbackURL()),
 			"MAX_MESSAGE_RATE":    jsii.String(fmt.Sprint(props.MaxMessageRate)),
 			"MAX_SUBJECT_UNITS":   jsii.String(fmt.Sprint(props.MaxSubjectUnits)),
 		}),
 		grants: append(slices.Clone(auth.grants),
 			allow(t.connections.AttrArn(), "dynamodb:GetItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"),
 			allow(t.subscriptions.AttrArn(), "dynamodb:PutItem", "dynamodb:DeleteItem", "dynamodb:BatchGetItem", "dynamodb:BatchWriteItem"),
-			allow(sub(postToConnectionARN), "execute-api:ManageConnections"),
-			allow(sub(closeConnectionARN), "execute-api:ManageConnections"),
+			allow(sub(props.connectionsARN("POST")), "execute-api:ManageConnections"),
+			allow(sub(props.connectionsARN("DELETE")), "execute-api:ManageConnections"),
 		),
 	}
 }
 
-func revokeFunction(t tables, q queues) function {
+func revokeFunction(t tables, q queues, props Props) function {
 	return function{
 		name: revoke, description: "Cuts off connections whose tokens are taken back", memory: 256, timeout: fanoutTimeout,
 		environment: map[string]*string{
 			"CONNECTIONS_TABLE":   t.connections.Ref(),
 			"SUBSCRIPTIONS_TABLE": t.subscriptions.Ref(),
-			"CALLBACK_URL":        sub(callbackURL),
+			"CALLBACK_URL":        sub(props.callbackURL()),
 		},
 		grants: append(streamGrants(t.revocations, q),
 			allow(t.connections.AttrArn(), "dynamodb:Query", "dynamodb:DeleteItem"),
 			allow(t.subscriptions.AttrArn(), "dynamodb:BatchWriteItem"),
-			allow(sub(postToConnectionARN), "execute-api:ManageConnections"),
-			allow(sub(closeConnectionARN), "execute-api:ManageConnections"),
+			allow(sub(props.connectionsARN("POST")), "execute-api:ManageConnections"),
+			allow(sub(props.connectionsARN("DELETE")), "execute-api:ManageConnections"),
 		),
 	}
 }
@@ -223,16 +282,16 @@ func fanoutFunction(t tables, q queues, props Props) function {
 			"CONNECTIONS_TABLE":   t.connections.Ref(),
 			"SUBSCRIPTIONS_TABLE": t.subscriptions.Ref(),
 			"FAILURE_QUEUE_URL":   q.failures.Ref(),
-			"CALLBACK_URL":        sub(callbackURL),
-			"LOG_RETENTION":       jsii.String(fmt.Sprintf("%gh", props.ChangeRetention.Hours())),
+			"CALLBACK_URL":        sub(props.callbackURL()),
+			"LOG_RETENTION":       jsii.String(props.ChangeRetention.String()),
 		},
 		grants: append(streamGrants(t.events, q),
 			allow(q.failures.AttrArn(), "sqs:SendMessage"),
 			allow(t.changes.AttrArn(), "dynamodb:GetItem", "dynamodb:Query", "dynamodb:PutItem", "dynamodb:UpdateItem"),
 			allow(t.subscriptions.AttrArn(), "dynamodb:Query", "dynamodb:BatchWriteItem"),
 			allow(t.connections.AttrArn(), "dynamodb:DeleteItem"),
-			allow(sub(postToConnectionARN), "execute-api:ManageConnections"),
-			allow(sub(closeConnectionARN), "execute-api:ManageConnections"),
+			allow(sub(props.connectionsARN("POST")), "execute-api:ManageConnections"),
+			allow(sub(props.connectionsARN("DELETE")), "execute-api:ManageConnections"),
 		),
 		reserved: props.FanoutConcurrency,
 	}
@@ -257,7 +316,7 @@ func salvageFunction(q queues) function {
 
 // findExecutables reports the first function that has not been built.
 func findExecutables(code string) error {
-	for _, name := range []string{connect, disconnect, message, renew, fanout, revoke, salvage, authorizer} {
+	for _, name := range []string{connect, disconnect, message, renew, fanout, revoke, salvage, authorizer, web} {
 		if _, err := os.Stat(filepath.Join(code, name, build.Executable)); err != nil {
 			return fmt.Errorf("function %s is not built: %w", name, err)
 		}

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/watchroute/watchroute/infra/stack"
 )
 
 type functionProperties struct {
@@ -16,8 +18,12 @@ type functionProperties struct {
 	Timeout       int
 	Role          any
 	Environment   struct{ Variables map[string]any }
-	LoggingConfig struct{ LogGroup any }
-	TracingConfig any
+	LoggingConfig struct {
+		LogGroup                                       any
+		LogFormat, ApplicationLogLevel, SystemLogLevel string
+	}
+	TracingConfig                any
+	ReservedConcurrentExecutions int
 }
 
 func TestFunctions(t *testing.T) {
@@ -36,12 +42,15 @@ func TestFunctions(t *testing.T) {
 		"Renew": {256, 10, "CALLBACK_URL=https://${Api}.execute-api.${AWS::Region}.${AWS::URLSuffix}/live " +
 			"CONNECTIONS_TABLE=Connections MAX_MESSAGE_RATE=20 MAX_SUBJECT_UNITS=120000 " +
 			"REVOCATIONS_TABLE=Revocations SUBSCRIPTIONS_TABLE=Subscriptions TOKEN_SECRET_ARN=TokenSecret"},
-		"Authorizer": {256, 10, "ALLOW_ANONYMOUS=AllowAnonymous REVOCATIONS_TABLE=Revocations TOKEN_IN_QUERY=true TOKEN_SECRET_ARN=TokenSecret"},
+		"Authorizer": {256, 10, "ALLOW_ANONYMOUS=AllowAnonymous REFUSE_INSIDE=true REVOCATIONS_TABLE=Revocations TOKEN_IN_QUERY=true TOKEN_SECRET_ARN=TokenSecret"},
 		"Revoke": {256, 60, "CALLBACK_URL=https://${Api}.execute-api.${AWS::Region}.${AWS::URLSuffix}/live " +
 			"CONNECTIONS_TABLE=Connections SUBSCRIPTIONS_TABLE=Subscriptions"},
+		"Http": {128, 130, "CHANGES_TABLE=Changes CONNECTIONS_TABLE=Connections EVENTS_TABLE=Events MAX_HOLDS=80 " +
+			"MAX_PUBLISH_BYTES=126976 MAX_SNAPSHOT_ITEMS=2000 MAX_SUBJECT_HOLDS=6 MAX_SUBJECT_UNITS=120000 REVOCATIONS_TABLE=Revocations " +
+			"SERVICE_SECRET_ARN=ServiceSecret STREAM_TIME=1m0s"},
 		"Salvage": {256, 60, "FAILURE_QUEUE_URL=FailureQueue"},
 		"Fanout": {512, 60, "CALLBACK_URL=https://${Api}.execute-api.${AWS::Region}.${AWS::URLSuffix}/live " +
-			"CHANGES_TABLE=Changes CONNECTIONS_TABLE=Connections FAILURE_QUEUE_URL=FailureQueue LOG_RETENTION=48h " +
+			"CHANGES_TABLE=Changes CONNECTIONS_TABLE=Connections FAILURE_QUEUE_URL=FailureQueue LOG_RETENTION=48h0m0s " +
 			"SUBSCRIPTIONS_TABLE=Subscriptions"},
 	} {
 		f := functions[id]
@@ -80,6 +89,9 @@ func TestLogsAreKeptForATimeAndGoWithTheStack(t *testing.T) {
 	for id, f := range ofType[functionProperties](t, all, "AWS::Lambda::Function") {
 		if group := refer(t, f.LoggingConfig.LogGroup); group != id+"Logs" {
 			t.Errorf("%s logs to %s", id, group)
+		}
+		if l := f.LoggingConfig; l.LogFormat != "JSON" || l.ApplicationLogLevel != "INFO" || l.SystemLogLevel != "WARN" {
+			t.Errorf("%s logs %+v", id, l)
 		}
 	}
 }
@@ -140,12 +152,20 @@ func TestGrants(t *testing.T) {
 		"Message": {
 			"dynamodb:BatchGetItem Subscriptions.Arn",
 			"dynamodb:DeleteItem Events.Arn", "dynamodb:DeleteItem Subscriptions.Arn",
-			"dynamodb:GetItem Changes.Arn", "dynamodb:GetItem Connections.Arn",
+			"dynamodb:GetItem Changes.Arn", "dynamodb:GetItem Connections.Arn", "dynamodb:GetItem Events.Arn",
 			"dynamodb:PutItem Events.Arn", "dynamodb:PutItem Subscriptions.Arn",
 			"dynamodb:Query Changes.Arn", "dynamodb:Query Events.Arn",
 			"dynamodb:UpdateItem Connections.Arn",
 			"execute-api:ManageConnections " + hangUp, "execute-api:ManageConnections " + post,
 			"logs:CreateLogStream MessageLogs.Arn", "logs:PutLogEvents MessageLogs.Arn",
+			"secretsmanager:GetSecretValue ServiceSecret",
+		},
+		"Http": {
+			"dynamodb:BatchGetItem Changes.Arn", "dynamodb:BatchGetItem Revocations.Arn",
+			"dynamodb:DeleteItem Events.Arn", "dynamodb:GetItem Changes.Arn", "dynamodb:GetItem Events.Arn",
+			"dynamodb:PutItem Connections.Arn", "dynamodb:PutItem Events.Arn", "dynamodb:Query Changes.Arn", "dynamodb:Query Events.Arn",
+			"dynamodb:UpdateItem Connections.Arn",
+			"logs:CreateLogStream HttpLogs.Arn", "logs:PutLogEvents HttpLogs.Arn",
 			"secretsmanager:GetSecretValue ServiceSecret",
 		},
 		"Renew": {
@@ -205,7 +225,7 @@ func grants(t *testing.T, role roleProperties) []string {
 // TestOneManagedPolicy: the account's log role needs AWS's own policy; nothing
 // else has a managed one, and Lambda alone assumes the functions' roles.
 func TestOneManagedPolicy(t *testing.T) {
-	for id, role := range ofType[roleProperties](t, resources(t), "AWS::IAM::Role") {
+	for id, role := range ofType[roleProperties](t, resourcesOf(t, stack.Props{SetAccountLogRole: true}), "AWS::IAM::Role") {
 		service, managed := "lambda.amazonaws.com", []string(nil)
 		if id == "AccountLogRole" {
 			service = "apigateway.amazonaws.com"
@@ -228,7 +248,7 @@ func TestOneManagedPolicy(t *testing.T) {
 // TestServicesActForThisAccountOnly: a role that a service may assume for whoever asks it
 // would let another account use what the role grants.
 func TestServicesActForThisAccountOnly(t *testing.T) {
-	for id, role := range ofType[roleProperties](t, resources(t), "AWS::IAM::Role") {
+	for id, role := range ofType[roleProperties](t, resourcesOf(t, stack.Props{SetAccountLogRole: true}), "AWS::IAM::Role") {
 		want := "StringEquals aws:SourceAccount AWS::AccountId"
 		if id == "AccountLogRole" {
 			want = "StringEqualsIfExists aws:SourceAccount AWS::AccountId" // API Gateway may not say it

@@ -9,8 +9,11 @@ import (
 
 // newOutputs declares what a user needs after a deployment: where to connect,
 // which table to write to, where failures are, and which secrets can be rotated.
-func newOutputs(stack awscdk.Stack, tables tables, failures awssqs.CfnQueue, seals awssecretsmanager.CfnSecret, auth *authentication) {
-	output(stack, "WebSocketUrl", "Where clients connect", sub(socketURL))
+func newOutputs(stack awscdk.Stack, props Props, tables tables, failures awssqs.CfnQueue, seals awssecretsmanager.CfnSecret, auth *authentication) {
+	output(stack, "WebSocketUrl", "Where clients connect", sub(props.socketURL()))
+	if !props.WithoutHTTP {
+		output(stack, "HttpUrl", "Where clients read and watch over HTTP: /topics/{topic}", sub(props.httpURL()))
+	}
 	output(stack, "EventsTable", "Put items here to publish", tables.events.Ref())
 	output(stack, "ChangesTable", "The numbered log of changes", tables.changes.Ref())
 	output(stack, "ConnectionsTable", "Who is connected", tables.connections.Ref())

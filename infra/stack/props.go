@@ -3,17 +3,22 @@ package stack
 import (
 	"errors"
 	"fmt"
+	"math"
+	"regexp"
 	"slices"
 	"time"
 
 	"github.com/watchroute/watchroute/events"
+	settings "github.com/watchroute/watchroute/shared/function"
+	"github.com/watchroute/watchroute/shared/watch"
 )
 
-// MinChangeRetention is the shortest time the numbered log may be kept: longer
-// than the 24 hours a DynamoDB stream keeps its records, so that a redelivered
-// record always finds the number it was given.
-// Source: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Streams.html
-const MinChangeRetention = 25 * time.Hour
+// MinChangeRetention is the shortest time the numbered log may be kept.
+const MinChangeRetention = watch.MinRetention
+
+// MaxStreamTime is the longest that a stream may be held: API Gateway's 15 minutes without what
+// else a request takes.
+const MaxStreamTime = 14 * time.Minute
 
 // Architecture is an instruction set that Lambda offers; empty means ARM64.
 type Architecture string
@@ -58,9 +63,11 @@ type Props struct {
 	// secret which the stack makes.
 	Auth Auth
 
-	// AllowedOrigins are the origins of pages that may connect, as browsers write them:
-	// scheme://host or scheme://host:port, without a path or a wildcard. A handshake with
-	// another Origin is answered 403, whatever its token. Set it if tokens are for your own
+	// AllowedOrigins are the origins of pages that may connect and may read HTTP answers, as
+	// browsers write them: scheme://host or scheme://host:port, without a path or a wildcard. A
+	// handshake or a request with another Origin is answered 403, whatever its token. The
+	// browser's own credentials, such as cookies, are never asked for. What API Gateway answers
+	// without the function, such as 401, says nothing of topics, and pages of any origin may read it. Set it if tokens are for your own
 	// pages only: one that was lured out of a user then works in no other page. Programs
 	// that are not browsers can send any Origin or none, and go by their token alone. It
 	// needs an authorizer, so not OpenToEveryone. Default: pages of any origin, as browsers
@@ -114,6 +121,44 @@ type Props struct {
 	// which answer 10,000 requests a second that take 40 ms each. Default: no bound.
 	MessageConcurrency int
 
+	// WithoutHTTP leaves out the HTTP routes: the REST API and its function. Clients then have
+	// WebSockets alone.
+	WithoutHTTP bool
+
+	// HTTPConcurrency is how many executions Lambda keeps for the function that answers HTTP
+	// requests, and gives it at most. A request that waits for changes takes one for as long as
+	// it waits, so set it wherever clients do that. It bounds what they can take of the
+	// account's 1,000 executions, and spend: 100 executions of 128 MB that are always taken cost
+	// about $0.60 an hour. Four fifths of it are for requests that wait, the rest is always left
+	// for those that are answered at once. Requests beyond it are answered 503 by API Gateway.
+	// Recommended: 100, and more for more streams. Default: no bound, and 80 requests that wait.
+	HTTPConcurrency int
+
+	// MaxSubjectHolds is how many HTTP requests of one subject may wait for changes at a time;
+	// without a token, of one address. More are told to come again later. Default: 6, as many
+	// connections as a browser opens to one host.
+	MaxSubjectHolds int
+
+	// StreamTime is how long a stream of Server-Sent Events is held at least. By chance it is up
+	// to twice as long, so that not all clients come again at once, which they do by themselves
+	// and without loss. A longer time costs fewer requests; the function's time costs the same.
+	// At least a second, at most MaxStreamTime. Default: a minute.
+	StreamTime time.Duration
+
+	// HTTPThrottlingRate is how many HTTP requests per second each method (GET, HEAD, POST,
+	// DELETE, OPTIONS and all others together) takes. They count towards the account's limit, see
+	// ThrottlingRate. Requests beyond it are answered 429. Default: 200.
+	HTTPThrottlingRate float64
+
+	// HTTPThrottlingBurst is how many HTTP requests a method takes at once before the rate
+	// holds. Default: 200.
+	HTTPThrottlingBurst int
+
+	// WebACLARN is a web ACL of AWS WAF that filters HTTP requests: a Regional one, of the
+	// stack's Region. WAF knows no WebSocket APIs. Default: none.
+	// Source: https://docs.aws.amazon.com/waf/latest/APIReference/API_AssociateWebACL.html
+	WebACLARN string
+
 	// ChangeRetention is how long a numbered change can be replayed. At least
 	// MinChangeRetention. Default: 48 hours.
 	ChangeRetention time.Duration
@@ -124,8 +169,8 @@ type Props struct {
 	LogDays int
 
 	// ThrottlingRate is how many client messages per second each route takes.
-	// The account has 10,000 for all its APIs and the posts to clients
-	// together: by default a flood of all nine routes leaves the posts half.
+	// The account has 10,000 for all its APIs and the posts to clients together: by default a
+	// flood of all nine routes and of all HTTP methods leaves the posts nearly half.
 	// Default: 500.
 	ThrottlingRate float64
 
@@ -133,14 +178,49 @@ type Props struct {
 	// the rate holds. The account has 5,000, for posts, too. Default: 500.
 	ThrottlingBurst int
 
+	// Account and Region are where the stack is deployed: 12 digits, and a name such as
+	// eu-central-1. Default: where the credentials of the deployment are.
+	Account, Region string
+
+	// Stage names the only stage of each API, the path in every client's URL: 1 to 128 letters,
+	// digits, hyphens and underscores. Default: live.
+	Stage string
+
+	// Tags are those of the stack, which CloudFormation gives to all its resources. AWS takes
+	// 50, keys of 128 and values of 256 characters, and no key that begins with aws:.
+	Tags map[string]string
+
+	// ProtectFromDeletion lets CloudFormation refuse to delete the stack until it is turned
+	// off (termination protection). The tables of user data and the secrets stay either way.
+	ProtectFromDeletion bool
+
+	// RouteMetrics counts messages, errors and latencies of each route, too. CloudWatch
+	// charges for them as for custom metrics; those of the whole stage are free.
+	RouteMetrics bool
+
+	// BackUpConnections turns on point-in-time recovery of the tables that describe open
+	// sockets. They are worthless without these. The tables of user data always have it.
+	BackUpConnections bool
+
+	// LogLevel is the least important of the functions' own log lines that is kept: DEBUG,
+	// INFO, WARN or ERROR. Default: INFO.
+	LogLevel string
+
+	// SystemLogLevel is the same of Lambda's lines about a function: DEBUG, INFO or WARN.
+	// With INFO there is a report of each invocation. Default: WARN, with which there is one
+	// if an invocation fails.
+	SystemLogLevel string
+
 	// AllowTableDeletion turns off DynamoDB's deletion protection of the tables
 	// that hold user data. `cdk destroy` leaves them in place either way.
 	AllowTableDeletion bool
 
-	// KeepAccountLogRole leaves alone the role with which API Gateway writes
-	// logs, a setting of the account in a Region that access logs need. Set it
-	// where the account has such a role already.
-	KeepAccountLogRole bool
+	// SetAccountLogRole makes the role with which API Gateway writes access logs the account's,
+	// in place of one that may be there. It is one setting of the account in a Region, for all
+	// its APIs, and without a role AWS refuses the stage. Set it for the first deployment in an
+	// account that has none; `make account` says so. The role stays when the setting or the
+	// stack goes.
+	SetAccountLogRole bool
 }
 
 // withDefaults fills what is not set and reports every value out of bounds at
@@ -148,8 +228,13 @@ type Props struct {
 func (p Props) withDefaults() (Props, error) {
 	setDefault(&p.Architecture, ARM64)
 	setDefault(&p.ChangeRetention, 48*time.Hour)
+	setDefault(&p.StreamTime, time.Minute)
 	setDefault(&p.LogDays, 14)
+	setDefault(&p.LogLevel, "INFO")
+	setDefault(&p.SystemLogLevel, "WARN")
+	setDefault(&p.Stage, "live")
 	setDefault(&p.MaxConnections, 100)
+	setDefault(&p.MaxSubjectHolds, 6)
 	setDefault(&p.MaxMessageRate, 20)
 	setDefault(&p.MaxSubscriptions, events.MaxSubscriptions)
 	setDefault(&p.MaxPublishBytes, events.MaxDataBytes)
@@ -157,6 +242,8 @@ func (p Props) withDefaults() (Props, error) {
 	setDefault(&p.MaxSubjectUnits, 120_000)
 	setDefault(&p.ThrottlingRate, 500)
 	setDefault(&p.ThrottlingBurst, 500)
+	setDefault(&p.HTTPThrottlingRate, 200)
+	setDefault(&p.HTTPThrottlingBurst, 200)
 	return p, errors.Join(p.faults()...)
 }
 
@@ -179,13 +266,30 @@ func (p Props) faults() []error {
 	if p.ChangeRetention < MinChangeRetention {
 		refuse("ChangeRetention is %s, less than %s", p.ChangeRetention, MinChangeRetention)
 	}
+	if p.StreamTime < time.Second || p.StreamTime > MaxStreamTime {
+		refuse("StreamTime is %s, not between a second and %s", p.StreamTime, MaxStreamTime)
+	}
 	if !slices.Contains(logDays(), p.LogDays) {
 		refuse("LogDays is %d, not one of %d", p.LogDays, logDays())
 	}
 	for name, n := range map[string]int{
-		"MaxConnections": p.MaxConnections, "MaxMessageRate": p.MaxMessageRate, "FanoutConcurrency": p.FanoutConcurrency, "MessageConcurrency": p.MessageConcurrency,
-		"MaxSubscriptions": p.MaxSubscriptions, "MaxPublishBytes": p.MaxPublishBytes, "MaxSnapshotItems": p.MaxSnapshotItems,
-		"MaxSubjectUnits": p.MaxSubjectUnits,
+		"MaxConnections": p.MaxConnections, "MaxMessageRate": p.MaxMessageRate, "MaxSubscriptions": p.MaxSubscriptions,
+		"MaxPublishBytes": p.MaxPublishBytes, "MaxSnapshotItems": p.MaxSnapshotItems, "MaxSubjectUnits": p.MaxSubjectUnits,
+		"MaxSubjectHolds": p.MaxSubjectHolds,
+	} {
+		if err := settings.CheckCount(n); err != nil {
+			refuse("%s is %d, %w", name, n, err)
+		}
+	}
+	if levels := []string{"DEBUG", "INFO", "WARN", "ERROR"}; !slices.Contains(levels, p.LogLevel) {
+		refuse("LogLevel is %q, not one of %q", p.LogLevel, levels)
+	}
+	if levels := []string{"DEBUG", "INFO", "WARN"}; !slices.Contains(levels, p.SystemLogLevel) {
+		refuse("SystemLogLevel is %q, not one of %q", p.SystemLogLevel, levels)
+	}
+	for name, n := range map[string]int{
+		"FanoutConcurrency": p.FanoutConcurrency, "MessageConcurrency": p.MessageConcurrency, "HTTPConcurrency": p.HTTPConcurrency,
+		"ThrottlingBurst": p.ThrottlingBurst, "HTTPThrottlingBurst": p.HTTPThrottlingBurst,
 	} {
 		if n < 0 {
 			refuse("%s is %d, less than 0", name, n)
@@ -194,16 +298,26 @@ func (p Props) faults() []error {
 	if p.MaxSubscriptions > events.MaxSubscriptions {
 		refuse("MaxSubscriptions is %d, more than %d", p.MaxSubscriptions, events.MaxSubscriptions)
 	}
+	faults = append(faults, p.placeFaults()...)
 	faults = append(faults, p.Auth.faults()...)
 	faults = append(faults, p.originFaults()...)
-	if p.ThrottlingRate < 0 {
-		refuse("ThrottlingRate is %v, less than 0", p.ThrottlingRate)
+	for name, rate := range map[string]float64{"ThrottlingRate": p.ThrottlingRate, "HTTPThrottlingRate": p.HTTPThrottlingRate} {
+		if !(rate >= 0) || math.IsInf(rate, 1) {
+			refuse("%s is %v, not a number of at least 0", name, rate)
+		}
 	}
-	if p.ThrottlingBurst < 0 {
-		refuse("ThrottlingBurst is %d, less than 0", p.ThrottlingBurst)
+	if p.WebACLARN != "" && !unresolved(p.WebACLARN) && !webACLARN.MatchString(p.WebACLARN) {
+		refuse("WebACLARN is %q, not the ARN of a Regional web ACL", p.WebACLARN)
+	}
+	if p.WithoutHTTP && p.WebACLARN != "" {
+		refuse("WebACLARN is set, which filters HTTP requests, and WithoutHTTP, too")
 	}
 	return faults
 }
+
+// webACLARN is the ARN of a web ACL that can be a REST API's.
+// Source: https://docs.aws.amazon.com/waf/latest/APIReference/API_AssociateWebACL.html
+var webACLARN = regexp.MustCompile(`^arn:aws[a-z-]*:wafv2:[a-z0-9-]+:[0-9]{12}:regional/webacl/[A-Za-z0-9_-]{1,128}/[A-Za-z0-9-]+$`)
 
 // logDays are the retention times that CloudWatch Logs offers, in days.
 // Source: https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html

@@ -3,6 +3,7 @@ package stack_test
 import (
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestFailuresOutliveTheStack(t *testing.T) {
@@ -81,6 +82,7 @@ type mappingProperties struct {
 	ParallelizationFactor          int
 	BisectBatchOnFunctionError     bool
 	MaximumRetryAttempts           int
+	MaximumRecordAgeInSeconds      int
 	FunctionResponseTypes          []string
 	DestinationConfig              struct{ OnFailure struct{ Destination any } }
 	ScalingConfig                  struct{ MaximumConcurrency int }
@@ -115,6 +117,10 @@ func TestMappings(t *testing.T) {
 		}
 		if got.StartingPosition != "TRIM_HORIZON" || !got.BisectBatchOnFunctionError || got.MaximumRetryAttempts != 100 {
 			t.Errorf("%s retries: %+v", id, got)
+		}
+		// Older than the stream keeps records they would be gone without a word, and salvage needs time to read them.
+		if age := time.Duration(got.MaximumRecordAgeInSeconds) * time.Second; age <= 12*time.Hour || age > 23*time.Hour {
+			t.Errorf("%s gives records up at the age of %s", id, age)
 		}
 		if failures := refer(t, got.DestinationConfig.OnFailure.Destination); failures != "GivenUpQueue.Arn" {
 			t.Errorf("%s gives up to %s", id, failures)

@@ -25,21 +25,25 @@ func New(scope constructs.Construct, id string, props Props) (awscdk.Stack, erro
 	if err := findExecutables(props.Code); err != nil {
 		return nil, fmt.Errorf("stack %s: %w", id, err)
 	}
-	stack := awscdk.NewStack(scope, jsii.String(id), &awscdk.StackProps{
-		Description: jsii.String("Watchroute: watch DynamoDB items over WebSocket, in order and without loss"),
-	})
+	stack := awscdk.NewStack(scope, jsii.String(id), props.stackProps())
 	tables := newTables(stack, props)
 	queues := newQueues(stack)
 	seals := newServiceSecret(stack)
 	auth := newAuthentication(stack, props, tables)
 	functions := newFunctions(stack, props, tables, queues, seals, auth)
 	api := newAPI(stack)
-	newRoutes(stack, api, functions)
-	newStage(stack, api, props)
+	newRoutes(stack, api, functions, props)
+	stages := []awscdk.CfnResource{newStage(stack, api, props)}
+	if !props.WithoutHTTP {
+		stages = append(stages, newHTTP(stack, functions, props))
+	}
+	if props.SetAccountLogRole {
+		newAccountLogRole(stack, stages)
+	}
 	newStreamMapping(stack, "EventsToFanout", tables.events, functions[fanout], queues, 100)
 	newStreamMapping(stack, "RevocationsToRevoke", tables.revocations, functions[revoke], queues, 10) // each may close many connections
 	newGivenUpMapping(stack, functions[salvage], queues)
-	newOutputs(stack, tables, queues.failures, seals, auth)
+	newOutputs(stack, props, tables, queues.failures, seals, auth)
 	return stack, nil
 }
 

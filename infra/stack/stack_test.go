@@ -33,6 +33,17 @@ func resources(t *testing.T) map[string]resource {
 	return decode[struct{ Resources map[string]resource }](t, defaultTemplate(t)).Resources
 }
 
+// resourcesOf gives those of a stack with other settings.
+func resourcesOf(t *testing.T, props stack.Props) map[string]resource {
+	t.Helper()
+	defaultTemplate(t) // skips without Node.js
+	template, err := synthesize(t.TempDir(), props)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return decode[struct{ Resources map[string]resource }](t, template).Resources
+}
+
 // ofType gives the properties of all resources of one type.
 func ofType[P any](t *testing.T, all map[string]resource, typ string) map[string]P {
 	t.Helper()
@@ -100,9 +111,9 @@ func TestSettingsReachTheTemplate(t *testing.T) {
 	defaultTemplate(t) // skips without Node.js
 	template, err := synthesize(t.TempDir(), stack.Props{
 		Architecture: stack.X8664, ChangeRetention: 25*time.Hour + 30*time.Minute, LogDays: 3,
-		ThrottlingRate: 7.5, ThrottlingBurst: 9, AllowTableDeletion: true, KeepAccountLogRole: true,
+		ThrottlingRate: 7.5, ThrottlingBurst: 9, AllowTableDeletion: true, SetAccountLogRole: true, Stage: "v1", RouteMetrics: true, BackUpConnections: true, LogLevel: "DEBUG", SystemLogLevel: "INFO",
 		MaxConnections: 3, MaxMessageRate: 4, MaxSubscriptions: 6, MaxPublishBytes: 7, MaxSnapshotItems: 8, MaxSubjectUnits: 9, FanoutConcurrency: 5, MessageConcurrency: 9,
-		Auth:           stack.Auth{Issuer: "https://id.example", Audience: "watchers", RefuseQueryTokens: true},
+		Auth:           stack.Auth{Issuer: "https://id.example", Audience: "watchers", RefuseQueryTokens: true, RefuseAtHandshake: true},
 		AllowedOrigins: []string{"https://app.example", "http://localhost:3000"},
 	})
 	if err != nil {
@@ -110,7 +121,7 @@ func TestSettingsReachTheTemplate(t *testing.T) {
 	}
 	all := decode[struct{ Resources map[string]resource }](t, template).Resources
 	for id, want := range map[string]string{
-		"Connect": `"x86_64"`, "Fanout": `"LOG_RETENTION": "25.5h"`, "ConnectLogs": `"RetentionInDays": 3`,
+		"Connect": `"x86_64"`, "Fanout": `"LOG_RETENTION": "25h30m0s"`, "ConnectLogs": `"RetentionInDays": 3`,
 		"AccessLogs": `"RetentionInDays": 3`, "Stage": `"ThrottlingRateLimit": 7.5`,
 		"Events": `"DeletionProtectionEnabled": false`, "Authorizer": `"TOKEN_ISSUER": "https://id.example"`,
 	} {
@@ -134,19 +145,40 @@ func TestSettingsReachTheTemplate(t *testing.T) {
 			t.Errorf("Message has no %s: %s", want, all["Message"].Properties)
 		}
 	}
+	if want := `"REFUSE_INSIDE": "false"`; !strings.Contains(string(all["Authorizer"].Properties), want) {
+		t.Errorf("Authorizer has no %s: %s", want, all["Authorizer"].Properties)
+	}
 	if want := `"ALLOWED_ORIGINS": "https://app.example,http://localhost:3000"`; !strings.Contains(string(all["Authorizer"].Properties), want) {
 		t.Errorf("Authorizer has no %s: %s", want, all["Authorizer"].Properties)
 	}
 	if _, ok := all["TokenSecret"]; ok {
 		t.Error("a secret is made though an issuer is named")
 	}
-	if _, ok := all["AccountLogging"]; ok {
-		t.Error("the account's log role is set in spite of KeepAccountLogRole")
+	// AWS refuses a WebSocket stage with access logs before the account has a role for them.
+	if !slices.Contains(all["Stage"].DependsOn, "AccountLogging") {
+		t.Errorf("the stage depends on %v", all["Stage"].DependsOn)
+	}
+	for _, id := range []string{"AccountLogging", "AccountLogRole"} { // others may log with it by then
+		if all[id].DeletionPolicy != "Retain" || all[id].UpdateReplacePolicy != "Retain" {
+			t.Errorf("%s is deleted: %s, replaced: %s", id, all[id].DeletionPolicy, all[id].UpdateReplacePolicy)
+		}
+	}
+	for id, want := range map[string]string{
+		"Stage": `"DetailedMetricsEnabled": true`, "Connections": `"PointInTimeRecoveryEnabled": true`, "Subscriptions": `"PointInTimeRecoveryEnabled": true`,
+		"Connect": `"ApplicationLogLevel": "DEBUG"`, "Fanout": `"SystemLogLevel": "INFO"`, "PingPermission": `/v1/ping"`, "MessageRole": `/v1/POST/@connections/*"`, "Message": `/v1"`,
+	} {
+		if !strings.Contains(string(all[id].Properties), want) {
+			t.Errorf("%s has no %s: %s", id, want, all[id].Properties)
+		}
+	}
+	if strings.Contains(string(template), "/live") {
+		t.Error("the template names the default stage beside its own")
 	}
 }
 
 func TestSettingsOutOfBoundsAreRefusedAllAtOnce(t *testing.T) {
 	_, err := stack.New(nil, "Test", stack.Props{
+		Stage: "a/b", Account: "1234", Region: "europe", Tags: map[string]string{"aws:x": "1"}, LogLevel: "LOUD", SystemLogLevel: "ERROR",
 		Architecture: "mips", ChangeRetention: 24 * time.Hour, LogDays: 2, ThrottlingRate: -1, ThrottlingBurst: -2,
 		MaxConnections: -1, MessageConcurrency: -3, MaxSubscriptions: 101, Auth: stack.Auth{OpenToEveryone: true, Issuer: "https://id.example"},
 		AllowedOrigins: []string{"https://app.example/", "*", "null", "https://" + strings.Repeat("a", 250), "https://a.example" + strings.Repeat(":8443", 400)},
@@ -157,8 +189,9 @@ func TestSettingsOutOfBoundsAreRefusedAllAtOnce(t *testing.T) {
 	for _, want := range []string{
 		"stack Test: Code is not set", `Architecture is "mips", not arm64 or x86_64`,
 		"ChangeRetention is 24h0m0s, less than 25h0m0s", "LogDays is 2, not one of [1 3 5 7 14",
-		"ThrottlingRate is -1, less than 0", "ThrottlingBurst is -2, less than 0",
-		"MaxConnections is -1, less than 0", "MessageConcurrency is -3, less than 0", "MaxSubscriptions is 101, more than 100", "Auth is open to everyone and says whose tokens are taken, too",
+		"ThrottlingRate is -1, not a number of at least 0", "ThrottlingBurst is -2, less than 0",
+		`Stage is "a/b", not 1 to 128 letters`, `Account is "1234", not 12 digits`, `Region is "europe", not a name`, `Tags has the key "aws:x"`, `LogLevel is "LOUD", not one of`, `SystemLogLevel is "ERROR", not one of`,
+		"MaxConnections is -1, must be a number from 1 to 1000000000", "MessageConcurrency is -3, less than 0", "MaxSubscriptions is 101, more than 100", "Auth is open to everyone and says whose tokens are taken, too",
 		`AllowedOrigins: origin "https://app.example/" is not scheme://host[:port]`, `AllowedOrigins: origin "*" is`, `AllowedOrigins: origin "null" is`,
 		"AllowedOrigins take 2304 bytes, more than 2048", "AllowedOrigins need an authorizer that checks them, and Auth is open to everyone",
 	} {
@@ -176,7 +209,7 @@ func TestOpenToEveryone(t *testing.T) {
 		t.Fatal(err)
 	}
 	all := decode[struct{ Resources map[string]resource }](t, template).Resources
-	for _, id := range []string{"Authorizer", "TokenAuthorizer", "TokenAuthorizerPermission", "TokenSecret", "Renew", "RenewIntegration", "AuthRoute"} {
+	for _, id := range []string{"Authorizer", "HttpAuthorizer", "HttpAuthorizerPermission", "TokenAuthorizer", "TokenAuthorizerPermission", "TokenSecret", "Renew", "RenewIntegration", "AuthRoute"} {
 		if _, ok := all[id]; ok {
 			t.Errorf("there is %s", id)
 		}
@@ -184,7 +217,7 @@ func TestOpenToEveryone(t *testing.T) {
 	if message := string(all["Message"].Properties); !strings.Contains(message, `"SERVICE_SECRET_ARN"`) || all["ServiceSecret"].Type == "" {
 		t.Errorf("Message has nothing to seal with: %s", message)
 	}
-	for _, id := range []string{"Connect", "Disconnect", "Message"} {
+	for _, id := range []string{"Connect", "Disconnect", "Message", "Http"} {
 		if f := string(all[id].Properties); !strings.Contains(f, `"OPEN_TO_EVERYONE": "true"`) {
 			t.Errorf("%s wants an authorizer's context: %s", id, f)
 		}
@@ -226,6 +259,7 @@ func TestOutputs(t *testing.T) {
 	}
 	want := map[string]string{
 		"WebSocketUrl": "wss://${Api}.execute-api.${AWS::Region}.${AWS::URLSuffix}/live",
+		"HttpUrl":      "https://${HttpApi}.execute-api.${AWS::Region}.${AWS::URLSuffix}/live",
 		"EventsTable":  "Events", "ChangesTable": "Changes", "ConnectionsTable": "Connections",
 		"SubscriptionsTable": "Subscriptions", "RevocationsTable": "Revocations", "FailureQueueUrl": "FailureQueue",
 		"TokenSecretArn": "TokenSecret", "ServiceSecretArn": "ServiceSecret",

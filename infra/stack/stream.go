@@ -1,6 +1,8 @@
 package stack
 
 import (
+	"time"
+
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsdynamodb"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
@@ -11,6 +13,11 @@ import (
 // succeed the function refuses at once, so what is left is throttling and outages: they
 // deserve patience.
 const retries = 100
+
+// recordAge is how old a record may get before it is given up. Throttled invocations use up no
+// retries, so that without it a shard could stand still until the stream drops its records,
+// after 24 hours, without a word. Salvage has the rest of that time to read what is given up.
+const recordAge = 20 * time.Hour
 
 // newStreamMapping lets the stream of a table invoke a function.
 //
@@ -31,6 +38,7 @@ func newStreamMapping(stack awscdk.Stack, id string, source awsdynamodb.CfnTable
 		BisectBatchOnFunctionError:     jsii.Bool(true),
 		FunctionResponseTypes:          jsii.Strings("ReportBatchItemFailures"),
 		MaximumRetryAttempts:           jsii.Number(retries),
+		MaximumRecordAgeInSeconds:      jsii.Number(recordAge.Seconds()),
 		DestinationConfig: &awslambda.CfnEventSourceMapping_DestinationConfigProperty{
 			OnFailure: &awslambda.CfnEventSourceMapping_OnFailureProperty{Destination: q.givenUp.AttrArn()},
 		},

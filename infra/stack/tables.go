@@ -34,8 +34,8 @@ func newTables(stack awscdk.Stack, props Props) tables {
 	return tables{
 		events:        keptTable(stack, "Events", events, props),
 		changes:       keptTable(stack, "Changes", tableProps("topic", "S", "seq", "N"), props),
-		connections:   table(stack, "Connections", tableProps("subject", "S", "connectionId", "S")),
-		subscriptions: table(stack, "Subscriptions", tableProps("topic", "S", "connectionId", "S")),
+		connections:   table(stack, "Connections", tableProps("subject", "S", "connectionId", "S"), props),
+		subscriptions: table(stack, "Subscriptions", tableProps("topic", "S", "connectionId", "S"), props),
 		revocations:   keptTable(stack, "Revocations", revocations, props),
 	}
 }
@@ -52,9 +52,6 @@ func tableProps(key ...string) *awsdynamodb.CfnTableProps {
 		AttributeDefinitions: &attributes,
 		KeySchema:            &schema,
 		BillingMode:          jsii.String("PAY_PER_REQUEST"),
-		PointInTimeRecoverySpecification: &awsdynamodb.CfnTable_PointInTimeRecoverySpecificationProperty{
-			PointInTimeRecoveryEnabled: jsii.Bool(true),
-		},
 		TimeToLiveSpecification: &awsdynamodb.CfnTable_TimeToLiveSpecificationProperty{
 			AttributeName: jsii.String(expiry),
 			Enabled:       jsii.Bool(true),
@@ -92,13 +89,21 @@ func keyElement(name, keyType string) *awsdynamodb.CfnTable_KeySchemaProperty {
 // its definition makes CloudFormation replace it.
 func keptTable(stack awscdk.Stack, id string, definition *awsdynamodb.CfnTableProps, props Props) awsdynamodb.CfnTable {
 	definition.DeletionProtectionEnabled = jsii.Bool(!props.AllowTableDeletion)
+	definition.PointInTimeRecoverySpecification = recovery(true)
 	kept := awsdynamodb.NewCfnTable(stack, jsii.String(id), definition)
 	kept.ApplyRemovalPolicy(awscdk.RemovalPolicy_RETAIN, nil)
 	return kept
 }
 
-func table(stack awscdk.Stack, id string, definition *awsdynamodb.CfnTableProps) awsdynamodb.CfnTable {
+// table goes with the stack.
+func table(stack awscdk.Stack, id string, definition *awsdynamodb.CfnTableProps, props Props) awsdynamodb.CfnTable {
+	definition.PointInTimeRecoverySpecification = recovery(props.BackUpConnections)
 	gone := awsdynamodb.NewCfnTable(stack, jsii.String(id), definition)
 	gone.ApplyRemovalPolicy(awscdk.RemovalPolicy_DESTROY, nil)
 	return gone
+}
+
+// recovery turns point-in-time recovery on or off.
+func recovery(enabled bool) *awsdynamodb.CfnTable_PointInTimeRecoverySpecificationProperty {
+	return &awsdynamodb.CfnTable_PointInTimeRecoverySpecificationProperty{PointInTimeRecoveryEnabled: jsii.Bool(enabled)}
 }

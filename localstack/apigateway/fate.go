@@ -21,3 +21,25 @@ func decided(ask func() Fate) Fate {
 	}
 	return ask()
 }
+
+// Passage is a message on its way to its function. Wait returns when the function is to get
+// it; later messages of the connection may overtake it meanwhile. Ended is told that the
+// function has answered, or failed.
+type Passage interface {
+	Wait()
+	Ended()
+}
+
+// straight is the passage of a message that nothing holds up.
+type straight struct{}
+
+func (straight) Wait()  {}
+func (straight) Ended() {}
+
+// passage is how a message comes to its function.
+func (c *connection) passage(body string) Passage {
+	if c.g.options.Passing == nil {
+		return straight{}
+	}
+	return c.g.options.Passing(c.id, body)
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"runtime"
+	"slices"
 	"sync/atomic"
 	"testing"
 
@@ -106,5 +107,51 @@ func TestDisconnectLeftOut(t *testing.T) {
 	f.g.Close()
 	if asked.Load() != 2 || len(ends) != 0 {
 		t.Errorf("asked %d times, told %d times too often", asked.Load(), len(ends))
+	}
+}
+
+// passages let the first message wait until the second has been answered.
+type passages struct {
+	came     []string
+	answered chan struct{}
+}
+
+type passing struct {
+	wait  <-chan struct{}
+	ended func()
+}
+
+func (p passing) Wait() {
+	if p.wait != nil {
+		<-p.wait
+	}
+}
+
+func (p passing) Ended() { p.ended() }
+
+func (p *passages) passing(connection, body string) Passage {
+	p.came = append(p.came, connection+" "+body)
+	if len(p.came) == 1 {
+		return passing{p.answered, func() {}}
+	}
+	return passing{nil, func() { close(p.answered) }}
+}
+
+// TestLaterMessageOvertakes: a message that is held up gets to its function after the one
+// behind it has been answered.
+func TestLaterMessageOvertakes(t *testing.T) {
+	p := &passages{answered: make(chan struct{})}
+	f, messages, _ := echoAPI(t, Options{Passing: p.passing})
+	ws := f.dial(nil)
+	ws.say("first")
+	ws.say("second")
+	for _, want := range []string{"second", "first"} {
+		if got := next(t, messages)["body"]; got != want {
+			t.Errorf("the function got %q, want %q", got, want)
+		}
+		ws.hear()
+	}
+	if want := []string{f.id() + " first", f.id() + " second"}; !slices.Equal(p.came, want) {
+		t.Errorf("messages came as %q, want %q", p.came, want)
 	}
 }

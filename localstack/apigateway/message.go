@@ -86,9 +86,11 @@ func (c *connection) dispatch(body string) (run func()) {
 		c.respond(requestID, nil, err)
 		return nil
 	}
-	e := c.messageEvent(r.key, requestID, body)
+	e, passage := c.messageEvent(r.key, requestID, body), c.passage(body)
 	return func() {
+		passage.Wait()
 		response, err := c.answer(r, e)
+		passage.Ended()
 		c.respond(requestID, response, err)
 	}
 }

@@ -77,6 +77,9 @@ type Options struct {
 	// Receiving and Sending are asked for each message, from a client and to one, what
 	// becomes of it; nil means that all arrive.
 	Receiving, Sending func() Fate
+	// Passing, if not nil, is told of each message from a client that is about to go to its
+	// function, in the order in which those of a connection came, and must not wait.
+	Passing func(connection, body string) Passage
 	// NoDisconnect is asked at each end of a connection whether $disconnect is left
 	// out, as AWS promises it at best effort only; nil means that it never is.
 	NoDisconnect func() bool

@@ -61,8 +61,19 @@ func TestGlob(t *testing.T) {
 	}
 }
 
+const allowAll = `{"principalId":"a","policyDocument":{"Statement":[{"Action":"execute-api:Invoke","Effect":"Allow","Resource":"*"}]}}`
+
+// API Gateway takes the members of an authorizer's result by their exact names.
+func TestAuthorizerResultInAnotherCaseIsNone(t *testing.T) {
+	for _, output := range []string{strings.Replace(allowAll, "principalId", "PrincipalId", 1), strings.Replace(allowAll, "policyDocument", "policydocument", 1)} {
+		if result, err := Parse([]byte(output)); err == nil {
+			t.Errorf("%s is taken for %+v", output, result)
+		}
+	}
+}
+
 func FuzzResult(f *testing.F) {
-	f.Add([]byte(`{"principalId":"a","policyDocument":{"Statement":[{"Action":"execute-api:Invoke","Effect":"Allow","Resource":"*"}]}}`))
+	f.Add([]byte(allowAll))
 	f.Add([]byte(`{"principalId":"a","policyDocument":{"Statement":null},"context":{"a":null,"b":1e3,"c":"\u00e9"}}`))
 	f.Add([]byte(`{"principalId":"a","policyDocument":{"Statement":[{"Action":[1]}]}}`))
 	f.Fuzz(func(t *testing.T, output []byte) {

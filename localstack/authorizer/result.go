@@ -11,6 +11,8 @@ import (
 	"fmt"
 	"strconv"
 	"time"
+
+	"github.com/watchroute/watchroute/events/exactjson"
 )
 
 // limit is how many bytes an answer may have.
@@ -34,7 +36,7 @@ func Parse(output []byte) (Result, error) {
 		PolicyDocument *policy                    `json:"policyDocument"`
 		Context        map[string]json.RawMessage `json:"context"`
 	}
-	if err := json.Unmarshal(output, &read); err != nil {
+	if err := exactjson.Unmarshal(output, &read); err != nil {
 		return Result{}, fmt.Errorf("authorizer result: %w", err)
 	}
 	if read.PrincipalID == "" || read.PolicyDocument == nil {
@@ -53,7 +55,7 @@ func Unauthorized(output []byte) bool {
 	var failure struct {
 		Message string `json:"errorMessage"`
 	}
-	return json.Unmarshal(output, &failure) == nil && failure.Message == "Unauthorized"
+	return exactjson.Unmarshal(output, &failure) == nil && failure.Message == "Unauthorized"
 }
 
 // Allows tells whether the policy lets the client invoke a route or a method, by its ARN.

@@ -13,17 +13,12 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
-	"io"
 	"log/slog"
 	"net/http"
 	"runtime/debug"
 	"strconv"
 	"strings"
 )
-
-// MaxRequestBytes bounds a request body. DynamoDB itself refuses requests over
-// 16 MB (BatchWriteItem), the largest of the services spoken here.
-const MaxRequestBytes = 16 << 20
 
 // coral is the namespace of the errors that AWS's front door makes for every
 // service, rather than the service itself.
@@ -38,8 +33,8 @@ type Operation func(ctx context.Context, body []byte) (any, error)
 func Typed[In any](handle func(context.Context, In) (any, error)) Operation {
 	return func(ctx context.Context, body []byte) (any, error) {
 		var in In
-		if err := json.Unmarshal(body, &in); err != nil {
-			return nil, Errorf("SerializationException", "%v", err)
+		if err := Decode(body, &in); err != nil {
+			return nil, err
 		}
 		return handle(ctx, in)
 	}
@@ -114,10 +109,9 @@ func (s *Service) Call(ctx context.Context, operation string, body []byte) (resu
 // ServeHTTP answers one POST. Safe for concurrent use.
 func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, operation, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxRequestBytes))
+	body, err := readBody(w, r)
 	if err != nil {
-		s.fail(w, &Error{Status: http.StatusRequestEntityTooLarge, Type: "SerializationException",
-			Message: fmt.Sprintf("request body could not be read, at most %d bytes are allowed", MaxRequestBytes)})
+		s.fail(w, err)
 		return
 	}
 	result, err := s.Call(r.Context(), operation, body)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -23,11 +24,11 @@ func TestChaos(t *testing.T) {
 	if testing.Short() {
 		t.Skip("runs a stack")
 	}
-	plan, err := fault.Parse(harsh)
+	plan, err := fault.Parse(harsh + ",abandon=0.1,late-write=0.5")
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := settings{root: "../..", build: t.TempDir(), plan: plan, watchers: 30, hostileMessages: 4, changes: 800, topics: 7, writers: 8, patience: 2 * time.Minute}
+	s := settings{root: "../..", build: t.TempDir(), plan: plan, watchers: 30, hostileMessages: 4, changes: 800, topics: 7, writers: 8, interval: 50 * time.Millisecond, patience: 2 * time.Minute}
 	t.Run("honest", func(t *testing.T) { s.keepsItsPromise(t, *chaosSeed) })
 	s.hostile = true
 	t.Run("hostile", func(t *testing.T) {
@@ -59,8 +60,36 @@ func TestRunThatNobodyWatchesProvesNothing(t *testing.T) {
 	const nowhere = "ws://127.0.0.1:1/live"
 	w := &watcher{url: nowhere, wallet: &wallet{random: rand.New(rand.NewPCG(1, 1))}, checkers: []*checker{newChecker("t")}}
 	r := &run{settings: settings{patience: time.Millisecond}, ledger: newLedger([]events.Topic{"t"}), watchers: []*watcher{w}}
-	if err := r.watched(t.Context(), func() error { return nil }); !errors.Is(err, errPatience) {
+	if err := r.watched(t.Context(), func() error { return nil }, nil); !errors.Is(err, errPatience) {
 		t.Errorf("run ends with %v", err)
+	}
+}
+
+// TestRunWithoutAnOverlapProvesTooLittle: that the faults were on is not enough.
+func TestRunWithoutAnOverlapProvesTooLittle(t *testing.T) {
+	overlaps := map[fault.Overlap]int64{fault.SameItem: 2, fault.LateWriter: 0}
+	if err := proves(overlaps); err == nil || !strings.Contains(err.Error(), string(fault.LateWriter)) {
+		t.Errorf("without an old process that woke up the run ends with %v", err)
+	}
+	overlaps[fault.LateWriter] = 1
+	if err := proves(overlaps); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestMakeRunsEachMutant: none is left out of `make mutants`.
+func TestMakeRunsEachMutant(t *testing.T) {
+	text, err := os.ReadFile("../../Makefile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(text), "\nMUTANTS ")
+	line, _, _ := strings.Cut(rest, "\n")
+	_, listed, _ := strings.Cut(line, "?= ")
+	for _, m := range mutants {
+		if !slices.Contains(strings.Fields(listed), m.name) {
+			t.Errorf("make mutants runs %q, without %s", listed, m.name)
+		}
 	}
 }
 

@@ -21,6 +21,7 @@ type checker struct {
 	loose   map[string]bool  // items whose next change may be any: a page was ahead of its cursor, or left a removed item out
 	whole   bool             // the watch has seen the topic from its first change on
 	changes int64            // seen so far
+	events  int64            // of all kinds
 	resets  int
 	inPages bool // a snapshot is under way
 	any     bool // after a snapshot: items that are not in seen are loose too
@@ -32,6 +33,7 @@ func newChecker(topic events.Topic) *checker {
 
 // see takes in an event. The error is a broken promise.
 func (k *checker) see(e client.Event) error {
+	k.events++
 	switch {
 	case e.Costly:
 		return fmt.Errorf("%s: a change up to %s is too costly, for a view that is cheap", k.topic, e.Cursor)

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -14,6 +15,12 @@ import (
 type edit struct {
 	file     string // below the module's folder
 	old, new string // old stands in it once
+}
+
+// unordered makes requests of a connection count in the order in which functions get them.
+var unordered = []edit{
+	{"shared/watch/order.go", `		return Order(r.Order)`, `		return Order(time.Now().UnixNano())`},
+	{"shared/watch/order.go", `	place := m.Time.UnixMilli()*`, `	place := time.Now().UnixMilli()*`},
 }
 
 // mutants are the service, each broken in one place. Chaos that does not catch them
@@ -36,6 +43,15 @@ var mutants = []struct {
 	{"repeats", "the client does not drop what it has seen", []edit{
 		{"shared/client/order.go", `other.Op != events.Skipped || o.started && c.Seq <= o.cursor.Seq {`, `other.Op != events.Skipped {`},
 		{"shared/client/order.go", `return o.early.Get(o.cursor.Seq + 1)`, `_, c, ok := o.early.Min(); return c, ok && c.Seq <= o.cursor.Seq+1`},
+	}},
+	{"order", "requests of a connection count in the order in which functions get them", unordered},
+	{"departure", "nor does the client wait for the answer when it leaves what it watches again", append(slices.Clone(unordered),
+		edit{"shared/client/departure.go", `doubtful = doubtful || d.doubtful
+		return d.subscribes == 0 && !d.asked`, `return true`},
+		edit{"localstack/chaos/rejoin.go", `n%3 == 0 `, `n >= 0 `}, // all use the client
+	)},
+	{"report", "the fan-out does not report what it could not number", []edit{
+		{"functions/fanout/handler.go", `failed.add(write.Position)`, `_ = write.Position`},
 	}},
 	{"known", "a record that is delivered again is numbered again", []edit{
 		{"shared/watch/number.go", `if seen[w.Position] {`, `if seen[w.Position] && false {`},

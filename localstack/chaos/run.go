@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -34,11 +35,23 @@ type settings struct {
 	changes         int
 	topics          int
 	writers         int
-	patience        time.Duration // for the watchers to have seen all, once all is written
+	interval        time.Duration // between two changes of a writer
+	patience        time.Duration // with watchers of whom none gets on; ten times as long if some do
+	hasty           bool          // ends with the first broken promise, and when the patience is over
 
 	progress        io.Writer     // of building the functions; nobody is told if nil
 	log             io.Writer     // what the functions write; dropped if nil
 	streamRetention time.Duration // AWS's if 0
+}
+
+// proves is an error if an overlap never happened that the faults were to bring about.
+func proves(overlaps map[fault.Overlap]int64) error {
+	for overlap, n := range overlaps {
+		if n == 0 {
+			return fmt.Errorf("there was never %s, so this proves too little", overlap)
+		}
+	}
+	return nil
 }
 
 // shape names what is not as usual.
@@ -54,6 +67,7 @@ type result struct {
 	tally
 	mischief mischief
 	faults   map[fault.Kind]int64
+	overlaps map[fault.Overlap]int64
 	took     time.Duration
 	broken   []error // promises, at most one of each watcher
 }
@@ -61,18 +75,24 @@ type result struct {
 // run is one stack with its watchers and writers.
 type run struct {
 	settings
-	stack    *stack.Stack
-	faults   *fault.Faults
-	ledger   *ledger
-	watchers []*watcher
-	hostiles []*hostile
-	writers  []*writer
+	seed      uint64
+	stack     *stack.Stack
+	faults    *fault.Faults
+	issuer    issuer.Issuer
+	topics    []events.Topic
+	ledger    *ledger
+	watchers  []*watcher
+	hostiles  []*hostile
+	writers   []*writer
+	rejoiners []rejoiner
+	// unsubscribed says which rejoiners heard something else than what they last asked for.
+	unsubscribed error
 }
 
 // newRun starts a stack that is broken by the seed, and makes everyone, who do nothing
 // yet.
 func newRun(ctx context.Context, s settings, seed uint64) (*run, error) {
-	r := &run{settings: s, faults: fault.New(s.plan, seed)}
+	r := &run{settings: s, seed: seed, faults: fault.New(s.plan, seed)}
 	logs := s.log
 	if logs == nil {
 		logs = io.Discard
@@ -80,37 +100,36 @@ func newRun(ctx context.Context, s settings, seed uint64) (*run, error) {
 	var err error
 	r.stack, err = stack.Start(ctx, stack.Options{
 		Addr: "127.0.0.1:0", Root: s.root, BuildDir: s.build, Template: s.template, Progress: s.progress, Log: logs, Logger: slog.New(slog.DiscardHandler),
-		Shards: 4, MaxProcesses: 4, StreamRetention: s.streamRetention, Faults: r.faults,
+		Shards: 4, MaxProcesses: 12, StreamRetention: s.streamRetention, Faults: r.faults,
 		Gateway: apigateway.Options{Account: apigateway.Throttle{Rate: -1}, Logger: slog.New(slog.DiscardHandler)},
 	})
 	if err != nil {
 		return nil, err
 	}
-	var topics []events.Topic
 	for n := range s.topics {
-		topics = append(topics, events.Topic(fmt.Sprintf("chaos/%d", n)))
+		r.topics = append(r.topics, events.Topic(fmt.Sprintf("chaos/%d", n)))
 	}
-	r.ledger = newLedger(topics)
+	r.ledger = newLedger(r.topics)
 	random := rand.New(rand.NewPCG(seed, 0))
-	tokens, err := issuer.Open(ctx, r.stack.URL())
-	if err != nil {
+	if r.issuer, err = issuer.Open(ctx, r.stack.URL()); err != nil {
 		r.stack.Close()
 		return nil, err
 	}
 	db := newDatabase(r.stack)
 	for n := range s.writers {
-		r.writers = append(r.writers, &writer{number: n, db: db, table: r.stack.Outputs["EventsTable"], ledger: r.ledger, topics: topics,
+		r.writers = append(r.writers, &writer{number: n, db: db, table: r.stack.Outputs["EventsTable"], ledger: r.ledger, topics: r.topics, enough: r.enough,
 			random: rand.New(rand.NewPCG(random.Uint64(), 0))})
 	}
 	for n := range s.watchers {
-		r.add(n, tokens, topics, random)
+		r.add(n, random)
 	}
 	return r, nil
 }
 
 // add makes the n-th watcher, which may be a hostile one.
-func (r *run) add(n int, tokens issuer.Issuer, topics []events.Topic, random *rand.Rand) {
-	wallet := &wallet{issuer: tokens, subject: fmt.Sprint("watcher-", n), grant: everything, random: rand.New(rand.NewPCG(random.Uint64(), 0))}
+func (r *run) add(n int, random *rand.Rand) {
+	topics := r.topics
+	wallet := &wallet{issuer: r.issuer, subject: fmt.Sprint("watcher-", n), grant: everything, random: rand.New(rand.NewPCG(random.Uint64(), 0))}
 	own := rand.New(rand.NewPCG(random.Uint64(), 0))
 	if r.hostile && n%10 == hostileDigit {
 		wallet.grant = hostileGrant
@@ -142,13 +161,39 @@ func chaos(ctx context.Context, s settings, seed uint64) (result, error) {
 	}
 	defer r.stack.Close()
 	began := time.Now()
-	err = r.watched(ctx, func() error { return r.write(ctx, s.changes/s.writers, 0) })
-	return r.result(time.Since(began)), err
+	err = r.watched(ctx, func() error { return r.writeAll(ctx) }, func() error { return r.rejoin(ctx) })
+	res := r.result(time.Since(began))
+	if err == nil && len(res.broken) == 0 {
+		err = proves(res.overlaps)
+	}
+	return res, err
 }
 
+// writeAll writes what a run is to have, and then some more if the functions did not get in
+// each other's way yet.
+func (r *run) writeAll(ctx context.Context) error {
+	err := r.write(ctx, r.changes/r.settings.writers, r.interval)
+	for range moreWrites {
+		overlaps := r.faults.Overlaps()
+		delete(overlaps, fault.Overtaken) // comes later
+		if err != nil || proves(overlaps) == nil {
+			break
+		}
+		err = r.write(ctx, writesMore, writeSlowly)
+	}
+	return err
+}
+
+// How much more is written, at most: so many times, so many changes of each writer.
+const (
+	moreWrites  = 20
+	writesMore  = 20
+	writeSlowly = 50 * time.Millisecond
+)
+
 // watched has everyone watch while something is written, and until they have seen all
-// of it or the patience is over; then they leave.
-func (r *run) watched(ctx context.Context, write func() error) error {
+// of it or the patience is over; then they leave. If all was seen, more is done before.
+func (r *run) watched(ctx context.Context, write, more func() error) error {
 	watching, leave := context.WithCancel(ctx)
 	defer leave()
 	written := make(chan struct{})
@@ -165,14 +210,30 @@ func (r *run) watched(ctx context.Context, write func() error) error {
 	}
 	close(written)
 	if err == nil {
-		err = r.await(ctx, "at the end", func(w *watcher) bool { return w.complete(r.ledger) })
-		if errors.Is(err, errPatience) {
-			err = nil // the verdicts say what is missing
-		}
+		err = r.end(ctx, more)
 	}
 	time.Sleep(grace)
 	leave()
 	watchers.Wait()
+	return err
+}
+
+// end waits for the watchers to have seen all, does more if they have, and waits again. If the
+// patience is over, the verdicts say what is missing.
+func (r *run) end(ctx context.Context, more func() error) error {
+	atEnd := func() error {
+		return r.await(ctx, "at the end", func(w *watcher) bool { return w.complete(r.ledger) })
+	}
+	err := atEnd()
+	if err == nil && !r.anyBroken() {
+		if err := more(); err != nil {
+			return err
+		}
+		err = atEnd()
+	}
+	if errors.Is(err, errPatience) {
+		return nil
+	}
 	return err
 }
 
@@ -182,20 +243,28 @@ const grace = time.Second
 // errPatience ends a wait that took too long.
 var errPatience = errors.New("not in time")
 
-// await waits until something holds for every watcher. One whose promise is broken
-// is not waited for.
+// await waits until something holds for every watcher, and as long as any of them gets on.
+// One whose promise is broken is not waited for.
 func (r *run) await(ctx context.Context, what string, holds func(*watcher) bool) error {
-	for deadline := time.Now().Add(r.patience); ; {
+	var seen int64
+	limit := time.Now().Add(10 * r.patience)
+	if r.hasty { // who does not heal is healed by the next connection, and gets on for long
+		limit = time.Now().Add(r.patience)
+	}
+	for deadline := time.Now(); ; {
 		waiting := 0
 		for _, w := range r.watchers {
 			if w.broken() == nil && !holds(w) {
 				waiting++
 			}
 		}
+		if now := r.progress(); now != seen {
+			seen, deadline = now, time.Now().Add(r.patience)
+		}
 		switch {
-		case waiting == 0:
+		case waiting == 0 || r.enough():
 			return nil
-		case time.Now().After(deadline):
+		case time.Now().After(deadline) || time.Now().After(limit):
 			return fmt.Errorf("%d watchers are not %s: %w", waiting, what, errPatience)
 		}
 		select {
@@ -204,6 +273,22 @@ func (r *run) await(ctx context.Context, what string, holds func(*watcher) bool)
 			return ctx.Err()
 		}
 	}
+}
+
+// progress grows with what watchers see.
+func (r *run) progress() (sum int64) {
+	sum = 1
+	for _, w := range r.watchers {
+		sum += w.progress()
+	}
+	return sum
+}
+
+// enough reports whether a hasty run is over.
+func (r *run) enough() bool { return r.hasty && r.anyBroken() }
+
+func (r *run) anyBroken() bool {
+	return slices.ContainsFunc(r.watchers, func(w *watcher) bool { return w.broken() != nil })
 }
 
 // write has every writer make n changes, one in each interval unless that is 0.
@@ -217,12 +302,20 @@ func (r *run) write(ctx context.Context, n int, interval time.Duration) error {
 
 // result is the verdict on all watchers, who must have left.
 func (r *run) result(took time.Duration) result {
-	res := result{faults: r.faults.Counts(), took: took}
+	res := result{faults: r.faults.Counts(), overlaps: r.faults.Overlaps(), took: took}
+	early := r.enough() // then nobody had the time to see all
 	for _, w := range r.watchers {
 		w.tally(&res.tally)
-		if err := w.verdict(r.ledger); err != nil {
+		err := w.broken()
+		if !early {
+			err = w.verdict(r.ledger)
+		}
+		if err != nil {
 			res.broken = append(res.broken, fmt.Errorf("%s: %w", w.wallet.subject, err))
 		}
+	}
+	if r.unsubscribed != nil {
+		res.broken = append(res.broken, r.unsubscribed)
 	}
 	for _, h := range r.hostiles {
 		did, err := h.verdict()

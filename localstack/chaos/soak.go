@@ -31,7 +31,7 @@ const (
 // soakEdits let the functions keep the log for so short a time, and tell now and then
 // how many goroutines they have and how much memory they take.
 var soakEdits = []edit{
-	{"functions/fanout/main.go", `const minRetention = 25 * time.Hour`, `const minRetention = time.Minute`},
+	{"shared/watch/retention.go", `const MinRetention = 25 * time.Hour`, `const MinRetention = time.Minute`},
 	{"shared/function/probe.go", "", `package function
 
 import (
@@ -84,7 +84,7 @@ func soak(ctx context.Context, s settings, seed uint64, d time.Duration) error {
 		defer sampling.Wait()
 		defer close(done)
 		return r.write(ctx, int(d.Seconds())*soakRate/s.writers, time.Second*time.Duration(s.writers)/soakRate)
-	})
+	}, func() error { return nil })
 	if err != nil {
 		return err
 	}
@@ -104,7 +104,7 @@ func forgetful(root, dir string) (path string, err error) {
 	if err != nil {
 		return "", err
 	}
-	const setting = `"LOG_RETENTION": "48h"`
+	const setting = `"LOG_RETENTION": "48h0m0s"`
 	if bytes.Count(data, []byte(setting)) != 1 {
 		return "", fmt.Errorf("%s does not say %s once", stack.TemplateFile, setting)
 	}

@@ -24,6 +24,9 @@ const (
 // everything is the grant of a watcher.
 const everything = `{"v":1,"allow":[{"topics":["chaos/*"],"actions":["subscribe","read"]}]}`
 
+// rejoining is the grant of a rejoiner, who publishes too.
+const rejoining = `{"v":1,"allow":[{"topics":["chaos/*"],"actions":["subscribe","read"]},{"topics":["rejoin/{sub}"],"actions":["publish"]}]}`
+
 // errNoToken is an issuer that does not answer.
 var errNoToken = errors.New("no token this time")
 
@@ -32,6 +35,7 @@ type wallet struct {
 	issuer  issuer.Issuer
 	subject string
 	grant   string
+	sound   bool // gives good tokens only
 
 	mu      sync.Mutex
 	random  *rand.Rand
@@ -41,11 +45,11 @@ type wallet struct {
 func (w *wallet) token(context.Context) (string, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.random.Float64() < noToken {
+	if !w.sound && w.random.Float64() < noToken {
 		return "", errNoToken
 	}
 	t := token.Token{Subject: w.subject, Issued: time.Now().Add(-time.Hour), Expires: time.Now().Add(time.Hour), Claim: []byte(w.grant)}
-	if w.random.Float64() < lapsing {
+	if !w.sound && w.random.Float64() < lapsing {
 		w.expired++
 		t.Expires = time.Now().Add(time.Duration(w.random.Int64N(int64(lapsesIn))) - longAgo)
 	}

@@ -15,11 +15,12 @@ import (
 type habit int
 
 const (
-	steady  habit = iota
-	slow          // takes a while for each event, with a small buffer
-	sleeper       // leaves every now and then, and comes back with its cursors as a new client
-	late          // comes when much has been written, and begins with a snapshot
-	narrow        // sees the items by a filter that they all match, and a part of each
+	steady   habit = iota
+	slow           // takes a while for each event, with a small buffer
+	sleeper        // leaves every now and then, and comes back with its cursors as a new client
+	late           // comes when much has been written, and begins with a snapshot
+	restless       // leaves each topic every now and then, and watches it again at once with the same client
+	narrow         // sees the items by a filter that they all match, and a part of each
 	habits
 )
 
@@ -61,7 +62,7 @@ func (w *watcher) run(ctx context.Context, written <-chan struct{}) {
 				}
 			})
 		}
-		w.live(day)
+		w.live(day, written)
 		cancel()
 		if w.habit == sleeper {
 			pause(ctx, w.random, 2*time.Second)
@@ -70,7 +71,7 @@ func (w *watcher) run(ctx context.Context, written <-chan struct{}) {
 }
 
 // live is the life of one client.
-func (w *watcher) live(ctx context.Context) {
+func (w *watcher) live(ctx context.Context, written <-chan struct{}) {
 	c, err := client.Dial(ctx, w.url, w.options())
 	if err != nil {
 		w.fail(ctx, err)
@@ -78,7 +79,13 @@ func (w *watcher) live(ctx context.Context) {
 	}
 	var watching sync.WaitGroup
 	for _, k := range w.checkers {
-		watching.Go(func() { w.fail(ctx, w.watch(ctx, c, k)) })
+		random := rand.New(rand.NewPCG(w.random.Uint64(), 0))
+		watching.Go(func() {
+			if w.habit == restless {
+				w.fail(ctx, w.hop(ctx, c, k, random, written))
+			}
+			w.fail(ctx, w.watch(ctx, c, k, nil))
+		})
 	}
 	watching.Wait()
 	c.Close()
@@ -87,8 +94,41 @@ func (w *watcher) live(ctx context.Context) {
 	w.stats = sum(w.stats, c.Stats())
 }
 
-// watch follows one topic. Its error is that of the watch, or a broken promise.
-func (w *watcher) watch(ctx context.Context, c *client.Client, k *checker) error {
+// hop watches a topic for one short time after another, until all is written.
+func (w *watcher) hop(ctx context.Context, c *client.Client, k *checker, random *rand.Rand, written <-chan struct{}) error {
+	for {
+		select {
+		case <-written:
+			return nil
+		case <-ctx.Done():
+			return nil
+		default:
+		}
+		if begun := func() bool { return w.from(k).After != nil }; !begun() { // it has to some time
+			if err := w.watch(ctx, c, k, begun); err != nil {
+				return err
+			}
+		}
+		stay := []time.Duration{longest, briefest}[random.IntN(2)]
+		spell, leave := context.WithTimeout(ctx, upTo(random, stay))
+		err := w.watch(spell, c, k, nil)
+		over := spell.Err() != nil
+		leave()
+		if !over {
+			return err
+		}
+	}
+}
+
+// How long a restless watcher watches a topic, at most: one time out of two for long.
+const (
+	longest  = 4 * time.Second
+	briefest = 50 * time.Millisecond
+)
+
+// watch follows one topic, until it is enough after an event. Its error is that of the watch,
+// or a broken promise.
+func (w *watcher) watch(ctx context.Context, c *client.Client, k *checker, enough func() bool) error {
 	o := w.from(k)
 	if w.habit == narrow {
 		o.Filter, o.Fields = json.RawMessage(`{"v":[{"exists":true}]}`), []string{"v"}
@@ -99,6 +139,9 @@ func (w *watcher) watch(ctx context.Context, c *client.Client, k *checker) error
 		}
 		if err != nil {
 			return err
+		}
+		if enough != nil && enough() {
+			return nil
 		}
 		if w.habit == slow {
 			time.Sleep(time.Millisecond)
@@ -138,6 +181,16 @@ func (w *watcher) broken() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.err
+}
+
+// progress grows with what the watcher sees.
+func (w *watcher) progress() (sum int64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, k := range w.checkers {
+		sum += k.events
+	}
+	return sum
 }
 
 // begun reports whether every watch has begun; a late watcher does when it likes.

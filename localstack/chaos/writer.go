@@ -28,6 +28,7 @@ type writer struct {
 	ledger *ledger
 	topics []events.Topic
 	random *rand.Rand
+	enough func() bool // ends it early
 }
 
 // newDatabase makes the client that the writers share.
@@ -47,7 +48,7 @@ func (w *writer) write(ctx context.Context, n int, interval time.Duration) error
 		defer ticker.Stop()
 		tick = ticker.C
 	}
-	for i := 0; i < n; i++ {
+	for i := 0; i < n && !w.enough(); i++ {
 		if tick != nil {
 			select {
 			case <-tick:

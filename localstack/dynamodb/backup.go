@@ -26,12 +26,15 @@ type continuousBackupsDescription struct {
 // updateContinuousBackups switches point-in-time recovery on or off, as far as it
 // shows: the engine keeps no backups.
 func (e *Engine) updateContinuousBackups(_ context.Context, in *continuousBackupsInput) (any, error) {
-	t, err := e.backedUp(in.TableName)
-	if err != nil {
+	if err := checkTable(in.TableName); err != nil {
 		return nil, err
 	}
 	if in.PointInTimeRecoverySpecification == nil {
 		return nil, missing("pointInTimeRecoverySpecification")
+	}
+	t, err := e.backedUp(in.TableName)
+	if err != nil {
+		return nil, err
 	}
 	err = t.writing(func() error {
 		t.recover(in.PointInTimeRecoverySpecification.PointInTimeRecoveryEnabled, e.now())
@@ -64,14 +67,11 @@ func (t *table) recover(on bool, now time.Time) {
 // backedUp finds a table; unlike other operations, backups have an exception of
 // their own for an unknown one.
 func (e *Engine) backedUp(name *string) (*table, error) {
-	bare, err := tableName(name)
-	if err != nil {
-		return nil, err
+	t, err := e.tableOf(name)
+	if e, ok := err.(*awsjson.Error); ok && e.Type == errTableNotFound.Type {
+		return nil, awsjson.Errorf("TableNotFoundException", "Table not found: %s", bareName(*name))
 	}
-	if t := e.table(bare); t != nil {
-		return t, nil
-	}
-	return nil, awsjson.Errorf("TableNotFoundException", "Table not found: %s", bare)
+	return t, err
 }
 
 func (e *Engine) continuousBackups(t *table) any {

@@ -42,6 +42,7 @@ type tableGets struct {
 	table      *table
 	places     []place
 	projection *expression.Projection
+	nested     []string // attributes that the projection looks into
 }
 
 // batchGetItem reads many items, each on its own: the batch is no snapshot.
@@ -66,14 +67,15 @@ func (e *Engine) batchGetItem(_ context.Context, in *batchGetItemInput) (any, er
 }
 
 func (in *batchGetItemInput) prepare(e *Engine) ([]*tableGets, error) {
-	if err := checkReturnCapacity(in.ReturnConsumedCapacity); err != nil {
+	names := slices.Sorted(maps.Keys(in.RequestItems))
+	var c constraints
+	checkReturnCapacity(&c, in.ReturnConsumedCapacity)
+	c.tables("requestItems", names)
+	if err := c.err(); err != nil {
 		return nil, err
 	}
-	if len(in.RequestItems) == 0 {
-		return nil, constraint("'{}'", "requestItems", "Member must have length greater than or equal to 1")
-	}
 	count := 0
-	for _, name := range slices.Sorted(maps.Keys(in.RequestItems)) {
+	for _, name := range names {
 		if asked := in.RequestItems[name]; asked == nil || len(asked.Keys) == 0 {
 			return nil, invalid("The list of keys in RequestItems for BatchGetItem is required: %s has empty list", name)
 		}
@@ -83,41 +85,52 @@ func (in *batchGetItemInput) prepare(e *Engine) ([]*tableGets, error) {
 		return nil, invalid("Too many items requested for the BatchGetItem call")
 	}
 	var gets []*tableGets
-	for _, name := range slices.Sorted(maps.Keys(in.RequestItems)) {
-		g, err := in.RequestItems[name].prepare(e, name)
+	for _, name := range names {
+		g, err := in.RequestItems[name].read(name)
 		if err != nil {
 			return nil, err
 		}
 		gets = append(gets, g)
 	}
+	for _, g := range gets {
+		if err := g.locate(e); err != nil {
+			return nil, err
+		}
+	}
 	return gets, nil
 }
 
-func (k *keysAndAttributes) prepare(e *Engine, name string) (*tableGets, error) {
+// read makes the gets, as far as that needs no table.
+func (k *keysAndAttributes) read(name string) (g *tableGets, err error) {
 	if k.AttributesToGet != nil {
 		return nil, refusedLegacy("AttributesToGet")
 	}
-	g := &tableGets{name: name, asked: k}
-	var err error
-	if g.table, err = e.lookup(&name); err != nil {
+	g = &tableGets{name: name, asked: k}
+	if g.projection, g.nested, err = projecting(k.ProjectionExpression, k.ExpressionAttributeNames); err != nil {
 		return nil, err
 	}
-	if g.projection, err = g.table.key.projection(k.ProjectionExpression, k.ExpressionAttributeNames); err != nil {
-		return nil, err
-	}
-	seen := make(map[place]bool, len(k.Keys))
+	seen := make(map[string]bool, len(k.Keys))
 	for _, key := range k.Keys {
-		at, err := g.table.key.ofKey(key)
-		if err != nil {
-			return nil, err
-		}
-		if seen[at] {
+		text := string(key.AppendJSON(nil))
+		if seen[text] {
 			return nil, errDuplicateKeys
 		}
-		seen[at] = true
-		g.places = append(g.places, at)
+		seen[text] = true
 	}
 	return g, nil
+}
+
+// locate finds the table and the places of the items.
+func (g *tableGets) locate(e *Engine) error {
+	for _, key := range g.asked.Keys {
+		s := subject{tableName: &g.name, given: key, nested: g.nested}
+		if err := e.place(&s); err != nil {
+			return err
+		}
+		g.table = s.table
+		g.places = append(g.places, s.place)
+	}
+	return nil
 }
 
 // run reads the items as long as there is room for them, and tells how much is

@@ -2,6 +2,7 @@ package dynamodb
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 
@@ -25,8 +26,9 @@ type writeRequest struct {
 }
 
 type batchWriteItemAnswer struct {
-	UnprocessedItems map[string][]writeRequest // always empty: nothing is throttled here
-	ConsumedCapacity []*consumedCapacity       `json:",omitempty"`
+	UnprocessedItems      map[string][]writeRequest // always empty: nothing is throttled here
+	ConsumedCapacity      []*consumedCapacity       `json:",omitempty"`
+	ItemCollectionMetrics collections               `json:",omitempty"`
 }
 
 // batchWriteItem puts and deletes many items, each on its own. What is wrong with
@@ -37,6 +39,7 @@ func (e *Engine) batchWriteItem(_ context.Context, in *batchWriteItemInput) (any
 	if err != nil {
 		return nil, err
 	}
+	answer := batchWriteItemAnswer{UnprocessedItems: map[string][]writeRequest{}}
 	used := bill{}
 	for _, m := range mutations {
 		out, failed := m.run()
@@ -44,6 +47,7 @@ func (e *Engine) batchWriteItem(_ context.Context, in *batchWriteItemInput) (any
 		if err = failed; err != nil {
 			break
 		}
+		answer.ItemCollectionMetrics.add(in.ReturnItemCollectionMetrics, m.table, out)
 	}
 	for t, c := range used {
 		e.usage.wrote(t, "BatchWriteItem", *c)
@@ -51,17 +55,13 @@ func (e *Engine) batchWriteItem(_ context.Context, in *batchWriteItemInput) (any
 	if err != nil {
 		return nil, err
 	}
-	return batchWriteItemAnswer{UnprocessedItems: map[string][]writeRequest{},
-		ConsumedCapacity: used.shown(in.ReturnConsumedCapacity)}, nil
+	answer.ConsumedCapacity = used.shown(in.ReturnConsumedCapacity)
+	return answer, nil
 }
 
 func (in *batchWriteItemInput) prepare(e *Engine) ([]*mutation, error) {
-	a := answering{ReturnConsumedCapacity: in.ReturnConsumedCapacity, ReturnItemCollectionMetrics: in.ReturnItemCollectionMetrics}
-	if err := a.check(false); err != nil {
+	if err := in.check(); err != nil {
 		return nil, err
-	}
-	if len(in.RequestItems) == 0 {
-		return nil, constraint("'{}'", "requestItems", "Member must have length greater than or equal to 1")
 	}
 	count := 0
 	for _, name := range slices.Sorted(maps.Keys(in.RequestItems)) {
@@ -76,34 +76,62 @@ func (in *batchWriteItemInput) prepare(e *Engine) ([]*mutation, error) {
 	return in.mutations(e)
 }
 
+func (in *batchWriteItemInput) check() error {
+	var c constraints
+	a := answering{ReturnConsumedCapacity: in.ReturnConsumedCapacity, ReturnItemCollectionMetrics: in.ReturnItemCollectionMetrics}
+	a.check(&c)
+	names := slices.Sorted(maps.Keys(in.RequestItems))
+	c.tables("requestItems", names)
+	for _, name := range names {
+		for i, w := range in.RequestItems[name] {
+			at := fmt.Sprintf("requestItems.%s.member.%d.member.", name, i+1)
+			switch {
+			case w.PutRequest != nil:
+				c.require(at+"putRequest.item", w.PutRequest.Item != nil)
+			case w.DeleteRequest != nil:
+				c.require(at+"deleteRequest.key", w.DeleteRequest.Key != nil)
+			}
+		}
+	}
+	return c.err()
+}
+
+// mutations reads all parts before it looks up the first table.
 func (in *batchWriteItemInput) mutations(e *Engine) ([]*mutation, error) {
 	var mutations []*mutation
-	seen := map[target]bool{}
 	for _, name := range slices.Sorted(maps.Keys(in.RequestItems)) {
 		for _, w := range in.RequestItems[name] {
-			m, err := w.mutation(e, name)
+			p, err := w.part(name)
 			if err != nil {
 				return nil, err
 			}
-			if seen[m.target()] {
-				return nil, errDuplicateKeys
+			m, err := p.read()
+			if err != nil {
+				return nil, err
 			}
-			seen[m.target()] = true
 			mutations = append(mutations, m)
 		}
+	}
+	seen := make(map[target]bool, len(mutations))
+	for _, m := range mutations {
+		if err := e.place(&m.subject); err != nil {
+			return nil, err
+		}
+		if seen[m.target()] {
+			return nil, errDuplicateKeys
+		}
+		seen[m.target()] = true
 	}
 	return mutations, nil
 }
 
-func (w writeRequest) mutation(e *Engine, table string) (*mutation, error) {
+func (w writeRequest) part(table string) (part, error) {
 	switch {
 	case (w.PutRequest == nil) == (w.DeleteRequest == nil):
 		return nil, invalid("Supplied AttributeValue has more than one datatypes set, must contain exactly one of the supported datatypes")
 	case w.PutRequest != nil:
-		p := put{TableName: &table, Item: w.PutRequest.Item}
-		return p.mutation(e)
+		return &put{TableName: &table, Item: w.PutRequest.Item}, nil
 	default:
-		d := deletion{TableName: &table, Key: w.DeleteRequest.Key}
-		return d.mutation(e)
+		return &deletion{TableName: &table, Key: w.DeleteRequest.Key}, nil
 	}
 }

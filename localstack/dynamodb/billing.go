@@ -1,5 +1,7 @@
 package dynamodb
 
+import "time"
+
 // Billing modes.
 const (
 	onDemand    = "PAY_PER_REQUEST"
@@ -24,15 +26,13 @@ func throughputOf(t *throughput) throughput {
 type billing struct {
 	mode       string
 	throughput throughput
+	perRequest *time.Time // when it was last switched to on-demand; nil if never
 }
 
 func (b billing) onDemand() bool { return b.mode == onDemand }
 
-// billingOf reads the billing mode and throughput of a new table.
+// billingOf reads the billing mode, which has been checked, and the throughput of a table.
 func billingOf(mode string, t *throughput) (billing, error) {
-	if err := oneOf("billingMode", mode, provisioned, onDemand); err != nil {
-		return billing{}, err
-	}
 	if mode == "" {
 		mode = provisioned
 	}

@@ -81,8 +81,8 @@ const (
 	capacityNone    = "NONE"
 )
 
-func checkReturnCapacity(asked string) error {
-	return oneOf("returnConsumedCapacity", asked, capacityIndexes, capacityTotal, capacityNone)
+func checkReturnCapacity(c *constraints, asked string) {
+	c.oneOf("returnConsumedCapacity", asked, capacityIndexes, capacityTotal, capacityNone)
 }
 
 // consumedCapacity is a capacity as answers show it.

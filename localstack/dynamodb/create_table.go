@@ -31,6 +31,9 @@ type tableAnswer struct{ TableDescription tableDescription }
 
 // createTable makes a table that is ACTIVE at once.
 func (e *Engine) createTable(_ context.Context, in *createTableInput) (any, error) {
+	if err := in.check(); err != nil {
+		return nil, err
+	}
 	t, err := e.newTable(in)
 	if err != nil {
 		return nil, err
@@ -39,6 +42,35 @@ func (e *Engine) createTable(_ context.Context, in *createTableInput) (any, erro
 		return nil, err
 	}
 	return tableAnswer{e.description(t)}, nil
+}
+
+// check checks the declaration against the API's model, and for what is not supported.
+func (in *createTableInput) check() error {
+	if err := checkNewTable(in.TableName); err != nil {
+		return err
+	}
+	var c constraints
+	c.require("attributeDefinitions", in.AttributeDefinitions != nil)
+	c.definitions("attributeDefinitions", in.AttributeDefinitions)
+	c.oneOf("billingMode", in.BillingMode, provisioned, onDemand)
+	c.throughput("provisionedThroughput", in.ProvisionedThroughput)
+	c.keySchema("keySchema", in.KeySchema, maxKeyAttributes)
+	for i := range in.LocalSecondaryIndexes {
+		c.index(fmt.Sprintf("localSecondaryIndexes.%d.member", i+1), &in.LocalSecondaryIndexes[i], maxKeyAttributes)
+	}
+	for i := range in.GlobalSecondaryIndexes {
+		c.index(fmt.Sprintf("globalSecondaryIndexes.%d.member", i+1), &in.GlobalSecondaryIndexes[i], maxIndexKeyAttributes)
+	}
+	in.StreamSpecification.constrain(&c)
+	if err := c.err(); err != nil {
+		return err
+	}
+	for i := range in.GlobalSecondaryIndexes {
+		if err := several(fmt.Sprintf("GlobalSecondaryIndexes.%d", i+1), &in.GlobalSecondaryIndexes[i]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // open makes the table known, together with its stream: whoever finds it waits
@@ -57,21 +89,25 @@ func (e *Engine) open(t *table, s *streamSpecification) error {
 
 // newTable checks a declaration and makes the table, which nobody sees yet.
 func (e *Engine) newTable(in *createTableInput) (*table, error) {
-	name, err := tableName(in.TableName)
-	if err != nil {
-		return nil, err
-	}
+	name := *in.TableName
 	t := &table{name: name, arn: e.arn(name), id: newID(), created: e.now(), rows: newRows(),
 		collections: map[string]int64{}, maxCollection: maxCollectionBytes,
 		protected: in.DeletionProtectionEnabled, tags: map[string]string{}}
+	var err error
 	if t.types, err = typesOf(in.AttributeDefinitions); err != nil {
 		return nil, err
+	}
+	if len(in.KeySchema) > len(t.types) {
+		return nil, invalid("Invalid KeySchema: Some index key attribute have no definition")
 	}
 	if t.key, err = keyOf(in.KeySchema, t.types); err != nil {
 		return nil, err
 	}
 	if t.billing, err = billingOf(in.BillingMode, in.ProvisionedThroughput); err != nil {
 		return nil, err
+	}
+	if t.billing.onDemand() {
+		t.billing.perRequest = &t.created
 	}
 	if t.indexes, err = indexesOf(in, t); err != nil {
 		return nil, err
@@ -120,11 +156,16 @@ func (s *streamSpecification) check() error {
 		return invalidParameter("StreamViewType must not be specified when StreamEnabled is false")
 	case s.StreamEnabled && s.StreamViewType == "":
 		return invalidParameter("StreamViewType must be specified when StreamEnabled is true")
-	case s.StreamEnabled && !s.StreamViewType.Valid():
-		return oneOf("streamSpecification.streamViewType", string(s.StreamViewType),
-			string(stream.NewImage), string(stream.OldImage), string(stream.NewAndOldImages), string(stream.KeysOnly))
 	}
 	return nil
+}
+
+// constrain checks the specification against the API's model.
+func (s *streamSpecification) constrain(c *constraints) {
+	if s != nil {
+		c.oneOf("streamSpecification.streamViewType", string(s.StreamViewType),
+			string(stream.OldImage), string(stream.KeysOnly), string(stream.NewAndOldImages), string(stream.NewImage))
+	}
 }
 
 // switchOn gives the table a new stream. The caller holds the table's lock.

@@ -3,10 +3,7 @@ package dynamodb
 import (
 	"context"
 	"encoding/json"
-	"errors"
-	"fmt"
-	"slices"
-	"strings"
+	"reflect"
 
 	"github.com/watchroute/watchroute/localstack/awsjson"
 )
@@ -15,7 +12,7 @@ import (
 func operation[In any](do func(context.Context, *In) (any, error)) awsjson.Operation {
 	return func(ctx context.Context, body []byte) (any, error) {
 		in := new(In)
-		if err := decode(body, in); err != nil {
+		if err := awsjson.Decode(body, in); err != nil {
 			return nil, err
 		}
 		if l, ok := any(in).(interface{ refuse() error }); ok {
@@ -24,26 +21,6 @@ func operation[In any](do func(context.Context, *In) (any, error)) awsjson.Opera
 			}
 		}
 		return do(ctx, in)
-	}
-}
-
-// decode reads a request body. What attribute values find wrong in themselves is
-// reported as they put it, anything else as a SerializationException.
-func decode(body []byte, in any) error {
-	err := json.Unmarshal(body, in)
-	if err == nil {
-		return nil
-	}
-	var e *awsjson.Error
-	var wrongType *json.UnmarshalTypeError
-	switch {
-	case errors.As(err, &e):
-		return e
-	case errors.As(err, &wrongType):
-		return awsjson.Errorf("SerializationException", "%s cannot be converted to the type of %s",
-			strings.ToUpper(wrongType.Value)+"_VALUE", wrongType.Field)
-	default:
-		return awsjson.Errorf("SerializationException", "the request body is not valid JSON: %v", err)
 	}
 }
 
@@ -60,18 +37,8 @@ type legacy struct {
 }
 
 func (l *legacy) refuse() error {
-	for _, p := range []struct {
-		name  string
-		value json.RawMessage
-	}{
-		{"Expected", l.Expected}, {"AttributeUpdates", l.AttributeUpdates},
-		{"AttributesToGet", l.AttributesToGet}, {"KeyConditions", l.KeyConditions},
-		{"QueryFilter", l.QueryFilter}, {"ScanFilter", l.ScanFilter},
-		{"ConditionalOperator", l.ConditionalOperator},
-	} {
-		if len(p.value) > 0 && string(p.value) != "null" {
-			return refusedLegacy(p.name)
-		}
+	if name := given(*l); name != "" {
+		return refusedLegacy(name)
 	}
 	return nil
 }
@@ -80,19 +47,40 @@ func refusedLegacy(name string) error {
 	return invalid("The legacy parameter %s is not supported here; use expressions instead", name)
 }
 
-// oneOf checks a parameter that has a fixed set of values; empty is the default.
-func oneOf(field, value string, set ...string) error {
-	if value == "" || slices.Contains(set, value) {
-		return nil
+// unsupported holds the changes of a table that have nothing here to change.
+type unsupported struct {
+	GlobalTableWitnessUpdates json.RawMessage
+	MultiRegionConsistency    json.RawMessage
+	OnDemandThroughput        json.RawMessage
+	ReplicaUpdates            json.RawMessage
+	SSESpecification          json.RawMessage
+	TableClass                json.RawMessage
+	WarmThroughput            json.RawMessage
+}
+
+func (u *unsupported) refuse() error {
+	if name := given(*u); name != "" {
+		return invalid("The parameter %s is not supported here", name)
 	}
-	return constraint(fmt.Sprintf("'%s'", value), field,
-		"Member must satisfy enum value set: ["+strings.Join(set, ", ")+"]")
+	return nil
+}
+
+// given is the name of the first parameter that is given of a struct of nothing but
+// parameters, each a json.RawMessage; "" if none is.
+func given(parameters any) string {
+	v := reflect.ValueOf(parameters)
+	for i := range v.NumField() {
+		if raw := v.Field(i).Bytes(); len(raw) > 0 && string(raw) != "null" {
+			return v.Type().Field(i).Name
+		}
+	}
+	return ""
 }
 
 // constraint is the error of AWS's front door for a member that breaks its model.
 func constraint(value, field, must string) error {
-	return invalid("1 validation error detected: Value %s at '%s' failed to satisfy constraint: %s", value, field, must)
+	return invalid("1 validation error detected: %s", broken(value, field, must))
 }
 
 // missing is the error for a required member that is not there.
-func missing(field string) error { return constraint("null", field, "Member must not be null") }
+func missing(field string) error { return constraint("null", field, mustNotBeNull) }

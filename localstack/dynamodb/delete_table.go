@@ -11,6 +11,9 @@ func (e *Engine) deleteTable(_ context.Context, in *tableInput) (any, error) {
 	}
 	last := e.description(t)
 	last.TableStatus = "DELETING"
+	// As on AWS, the answer does not say any more what the table was.
+	last.CreationDateTime, last.KeySchema, last.AttributeDefinitions = nil, nil, nil
+	last.LocalSecondaryIndexes, last.GlobalSecondaryIndexes = nil, nil
 	err = t.writing(func() error {
 		if t.protected {
 			return invalid("Resource cannot be deleted as it is currently protected against deletion. Disable deletion protection first.")

@@ -25,9 +25,9 @@ type tableDescription struct {
 	TableArn                  string
 	TableId                   string
 	TableStatus               string
-	CreationDateTime          seconds
-	AttributeDefinitions      []attributeDefinition
-	KeySchema                 []keyElement
+	CreationDateTime          *seconds              `json:",omitempty"`
+	AttributeDefinitions      []attributeDefinition `json:",omitempty"`
+	KeySchema                 []keyElement          `json:",omitempty"`
 	ItemCount                 int
 	TableSizeBytes            int64
 	BillingModeSummary        *billingModeSummary `json:",omitempty"`
@@ -40,7 +40,10 @@ type tableDescription struct {
 	DeletionProtectionEnabled bool
 }
 
-type billingModeSummary struct{ BillingMode string }
+type billingModeSummary struct {
+	BillingMode                       string
+	LastUpdateToPayPerRequestDateTime *seconds `json:",omitempty"`
+}
 
 type throughputDescription struct {
 	throughput
@@ -65,19 +68,21 @@ func (s seconds) MarshalJSON() ([]byte, error) {
 	return strconv.AppendFloat(nil, float64(time.Time(s).UnixMilli())/1e3, 'f', 3, 64), nil
 }
 
+func secondsOf(t *time.Time) *seconds { return (*seconds)(t) }
+
 func (e *Engine) description(t *table) tableDescription {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	d := tableDescription{
 		TableName: t.name, TableArn: t.arn, TableId: t.id, TableStatus: "ACTIVE",
-		CreationDateTime:     seconds(t.created),
+		CreationDateTime:     secondsOf(&t.created),
 		AttributeDefinitions: t.definitions(), KeySchema: t.key.schema(),
 		ItemCount: t.rows.tree.Len(), TableSizeBytes: t.rows.bytes,
 		ProvisionedThroughput:     throughputDescription{throughput: t.billing.throughput},
 		DeletionProtectionEnabled: t.protected,
 	}
-	if t.billing.onDemand() {
-		d.BillingModeSummary = &billingModeSummary{onDemand}
+	if t.billing.perRequest != nil {
+		d.BillingModeSummary = &billingModeSummary{t.billing.mode, secondsOf(t.billing.perRequest)}
 	}
 	if t.stream != nil {
 		d.StreamSpecification = &streamSpecification{StreamEnabled: true, StreamViewType: t.stream.ViewType()}

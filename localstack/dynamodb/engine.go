@@ -2,6 +2,7 @@ package dynamodb
 
 import (
 	"cmp"
+	"strings"
 	"sync"
 	"time"
 
@@ -108,29 +109,39 @@ func (e *Engine) arn(table string) string {
 	return "arn:aws:dynamodb:" + e.region + ":" + e.account + ":table/" + table
 }
 
-// lookup finds a table by its name or its ARN, for operations on items.
+// lookup finds a table by its name or its ARN, for operations on items. The name has been
+// checked.
 func (e *Engine) lookup(name *string) (*table, error) {
-	bare, err := tableName(name)
-	if err != nil {
-		return nil, err
+	t, err := e.named(*name)
+	if t == nil && err == nil {
+		err = errTableNotFound
 	}
-	if t := e.table(bare); t != nil {
-		return t, nil
-	}
-	return nil, errTableNotFound
+	return t, err
 }
 
-// tableOf finds a table by its name or its ARN, for operations on tables, whose
-// errors name it.
+// tableOf finds a table by its name or its ARN, for operations on tables, whose errors
+// name it.
 func (e *Engine) tableOf(name *string) (*table, error) {
-	bare, err := tableName(name)
-	if err != nil {
+	if err := checkTable(name); err != nil {
 		return nil, err
 	}
-	if t := e.table(bare); t != nil {
-		return t, nil
+	t, err := e.named(*name)
+	if t == nil && err == nil {
+		err = notFound(bareName(*name))
 	}
-	return nil, notFound(bare)
+	return t, err
+}
+
+// named gives a table by its name or its ARN; nil if there is none.
+func (e *Engine) named(name string) (*table, error) {
+	bare := bareName(name)
+	if isARN(name) && name != e.arn(bare) {
+		if region := strings.Split(name, ":")[3]; region != e.region {
+			return nil, invalid("1 validation error detected: Invalid AWS region in '%s'", name)
+		}
+		return nil, nil // of another account
+	}
+	return e.table(bare), nil
 }
 
 func (e *Engine) table(name string) *table {

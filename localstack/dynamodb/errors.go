@@ -16,10 +16,15 @@ var (
 	errUpdateTooBig  = invalid("Item size to update has exceeded the maximum allowed size")
 	errCollection    = awsjson.Errorf("ItemCollectionSizeLimitExceededException", "Collection size exceeded.")
 	errDuplicateKeys = invalid("Provided list of item keys contains duplicates")
+	errNoTableName   = invalid("The parameter 'TableName' is required but was not present in the request")
+	errRestart       = invalid("The query can return at most one row and cannot be restarted")
 	errSameItemTwice = invalid("Transaction request cannot include multiple operations on one item")
 )
 
-const conditionFailed = "The conditional request failed"
+const (
+	conditionFailed     = "The conditional request failed"
+	conditionFailedType = "ConditionalCheckFailedException"
+)
 
 // invalid is a ValidationException, DynamoDB's answer to most mistakes.
 func invalid(format string, args ...any) error {
@@ -39,7 +44,7 @@ func notFound(table string) error {
 // conditionalCheckFailed is the answer to a write whose condition does not hold;
 // it shows the item as it is if the request asked for that and there is one.
 func conditionalCheckFailed(shown item.Item) *awsjson.Error {
-	e := awsjson.Errorf("ConditionalCheckFailedException", conditionFailed)
+	e := awsjson.Errorf(conditionFailedType, conditionFailed)
 	if shown != nil {
 		e.Fields = map[string]any{"Item": shown}
 	}

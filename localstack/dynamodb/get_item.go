@@ -2,7 +2,6 @@ package dynamodb
 
 import (
 	"context"
-	"slices"
 
 	"github.com/watchroute/watchroute/localstack/dynamodb/expression"
 	"github.com/watchroute/watchroute/localstack/dynamodb/item"
@@ -30,17 +29,13 @@ type getItemAnswer struct {
 
 // lookup is a get made ready: which item, and what of it.
 type lookup struct {
-	table      *table
-	place      place
+	subject
 	projection *expression.Projection
 }
 
 // getItem reads an item by its key; without one the answer has no Item.
 func (e *Engine) getItem(_ context.Context, in *getItemInput) (any, error) {
-	if err := checkReturnCapacity(in.ReturnConsumedCapacity); err != nil {
-		return nil, err
-	}
-	l, err := in.get.lookup(e)
+	l, err := in.prepare(e)
 	if err != nil {
 		return nil, err
 	}
@@ -56,44 +51,43 @@ func (e *Engine) getItem(_ context.Context, in *getItemInput) (any, error) {
 	}, nil
 }
 
-// lookup reads the get.
-func (g *get) lookup(e *Engine) (l lookup, err error) {
-	if l.table, l.place, err = e.locate(g.TableName, g.Key); err != nil {
-		return l, err
+func (in *getItemInput) prepare(e *Engine) (*lookup, error) {
+	var c constraints
+	checkReturnCapacity(&c, in.ReturnConsumedCapacity)
+	in.get.check(&c, "")
+	if err := c.err(); err != nil {
+		return nil, err
 	}
-	l.projection, err = l.table.key.projection(g.ProjectionExpression, g.ExpressionAttributeNames)
+	l, err := in.get.read()
+	if err != nil {
+		return nil, err
+	}
+	return l, e.place(&l.subject)
+}
+
+func (g *get) check(c *constraints, at string) {
+	c.table(at+"tableName", g.TableName)
+	c.require(at+"key", g.Key != nil)
+}
+
+// read makes the lookup, as far as that needs no table.
+func (g *get) read() (*lookup, error) {
+	l := &lookup{subject: subject{tableName: g.TableName, given: g.Key}}
+	var err error
+	l.projection, l.nested, err = projecting(g.ProjectionExpression, g.ExpressionAttributeNames)
 	return l, err
 }
 
-// projection reads the projection of a request that has no other expression, on a
-// table with this key.
-func (k key) projection(text *string, names map[string]string) (*expression.Projection, error) {
-	p := placeholders{ExpressionAttributeNames: names}
-	s, err := p.scope([]string{"ProjectionExpression"}, text)
+// projecting reads the projection of a request that has no other expression, and which
+// attributes it looks into.
+func projecting(text *string, names map[string]string) (p *expression.Projection, nested []string, err error) {
+	holders := placeholders{ExpressionAttributeNames: names}
+	s, err := holders.scope([]string{"ProjectionExpression"}, text)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	projection, err := projected(s, text)
-	if err != nil {
-		return nil, err
+	if p, err = projected(s, text); err != nil {
+		return nil, nil, err
 	}
-	if err := k.scalar(projection); err != nil {
-		return nil, err
-	}
-	return projection, s.Unused()
-}
-
-// scalar refuses a projection of something inside a key attribute: it names the
-// attribute, and yet finds nothing in a key.
-func (k key) scalar(p *expression.Projection) error {
-	if p == nil {
-		return nil
-	}
-	for _, a := range k.attributes() {
-		found := p.Apply(item.Item{a.name: item.Value{Kind: a.kind}})
-		if len(found) == 0 && slices.Contains(p.Attributes(), a.name) {
-			return invalid("Key attributes must be scalars; list random access '[]' and map lookup '.' are not allowed: Key: %s", a.name)
-		}
-	}
-	return nil
+	return p, s.Nested(), s.Unused()
 }

@@ -89,12 +89,12 @@ func (x *index) checkKey(a keyAttribute, v item.Value, update bool) error {
 	}
 	kind, empty := emptyKey(v)
 	if empty && update {
-		return invalid("One or more parameter values are not valid. The update expression attempted to update a secondary index key "+
-			"to a value that is not supported. The AttributeValue for a key attribute cannot contain an empty %s value.", kind)
+		return requestFault{invalid("One or more parameter values are not valid. The update expression attempted to update a secondary index key "+
+			"to a value that is not supported. The AttributeValue for a key attribute cannot contain an empty %s value.", kind)}
 	}
 	if empty {
-		return invalid("One or more parameter values are not valid. A value specified for a secondary index key is not supported. "+
-			"The AttributeValue for a key attribute cannot contain an empty %s value. IndexName: %s, IndexKey: %s", kind, x.name, a.name)
+		return requestFault{invalid("One or more parameter values are not valid. A value specified for a secondary index key is not supported. "+
+			"The AttributeValue for a key attribute cannot contain an empty %s value. IndexName: %s, IndexKey: %s", kind, x.name, a.name)}
 	}
 	if size, most := keySize(v), x.mostBytes(a); size > most {
 		return invalidParameter("Size of attribute %s has exceeded the maximum size limit of %d bytes for a key of index %s", a.name, most, x.name)

@@ -86,8 +86,8 @@ func (k key) ofKey(it item.Item) (place, error) {
 func (k key) checked(it item.Item) (place, error) {
 	for _, a := range k.attributes() {
 		if kind, empty := emptyKey(it[a.name]); empty {
-			return place{}, invalid("One or more parameter values are not valid. "+
-				"The AttributeValue for a key attribute cannot contain an empty %s value. Key: %s", kind, a.name)
+			return place{}, requestFault{invalid("One or more parameter values are not valid. "+
+				"The AttributeValue for a key attribute cannot contain an empty %s value. Key: %s", kind, a.name)}
 		}
 	}
 	if keySize(it[k.hash.name]) > maxHashBytes {

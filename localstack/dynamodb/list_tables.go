@@ -3,7 +3,6 @@ package dynamodb
 import (
 	"context"
 	"slices"
-	"strconv"
 )
 
 // maxListed is the most names one ListTables gives, and its default.
@@ -24,8 +23,9 @@ type listTablesOutput struct {
 func (e *Engine) listTables(_ context.Context, in *listTablesInput) (any, error) {
 	limit := maxListed
 	if in.Limit != nil {
-		if err := between("limit", *in.Limit, 1, maxListed); err != nil {
-			return nil, err
+		var c constraints
+		if c.between("limit", in.Limit, 1, maxListed); c.err() != nil {
+			return nil, c.err()
 		}
 		limit = *in.Limit
 	}
@@ -40,15 +40,4 @@ func (e *Engine) listTables(_ context.Context, in *listTablesInput) (any, error)
 		return listTablesOutput{TableNames: names}, nil
 	}
 	return listTablesOutput{TableNames: names[:limit], LastEvaluatedTableName: names[limit-1]}, nil
-}
-
-// between checks a number's bounds, both included.
-func between(field string, value, least, most int) error {
-	switch {
-	case value < least:
-		return constraint("'"+strconv.Itoa(value)+"'", field, "Member must have value greater than or equal to "+strconv.Itoa(least))
-	case value > most:
-		return constraint("'"+strconv.Itoa(value)+"'", field, "Member must have value less than or equal to "+strconv.Itoa(most))
-	}
-	return nil
 }

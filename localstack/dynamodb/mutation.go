@@ -12,11 +12,9 @@ const maxItemBytes = 400 << 10
 // mutation is one write of one item, made ready without any lock: put, update,
 // delete, or a check that changes nothing.
 type mutation struct {
-	table     *table
-	place     place
+	subject
 	condition *expression.Condition // nil holds always
 	showItem  bool                  // show the item if the condition fails
-	refused   error                 // why the write cannot be, whatever the item is
 	// next makes the item that replaces old; nil makes none. It may be called
 	// more than once and changes nothing.
 	next func(old item.Item) (item.Item, error)
@@ -25,6 +23,8 @@ type mutation struct {
 	// hint is the size of an image the request brought itself, which counts even
 	// if the condition fails.
 	hint int
+	// sent is how many bytes of items, keys and values the request brought.
+	sent int
 	// check marks a ConditionCheck, after which the item stays as it is.
 	check bool
 }
@@ -34,6 +34,9 @@ type outcome struct {
 	old, next *row
 	changes   []indexChange
 	used      capacity
+	// collection is what the item's collection weighs after the write; nil without local
+	// indexes.
+	collection *collectionMetrics
 }
 
 // image is a row's item; nil for no row.
@@ -57,7 +60,7 @@ func (m *mutation) run() (outcome, error) {
 	var out outcome
 	err := m.table.writing(func() (err error) {
 		if out, err = m.evaluate(); err == nil {
-			m.commit(out)
+			m.commit(&out)
 		}
 		return err
 	})
@@ -98,12 +101,7 @@ func (m *mutation) fits(next *row) error {
 	if next.size > maxItemBytes {
 		return errItemTooLarge
 	}
-	for _, x := range m.table.indexes {
-		if err := x.check(next.item, m.update); err != nil {
-			return err
-		}
-	}
-	return nil
+	return m.table.admits(next.item, m.update)
 }
 
 // removed completes an outcome that leaves no item.
@@ -141,7 +139,7 @@ func (o *outcome) add(c indexChange) {
 func (m *mutation) holds(old item.Item) error {
 	switch {
 	case m.condition == nil || m.condition.Match(old):
-		return m.refused
+		return nil
 	case m.showItem:
 		return conditionalCheckFailed(old)
 	default:
@@ -150,8 +148,12 @@ func (m *mutation) holds(old item.Item) error {
 }
 
 // commit stores what evaluate worked out, under the same lock.
-func (m *mutation) commit(out outcome) {
-	if !m.check {
-		m.table.store(out.old, out.next, out.changes, false)
+func (m *mutation) commit(out *outcome) {
+	if m.check {
+		return
+	}
+	m.table.store(out.old, out.next, out.changes, false)
+	if m.table.hasLocal() {
+		out.collection = m.table.metrics(m.place.hash, m.given)
 	}
 }

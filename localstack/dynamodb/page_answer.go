@@ -50,8 +50,10 @@ func (e *Engine) run(operation string, r *reading) (any, error) {
 	}
 	used := r.cost(p)
 	e.usage.add(r.table.name, operation, Consumption{Requests: 1, ReadCapacityUnits: used.total(), RowsRead: p.read})
-	answer := &pageAnswer{scanned: len(p.rows), lastEvaluatedKey: p.lastKey(keys...),
-		consumed: used.shown(r.table.name, r.asked)}
+	answer := &pageAnswer{scanned: len(p.rows), consumed: used.shown(r.table.name, r.asked)}
+	if !r.queries || !r.single() {
+		answer.lastEvaluatedKey = p.lastKey(keys...)
+	}
 	if !r.counting {
 		answer.items = make(itemList, 0, len(p.rows))
 	}

@@ -3,6 +3,7 @@ package dynamodb
 import (
 	"context"
 
+	"github.com/watchroute/watchroute/localstack/dynamodb/expression"
 	"github.com/watchroute/watchroute/localstack/dynamodb/item"
 )
 
@@ -26,7 +27,7 @@ type conditional struct {
 type answering struct {
 	ReturnValues                string
 	ReturnConsumedCapacity      string
-	ReturnItemCollectionMetrics string // accepted and not answered: collections are not estimated here
+	ReturnItemCollectionMetrics string
 }
 
 type putItemInput struct {
@@ -43,50 +44,69 @@ type put struct {
 }
 
 type writeAnswer struct {
-	Attributes       item.Item         `json:",omitzero"`
-	ConsumedCapacity *consumedCapacity `json:",omitempty"`
+	Attributes            item.Item          `json:",omitzero"`
+	ConsumedCapacity      *consumedCapacity  `json:",omitempty"`
+	ItemCollectionMetrics *collectionMetrics `json:",omitempty"`
+}
+
+// part is one write: a request of its own, or one of a batch or of a transaction.
+type part interface {
+	// check adds what breaks the API's model. at is where the part is, with a dot, or "".
+	check(c *constraints, at string)
+	// read makes the mutation, as far as that needs no table.
+	read() (*mutation, error)
 }
 
 // putItem puts a whole item in the place of the one with its key, if any.
 func (e *Engine) putItem(_ context.Context, in *putItemInput) (any, error) {
-	if err := in.answering.check(false); err != nil {
-		return nil, err
-	}
-	m, err := e.prepare(in.put.mutation)
+	m, err := e.prepare(&in.put, in.answering, false)
 	if err != nil {
 		return nil, err
 	}
 	return e.write("PutItem", m, in.answering, nil)
 }
 
-// prepare makes a request's mutation. A request that is refused whatever the item
-// is fails here, not in its turn, as only a transaction reports that by item.
-func (e *Engine) prepare(build func(*Engine) (*mutation, error)) (*mutation, error) {
-	m, err := build(e)
+// prepare makes the mutation of a request that is one write; only an update answers new
+// values.
+func (e *Engine) prepare(p part, a answering, update bool) (*mutation, error) {
+	var c constraints
+	a.check(&c)
+	p.check(&c, "")
+	if err := c.err(); err != nil {
+		return nil, err
+	}
+	if !update && a.ReturnValues != "" && a.ReturnValues != returnNone && a.ReturnValues != returnAllOld {
+		return nil, invalid("ReturnValues can only be ALL_OLD or NONE")
+	}
+	m, err := p.read()
 	if err != nil {
 		return nil, err
 	}
-	return m, m.refused
+	return m, e.place(&m.subject)
 }
 
-// mutation reads the put.
-func (p *put) mutation(e *Engine) (*mutation, error) {
-	t, err := e.lookup(p.TableName)
-	if err != nil {
+func (p *put) check(c *constraints, at string) {
+	c.table(at+"tableName", p.TableName)
+	c.require(at+"item", p.Item != nil)
+	p.conditional.check(c, at)
+}
+
+func (p *put) read() (*mutation, error) {
+	size := p.Item.Size()
+	m := &mutation{subject: subject{tableName: p.TableName, given: p.Item, whole: true}, hint: size, sent: size + p.ExpressionAttributeValues.Size()}
+	m.next = func(item.Item) (item.Item, error) { return p.Item, nil }
+	if err := p.conditional.into(m); err != nil {
 		return nil, err
 	}
-	if p.Item == nil {
-		return nil, missing("item")
-	}
-	m := &mutation{table: t, hint: p.Item.Size()}
-	if m.place, err = t.key.ofItem(p.Item); err != nil {
-		return nil, err
-	}
-	if m.hint > maxItemBytes {
+	if size > maxItemBytes {
 		return nil, errItemTooLarge
 	}
-	m.next = func(item.Item) (item.Item, error) { return p.Item, nil }
-	return m, p.conditional.into(m)
+	return m, nil
+}
+
+// keyed starts the mutation of an item that is named by its key.
+func (c *conditional) keyed(tableName *string, key item.Item) *mutation {
+	return &mutation{subject: subject{tableName: tableName, given: key}, sent: key.Size() + c.ExpressionAttributeValues.Size()}
 }
 
 // into reads the condition of a write that has no other expression.
@@ -98,33 +118,24 @@ func (c *conditional) into(m *mutation) error {
 	if m.condition, err = condition(s, "ConditionExpression", c.ConditionExpression); err != nil {
 		return err
 	}
-	if err := c.show(m); err != nil {
-		return err
-	}
+	return c.finish(m, s)
+}
+
+// finish ends the reading of a write whose expressions are all parsed.
+func (c *conditional) finish(m *mutation, s *expression.Scope) error {
+	m.showItem = c.ReturnValuesOnConditionCheckFailure == returnAllOld
+	m.nested = s.Nested()
 	return s.Unused()
 }
 
-func (c *conditional) show(m *mutation) error {
-	m.showItem = c.ReturnValuesOnConditionCheckFailure == returnAllOld
-	return oneOf("returnValuesOnConditionCheckFailure", c.ReturnValuesOnConditionCheckFailure, returnAllOld, returnNone)
+func (c *conditional) check(to *constraints, at string) {
+	to.oneOf(at+"returnValuesOnConditionCheckFailure", c.ReturnValuesOnConditionCheckFailure, returnAllOld, returnNone)
 }
 
-// check checks what is to be answered; only an update answers new values.
-func (a *answering) check(update bool) error {
-	if err := checkReturnCapacity(a.ReturnConsumedCapacity); err != nil {
-		return err
-	}
-	if err := oneOf("returnItemCollectionMetrics", a.ReturnItemCollectionMetrics, "SIZE", "NONE"); err != nil {
-		return err
-	}
-	if err := oneOf("returnValues", a.ReturnValues,
-		returnAllNew, returnUpdatedOld, returnAllOld, returnNone, returnUpdatedNew); err != nil {
-		return err
-	}
-	if !update && a.ReturnValues != "" && a.ReturnValues != returnNone && a.ReturnValues != returnAllOld {
-		return invalid("ReturnValues can only be ALL_OLD or NONE")
-	}
-	return nil
+func (a *answering) check(c *constraints) {
+	checkReturnCapacity(c, a.ReturnConsumedCapacity)
+	c.oneOf("returnItemCollectionMetrics", a.ReturnItemCollectionMetrics, metricsSize, metricsNone)
+	c.oneOf("returnValues", a.ReturnValues, returnAllNew, returnUpdatedOld, returnAllOld, returnNone, returnUpdatedNew)
 }
 
 // write carries out a mutation and answers. updated picks the updated attributes
@@ -136,6 +147,9 @@ func (e *Engine) write(operation string, m *mutation, a answering, updated func(
 		return nil, err
 	}
 	answer := writeAnswer{ConsumedCapacity: out.used.shown(m.table.name, a.ReturnConsumedCapacity)}
+	if a.ReturnItemCollectionMetrics == metricsSize {
+		answer.ItemCollectionMetrics = out.collection
+	}
 	switch a.ReturnValues {
 	case returnAllOld:
 		answer.Attributes = image(out.old)

@@ -15,71 +15,99 @@ type queryInput struct {
 // query reads a partition of a table or an index in the order of its sort key, a
 // page at a time. It looks at no row outside the partition but one.
 func (e *Engine) query(_ context.Context, in *queryInput) (any, error) {
-	r, err := in.prepare(e)
+	r, condition, err := in.prepare()
 	if err != nil {
 		return nil, err
 	}
-	if in.KeyConditionExpression == nil {
-		return nil, invalid("Either the KeyConditions or KeyConditionExpression parameter must be specified in the request.")
+	if err := in.locate(e, r); err != nil {
+		return nil, err
 	}
-	s, err := in.scope([]string{"KeyConditionExpression", "FilterExpression"},
-		in.KeyConditionExpression, in.FilterExpression, in.ProjectionExpression)
+	bounds, err := condition.Bounds(r.key().hash.expressed(), r.key().sort.expressed())
 	if err != nil {
 		return nil, err
 	}
-	keys := r.table.key
-	if r.index != nil {
-		keys = r.index.key
-	}
-	if r.span, err = in.span(s, keys); err != nil {
+	whole := partition(bounds.Hash.KeyBytes())
+	whole.backward = in.ScanIndexForward != nil && !*in.ScanIndexForward
+	r.span = narrowed(whole, bounds)
+	if err := in.expressions(r); err != nil {
 		return nil, err
 	}
-	if err := in.expressions(r, s); err != nil {
+	if err := r.checkFilter(); err != nil {
 		return nil, err
 	}
-	if err := s.Unused(); err != nil {
-		return nil, err
-	}
-	if err := r.checkQuery(keys); err != nil {
+	if err := r.checkStart(bounds); err != nil {
 		return nil, err
 	}
 	return e.run("Query", r)
 }
 
-// checkQuery refuses a filter on the key, which is the key condition's business,
-// and a start key the query cannot have ended at.
-func (r *reading) checkQuery(keys key) error {
-	if r.filter != nil {
-		for _, name := range r.filter.Attributes() {
-			if keys.has(name) {
-				return invalid("Filter Expression can only contain non-primary key attributes: Primary key attribute: %s", name)
-			}
-		}
+// prepare makes the reading, as far as that needs no table.
+func (in *queryInput) prepare() (*reading, *expression.KeyCondition, error) {
+	var c constraints
+	in.pageInput.check(&c)
+	if err := c.err(); err != nil {
+		return nil, nil, err
 	}
-	switch {
-	case r.after == nil || r.span.contains(*r.after):
-		return nil
-	case r.after.hash != r.span.first.hash:
-		return invalid("The provided starting key is outside query boundaries based on provided conditions")
-	default:
-		return invalid("The provided starting key does not match the range key predicate")
+	if err := in.checkSelect(); err != nil {
+		return nil, nil, err
 	}
-}
-
-// span reads the key condition as a range of rows.
-func (in *queryInput) span(s *expression.Scope, keys key) (span, error) {
+	if in.KeyConditionExpression == nil {
+		return nil, nil, invalid("Either the KeyConditions or KeyConditionExpression parameter must be specified in the request.")
+	}
+	s, err := in.scope([]string{"KeyConditionExpression", "FilterExpression"},
+		in.KeyConditionExpression, in.FilterExpression, in.ProjectionExpression)
+	if err != nil {
+		return nil, nil, err
+	}
 	condition, err := s.KeyCondition(*in.KeyConditionExpression)
 	if err != nil {
-		return span{}, err
+		return nil, nil, err
 	}
-	bounds, err := condition.Bounds(keys.hash.expressed(), keys.sort.expressed())
+	r, err := in.read(s)
 	if err != nil {
-		return span{}, err
+		return nil, nil, err
 	}
-	whole := partition(bounds.Hash.KeyBytes())
-	whole.backward = in.ScanIndexForward != nil && !*in.ScanIndexForward
-	return narrowed(whole, bounds), nil
+	r.queries = true
+	return r, condition, nil
 }
+
+// checkFilter refuses a filter on the key, which is the key condition's business.
+func (r *reading) checkFilter() error {
+	if r.filter == nil {
+		return nil
+	}
+	for _, name := range r.filter.Attributes() {
+		if r.key().has(name) {
+			return invalid("Filter Expression can only contain non-primary key attributes: Primary key attribute: %s", name)
+		}
+	}
+	return nil
+}
+
+// checkStart refuses a start key the query cannot have ended at. A table without sort key
+// has one row in a partition at most, and no query ends before it.
+func (r *reading) checkStart(b expression.Bounds) error {
+	if r.after == nil {
+		return nil
+	}
+	outside := r.after.hash != r.span.first.hash
+	probe := *r.after
+	probe.token, probe.hash = r.span.first.token, r.span.first.hash
+	switch {
+	case r.single():
+		return errRestart
+	case b.Operator != expression.None && !r.span.contains(probe):
+		return invalid("The provided starting key does not match the range key predicate")
+	case b.Operator != expression.None && outside:
+		return errRestart
+	case outside:
+		return invalid("The provided starting key is outside query boundaries based on provided conditions")
+	}
+	return nil
+}
+
+// single reports whether a partition of what is read has one row at most.
+func (r *reading) single() bool { return r.index == nil && !r.table.key.sorted() }
 
 func (a keyAttribute) expressed() expression.Attribute {
 	return expression.Attribute{Name: a.name, Kind: a.kind}

@@ -2,7 +2,6 @@ package dynamodb
 
 import (
 	"math"
-	"strconv"
 
 	"github.com/watchroute/watchroute/localstack/dynamodb/expression"
 	"github.com/watchroute/watchroute/localstack/dynamodb/item"
@@ -41,50 +40,27 @@ type reading struct {
 	limit      int
 	filter     *expression.Condition
 	projection *expression.Projection
-	counting   bool // answer no items
-	fetching   bool // complete the rows of a local index from the table
+	nested     []string // attributes that the expressions look into
+	counting   bool     // answer no items
+	fetching   bool     // complete the rows of a local index from the table
 	consistent bool
+	queries    bool   // it is a Query
 	asked      string // ReturnConsumedCapacity
 }
 
-// prepare checks what Query and Scan share, except for the expressions.
-func (in *pageInput) prepare(e *Engine) (*reading, error) {
-	t, err := e.lookup(in.TableName)
-	if err != nil {
-		return nil, err
-	}
-	r := &reading{table: t, limit: math.MaxInt, counting: in.Select == selectCount,
-		consistent: in.ConsistentRead, asked: in.ReturnConsumedCapacity}
-	if err := checkReturnCapacity(in.ReturnConsumedCapacity); err != nil {
-		return nil, err
-	}
-	if in.Limit != nil {
-		if r.limit = *in.Limit; r.limit < 1 {
-			return nil, constraint("'"+strconv.Itoa(r.limit)+"'", "limit", "Member must have value greater than or equal to 1")
-		}
-	}
-	if in.IndexName != nil {
-		if r.index = t.index(*in.IndexName); r.index == nil {
-			return nil, invalid("The table does not have the specified index: %s", *in.IndexName)
-		}
-	}
-	if in.ConsistentRead && r.index != nil && !r.index.local {
-		return nil, invalid("Consistent reads are not supported on global secondary indexes")
-	}
-	if err := in.checkSelect(r.index); err != nil {
-		return nil, err
-	}
-	return r, in.start(r)
+// check adds what breaks the API's model in what Query and Scan share.
+func (in *pageInput) check(c *constraints) {
+	c.table("tableName", in.TableName)
+	checkReturnCapacity(c, in.ReturnConsumedCapacity)
+	c.oneOf("select", in.Select, selectSpecific, selectCount, selectAll, selectProjected)
+	c.between("limit", in.Limit, 1, math.MaxInt32)
 }
 
 // checkSelect checks Select against the other parameters.
-func (in *pageInput) checkSelect(x *index) error {
-	if err := oneOf("select", in.Select, selectSpecific, selectCount, selectAll, selectProjected); err != nil {
-		return err
-	}
+func (in *pageInput) checkSelect() error {
 	projects := in.ProjectionExpression != nil
 	switch {
-	case in.Select == selectProjected && x == nil:
+	case in.Select == selectProjected && in.IndexName == nil:
 		return invalid("ALL_PROJECTED_ATTRIBUTES can be used only when Querying using an IndexName")
 	case in.Select == selectSpecific && !projects:
 		return invalid("Must specify the AttributesToGet or ProjectionExpression when choosing to get SPECIFIC_ATTRIBUTES")
@@ -92,10 +68,53 @@ func (in *pageInput) checkSelect(x *index) error {
 		return invalid("Cannot specify the ProjectionExpression when choosing to get only the Count")
 	case in.Select != "" && in.Select != selectSpecific && projects:
 		return invalid("Cannot specify the ProjectionExpression when choosing to get %s", in.Select)
-	case in.Select == selectAll && x != nil && !x.local && x.kept != nil:
-		return invalidParameter("Select type ALL_ATTRIBUTES is not supported for global secondary index %s because its projection type is not ALL", x.name)
 	}
 	return nil
+}
+
+// read reads the filter and the projection, the last expressions of a request.
+func (in *pageInput) read(s *expression.Scope) (*reading, error) {
+	r := &reading{limit: math.MaxInt, counting: in.Select == selectCount,
+		consistent: in.ConsistentRead, asked: in.ReturnConsumedCapacity}
+	if in.Limit != nil {
+		r.limit = *in.Limit
+	}
+	var err error
+	if r.filter, err = condition(s, "FilterExpression", in.FilterExpression); err != nil {
+		return nil, err
+	}
+	if r.projection, err = projected(s, in.ProjectionExpression); err != nil {
+		return nil, err
+	}
+	r.nested = s.Nested()
+	return r, s.Unused()
+}
+
+// locate finds the table and the index, and checks the request against them.
+func (in *pageInput) locate(e *Engine, r *reading) (err error) {
+	if r.table, err = e.lookup(in.TableName); err != nil {
+		return err
+	}
+	if in.IndexName != nil {
+		if r.index = r.table.index(*in.IndexName); r.index == nil {
+			return invalid("The table does not have the specified index: %s", *in.IndexName)
+		}
+	}
+	if in.ConsistentRead && r.index != nil && !r.index.local {
+		return invalid("Consistent reads are not supported on global secondary indexes")
+	}
+	if x := r.index; in.Select == selectAll && x != nil && !x.local && x.kept != nil {
+		return invalidParameter("Select type ALL_ATTRIBUTES is not supported for global secondary index %s because its projection type is not ALL", x.name)
+	}
+	return in.start(r)
+}
+
+// key is the key of what is read.
+func (r *reading) key() key {
+	if r.index != nil {
+		return r.index.key
+	}
+	return r.table.key
 }
 
 // start reads ExclusiveStartKey: the table's key and, on an index, its key too.
@@ -103,10 +122,7 @@ func (in *pageInput) start(r *reading) error {
 	if in.ExclusiveStartKey == nil {
 		return nil
 	}
-	names := startAttributes(r.table.key, r.table.key)
-	if r.index != nil {
-		names = startAttributes(r.table.key, r.index.key)
-	}
+	names := startAttributes(r.table.key, r.key())
 	if len(in.ExclusiveStartKey) != len(names) {
 		return invalid("Exclusive Start Key must have same size as table's key schema")
 	}
@@ -134,15 +150,10 @@ func startAttributes(table, index key) map[string]bool {
 	return names
 }
 
-// expressions reads the filter and the projection.
-func (in *pageInput) expressions(r *reading, s *expression.Scope) (err error) {
-	if r.filter, err = condition(s, "FilterExpression", in.FilterExpression); err != nil {
-		return err
-	}
-	if r.projection, err = projected(s, in.ProjectionExpression); err != nil {
-		return err
-	}
-	if err := r.table.key.scalar(r.projection); err != nil || r.index == nil {
+// expressions checks the filter and the projection against the keys, and against what an
+// index holds.
+func (in *pageInput) expressions(r *reading) error {
+	if err := r.table.scalar(r.nested); err != nil || r.index == nil {
 		return err
 	}
 	return in.projected(r)

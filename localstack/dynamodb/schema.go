@@ -1,7 +1,6 @@
 package dynamodb
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 
@@ -67,70 +66,38 @@ type indexDefinition struct {
 	ProvisionedThroughput *throughput
 }
 
-var namePattern = regexp.MustCompile(`^[a-zA-Z0-9_.-]{3,255}$`)
-
-// checkName checks the name of a table or of an index.
-func checkName(name string) error {
-	if !namePattern.MatchString(name) {
-		return invalid("Invalid table/index name.  Table/index names must be between 3 and 255 characters long, " +
-			"and may contain only the characters a-z, A-Z, 0-9, '_', '-', and '.'")
-	}
-	return nil
-}
-
-// tableName gives the bare name of a table that a request names by its name or
-// its ARN.
-func tableName(name *string) (string, error) {
-	if name == nil {
-		return "", missing("tableName")
-	}
-	bare := *name
-	if strings.HasPrefix(bare, "arn:") {
-		_, bare, _ = strings.Cut(bare, ":table/")
-	}
-	return bare, checkName(bare)
-}
-
-// typesOf collects attribute definitions by name.
+// typesOf collects attribute definitions, which have been checked, by name.
 func typesOf(definitions []attributeDefinition) (map[string]attributeType, error) {
 	types := make(map[string]attributeType, len(definitions))
 	for _, d := range definitions {
-		if _, ok := d.AttributeType.kind(); !ok {
-			return nil, constraint("'"+string(d.AttributeType)+"'", "attributeDefinitions.1.member.attributeType",
-				"Member must satisfy enum value set: [B, N, S]")
-		}
 		if _, twice := types[d.AttributeName]; twice {
-			return nil, invalid("Cannot have two attributes with the same name")
+			return nil, invalid("Attribute Name is duplicated: %s", d.AttributeName)
 		}
 		types[d.AttributeName] = d.AttributeType
 	}
 	return types, nil
 }
 
-// keyOf reads a key schema: a HASH attribute and perhaps a RANGE attribute.
-func keyOf(schema []keyElement, types map[string]attributeType) (key, error) {
-	if len(schema) == 0 {
-		return key{}, constraint("'[]'", "keySchema", "Member must have length greater than or equal to 1")
-	}
-	if len(schema) > 2 {
-		return key{}, constraint("'"+names(schema)+"'", "keySchema", "Member must have length less than or equal to 2")
-	}
-	if schema[0].KeyType != keyHash {
-		return key{}, invalid("Invalid KeySchema: The first KeySchemaElement is not a HASH key type")
-	}
-	var k key
-	var err error
-	if k.hash, err = keyAttributeOf(schema, 0, types); err != nil || len(schema) == 1 {
+// keyOf reads a key schema, which has been checked: a HASH attribute and perhaps a RANGE
+// attribute.
+func keyOf(schema []keyElement, types map[string]attributeType) (k key, err error) {
+	if k.hash, err = keyAttributeOf(schema, 0, types); err != nil {
 		return k, err
 	}
-	if schema[1].KeyType != keyRange {
-		return key{}, invalid("Invalid KeySchema: The second KeySchemaElement is not a RANGE key type")
+	if len(schema) > 1 {
+		if k.sort, err = keyAttributeOf(schema, 1, types); err != nil {
+			return k, err
+		}
 	}
-	if schema[0].AttributeName == schema[1].AttributeName {
-		return key{}, invalid("Both the Hash Key and the Range Key element in the KeySchema have the same name")
+	switch {
+	case k.hash.name == k.sort.name:
+		return k, invalid("Both the Hash Key and the Range Key element in the KeySchema have the same name")
+	case schema[0].KeyType != keyHash:
+		return k, invalid("Invalid KeySchema: The first KeySchemaElement is not a HASH key type")
+	case len(schema) > 1 && schema[1].KeyType != keyRange:
+		return k, invalid("Invalid KeySchema: The second KeySchemaElement is not a RANGE key type")
 	}
-	k.sort, err = keyAttributeOf(schema, 1, types)
-	return k, err
+	return k, nil
 }
 
 func keyAttributeOf(schema []keyElement, at int, types map[string]attributeType) (keyAttribute, error) {

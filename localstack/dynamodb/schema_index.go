@@ -28,7 +28,7 @@ func localIndexes(definitions []indexDefinition, table key, types map[string]att
 // globalIndexes reads the declarations of a new table's global secondary indexes.
 func globalIndexes(definitions []indexDefinition, table key, types map[string]attributeType, onDemand bool) ([]*index, error) {
 	if len(definitions) > maxGlobalIndexes {
-		return nil, invalidParameter("GlobalSecondaryIndexes count exceeds the per-table limit of %d", maxGlobalIndexes)
+		return nil, invalidParameter("GlobalSecondaryIndex count exceeds the per-table limit of %d", maxGlobalIndexes)
 	}
 	var indexes []*index
 	for _, d := range definitions {
@@ -54,9 +54,6 @@ func globalIndex(d indexDefinition, table key, types map[string]attributeType, o
 
 // indexKey checks what local and global indexes have in common, and reads the key.
 func indexKey(d indexDefinition, types map[string]attributeType) (key, error) {
-	if err := checkName(d.IndexName); err != nil {
-		return key{}, err
-	}
 	if err := d.Projection.check(); err != nil {
 		return key{}, err
 	}
@@ -64,19 +61,14 @@ func indexKey(d indexDefinition, types map[string]attributeType) (key, error) {
 }
 
 func (p *projection) check() error {
-	switch {
-	case p == nil:
-		return invalidParameter("Unknown ProjectionType: null")
-	case p.ProjectionType == projectAll, p.ProjectionType == projectKeys:
-		if p.NonKeyAttributes != nil {
-			return invalidParameter("ProjectionType is %s, but NonKeyAttributes is specified", p.ProjectionType)
-		}
-	case p.ProjectionType == projectInclude:
+	switch p.ProjectionType {
+	case projectInclude:
 		return checkIncluded(p.NonKeyAttributes)
-	case p.ProjectionType == "":
+	case "":
 		return invalidParameter("Unknown ProjectionType: null")
-	default:
-		return invalidParameter("Unknown ProjectionType: %s", p.ProjectionType)
+	}
+	if p.NonKeyAttributes != nil {
+		return invalidParameter("ProjectionType is %s, but NonKeyAttributes is specified", p.ProjectionType)
 	}
 	return nil
 }
@@ -88,7 +80,7 @@ func checkIncluded(attributes []string) error {
 	seen := map[string]bool{}
 	for _, name := range attributes {
 		if seen[name] {
-			return invalidParameter("Duplicate NonKeyAttributes: %s", name)
+			return invalidParameter("Duplicate element in NonKeyAttributes: %s", name)
 		}
 		seen[name] = true
 	}

@@ -1,15 +1,13 @@
 package dynamodb
 
-import "time"
+import (
+	"time"
 
-const (
-	// oldestExpiry is how long ago an item may have expired and still be deleted;
-	// what is older is taken for a mistake, such as milliseconds or another epoch.
-	// Source: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/howitworks-ttl.html
-	oldestExpiryYears = 5
-	// sweepBatch is how many rows are deleted before others get the table's lock.
-	sweepBatch = 100
+	"github.com/watchroute/watchroute/shared/ttl"
 )
+
+// sweepBatch is how many rows are deleted before others get the table's lock.
+const sweepBatch = 100
 
 // sweepEvery deletes expired items and lets old stream records go at an interval,
 // until the engine is closed.
@@ -29,8 +27,7 @@ func (e *Engine) sweepEvery(interval time.Duration) {
 
 // sweep deletes what has expired by now in every table.
 func (e *Engine) sweep() {
-	now := e.now()
-	oldest, latest := now.AddDate(-oldestExpiryYears, 0, 0).Unix(), now.Unix()
+	oldest, latest := ttl.Window(e.now())
 	for _, t := range e.all() {
 		for t.deleteExpired(oldest, latest) == sweepBatch {
 		}

@@ -79,11 +79,18 @@ func (e *Engine) resource(arn *string) (*table, error) {
 	if arn == nil {
 		return nil, missing("resourceArn")
 	}
-	name, ours := strings.CutPrefix(*arn, e.arn(""))
-	if !ours {
+	parts := strings.SplitN(*arn, ":", 6)
+	switch {
+	case !isARN(*arn):
+		return nil, invalidParameter("ARNs must start with 'arn:': %s", *arn)
+	case len(parts) < 6 || parts[2] != "dynamodb":
+		return nil, invalidParameter("Provided Arn is not a DynamoDB resource arn: %s", *arn)
+	case bareName(*arn) == "":
+		return nil, invalidParameter("Invalid resource arn provided, only table or stream is accepted. Provided resource arn: %s", *arn)
+	case *arn != e.arn(bareName(*arn)):
 		return nil, invalid("Invalid TableArn: Invalid ResourceArn provided as input %s", *arn)
 	}
-	if t := e.table(name); t != nil {
+	if t := e.table(bareName(*arn)); t != nil {
 		return t, nil
 	}
 	return nil, awsjson.Errorf("ResourceNotFoundException", "Requested resource not found: ResourceArn: %s not found", *arn)

@@ -2,6 +2,7 @@ package dynamodb
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/watchroute/watchroute/localstack/dynamodb/item"
 )
@@ -41,41 +42,43 @@ func (e *Engine) transactGetItems(_ context.Context, in *transactGetItemsInput) 
 		e.usage.read(t, "TransactGetItems", *c)
 	}
 	if size > maxTransactionBytes {
-		return nil, errTransactionTooLarge
+		return nil, errReadTooMuch
 	}
 	answer.ConsumedCapacity = used.read(in.ReturnConsumedCapacity)
 	return answer, nil
 }
 
-func (in *transactGetItemsInput) prepare(e *Engine) ([]lookup, error) {
-	if err := checkReturnCapacity(in.ReturnConsumedCapacity); err != nil {
+func (in *transactGetItemsInput) prepare(e *Engine) ([]*lookup, error) {
+	if err := in.check(); err != nil {
 		return nil, err
 	}
-	if err := checkTransaction(len(in.TransactItems)); err != nil {
-		return nil, err
-	}
-	lookups := make([]lookup, 0, len(in.TransactItems))
-	seen := map[target]bool{}
+	var lookups []*lookup
+	var subjects []*subject
 	for _, it := range in.TransactItems {
-		if it.Get == nil {
-			return nil, missing("transactItems.1.member.get")
-		}
-		l, err := it.Get.lookup(e)
+		l, err := it.Get.read()
 		if err != nil {
 			return nil, err
 		}
-		at := target{l.table, l.place}
-		if seen[at] {
-			return nil, errSameItemTwice
-		}
-		seen[at] = true
-		lookups = append(lookups, l)
+		lookups, subjects = append(lookups, l), append(subjects, &l.subject)
 	}
-	return lookups, nil
+	return lookups, e.locateAll(subjects)
+}
+
+func (in *transactGetItemsInput) check() error {
+	var c constraints
+	checkReturnCapacity(&c, in.ReturnConsumedCapacity)
+	checkTransaction(&c, len(in.TransactItems))
+	for i, it := range in.TransactItems {
+		at := fmt.Sprintf("transactItems.%d.member.get", i+1)
+		if c.require(at, it.Get != nil); it.Get != nil {
+			it.Get.check(&c, at+".")
+		}
+	}
+	return c.err()
 }
 
 // snapshot finds the rows of all lookups while nobody writes to their tables.
-func snapshot(lookups []lookup) ([]*row, error) {
+func snapshot(lookups []*lookup) ([]*row, error) {
 	tables := make([]*table, 0, len(lookups))
 	for _, l := range lookups {
 		tables = append(tables, l.table)

@@ -1,6 +1,7 @@
 package dynamodb
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -33,39 +34,60 @@ type conditionCheck struct {
 }
 
 type transactWriteItemsAnswer struct {
-	ConsumedCapacity []*consumedCapacity `json:",omitempty"`
+	ConsumedCapacity      []*consumedCapacity `json:",omitempty"`
+	ItemCollectionMetrics collections         `json:",omitempty"`
 }
 
 // transactWriteItems does all its writes or none, at one moment. With a
 // ClientRequestToken it does them once, however often it is called in 10 minutes.
 func (e *Engine) transactWriteItems(_ context.Context, in *transactWriteItemsInput) (any, error) {
-	if err := in.check(); err != nil {
+	parts, err := in.check()
+	if err != nil {
 		return nil, err
 	}
-	if in.ClientRequestToken == nil || *in.ClientRequestToken == "" {
-		used, _, err := in.run(e)
-		return transactWriteItemsAnswer{used.wrote(in.ReturnConsumedCapacity)}, err
+	var answer transactWriteItemsAnswer
+	run := func() (used, reads bill, err error) {
+		used, reads, answer.ItemCollectionMetrics, err = in.run(e, parts)
+		return used, reads, err
 	}
-	done, err := e.tokens.once(*in.ClientRequestToken, in.fingerprint(), e.now, func() (bill, bill, error) { return in.run(e) })
+	if in.ClientRequestToken == nil || *in.ClientRequestToken == "" {
+		used, _, err := run()
+		answer.ConsumedCapacity = used.wrote(in.ReturnConsumedCapacity)
+		return answer, err
+	}
+	done, err := e.tokens.once(*in.ClientRequestToken, in.fingerprint(), e.now, run)
 	if err != nil {
 		return nil, err
 	}
 	if !done.repeated {
-		return transactWriteItemsAnswer{done.wrote.wrote(in.ReturnConsumedCapacity)}, nil
+		answer.ConsumedCapacity = done.wrote.wrote(in.ReturnConsumedCapacity)
+		return answer, nil
 	}
 	e.bill("TransactWriteItems", done.reads, e.usage.read)
-	return transactWriteItemsAnswer{done.reads.read(in.ReturnConsumedCapacity)}, nil
+	return transactWriteItemsAnswer{ConsumedCapacity: done.reads.read(in.ReturnConsumedCapacity)}, nil
 }
 
-func (in *transactWriteItemsInput) check() error {
+// check checks the request against the API's model and gives its parts.
+func (in *transactWriteItemsInput) check() ([]part, error) {
+	var c constraints
 	a := answering{ReturnConsumedCapacity: in.ReturnConsumedCapacity, ReturnItemCollectionMetrics: in.ReturnItemCollectionMetrics}
-	if err := a.check(false); err != nil {
-		return err
+	a.check(&c)
+	if t := in.ClientRequestToken; t != nil {
+		c.length("clientRequestToken", *t, len(*t), 0, maxTokenLength)
 	}
-	if t := in.ClientRequestToken; t != nil && len(*t) > maxTokenLength {
-		return constraint("'"+*t+"'", "clientRequestToken", fmt.Sprintf("Member must have length less than or equal to %d", maxTokenLength))
+	checkTransaction(&c, len(in.TransactItems))
+	parts := make([]part, len(in.TransactItems))
+	var failed error
+	for i := range in.TransactItems {
+		p, name, err := in.TransactItems[i].part()
+		if err != nil {
+			failed = cmp.Or(failed, err)
+			continue
+		}
+		p.check(&c, fmt.Sprintf("transactItems.%d.member.%s.", i+1, name))
+		parts[i] = p
 	}
-	return checkTransaction(len(in.TransactItems))
+	return parts, cmp.Or(c.err(), failed)
 }
 
 // bill counts what a transaction consumed on each table.
@@ -77,10 +99,10 @@ func (e *Engine) bill(operation string, used bill, count func(*table, string, ca
 
 // run carries the transaction out. It tells what it consumed, also if it was
 // cancelled, and what reading its items would, which is the price of a repetition.
-func (in *transactWriteItemsInput) run(e *Engine) (used, reads bill, err error) {
-	mutations, err := in.mutations(e)
+func (in *transactWriteItemsInput) run(e *Engine, parts []part) (used, reads bill, metrics collections, err error) {
+	mutations, err := e.mutations(parts)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	tables := make([]*table, 0, len(mutations))
 	for _, m := range mutations {
@@ -92,7 +114,7 @@ func (in *transactWriteItemsInput) run(e *Engine) (used, reads bill, err error) 
 			return err
 		}
 		for i, m := range mutations {
-			m.commit(outcomes[i])
+			m.commit(&outcomes[i])
 		}
 		return nil
 	})
@@ -100,16 +122,17 @@ func (in *transactWriteItemsInput) run(e *Engine) (used, reads bill, err error) 
 	for i, out := range outcomes {
 		used.add(mutations[i].table, out.used, transactional)
 		reads.add(mutations[i].table, capacity{table: readUnits(sizeOf(out.next), true)}, transactional)
+		metrics.add(in.ReturnItemCollectionMetrics, mutations[i].table, out)
 	}
 	e.bill("TransactWriteItems", used, e.usage.wrote)
-	return used, reads, err
+	return used, reads, metrics, err
 }
 
 // evaluateAll works out what every mutation comes to. The caller holds the locks
 // of all their tables.
 func evaluateAll(mutations []*mutation) ([]outcome, error) {
 	outcomes, reasons := make([]outcome, len(mutations)), make([]reason, len(mutations))
-	failed, size := false, 0
+	failed := false
 	for i, m := range mutations {
 		out, err := m.evaluate()
 		why, ok := reasonOf(err)
@@ -118,74 +141,73 @@ func evaluateAll(mutations []*mutation) ([]outcome, error) {
 		}
 		outcomes[i], reasons[i] = out, why
 		failed = failed || err != nil
-		size += max(sizeOf(out.old), sizeOf(out.next))
 	}
-	switch {
-	case failed:
+	if failed {
 		return outcomes, cancelled(reasons)
-	case size > maxTransactionBytes:
-		return outcomes, errTransactionTooLarge
 	}
 	return outcomes, nil
 }
 
-func (in *transactWriteItemsInput) mutations(e *Engine) ([]*mutation, error) {
-	mutations := make([]*mutation, 0, len(in.TransactItems))
-	seen := make(map[target]bool, len(in.TransactItems))
-	for i := range in.TransactItems {
-		m, err := in.TransactItems[i].mutation(e, i+1)
+// mutations reads all parts before it looks up the first table.
+func (e *Engine) mutations(parts []part) ([]*mutation, error) {
+	mutations, subjects := make([]*mutation, len(parts)), make([]*subject, len(parts))
+	sent := 0
+	for i, p := range parts {
+		m, err := p.read()
 		if err != nil {
 			return nil, err
 		}
-		if seen[m.target()] {
-			return nil, errSameItemTwice
+		mutations[i], subjects[i] = m, &m.subject
+		sent += m.sent
+	}
+	if sent > maxTransactionBytes {
+		return nil, errSentTooMuch
+	}
+	return mutations, e.locateAll(subjects)
+}
+
+// part gives the one write that this is, and the name of its member.
+func (w *transactWriteItem) part() (p part, name string, err error) {
+	count := 0
+	take := func(there bool, one part, member string) {
+		if there {
+			p, name = one, member
+			count++
 		}
-		seen[m.target()] = true
-		mutations = append(mutations, m)
 	}
-	return mutations, nil
-}
-
-// mutation reads one write of a transaction, the number'th.
-func (w *transactWriteItem) mutation(e *Engine, number int) (*mutation, error) {
-	var build []func(*Engine) (*mutation, error)
-	if w.ConditionCheck != nil {
-		build = append(build, func(e *Engine) (*mutation, error) { return w.ConditionCheck.mutation(e, number) })
-	}
-	if w.Put != nil {
-		build = append(build, w.Put.mutation)
-	}
-	if w.Update != nil {
-		build = append(build, func(e *Engine) (*mutation, error) { return w.Update.transacted(e, number) })
-	}
-	if w.Delete != nil {
-		build = append(build, w.Delete.mutation)
-	}
-	switch len(build) {
+	take(w.ConditionCheck != nil, w.ConditionCheck, "conditionCheck")
+	take(w.Put != nil, w.Put, "put")
+	take(w.Update != nil, (*transactedUpdate)(w.Update), "update")
+	take(w.Delete != nil, w.Delete, "delete")
+	switch count {
 	case 0:
-		return nil, invalid("Invalid Request: TransactWriteRequest should contain Delete or Put or Update request")
+		err = invalid("Invalid Request: TransactWriteRequest should contain Delete or Put or Update request")
 	case 1:
-		return build[0](e)
+	default:
+		err = invalid("TransactItems can only contain one of Check, Put, Update or Delete")
 	}
-	return nil, invalid("TransactItems can only contain one of Check, Put, Update or Delete")
+	return p, name, err
 }
 
-// transacted is the mutation of an update that must have an expression.
-func (u *update) transacted(e *Engine, number int) (*mutation, error) {
-	if u.UpdateExpression == nil {
-		return nil, missing(fmt.Sprintf("transactItems.%d.member.update.updateExpression", number))
-	}
-	return u.mutation(e)
+// transactedUpdate is an update that must have an expression.
+type transactedUpdate update
+
+func (u *transactedUpdate) check(c *constraints, at string) {
+	c.require(at+"updateExpression", u.UpdateExpression != nil)
+	(*update)(u).check(c, at)
 }
 
-func (c *conditionCheck) mutation(e *Engine, number int) (*mutation, error) {
-	if c.ConditionExpression == nil {
-		return nil, missing(fmt.Sprintf("transactItems.%d.member.conditionCheck.conditionExpression", number))
-	}
-	m, err := e.keyed(c.TableName, c.Key)
-	if err != nil {
-		return nil, err
-	}
+func (u *transactedUpdate) read() (*mutation, error) { return (*update)(u).read() }
+
+func (k *conditionCheck) check(c *constraints, at string) {
+	c.table(at+"tableName", k.TableName)
+	c.require(at+"key", k.Key != nil)
+	c.require(at+"conditionExpression", k.ConditionExpression != nil)
+	k.conditional.check(c, at)
+}
+
+func (k *conditionCheck) read() (*mutation, error) {
+	m := k.keyed(k.TableName, k.Key)
 	m.check = true
-	return m, c.conditional.into(m)
+	return m, k.conditional.into(m)
 }

@@ -2,6 +2,7 @@ package dynamodb
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 
 	"github.com/watchroute/watchroute/localstack/awsjson"
@@ -16,24 +17,46 @@ const (
 	transactional       = 2
 )
 
-var errTransactionTooLarge = invalid("Collective size of items in transaction exceeds limit of 4 MB")
-
-// target is which item a request is about.
-type target struct {
-	table *table
-	place place
-}
-
-func (m *mutation) target() target { return target{m.table, m.place} }
+var (
+	// errSentTooMuch is about what a transaction sends, not about what is stored: it may
+	// delete more than it could put.
+	errSentTooMuch = invalid("Transaction payload size cannot exceed %d bytes", maxTransactionBytes)
+	errReadTooMuch = invalid("Collective size of items in transaction exceeds limit of 4 MB")
+)
 
 // checkTransaction checks how many items a transaction has.
-func checkTransaction(count int) error {
-	switch {
-	case count == 0:
-		return constraint("'[]'", "transactItems", "Member must have length greater than or equal to 1")
-	case count > maxTransactionItems:
-		return invalid("1 validation error detected: Value '[%d items]' at 'transactItems' failed to satisfy constraint: "+
-			"Member must have length less than or equal to %d", count, maxTransactionItems)
+func checkTransaction(c *constraints, count int) {
+	shown := "[]"
+	if count > 0 {
+		shown = fmt.Sprintf("[%d items]", count)
+	}
+	c.length("transactItems", shown, count, 1, maxTransactionItems)
+}
+
+// locateAll finds the items of a transaction. If something is wrong with one of them the
+// transaction is cancelled with the first such reason, before any condition is looked at.
+func (e *Engine) locateAll(subjects []*subject) error {
+	for _, s := range subjects {
+		if err := e.locate(s); err != nil {
+			return err
+		}
+	}
+	seen := make(map[target]bool, len(subjects))
+	for _, s := range subjects {
+		if s.refused == nil && seen[s.target()] {
+			return errSameItemTwice
+		}
+		seen[s.target()] = s.refused == nil
+	}
+	reasons := make([]reason, len(subjects))
+	for i := range reasons {
+		reasons[i], _ = reasonOf(nil)
+	}
+	for i, s := range subjects {
+		if s.refused != nil {
+			reasons[i], _ = reasonOf(s.refused)
+			return cancelled(reasons)
+		}
 	}
 	return nil
 }
@@ -60,19 +83,17 @@ type reason struct {
 // reasonOf translates the error a write would have on its own; nil is the reason
 // of a write that would have succeeded.
 func reasonOf(err error) (reason, bool) {
-	e, ok := err.(*awsjson.Error)
-	if !ok {
+	if !ofItem(err) {
 		return reason{Code: "None"}, err == nil
 	}
+	e := err.(*awsjson.Error)
 	switch e.Type {
-	case "ConditionalCheckFailedException":
+	case conditionFailedType:
 		return reason{Code: "ConditionalCheckFailed", Message: e.Message, Item: e.Fields["Item"]}, true
-	case "ValidationException":
-		return reason{Code: "ValidationError", Message: e.Message}, true
 	case errCollection.Type:
 		return reason{Code: "ItemCollectionSizeLimitExceeded", Message: e.Message}, true
 	}
-	return reason{}, false
+	return reason{Code: "ValidationError", Message: e.Message}, true
 }
 
 // cancelled is the answer to a transaction that failed, with a reason for each of

@@ -59,13 +59,42 @@ func TestTransactionOfTooManyBytes(t *testing.T) {
 		puts = append(puts, fmt.Sprintf(`{"Put":{"TableName":"Table","Item":{"p":{"S":"a"},"s":{"N":"%d"},"v":{"S":"%s"}}}}`, s, text(400_000)))
 	}
 	err := refuse(t, e, "TransactWriteItems", `{"TransactItems":[`+strings.Join(puts, ",")+`]}`)
-	if err != errTransactionTooLarge {
+	if err != errSentTooMuch {
 		t.Errorf("4.4 MB: %v", err)
 	}
 	if n := field(t, call(t, e, "DescribeTable", `{"TableName":"Table"}`), "Table.ItemCount"); n != 0.0 {
 		t.Errorf("%v items were written", n)
 	}
 	call(t, e, "TransactWriteItems", `{"TransactItems":[`+strings.Join(puts[:10], ",")+`]}`)
+}
+
+// What is stored does not count: all of it can be deleted, checked and updated at once.
+func TestTransactionOnMoreBytesThanItMaySend(t *testing.T) {
+	e := start(t, Options{})
+	makeTable(t, e, noIndexes)
+	var checks, updates, deletions []string
+	for s := range 12 {
+		putRow(t, e, "a", s, `,"v":{"S":"`+text(400_000)+`"}`)
+		key := fmt.Sprintf(`"TableName":"Table","Key":{"p":{"S":"a"},"s":{"N":"%d"}}`, s)
+		checks = append(checks, `{"ConditionCheck":{`+key+`,"ConditionExpression":"attribute_exists(v)"}}`)
+		updates = append(updates, `{"Update":{`+key+`,"UpdateExpression":"REMOVE w"}}`)
+		deletions = append(deletions, `{"Delete":{`+key+`}}`)
+	}
+	for _, parts := range [][]string{checks, updates, deletions} {
+		call(t, e, "TransactWriteItems", `{"TransactItems":[`+strings.Join(parts, ",")+`]}`)
+	}
+	if n := field(t, call(t, e, "DescribeTable", `{"TableName":"Table"}`), "Table.ItemCount"); n != 0.0 {
+		t.Errorf("%v items are left", n)
+	}
+	// The values of an update are sent.
+	update := `{"Update":{"TableName":"Table","Key":{"p":{"S":"%d"},"s":{"N":"1"}},"UpdateExpression":"SET v = :v","ExpressionAttributeValues":{":v":{"S":"` + text(399_000) + `"}}}}`
+	updates = nil
+	for n := range 11 {
+		updates = append(updates, fmt.Sprintf(update, n))
+	}
+	if err := refuse(t, e, "TransactWriteItems", `{"TransactItems":[`+strings.ReplaceAll(strings.Join(updates, ","), "%", "%%")+`]}`); err != errSentTooMuch {
+		t.Errorf("updates of 4.4 MB: %v", err)
+	}
 }
 
 func TestBatchGetGivesBackWhatExceeds16MB(t *testing.T) {

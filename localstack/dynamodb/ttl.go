@@ -2,12 +2,11 @@ package dynamodb
 
 import (
 	"context"
-	"strconv"
-	"strings"
 
 	"github.com/tidwall/btree"
 
 	"github.com/watchroute/watchroute/localstack/dynamodb/item"
+	"github.com/watchroute/watchroute/shared/ttl"
 )
 
 type timeToLiveSpecification struct {
@@ -23,23 +22,30 @@ type updateTimeToLiveInput struct {
 // updateTimeToLive switches the deletion of expired items on or off. Unlike
 // DynamoDB it takes effect at once and may be done as often as one likes.
 func (e *Engine) updateTimeToLive(_ context.Context, in *updateTimeToLiveInput) (any, error) {
-	t, err := e.tableOf(in.TableName)
-	if err != nil {
+	if err := checkTable(in.TableName); err != nil {
 		return nil, err
 	}
 	s := in.TimeToLiveSpecification
-	switch {
-	case s == nil:
-		return nil, missing("timeToLiveSpecification")
-	case s.Enabled == nil:
-		return nil, missing("timeToLiveSpecification.enabled")
-	case s.AttributeName == "":
-		return nil, missing("timeToLiveSpecification.attributeName")
+	if err := s.check(); err != nil {
+		return nil, err
+	}
+	t, err := e.tableOf(in.TableName)
+	if err != nil {
+		return nil, err
 	}
 	if err := t.writing(func() error { return t.switchTTL(s.AttributeName, *s.Enabled) }); err != nil {
 		return nil, err
 	}
 	return struct{ TimeToLiveSpecification *timeToLiveSpecification }{s}, nil
+}
+
+func (s *timeToLiveSpecification) check() error {
+	var c constraints
+	if c.require("timeToLiveSpecification", s != nil); s != nil {
+		c.require("timeToLiveSpecification.enabled", s.Enabled != nil)
+		c.length("timeToLiveSpecification.attributeName", s.AttributeName, len(s.AttributeName), 1, maxKeyName)
+	}
+	return c.err()
 }
 
 // switchTTL switches time to live on or off. The caller holds the table's lock.
@@ -118,14 +124,11 @@ func (l *timeToLive) replace(old, next *row) {
 	}
 }
 
-// of reads when a row expires: only a Number counts, in whole seconds.
-// Source: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/time-to-live-ttl-before-you-start.html
+// of reads when a row expires: only a Number counts.
 func (l *timeToLive) of(r *row) (at int64, ok bool) {
 	v, found := image(r)[l.attribute]
 	if !found || v.Kind != item.Number {
 		return 0, false
 	}
-	whole, _, _ := strings.Cut(v.S, ".")
-	at, err := strconv.ParseInt(whole, 10, 64)
-	return at, err == nil
+	return ttl.Seconds(v.S)
 }

@@ -26,6 +26,8 @@ func TestExpiredItemsAreDeleted(t *testing.T) {
 		putRow(t, e, "a", 5, fmt.Sprintf(`,"until":{"N":"%d000"}`, now+60)) // milliseconds
 		putRow(t, e, "a", 6, fmt.Sprintf(`,"until":{"N":"%d"}`, now+60))
 		putRow(t, e, "a", 6, fmt.Sprintf(`,"until":{"N":"%d"}`, now+3600)) // put off
+		putRow(t, e, "a", 7, `,"until":{"N":"0"}`)
+		putRow(t, e, "a", 8, `,"until":{"N":"-1"}`)
 		e.ResetUsage()
 
 		sleepTo := func(second int64) {
@@ -33,13 +35,13 @@ func TestExpiredItemsAreDeleted(t *testing.T) {
 			synctest.Wait()
 		}
 		sleepTo(now + 57)
-		expectRows(t, e, "1 2 3 4 5 6")
+		expectRows(t, e, "1 2 3 4 5 6 7 8")
 		sleepTo(now + 62)
-		expectRows(t, e, "2 3 4 5 6")
+		expectRows(t, e, "2 3 4 5 6 7 8")
 		sleepTo(now + 92)
-		expectRows(t, e, "3 4 5 6")
+		expectRows(t, e, "3 4 5 6 7 8")
 		sleepTo(now + 3602)
-		expectRows(t, e, "3 4 5")
+		expectRows(t, e, "3 4 5 7 8")
 		if answer := call(t, e, "Scan", `{"TableName":"Table","IndexName":"Local"}`); field(t, answer, "Count") != 0.0 {
 			t.Errorf("the expired item is still in the index: %s", answer)
 		}

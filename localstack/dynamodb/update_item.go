@@ -23,67 +23,49 @@ type update struct {
 	parsed *expression.Update // nil without an expression
 }
 
-// updateItem changes attributes of an item, which it makes if there is none. An
-// update without an expression makes the item, if need be, and changes nothing.
+// updateItem changes attributes of an item, which it makes if there is none and the
+// update gives it any. An update without an expression makes the item, if need be, and
+// changes nothing.
 func (e *Engine) updateItem(_ context.Context, in *updateItemInput) (any, error) {
-	if err := in.answering.check(true); err != nil {
-		return nil, err
-	}
-	m, err := e.prepare(in.update.mutation)
+	m, err := e.prepare(&in.update, in.answering, true)
 	if err != nil {
 		return nil, err
 	}
 	return e.write("UpdateItem", m, in.answering, in.update.touched)
 }
 
-// mutation reads the update.
-func (u *update) mutation(e *Engine) (*mutation, error) {
-	m, err := e.keyed(u.TableName, u.Key)
-	if err != nil {
-		return nil, err
-	}
-	m.update = true
-	if err := u.parse(m); err != nil {
-		return nil, err
-	}
-	m.refused = u.keepsKey(m.table.key)
-	m.next = u.apply
-	return m, u.show(m)
+func (u *update) check(c *constraints, at string) {
+	c.table(at+"tableName", u.TableName)
+	c.require(at+"key", u.Key != nil)
+	u.conditional.check(c, at)
 }
 
-func (u *update) parse(m *mutation) error {
+func (u *update) read() (*mutation, error) {
+	m := u.keyed(u.TableName, u.Key)
+	m.update = true
+	m.next = u.apply
 	s, err := u.scope([]string{"UpdateExpression", "ConditionExpression"}, u.UpdateExpression, u.ConditionExpression)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if u.UpdateExpression != nil {
 		if u.parsed, err = s.Update(*u.UpdateExpression); err != nil {
-			return err
+			return nil, err
 		}
+		m.changed = u.parsed.Changed()
 	}
 	if m.condition, err = condition(s, "ConditionExpression", u.ConditionExpression); err != nil {
-		return err
+		return nil, err
 	}
-	return s.Unused()
+	return m, u.finish(m, s)
 }
 
-// keepsKey refuses an update of an attribute of the table's key. Reading one is fine.
-func (u *update) keepsKey(k key) error {
-	if u.parsed == nil {
-		return nil
-	}
-	changed := u.parsed.Touched(u.Key)
-	for _, a := range k.attributes() {
-		if _, ok := changed[a.name]; ok {
-			return invalidParameter("Cannot update attribute %s. This attribute is part of the key", a.name)
-		}
-	}
-	return nil
-}
-
-// apply makes the updated item.
+// apply makes the updated item. What only takes away makes none of nothing.
 func (u *update) apply(old item.Item) (item.Item, error) {
-	if old == nil {
+	switch {
+	case old == nil && u.parsed != nil && u.parsed.Takes():
+		return nil, nil
+	case old == nil:
 		old = u.Key
 	}
 	if u.parsed == nil {

@@ -42,18 +42,25 @@ func checkAll(ctx context.Context, r *report, t *toolbox) error {
 func (d *deployment) checkDeclared(ctx context.Context, r *report) {
 	r.holds("five tables: keys, index, stream, deletion protection", d.tablesAsDeclared(ctx))
 	r.deviates("it leaves out the tables' expiry; our template sets expiresAt on all five", d.expiryIsLeftOut(ctx))
-	r.deviates("it leaves out point-in-time recovery; our template sets it on all five", d.recoveryIsLeftOut(ctx))
-	r.holds("eight functions: provided.al2023, architecture, memory, time, role, log group, environment", d.functionsAsDeclared(ctx))
+	r.deviates("it leaves out point-in-time recovery; our template sets it on the three of user data", d.recoveryIsLeftOut(ctx))
+	r.holds("nine functions: provided.al2023, architecture, memory, time, role, log group, environment", d.functionsAsDeclared(ctx))
 	r.holds("three mappings, Events to fan-out, Revocations to revoke and what they give up to salvage: source, function, batches, failures", d.mappingsAsDeclared(ctx))
 	r.deviates("it gives the mapping of the queue a starting position, which streams have only", d.queueHasAStartingPosition(ctx))
 	r.holds("two queues: retention, encryption, hiding, redrive; their policies", d.queuesAsDeclared(ctx))
-	r.holds("permissions: each route may invoke its function, and the API its authorizer", d.permissionsAsDeclared(ctx))
+	r.holds("permissions: each route may invoke its function, the REST API its own, and both their authorizer", d.permissionsAsDeclared(ctx))
 	r.holds("nine routes: key, integration, authorizer, answer", d.routesAsDeclared(ctx))
 	r.holds("the authorizer: type, function", d.authorizerAsDeclared(ctx))
 	r.holds("four integrations: function, timeout", d.integrationsAsDeclared(ctx))
 	r.holds("the stage: name, automatic deployment, access log", d.stageAsDeclared(ctx))
 	r.deviates("it leaves out the stage's throttling; our template sets rate and burst", d.throttlingIsLeftOut(ctx))
-	r.holds("nine outputs", d.outputsAsDeclared(ctx))
+	r.holds("the REST API's six methods: authorizer, integration, timeout", d.methodsAsDeclared(ctx))
+	r.deviates("it leaves out how their answers are transferred; our template has them streamed", d.transferModeIsLeftOut(ctx))
+	r.holds("the REST API's authorizer: type, function, no cache", d.restAuthorizerAsDeclared(ctx))
+	r.deviates("it gives it the header Authorization as identity source; our template gives none", d.headerIsNamed(ctx))
+	r.holds("its gateway responses: status, headers, body", d.gatewayResponsesAsDeclared(ctx))
+	r.holds("its stage: name, deployment, throttle of each method", d.restStageAsDeclared(ctx))
+	r.deviates("it leaves out the stage's access log; our template sets it", d.accessLogIsLeftOut(ctx))
+	r.holds("ten outputs", d.outputsAsDeclared(ctx))
 	r.holds("two secrets, of tokens and of the service: their lengths", d.secretsAsDeclared(ctx))
 	r.deviates("it leaves punctuation in the secrets; our template excludes it", d.punctuationIsLeftIn(ctx))
 	r.deviates("its Ref of a secret is the name, not the ARN: so are the outputs and what the functions are given, "+
@@ -69,6 +76,9 @@ func (d *deployment) checkRunning(ctx context.Context, r *report) {
 	r.deviates("it takes posts with the API and stage in the path only, not at the bare endpoint, as LocalStack is documented to: "+
 		"the functions are told by "+managementVariable, errors.Join(d.barePostsAreNotTaken(ctx), d.setEndpoints(ctx)))
 	r.holds("over a WebSocket: connect with a token, subscribe, ping, auth; a put item is pushed; closing leaves no row", d.watching(ctx))
+	r.holds("over HTTP: no token and a bad one are answered 401, what is no route 404, as problems with our codes", d.httpRefusals(ctx))
+	r.deviates("it does not find the function in the URI of an integration that streams, which is answered 503", d.streamsAreNotInvoked(ctx))
+	r.deviates("it leaves $context.authorizer.code in the answer to a revoked token (403); AWS puts in what our authorizer says", d.denialsNameNoCode(ctx))
 	d.checkAdmission(ctx, r)
 }
 
@@ -86,8 +96,8 @@ func (d *deployment) checkAdmission(ctx context.Context, r *report) {
 // checkLifecycle checks deploying again and destroying.
 func (d *deployment) checkLifecycle(ctx context.Context, r *report) {
 	zips, err := d.takeZips(ctx)
-	r.holds("eight zips, none over 4.5 MB (arm64) or 5 MB (x86_64)", errors.Join(err, d.zipsAreSmall(zips)))
+	r.holds("nine zips, none over 4.5 MB (arm64) or 5 MB (x86_64)", errors.Join(err, d.zipsAreSmall(zips)))
 	r.holds("cdk deploy from a copy of the source changes nothing", d.deployingAgainChangesNothing(ctx))
 	r.holds("and uploads the same zips, byte for byte", d.zipsAreTheSame(ctx, zips))
-	r.holds("cdk destroy keeps Events, Changes, Revocations, both queues, both secrets and the account's log role, and nothing else", d.destroyKeepsData(ctx))
+	r.holds("cdk destroy keeps Events, Changes, Revocations, both queues and both secrets, and nothing else", d.destroyKeepsData(ctx))
 }

@@ -26,5 +26,5 @@ func (d *deployment) outputsAsDeclared(ctx context.Context) error {
 	for name, output := range d.template.Outputs {
 		want[name] = fmt.Sprint(d.resolve(output.Value))
 	}
-	return errors.Join(same("outputs", got, want), same("number of outputs", len(got), 9))
+	return errors.Join(same("outputs", got, want), same("number of outputs", len(got), 10))
 }

@@ -16,6 +16,7 @@ package fault
 import (
 	"hash/fnv"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -26,10 +27,13 @@ import (
 type Faults struct {
 	plan  Plan
 	seed  uint64
-	off   atomic.Bool
-	kinds map[Kind]*sequence // those with a rate above 0
+	only  atomic.Pointer[[]Kind] // what still happens; nil for all
+	kinds map[Kind]*sequence     // those with a rate above 0
 
 	outage atomic.Pointer[outage] // nil if DynamoDB is up
+	cuts   cuts
+	late   late
+	seen   seen
 }
 
 // sequence is what one kind draws from.
@@ -63,7 +67,7 @@ func source(seed uint64, kind Kind, of string) *rand.Rand {
 // if it can happen, or tell [Faults.Miss] if it turns out that it could not.
 func (f *Faults) Hit(kind Kind) bool {
 	s := f.sequence(kind)
-	if s == nil || f.off.Load() {
+	if s == nil || !f.on(kind) {
 		return false
 	}
 	s.mu.Lock()
@@ -73,6 +77,12 @@ func (f *Faults) Hit(kind Kind) bool {
 	}
 	s.count++
 	return true
+}
+
+// on tells whether a kind still happens.
+func (f *Faults) on(kind Kind) bool {
+	only := f.only.Load()
+	return only == nil || slices.Contains(*only, kind)
 }
 
 // Miss takes back the count of a hit that came to nothing.
@@ -102,11 +112,14 @@ func (f *Faults) IntN(kind Kind, n int) int {
 	return s.measures.IntN(n)
 }
 
-// Off ends it: from now on nothing is hit. What has been hit already may go on, the
-// longest for the 1.5 s of a pause.
-func (f *Faults) Off() {
+// Off ends it: from now on nothing is hit, and DynamoDB refuses nothing. What has been hit
+// already may go on otherwise, the longest for the 20 s that a write may be late.
+func (f *Faults) Off() { f.Only() }
+
+// Only does the same for all other kinds.
+func (f *Faults) Only(kinds ...Kind) {
 	if f != nil {
-		f.off.Store(true)
+		f.only.Store(&kinds)
 	}
 }
 
@@ -134,6 +147,7 @@ func (f *Faults) ResetCounts() {
 		s.count = 0
 		s.mu.Unlock()
 	}
+	f.seen.reset()
 }
 
 // String is the flags of the local stack that repeat the decisions.

@@ -51,8 +51,8 @@ func (f *Faults) Failing() restapi.Failure {
 	return restapi.Works
 }
 
-// Passing is a REST API's Passing: TearStream and IdleCut.
-func (f *Faults) Passing(ctx context.Context) restapi.Fate {
+// PassingPiece is a REST API's Passing: TearStream and IdleCut.
+func (f *Faults) PassingPiece(ctx context.Context) restapi.Fate {
 	switch {
 	case f.Hit(TearStream):
 		return restapi.Torn
@@ -64,6 +64,6 @@ func (f *Faults) Passing(ctx context.Context) restapi.Fate {
 }
 
 // Streaming is Lambda's Streaming: KillHold.
-func (f *Faults) Streaming(kill func() bool) {
-	f.killWithin(KillHold, longestHold, kill)
+func (f *Faults) Streaming(i Invocation) {
+	f.within(KillHold, longestHold, i.Kill)
 }

@@ -24,14 +24,14 @@ func TestRequestsFail(t *testing.T) {
 func TestStreamsAreTornAndCut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()
-		if got := fault.New(fault.Plan{fault.TearStream: 1}, 7).Passing(t.Context()); got != restapi.Torn || time.Since(began) != 0 {
+		if got := fault.New(fault.Plan{fault.TearStream: 1}, 7).PassingPiece(t.Context()); got != restapi.Torn || time.Since(began) != 0 {
 			t.Errorf("a piece meets %v after %v", got, time.Since(began))
 		}
-		if got := fault.New(nil, 7).Passing(t.Context()); got != restapi.Passes {
+		if got := fault.New(nil, 7).PassingPiece(t.Context()); got != restapi.Passes {
 			t.Errorf("without faults a piece meets %v", got)
 		}
 		f := fault.New(fault.Plan{fault.IdleCut: 1}, 7)
-		if got := f.Passing(t.Context()); got != restapi.Cut || time.Since(began) == 0 || time.Since(began) > 2*time.Second {
+		if got := f.PassingPiece(t.Context()); got != restapi.Cut || time.Since(began) == 0 || time.Since(began) > 2*time.Second {
 			t.Errorf("a piece meets %v after %v", got, time.Since(began))
 		}
 	})
@@ -40,16 +40,16 @@ func TestStreamsAreTornAndCut(t *testing.T) {
 func TestKillWhatHolds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := fault.New(fault.Plan{fault.KillHold: 1}, 7)
-		f.Started(func() bool { t.Error("killed before it streamed"); return true })
+		f.Started(&invocation{kill: func() bool { t.Error("killed before it streamed"); return true }})
 		var kills atomic.Int64
 		for range 3 {
-			f.Streaming(func() bool { return kills.Add(1) <= 2 }) // the last has ended
+			f.Streaming(&invocation{kill: func() bool { return kills.Add(1) <= 2 }}) // the last has ended
 		}
 		time.Sleep(2 * time.Second)
 		synctest.Wait()
 		if kills.Load() != 3 || f.Counts()[fault.KillHold] != 2 {
 			t.Errorf("%d kills, counted %d, want 3 and 2", kills.Load(), f.Counts()[fault.KillHold])
 		}
-		fault.New(fault.Plan{fault.Kill: 1}, 7).Streaming(func() bool { t.Error("killed without the fault"); return true })
+		fault.New(fault.Plan{fault.Kill: 1}, 7).Streaming(&invocation{kill: func() bool { t.Error("killed without the fault"); return true }})
 	})
 }

@@ -2,19 +2,35 @@ package fault
 
 import "time"
 
-// longestLife is how long Kill lets an invocation run, at most.
+// How long an invocation runs, at most, before it is killed or abandoned.
 const longestLife = 20 * time.Millisecond
 
-// Started is Lambda's Started: Kill.
-func (f *Faults) Started(kill func() bool) { f.killWithin(Kill, longestLife, kill) }
+// Invocation is one that a process has got. Kill and Abandon are false if it has ended.
+type Invocation interface {
+	Payload() []byte
+	Kill() bool    // ends the process
+	Abandon() bool // tells who waits that it timed out; the process goes on
+	Runs() bool    // the process works on it
+}
 
-// killWithin may end a process after a while, at most after longest.
-func (f *Faults) killWithin(kind Kind, longest time.Duration, kill func() bool) {
+// Started is Lambda's Started: Kill and Abandon.
+func (f *Faults) Started(i Invocation) {
+	if f == nil {
+		return
+	}
+	f.seen.started(i)
+	f.within(Kill, longestLife, i.Kill)
+	f.within(Abandon, longestLife, i.Abandon)
+}
+
+// within may let a fault happen after a while, at most after longest, unless it turns out that
+// it could not.
+func (f *Faults) within(kind Kind, longest time.Duration, act func() bool) {
 	if !f.Hit(kind) {
 		return
 	}
 	time.AfterFunc(f.Duration(kind, 0, longest), func() {
-		if !kill() {
+		if !act() {
 			f.Miss(kind)
 		}
 	})

@@ -9,6 +9,10 @@ const (
 	// Kill ends a function's process with SIGKILL within 20 ms of its getting an
 	// invocation, unless it has answered by then. Occasion: an invocation.
 	Kill Kind = "kill"
+	// Abandon tells who waits for an invocation that it timed out, within 20 ms of a
+	// process's getting it, unless it has answered by then. The process goes on with it,
+	// beside the one that gets the next. Occasion: an invocation.
+	Abandon Kind = "abandon"
 	// Duplicate invokes the function twice with a batch of a stream, at the same
 	// time, as a poller that is thought dead and is not. Occasion: a batch.
 	Duplicate Kind = "duplicate"
@@ -50,10 +54,13 @@ const (
 	DropSocket Kind = "drop-socket"
 	// NoDisconnect leaves $disconnect out. Occasion: the end of a connection.
 	NoDisconnect Kind = "no-disconnect"
+	// Overtake lets a client's message wait up to 300 ms before its function gets it,
+	// while later ones of the same connection overtake it. Occasion: a message in.
+	Overtake Kind = "overtake"
 )
 
-// What happens to DynamoDB. Occasion of each, but for Slow: a second in which it can
-// happen.
+// What happens to DynamoDB. Occasion of each, unless it says another: a second in which it
+// can happen.
 const (
 	// SplitShard splits an open shard of a stream, up to 8 open ones a stream.
 	SplitShard Kind = "split-shard"
@@ -67,6 +74,16 @@ const (
 	// Slow lets an operation of a function wait up to 250 ms before it is carried out,
 	// while others overtake it. Occasion: such an operation.
 	Slow Kind = "slow-dynamodb"
+	// CutOff answers all operations of one process of a function with InternalServerError
+	// for 1 to 5 s, which is longer than the SDK repeats them. Occasion: an operation of a
+	// process that is not cut off.
+	CutOff Kind = "cut-off"
+	// LateWrite abandons the invocation of a process that is about to carry out a
+	// transaction, and holds the transaction back until others have updated one of the same
+	// items and put more than it will, for up to 20 s: an old process that wakes up when
+	// what it was about to do is done, and more. Two at most are held back at once.
+	// Occasion: a transaction of a function, while fewer are.
+	LateWrite Kind = "late-write"
 )
 
 // kinds are all there are, in the order in which they are listed, with the rates
@@ -77,6 +94,7 @@ var kinds = []struct {
 	rate float64
 }{
 	{Kill, 0.01},
+	{Abandon, 0.01},
 	{Duplicate, 0.05},
 	{Delay, 0.05},
 	{Bisect, 0.05},
@@ -89,10 +107,13 @@ var kinds = []struct {
 	{LoseFrame, 0.001},
 	{DropSocket, 0.0005},
 	{NoDisconnect, 0.2},
+	{Overtake, 0.05},
 	{SplitShard, 0.1},
 	{Forget, 0.1},
 	{Pause, 0.05},
 	{Slow, 0.01},
+	{CutOff, 0.0005},
+	{LateWrite, 0.01},
 	{HTTP429, 0.02},
 	{HTTP500, 0.01},
 	{HTTP502, 0.01},

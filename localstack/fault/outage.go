@@ -2,7 +2,9 @@ package fault
 
 import (
 	"context"
+	"maps"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/watchroute/watchroute/localstack/awsjson"
@@ -14,6 +16,9 @@ const (
 	longestPause  = 1500 * time.Millisecond
 	// longestOvertaken is the most that Slow lets an operation wait.
 	longestOvertaken = 250 * time.Millisecond
+	// How long a process is cut off.
+	shortestCut = time.Second
+	longestCut  = 5 * time.Second
 )
 
 // outage is a pause that is going on.
@@ -26,8 +31,36 @@ type outage struct {
 // three make operations wait.
 var pauses = []*awsjson.Error{
 	nil, nil, nil, nil,
-	{Status: http.StatusInternalServerError, Type: "InternalServerError", Message: "Internal server error"},
+	brokenDown,
 	{Type: "ThrottlingException", Message: "Rate of requests exceeds the allowed throughput."},
+}
+
+// brokenDown is DynamoDB's answer for a fault of its own.
+var brokenDown = &awsjson.Error{Status: http.StatusInternalServerError, Type: "InternalServerError", Message: "Internal server error"}
+
+// cuts are the processes that are cut off, with the time until which they are.
+type cuts struct {
+	mu    sync.Mutex
+	until map[string]time.Time
+}
+
+// cutOff tells whether a process is cut off, which may begin now.
+func (f *Faults) cutOff(c *Caller) bool {
+	f.cuts.mu.Lock()
+	defer f.cuts.mu.Unlock()
+	now := time.Now()
+	if until, cut := f.cuts.until[c.Process]; cut && now.Before(until) {
+		return f.on(CutOff)
+	}
+	maps.DeleteFunc(f.cuts.until, func(_ string, until time.Time) bool { return now.After(until) })
+	if !f.Hit(CutOff) {
+		return false
+	}
+	if f.cuts.until == nil {
+		f.cuts.until = map[string]time.Time{}
+	}
+	f.cuts.until[c.Process] = now.Add(f.Duration(CutOff, shortestCut, longestCut))
+	return true
 }
 
 // pause may let DynamoDB be out for a while, or until ctx ends.
@@ -43,10 +76,10 @@ func (f *Faults) pause(ctx context.Context) {
 }
 
 // WrapService gives the service with operations that begin when no pause is on, and
-// some of which others overtake: Pause and Slow. byFunction tells from an operation's
-// context whether a function calls. Whoever waits does so to the end: as on AWS an
-// operation is carried out though its caller has left.
-func (f *Faults) WrapService(service *awsjson.Service, byFunction func(context.Context) bool) *awsjson.Service {
+// some of which others overtake: Pause, Slow, CutOff and LateWrite. caller tells from an operation's
+// context which function calls, nil for anybody else. Whoever waits does so to the end: as
+// on AWS an operation is carried out though its caller has left.
+func (f *Faults) WrapService(service *awsjson.Service, caller func(context.Context) *Caller) *awsjson.Service {
 	if f == nil {
 		return service
 	}
@@ -54,17 +87,35 @@ func (f *Faults) WrapService(service *awsjson.Service, byFunction func(context.C
 	wrapped.Operations = map[string]awsjson.Operation{}
 	for name, operation := range service.Operations {
 		wrapped.Operations[name] = func(ctx context.Context, body []byte) (any, error) {
-			function := byFunction(ctx)
-			if refused := f.admit(function); refused != nil {
+			c := caller(ctx)
+			if refused := f.admit(c != nil); refused != nil {
 				return nil, refused
 			}
-			if function && f.Hit(Slow) {
+			if c == nil {
+				return operation(ctx, body)
+			}
+			if f.cutOff(c) {
+				return nil, brokenDown
+			}
+			if f.Hit(Slow) {
 				time.Sleep(f.Duration(Slow, 0, longestOvertaken))
 			}
-			return operation(ctx, body)
+			return f.carryOut(c, name, body, func() (any, error) { return operation(ctx, body) })
 		}
 	}
 	return &wrapped
+}
+
+// carryOut carries out an operation of a function's process, late perhaps.
+func (f *Faults) carryOut(c *Caller, name string, body []byte, operation func() (any, error)) (any, error) {
+	if name == "TransactWriteItems" {
+		return f.transact(c, body, operation)
+	}
+	result, err := operation()
+	if name == "GetItem" && err == nil {
+		f.seen.read(c.Process, read(body))
+	}
+	return result, err
 }
 
 // admit waits for a pause to be over, unless it gives the answer of one.
@@ -74,7 +125,7 @@ func (f *Faults) admit(function bool) *awsjson.Error {
 	case o == nil:
 	case o.answer == nil:
 		<-o.over
-	case function:
+	case function && f.on(Pause):
 		return o.answer
 	}
 	return nil

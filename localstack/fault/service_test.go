@@ -35,27 +35,47 @@ func TestMessagesMeetTheirFates(t *testing.T) {
 	}
 }
 
-func TestKillWhatRuns(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f := fault.New(fault.Plan{fault.Kill: 1}, 7)
-		kills, began := 0, time.Now()
-		for range 9 {
-			f.Started(func() bool {
-				kills++
+// invocation is one that a process has got.
+type invocation struct {
+	payload       string
+	kill, abandon func() bool
+	over          bool
+}
+
+func (i *invocation) Payload() []byte { return []byte(i.payload) }
+func (i *invocation) Kill() bool      { return i.kill() }
+func (i *invocation) Abandon() bool   { return i.abandon() }
+func (i *invocation) Runs() bool      { return !i.over }
+
+func TestKillAndAbandonWhatRuns(t *testing.T) {
+	for _, kind := range []fault.Kind{fault.Kill, fault.Abandon} {
+		synctest.Test(t, func(t *testing.T) {
+			f := fault.New(fault.Plan{kind: 1}, 7)
+			hits, began := 0, time.Now()
+			unasked := func() bool { t.Errorf("%s without being asked", kind); return true }
+			hit := func() bool {
+				hits++
 				if after := time.Since(began); after > 20*time.Millisecond {
-					t.Errorf("killed after %v", after)
+					t.Errorf("%s after %v", kind, after)
 				}
-				return kills <= 4 // the others have answered
-			})
-			time.Sleep(20 * time.Millisecond)
-			synctest.Wait()
-			began = time.Now()
-		}
-		if kills != 9 || f.Counts()[fault.Kill] != 4 {
-			t.Errorf("%d kills, counted %d, want 9 and 4", kills, f.Counts()[fault.Kill])
-		}
-		fault.New(nil, 7).Started(func() bool { t.Error("killed without the fault"); return true })
-	})
+				return hits <= 4 // the others have answered
+			}
+			i := &invocation{kill: hit, abandon: unasked}
+			if kind == fault.Abandon {
+				i = &invocation{kill: unasked, abandon: hit}
+			}
+			for range 9 {
+				f.Started(i)
+				time.Sleep(20 * time.Millisecond)
+				synctest.Wait()
+				began = time.Now()
+			}
+			if hits != 9 || f.Counts()[kind] != 4 {
+				t.Errorf("%s %d times, counted %d, want 9 and 4", kind, hits, f.Counts()[kind])
+			}
+			fault.New(nil, 7).Started(&invocation{kill: unasked, abandon: unasked})
+		})
+	}
 }
 
 func TestRefusedPosts(t *testing.T) {
@@ -114,7 +134,7 @@ func run(t *testing.T, p fault.Plan, targets fault.Targets) seconds {
 	targets.Streams = s.streams
 	s.service = s.f.WrapService(&awsjson.Service{Operations: map[string]awsjson.Operation{
 		"Op": func(context.Context, []byte) (any, error) { return "done", nil },
-	}}, func(ctx context.Context) bool { return ctx.Value(callerKey{}) != nil })
+	}}, calling)
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan struct{})
 	go func() { s.f.Run(ctx, targets); close(ended) }()
@@ -123,6 +143,14 @@ func run(t *testing.T, p fault.Plan, targets fault.Targets) seconds {
 }
 
 type callerKey struct{}
+
+// calling is the function that calls, by its context.
+func calling(ctx context.Context) *fault.Caller {
+	if ctx.Value(callerKey{}) == nil {
+		return nil
+	}
+	return &fault.Caller{}
+}
 
 func TestSplitEverySecondUpToABound(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -245,7 +273,7 @@ func TestEndOfRunEndsAPause(t *testing.T) {
 			f := fault.New(fault.Plan{fault.Pause: 1}, seed)
 			service := f.WrapService(&awsjson.Service{Operations: map[string]awsjson.Operation{
 				"Op": func(context.Context, []byte) (any, error) { return "done", nil },
-			}}, func(context.Context) bool { return false })
+			}}, calling)
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second+100*time.Millisecond)
 			go f.Run(ctx, fault.Targets{})
 			time.Sleep(time.Second + 50*time.Millisecond)

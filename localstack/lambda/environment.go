@@ -1,6 +1,7 @@
 package lambda
 
 import (
+	"cmp"
 	"crypto/rand"
 	"encoding/hex"
 	"maps"
@@ -15,14 +16,14 @@ import (
 // does not, so that no configuration of the user's reaches the SDK.
 //
 // Source: https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html
-func environment(f Function, o Options, api string) []string {
+func environment(f Function, o Options, api, accessKey string) []string {
 	all := map[string]string{"LANG": "en_US.UTF-8", "TZ": ":UTC", "PATH": os.Getenv("PATH")}
 	if dir, ok := os.LookupEnv("TMPDIR"); ok {
 		all["TMPDIR"] = dir
 	}
 	maps.Copy(all, o.Environment)
 	maps.Copy(all, f.Environment)
-	maps.Copy(all, credentials(o.Environment))
+	maps.Copy(all, credentials(o.Environment, accessKey))
 	maps.Copy(all, reserved(f, o, api))
 	list := make([]string, 0, len(all))
 	for _, name := range slices.Sorted(maps.Keys(all)) {
@@ -32,10 +33,10 @@ func environment(f Function, o Options, api string) []string {
 }
 
 // credentials are dummies unless the stack gives some: nothing here checks them,
-// but the SDK does not send a request without.
-func credentials(given map[string]string) map[string]string {
+// but the SDK does not send a request without. The access key of each process is another.
+func credentials(given map[string]string, accessKey string) map[string]string {
 	trio := map[string]string{
-		"AWS_ACCESS_KEY_ID": "ASIALOCALSTACK000000", "AWS_SECRET_ACCESS_KEY": "local", "AWS_SESSION_TOKEN": "local",
+		"AWS_ACCESS_KEY_ID": accessKey, "AWS_SECRET_ACCESS_KEY": "local", "AWS_SESSION_TOKEN": "local",
 	}
 	for name := range trio {
 		if value, ok := given[name]; ok {
@@ -62,6 +63,10 @@ func reserved(f Function, o Options, api string) map[string]string {
 		"AWS_XRAY_DAEMON_ADDRESS":         "127.0.0.1:2000",
 		"LAMBDA_RUNTIME_DIR":              "/var/runtime",
 		"LAMBDA_TASK_ROOT":                filepath.Dir(f.Binary),
+		"AWS_LAMBDA_LOG_FORMAT":           f.LogFormat,
+	}
+	if f.LogFormat == "JSON" {
+		variables["AWS_LAMBDA_LOG_LEVEL"] = cmp.Or(f.LogLevel, "INFO")
 	}
 	if f.PerProcess > 1 {
 		variables["AWS_LAMBDA_MAX_CONCURRENCY"] = strconv.Itoa(f.PerProcess)

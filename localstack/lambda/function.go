@@ -32,6 +32,8 @@ type Function struct {
 	Environment map[string]string // Lambda's own variables win over these
 	Timeout     time.Duration     // of one invocation; default DefaultTimeout, at most MaxTimeout
 	MemoryMB    int               // told to the process, not enforced; default DefaultMemoryMB
+	LogFormat   string            // Text or JSON, told to the process; default Text
+	LogLevel    string            // of the function's own lines, told to the process with JSON; default INFO
 	// Reserved is how many invocations run at once at most; one more is throttled at once. nil
 	// means no such bound, and 0 that none runs.
 	Reserved *int
@@ -51,6 +53,7 @@ func (f Function) complete(o Options) (Function, error) {
 	f.Timeout = cmp.Or(f.Timeout, DefaultTimeout)
 	f.PerProcess = cmp.Or(f.PerProcess, 1)
 	f.MemoryMB = cmp.Or(f.MemoryMB, DefaultMemoryMB)
+	f.LogFormat = cmp.Or(f.LogFormat, "Text")
 	if f.Timeout < 0 || f.Timeout > MaxTimeout {
 		return f, fmt.Errorf("%w: the timeout of %s is %v, at most %v is allowed", ErrInvalid, f.Name, f.Timeout, MaxTimeout)
 	}

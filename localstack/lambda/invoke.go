@@ -18,6 +18,9 @@ type invocation struct {
 	// initFailures counts the processes that died while starting for this
 	// invocation. Guarded by the pool's mutex.
 	initFailures int
+	// abandoned says that its caller has an answer and its process has not. Guarded by
+	// the pool's mutex.
+	abandoned bool
 }
 
 // outcome is how an invocation ended.

@@ -112,6 +112,26 @@ func TestInvocationContext(t *testing.T) {
 	}
 }
 
+// TestLogFormatAndLevelAreTold, the level with JSON only.
+func TestLogFormatAndLevelAreTold(t *testing.T) {
+	for want, f := range map[string]lambda.Function{
+		"AWS_LAMBDA_LOG_FORMAT=JSON AWS_LAMBDA_LOG_LEVEL=INFO": {LogFormat: "JSON"}, "AWS_LAMBDA_LOG_FORMAT=JSON AWS_LAMBDA_LOG_LEVEL=WARN": {LogFormat: "JSON", LogLevel: "WARN"},
+		"AWS_LAMBDA_LOG_FORMAT=Text": {},
+	} {
+		s := newService(t, lambda.Options{}, f)
+		var told []string
+		for _, pair := range invoke[[]string](t, s, request{Do: "environment"}) {
+			if strings.HasPrefix(pair, "AWS_LAMBDA_LOG_FORMAT") || strings.HasPrefix(pair, "AWS_LAMBDA_LOG_LEVEL") {
+				told = append(told, pair)
+			}
+		}
+		slices.Sort(told)
+		if got := strings.Join(told, " "); got != want {
+			t.Errorf("told is %s, want %s", got, want)
+		}
+	}
+}
+
 func TestEnvironment(t *testing.T) {
 	t.Setenv("SECRET_OF_THE_HOST", "1")
 	t.Setenv("AWS_PROFILE", "mine")
@@ -126,7 +146,7 @@ func TestEnvironment(t *testing.T) {
 		"_HANDLER": "bootstrap", "AWS_REGION": "eu-west-1", "AWS_DEFAULT_REGION": "eu-west-1", "AWS_LAMBDA_FUNCTION_NAME": "f",
 		"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "256", "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST", "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
 		"AWS_LAMBDA_LOG_GROUP_NAME": "/aws/lambda/f", "TZ": ":UTC", "TABLE": "Events", "AWS_ENDPOINT_URL": "http://127.0.0.1:4566",
-		"LAMBDA_RUNTIME_DIR": "/var/runtime",
+		"LAMBDA_RUNTIME_DIR": "/var/runtime", "AWS_LAMBDA_LOG_FORMAT": "Text",
 	} {
 		if got[name] != want {
 			t.Errorf("%s is %q, want %q", name, got[name], want)

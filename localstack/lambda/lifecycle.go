@@ -163,16 +163,20 @@ func (p *pool) answer(proc *process, inv *invocation, out outcome) bool {
 	return true
 }
 
-// killRunning kills a process that still runs an invocation. It is false if the
-// process does not.
-func (p *pool) killRunning(proc *process, inv *invocation) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if proc.running(inv) == nil {
-		return false
+// abandonLocked gives the caller of what a lane runs the answer of one that timed out.
+func (p *pool) abandonLocked(l *lane) {
+	p.timeOutLocked(l)
+	l.current.abandoned = true
+}
+
+// timeOutLocked completes what a lane runs as one that timed out.
+func (p *pool) timeOutLocked(l *lane) {
+	text := timedOut(p.service.options.Now(), l.current.id, l.proc.function.Timeout)
+	p.service.log.line(l.proc.function.Name, text)
+	if !l.current.abandoned {
+		p.usage.Timeouts++
 	}
-	proc.kill()
-	return true
+	p.completeLocked(l, outcome{payload: failure("Sandbox.Timedout", text), failed: true})
 }
 
 // expire ends a process that has used up the time of a lane's state.
@@ -196,10 +200,7 @@ func (p *pool) expire(l *lane, turn int) {
 			return
 		}
 	case running:
-		text := timedOut(p.service.options.Now(), l.current.id, proc.function.Timeout)
-		p.service.log.line(proc.function.Name, text)
-		p.usage.Timeouts++
-		p.completeLocked(l, outcome{payload: failure("Sandbox.Timedout", text), failed: true})
+		p.timeOutLocked(l)
 		p.enterLocked(l, ended)
 	}
 	p.endLocked(proc)

@@ -102,7 +102,7 @@ func (p *pool) close() []*process {
 	for proc := range p.processes {
 		proc.ended = true
 		for _, l := range proc.lanes {
-			if l.state == running {
+			if l.state == running && !l.current.abandoned {
 				l.current.end(outcome{err: ErrClosed})
 			}
 			l.current = nil
@@ -207,15 +207,20 @@ func (p *pool) assignLocked(l *lane) {
 }
 
 // requeueLocked puts an invocation that its process never fetched before all
-// others.
+// others, unless nobody waits for it.
 func (p *pool) requeueLocked(l *lane) {
-	p.queue = slices.Insert(p.queue, 0, l.current)
+	if !l.current.abandoned {
+		p.queue = slices.Insert(p.queue, 0, l.current)
+	}
 	l.current = nil
 	p.enterLocked(l, ended)
 }
 
-// completeLocked ends what a lane runs.
+// completeLocked ends what a lane runs, unless that was abandoned.
 func (p *pool) completeLocked(l *lane, out outcome) {
+	if l.current.abandoned {
+		return
+	}
 	p.usage.count(time.Since(l.current.began), out)
 	l.current.end(out)
 }

@@ -34,6 +34,7 @@ type process struct {
 	pool       *pool
 	generation int
 	function   Function  // as it was at the start
+	accessKey  string    // tells its calls of AWS APIs from those of other processes
 	began      time.Time // when it was asked for
 	lanes      []*lane
 	stopOnce   sync.Once
@@ -51,7 +52,7 @@ type process struct {
 
 func newProcess(p *pool) *process {
 	proc := &process{
-		pool: p, generation: p.generation, function: p.function, began: time.Now(),
+		pool: p, generation: p.generation, function: p.function, accessKey: p.service.newAccessKey(), began: time.Now(),
 		stop: make(chan struct{}), exited: make(chan struct{}),
 	}
 	for range max(1, p.function.PerProcess) {
@@ -112,7 +113,7 @@ func (proc *process) command(api string, output *output) *exec.Cmd {
 	s := proc.pool.service
 	cmd := exec.Command(proc.function.Binary)
 	cmd.Dir = filepath.Dir(proc.function.Binary)
-	cmd.Env = environment(proc.function, s.options, api)
+	cmd.Env = environment(proc.function, s.options, api, proc.accessKey)
 	cmd.SysProcAttr = processAttributes()
 	cmd.WaitDelay = outputWait
 	if s.log.out != nil {

@@ -54,7 +54,7 @@ func (proc *process) next(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		if started := proc.pool.service.options.Started; started != nil {
-			started(func() bool { return proc.pool.killRunning(proc, inv) })
+			started(Running{proc, inv})
 		}
 	case <-r.Context().Done():
 		proc.pool.lost(l)

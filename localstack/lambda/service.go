@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/watchroute/watchroute/localstack/lambda/mapping"
@@ -36,11 +37,10 @@ type Options struct {
 	// mapping.Options.Wrap.
 	WrapDelivery func(shardID string, next mapping.Delivery) mapping.Delivery
 	// Started, if not nil, is told of each invocation that a process has got, and must
-	// not wait. kill ends the process with SIGKILL if it still runs the invocation, and
-	// reports whether it did; it may be called at any time.
-	Started func(kill func() bool)
+	// not wait.
+	Started func(Running)
 	// Streaming is the same for each answer that begins to be streamed; nil for none.
-	Streaming func(kill func() bool)
+	Streaming func(Running)
 	Now       func() time.Time // for deadlines and log stream names; default time.Now
 }
 
@@ -49,6 +49,7 @@ type Service struct {
 	options Options
 	log     *log
 	spawner *spawner
+	keys    atomic.Int64 // that were given to processes
 
 	mu       sync.Mutex
 	closed   bool
@@ -137,6 +138,11 @@ func (s *Service) Close() {
 	}
 	endAll(all)
 	s.spawner.close()
+}
+
+// newAccessKey makes one of the form that temporary credentials have.
+func (s *Service) newAccessKey() string {
+	return fmt.Sprintf("ASIALOCALSTACK%06d", s.keys.Add(1))
 }
 
 // find gives a function's pool by any form of its name.

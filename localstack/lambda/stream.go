@@ -110,7 +110,7 @@ func (proc *process) pass(w http.ResponseWriter, r *http.Request, inv *invocatio
 	defer close(inv.answer.passed)
 	inv.answer.begun <- r.Header.Get("Content-Type")
 	if streaming := proc.pool.service.options.Streaming; streaming != nil {
-		streaming(func() bool { return proc.pool.killRunning(proc, inv) })
+		streaming(Running{proc, inv})
 	}
 	_, err := io.Copy(leaving{inv.answer.writer}, http.MaxBytesReader(w, r.Body, MaxStream))
 	var large *http.MaxBytesError

@@ -200,20 +200,20 @@ func TestAStreamMayHave200MB(t *testing.T) {
 }
 
 func TestWhoIsToldOfAStreamCanKillIt(t *testing.T) {
-	kills := make(chan func() bool, 1)
-	s := newService(t, lambda.Options{Streaming: func(kill func() bool) { kills <- kill }}, lambda.Function{})
+	told := make(chan lambda.Running, 1)
+	s := newService(t, lambda.Options{Streaming: func(r lambda.Running) { told <- r }}, lambda.Function{})
 	invoke[string](t, s, request{Do: "echo"}) // is no stream
 	answer := begin(t, s, request{Do: "drip", Text: string(newGate(t))})
 	expect(t, answer, prelude+"one,")
-	kill := <-kills
-	if !kill() {
+	running := <-told
+	if !running.Kill() {
 		t.Error("the process was not running the invocation")
 	}
 	broken(t, answer)
-	if kill() {
+	if running.Kill() {
 		t.Error("it could be killed twice")
 	}
-	if len(kills) != 0 {
+	if len(told) != 0 {
 		t.Error("a collected answer was told of")
 	}
 }

@@ -68,8 +68,9 @@ type Response struct {
 	// Headers by name: a constant in single quotes, or "method.request.header.{name}".
 	Headers map[string]string
 	// Templates of the body by content type. They may contain $context.error.message,
-	// $context.error.messageString (as JSON), $context.error.responseType, $context.requestId
-	// and $context.extendedRequestId. None means {"message":$context.error.messageString}.
+	// $context.error.messageString (as JSON), $context.error.responseType, $context.requestId,
+	// $context.extendedRequestId and, with a member of the authorizer's context,
+	// $context.authorizer.{name}, which is nothing where there is none. None means {"message":$context.error.messageString}.
 	Templates map[string]string
 }
 

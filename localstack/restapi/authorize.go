@@ -40,10 +40,9 @@ func (g *Gateway) authorize(c *call) error {
 		g.log.Error("malformed authorizer result", "function", guard.Function, "error", err)
 		return errAuthorizer
 	}
-	if !result.Allows(arn) {
+	if c.authorizer, err = result.Context(time.Since(began)); err == nil && !result.Allows(arn) {
 		return errDenied
 	}
-	c.authorizer, err = result.Context(time.Since(began))
 	return err
 }
 

@@ -117,3 +117,18 @@ func TestMethodARNHasALimit(t *testing.T) {
 	open := serve(t, testAPI(nil), f, Options{})
 	open.wants(open.get(path), 200, "")
 }
+
+// O: the answer to a client that is denied can have what the authorizer says of it. Where nothing
+// is said, there is nothing.
+func TestDenialCanSayWhy(t *testing.T) {
+	const denial = `{"principalId":"u1","policyDocument":{"Statement":[{"Action":"execute-api:Invoke","Effect":"Deny","Resource":"*"}]},"context":{"code":"revoked","level":7}}`
+	api := testAPI(guarded())
+	api.Responses = map[string]Response{
+		"ACCESS_DENIED": {Templates: map[string]string{"application/json": `{"code":"$context.authorizer.code","level":"$context.authorizer.level","none":"$context.authorizer.none"}`}},
+		"UNAUTHORIZED":  {Templates: map[string]string{"application/json": `{"code":"$context.authorizer.code"}`}},
+	}
+	denied := serve(t, api, functions{"f": answers(`{}`), "guard": answers(denial)}, Options{})
+	denied.wants(denied.get("/topics/a"), 403, `{"code":"revoked","level":"7","none":""}`)
+	unknown := serve(t, api, functions{"f": answers(`{}`), "guard": fails("Unauthorized")}, Options{})
+	unknown.wants(unknown.get("/topics/a"), 401, `{"code":""}`)
+}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -169,7 +170,7 @@ func serve(t *testing.T, api API, f functions, o Options) *fixture {
 		t.Fatal(err)
 	}
 	server := httptest.NewUnstartedServer(g)
-	server.Listener = RememberSpelling(server.Config, server.Listener)
+	server.Listener = RememberSpelling(server.Config, []net.Listener{server.Listener})[0]
 	server.Start()
 	t.Cleanup(func() {
 		g.Close()

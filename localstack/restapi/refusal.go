@@ -54,19 +54,29 @@ var types = []string{
 // variable finds what a template is filled with.
 var variable = regexp.MustCompile(`\$context\.[A-Za-z]+(\.[A-Za-z]+)?`)
 
+// authorizerVariable is before the name of a member of the authorizer's context, also of one
+// that denies.
+const authorizerVariable = "$context.authorizer."
+
 // values give what each variable stands for.
 func (r *refusal) values(c *call) map[string]string {
 	text := []byte("null")
 	if r.message != "" {
 		text, _ = json.Marshal(r.message) // a string always encodes
 	}
-	return map[string]string{
+	values := map[string]string{
 		"$context.error.message":       r.message,
 		"$context.error.messageString": string(text),
 		"$context.error.responseType":  r.response,
 		"$context.requestId":           c.id,
 		"$context.extendedRequestId":   c.extendedID,
 	}
+	var context map[string]any
+	_ = json.Unmarshal(c.authorizer, &context) // there may be none
+	for name, value := range context {
+		values[authorizerVariable+name] = fmt.Sprint(value)
+	}
+	return values
 }
 
 const requestHeader = "method.request.header."
@@ -85,7 +95,7 @@ func (r Response) check(kind string) error {
 	known := (&refusal{}).values(&call{})
 	for _, template := range r.Templates {
 		rest := variable.ReplaceAllStringFunc(template, func(name string) string {
-			if _, ok := known[name]; ok {
+			if _, ok := known[name]; ok || strings.HasPrefix(name, authorizerVariable) {
 				return ""
 			}
 			return name

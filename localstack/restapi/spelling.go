@@ -13,8 +13,8 @@ import (
 const remembered = 32 << 10
 
 // RememberSpelling lets events tell the names of headers as clients wrote them, which net/http
-// does not keep. The server must serve the listener that is returned.
-func RememberSpelling(server *http.Server, l net.Listener) net.Listener {
+// does not keep. The server must serve the listeners that are returned.
+func RememberSpelling(server *http.Server, listeners []net.Listener) []net.Listener {
 	server.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
 		return context.WithValue(ctx, connKey{}, c)
 	}
@@ -27,7 +27,11 @@ func RememberSpelling(server *http.Server, l net.Listener) net.Listener {
 			before(c, state)
 		}
 	}
-	return spelledListener{l}
+	spelled := make([]net.Listener, len(listeners))
+	for i, l := range listeners {
+		spelled[i] = spelledListener{l}
+	}
+	return spelled
 }
 
 type connKey struct{}

@@ -69,6 +69,7 @@ func TestErrors(t *testing.T) {
 		"redrive at once":       {create("a", redrivePolicy(arn, "0")), "InvalidParameterValue"},
 		"redrive very late":     {create("a", redrivePolicy(arn, "1001")), "InvalidParameterValue"},
 		"redrive of no kind":    {create("a", map[string]string{"RedrivePolicy": "{}"}), "InvalidParameterValue"},
+		"redrive in other case": {create("a", map[string]string{"RedrivePolicy": strings.Replace(redrivePolicy(arn, "3")["RedrivePolicy"], "deadLetter", "DeadLetter", 1)}), "InvalidParameterValue"},
 		"redrive no JSON":       {create("a", map[string]string{"RedrivePolicy": "{"}), "InvalidParameterValue"},
 		"redrive by allowance":  {create("a", map[string]string{"RedriveAllowPolicy": "{}"}), "AWS.SimpleQueueService.UnsupportedOperation"},
 		"unknown to set":        {create("a", map[string]string{"Colour": "red"}), "InvalidAttributeName"},

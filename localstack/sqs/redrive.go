@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/watchroute/watchroute/events/exactjson"
 )
 
 // maxReceives is the most that maxReceiveCount may be.
@@ -27,7 +29,7 @@ func parseRedrive(policy string) (redrive, error) {
 		DeadLetterTargetARN string          `json:"deadLetterTargetArn"`
 		MaxReceiveCount     json.RawMessage `json:"maxReceiveCount"` // a number, or one in quotes
 	}
-	if err := json.Unmarshal([]byte(policy), &p); err != nil {
+	if err := exactjson.Unmarshal([]byte(policy), &p); err != nil {
 		return redrive{}, badRedrive(policy, "Redrive policy is not a valid JSON map.")
 	}
 	if p.DeadLetterTargetARN == "" || p.MaxReceiveCount == nil {

@@ -27,9 +27,14 @@ func (d *deployment) createFunction(r template.Resource) (template.Physical, err
 		// ReservedConcurrentExecutions is nil if nothing is reserved.
 		ReservedConcurrentExecutions *int
 		Environment                  struct{ Variables map[string]string }
+
+		LoggingConfig struct{ LogFormat, ApplicationLogLevel, SystemLogLevel string }
 	}
 	if err := r.Decode(&p); err != nil {
 		return template.Physical{}, err
+	}
+	if l := p.LoggingConfig; l.LogFormat != "JSON" && (l.ApplicationLogLevel != "" || l.SystemLogLevel != "") {
+		return template.Physical{}, errors.New("levels of logs need the LogFormat JSON")
 	}
 	source, ok := r.Metadata["Source"].(string)
 	if !ok {
@@ -43,6 +48,7 @@ func (d *deployment) createFunction(r template.Resource) (template.Physical, err
 	d.functions = append(d.functions, lambda.Function{
 		Name: name, ARN: arn, Binary: d.stack.executable(source), Handler: p.Handler, Environment: p.Environment.Variables,
 		Timeout: time.Duration(cmp.Or(p.Timeout, 3)) * time.Second, MemoryMB: cmp.Or(p.MemorySize, 128),
+		LogFormat: p.LoggingConfig.LogFormat, LogLevel: p.LoggingConfig.ApplicationLogLevel,
 		Reserved: p.ReservedConcurrentExecutions,
 	})
 	d.stack.sources[name] = source

@@ -3,6 +3,7 @@ package stack
 import (
 	"context"
 	"net/http"
+	"strings"
 
 	"github.com/watchroute/watchroute/localstack/apigateway"
 	"github.com/watchroute/watchroute/localstack/fault"
@@ -13,7 +14,7 @@ import (
 // brokenGateway adds the faults to API Gateway's options, if there are any.
 func (s *Stack) brokenGateway(o apigateway.Options) apigateway.Options {
 	if f := s.o.Faults; f != nil {
-		o.Receiving, o.Sending, o.NoDisconnect = f.Receiving, f.Sending, f.NoDisconnect
+		o.Receiving, o.Sending, o.Passing, o.NoDisconnect = f.Receiving, f.Sending, f.Passing, f.NoDisconnect
 	}
 	return o
 }
@@ -21,7 +22,7 @@ func (s *Stack) brokenGateway(o apigateway.Options) apigateway.Options {
 // brokenREST is the same for a REST API's.
 func (s *Stack) brokenREST(o restapi.Options) restapi.Options {
 	if f := s.o.Faults; f != nil {
-		o.Failing, o.Passing = f.Failing, f.Passing
+		o.Failing, o.Passing = f.Failing, f.PassingPiece
 	}
 	return o
 }
@@ -29,13 +30,35 @@ func (s *Stack) brokenREST(o restapi.Options) restapi.Options {
 // brokenLambda adds the faults to Lambda's options, if there are any.
 func (s *Stack) brokenLambda(o lambda.Options) lambda.Options {
 	if f := s.o.Faults; f != nil {
-		o.Started, o.Streaming, o.WrapDelivery = f.Started, f.Streaming, f.WrapDelivery
+		o.Started, o.Streaming = func(r lambda.Running) { f.Started(r) }, func(r lambda.Running) { f.Streaming(r) }
+		o.WrapDelivery = f.WrapDelivery
 	}
 	return o
 }
 
-// byFunction tells whether a function calls.
-func byFunction(ctx context.Context) bool { return ctx.Value(callerKey{}) != nil }
+// processKey is the context key of the access key that a function signs its call with.
+type processKey struct{}
+
+// accessKey is that of a request, as far as it is signed.
+//
+// Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
+func accessKey(r *http.Request) string {
+	_, credential, _ := strings.Cut(r.Header.Get("Authorization"), "Credential=")
+	key, _, _ := strings.Cut(credential, "/")
+	return key
+}
+
+// caller is the function's process that calls, nil for anybody else.
+func (s *Stack) caller(ctx context.Context) *fault.Caller {
+	if ctx.Value(callerKey{}) == nil {
+		return nil
+	}
+	key, _ := ctx.Value(processKey{}).(string)
+	return &fault.Caller{Process: key, Abandon: func() bool {
+		running, ok := s.functions.Running(key)
+		return ok && running.Abandon()
+	}}
+}
 
 // refusedPost answers a PostToConnection call that is not to succeed.
 func (s *Stack) refusedPost(w http.ResponseWriter, r *http.Request) bool {

@@ -118,6 +118,47 @@ func TestBatchesAreInvokedTwice(t *testing.T) {
 	})
 }
 
+// TestOldFanOutWakesUpAfterOthers: its invocation was given up, others have numbered what it
+// had and more, and then it writes. The head's condition refuses that.
+func TestOldFanOutWakesUpAfterOthers(t *testing.T) {
+	s, faults := broken(t, fault.LateWrite, 1) // which holds back two at most, so that all others pass
+	c := s.connect(t)
+	c.subscribe("a")
+	last := int64(0)
+	eventually(t, "an old process woke up", func() bool {
+		s.put(t, "a", "i", fmt.Sprint(last))
+		for _, seq := range c.seqs(last + 1) {
+			if seq > last+1 {
+				t.Fatalf("%d follows %d", seq, last)
+			}
+			last = max(last, seq)
+		}
+		return faults.Overlaps()[fault.LateWriter] > 0
+	})
+	if counted := faults.Overlaps(); counted[fault.SameItem] < counted[fault.LateWriter] || faults.Counts()[fault.LateWrite] == 0 {
+		t.Errorf("overlaps %v, faults %v", counted, faults.Counts())
+	}
+	c.ping()
+}
+
+// TestInvocationsAreAbandoned: a batch whose invocation was given up is delivered again.
+func TestInvocationsAreAbandoned(t *testing.T) {
+	s, faults := broken(t, fault.Abandon, 0.5)
+	c := s.connect(t)
+	c.subscribe("a")
+	last := int64(0)
+	eventually(t, "two processes at one record", func() bool {
+		s.put(t, "a", "i", fmt.Sprint(last))
+		for _, seq := range c.seqs(last + 1) {
+			if seq > last+1 {
+				t.Fatalf("%d follows %d", seq, last)
+			}
+			last = max(last, seq)
+		}
+		return faults.Counts()[fault.Abandon] > 0 && s.Usage().Lambda.Functions["Fanout"].Timeouts > 0
+	})
+}
+
 func TestBatchesAreDelayed(t *testing.T) {
 	s, _ := broken(t, fault.Delay, 1)
 	c := s.connect(t)

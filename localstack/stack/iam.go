@@ -196,7 +196,8 @@ func (s *Stack) asFunction(next http.Handler) http.HandlerFunc {
 		address := *r.URL
 		address.Path = path
 		_, address.RawPath = belowFunction(r.URL.RawPath)
-		r = r.WithContext(context.WithValue(r.Context(), callerKey{}, session)) // a copy, which may change
+		ctx := context.WithValue(context.WithValue(r.Context(), callerKey{}, session), processKey{}, accessKey(r))
+		r = r.WithContext(ctx) // a copy, which may change
 		r.URL = &address
 		next.ServeHTTP(w, r)
 	}

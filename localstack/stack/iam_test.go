@@ -295,6 +295,8 @@ func TestNoGrantIsMissingOrSuperfluous(t *testing.T) {
 		o.Template = edited(t, func(resources object) {
 			environment(resources, "Connect")["MAX_CONNECTIONS"] = "1"
 			environment(resources, "Message")["MAX_SNAPSHOT_ITEMS"] = "2"
+			environment(resources, "Http")["MAX_SNAPSHOT_ITEMS"] = "2"
+			environment(resources, "Http")["STREAM_TIME"] = "3s"
 		})
 	})
 	s.ResetUsage() // of what starting the mapping checked
@@ -309,6 +311,7 @@ func TestNoGrantIsMissingOrSuperfluous(t *testing.T) {
 		"Disconnect logs:CreateLogStream", "Disconnect logs:PutLogEvents",
 		"Fanout dynamodb:DescribeStream", "Fanout dynamodb:GetRecords", "Fanout dynamodb:GetShardIterator", "Fanout dynamodb:ListStreams",
 		"Fanout logs:CreateLogStream", "Fanout logs:PutLogEvents", "Fanout sqs:SendMessage",
+		"Http logs:CreateLogStream", "Http logs:PutLogEvents",
 		"Message logs:CreateLogStream", "Message logs:PutLogEvents",
 		"Renew logs:CreateLogStream", "Renew logs:PutLogEvents",
 		"Revoke dynamodb:DescribeStream", "Revoke dynamodb:GetRecords", "Revoke dynamodb:GetShardIterator", "Revoke dynamodb:ListStreams",
@@ -353,6 +356,7 @@ func (s *running) useEverything(t *testing.T) {
 	s.lookBack(t, watcher)
 	s.meetGone(t, watcher)
 	s.useTokens(t)
+	s.useHTTP(t)
 	s.put(t, "bad//topic", "i", "1")
 	eventually(t, "a message in the failure queue", func() bool { return s.Usage().SQS.Queues["FailureQueue"].Sent == 1 })
 	s.salvageOne(t, "Events", "a")

@@ -261,7 +261,9 @@ func (o *onlooker) apply(p *place, c events.Change) {
 	}
 	was, has := p.items[c.ID]
 	is := o.become(was, c)
-	if exact := c.Seq > p.ahead; exact {
+	if lapsed := o.lapsed[string(c.Topic)+" "+c.ID]; lapsed {
+		o.seen["lapsed "+string(c.Op)]++
+	} else if exact := c.Seq > p.ahead; exact {
 		o.fits(c, has, was, is)
 	}
 	p.items[c.ID] = is
@@ -318,7 +320,7 @@ func (w *world) decoded(data []byte) (value any) {
 func (o *onlooker) fits(c events.Change, has bool, was, is any) {
 	same := reflect.DeepEqual(was, is)
 	switch {
-	case has != (c.Op != events.Added):
+	case has != (c.Op != events.Added), c.Expired:
 	case c.Op == events.Removed && !same:
 	case c.Op == events.Modified && same && !o.view(string(c.Topic)).IsZero():
 	default:
@@ -433,7 +435,9 @@ func (o *onlooker) startOver() {
 	for i, x := range o.wishes {
 		r := x.subscribe()
 		switch n := o.IntN(4); {
-		case strings.Contains(x.topic, "*"), n == 0:
+		case strings.Contains(x.topic, "*"):
+			r.Snapshot = n < 2
+		case n == 0:
 		case n == 1:
 			r.Snapshot = true
 		case n == 2:
@@ -449,11 +453,66 @@ func (o *onlooker) startOver() {
 				o.Fatalf("%s asks %+v and is answered %+v", o, r, reset)
 			}
 		}
-		if r.Snapshot || r.After != "" {
+		switch {
+		case r.Snapshot && strings.Contains(x.topic, "*"):
+			o.beginsBelow(x)
+		case r.Snapshot || r.After != "":
 			o.begins(x.topic, o.answer(o.id()))
 		}
 	}
 	o.readItems()
+}
+
+// beginsBelow goes on from the snapshots of a pattern's topics that follow, but for topics
+// that another wish counts for.
+func (o *onlooker) beginsBelow(x wish) {
+	last := map[string]*events.Snapshot{}
+	items := map[string]map[string]any{}
+	for {
+		frame, ok := o.answer(o.id()).(*events.Snapshot)
+		if !ok {
+			o.Fatalf("%s is answered %+v for the snapshots of %s", o, frame, x.topic)
+		}
+		topic := string(frame.Topic)
+		if topic != x.topic {
+			if last[topic] == nil {
+				items[topic] = map[string]any{}
+			} else if last[topic].Next != frame.From {
+				o.Fatalf("%s is sent %+v after %+v", o, frame, last[topic])
+			}
+			o.hold(items[topic], frame.Items)
+			last[topic] = frame
+			continue
+		}
+		if frame.Next == "" {
+			break
+		}
+		o.seen["further topics"]++
+		o.sends(events.Request{Action: events.ActionSnapshot, Topic: x.topic, Filter: x.filter, Fields: x.fields, Next: frame.Next})
+	}
+	for topic, frame := range last {
+		if counts, _ := o.wish(topic); counts.topic != x.topic {
+			continue
+		}
+		o.seen["snapshot by pattern"]++
+		if frame.Next != "" {
+			_, rest := o.pages(topic, o.askForItems(topic, frame.Next))
+			maps.Copy(items[topic], rest)
+		}
+		p := o.places[topic]
+		p.standing, p.held = standing{cursor: frame.Cursor, ahead: o.writes[topic], items: items[topic]}, false
+		o.goOn(p)
+	}
+}
+
+// hold adds items of a snapshot.
+func (o *onlooker) hold(held map[string]any, items []events.Item) {
+	for _, item := range items {
+		held[item.ID] = large
+		if !item.Large {
+			held[item.ID] = o.decoded(item.Data)
+		}
+	}
 }
 
 // readItems asks for those of the topics that it does not know yet where to go on with.
@@ -536,12 +595,7 @@ func (o *onlooker) pages(topic string, frame events.Frame) (events.Cursor, map[s
 		if !ok {
 			o.Fatalf("%s is answered %+v for a snapshot", o, frame)
 		}
-		for _, item := range page.Items {
-			items[item.ID] = large
-			if !item.Large {
-				items[item.ID] = o.decoded(item.Data)
-			}
-		}
+		o.hold(items, page.Items)
 		switch {
 		case page.More:
 			o.seen["further frame"]++
@@ -613,10 +667,11 @@ func (o *onlooker) beRefused() {
 	r := oneOf(o.world, []events.Request{
 		{Action: events.ActionSubscribe, Topic: topic, Filter: json.RawMessage(`{"secret":"not a list"}`)},
 		{Action: events.ActionSubscribe, Topic: topic, Fields: []string{`secret\`}},
-		{Action: events.ActionSubscribe, Topic: o.prefix + "/*", Snapshot: true},
+		{Action: events.ActionSubscribe, Topic: o.prefix + "/*", Snapshot: true, After: ":0"},
 		{Action: events.ActionSubscribe, Topic: topic, After: "x"},
 		{Action: events.ActionSnapshot, Topic: topic, Next: "x"},
-		{Action: events.ActionSnapshot, Topic: o.prefix + "/*"},
+		{Action: events.ActionSnapshot, Topic: o.prefix + "/*", Next: ":0~x"},
+		{Action: events.ActionSnapshot, Topic: "*"},
 		{Action: events.ActionPing, Cursors: map[string]string{topic: "x"}},
 		{Action: "look", Topic: topic},
 	})

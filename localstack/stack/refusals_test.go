@@ -37,7 +37,8 @@ func TestRefusalsAreMany(t *testing.T) {
 	tokens := len(badClaims) + len(badHeaders) + len(badTokens) + len(badForSecret) + len(badForIssuer) + len(badHandshakes) + len(admissions)
 	topics := len(otherTopics) + len(partTopics) + len(wildTopics) + len(badTopics)
 	widening := len(otherSubjects) + len(subjectsLikePatterns) + len(peeks)
-	rows := tokens + topics + len(requests) + len(badFrames) + len(badMessages) + widening
+	inside := len(badOffers) + len(everyAction) + len(turnedAway)
+	rows := tokens + inside + topics + len(requests) + len(badFrames) + len(badMessages) + widening
 	if t.Logf("%d refusals", rows); rows < 60 {
 		t.Errorf("%d refusals, want 60 at least", rows)
 	}
@@ -437,12 +438,12 @@ func (s *running) ownForger(t *testing.T) forger {
 // handshake is what a client can put a token into.
 type handshake struct{ name, query, authorization, protocols string }
 
-// badHandshakes have a good token, GOOD, only where it does not count.
+// badHandshakes have a good token, GOOD, only where it does not count. Those that offer a
+// token beside our subprotocol are in badOffers.
 var badHandshakes = []handshake{
 	{"no token", "", "", ""},
 	{"empty query", "?token=", "", ""},
 	{"empty bearer", "", "Bearer ", ""},
-	{"empty bearer subprotocol", "", "", "watchroute.v1, bearer."},
 	{"another scheme", "", "Basic GOOD", ""},
 	{"no scheme", "", "GOOD", ""},
 	{"another parameter", "?access_token=GOOD", "", ""},
@@ -450,12 +451,11 @@ var badHandshakes = []handshake{
 	{"last of two parameters bad", "?token=GOOD&token=bad", "", ""},
 	{"subprotocol without prefix", "", "", "watchroute.v1, GOOD"},
 	{"another prefix", "", "", "watchroute.v1, token.GOOD"},
-	{"bearer subprotocol bad", "", "", "watchroute.v1, bearer.bad"},
 	{"header bad, query good", "?token=GOOD", "Bearer bad", ""},
 	{"header empty, query good", "?token=GOOD", "Bearer ", ""},
 	{"header bad, subprotocol good", "", "Bearer bad", "watchroute.v1, bearer.GOOD"},
-	{"subprotocol bad, query good", "?token=GOOD", "", "watchroute.v1, bearer.bad"},
 	{"first of two subprotocols bad", "", "", "bearer.bad, bearer.GOOD"},
+	{"bearer subprotocol bad and alone", "", "", "bearer.bad"},
 	{"two tokens in the header", "", "Bearer GOOD GOOD", ""},
 }
 
@@ -760,7 +760,7 @@ var badFrames = []struct {
 	{"topic is an object", `{"action":"subscribe","topic":{"S":"users/alice/x"}}`, "bad_request"},
 	{"topic has half a surrogate", `{"action":"subscribe","topic":"users/alice\ud800"}`, "bad_topic"},
 	{"topic twice, ours first", `{"action":"subscribe","topic":"users/alice/x","topic":"users/bob/x"}`, "forbidden"},
-	{"topic twice, in other capitals", `{"action":"snapshot","topic":"users/alice/x","TOPIC":"users/bob/x"}`, "forbidden"},
+	{"topic again, in other capitals", `{"action":"snapshot","topic":"users/bob/x","TOPIC":"users/alice/x"}`, "forbidden"},
 	{"topics", `{"action":"subscribe","topics":["users/alice/x"]}`, "bad_topic"},
 	{"subject", `{"action":"subscribe","subject":"bob","sub":"bob","topic":"users/bob/x"}`, "forbidden"},
 	{"grant", `{"action":"subscribe","grant":` + all + `,"topic":"users/bob/x"}`, "forbidden"},
@@ -775,12 +775,13 @@ var badFrames = []struct {
 	{"action of the default route", `{"action":"$default","topic":"users/alice/x"}`, "unknown_action"},
 	{"action twice, auth last", `{"action":"subscribe","action":"auth","topic":"users/bob/x"}`, "bad_token"},
 	{"action twice, auth first", `{"action":"auth","action":"subscribe","topic":"users/bob/x"}`, "forbidden"},
-	{"auth for us, subscribe for API Gateway", `{"action":"subscribe","Action":"auth","topic":"users/bob/x"}`, "bad_token"},
-	{"subscribe for us, auth for API Gateway", `{"action":"auth","Action":"subscribe","topic":"users/bob/x"}`, "bad_request"},
-	{"snapshot for us, auth for API Gateway", `{"action":"auth","Action":"snapshot","topic":"users/alice/x"}`, "bad_request"},
-	{"publish for us, auth for API Gateway", `{"action":"auth","Action":"publish","topic":"users/alice/x","item":{"id":"i"}}`, "bad_request"},
-	{"ping for us, auth for API Gateway", `{"action":"auth","Action":"ping","cursors":{"users/bob/x":":0"}}`, "bad_request"},
-	{"nothing for us, auth for API Gateway", `{"action":"auth","Action":"x"}`, "unknown_action"},
+	{"subscribe, and auth in other capitals", `{"action":"subscribe","Action":"auth","topic":"users/bob/x"}`, "forbidden"},
+	{"auth, and subscribe in other capitals", `{"action":"auth","Action":"subscribe","topic":"users/bob/x"}`, "bad_token"},
+	{"auth, and snapshot in other capitals", `{"action":"auth","Action":"snapshot","topic":"users/alice/x"}`, "bad_token"},
+	{"auth, and publish in other capitals", `{"action":"auth","Action":"publish","topic":"users/alice/x","item":{"id":"i"}}`, "bad_token"},
+	{"auth, and ping in other capitals", `{"action":"auth","Action":"ping","cursors":{"users/bob/x":":0"}}`, "bad_token"},
+	{"auth, and nothing in other capitals", `{"action":"auth","Action":"x"}`, "bad_token"},
+	{"action only in other capitals", `{"Action":"snapshot","topic":"users/alice/x"}`, "unknown_action"},
 	{"auth without a token", `{"action":"auth"}`, "bad_token"},
 	{"auth with a token that is a number", `{"action":"auth","token":7}`, "bad_request"},
 	{"not JSON", `subscribe users/alice/x`, "bad_json"},
@@ -814,6 +815,9 @@ var badFrames = []struct {
 	{"data with a number of 39 digits", `{"action":"publish","topic":"users/alice/x","item":{"id":"i","data":{"n":` + strings.Repeat("1", 39) + `}}}`, "bad_item"},
 	{"data with a number of 1e126", `{"action":"publish","topic":"users/alice/x","item":{"id":"i","data":{"n":1e126}}}`, "bad_item"},
 	{"data of 1,001 bytes", `{"action":"publish","topic":"users/alice/x","item":{"id":"i","data":{"a":"` + strings.Repeat("x", 993) + `"}}}`, "bad_item"},
+	{"data with half of a UTF-16 pair", `{"action":"publish","topic":"users/alice/x","item":{"id":"i","data":{"a":"\ud800"}}}`, "bad_item"},
+	{"item id with half of a UTF-16 pair", `{"action":"publish","topic":"users/alice/x","item":{"id":"\udfff"}}`, "bad_item"},
+	{"filter with half of a UTF-16 pair", `{"action":"subscribe","topic":"users/alice/x","filter":{"a":["\ud800"]}}`, "bad_request"},
 	{"data is a list", `{"action":"publish","topic":"users/alice/x","item":{"id":"i","data":[]}}`, "bad_item"},
 	{"data with a time to live", `{"action":"publish","topic":"users/alice/x","item":{"id":"i","data":{"expiresAt":1}}}`, "bad_item"},
 }
@@ -911,7 +915,7 @@ var otherSubjects = []string{
 
 // subjectsLikePatterns want {sub} to be something else than the subject's one segment.
 var subjectsLikePatterns = []string{
-	"*", "**", "..", ".", "bob/", "/bob", "bob/filled", "bob/**", "../bob", "alice/../bob", "{sub}", "bob ", "Bob", "BOB", "bob\u200d", `bob\`, "b%6fb", "bob#0", `"bob"`, `","bob`,
+	"*", "**", "..", ".", "bob/", "/bob", "bob/filled", "bob/**", "../bob", "alice/../bob", "{sub}", "bob ", "Bob", "BOB", "bob\u200d", `bob\`, "b%6fb", "b:6Fb", "bo:62", "bob:", "bob#0", `"bob"`, `","bob`,
 }
 
 func TestRefusedWidening(t *testing.T) {

@@ -34,7 +34,7 @@ func (s *Stack) handler() http.Handler {
 // aws sends each request to the service that it is for.
 func (s *Stack) aws() http.Handler {
 	apis := []*awsjson.Service{
-		s.guarded(s.o.Faults.WrapService(s.db.Service(), byFunction), scope.DynamoDB, ""),
+		s.guarded(s.o.Faults.WrapService(s.db.Service(), s.caller), scope.DynamoDB, ""),
 		s.guarded(s.streams.Service(), scope.DynamoDB, ""),
 		s.guarded(s.queues.Service(), scope.SQS, "AccessDenied"),
 		s.guarded(s.secrets.Service(), s.secretCalls, ""),

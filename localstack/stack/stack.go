@@ -48,7 +48,8 @@ func maxProcesses() int { return max(4, 2*runtime.NumCPU()) }
 
 // Options say what to run and where.
 type Options struct {
-	// Addr is the TCP address to listen on; "127.0.0.1:0" takes a free port.
+	// Addr is the TCP address to listen on; "127.0.0.1:0" takes a free port. The host
+	// localhost is both 127.0.0.1 and ::1, where the machine has IPv6.
 	Addr string
 	// Root is the module's folder, which the functions are built in.
 	Root string
@@ -110,7 +111,7 @@ type Stack struct {
 	Ready time.Duration
 
 	o         Options
-	listener  net.Listener
+	listeners []net.Listener // the first is the one that is told
 	server    *http.Server
 	accepted  atomic.Int64 // TCP connections
 	ready     atomic.Bool  // everything is up; nothing below changes any more
@@ -143,8 +144,8 @@ func Start(ctx context.Context, o Options) (*Stack, error) {
 	if s.wall, err = newWall(s.o); err != nil {
 		return nil, err
 	}
-	if s.listener, err = net.Listen("tcp", s.o.Addr); err != nil {
-		return nil, fmt.Errorf("listen on %s: %w", s.o.Addr, err)
+	if s.listeners, err = listen(s.o.Addr); err != nil {
+		return nil, err
 	}
 	s.wall.own(s.o.Addr)
 	s.wall.own(s.Addr())
@@ -203,12 +204,13 @@ func (s *Stack) start(ctx context.Context, parsed *template.Template) error {
 		return err
 	}
 	s.server = &http.Server{Handler: s.handler(), ConnState: s.count, ReadHeaderTimeout: 10 * time.Second}
-	listener := restapi.RememberSpelling(s.server, s.listener)
-	go func() {
-		if err := s.server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-			s.o.Logger.Error("stack stopped serving", "err", err)
-		}
-	}()
+	for _, listener := range restapi.RememberSpelling(s.server, s.listeners) {
+		go func() {
+			if err := s.server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+				s.o.Logger.Error("stack stopped serving", "addr", listener.Addr(), "err", err)
+			}
+		}()
+	}
 	if err := s.deploy(ctx, parsed); err != nil {
 		return err
 	}
@@ -217,8 +219,8 @@ func (s *Stack) start(ctx context.Context, parsed *template.Template) error {
 	return nil
 }
 
-// Addr is the address that the stack listens on.
-func (s *Stack) Addr() string { return s.listener.Addr().String() }
+// Addr is an address that the stack listens on: of several, that of IPv4.
+func (s *Stack) Addr() string { return s.listeners[0].Addr().String() }
 
 // URL is where the AWS APIs are: for AWS_ENDPOINT_URL and --endpoint-url.
 func (s *Stack) URL() string { return "http://" + s.Addr() }
@@ -249,9 +251,9 @@ func (s *Stack) Close() {
 		s.functions.Close()
 	}
 	if s.server != nil {
-		_ = s.server.Close() // the listener with it
+		_ = s.server.Close() // the listeners with it
 	} else {
-		_ = s.listener.Close()
+		closeAll(s.listeners)
 	}
 	if s.db != nil {
 		s.db.Close()

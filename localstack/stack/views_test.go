@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/watchroute/watchroute/events"
+	"github.com/watchroute/watchroute/shared/watch"
 )
 
 // orders is the topic of the story that a clerk and an auditor watch. The clerk's grant
@@ -185,7 +186,7 @@ func (s *running) tellStory(t *testing.T, viewers ...*viewer) {
 	for n, step := range story {
 		if step.data == "" {
 			s.delete(t, orders, step.id)
-		} else if err := store.Put(t.Context(), orders, events.Item{ID: step.id, Data: json.RawMessage(step.data)}); err != nil {
+		} else if err := store.Put(t.Context(), watch.Publication{Topic: orders, Item: events.Item{ID: step.id, Data: json.RawMessage(step.data)}}); err != nil {
 			t.Fatal(err)
 		}
 		for v, clients := range live {

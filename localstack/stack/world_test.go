@@ -2,6 +2,7 @@ package stack_test
 
 import (
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"maps"
@@ -10,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -17,6 +19,7 @@ import (
 	"github.com/watchroute/watchroute/events"
 	"github.com/watchroute/watchroute/localstack/stack"
 	"github.com/watchroute/watchroute/shared/dynamo"
+	"github.com/watchroute/watchroute/shared/watch"
 )
 
 // viewSeed repeats a round of TestEveryViewIsExact.
@@ -39,6 +42,7 @@ func TestEveryViewIsExact(t *testing.T) {
 		tokensOnly(o)
 		o.Template = edited(t, func(resources object) { environment(resources, "Message")["MAX_SNAPSHOT_ITEMS"] = "5" })
 	})
+	s.keepExpired(t)
 	seen := tally{}
 	round := func(n int, seed uint64) {
 		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) { newWorld(t, s, fmt.Sprintf("r%d", n), seed, seen).run() })
@@ -62,7 +66,8 @@ type tally map[string]int
 // missing is what has not happened, though it should have.
 func (seen tally) missing() []string {
 	return slices.DeleteFunc([]string{"put", "update", "delete", "added", "modified", "removed", "skipped", "run of skipped", "large", "patch", "repeated",
-		"live", "resumed", "pinged", "snapshot", "further frame", "further page", "renewed", "refused", "kept from a watcher"},
+		"live", "resumed", "pinged", "snapshot", "further frame", "further page", "renewed", "refused", "kept from a watcher",
+		"expire", "lapsed added", "lapsed removed", "snapshot by pattern", "further topics"},
 		func(what string) bool { return seen[what] > 0 })
 }
 
@@ -74,7 +79,8 @@ type world struct {
 	store    *dynamo.Store
 	prefix   string
 	topics   []string
-	items    map[string]map[string]object // by topic and id
+	items    map[string]map[string]object // by topic and id, be it that they have expired
+	lapsed   map[string]bool              // topics and ids of items that have expired at some time
 	writes   map[string]int64             // by topic
 	states   map[string][]events.Item     // that items of a topic have had
 	views    map[string]string            // by the marks that subscriptions have
@@ -88,7 +94,7 @@ type world struct {
 func newWorld(t *testing.T, s *running, prefix string, seed uint64, seen tally) *world {
 	w := &world{T: t, Rand: rand.New(rand.NewPCG(seed, 0)), s: s, store: s.store(), seen: seen, prefix: prefix,
 		topics: []string{prefix + "/a", prefix + "/b", prefix + "/b/c"}, items: map[string]map[string]object{}, writes: map[string]int64{},
-		states: map[string][]events.Item{}, views: map[string]string{}, planted: map[string][]string{}}
+		lapsed: map[string]bool{}, states: map[string][]events.Item{}, views: map[string]string{}, planted: map[string][]string{}}
 	for _, topic := range w.topics {
 		w.items[topic] = map[string]object{}
 	}
@@ -181,7 +187,7 @@ var marks = regexp.MustCompile(`planted-[0-9]+\.`)
 func (w *world) plant(at []string) string {
 	mark := fmt.Sprintf("planted-%d.", len(w.planted))
 	w.planted[mark] = at
-	return oneOf(w, []string{"", "é <&> ", "\u2028\"\\"}) + mark + oneOf(w, []string{"", " 名", "\n"})
+	return oneOf(w, []string{"", "é <&> ", "\u2028\"\\", "\ufdd0"}) + mark + oneOf(w, []string{"", " 名", "\n", "\uffff"})
 }
 
 func (w *world) object(at []string, depth int) object {
@@ -193,7 +199,10 @@ func (w *world) object(at []string, depth int) object {
 }
 
 // itemIDs are drawn from. Two big items do not fit into one frame of a snapshot.
-var itemIDs = []string{"1", "2", "3", "4", "5", "1", "2", "3", "4", "5", `"é/✓"`, "big 1", "big 2", "big 3"}
+var itemIDs = []string{"1", "2", "3", "4", "5", "1", "2", "3", "4", "5", `"é/✓"`, "no character \ufffe", "big 1", "big 2", "big 3"}
+
+// leased are the ids of items that expire now and then.
+var leased = []string{"1", "no character \ufffe", "big 1"}
 
 // id draws that of a new item, or one that has been before.
 func (w *world) id(topic string) string {
@@ -246,6 +255,8 @@ func (w *world) change() {
 	id := w.id(topic)
 	data, there := w.items[topic][id]
 	switch kind := w.IntN(10); {
+	case there && slices.Contains(leased, id) && w.IntN(3) == 0:
+		w.expire(topic, id)
 	case !there || kind < 2:
 		w.put(topic, id, w.data(id))
 	case kind < 5:
@@ -265,7 +276,26 @@ func (w *world) put(topic, id string, data object) {
 	w.writes[topic]++
 	w.items[topic][id] = data
 	text := w.state(topic, id, data)
-	if err := w.store.Put(w.Context(), events.Topic(topic), events.Item{ID: id, Data: text}); err != nil {
+	if err := w.store.Put(w.Context(), watch.Publication{Topic: events.Topic(topic), Item: events.Item{ID: id, Data: text}}); err != nil {
+		w.Fatal(err)
+	}
+}
+
+// expire lets an item's time to live be over, or takes it away if the item has one. DynamoDB
+// does not come to delete it.
+func (w *world) expire(topic, id string) {
+	w.seen["expire"]++
+	w.writes[topic]++
+	w.lapsed[topic+" "+id] = true
+	in := &dynamodb.UpdateItemInput{TableName: aws.String(w.s.Outputs["EventsTable"]), UpdateExpression: aws.String("REMOVE expiresAt"), ConditionExpression: aws.String("attribute_exists(expiresAt)"),
+		Key: map[string]types.AttributeValue{"topic": text(topic), "id": text(id)}}
+	_, err := w.s.db.UpdateItem(w.Context(), in)
+	if failed := (*types.ConditionalCheckFailedException)(nil); errors.As(err, &failed) {
+		in.UpdateExpression, in.ConditionExpression = aws.String("SET expiresAt = :past"), nil
+		in.ExpressionAttributeValues = map[string]types.AttributeValue{":past": number(time.Now().Unix() - 60)}
+		_, err = w.s.db.UpdateItem(w.Context(), in)
+	}
+	if err != nil {
 		w.Fatal(err)
 	}
 }

@@ -18,12 +18,16 @@ func TestGoldenDeploys(t *testing.T) {
 	if got, want := deployment.Outputs["WebSocketUrl"], "wss://ref-Api.execute-api.eu-west-1.amazonaws.com/live"; got != want {
 		t.Errorf("WebSocketUrl is %s, want %s", got, want)
 	}
+	if got, want := deployment.Outputs["HttpUrl"], "https://ref-HttpApi.execute-api.eu-west-1.amazonaws.com/live"; got != want {
+		t.Errorf("HttpUrl is %s, want %s", got, want)
+	}
 	if got, want := deployment.Outputs["EventsTable"], "ref-Events"; got != want {
 		t.Errorf("EventsTable is %s, want %s", got, want)
 	}
 	for _, pair := range [][2]string{
 		{"Events", "EventsToFanout"}, {"Fanout", "EventsToFanout"}, {"FailureQueue", "Fanout"},
 		{"Message", "MessageIntegration"}, {"MessageIntegration", "SubscribeRoute"}, {"Api", "Fanout"},
+		{"HttpProxy", "HttpGet"}, {"HttpAuthorizer", "HttpGet"},
 	} {
 		if slices.Index(deployment.Order, pair[0]) > slices.Index(deployment.Order, pair[1]) {
 			t.Errorf("%s was created after %s, which needs it", pair[0], pair[1])

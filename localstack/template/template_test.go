@@ -20,7 +20,7 @@ func physical(r template.Resource) (template.Physical, error) {
 	return template.Physical{
 		Ref: "ref-" + r.LogicalID,
 		Attributes: map[string]string{
-			"Arn": "arn:" + r.LogicalID, "StreamArn": "arn:" + r.LogicalID + "/stream", "A.B": "dotted",
+			"Arn": "arn:" + r.LogicalID, "StreamArn": "arn:" + r.LogicalID + "/stream", "A.B": "dotted", "RootResourceId": r.LogicalID + "-root",
 		},
 	}, nil
 }

@@ -94,7 +94,7 @@ func newIssuer(ctx context.Context, from string, in io.Reader, url string) (issu
 	switch from {
 	case "-":
 		text, err := io.ReadAll(in)
-		return issuer.With([]byte(strings.TrimSpace(string(text)))), err
+		return issuer.With(text), err
 	case "":
 		return issuer.Open(ctx, url)
 	}

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/watchroute/watchroute/shared/grant"
 	"github.com/watchroute/watchroute/shared/token"
@@ -18,15 +17,10 @@ type Verifier interface {
 	Verify(ctx context.Context, raw string) (token.Token, error)
 }
 
-// Revocations knows what was revoked of all tokens of a subject, and of one of them.
-type Revocations interface {
-	Revocations(ctx context.Context, subject, tokenID string) ([]watch.Revocation, error)
-}
-
 // Authenticator tells what tokens give.
 type Authenticator struct {
 	Verifier    Verifier
-	Revocations Revocations
+	Revocations watch.Revocations
 }
 
 // Authenticate verifies a token and reads its grant. A token without the claim
@@ -49,11 +43,7 @@ func (a Authenticator) Authenticate(ctx context.Context, raw string) (subject st
 
 // Check gives watch.ErrRevoked if what a token gave is taken back by now.
 func (a Authenticator) Check(ctx context.Context, subject string, access watch.Access) error {
-	revocations, err := a.Revocations.Revocations(ctx, subject, access.TokenID)
-	if err == nil && slices.ContainsFunc(revocations, func(r watch.Revocation) bool { return r.Hits(access) }) {
-		err = watch.ErrRevoked
-	}
-	return err
+	return watch.CheckRevoked(ctx, a.Revocations, subject, access)
 }
 
 func translate(err error) error {

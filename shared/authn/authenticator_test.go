@@ -38,7 +38,7 @@ func verifier(t *testing.T, s token.Settings) *token.Verifier {
 
 func withSecret(t *testing.T) *token.Verifier {
 	t.Helper()
-	return verifier(t, token.Settings{Secret: func(context.Context) ([]byte, error) { return secret, nil }})
+	return verifier(t, token.Settings{Secrets: func(context.Context) ([][]byte, error) { return [][]byte{secret}, nil }})
 }
 
 var issued = time.Now().Truncate(time.Second).Add(-time.Minute)

@@ -24,8 +24,10 @@ type Options struct {
 	// Its context ends after AnswerTime and with the client; as long as it does not
 	// return after that, neither Dial nor Close does. An error is like a connection that
 	// fails: it is logged, and tried again. So is a handshake that is refused with 401,
-	// as the token may have expired on the way, but at most 5 in a row; without Token the
-	// first is final. Default: no token.
+	// because the token may have expired on the way, or the service may not know a new key
+	// yet. It is final after events.UnauthorizedTime, 2 minutes, and at least 5 refusals in a
+	// row. Without Token the first refusal is final, unless the client was connected
+	// before. Default: no token.
 	Token func(context.Context) (string, error)
 	// PingInterval is how long the client waits, at first, before it asks the service
 	// whether anything is missing. Each ping that finds nothing missing lets the interval
@@ -59,8 +61,8 @@ type Options struct {
 	// connection, before it is asked again. Default: 15 seconds.
 	AnswerTime time.Duration
 	// MaxBackoff bounds the pauses between attempts. The first is up to 500 ms, each
-	// one after may be twice as long; which part of it is waited for is random.
-	// Default: 30 seconds.
+	// one after may be twice as long; which part of it is waited for is random. They are
+	// short again only after a connection has lasted for MaxBackoff. Default: 30 seconds.
 	MaxBackoff time.Duration
 	// Buffer is how many changes a watch holds for a slow consumer, of each topic.
 	// Default: 10,000, which is what the service sends at once.

@@ -13,8 +13,9 @@
 //
 // A connection that breaks, is cut by API Gateway after 10 idle minutes or 2 hours,
 // or does not answer is replaced, with random pauses that grow ([Options].MaxBackoff),
-// and each watch resumes from where it stands. When the service asks to reconnect,
-// the new connection is there before the old one is given up. Changes that come
+// and each watch resumes from where it stands. The pauses are short again only after a
+// connection has lasted. When the service asks to reconnect, the new connection is there
+// before the old one is given up. Changes that come
 // twice are dropped, those that come early wait. A hole is asked for after
 // [Options].HoleTime, at once again if the answer brought a part of what is missing, and
 // later each time if it brought nothing.
@@ -35,13 +36,22 @@
 // hundred watches ask no more often than one would. A ping that failed is not repeated
 // before the next is due, unless something is known to be missing.
 //
+// # A service in disorder
+//
+// Whatever a service does, the client ends only where the remedies of package events say
+// so, and is not busier than its pauses allow. A watch that has to begin again, and soon once
+// more, waits longer each time. A frame that is no answer to the request whose id it has is
+// passed over, and so are changes with numbers that cannot be.
+//
 // # Tokens
 //
 // Where the service wants tokens, [Options].Token fetches them: one for each connection,
 // and another when the service warns that the one in use expires, which replaces it
 // without a new connection. If that fails until the token has expired, the service
 // closes the connection, and the watches resume on another. What a token does not allow
-// ends the watch concerned; a token that was revoked ends the client.
+// ends the watch concerned; a token that was revoked ends the client. A handshake that is
+// refused with 401 is repeated for 2 minutes, with another token each time: the service may
+// know of a new key a minute late.
 //
 // # A watch
 //
@@ -57,7 +67,9 @@
 //
 // The watch of a pattern is one subscription and a watch of each of its topics. They come
 // in when the service names them, which it does with each answer to a ping, or when a change
-// of theirs arrives; each is followed, healed and started over by itself. If the service could
+// of theirs arrives; each is followed, healed and started over by itself. With
+// [WatchOptions].Snapshot the subscription brings the items of the first topics with it, and
+// those of others are asked for topic by topic. If the service could
 // not name all topics when the watch began, those that it names later may be older than the
 // watch. They begin where they stand.
 //

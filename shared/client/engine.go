@@ -20,9 +20,12 @@ const (
 	retireTime = 10 * time.Second
 	// lateAttempt is where back-off begins after a close that asks for it: up to 4 s.
 	lateAttempt = 3
-	// unauthorizedAttempts is how many handshakes in a row may be refused with 401, each
-	// with another token, before that is final.
+	// unauthorizedAttempts is how many handshakes in a row are refused with 401, at least,
+	// before that is final.
 	unauthorizedAttempts = 5
+	// longestMove bounds how long the service may put the move to another connection off:
+	// no connection is older.
+	longestMove = 2 * time.Hour
 )
 
 // engine is the one goroutine that all state of a client belongs to. It waits for
@@ -41,11 +44,11 @@ type engine struct {
 	link     *link     // the connection in use, nil if there is none
 	retiring *link     // the one that link has replaced
 	retireAt time.Time // when retiring is closed at the latest
+	since    time.Time // when link was made
 	heard    time.Time // when the last frame came over link
-	proven   bool      // link has answered something
 
 	dialling bool
-	attempt  int       // dials and connections that came to nothing, in a row
+	attempt  int       // dials that failed and connections that did not last, in a row
 	dialAt   time.Time // when to dial next, if there is no link
 	moveAt   time.Time // when to replace link; zero if it is not to be
 
@@ -55,12 +58,14 @@ type engine struct {
 	calm      bool          // since the last, no ping has failed, and nothing was missing
 	pace      pace
 
-	warned       bool // the token of link expires
-	renewal      turn // to replace the token of link
-	unauthorized int  // handshakes refused with 401, since one was not
+	warned            bool      // the token of link expires
+	renewal           turn      // to replace the token of link
+	unauthorized      int       // handshakes refused with 401, in a row
+	unauthorizedSince time.Time // when the first of them was
 
 	watches      []*watch // those of families among them
 	families     []*family
+	departures   []*departure // from link
 	publications []*publication
 	requests     map[string]*request // outstanding on link, by id
 	lastID       int
@@ -131,6 +136,7 @@ func (e *engine) end(err error) error {
 func (e *engine) act(now time.Time) {
 	e.connect(now)
 	e.expire(now)
+	e.returns()
 	if e.link == nil {
 		return
 	}
@@ -186,7 +192,9 @@ func (e *engine) connect(now time.Time) {
 		select {
 		case e.dialled <- dialled{l, err}:
 		case <-e.life.Done():
-			l.close()
+			if l != nil {
+				_ = l.conn.CloseNow()
+			}
 		}
 	})
 }
@@ -204,14 +212,15 @@ func (e *engine) take(d dialled) error {
 		e.retire()
 	}
 	now := time.Now()
+	if e.link != nil && e.lasted(now) {
+		e.attempt = 0
+	}
 	e.retiring, e.retireAt = e.link, now.Add(retireTime)
-	e.link, e.heard, e.proven, e.moveAt, e.unauthorized = d.link, now, false, time.Time{}, 0
+	e.link, e.since, e.heard, e.moveAt, e.unauthorized = d.link, now, now, time.Time{}, 0
 	e.pingAt, e.pingDue = now.Add(e.interval()), time.Time{}
 	e.forget()
-	e.tasks.Go(func() { d.link.read(e.life, e.incoming) })
-	select {
-	case <-e.connected:
-	default:
+	e.tasks.Go(func() { d.link.run(e.life, e.incoming, e.o.Logger) })
+	if !e.wasConnected() {
 		close(e.connected)
 	}
 	return nil
@@ -219,13 +228,12 @@ func (e *engine) take(d dialled) error {
 
 // refused decides what a dial that failed means.
 func (e *engine) refused(err error) error {
-	var refusal *HandshakeError
-	if errors.As(err, &refusal) && !e.passes(refusal.Status) {
+	now := time.Now()
+	if !e.passes(err, now) {
 		return err
 	}
 	e.o.Logger.Warn("not connected", "err", err)
-	again := time.Now().Add(e.backoff(e.attempt))
-	e.attempt++
+	again := now.Add(e.pause())
 	e.dialAt = again
 	if e.link != nil { // it is to be replaced, and still there
 		e.moveAt = again
@@ -233,31 +241,75 @@ func (e *engine) refused(err error) error {
 	return nil
 }
 
-// passes reports whether another handshake may do better than one that was refused.
-func (e *engine) passes(status int) bool {
-	if status == http.StatusUnauthorized && e.o.Token != nil {
-		e.unauthorized++
-		return e.unauthorized < unauthorizedAttempts
+// passes reports whether another dial may do better than one that failed. For 401 it follows
+// [events.UnauthorizedTime]. A token that was never good, and cannot be replaced, does not
+// become good.
+func (e *engine) passes(err error, now time.Time) bool {
+	var refusal *HandshakeError
+	if !errors.As(err, &refusal) || refusal.Status != http.StatusUnauthorized {
+		e.unauthorized = 0
+		return refusal == nil || events.HandshakeRemedy(refusal.Status) == events.RetryLater
 	}
-	return events.HandshakeRemedy(status) == events.RetryLater
+	if e.o.Token == nil && !e.wasConnected() {
+		return false
+	}
+	if e.unauthorized == 0 {
+		e.unauthorizedSince = now
+	}
+	e.unauthorized++
+	return e.unauthorized < unauthorizedAttempts || now.Sub(e.unauthorizedSince) < events.UnauthorizedTime
+}
+
+// wasConnected reports whether there has been a connection.
+func (e *engine) wasConnected() bool {
+	select {
+	case <-e.connected:
+		return true
+	default:
+		return false
+	}
 }
 
 // lose gives the connection up and has another one dialled.
 func (e *engine) lose(err error) {
 	e.o.Logger.Info("connection lost", "err", err)
-	l := e.link
+	now, l := time.Now(), e.link
 	e.link, e.moveAt = nil, time.Time{}
 	e.pingEvery, e.calm = e.o.PingInterval, false
 	e.tasks.Go(l.close)
 	e.forget()
-	if e.proven {
+	if e.lasted(now) {
 		e.attempt = 0
 	}
 	if events.CloseRemedy(closeCode(err)) != events.RetryNow {
 		e.attempt = max(e.attempt, lateAttempt)
 	}
-	e.dialAt = time.Now().Add(e.backoff(e.attempt))
+	e.dialAt = now.Add(e.pause())
+}
+
+// lasted reports whether the connection in use has lasted at a time. Only then are pauses
+// short again: who answers and then hangs up would otherwise be dialled again and again. As a
+// connection that lasts stands for the longest pause, connections are no more frequent than
+// pauses make them.
+func (e *engine) lasted(at time.Time) bool { return at.Sub(e.since) >= e.o.MaxBackoff }
+
+// pause is the time before the next dial, later each time.
+func (e *engine) pause() time.Duration {
+	pause := e.backoff(e.attempt)
 	e.attempt++
+	return pause
+}
+
+// move has the connection in use be replaced after a delay. One that has not lasted by then
+// is replaced later, as if it were lost.
+func (e *engine) move(delay time.Duration) {
+	if !e.moveAt.IsZero() {
+		return
+	}
+	e.moveAt = time.Now().Add(delay)
+	if !e.lasted(e.moveAt) {
+		e.moveAt = e.moveAt.Add(e.pause())
+	}
 }
 
 // retire closes the connection that was replaced.
@@ -269,6 +321,7 @@ func (e *engine) retire() {
 // forget drops what was asked on a connection that is not used any more.
 func (e *engine) forget() {
 	clear(e.requests)
+	e.departures = nil
 	e.warned, e.renewal = false, turn{}
 	for _, f := range e.families {
 		f.joined, f.turn, f.probe = false, turn{}, probe{}

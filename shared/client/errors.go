@@ -13,8 +13,8 @@ var ErrClosed = errors.New("client is closed")
 var ErrOtherView = errors.New("topic is watched with other options")
 
 // HandshakeError is a connection that the service refuses for good. It ends the
-// client. What may pass, such as 429 and 500, is tried again instead, and so is 401 a few
-// times if there is [Options].Token.
+// client. What may pass, such as 429 and 500, is tried again instead, and so is 401 for 2
+// minutes, see events.UnauthorizedTime.
 type HandshakeError struct {
 	Status int // HTTP status: 401 and 403 for who may not connect
 }

@@ -24,6 +24,8 @@ type family struct {
 	view   string   // what the topics are seen in; empty before that is known
 	turn   turn     // to subscribe
 	probe  probe    // for topics that are new
+
+	setbacks setbacks
 }
 
 func newFamily(pattern events.Topic, o WatchOptions) *family {
@@ -196,7 +198,7 @@ func (f *family) learn(e *engine, pong *events.Pong) bool {
 		f.probe.untold = true
 		return true
 	case !named:
-		f.joined = false
+		e.lostFamily(f, time.Now())
 		return false
 	}
 	before := len(f.all)

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -351,6 +352,65 @@ func TestFamilyBeginsWithItems(t *testing.T) {
 			t.Errorf("stats %+v", st)
 		}
 	})
+}
+
+// TestFamilyItemsTakeOneRequest, if an answer holds the topics and their items. What it does
+// not hold, or what is lost of it, is asked for topic by topic.
+func TestFamilyItemsTakeOneRequest(t *testing.T) {
+	for name, c := range map[string]struct {
+		topics, items int
+		lost          string // frames with it
+		asked         int    // snapshots
+	}{
+		"all":                      {60, 1, "", 0},
+		"more topics":              {110, 1, "", 10},
+		"more items":               {3, 3, "", 3},
+		"a topic is lost":          {5, 1, `"topic":"stocks/002"`, 1},
+		"the end is lost":          {5, 1, `"topic":"stocks/*","epoch":"","seq":0,"items"`, 0},
+		"where they stand is lost": {5, 1, `"type":"subscribed"`, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, s *service) {
+				s.pageItems = 2
+				want := map[events.Topic][]string{}
+				for n := range c.topics {
+					topic := events.Topic(fmt.Sprintf("stocks/%03d", n))
+					for i := range c.items {
+						s.put(topic, fmt.Sprint(i), `{}`)
+						want[topic] = append(want[topic], fmt.Sprint(i))
+					}
+				}
+				var lost atomic.Bool // answers are given at once
+				lose := func(frame string) bool {
+					return c.lost != "" && strings.Contains(frame, c.lost) && lost.CompareAndSwap(false, true)
+				}
+				s.set(func() {
+					s.lose = lose
+					s.alter = func(last *[]byte, _ string) {
+						if lose(string(*last)) {
+							*last = nil
+						}
+					}
+				})
+				w := gather(t, s.dial(t, client.Options{}), client.WatchOptions{Snapshot: true})
+				settle(2 * time.Minute)
+				if !maps.EqualFunc(w.items, want, slices.Equal) || len(w.resets) != c.topics {
+					t.Errorf("items are %v, begun %d times", w.items, len(w.resets))
+				}
+				asked := 0
+				s.set(func() {
+					for _, a := range s.received {
+						if strings.Contains(a.frame, `"action":"snapshot"`) {
+							asked++
+						}
+					}
+				})
+				if asked != c.asked || lost.Load() != (c.lost != "") {
+					t.Errorf("snapshots are asked for %d times, want %d; a frame was lost: %t", asked, c.asked, lost.Load())
+				}
+			})
+		})
+	}
 }
 
 // TestFamilyStartsOver with the one topic of which what was missed is gone.

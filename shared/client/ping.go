@@ -123,7 +123,7 @@ func (e *engine) pongTopics(r *request, f *events.Pong, now time.Time) (missing,
 		}
 		switch {
 		case err != nil && !f.More:
-			w.lost()
+			e.lost(w, now)
 		case err == nil && w.told(head):
 		case w.order.behind():
 			missing = append(missing, &w.probe)
@@ -166,12 +166,4 @@ func (e *engine) unanswered(r *request, now time.Time) {
 		f.probe.ended(r)
 	}
 	e.postpone(missing, now)
-}
-
-// lost has a watch subscribe again that is not subscribed any more.
-func (w *watch) lost() {
-	w.joined = false
-	if w.family != nil {
-		w.family.joined = false
-	}
 }

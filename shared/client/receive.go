@@ -2,6 +2,8 @@ package client
 
 import (
 	"encoding/json"
+	"math"
+	"slices"
 	"time"
 
 	"github.com/watchroute/watchroute/events"
@@ -26,6 +28,10 @@ func (e *engine) receive(in incoming) error {
 		e.unknown(in.data)
 		return nil
 	}
+	if e.misplaced(frame) {
+		e.o.Logger.Warn("request answered by what is no answer to it")
+		return nil
+	}
 	if current {
 		if err := e.concern(frame); err != nil {
 			return err
@@ -47,8 +53,30 @@ func (e *engine) receive(in incoming) error {
 	case *events.Published:
 		e.published(f)
 	}
-	e.proven = e.proven || in.link == e.link
 	return nil
+}
+
+// misplaced reports whether a frame says that it answers a request to which it is no answer.
+// The request is outstanding still, and asked again when its time has passed.
+func (e *engine) misplaced(frame events.Frame) bool {
+	var id string
+	var to []string
+	switch f := frame.(type) {
+	case *events.Subscribed:
+		id, to = f.ID, []string{events.ActionSubscribe}
+	case *events.Snapshot:
+		id, to = f.ID, []string{events.ActionSubscribe, events.ActionSnapshot}
+	case *events.Published:
+		id, to = f.ID, []string{events.ActionPublish}
+	case *events.Pong:
+		id, to = f.ID, []string{events.ActionPing}
+	case *events.Authorized:
+		id, to = f.ID, []string{events.ActionAuth}
+	default:
+		return false
+	}
+	r := e.requests[id]
+	return r != nil && !slices.Contains(to, r.frame.Action)
 }
 
 // concern takes in what is said of the connection in use.
@@ -60,9 +88,8 @@ func (e *engine) concern(frame events.Frame) error {
 		e.warned = e.warned || e.renewal.due(time.Now())
 		e.alert(time.Now()) // if the token is not replaced, the next warning is not to be late
 	case *events.Reconnect:
-		if e.moveAt.IsZero() {
-			e.moveAt = time.Now().Add(time.Duration(f.DelayMs) * time.Millisecond)
-		}
+		delay := min(max(f.DelayMs, 0), longestMove.Milliseconds())
+		e.move(time.Duration(delay) * time.Millisecond)
 	case *events.Error:
 		return e.failed(f)
 	}
@@ -85,6 +112,9 @@ func (e *engine) unknown(data []byte) {
 
 func (e *engine) changes(changes []events.Change) {
 	for _, c := range changes {
+		if !plausible(c) {
+			continue
+		}
 		for _, f := range e.families {
 			f.meet(e, c)
 		}
@@ -102,6 +132,13 @@ func (e *engine) changes(changes []events.Change) {
 	for _, f := range e.families {
 		f.pump()
 	}
+}
+
+// plausible reports whether a change has numbers that a topic can have. Those at the end of
+// their type could not be counted on from.
+func plausible(c events.Change) bool {
+	runs := c.To == 0 || c.Op == events.Skipped && c.To >= c.Seq
+	return c.Seq >= 1 && runs && c.Cursor().Seq < math.MaxInt64
 }
 
 func (e *engine) count(v verdict) {
@@ -140,6 +177,12 @@ func (e *engine) failed(f *events.Error) error {
 	case r == nil:
 	case f.Code == events.CodeNotConnected:
 		e.lose(f)
+	case r.departure != nil:
+		e.left(r, f)
+	case f.Code == events.CodeOvertaken && r.publication != nil: // the item is as a later Publish or Remove wants it
+		e.conclude(r.publication, nil)
+	case f.Code == events.CodeOvertaken && r.by() != nil: // by one that is not of this topic, or not of this client
+		e.again(r, time.Now())
 	case remedy == events.RetryLater || r.by() == nil && r.publication == nil:
 		if r.renewal != nil && remedy != events.RetryLater {
 			e.warned = false // until the next warning, as the next token may be no better

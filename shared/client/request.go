@@ -1,7 +1,6 @@
 package client
 
 import (
-	"encoding/json"
 	"errors"
 	"slices"
 	"strconv"
@@ -20,6 +19,8 @@ type request struct {
 	deadline    time.Time
 	watch       *watch       // of a subscribe and a snapshot
 	family      *family      // of a subscribe to a pattern
+	subscribed  bool         // a subscribe was carried out, and a snapshot follows
+	departure   *departure   // of an unsubscribe, and of a subscribe that nobody waits for any more
 	publication *publication // of a publish
 	renewal     *turn        // of an auth
 	inquiry     *inquiry     // of a ping
@@ -58,9 +59,16 @@ func (e *engine) ask(now time.Time) {
 
 // due gives what is due.
 func (e *engine) due(now time.Time) (all []question) {
+	for _, d := range e.departures {
+		if d.ready() && d.due(now) {
+			frame := events.Request{Action: events.ActionUnsubscribe, Topic: string(d.topic)}
+			all = append(all, question{d.notBefore, &request{frame: frame, departure: d}})
+		}
+	}
+	busy := e.busy()
 	for _, f := range e.families {
-		if !f.joined && f.turn.due(now) {
-			frame := f.about(events.Request{Action: events.ActionSubscribe})
+		if !f.joined && f.turn.due(now) && busy.take(f.pattern) {
+			frame := f.about(events.Request{Action: events.ActionSubscribe, Snapshot: f.o.Snapshot && !f.known})
 			all = append(all, question{f.turn.notBefore, &request{frame: *frame, family: f}})
 		}
 	}
@@ -69,7 +77,7 @@ func (e *engine) due(now time.Time) (all []question) {
 		if !w.turn.due(now) || !free.has(w) {
 			continue
 		}
-		if frame := w.request(); frame != nil {
+		if frame := w.request(); frame != nil && (frame.Action != events.ActionSubscribe || busy.take(w.topic)) {
 			free.take(w)
 			all = append(all, question{w.turn.notBefore, &request{frame: *frame, watch: w}})
 		}
@@ -80,6 +88,35 @@ func (e *engine) due(now time.Time) (all []question) {
 		}
 	}
 	return append(all, e.pings(now)...)
+}
+
+// busy are topics and patterns about which a request is under way that the next one must not
+// overtake.
+type busy map[events.Topic]bool
+
+func (e *engine) busy() busy {
+	b := busy{}
+	for _, d := range e.departures {
+		b[d.topic] = true
+	}
+	for _, r := range e.requests {
+		if r.frame.Action == events.ActionSubscribe && !r.subscribed {
+			b[events.Topic(r.frame.Topic)] = true
+		}
+	}
+	return b
+}
+
+// take has a topic be busy, unless it is.
+func (b busy) take(topic events.Topic) bool {
+	taken := !b[topic]
+	b[topic] = true
+	return taken
+}
+
+// holds reports whether a request has to wait.
+func (b busy) holds(r *events.Request) bool {
+	return r.Action == events.ActionSubscribe && b[events.Topic(r.Topic)]
 }
 
 // askAt is when something is due that may be sent then.
@@ -93,8 +130,14 @@ func (e *engine) askAt(now time.Time) time.Time {
 			at = t
 		}
 	}
+	for _, d := range e.departures {
+		if d.ready() {
+			sooner(d.notBefore)
+		}
+	}
+	busy := e.busy()
 	for _, f := range e.families {
-		if !f.joined && !f.turn.asked {
+		if !f.joined && !f.turn.asked && !busy[f.pattern] {
 			sooner(f.turn.notBefore)
 		}
 		if ping := f.pingAt(); !ping.IsZero() {
@@ -103,8 +146,10 @@ func (e *engine) askAt(now time.Time) time.Time {
 	}
 	free := e.pagesFree()
 	for _, w := range e.watches {
-		if !w.turn.asked && free.has(w) && w.request() != nil {
-			sooner(w.turn.notBefore)
+		if !w.turn.asked && free.has(w) {
+			if frame := w.request(); frame != nil && !busy.holds(frame) {
+				sooner(w.turn.notBefore)
+			}
 		}
 		if ping := w.pingAt(); !ping.IsZero() {
 			sooner(ping)
@@ -155,6 +200,9 @@ func (p pagesFree) take(w *watch) {
 func (e *engine) send(r *request, now time.Time) {
 	e.lastID++
 	r.frame.ID = strconv.Itoa(e.lastID)
+	if r.publication == nil {
+		r.frame.Order = int64(e.lastID)
+	}
 	r.sentAt, r.deadline = now, now.Add(e.o.AnswerTime)
 	if t := r.turn(); t != nil {
 		t.asked = true
@@ -168,13 +216,12 @@ func (e *engine) send(r *request, now time.Time) {
 }
 
 func (e *engine) write(frame events.Request) {
-	message, err := json.Marshal(frame)
-	if err == nil {
-		err = e.link.write(e.life, message)
-	}
+	message, err := events.Marshal(frame)
 	if err != nil {
-		e.o.Logger.Warn("request not sent", "action", frame.Action, "err", err) // the reader sees the end, or the deadline passes
+		e.o.Logger.Warn("request not sent", "action", frame.Action, "err", err) // its deadline passes
+		return
 	}
+	e.link.write(message)
 }
 
 // answered takes a request off the outstanding ones; nil if it is not among them,
@@ -192,7 +239,7 @@ func (e *engine) answered(id string) *request {
 	return r
 }
 
-// turn is that of whoever asked; nil for a ping.
+// turn is that of whoever asked; nil for a ping, and if nobody waits for the answer any more.
 func (r *request) turn() *turn {
 	switch {
 	case r.watch != nil:
@@ -201,6 +248,8 @@ func (r *request) turn() *turn {
 		return &r.family.turn
 	case r.publication != nil:
 		return &r.publication.turn
+	case r.departure != nil && r.frame.Action == events.ActionUnsubscribe:
+		return &r.departure.turn
 	}
 	return r.renewal
 }
@@ -230,6 +279,10 @@ func (e *engine) expire(now time.Time) {
 			return
 		}
 		delete(e.requests, id)
+		if r.departure != nil {
+			r.departure.unanswered(r)
+			continue
+		}
 		e.again(r, now)
 	}
 }
@@ -240,9 +293,7 @@ func (e *engine) again(r *request, now time.Time) {
 		e.unanswered(r, now)
 		return
 	}
-	t := r.turn()
-	t.asked, t.notBefore = false, now.Add(e.backoff(t.failures))
-	t.failures++
+	r.turn().again(now, e.backoff)
 }
 
 // hasten gives outstanding requests little time: one of them has failed, and API

@@ -55,9 +55,11 @@ type service struct {
 	refreshed   map[watch.ConnectionID]watch.Access // by another since
 	shown       []string                            // tokens, of handshakes and auths in turn
 	received    []arrival                           // clients' frames
-	lose        func(frame string) bool             // frames that are taken and never arrive
-	brings      int                                 // frames of changes that one answer brings at most; 0 for all
-	alter       func(answer *[]byte, in string)     // of a message's function
+	published   []watch.Publication
+	lose        func(frame string) bool         // frames that are taken and never arrive
+	brings      int                             // frames of changes that one answer brings at most; 0 for all
+	alter       func(answer *[]byte, in string) // of a message's function
+	dawdle      func(frame string)              // before a message is carried out, and before it is answered
 }
 
 // arrival is a frame of a client, and when it was answered.
@@ -142,8 +144,10 @@ func (s *service) Invoke(ctx context.Context, function string, payload []byte) (
 		_ = s.Forget(ctx, c.Key, nil)
 	case "message":
 		ctx = context.WithValue(ctx, brought{}, new(int))
-		answerer := watch.Answerer{Sessions: s, Subscriptions: s, Items: s, History: s, Places: seal.Fixed(make([]byte, seal.MinSecretBytes)), Tokens: s, Logger: slog.New(slog.DiscardHandler)}
-		last := answerer.Answer(ctx, c, []byte(event.Body), peer{ctx, s, c.ID})
+		s.dawdles(event.Body)
+		answerer := watch.Answerer{Topics: watch.Topics{Items: s, History: s, Places: seal.Fixed(make([]byte, seal.MinSecretBytes))}, Sessions: s, Subscriptions: s, Tokens: s, Logger: slog.New(slog.DiscardHandler)}
+		last := answerer.Answer(ctx, c, messageOf(event), peer{ctx, s, c.ID})
+		s.dawdles(event.Body)
 		s.mu.Lock()
 		alter := s.alter
 		s.received = append(s.received, arrival{event.Body, time.Now()})
@@ -155,6 +159,20 @@ func (s *service) Invoke(ctx context.Context, function string, payload []byte) (
 	}
 	output, err := json.Marshal(answer)
 	return output, false, err
+}
+
+func (s *service) dawdles(frame string) {
+	s.mu.Lock()
+	dawdle := s.dawdle
+	s.mu.Unlock()
+	if dawdle != nil {
+		dawdle(frame)
+	}
+}
+
+func messageOf(event awsevents.APIGatewayWebsocketProxyRequest) watch.Message {
+	id, _ := event.RequestContext.MessageID.(string)
+	return watch.Message{Body: []byte(event.Body), ID: id, Time: time.UnixMilli(event.RequestContext.RequestTimeEpoch)}
 }
 
 // brought is the key of the number of frames with changes that an answer has brought.
@@ -349,11 +367,21 @@ func (s *service) Renew(_ context.Context, sub watch.Subscription) (there bool, 
 	return there, nil
 }
 
-func (s *service) Unsubscribe(_ context.Context, key watch.Key, topics ...events.Topic) error {
+// Unsubscribe knows no order, as a service of an earlier version.
+func (s *service) Unsubscribe(_ context.Context, key watch.Key, topic events.Topic, _ watch.Order) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, topic := range topics {
-		delete(s.connections[key.ID], topic)
+	delete(s.connections[key.ID], topic)
+	return nil
+}
+
+func (s *service) Withdraw(_ context.Context, key watch.Key, subs ...watch.Subscription) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, sub := range subs {
+		if s.connections[key.ID][sub.Topic].Order == sub.Order {
+			delete(s.connections[key.ID], sub.Topic)
+		}
 	}
 	return nil
 }
@@ -375,9 +403,10 @@ func (s *service) Session(_ context.Context, key watch.Key) (watch.Session, erro
 	if s.connections[key.ID] == nil {
 		return watch.Session{}, watch.ErrNotConnected
 	}
-	session := watch.Session{}
-	for topic := range s.connections[key.ID] {
+	session := watch.Session{Orders: map[events.Topic]watch.Order{}}
+	for topic, sub := range s.connections[key.ID] {
 		session.Topics = append(session.Topics, topic)
+		session.Orders[topic] = sub.Order
 	}
 	if access, ok := s.refreshed[key.ID]; ok {
 		session.Access = &access
@@ -392,11 +421,12 @@ func (s *service) Refresh(_ context.Context, key watch.Key, access watch.Access)
 	return nil
 }
 
-func (s *service) Put(_ context.Context, topic events.Topic, item events.Item) error {
+func (s *service) Put(_ context.Context, p watch.Publication) error {
 	if code := s.failure(); code != "" {
 		return &events.Error{Code: code, Message: "as the test wants it"}
 	}
-	go s.put(topic, item.ID, string(item.Data))
+	s.set(func() { s.published = append(s.published, p) })
+	go s.put(p.Topic, p.Item.ID, string(p.Item.Data))
 	return nil
 }
 
@@ -408,8 +438,8 @@ func (s *service) failure() events.Code {
 	return code
 }
 
-func (s *service) Remove(_ context.Context, topic events.Topic, id string) error {
-	go s.remove(topic, id)
+func (s *service) Remove(_ context.Context, p watch.Publication) error {
+	go s.remove(p.Topic, p.Item.ID)
 	return nil
 }
 
@@ -451,7 +481,7 @@ func (s *service) Since(_ context.Context, topic events.Topic, from, to int64) (
 	return entries, nil
 }
 
-func (s *service) Below(_ context.Context, pattern events.Topic, limit int) (topics []events.Topic, more bool, err error) {
+func (s *service) Below(_ context.Context, pattern, _ events.Topic, limit int) (topics []events.Topic, more bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for topic := range s.heads {

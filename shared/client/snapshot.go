@@ -18,15 +18,17 @@ func (e *engine) reset(f *events.Reset) {
 		r.watch.reason, r.watch.place = f.Reason, ""
 		return
 	}
+	now := time.Now()
 	for _, w := range e.watches {
 		if w.topic != f.Topic || !w.joined || w.order.cursor.String() != r.frame.Cursors[string(f.Topic)] {
 			continue
 		}
 		if w.family != nil {
 			w.startOver(f.Reason)
-			continue
+		} else {
+			w.joined = false
 		}
-		w.joined = false
+		e.setBack(w, now)
 	}
 }
 
@@ -34,21 +36,40 @@ func (e *engine) reset(f *events.Reset) {
 // lost one, or for which the consumer has no room, is asked for again.
 func (e *engine) snapshot(f *events.Snapshot) {
 	r := e.requests[f.ID]
-	if r == nil || r.watch == nil {
+	if r == nil || r.by() == nil {
 		return
 	}
 	r.deadline = time.Now().Add(e.o.AnswerTime)
-	if w := r.watch; f.From == w.place {
+	w := r.watch
+	if r.family != nil {
+		w = r.family.awaits(f.Topic)
+	}
+	if w != nil && f.From == w.place {
 		again := w.greeted || w.o.After != nil
 		w.starved = !w.turnPage(f)
 		if again && f.From == "" && !w.starved {
 			e.client.stats.count(func(s *Stats) { s.Resets++ })
 		}
 	}
-	if !f.More {
+	if !f.More && string(f.Topic) == r.frame.Topic {
 		e.answered(f.ID)
+		if r.family != nil && !r.subscribed { // where its topics stand was lost
+			r.family.turn.notBefore = r.family.setbacks.next(time.Now(), e)
+		}
 	}
-	r.watch.pump()
+	if w != nil {
+		w.pump()
+	}
+}
+
+// awaits gives the watch of a topic if its items are due; else nil. The subscribe to a pattern
+// brings the first items of many topics. The others are asked for topic by topic after that.
+func (f *family) awaits(topic events.Topic) *watch {
+	w := f.topics[topic]
+	if w == nil || !w.over && !w.order.held {
+		return nil
+	}
+	return w
 }
 
 // turnPage gives the consumer a page; false if there is no room.

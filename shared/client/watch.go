@@ -59,10 +59,12 @@ type WatchOptions struct {
 	// consumer, who is given their changes from the first one on.
 	Cursors map[events.Topic]events.Cursor
 	// Snapshot begins with the topic's items. It is ignored with After, and for topics that
-	// Cursors name.
+	// Cursors name. The token must let the topic, or all topics of the pattern, be read as the
+	// changes are seen; else the watch ends with CodeForbidden.
 	Snapshot bool
 	// Filter, an EventBridge event pattern on the items' data, shows only the items that
-	// match: one that begins to is added, one that ceases to is removed. Default: all.
+	// match: one that begins to is added, one that ceases to is removed. Its text must be
+	// Unicode, see [events.CheckText]. Default: all.
 	Filter json.RawMessage
 	// Fields shows only these members of the items' data. Default: all.
 	Fields []string
@@ -74,7 +76,7 @@ type WatchOptions struct {
 	// watch before; as changes come in order, patches add up. A snapshot may be ahead of
 	// its cursor, though. Patches that an item already has come again, which is right
 	// after the last of them. A patch of an item that is not there, or is Large, is to be
-	// passed over: the change that made it so follows.
+	// passed over: the change that made it so follows, or the item has expired.
 	Delta bool
 }
 
@@ -161,7 +163,7 @@ func newWatched(topic events.Topic, o WatchOptions) (w watched, err error) {
 	if _, wildcard := topic.Split(); wildcard != "" {
 		w = newFamily(topic, o)
 	}
-	return w, checkSize(*w.about(events.Request{Action: events.ActionSubscribe}), events.CodeBadRequest)
+	return w, checkFrame(*w.about(events.Request{Action: events.ActionSubscribe}), events.CodeBadRequest)
 }
 
 // checkCursors refuses cursors that the service cannot have given.
@@ -172,6 +174,11 @@ func (o WatchOptions) checkCursors() error {
 	}
 	for _, c := range cursors {
 		if _, err := events.ParseCursor(c.String()); err != nil {
+			return err
+		}
+	}
+	for topic := range o.Cursors {
+		if _, err := events.ParsePattern(string(topic)); err != nil {
 			return err
 		}
 	}
@@ -200,6 +207,7 @@ type watch struct {
 	over     bool  // it must start over with a snapshot, which it asks for by itself
 	restarts int   // of a snapshot that could not go on, in a row
 	probe    probe // for what is missing
+	setbacks setbacks
 }
 
 func newWatch(topic events.Topic, o WatchOptions) *watch {
@@ -259,6 +267,8 @@ func step(c events.Change) Event {
 // request is what a watch has to ask for, nil if nothing.
 func (w *watch) request() *events.Request {
 	switch {
+	case w.family != nil && w.family.turn.asked: // its items may be on their way
+		return nil
 	case (w.starved || w.over || w.order.held) && !w.takesPages():
 		return nil
 	case w.over:
@@ -321,14 +331,18 @@ func (e *engine) add(w *watch) {
 
 // leave ends what was watched, and the subscription if nothing else needs it.
 func (e *engine) leave(w watched) {
+	var subscribes []*request
+	for _, r := range e.requests {
+		if r.by() == w && r.frame.Action == events.ActionSubscribe && !r.subscribed {
+			subscribes = append(subscribes, r)
+		}
+	}
 	if !e.remove(w) {
 		return
 	}
 	topic := events.Topic(w.about(events.Request{}).Topic)
-	others := slices.ContainsFunc(e.watches, func(o *watch) bool { return o.topic == topic && o.family == nil }) ||
-		slices.ContainsFunc(e.families, func(f *family) bool { return f.pattern == topic })
-	if e.link != nil && !others {
-		e.write(events.Request{Action: events.ActionUnsubscribe, Topic: string(topic)})
+	if e.link != nil && !e.wanted(topic) {
+		e.depart(topic, subscribes)
 	}
 }
 
@@ -353,14 +367,20 @@ func (e *engine) remove(w watched) bool {
 func (e *engine) subscribed(f *events.Subscribed) {
 	r := e.requests[f.ID]
 	if r != nil && r.family != nil {
-		e.answered(f.ID)
+		if r.subscribed = true; !r.frame.Snapshot { // or the items follow
+			e.answered(f.ID)
+		}
 		r.family.subscribed(e, f)
 		return
+	}
+	if r != nil && r.departure != nil {
+		e.left(e.answered(f.ID), nil)
 	}
 	if r == nil || r.watch == nil {
 		return
 	}
 	w := r.watch
+	r.subscribed = true
 	w.next = cmp.Or(f.View, events.WholeView)
 	switch {
 	case r.frame.After != "" && f.Recovered:
@@ -378,9 +398,13 @@ func (e *engine) subscribed(f *events.Subscribed) {
 	w.pump()
 }
 
-// unsubscribed takes in that a subscription has ended which nobody asked to end.
+// unsubscribed takes in that a subscription has ended, which somebody asked for if there is
+// no reason.
 func (e *engine) unsubscribed(f *events.Unsubscribed) {
 	if f.Reason == "" {
+		if r := e.answered(f.ID); r != nil && r.departure != nil {
+			e.left(r, nil)
+		}
 		return
 	}
 	ended := &events.Error{Code: f.Reason, Message: "the service has ended the subscription", Topic: string(f.Topic)}

@@ -39,7 +39,7 @@ func (s *scene) subscribe() {
 func (s *scene) request() {
 	topic := s.topics[rapid.SampledFrom([]int{0, 0, 0, 1, 2}).Draw(s.T, "topic")].name[0]
 	r := events.Request{ID: "q", Topic: string(topic)}
-	kind := rapid.SampledFrom([]string{"subscribe", "resume", "resume", "pattern", "snapshot", "snapshot", "ping", "ping", "auth", "unsubscribe", "publish", "nonsense"}).Draw(s.T, "request")
+	kind := rapid.SampledFrom([]string{"subscribe", "resume", "resume", "pattern", "snapshot", "snapshot", "snapshot of pattern", "ping", "ping", "auth", "unsubscribe", "publish", "nonsense"}).Draw(s.T, "request")
 	s.seen[kind]++
 	r.Action = kind
 	switch kind {
@@ -50,8 +50,15 @@ func (s *scene) request() {
 		r.Action, r.View = events.ActionSubscribe, rapid.SampledFrom([]string{"", "", events.WholeView}).Draw(s.T, "view")
 		s.ask(s.narrow(r), map[string]position{"": s.position(topic)})
 	case "pattern":
-		r.Action, r.Topic = events.ActionSubscribe, s.pattern()
+		r.Action, r.Topic, r.Snapshot = events.ActionSubscribe, s.pattern(), rapid.Bool().Draw(s.T, "with snapshot")
 		s.ask(s.narrow(r), nil)
+		if r.Action = events.ActionSnapshot; r.Snapshot && s.worlds[0].next != "" && rapid.Bool().Draw(s.T, "go on") {
+			r.Snapshot = false
+			s.pages(s.narrow(r)) // perhaps with other options than the place is for
+		}
+	case "snapshot of pattern":
+		r.Action, r.Topic = events.ActionSnapshot, s.pattern()
+		s.pages(s.narrow(r))
 	case "snapshot":
 		s.pages(s.narrow(r))
 	case "ping":
@@ -83,7 +90,7 @@ func (s *scene) pattern() string {
 	return s.prefix + "/*"
 }
 
-// pages has the client read a snapshot to its end.
+// pages has the client read a snapshot, or those of a pattern, to the end.
 func (s *scene) pages(r events.Request) {
 	s.ask(r, nil)
 	for range 10 {
@@ -107,8 +114,10 @@ func (s *scene) ping() {
 	s.ask(events.Request{ID: "q", Action: events.ActionPing}, cursors)
 }
 
-// publish has the client put an item, which it may see.
+// publish has the client put an item, which it may see. It sets when that expires: what the item
+// has by then, which is not the same in both worlds, would make the new one longer.
 func (s *scene) publish(r events.Request) {
+	r.ExpiresAt = new(int64)
 	r.Item = &events.Item{ID: "b1", Data: json.RawMessage(`{"class":"open","level":1,"n":1,"secret":{"serial":"mine"}}`)}
 	for _, t := range s.topics {
 		if string(t.name[0]) == r.Topic {

@@ -50,9 +50,9 @@ const deeper = "10000000000000000000000000000000000"
 
 // Below reads the list of topics, up to one more than limit: one read unit for every 4 KB,
 // some sixty topics. Topics that lie too deep for the pattern are not read.
-func (s *Store) Below(ctx context.Context, pattern events.Topic, limit int) (topics []events.Topic, more bool, err error) {
+func (s *Store) Below(ctx context.Context, pattern, after events.Topic, limit int) (topics []events.Topic, more bool, err error) {
 	base, wildcard := pattern.Split()
-	if wildcard == events.AnySegments {
+	if wildcard == events.AnySegments && after == "" {
 		topics = append(topics, base) // which has no head if it never had a change
 	}
 	query := &dynamodb.QueryInput{
@@ -65,6 +65,9 @@ func (s *Store) Below(ctx context.Context, pattern events.Topic, limit int) (top
 	if wildcard == events.AnySegment {
 		query.KeyConditionExpression = aws.String("topic = :list AND seq < :deeper")
 		query.ExpressionAttributeValues[":deeper"] = &types.AttributeValueMemberN{Value: deeper}
+	}
+	if after != "" && after != base {
+		query.ExclusiveStartKey = map[string]types.AttributeValue{"topic": directory(base), "seq": place(after, base)}
 	}
 	page, err := s.db.Query(ctx, query)
 	if err != nil {

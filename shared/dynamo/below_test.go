@@ -26,14 +26,44 @@ func TestBelow(t *testing.T) {
 		"a/*": {"a/x", "a/y"}, "a/**": {"a", "a/b/c/d", "a/b/x", "a/x", "a/y"}, "a/b/*": {"a/b/x"}, "a/b/**": {"a/b", "a/b/c/d", "a/b/x"},
 		"b/*": nil, "none/*": nil, "none/**": {"none"},
 	} {
-		got, more, err := s.Below(t.Context(), pattern, 5)
+		got, more, err := s.Below(t.Context(), pattern, "", 5)
 		slices.Sort(got)
 		if err != nil || more || !slices.Equal(got, want) {
 			t.Errorf("%s: %q, more %v, %v, want %q", pattern, got, more, err, want)
 		}
 	}
-	if got, more, err := s.Below(t.Context(), "a/**", 4); len(got) != 4 || !more || err != nil {
+	if got, more, err := s.Below(t.Context(), "a/**", "", 4); len(got) != 4 || !more || err != nil {
 		t.Errorf("limited: %q, more %v, %v", got, more, err)
+	}
+}
+
+// TestBelowGoesOn after a topic of the list, until each was given once.
+func TestBelowGoesOn(t *testing.T) {
+	s := dynamotest.Start(t).Store()
+	want := []events.Topic{"a"}
+	for n := range 23 {
+		want = append(want, events.Topic(fmt.Sprintf("a/%02d", n)))
+		if err := s.Announce(t.Context(), want[n+1]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for pattern, want := range map[events.Topic][]events.Topic{"a/**": want, "a/*": want[1:]} {
+		for _, limit := range []int{1, 2, 5, 12, 23, 24} {
+			var got []events.Topic
+			var after events.Topic
+			for more := true; more && len(got) <= len(want); {
+				var page []events.Topic
+				var err error
+				if page, more, err = s.Below(t.Context(), pattern, after, limit); err != nil || len(page) > limit || len(page) == 0 {
+					t.Fatalf("%s after %q: %q, %v", pattern, after, page, err)
+				}
+				got, after = append(got, page...), page[len(page)-1]
+			}
+			slices.Sort(got)
+			if !slices.Equal(got, want) {
+				t.Errorf("%s in pages of %d: %q", pattern, limit, got)
+			}
+		}
 	}
 }
 
@@ -50,7 +80,7 @@ func TestDeeperTopicsOfOldListsAreNotGiven(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if got, more, err := d.Store().Below(t.Context(), "a/*", 5); err != nil || more || !slices.Equal(got, []events.Topic{"a/x"}) {
+	if got, more, err := d.Store().Below(t.Context(), "a/*", "", 5); err != nil || more || !slices.Equal(got, []events.Topic{"a/x"}) {
 		t.Errorf("topics %q, more %v, %v", got, more, err)
 	}
 }
@@ -68,11 +98,11 @@ func TestDeeperTopicsAreNotRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	ctx, meter := watch.Metered(t.Context())
-	got, more, err := s.Below(ctx, "a/*", 5)
+	got, more, err := s.Below(ctx, "a/*", "", 5)
 	if reads, _ := meter.Units(); err != nil || more || !slices.Equal(got, []events.Topic{"a/x"}) || reads != 1 {
 		t.Errorf("topics %q, more %v, for %v read units, %v", got, more, reads, err)
 	}
-	if got, more, err := s.Below(t.Context(), "a/**", 500); err != nil || more || len(got) != 202 {
+	if got, more, err := s.Below(t.Context(), "a/**", "", 500); err != nil || more || len(got) != 202 {
 		t.Errorf("%d topics at any depth, more %v, %v", len(got), more, err)
 	}
 }
@@ -131,7 +161,7 @@ func TestSubscriptionsToPatterns(t *testing.T) {
 	if subs, err := s.Subscriptions(t.Context(), c.Key, all); err != nil || len(subs) != 4 || subs[1].Topic != "a/*" {
 		t.Errorf("own subscriptions are %+v, %v", subs, err)
 	}
-	if err := s.Unsubscribe(t.Context(), c.Key, "a/*"); err != nil || read("a", false) != "[a a/**]" {
+	if err := s.Unsubscribe(t.Context(), c.Key, "a/*", 1); err != nil || read("a", false) != "[a a/**]" {
 		t.Errorf("after unsubscribe: %s, %v", read("a", false), err)
 	}
 	if err := s.Forget(t.Context(), c.Key, nil); err != nil || read("a", false) != "[]" || read("a/b", false) != "[]" {
@@ -161,7 +191,7 @@ func TestALongListIsNotReadToItsEnd(t *testing.T) {
 		base + "/*":   {0, 0},             // none is
 	} {
 		d.Engine.ResetUsage()
-		got, more, err := s.Below(t.Context(), pattern, limit)
+		got, more, err := s.Below(t.Context(), pattern, "", limit)
 		if err != nil || len(got) != c.topics || more != (c.topics > 0) {
 			t.Errorf("%s: %d topics, more %v, %v, want %d", pattern, len(got), more, err, c.topics)
 		}

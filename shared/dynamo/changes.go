@@ -1,15 +1,19 @@
 package dynamo
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/watchroute/watchroute/events"
+	"github.com/watchroute/watchroute/shared/grant"
 	"github.com/watchroute/watchroute/shared/watch"
 )
 
@@ -38,6 +42,29 @@ func (s *Store) Head(ctx context.Context, topic events.Topic) (watch.Head, error
 		Position: watch.Position(text(out.Item, "position")),
 		First:    flag(out.Item, "first"),
 	}, nil
+}
+
+// Glance reads the cursors of topics' heads: half a read unit for each of them.
+func (s *Store) Glance(ctx context.Context, topics []events.Topic) (map[events.Topic]events.Cursor, error) {
+	stands := make(map[events.Topic]events.Cursor, len(topics))
+	for some := range slices.Chunk(topics, maxGets) {
+		keys := make([]map[string]types.AttributeValue, len(some))
+		for i, topic := range some {
+			keys[i] = rowKey(topic, headSeq)
+		}
+		rows, err := s.batchGet(ctx, s.tables.Changes, types.KeysAndAttributes{Keys: keys})
+		if err != nil {
+			return nil, fmt.Errorf("glance at the heads of %d topics: %w", len(topics), translate(err))
+		}
+		for _, row := range rows {
+			last, err := integer(row, "last")
+			if err != nil {
+				return nil, fmt.Errorf("read head of %s: %w", text(row, "topic"), err)
+			}
+			stands[events.Topic(text(row, "topic"))] = events.Cursor{Epoch: text(row, "epoch"), Seq: last}
+		}
+	}
+	return stands, nil
 }
 
 // Append puts up to watch.MaxAppendEntries entries and moves the head, in one
@@ -81,12 +108,16 @@ func (s *Store) entryRow(e watch.Entry) map[string]types.AttributeValue {
 	row["op"] = str(string(e.Op))
 	row["at"] = num(time.Time(e.Time).UnixMilli())
 	row["position"] = str(string(e.Position))
+	row["lapse"] = str(cmp.Or(string(e.Lapse), noLapse))
 	row["expiresAt"] = unix(s.now().Add(s.Retention))
 	if e.Data != nil {
 		row["data"] = str(string(e.Data))
 	}
 	if e.Before != nil {
 		row["before"] = str(string(e.Before))
+	}
+	if e.Mark != "" {
+		row["mark"] = str(e.Mark)
 	}
 	if e.High != e.Position {
 		row["high"] = str(string(e.High))
@@ -99,6 +130,10 @@ func (s *Store) entryRow(e watch.Entry) map[string]types.AttributeValue {
 	}
 	return row
 }
+
+// noLapse stands for the zero Lapse in a row, in as many bytes as the others: the size of a row
+// must not tell whether an item that a view hides has expired.
+const noLapse = "-"
 
 // Before reads log rows backwards. It gives at most 1 MB of them, so it may stop
 // short of limit while there are more.
@@ -122,13 +157,14 @@ func (s *Store) Before(ctx context.Context, topic events.Topic, seq int64, limit
 // read unit for every 4 KB of them. Rows whose time to live has passed are left out,
 // whether DynamoDB has deleted them yet or not.
 func (s *Store) Since(ctx context.Context, topic events.Topic, from, to int64) ([]watch.Entry, error) {
+	now := s.now()
 	out, err := s.db.Query(ctx, s.logQuery(topic, from+1, to))
 	if err != nil {
 		return nil, fmt.Errorf("read log of %s since %d: %w", topic, from, translate(err))
 	}
 	entries := make([]watch.Entry, 0, len(out.Items))
 	for _, row := range out.Items {
-		if s.expired(row) {
+		if expired(row, now) {
 			continue
 		}
 		e, err := entry(topic, row)
@@ -165,8 +201,9 @@ func entry(topic events.Topic, row map[string]types.AttributeValue) (watch.Entry
 	e := watch.Entry{
 		Change: events.Change{
 			Topic: topic, Epoch: text(row, "epoch"), Seq: seq, Op: events.Op(text(row, "op")), ID: text(row, "id"),
-			Time: events.Time(time.UnixMilli(at)), Expired: flag(row, "expired"), Large: flag(row, "large"),
+			Time: events.Time(time.UnixMilli(at)), Expired: flag(row, "expired"), Large: flag(row, "large"), Mark: text(row, "mark"),
 		},
+		Lapse:    grant.Lapse(strings.TrimPrefix(text(row, "lapse"), noLapse)),
 		Position: watch.Position(text(row, "position")),
 		High:     watch.Position(text(row, "high")),
 	}

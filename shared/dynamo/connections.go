@@ -21,6 +21,7 @@ func (s *Store) Connect(ctx context.Context, c watch.Connection) error {
 	row := connectionKey(c.Key)
 	row["expiresAt"] = unix(c.Ends())
 	row["connectedAt"] = num(c.Connected.UnixMilli())
+	row[watchesMap], row[leftMap] = &types.AttributeValueMemberM{}, &types.AttributeValueMemberM{}
 	maps.Copy(row, tokenRow(c.Access))
 	if _, err := s.db.PutItem(ctx, &dynamodb.PutItemInput{TableName: &s.tables.Connections, Item: row}); err != nil {
 		return fmt.Errorf("put connection %s: %w", c.ID, translate(err))
@@ -38,6 +39,7 @@ func (s *Store) Connections(ctx context.Context, subject string) ([]watch.Connec
 		ExpressionAttributeValues: map[string]types.AttributeValue{":subject": str(subject), ":purses": str(pursesEnd)},
 		ConsistentRead:            aws.Bool(true),
 	})
+	now := s.now()
 	var all []watch.Connection
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
@@ -45,7 +47,7 @@ func (s *Store) Connections(ctx context.Context, subject string) ([]watch.Connec
 			return nil, fmt.Errorf("read connections of a subject: %w", translate(err))
 		}
 		for _, row := range page.Items {
-			if s.expired(row) {
+			if expired(row, now) {
 				continue
 			}
 			c, err := connection(row)
@@ -90,17 +92,18 @@ func tokenOf(row map[string]types.AttributeValue) watch.Access {
 
 // Session reads a connection's row: one read unit for every 4 KB of topic names.
 func (s *Store) Session(ctx context.Context, key watch.Key) (watch.Session, error) {
+	now := s.now()
 	out, err := s.db.GetItem(ctx, &dynamodb.GetItemInput{
 		TableName: &s.tables.Connections, Key: connectionKey(key), ConsistentRead: aws.Bool(true),
 	})
 	if err != nil {
 		return watch.Session{}, fmt.Errorf("get connection %s: %w", key.ID, translate(err))
 	}
-	if out.Item == nil || s.expired(out.Item) {
+	if out.Item == nil || expired(out.Item, now) {
 		return watch.Session{}, fmt.Errorf("get connection %s: %w", key.ID, watch.ErrNotConnected)
 	}
 	subscribes, _ := integer(out.Item, "subscribes") // there is none before the first
-	session := watch.Session{Topics: topicsOf(out.Item), Subscribes: int(subscribes)}
+	session := watch.Session{Topics: topicsOf(out.Item), Orders: ordersOf(out.Item), Subscribes: int(subscribes)}
 	if _, refreshed := out.Item["grant"]; refreshed { // with the empty text if it grants nothing
 		access := tokenOf(out.Item)
 		access.Expires = instant(out.Item, "tokenExpiresAt")
@@ -155,16 +158,4 @@ func (s *Store) Forget(ctx context.Context, key watch.Key, topics []events.Topic
 
 func connectionKey(key watch.Key) map[string]types.AttributeValue {
 	return map[string]types.AttributeValue{"subject": str(key.Subject), "connectionId": str(string(key.ID))}
-}
-
-func topicsOf(row map[string]types.AttributeValue) []events.Topic {
-	set, _ := row["topics"].(*types.AttributeValueMemberSS)
-	if set == nil {
-		return nil
-	}
-	topics := make([]events.Topic, len(set.Value))
-	for i, name := range set.Value {
-		topics[i] = events.Topic(name)
-	}
-	return topics
 }

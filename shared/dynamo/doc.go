@@ -4,23 +4,33 @@
 //	table          partition key   sort key        attributes
 //	Events         topic           id              the users' data; expiresAt
 //	Changes        topic           seq = 0         the head: last, epoch, stream, position, first
-//	               topic           seq = 1, 2, 3…  the log: epoch, id, op, at, data, position,
+//	               topic           seq = 1, 2, 3…  the log: epoch, id, op, at, data, position, lapse,
 //	                                               [before], [high], [expired], [large], expiresAt
 //	               topic + "/**"   seq = a hash    a topic below that has had a change: name
-//	Connections    subject         connectionId    topics (string set), subscribes (how many
-//	                                               there were), connectedAt, expiresAt;
+//	Connections    subject         connectionId    watches (topic → order), left (slot → order),
+//	                                               subscribes (how many there were), connectedAt,
+//	                                               expiresAt; before there were orders topics
+//	                                               (string set) instead of the two maps;
 //	                                               of the token: [tokenId], [issuedAt], and when it
 //	                                               was refreshed grant, tokenExpiresAt
 //	               subject         * and a time    spent: what the subject's requests have cost
 //	                                               then; expiresAt
-//	Subscriptions  topic + "#0"    connectionId    subject, [view], [filter], [fields], [delta], expiresAt
+//	Subscriptions  topic + "#0"    connectionId    subject, order, [view], [filter], [fields], [delta],
+//	                                               expiresAt
 //	               topic + "#0"    * or ** and     the same, for the pattern topic/* or topic/**
 //	                               connectionId
 //	Revocations    subject         tokenId or *    before, expiresAt
 //
 // expiresAt is DynamoDB's time to live, in seconds since 1970. Rows that have
-// passed it may stay for days and are skipped by whoever reads them. Log rows beyond
+// passed it may stay for days and are skipped by whoever reads them; package ttl says which
+// rows these are. Subscriptions are not skipped: theirs is also the end that the pusher holds
+// them to, and those that are past it are closed. Log rows beyond
 // the head's last are left over from an earlier epoch and are never read.
+//
+// Requests of one connection may be carried out in any order. The connection's row decides
+// which one counts for a topic, by the order that each request has, see watch.Order. It is
+// there as long as the connection: in Subscriptions, a trace of what was left would have to
+// be read with every change.
 //
 // Connections lie together by their subject, so that a subject's can be counted, and
 // all be closed, without another index to write.

@@ -14,24 +14,36 @@ import (
 	"github.com/watchroute/watchroute/events"
 )
 
-// imageData gives the data of an item whose image a stream record has, as itemData does of
-// an item that was read. In an image each value is an object of its type and itself:
-// {"price":{"N":"9.5"}}. The image is read once, as the largest decide how long a batch
-// takes: no value of it is kept but in its final form.
+// state is an item as a stream record has it.
+type state struct {
+	data json.RawMessage                 // as itemData gives it of an item that was read
+	own  map[string]types.AttributeValue // what is not data: the reserved attributes, as far as scalars reads them
+}
+
+// readImage reads an image. Each value of it is an object of its type and itself:
+// {"price":{"N":"9.5"}}. It is read once, as the largest decide how long a batch takes: no
+// value of the data is kept but in its final form.
 //
 // Source: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_AttributeValue.html
-func imageData(image json.RawMessage) (json.RawMessage, error) {
+func readImage(image json.RawMessage) (s state, err error) {
 	if len(image) == 0 {
-		return nil, errNoImage
+		return s, errNoImage
 	}
-	r := imageReader{jsontext.NewDecoder(bytes.NewBuffer(image))}
-	return r.appendMap(make([]byte, 0, len(image)/2), events.ReservedAttributes())
+	r := imageReader{jsontext.NewDecoder(bytes.NewBuffer(image)), map[string]jsontext.Value{}}
+	if s.data, err = r.appendMap(make([]byte, 0, len(image)/2), events.ReservedAttributes()); err != nil {
+		return state{}, err
+	}
+	s.own, err = scalars(r.reserved)
+	return s, err
 }
 
 var errNoImage = errors.New("record has no image of the item, the stream must be of type NEW_AND_OLD_IMAGES")
 
 // imageReader reads an image value by value.
-type imageReader struct{ *jsontext.Decoder }
+type imageReader struct {
+	*jsontext.Decoder
+	reserved map[string]jsontext.Value // the values that are left out of the data
+}
 
 // member is a name, and where it and its value were written.
 type member struct {
@@ -39,9 +51,9 @@ type member struct {
 	from, to int
 }
 
-// appendMap reads an object of attributes and appends those that are not left out, sorted
-// by name.
-func (r imageReader) appendMap(dst []byte, leftOut []string) ([]byte, error) {
+// appendMap reads an object of attributes and appends those that are not reserved, sorted by
+// name.
+func (r imageReader) appendMap(dst []byte, reserved []string) ([]byte, error) {
 	if err := r.open('{'); err != nil {
 		return nil, err
 	}
@@ -54,15 +66,20 @@ func (r imageReader) appendMap(dst []byte, leftOut []string) ([]byte, error) {
 			return nil, err
 		}
 		m := member{name: token.String(), from: len(dst)}
+		if slices.Contains(reserved, m.name) {
+			value, err := r.ReadValue()
+			if err != nil {
+				return nil, err
+			}
+			r.reserved[m.name] = value.Clone()
+			continue
+		}
 		dst = append(appendString(dst, m.name), ':')
 		if dst, err = r.appendTyped(dst); err != nil {
 			return nil, fmt.Errorf("%s: %w", m.name, err)
 		}
 		dst = append(dst, ',')
-		if m.to = len(dst); slices.Contains(leftOut, m.name) {
-			dst = dst[:m.from]
-			continue
-		}
+		m.to = len(dst)
 		members = append(members, m)
 	}
 	sortMembers(dst, begin, members)
@@ -220,23 +237,42 @@ func (r imageReader) close() error {
 	return err
 }
 
-// scalars gives the strings and numbers of an image, for who needs some of them.
-func scalars(image json.RawMessage) (map[string]types.AttributeValue, error) {
-	if len(image) == 0 {
-		return nil, errNoImage
-	}
-	var values map[string]struct{ S, N *string }
-	if err := json.Unmarshal(image, &values); err != nil {
-		return nil, err
-	}
+// scalars gives the strings and numbers among typed values, and the maps of such.
+func scalars(values map[string]jsontext.Value) (map[string]types.AttributeValue, error) {
 	row := map[string]types.AttributeValue{}
 	for name, value := range values {
-		if value.S != nil {
-			row[name] = str(*value.S)
+		var typed struct {
+			S, N *string
+			M    map[string]jsontext.Value
 		}
-		if value.N != nil {
-			row[name] = &types.AttributeValueMemberN{Value: *value.N}
+		if err := json.Unmarshal(value, &typed); err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+		if typed.S != nil {
+			row[name] = str(*typed.S)
+		}
+		if typed.N != nil {
+			row[name] = &types.AttributeValueMemberN{Value: *typed.N}
+		}
+		if typed.M != nil {
+			m, err := scalars(typed.M)
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", name, err)
+			}
+			row[name] = &types.AttributeValueMemberM{Value: m}
 		}
 	}
 	return row, nil
+}
+
+// rowOf gives the strings and numbers of an image, for who needs no others.
+func rowOf(image json.RawMessage) (map[string]types.AttributeValue, error) {
+	if len(image) == 0 {
+		return nil, errNoImage
+	}
+	var values map[string]jsontext.Value
+	if err := json.Unmarshal(image, &values); err != nil {
+		return nil, err
+	}
+	return scalars(values)
 }

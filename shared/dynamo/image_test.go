@@ -23,8 +23,8 @@ func TestImagesAndItemsHaveTheSameData(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err := imageData(image)
-		if err != nil || !bytes.Equal(got, want) {
+		state, err := readImage(image)
+		if got := state.data; err != nil || !bytes.Equal(got, want) || number(state.own, "expiresAt") != "5" {
 			t.Errorf("image %s gives\n%s, %v\nitem gives\n%s", image, got, err, want)
 		}
 	})
@@ -95,8 +95,8 @@ func TestWhatIsNoImageIsRefused(t *testing.T) {
 		`{"a":{"L":{}}}`, `{"a":{"M":[]}}`, `{"a":{"BS":[{}]}}`, `{"a":{"SS":[1]}}`, `{"a":{"X":"y"}}`, `{"a":{"S":"b","N":"1"}}`, `{"a":{"S":"b"},"a":{"S":"c"}}`,
 		`{"a":{"S":"\ud800"}}`, "{\"a\":{\"S\":\"\xff\"}}",
 	} {
-		if data, err := imageData([]byte(image)); err == nil {
-			t.Errorf("%s became %s", image, data)
+		if state, err := readImage([]byte(image)); err == nil {
+			t.Errorf("%s became %s", image, state.data)
 		}
 	}
 }

@@ -1,46 +1,54 @@
 package dynamo
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"fmt"
+	"maps"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
-	"github.com/aws/smithy-go"
 	"github.com/watchroute/watchroute/events"
+	"github.com/watchroute/watchroute/shared/ttl"
 	"github.com/watchroute/watchroute/shared/watch"
 )
 
-// Put writes an item of the Events table, replacing the one of the same id. What
-// DynamoDB refuses in it is a watch.ErrBadItem.
-func (s *Store) Put(ctx context.Context, topic events.Topic, item events.Item) error {
-	row, err := attributes(item.Data)
-	if err != nil {
+// putAttempts bounds how often an item is put that others write at the same time.
+const putAttempts = 2
+
+// Put writes an item of the Events table, replacing the one of the same id: one write unit for
+// every KB of the larger of the two. If that one's expiresAt is to stay, it is read before: one
+// read unit for every 4 KB. One that is to be new is watch.ErrExists if there is another in its
+// place which has not expired. What DynamoDB refuses in the item is a watch.ErrBadItem.
+func (s *Store) Put(ctx context.Context, p watch.Publication) error {
+	put := putting{Publication: p}
+	var err error
+	if put.row, err = attributes(p.Item.Data); err != nil {
 		return fmt.Errorf("%w: %w", watch.ErrBadItem, err)
 	}
-	for name, value := range itemKey(topic, item.ID) {
-		row[name] = value
+	maps.Copy(put.row, itemKey(p.Topic, p.Item.ID))
+	if p.Publisher != "" {
+		put.row[events.PublicationAttribute] = stamp(p)
 	}
-	_, err = s.db.PutItem(ctx, &dynamodb.PutItemInput{TableName: &s.tables.Events, Item: row})
-	var refused smithy.APIError
-	if errors.As(err, &refused) && refused.ErrorCode() == "ValidationException" {
-		return fmt.Errorf("%w: %s", watch.ErrBadItem, refused.ErrorMessage())
+	if p.ExpiresAt == nil && !p.OnlyNew {
+		put.there, err = s.expiryAndStamp(ctx, p)
 	}
-	if err != nil {
-		return fmt.Errorf("put item of %s: %w", topic, translate(err))
+	for attempt := 0; err == nil && attempt < putAttempts; attempt++ {
+		switch {
+		case put.done():
+			return nil
+		case overtaken(p, put.there):
+			return fmt.Errorf("put item of %s: %w", p.Topic, watch.ErrOvertaken)
+		case p.OnlyNew && put.taken(s.now()):
+			return fmt.Errorf("put item of %s: %w", p.Topic, watch.ErrExists)
+		}
+		if put.there, err = s.put(ctx, put); put.there == nil {
+			return err
+		}
 	}
-	return nil
-}
-
-// Remove deletes an item of the Events table, if it is there.
-func (s *Store) Remove(ctx context.Context, topic events.Topic, id string) error {
-	_, err := s.db.DeleteItem(ctx, &dynamodb.DeleteItemInput{TableName: &s.tables.Events, Key: itemKey(topic, id)})
-	if err != nil {
-		return fmt.Errorf("delete item of %s: %w", topic, translate(err))
-	}
-	return nil
+	return cmp.Or(err, fmt.Errorf("put item of %s, which others write: %w", p.Topic, watch.ErrUnavailable))
 }
 
 // Page reads up to limit of a topic's rows after an id, and up to 1 MB of them,
@@ -57,12 +65,13 @@ func (s *Store) Page(ctx context.Context, topic events.Topic, after string, limi
 	if after != "" {
 		query.ExclusiveStartKey = itemKey(topic, after)
 	}
+	now := s.now()
 	out, err := s.db.Query(ctx, query)
 	if err != nil {
 		return nil, "", fmt.Errorf("read items of %s: %w", topic, translate(err))
 	}
 	for _, attributes := range out.Items {
-		row, err := s.row(attributes)
+		row, err := itemRow(attributes, now)
 		if err != nil {
 			return nil, "", fmt.Errorf("read item of %s: %w", topic, err)
 		}
@@ -71,13 +80,17 @@ func (s *Store) Page(ctx context.Context, topic events.Topic, after string, limi
 	return rows, text(out.LastEvaluatedKey, "id"), nil
 }
 
-func (s *Store) row(attributes map[string]types.AttributeValue) (watch.Row, error) {
+func itemRow(attributes map[string]types.AttributeValue, now time.Time) (watch.Row, error) {
 	id := text(attributes, "id")
 	if events.CheckItemID(id) != nil {
 		return watch.Row{Item: events.Item{ID: id}, Void: true}, nil
 	}
 	data, err := itemData(attributes)
-	return watch.Row{Item: events.Item{ID: id, Data: data}, Void: s.expired(attributes)}, err
+	row := watch.Row{Item: events.Item{ID: id, Data: data}, Void: expired(attributes, now)}
+	if at, ok := ttl.Seconds(number(attributes, "expiresAt")); ok && at > now.Unix() {
+		row.Expires = time.Unix(at, 0)
+	}
+	return row, err
 }
 
 func itemKey(topic events.Topic, id string) map[string]types.AttributeValue {

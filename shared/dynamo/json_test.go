@@ -55,6 +55,7 @@ func FuzzWrite(f *testing.F) {
 	f.Add([]byte(`{"eventName":"INSERT","dynamodb":{"Keys":{"topic":{"S":"a"},"id":{"S":"b"}},"NewImage":{"topic":{"S":"a"},"id":{"S":"b"},"n":{"N":"1"},"x":{"BS":["AQ=="]},"l":{"L":[{"NULL":true}]}},"SequenceNumber":"111"}}`))
 	f.Add([]byte(`{"eventName":"REMOVE","dynamodb":{"Keys":{"topic":{"N":"1"}},"OldImage":{}},"userIdentity":{"type":"Service"}}`))
 	f.Add([]byte(`{"eventName":"INSERT","dynamodb":{"Keys":{"topic":{"S":"a"},"id":{"S":"b"}},"NewImage":{"x":{"BS":[{}]},"y":{"N":1},"z":{"S":"a","N":"1"}}}}`))
+	f.Add([]byte(`{"eventName":"MODIFY","dynamodb":{"ApproximateCreationDateTime":1795665000,"Keys":{"topic":{"S":"a"},"id":{"S":"b"}},"OldImage":{"expiresAt":{"N":"1795664999.5"}},"NewImage":{"expiresAt":{"NULL":true}}}}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var record Record
 		if json.Unmarshal(data, &record) != nil {

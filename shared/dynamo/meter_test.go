@@ -48,15 +48,17 @@ func TestMeterCountsWhatDynamoDBDoes(t *testing.T) {
 		{"read subscriptions", func(ctx context.Context) error { _, err := s.Subscriptions(ctx, c.Key, topics); return err }, 31, 0},
 		{"refresh", func(ctx context.Context) error { return s.Refresh(ctx, c.Key, c.Access) }, 0, 8},
 		{"draw", func(ctx context.Context) error { return s.Draw(ctx, c.Key, time.Now(), 5, 10) }, 0, 1},
-		{"put an item", func(ctx context.Context) error { return s.Put(ctx, "a", item) }, 0, 9},
+		{"put an item", func(ctx context.Context) error { return s.Put(ctx, watch.Publication{Topic: "a", Item: item}) }, 1, 9},
 		{"read items", func(ctx context.Context) error { _, _, err := s.Page(ctx, "a", "", 10); return err }, 3, 0},
-		{"remove an item", func(ctx context.Context) error { return s.Remove(ctx, "a", "i") }, 0, 9},
+		{"remove an item", func(ctx context.Context) error {
+			return s.Remove(ctx, watch.Publication{Topic: "a", Item: events.Item{ID: "i"}})
+		}, 0, 9},
 		{"read a head", func(ctx context.Context) error { _, err := s.Head(ctx, "a"); return err }, 1, 0},
 		{"read a log", func(ctx context.Context) error { _, err := s.Since(ctx, "a", 0, 9); return err }, 1, 0},
-		{"read a list", func(ctx context.Context) error { _, _, err := s.Below(ctx, "a/*", 9); return err }, 1, 0},
+		{"read a list", func(ctx context.Context) error { _, _, err := s.Below(ctx, "a/*", "", 9); return err }, 1, 0},
 		{"read connections", func(ctx context.Context) error { _, err := s.Connections(ctx, c.Subject); return err }, 2, 0},
 		{"read revocations", func(ctx context.Context) error { _, err := s.Revocations(ctx, c.Subject, "t"); return err }, 2, 0},
-		{"unsubscribe", func(ctx context.Context) error { return s.Unsubscribe(ctx, c.Key, wide.Topic) }, 0, 14},
+		{"unsubscribe", func(ctx context.Context) error { return s.Unsubscribe(ctx, c.Key, wide.Topic, 1) }, 0, 14},
 		{"forget", func(ctx context.Context) error { return s.Forget(ctx, c.Key, nil) }, 0, 37},
 	} {
 		d.Engine.ResetUsage()
@@ -91,7 +93,7 @@ func TestMeterCountsWhatIsRefused(t *testing.T) {
 			return refusedIf(!there, err)
 		},
 		"draw":        func(ctx context.Context) error { return s.Draw(ctx, c.Key, now, 5, 5) },
-		"unsubscribe": func(ctx context.Context) error { return refusedIf(true, s.Unsubscribe(ctx, c.Key, "a")) },
+		"unsubscribe": func(ctx context.Context) error { return refusedIf(true, s.Unsubscribe(ctx, c.Key, "a", 1)) },
 	} {
 		d.Engine.ResetUsage()
 		ctx, meter := watch.Metered(t.Context())

@@ -59,29 +59,39 @@ func Write(record Record) (watch.Write, error) {
 	if !ok {
 		return watch.Write{}, badRecord("event name is %q", record.EventName)
 	}
-	image := change.NewImage
-	if op == events.Removed {
-		image = change.OldImage
+	write := watch.Write{
+		Topic: topic, ID: id, Op: op, Time: change.ApproximateCreationDateTime.Time,
+		Expired: expiredByTTL(record), Position: watch.Position(change.SequenceNumber),
 	}
-	data, err := imageData(image)
-	if err != nil {
+	if err := readStates(&write, change); err != nil {
 		return watch.Write{}, badRecord("image: %v", err)
 	}
-	var before json.RawMessage
-	if op == events.Modified {
-		if before, err = imageData(change.OldImage); err != nil {
-			return watch.Write{}, badRecord("image before: %v", err)
-		}
+	return write, nil
+}
+
+// readStates reads the item as it was before and after the write, as far as there was one.
+func readStates(write *watch.Write, change StreamRecord) error {
+	var before, after state
+	var err error
+	if write.Op != events.Added {
+		before, err = readImage(change.OldImage)
 	}
-	return watch.Write{
-		Topic: topic, ID: id, Op: op, Before: before, Data: data, Time: change.ApproximateCreationDateTime.Time,
-		Expired: expiredByTTL(record), Position: watch.Position(change.SequenceNumber),
-	}, nil
+	if err == nil && write.Op != events.Removed {
+		after, err = readImage(change.NewImage)
+	}
+	if write.Data = after.data; write.Op == events.Removed {
+		write.Data = before.data
+		return err
+	}
+	write.Before = before.data
+	write.Mark = markOf(before.own, after.own)
+	write.Lapse = lapse(number(before.own, "expiresAt"), number(after.own, "expiresAt"), write.Time)
+	return err
 }
 
 // written reads which item a record is about.
 func written(keys json.RawMessage) (events.Topic, string, error) {
-	key, err := scalars(keys)
+	key, err := rowOf(keys)
 	if err != nil {
 		return "", "", badRecord("keys: %v", err)
 	}

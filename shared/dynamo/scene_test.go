@@ -57,7 +57,9 @@ func newScene(t *rapid.T, worlds twins[*world], prefix string, seen tally) *scen
 	}
 	s.size = drawSizes(t, costly)
 	limits := watch.Limits{SnapshotItems: rapid.SampledFrom([]int{0, 1, 2, 3, 5}).Draw(t, "items of a page")}
+	published := rapid.Bool().Draw(t, "published")
 	for _, w := range worlds {
+		w.publish = published
 		w.begin(t, prefix, tokens, limits)
 		w.bystand("other of "+prefix, events.Topic(prefix+"/**"), []byte(`{"list":[{"prefix":"z"}]}`))
 	}

@@ -49,12 +49,6 @@ func (s *Store) now() time.Time {
 	return s.Now()
 }
 
-// expired reports whether an item's time to live has passed.
-func (s *Store) expired(item map[string]types.AttributeValue) bool {
-	seconds, err := strconv.ParseInt(number(item, "expiresAt"), 10, 64)
-	return err == nil && seconds <= s.now().Unix()
-}
-
 // translate turns errors of the service into those of package watch.
 func translate(err error) error {
 	if cancelled := (*types.TransactionCanceledException)(nil); errors.As(err, &cancelled) {

@@ -29,7 +29,8 @@ func entries(topic events.Topic, seqs ...int64) []watch.Entry {
 	var all []watch.Entry
 	for _, seq := range seqs {
 		position := watch.Position(fmt.Sprint(1000 + seq))
-		all = append(all, watch.Entry{Position: position, High: position, Change: events.Change{
+		lapse := []grant.Lapse{"", grant.Renewed, grant.Ended, grant.Over}[seq%4]
+		all = append(all, watch.Entry{Position: position, High: position, Lapse: lapse, Change: events.Change{
 			Topic: topic, Epoch: "e", Seq: seq, Op: events.Added, ID: fmt.Sprint(seq), Time: events.Time(time.UnixMilli(1_000 + seq)), Data: []byte(`{"n":1}`),
 		}})
 	}
@@ -307,7 +308,7 @@ func TestRevocations(t *testing.T) {
 	number := func(n int64) types.AttributeValue { return &types.AttributeValueMemberN{Value: fmt.Sprint(n)} }
 	put(map[string]types.AttributeValue{"subject": text("alice"), "tokenId": text("*"), "before": number(1000)})
 	put(map[string]types.AttributeValue{"subject": text("alice"), "tokenId": text("t1")})
-	put(map[string]types.AttributeValue{"subject": text("alice"), "tokenId": text("t9"), "expiresAt": number(1)})
+	put(map[string]types.AttributeValue{"subject": text("alice"), "tokenId": text("t9"), "expiresAt": number(time.Now().Unix() - 60)})
 	put(map[string]types.AttributeValue{"subject": text("bob"), "tokenId": text("*")})
 	hit := func(id string, issued int64) bool {
 		revoked, err := s.Revocations(t.Context(), "alice", id)
@@ -320,6 +321,40 @@ func TestRevocations(t *testing.T) {
 	}
 	if !hit("x", 1000) || hit("x", 1001) || !hit("t1", 5000) || hit("t9", 5000) || !hit("", 1000) || hit("", 1001) || !hit("*", 1000) {
 		t.Error("revocations hit the wrong tokens")
+	}
+}
+
+// TestRevocationCountsWhileItsExpiryIsIgnored: DynamoDB keeps such a row for ever, so whoever
+// wrote it thinks that the token is refused. So it is with a before that is no time.
+func TestRevocationCountsWhileItsExpiryIsIgnored(t *testing.T) {
+	d := dynamotest.Start(t)
+	now := time.Now()
+	number := func(digits string) types.AttributeValue { return &types.AttributeValueMemberN{Value: digits} }
+	for name, row := range map[string]map[string]types.AttributeValue{
+		"expires at 0":           {"expiresAt": number("0")},
+		"at 1":                   {"expiresAt": number("1")},
+		"at -1":                  {"expiresAt": number("-1")},
+		"six years ago":          {"expiresAt": number(fmt.Sprint(now.AddDate(-6, 0, 0).Unix()))},
+		"a text":                 {"expiresAt": &types.AttributeValueMemberS{Value: fmt.Sprint(now.Unix() - 60)}},
+		"in milliseconds":        {"expiresAt": number(fmt.Sprint(now.UnixMilli() - 60_000))},
+		"of a null":              {"expiresAt": &types.AttributeValueMemberNULL{Value: true}},
+		"in a second":            {"expiresAt": number(fmt.Sprint(now.Unix() + 1))},
+		"before 0":               {"before": number("0")},
+		"before -1":              {"before": number("-1")},
+		"before a text":          {"before": &types.AttributeValueMemberS{Value: "1000"}},
+		"before in milliseconds": {"before": number(fmt.Sprint(now.UnixMilli()))},
+		"before with a fraction": {"before": number(fmt.Sprint(now.Unix()) + ".5")},
+	} {
+		row["subject"], row["tokenId"] = &types.AttributeValueMemberS{Value: "alice"}, &types.AttributeValueMemberS{Value: name}
+		if _, err := d.Client.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: aws.String("Revocations"), Item: row}); err != nil {
+			t.Fatal(err)
+		}
+		store := d.Store()
+		store.Now = func() time.Time { return now }
+		revoked, err := store.Revocations(t.Context(), "alice", name)
+		if err != nil || len(revoked) != 1 || !revoked[0].Hits(watch.Access{TokenID: name, Issued: now}) {
+			t.Errorf("revocation that %s is %+v, %v; want the token refused", name, revoked, err)
+		}
 	}
 }
 
@@ -362,7 +397,7 @@ func TestSubscriptionsOfAConnection(t *testing.T) {
 		t.Errorf("subscribers: %v, %v", ids, err)
 	}
 	for range 2 { // twice is no error
-		if err := s.Unsubscribe(t.Context(), c.Key, "b"); err != nil {
+		if err := s.Unsubscribe(t.Context(), c.Key, "b", 1); err != nil {
 			t.Error(err)
 		}
 	}
@@ -376,7 +411,7 @@ func TestSubscriptionsOfAConnection(t *testing.T) {
 			t.Errorf("subscribers of %s after forget: %v, %v", topic, ids, err)
 		}
 	}
-	if err := s.Unsubscribe(t.Context(), c.Key, "a"); err != nil {
+	if err := s.Unsubscribe(t.Context(), c.Key, "a", 1); err != nil {
 		t.Errorf("unsubscribe after forget: %v", err)
 	}
 	if _, err := s.Subscribe(t.Context(), subscription(c, "a")); !errors.Is(err, watch.ErrNotConnected) {
@@ -396,7 +431,7 @@ func TestRenewBringsNothingBack(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := s.Unsubscribe(t.Context(), c.Key, "b", "c"); err != nil {
+	if err := errors.Join(s.Unsubscribe(t.Context(), c.Key, "b", 1), s.Unsubscribe(t.Context(), c.Key, "c", 1)); err != nil {
 		t.Fatal(err)
 	}
 	for topic, want := range map[events.Topic]bool{"a": true, "b": false, "never": false} {
@@ -465,10 +500,10 @@ func TestSubscriptionsEndWithTheirConnection(t *testing.T) {
 func TestItems(t *testing.T) {
 	s := dynamotest.Start(t).Store()
 	const data = `{"a":[1,"x",null,true,{"b":2}],"digits":123456789012345678901234567890.12345678}`
-	if err := s.Put(t.Context(), "a", events.Item{ID: "1", Data: []byte(data)}); err != nil {
+	if err := s.Put(t.Context(), watch.Publication{Topic: "a", Item: events.Item{ID: "1", Data: []byte(data)}}); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Put(t.Context(), "a", events.Item{ID: "2"}); err != nil {
+	if err := s.Put(t.Context(), watch.Publication{Topic: "a", Item: events.Item{ID: "2"}}); err != nil {
 		t.Fatal(err)
 	}
 	items, next, err := s.Page(t.Context(), "a", "", 100)
@@ -479,7 +514,7 @@ func TestItems(t *testing.T) {
 		t.Errorf("page of one item: %v, next %q, %v", items, next, err)
 	}
 	for range 2 {
-		if err := s.Remove(t.Context(), "a", "1"); err != nil {
+		if err := s.Remove(t.Context(), watch.Publication{Topic: "a", Item: events.Item{ID: "1"}}); err != nil {
 			t.Error(err)
 		}
 	}
@@ -487,7 +522,7 @@ func TestItems(t *testing.T) {
 		t.Errorf("after remove: %v, %v", items, err)
 	}
 	for _, bad := range []string{`{"n":1e300}`, `{"":1}`, `{"n":0.123456789012345678901234567890123456789}`} {
-		if err := s.Put(t.Context(), "a", events.Item{ID: "3", Data: []byte(bad)}); !errors.Is(err, watch.ErrBadItem) {
+		if err := s.Put(t.Context(), watch.Publication{Topic: "a", Item: events.Item{ID: "3", Data: []byte(bad)}}); !errors.Is(err, watch.ErrBadItem) {
 			t.Errorf("put %s: %v, want ErrBadItem", bad, err)
 		}
 	}
@@ -496,7 +531,7 @@ func TestItems(t *testing.T) {
 // TestPagesHaveVoidRows: where a page ends must not tell which of the rows are.
 func TestPagesHaveVoidRows(t *testing.T) {
 	d := dynamotest.Start(t)
-	for id, expires := range map[string]string{"\x01": "", "expired": "1000000000", "item": "4000000000"} {
+	for id, expires := range map[string]string{"\x01": "", "expired": fmt.Sprint(time.Now().Unix() - 60), "item": "4000000000"} {
 		row := map[string]types.AttributeValue{"topic": &types.AttributeValueMemberS{Value: "a"}, "id": &types.AttributeValueMemberS{Value: id}, "x": &types.AttributeValueMemberS{Value: "y"}}
 		if expires != "" {
 			row["expiresAt"] = &types.AttributeValueMemberN{Value: expires}
@@ -515,6 +550,45 @@ func TestPagesHaveVoidRows(t *testing.T) {
 	}
 }
 
+// TestItemsExpireAsDynamoDBSaysTheyDo: what DynamoDB never deletes is shown for good, as it is
+// to whoever saw it put. What it may delete by now is shown no more.
+func TestItemsExpireAsDynamoDBSaysTheyDo(t *testing.T) {
+	d := dynamotest.Start(t)
+	now := time.Now()
+	store := d.Store()
+	store.Now = func() time.Time { return now }
+	number := func(digits string) types.AttributeValue { return &types.AttributeValueMemberN{Value: digits} }
+	for id, c := range map[string]struct {
+		expires types.AttributeValue
+		void    bool
+	}{
+		"at 0":               {number("0"), false},
+		"at 1":               {number("1"), false},
+		"at -1":              {number("-1"), false},
+		"six years ago":      {number(fmt.Sprint(now.AddDate(-6, 0, 0).Unix())), false},
+		"four years ago":     {number(fmt.Sprint(now.AddDate(-4, 0, 0).Unix())), true},
+		"a second ago":       {number(fmt.Sprint(now.Unix() - 1)), true},
+		"with a fraction":    {number(fmt.Sprint(now.Unix()-2) + ".75"), true},
+		"in this second":     {number(fmt.Sprint(now.Unix())), true},
+		"in the next":        {number(fmt.Sprint(now.Unix() + 1)), false},
+		"in milliseconds":    {number(fmt.Sprint(now.UnixMilli() - 60_000)), false},
+		"as a text":          {&types.AttributeValueMemberS{Value: fmt.Sprint(now.Unix() - 60)}, false},
+		"in a list":          {&types.AttributeValueMemberL{Value: []types.AttributeValue{number(fmt.Sprint(now.Unix() - 60))}}, false},
+		"in a set":           {&types.AttributeValueMemberNS{Value: []string{fmt.Sprint(now.Unix() - 60)}}, false},
+		"beyond all numbers": {number("-99999999999999999999999999999999999999"), false},
+	} {
+		row := map[string]types.AttributeValue{"topic": &types.AttributeValueMemberS{Value: "a"}, "id": &types.AttributeValueMemberS{Value: id}, "expiresAt": c.expires}
+		if _, err := d.Client.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: &dynamotest.Tables.Events, Item: row}); err != nil {
+			t.Fatal(err)
+		}
+		rows, _, err := store.Page(t.Context(), "a", "", 100)
+		i := slices.IndexFunc(rows, func(r watch.Row) bool { return r.ID == id })
+		if err != nil || i < 0 || rows[i].Void != c.void {
+			t.Errorf("item that expires %s: %+v, %v, want void %t", id, rows, err, c.void)
+		}
+	}
+}
+
 func TestItemsComeInPages(t *testing.T) {
 	s := dynamotest.Start(t).Store()
 	text := make([]byte, 90_000)
@@ -522,7 +596,7 @@ func TestItemsComeInPages(t *testing.T) {
 		text[i] = 'x'
 	}
 	for n := range 30 {
-		if err := s.Put(t.Context(), "a", events.Item{ID: fmt.Sprintf("%02d", n), Data: []byte(`{"t":"` + string(text) + `"}`)}); err != nil {
+		if err := s.Put(t.Context(), watch.Publication{Topic: "a", Item: events.Item{ID: fmt.Sprintf("%02d", n), Data: []byte(`{"t":"` + string(text) + `"}`)}}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -18,15 +18,29 @@ import (
 	"github.com/watchroute/watchroute/shared/watch"
 )
 
-// Subscribe adds the topic to the connection's row, on the condition that it may
-// have one more, and then puts the subscription: two write units. The order lets
-// Forget find every subscription in the connection's row.
+// Subscribe adds the topic to the connection's row, on the condition that it may have one
+// more and that no later request about the topic is in it, and then puts the subscription:
+// two write units. So Forget finds every subscription in the connection's row.
+//
+// An unsubscribe that is carried out between the two finds no subscription to delete. Then
+// the row does not have the topic any more, and the caller, who reads it, withdraws the
+// subscription. If the caller has read the row before the unsubscribe has changed it, the
+// unsubscribe finds the subscription.
 func (s *Store) Subscribe(ctx context.Context, sub watch.Subscription) (already bool, err error) {
 	before, err := s.addTopic(ctx, sub)
 	if err != nil {
 		return false, fmt.Errorf("subscribe %s to %s: %w", sub.ID, sub.Topic, err)
 	}
-	if _, err := s.db.PutItem(ctx, &dynamodb.PutItemInput{TableName: &s.tables.Subscriptions, Item: subscriptionRow(sub)}); err != nil {
+	_, err = s.db.PutItem(ctx, &dynamodb.PutItemInput{
+		TableName: &s.tables.Subscriptions, Item: subscriptionRow(sub),
+		ConditionExpression:       aws.String("attribute_not_exists(#order) OR #order <= :order"),
+		ExpressionAttributeNames:  map[string]string{"#order": "order"},
+		ExpressionAttributeValues: map[string]types.AttributeValue{":order": order(sub.Order)},
+	})
+	if failed := (*types.ConditionalCheckFailedException)(nil); errors.As(err, &failed) {
+		err = watch.ErrOvertaken // by one that has changed the row, too
+	}
+	if err != nil {
 		return false, fmt.Errorf("put subscription of %s to %s: %w", sub.ID, sub.Topic, translate(err))
 	}
 	return slices.Contains(before, sub.Topic), nil
@@ -35,6 +49,9 @@ func (s *Store) Subscribe(ctx context.Context, sub watch.Subscription) (already 
 func subscriptionRow(sub watch.Subscription) map[string]types.AttributeValue {
 	row := subscriptionKey(sub.Topic, sub.ID)
 	row["subject"] = str(sub.Subject)
+	if sub.Order != watch.Unordered {
+		row["order"] = order(sub.Order)
+	}
 	row["expiresAt"] = unix(sub.Until)
 	if view := sub.View.String(); view != "" {
 		row["view"] = str(view)
@@ -61,6 +78,7 @@ func subscription(row map[string]types.AttributeValue) (watch.Subscription, erro
 	sub := watch.Subscription{
 		Key:     watch.Key{Subject: text(row, "subject"), ID: id},
 		Topic:   topic,
+		Order:   orderIn(row, "order"),
 		Options: watch.Options{Fields: listed(row, "fields"), Delta: flag(row, "delta")},
 		View:    view,
 		Until:   instant(row, "expiresAt"),
@@ -74,20 +92,17 @@ func subscription(row map[string]types.AttributeValue) (watch.Subscription, erro
 // addTopic counts the subscribe, and gives the topics that the connection had before.
 func (s *Store) addTopic(ctx context.Context, sub watch.Subscription) (before []events.Topic, err error) {
 	quota := watch.Quota{Topics: cmp.Or(sub.Quota.Topics, unbounded), Subscribes: cmp.Or(sub.Quota.Subscribes, unbounded)}
-	out, err := s.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
-		TableName: &s.tables.Connections, Key: connectionKey(sub.Key),
-		UpdateExpression: aws.String("ADD #topics :topics, subscribes :one"),
-		ConditionExpression: aws.String("attribute_exists(connectionId) AND (attribute_not_exists(subscribes) OR subscribes < :quota)" +
-			" AND (attribute_not_exists(#topics) OR contains(#topics, :topic) OR size(#topics) < :max)"),
-		ExpressionAttributeNames: map[string]string{"#topics": "topics"},
+	out, err := s.changeTopics(ctx, sub.Key, sub.Topic, &dynamodb.UpdateItemInput{
+		UpdateExpression: aws.String("SET #watches.#topic = :order ADD subscribes :one"),
+		ConditionExpression: aws.String("(attribute_not_exists(subscribes) OR subscribes < :quota)" +
+			" AND (attribute_exists(#watches.#topic) OR size(#watches) < :max) AND " + subscribeCounts),
 		ExpressionAttributeValues: map[string]types.AttributeValue{
-			":topics": topicSet(sub.Topic), ":topic": str(string(sub.Topic)), ":max": num(int64(quota.Topics)), ":one": num(1), ":quota": num(int64(quota.Subscribes)),
+			":order": order(sub.Order), ":max": num(int64(quota.Topics)), ":one": num(1), ":quota": num(int64(quota.Subscribes)),
 		},
-		ReturnValues:                        types.ReturnValueUpdatedOld,
-		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
+		ReturnValues: types.ReturnValueAllOld,
 	})
 	if failed := (*types.ConditionalCheckFailedException)(nil); errors.As(err, &failed) {
-		return nil, refusal(failed.Item, quota)
+		return nil, refusal(failed.Item, sub, quota)
 	}
 	if err != nil {
 		return nil, translate(err)
@@ -95,13 +110,60 @@ func (s *Store) addTopic(ctx context.Context, sub watch.Subscription) (before []
 	return topicsOf(out.Attributes), nil
 }
 
+// changeTopics updates a connection's row about one topic. A row of a version that had no
+// orders gets its maps first, with one more write.
+func (s *Store) changeTopics(ctx context.Context, key watch.Key, topic events.Topic, update *dynamodb.UpdateItemInput) (*dynamodb.UpdateItemOutput, error) {
+	update.TableName, update.Key = &s.tables.Connections, connectionKey(key)
+	update.ConditionExpression = aws.String("attribute_exists(#watches) AND " + *update.ConditionExpression)
+	update.ExpressionAttributeNames = namesIn(update, map[string]string{
+		"#watches": watchesMap, "#left": leftMap, "#topic": string(topic), "#slot": slot(topic), "#before": topicsBefore,
+	})
+	update.ReturnValuesOnConditionCheckFailure = types.ReturnValuesOnConditionCheckFailureAllOld
+	out, err := s.db.UpdateItem(ctx, update)
+	failed := (*types.ConditionalCheckFailedException)(nil)
+	if !errors.As(err, &failed) || failed.Item == nil || failed.Item[watchesMap] != nil {
+		return out, err
+	}
+	if err := s.addMaps(ctx, key); err != nil {
+		return nil, err
+	}
+	return s.db.UpdateItem(ctx, update)
+}
+
+// namesIn gives those of the names that an update uses: DynamoDB refuses others.
+func namesIn(update *dynamodb.UpdateItemInput, all map[string]string) map[string]string {
+	used := map[string]string{}
+	for placeholder, name := range all {
+		if strings.Contains(*update.UpdateExpression+*update.ConditionExpression, placeholder) {
+			used[placeholder] = name
+		}
+	}
+	return used
+}
+
+// addMaps gives the row of a connection the maps that Connect makes now.
+func (s *Store) addMaps(ctx context.Context, key watch.Key) error {
+	_, err := s.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
+		TableName: &s.tables.Connections, Key: connectionKey(key),
+		UpdateExpression:          aws.String("SET #watches = if_not_exists(#watches, :none), #left = if_not_exists(#left, :none)"),
+		ConditionExpression:       aws.String("attribute_exists(connectionId)"), // or the update would make a row
+		ExpressionAttributeNames:  map[string]string{"#watches": watchesMap, "#left": leftMap},
+		ExpressionAttributeValues: map[string]types.AttributeValue{":none": &types.AttributeValueMemberM{}},
+	})
+	return err
+}
+
 // unbounded is more than any connection has.
 const unbounded = math.MaxInt32
 
 // refusal says why a connection may not subscribe, by its row.
-func refusal(row map[string]types.AttributeValue, quota watch.Quota) error {
+func refusal(row map[string]types.AttributeValue, sub watch.Subscription, quota watch.Quota) error {
 	if row == nil {
 		return watch.ErrNotConnected
+	}
+	watches := mapIn(row, watchesMap)
+	if orderIn(watches, string(sub.Topic)) > sub.Order || orderIn(mapIn(row, leftMap), slot(sub.Topic)) >= sub.Order {
+		return watch.ErrOvertaken
 	}
 	if used, err := integer(row, "subscribes"); err == nil && used >= int64(quota.Subscribes) {
 		return watch.ErrTooManyRequests
@@ -109,12 +171,12 @@ func refusal(row map[string]types.AttributeValue, quota watch.Quota) error {
 	return watch.ErrTooManySubscriptions
 }
 
-// Renew puts the subscription if there is one in its place: one write unit for every KB. The
-// connection's row has the topic already.
+// Renew puts the subscription if the one in its place has the same order: one write unit for
+// every KB. The connection's row has the topic already.
 func (s *Store) Renew(ctx context.Context, sub watch.Subscription) (there bool, err error) {
-	_, err = s.db.PutItem(ctx, &dynamodb.PutItemInput{
-		TableName: &s.tables.Subscriptions, Item: subscriptionRow(sub), ConditionExpression: aws.String("attribute_exists(topic)"),
-	})
+	put := &dynamodb.PutItemInput{TableName: &s.tables.Subscriptions, Item: subscriptionRow(sub)}
+	put.ConditionExpression, put.ExpressionAttributeNames, put.ExpressionAttributeValues = unchanged(sub)
+	_, err = s.db.PutItem(ctx, put)
 	if failed := (*types.ConditionalCheckFailedException)(nil); errors.As(err, &failed) {
 		return false, nil
 	}
@@ -124,28 +186,140 @@ func (s *Store) Renew(ctx context.Context, sub watch.Subscription) (there bool, 
 	return true, nil
 }
 
-// Unsubscribe takes back what Subscribe did: one write unit for each topic, and one for
-// every KB of the connection's row. A connection that is gone, or was not subscribed, is left
-// as it is.
-func (s *Store) Unsubscribe(ctx context.Context, key watch.Key, topics ...events.Topic) error {
-	if len(topics) == 0 {
-		return nil
+// unchanged is the condition that a subscription is there with the same order.
+func unchanged(sub watch.Subscription) (condition *string, names map[string]string, values map[string]types.AttributeValue) {
+	names = map[string]string{"#order": "order"}
+	if sub.Order == watch.Unordered {
+		return aws.String("attribute_exists(topic) AND attribute_not_exists(#order)"), names, nil
 	}
-	for _, topic := range topics {
-		_, err := s.db.DeleteItem(ctx, &dynamodb.DeleteItemInput{TableName: &s.tables.Subscriptions, Key: subscriptionKey(topic, key.ID)})
-		if err != nil {
-			return fmt.Errorf("delete subscription of %s to %s: %w", key.ID, topic, translate(err))
+	return aws.String("#order = :order"), names, map[string]types.AttributeValue{":order": order(sub.Order)}
+}
+
+// Unsubscribe takes the topic out of the connection's row, remembers there that it was left,
+// and deletes the subscription, unless a later one is there: two write units, and more for a
+// row of more than 1 KB. A connection that is gone is left as it is. The row comes first, so
+// that a subscribe which is under way either sees it or is seen.
+func (s *Store) Unsubscribe(ctx context.Context, key watch.Key, topic events.Topic, at watch.Order) error {
+	if err := s.leave(ctx, key, topic, at); err != nil {
+		return fmt.Errorf("unsubscribe %s from %s: %w", key.ID, topic, translate(err))
+	}
+	return s.deleteSubscription(ctx, watch.Subscription{Key: key, Topic: topic}, &dynamodb.DeleteItemInput{
+		ConditionExpression:       aws.String("attribute_not_exists(#order) OR #order < :order"),
+		ExpressionAttributeNames:  map[string]string{"#order": "order"},
+		ExpressionAttributeValues: map[string]types.AttributeValue{":order": order(at)},
+	})
+}
+
+// leave changes the row for Unsubscribe. A row that already says what it would say, by a
+// later unsubscribe, is not changed.
+func (s *Store) leave(ctx context.Context, key watch.Key, topic events.Topic, at watch.Order) error {
+	remove := "REMOVE #watches.#topic DELETE #before :topics"
+	values := map[string]types.AttributeValue{":order": order(at), ":topics": topicSet(topic)}
+	for _, form := range []struct{ update, condition string }{
+		{"SET #left.#slot = :order " + remove, unsubscribeCounts + " AND " + slotHasRoom},
+		{remove, unsubscribeCounts}, // as the slot says enough
+	} {
+		_, err := s.changeTopics(ctx, key, topic, &dynamodb.UpdateItemInput{
+			UpdateExpression: &form.update, ConditionExpression: &form.condition, ExpressionAttributeValues: values,
+		})
+		failed := (*types.ConditionalCheckFailedException)(nil)
+		switch {
+		case !errors.As(err, &failed):
+			return err
+		case failed.Item == nil:
+			return nil
+		}
+		row := failed.Item
+		watched, listed := ordersOf(row)[topic]
+		switch {
+		case listed && watched >= at:
+			return watch.ErrOvertaken
+		case !listed:
+			return nil
 		}
 	}
-	_, err := s.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
+	return watch.ErrConflict
+}
+
+// Withdraw deletes subscriptions, and takes their topics out of the connection's row, each
+// only if it has the same order: one write unit for each, and one for every KB of the row.
+func (s *Store) Withdraw(ctx context.Context, key watch.Key, subs ...watch.Subscription) error {
+	for _, sub := range subs {
+		deletion := &dynamodb.DeleteItemInput{}
+		deletion.ConditionExpression, deletion.ExpressionAttributeNames, deletion.ExpressionAttributeValues = unchanged(sub)
+		if err := s.deleteSubscription(ctx, sub, deletion); err != nil {
+			return err
+		}
+	}
+	for range withdrawAttempts {
+		if len(subs) == 0 {
+			return nil
+		}
+		row, err := s.removeTopics(ctx, key, subs)
+		failed := (*types.ConditionalCheckFailedException)(nil)
+		if err == nil || errors.As(err, &failed) && row == nil {
+			return nil
+		}
+		if failed == nil {
+			return fmt.Errorf("withdraw %d subscriptions of %s: %w", len(subs), key.ID, translate(err))
+		}
+		orders := ordersOf(row)
+		subs = slices.DeleteFunc(slices.Clone(subs), func(sub watch.Subscription) bool {
+			now, listed := orders[sub.Topic]
+			return !listed || now != sub.Order
+		})
+	}
+	return fmt.Errorf("withdraw %d subscriptions of %s: %w", len(subs), key.ID, watch.ErrUnavailable)
+}
+
+// withdrawAttempts bounds how often other requests may change the topics of a connection
+// while some of them are withdrawn.
+const withdrawAttempts = 5
+
+// removeTopics takes topics out of a connection's row, all of them or none, and gives the row
+// if it has another order for one of them.
+func (s *Store) removeTopics(ctx context.Context, key watch.Key, subs []watch.Subscription) (row map[string]types.AttributeValue, err error) {
+	names := map[string]string{}
+	values := map[string]types.AttributeValue{}
+	var removed, before []string
+	conditions := []string{"attribute_exists(connectionId)"} // or the update would make a row
+	for i, sub := range subs {
+		if sub.Order == watch.Unordered {
+			before = append(before, string(sub.Topic))
+			continue
+		}
+		topic, at := fmt.Sprint("#t", i), fmt.Sprint(":o", i)
+		names["#watches"], names[topic], values[at] = watchesMap, string(sub.Topic), order(sub.Order)
+		removed = append(removed, "#watches."+topic)
+		conditions = append(conditions, "#watches."+topic+" = "+at)
+	}
+	var update []string
+	if len(removed) > 0 {
+		update = append(update, "REMOVE "+strings.Join(removed, ", "))
+	}
+	if len(before) > 0 {
+		names["#before"], values[":before"] = topicsBefore, &types.AttributeValueMemberSS{Value: before}
+		update = append(update, "DELETE #before :before")
+	}
+	_, err = s.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
 		TableName: &s.tables.Connections, Key: connectionKey(key),
-		UpdateExpression:          aws.String("DELETE #topics :topics"),
-		ConditionExpression:       aws.String("attribute_exists(connectionId)"), // or the update would make a row
-		ExpressionAttributeNames:  map[string]string{"#topics": "topics"},
-		ExpressionAttributeValues: map[string]types.AttributeValue{":topics": topicSet(topics...)},
+		UpdateExpression: aws.String(strings.Join(update, " ")), ConditionExpression: aws.String(strings.Join(conditions, " AND ")),
+		ExpressionAttributeNames: names, ExpressionAttributeValues: values,
+		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
 	})
+	if failed := (*types.ConditionalCheckFailedException)(nil); errors.As(err, &failed) {
+		return failed.Item, err
+	}
+	return nil, err
+}
+
+// deleteSubscription deletes a row of Subscriptions under a condition. That it does not hold
+// is no error: another subscription is there, or none.
+func (s *Store) deleteSubscription(ctx context.Context, sub watch.Subscription, deletion *dynamodb.DeleteItemInput) error {
+	deletion.TableName, deletion.Key = &s.tables.Subscriptions, subscriptionKey(sub.Topic, sub.ID)
+	_, err := s.db.DeleteItem(ctx, deletion)
 	if failed := (*types.ConditionalCheckFailedException)(nil); err != nil && !errors.As(err, &failed) {
-		return fmt.Errorf("unsubscribe %s from %d topics: %w", key.ID, len(topics), translate(err))
+		return fmt.Errorf("delete subscription of %s to %s: %w", sub.ID, sub.Topic, translate(err))
 	}
 	return nil
 }
@@ -159,7 +333,7 @@ func (s *Store) Subscriptions(ctx context.Context, key watch.Key, topics []event
 		for _, topic := range some {
 			keys = append(keys, subscriptionKey(topic, key.ID))
 		}
-		rows, err := s.batchGet(ctx, s.tables.Subscriptions, keys)
+		rows, err := s.batchGet(ctx, s.tables.Subscriptions, consistent(keys))
 		if err != nil {
 			return nil, fmt.Errorf("read subscriptions of %s: %w", key.ID, translate(err))
 		}
@@ -179,9 +353,13 @@ func (s *Store) Subscriptions(ctx context.Context, key watch.Key, topics []event
 // https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html
 const maxGets = 100
 
+func consistent(keys []map[string]types.AttributeValue) types.KeysAndAttributes {
+	return types.KeysAndAttributes{Keys: keys, ConsistentRead: aws.Bool(true)}
+}
+
 // batchGet reads rows by their keys, up to maxGets, in no order.
-func (s *Store) batchGet(ctx context.Context, table string, keys []map[string]types.AttributeValue) (rows []map[string]types.AttributeValue, err error) {
-	request := map[string]types.KeysAndAttributes{table: {Keys: keys, ConsistentRead: aws.Bool(true)}}
+func (s *Store) batchGet(ctx context.Context, table string, get types.KeysAndAttributes) (rows []map[string]types.AttributeValue, err error) {
+	request := map[string]types.KeysAndAttributes{table: get}
 	for attempt := range batchAttempts {
 		out, err := s.db.BatchGetItem(ctx, &dynamodb.BatchGetItemInput{RequestItems: request})
 		if err != nil {

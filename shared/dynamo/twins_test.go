@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/watchroute/watchroute/events"
@@ -135,16 +136,23 @@ func drawItem(t *rapid.T, c class, size sizes) item {
 	if elements := rapid.SampledFrom(size.lists).Draw(t, "list"); elements > 0 {
 		seen["list"] = texts(slices.Repeat([]string{"ab"}, elements)...)
 	}
-	if ends := drawEnd(t); ends != "" && rapid.IntRange(0, 9).Draw(t, "ends") == 9 {
+	if ends := drawEnd(t); ends != "" && rapid.IntRange(0, 9).Draw(t, "ends") >= 6 {
 		seen["expiresAt"] = number(ends)
 	}
 	has := rapid.SliceOfNDistinct(rapid.SampledFrom([]string{"card", "cost", "key", "rows", "pins"}), 0, 5, rapid.ID).Draw(t, "masked members")
 	return item{class: c, seen: seen, has: has}
 }
 
-// edited is the item with another number.
+// edited is the item with another number, or only renewed or ended.
 func (i item) edited(t *rapid.T) item {
 	i.seen = maps.Clone(i.seen)
+	if _, expires := i.seen["expiresAt"]; expires && rapid.Bool().Draw(t, "only the end") {
+		delete(i.seen, "expiresAt")
+		if ends := drawEnd(t); ends != "" {
+			i.seen["expiresAt"] = number(ends)
+		}
+		return i
+	}
 	i.seen["n"] = drawNumber(t)
 	return i
 }
@@ -153,9 +161,14 @@ func drawNumber(t *rapid.T) types.AttributeValue {
 	return number(rapid.SampledFrom([]string{"1", "2", "3", "2.5"}).Draw(t, "n"))
 }
 
-// drawEnd draws when an item expires: never, long ago, or in a long time.
+// began is the time in the worlds, for readers. Writes come a second after each other.
+var began = time.Now().Truncate(time.Second)
+
+// drawEnd draws when an item expires: never, some time ago, a few writes from now, in a long
+// time, or at a time that counts for nothing. All texts take as many bytes in DynamoDB.
 func drawEnd(t *rapid.T) string {
-	return rapid.SampledFrom([]string{"", "1000000001", "4000000001"}).Draw(t, "expiresAt")
+	in := func(seconds int64) string { return fmt.Sprint(began.Unix() + seconds) }
+	return rapid.SampledFrom([]string{"", "1000000001", in(-86_400), in(-1), in(2), in(5), in(12), "4000000001"}).Draw(t, "expiresAt")
 }
 
 // serial is a member that sets a state apart from all others of its item.

@@ -60,7 +60,7 @@ func wildValue(r *rand.Rand, bytes, depth int) types.AttributeValue {
 }
 
 func wildLetter(r *rand.Rand) string {
-	return []string{"a", "B", "7", "-", "é", "ü", "名", "✓", "😀"}[r.IntN(9)]
+	return []string{"a", "B", "7", "-", "é", "ü", "名", "✓", "\ufffe", "\uffff", "\ufdd0", "😀", "\U0010ffff"}[r.IntN(13)] // some are no characters
 }
 
 // wildText makes a text of so many bytes, in letters of one to four.

@@ -50,6 +50,9 @@ type world struct {
 	heads    map[events.Topic]int64
 	meter    *watch.Meter
 	next     string // the place that the latest snapshot ended at
+	sent     int    // requests
+	puts     int
+	publish  bool // what is put
 
 	mu    sync.Mutex
 	notes []string
@@ -84,8 +87,16 @@ func (w *world) begin(t rapid.TB, subject string, tokens []grant.Grant, limits w
 		}
 		return a
 	}}))
-	w.answerer = watch.Answerer{Sessions: metered{w.store, w}, Subscriptions: w.store, Items: w.store, History: w.store,
-		Places: seal.Fixed(make([]byte, seal.MinSecretBytes)), Tokens: w, Limits: limits, Allowance: watch.NewAllowance(w, 1), Logger: logger}
+	w.answerer = watch.Answerer{
+		Topics: watch.Topics{
+			Items:     w.store,
+			History:   w.store,
+			Places:    seal.Fixed(make([]byte, seal.MinSecretBytes)),
+			Limits:    limits,
+			Allowance: watch.NewAllowance(w, 1),
+		},
+		Sessions: metered{w.store, w}, Subscriptions: w.store, Tokens: w, Logger: logger,
+	}
 	w.fanout = watch.Fanout{Numberer: watch.Numberer{Log: lives{w.store, w}}, Pusher: watch.Pusher{Subscribers: w.store, Poster: w}, PushTime: time.Minute}
 	w.client = watch.Connection{Key: watch.Key{Subject: subject, ID: "client"}, Connected: w.now, Access: w.access(0)}
 	if err := w.store.Connect(context.Background(), w.client); err != nil {
@@ -208,7 +219,9 @@ func (w *world) ask(r events.Request) {
 		w.Fatal(err)
 	}
 	w.meter = &watch.Meter{}
-	answer := w.answerer.Answer(context.Background(), w.client, body, peer{w})
+	w.sent++
+	m := watch.Message{Body: body, ID: "message", Time: w.now.Add(time.Duration(w.sent) * time.Second)}
+	answer := w.answerer.Answer(context.Background(), w.client, m, peer{w})
 	w.noteFrame("answered", answer)
 	reads, writes := w.meter.Units()
 	w.note("%v read units, %v write units", reads, writes)
@@ -238,9 +251,14 @@ func (w *world) observed() (notes []string) {
 	return notes
 }
 
-// put writes an item as anybody may who has access to the table.
+// put writes an item as anybody may who has access to the table, or as if it were published.
 func (w *world) put(topic events.Topic, id string, state attributes) {
 	row := attributes{"topic": str(string(topic)), "id": str(id)}
+	if w.puts++; w.publish {
+		row[events.PublicationAttribute] = &types.AttributeValueMemberM{Value: attributes{
+			"mark": str(fmt.Sprintf("mark of %05d", w.puts)), "by": str("c1"), "order": &types.AttributeValueMemberN{Value: "1"},
+		}}
+	}
 	for name, value := range state {
 		row[name] = value
 	}
@@ -265,11 +283,7 @@ func (w *world) writes() (writes []watch.Write, sizes []int64) {
 		w.records++
 		record.Change.SequenceNumber = fmt.Sprintf("%021d", w.records)
 		record.Change.ApproximateCreationDateTime.Time = w.now.Add(time.Duration(w.records) * time.Second)
-		var keys struct{ Topic, ID struct{ S string } }
-		if err := json.Unmarshal(record.Change.Keys, &keys); err != nil {
-			w.Fatal(err)
-		}
-		topic, id := keys.Topic.S, keys.ID.S
+		topic, id := keyOf(w, record)
 		if record.EventName == "REMOVE" && w.expires[topic+" "+id] {
 			record.UserIdentity = &awsevents.DynamoDBUserIdentity{Type: "Service", PrincipalID: "dynamodb.amazonaws.com"}
 		}
@@ -282,6 +296,15 @@ func (w *world) writes() (writes []watch.Write, sizes []int64) {
 		writes = append(writes, write)
 	}
 	return writes, sizes
+}
+
+// keyOf reads which item a record is about.
+func keyOf(t rapid.TB, record dynamo.Record) (topic, id string) {
+	var keys struct{ Topic, ID struct{ S string } }
+	if err := json.Unmarshal(record.Change.Keys, &keys); err != nil {
+		t.Fatal(err)
+	}
+	return keys.Topic.S, keys.ID.S
 }
 
 // unread gives the records that were not read yet, in the order of the writes.

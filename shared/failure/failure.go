@@ -5,13 +5,13 @@ package failure
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/watchroute/watchroute/events"
 )
 
 // MaxBytes is how large a message may be: 1 MiB, as JSON in UTF-8.
@@ -68,7 +68,7 @@ var retryable = retry.IsErrorRetryables(retry.DefaultRetryables)
 //
 // Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html
 func encode(message any) ([]byte, error) {
-	body, err := json.Marshal(message)
+	body, err := events.Marshal(message)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrRejected, err)
 	}

@@ -26,13 +26,16 @@ type Setup struct {
 // setting that is missing, or a build that fails, is logged and ends the process
 // with status 1, which Lambda reports as a failed initialization.
 func Start[In, Out any](getenv func(string) string, build func(context.Context, Setup) (func(context.Context, In) (Out, error), error)) {
-	logger := slog.New(slog.NewJSONHandler(os.Stderr, nil))
+	logger, current := newLogger(os.Stderr, getenv("AWS_LAMBDA_LOG_LEVEL"))
 	handler, err := prepare(getenv, logger, build)
 	if err != nil {
 		logger.Error("function cannot start", "err", err)
 		os.Exit(1)
 	}
-	lambda.StartHandlerFunc(handler)
+	lambda.StartHandlerFunc(func(ctx context.Context, in In) (Out, error) {
+		current.begin(ctx)
+		return handler(ctx, in)
+	})
 }
 
 func prepare[Handler any](getenv func(string) string, logger *slog.Logger, build func(context.Context, Setup) (Handler, error)) (Handler, error) {

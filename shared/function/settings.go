@@ -41,15 +41,30 @@ func (s *Settings) Flag(name string) bool {
 	return false
 }
 
-// Count reads a setting that is a number of at least 1.
+// MaxCount is the largest number that Count takes. It is far beyond every use, so that sums
+// and small multiples of such numbers are numbers, too.
+const MaxCount = 1_000_000_000
+
+// CheckCount reports what Count would refuse.
+func CheckCount(n int) error {
+	if n < 1 || n > MaxCount {
+		return fmt.Errorf("must be a number from 1 to %d", MaxCount)
+	}
+	return nil
+}
+
+// Count reads a setting that is a number from 1 to MaxCount.
 func (s *Settings) Count(name string) int {
 	text := s.Text(name)
 	if text == "" {
 		return 0
 	}
 	value, err := strconv.Atoi(text)
-	if err != nil || value < 1 {
-		s.errs = append(s.errs, fmt.Errorf("%s is %q, must be a number of at least 1", name, text))
+	if err != nil {
+		value = 0
+	}
+	if err := CheckCount(value); err != nil {
+		s.errs = append(s.errs, fmt.Errorf("%s is %q, %w", name, text, err))
 	}
 	return value
 }

@@ -12,9 +12,10 @@ import (
 // seen in, and a grant's filter and mask are applied at most once for all views that have
 // the same. Safe for concurrent use.
 type Change struct {
-	op      events.Op
-	data    json.RawMessage // as given
-	was, is *state
+	op           events.Op
+	before, data json.RawMessage // as given
+	lapse        Lapse
+	was, is      *state
 
 	mu     sync.Mutex
 	masked map[string]*pair // by the text of the mask
@@ -23,7 +24,12 @@ type Change struct {
 // NewChange takes an item's old data, nil if it was added, and the new one, or the last
 // one if it was removed. The data must not be written to any more.
 func NewChange(op events.Op, before, data json.RawMessage) *Change {
-	c := &Change{op: op, data: data, masked: map[string]*pair{}}
+	return NewLapsing(op, before, data, "")
+}
+
+// NewLapsing is NewChange for an item that expires.
+func NewLapsing(op events.Op, before, data json.RawMessage, l Lapse) *Change {
+	c := &Change{op: op, before: before, data: data, lapse: l, masked: map[string]*pair{}}
 	switch op {
 	case events.Added:
 		before = nil
@@ -39,7 +45,8 @@ func NewChange(op events.Op, before, data json.RawMessage) *Change {
 // no JSON object is not visible, except to the zero View.
 //
 // A modification that changes nothing of what is seen is not visible either, as it would
-// tell that something hidden has changed. The zero View shows it.
+// tell that something hidden has changed. The zero View shows it, and so does every view if
+// the item was renewed, see [Lapse].
 //
 // What the client chose is charged to the budget. The only error is [ErrCostly]; the next
 // change is evaluated as usual.
@@ -56,11 +63,11 @@ func (c *Change) In(v View, b *Budget) (Seen, error) {
 		return Seen{}, err
 	}
 	states := c.under(v)
-	if was && is && states.same() { // which must not look costly either
+	if was && is && c.lapse.unnoticed() && states.same() { // which must not look costly either
 		return Seen{}, nil
 	}
 	if v.Weight() == 0 {
-		return states.told(was, is), nil
+		return c.told(states, was, is), nil
 	}
 	var seen Seen
 	done := b.spend(MaxStepsPerChange, func(steps *pattern.Steps) {
@@ -69,7 +76,7 @@ func (c *Change) In(v View, b *Budget) (Seen, error) {
 		if v.fields != nil {
 			states = states.narrow(v.fields, steps)
 		}
-		seen = states.told(was, is)
+		seen = c.told(states, was, is)
 	})
 	if !done {
 		return Seen{}, ErrCostly
@@ -79,6 +86,9 @@ func (c *Change) In(v View, b *Budget) (Seen, error) {
 
 // whole is what the zero View shows.
 func (c *Change) whole() Seen {
+	if c.lapse != "" {
+		return c.wholeLapsing()
+	}
 	s := Seen{Op: c.op, Data: c.data}
 	if c.op == events.Modified {
 		s.patch = func(b *Budget) json.RawMessage { return c.under(View{}).patch(b) }

@@ -6,8 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"unicode/utf8"
 
+	"github.com/watchroute/watchroute/events"
 	"github.com/watchroute/watchroute/shared/pattern"
 )
 
@@ -20,11 +20,11 @@ func Parse(claim []byte, subject string) (Grant, error) {
 	if err := checkSubject(subject); err != nil {
 		return Grant{}, err
 	}
-	switch {
-	case len(claim) > MaxBytes:
+	if len(claim) > MaxBytes {
 		return Grant{}, fmt.Errorf("claim has %d bytes, at most %d are allowed", len(claim), MaxBytes)
-	case !utf8.Valid(claim):
-		return Grant{}, errors.New("claim is not UTF-8")
+	}
+	if err := events.CheckText(claim); err != nil {
+		return Grant{}, fmt.Errorf("claim %w", err)
 	}
 	parts, err := members(claim, "claim", "v", "allow")
 	if err != nil {

@@ -15,8 +15,10 @@
 // as they may mean less than what would be granted without them. A rule has:
 //
 //   - topics: patterns, see [Pattern]. The segment {sub} stands for the token's
-//     subject. A subject that is no single segment of a topic, such as "a/b", "*", ".."
-//     or none at all, makes the patterns with {sub} match nothing; it never widens them.
+//     subject, written as [events.SubjectSegment] does: "auth0|7" has the topic
+//     users/auth0:7C7. It is always one segment and never a wildcard. If there is no
+//     subject, or a pattern with it is longer than a topic may be, that pattern matches
+//     nothing.
 //   - actions: of [Subscribe], [Read] and [Publish].
 //   - filter, optional: an event pattern (see package pattern) that the item's whole
 //     data must have to be seen.

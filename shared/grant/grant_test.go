@@ -53,14 +53,14 @@ func TestAllows(t *testing.T) {
 }
 
 // TestSubjectsNeverWiden tries subjects that would mean more, were they taken for a
-// part of a pattern.
+// part of a pattern as they are.
 func TestSubjectsNeverWiden(t *testing.T) {
 	claim := `{"v":1,"allow":[{"topics":["users/{sub}/**","{sub}","public"],"actions":["subscribe"]}]}`
 	for _, subject := range []string{
-		"", "*", "**", "a/b", "a/**", "/", "..", ".", "{sub}", "a b", "a%2fb", "ａ", "а", "auth0|1", "a\x00", "a*", strings.Repeat("x", 256),
+		"", "*", "**", "a/b", "a/**", "/", "..", ".", "{sub}", "a b", "a%2fb", "a:2Fb", "ａ", "а", "auth0|1", "@a", "a\x00", "a*", strings.Repeat("x", 256), strings.Repeat("ж", 128),
 	} {
 		g := parse(t, claim, subject)
-		for _, topic := range append(smallTopics(), "users", "users/a", "users/a/b", "users/*", "users/**", events.ReservedAttributes()[0]) {
+		for _, topic := range append(smallTopics(), "users", "users/a", "users/a/b", "users/*", "users/**", "users/..", "@a", events.ReservedAttributes()[0]) {
 			if _, ok := g.Allows(Subscribe, events.Topic(topic)); ok {
 				t.Errorf("subject %.20q: %s is allowed", subject, topic)
 			}
@@ -72,9 +72,36 @@ func TestSubjectsNeverWiden(t *testing.T) {
 			t.Errorf("subject %.20q: what does not depend on it is not allowed", subject)
 		}
 	}
-	for _, subject := range []string{"anna", "anna@example.com", "b0c4-11", "..."} {
-		if _, ok := parse(t, claim, subject).Allows(Subscribe, events.Topic("users/"+subject)); !ok {
-			t.Errorf("subject %q: its own topic is not allowed", subject)
+}
+
+// TestSubjectsAsIssuersMakeThem have topics of their own, and nobody else's.
+func TestSubjectsAsIssuersMakeThem(t *testing.T) {
+	claim := `{"v":1,"allow":[{"topics":["users/{sub}/**"],"actions":["subscribe"]}]}`
+	own := map[string]string{ // by subject
+		"anna":                     "users/anna",
+		"anna@example.com":         "users/anna@example.com",
+		"b0c4-11":                  "users/b0c4-11",
+		"auth0|5f7c":               "users/auth0:7C5f7c",
+		"google-oauth2|1082":       "users/google-oauth2:7C1082",
+		"bob+tag@example.org":      "users/bob:2Btag@example.org",
+		"repo:o/r":                 "users/repo:3Ao:2Fr",
+		"spiffe://example.org/api": "users/spiffe:3A:2F:2Fexample.org:2Fapi",
+		"dGVzdA==":                 "users/dGVzdA:3D:3D",
+		"Anna Maria":               "users/Anna:20Maria",
+		"Zoë":                      "users/Zo:C3:AB",
+		"a/b":                      "users/a:2Fb",
+		"a:2Fb":                    "users/a:3A2Fb",
+		"a%2Fb":                    "users/a:252Fb",
+		"..":                       "users/:2E.",
+		"*":                        "users/:2A",
+		"{sub}":                    "users/:7Bsub:7D",
+	}
+	for subject := range own {
+		g := parse(t, claim, subject)
+		for other, topic := range own {
+			if _, ok := g.Allows(Subscribe, events.Topic(topic+"/inbox")); ok != (subject == other) {
+				t.Errorf("subject %q: %s is allowed: %t", subject, topic, ok)
+			}
 		}
 	}
 }
@@ -83,11 +110,12 @@ func TestParseRefuses(t *testing.T) {
 	rule := func(members string) string { return `{"v":1,"allow":[{` + members + `}]}` }
 	with := func(members string) string { return rule(`"topics":["a"],"actions":["read"],` + members) }
 	for claim, want := range map[string]string{
-		``:                                         `claim is no JSON object`,
-		`null`:                                     `claim is no JSON object`,
-		`[]`:                                       `claim is no JSON object`,
-		`{"v":1,"allow":[]}{}`:                     `claim is no JSON object`,
-		"{\"v\":1,\"\xff\":0}":                     `claim is not UTF-8`,
+		``:                     `claim is no JSON object`,
+		`null`:                 `claim is no JSON object`,
+		`[]`:                   `claim is no JSON object`,
+		`{"v":1,"allow":[]}{}`: `claim is no JSON object`,
+		"{\"v\":1,\"\xff\":0}": `claim has text that is not UTF-8`,
+		`{"v":1,"allow":[{"topics":["a"],"actions":["read"],"mask":{"omit":["\udc00"]}}]}`: `claim has half of a UTF-16 pair alone, \udc00`,
 		`{"allow":[]}`:                             `claim has the version none, known is 1`,
 		`{"v":2,"allow":[]}`:                       `claim has the version 2, known is 1`,
 		`{"v":"1","allow":[]}`:                     `claim has the version "1", known is 1`,

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/watchroute/watchroute/events"
 	"github.com/watchroute/watchroute/shared/pattern"
 )
 
@@ -29,11 +30,8 @@ func decodeObject(data []byte) (object map[string]any, ok bool) {
 // encode writes what decodeObject reads, and structs of such values: without spaces,
 // members sorted, nothing escaped that need not be.
 func encode(v any) []byte {
-	var out bytes.Buffer
-	e := json.NewEncoder(&out)
-	e.SetEscapeHTML(false)
-	_ = e.Encode(v) // what comes from JSON always encodes
-	return bytes.TrimSuffix(out.Bytes(), []byte("\n"))
+	text, _ := events.Marshal(v) // what comes from JSON always encodes
+	return text
 }
 
 // What it takes, in steps, to look at, make and write values.

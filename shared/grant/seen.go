@@ -12,6 +12,8 @@ import (
 type Seen struct {
 	Op   events.Op       // empty if nothing is seen
 	Data json.RawMessage // the new state, or if it is removed the last one that was seen
+	// Expired says that the item is removed because its new state has expired.
+	Expired bool
 
 	patch func(*Budget) json.RawMessage // nil unless it is modified
 }
@@ -87,5 +89,5 @@ func (p *pair) told(was, is bool) Seen {
 	case !was:
 		return Seen{Op: events.Added, Data: p.is.text()}
 	}
-	return Seen{events.Modified, p.is.text(), p.patch}
+	return Seen{Op: events.Modified, Data: p.is.text(), patch: p.patch}
 }

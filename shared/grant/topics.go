@@ -2,6 +2,7 @@ package grant
 
 import (
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/watchroute/watchroute/events"
@@ -18,9 +19,6 @@ const (
 	one  = "*"
 	rest = "**"
 )
-
-// sub is the segment that stands for the subject in a claim.
-const sub = "{sub}"
 
 // ParsePattern checks a name against the rules of [Pattern] and, apart from the
 // wildcards, of [events.ParseTopic]; each wildcard counts as a segment of its length.
@@ -44,28 +42,23 @@ func ParsePattern(name string) (Pattern, error) {
 // parseFor is ParsePattern for a name in which {sub} stands for a subject; ok is false
 // if no topic can match with that subject.
 func parseFor(name, subject string) (p Pattern, ok bool, err error) {
-	example, err := ParsePattern(withSubject(name, "x"))
-	if err != nil || string(example) == name {
-		return example, err == nil, err
+	if !slices.Contains(strings.Split(name, "/"), events.SubjectWord) {
+		p, err = ParsePattern(name)
+		return p, err == nil, err
 	}
-	if strings.Contains(subject, "/") {
-		return "", false, nil
+	example, err := events.WithSubject(name, "x")
+	if err != nil {
+		return "", false, err
 	}
-	if _, err := events.ParseTopic(subject); err != nil {
-		return "", false, nil
+	if _, err := ParsePattern(example); err != nil {
+		return "", false, err
 	}
-	p, err = ParsePattern(withSubject(name, subject))
+	full, err := events.WithSubject(name, subject)
+	if err != nil {
+		return "", false, nil // no topic is this subject's
+	}
+	p, err = ParsePattern(full)
 	return p, err == nil, nil // it may have become too long
-}
-
-func withSubject(name, subject string) string {
-	segments := strings.Split(name, "/")
-	for i, segment := range segments {
-		if segment == sub {
-			segments[i] = subject
-		}
-	}
-	return strings.Join(segments, "/")
 }
 
 // IsTopic tells whether the pattern has no wildcard, and so is a topic's name.

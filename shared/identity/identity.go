@@ -4,11 +4,13 @@
 package identity
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
 
 	awsevents "github.com/aws/aws-lambda-go/events"
+	"github.com/watchroute/watchroute/events"
 	"github.com/watchroute/watchroute/shared/grant"
 	"github.com/watchroute/watchroute/shared/watch"
 )
@@ -19,6 +21,9 @@ const (
 	memberTokenID = "tokenId"
 	memberIssued  = "issued"  // milliseconds since 1970
 	memberExpires = "expires" // likewise
+	memberInside  = "inside"  // "true": refusals are told inside
+	memberRefused = "refused" // the code of an error; there is nothing else then
+	memberCode    = "code"    // likewise, of a client that is denied; the REST API's answer repeats it
 )
 
 // Context is what the authorizer answers about a client, besides its subject, which is
@@ -32,6 +37,30 @@ func Context(a watch.Access) map[string]any {
 	}
 }
 
+// TellInside adds to a context that $connect may let the client in to be told why it is
+// turned away.
+func TellInside(context map[string]any) { context[memberInside] = "true" }
+
+// NameCode adds to the context of a client that is denied why it is. No function sees it: API
+// Gateway answers with $context.authorizer.code.
+func NameCode(context map[string]any, code events.Code) { context[memberCode] = string(code) }
+
+// Refused is the context of a client that is let in only to be told why it is refused, with
+// watch.ErrUnauthorized or watch.ErrRevoked. It names nobody and grants nothing.
+func Refused(why error) map[string]any {
+	code := events.CodeBadToken
+	if errors.Is(why, watch.ErrRevoked) {
+		code = events.CodeRevoked
+	}
+	return map[string]any{memberRefused: string(code)}
+}
+
+// RefusedError is that of a connection that was let in only to be told why it is refused.
+// Whoever does not tell it fails, as for an event without any context.
+type RefusedError struct{ Why error }
+
+func (e *RefusedError) Error() string { return "connection is only to be told: " + e.Why.Error() }
+
 // Anyone is what those without a token may do where they are let in.
 func Anyone() watch.Access { return watch.Access{Grant: grant.All()} }
 
@@ -43,26 +72,54 @@ type Reader struct {
 	Open bool
 }
 
-// ConnectionOf reads whose event it is and what they may do.
+// ConnectionOf reads whose event it is and what they may do. A [RefusedError] means that they
+// may do nothing, but be told so.
 func (o Reader) ConnectionOf(r awsevents.APIGatewayWebsocketProxyRequestContext) (watch.Connection, error) {
 	c := watch.Connection{
 		Key:       watch.Key{Subject: watch.Anonymous, ID: watch.ConnectionID(r.ConnectionID)},
 		Connected: time.UnixMilli(r.ConnectedAt),
 	}
-	authorizer, ok := r.Authorizer.(map[string]any)
-	switch {
-	case !ok && o.Open:
-		c.Access = Anyone()
-		return c, nil
-	case !ok:
-		return c, fmt.Errorf("event of %s has no authorizer's context", c.ID)
+	authorizer, _ := r.Authorizer.(map[string]any)
+	c.ToldInside = authorizer[memberInside] == "true"
+	subject, access, err := o.read(authorizer)
+	if subject != "" {
+		c.Subject = subject
 	}
-	c.Subject, _ = authorizer["principalId"].(string)
-	var err error
-	if c.Access, err = accessFrom(authorizer); err != nil {
+	if c.Access = access; err != nil {
 		return c, fmt.Errorf("read authorizer's context of %s: %w", c.ID, err)
 	}
 	return c, nil
+}
+
+// ViewerOf reads whose HTTP request it is and what they may do. Those without a token are told
+// from each other by their address. A [RefusedError] means that they may do nothing, but be
+// told so.
+func (o Reader) ViewerOf(r awsevents.APIGatewayProxyRequestContext) (watch.Viewer, error) {
+	subject, access, err := o.read(r.Authorizer)
+	v := watch.Viewer{Key: watch.Key{Subject: subject}, Access: access}
+	if subject == watch.Anonymous {
+		v.ID = watch.ConnectionID("address " + r.Identity.SourceIP)
+	}
+	if err != nil {
+		return v, fmt.Errorf("read authorizer's context of request %s: %w", r.RequestID, err)
+	}
+	return v, nil
+}
+
+// read gives the subject and what it may do.
+func (o Reader) read(authorizer map[string]any) (subject string, a watch.Access, err error) {
+	if authorizer == nil && o.Open {
+		return watch.Anonymous, Anyone(), nil
+	}
+	if authorizer == nil {
+		return "", a, errors.New("there is none")
+	}
+	subject, _ = authorizer["principalId"].(string)
+	if code, refused := authorizer[memberRefused]; refused {
+		return subject, a, &RefusedError{Why: reason(code)}
+	}
+	a, err = accessFrom(authorizer)
+	return subject, a, err
 }
 
 func accessFrom(authorizer map[string]any) (a watch.Access, err error) {
@@ -76,6 +133,14 @@ func accessFrom(authorizer map[string]any) (a watch.Access, err error) {
 	a.TokenID = text(memberTokenID)
 	a.Expires, err = instant(text(memberExpires))
 	return a, err
+}
+
+// reason is the error that a code stands for.
+func reason(code any) error {
+	if code == string(events.CodeRevoked) {
+		return watch.ErrRevoked
+	}
+	return watch.ErrUnauthorized
 }
 
 // millis writes a time; the zero time is 0.

@@ -2,6 +2,7 @@ package identity_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -79,6 +80,46 @@ func TestWithoutAuthorizer(t *testing.T) {
 	got, err := identity.Reader{Open: true}.ConnectionOf(awsevents.APIGatewayWebsocketProxyRequestContext{ConnectionID: "c1"})
 	if err != nil || got.Subject != watch.Anonymous || !got.Expires.IsZero() || got.Grant.String() != grant.All().String() {
 		t.Errorf("connection is %+v, %v", got, err)
+	}
+}
+
+// TestRefusalTravels: whoever reads it gets an error, and nobody whom it could be of. Nothing
+// that stands beside it counts.
+func TestRefusalTravels(t *testing.T) {
+	for _, why := range []error{watch.ErrUnauthorized, watch.ErrRevoked} {
+		for _, open := range []bool{false, true} {
+			context := identity.Refused(why)
+			if len(context) != 1 {
+				t.Errorf("beside the refusal there is %v", context)
+			}
+			context["grant"] = grant.All().String()
+			got, err := identity.Reader{Open: open}.ConnectionOf(handedOn(t, "refused", context))
+			var refused *identity.RefusedError
+			if !errors.As(err, &refused) || refused.Why != why || got.ID != "c1" || got.Grant.String() != "" {
+				t.Errorf("%v is read as %+v, %v", why, got, err)
+			}
+			if errors.Is(err, why) {
+				t.Errorf("a function that does not know of refusals inside takes %v for one of a request", err)
+			}
+		}
+	}
+	unknown := map[string]any{"refused": "later code"}
+	var refused *identity.RefusedError
+	if _, err := (identity.Reader{}).ConnectionOf(handedOn(t, "refused", unknown)); !errors.As(err, &refused) || refused.Why != watch.ErrUnauthorized {
+		t.Errorf("a code of a later version is read as %v", err)
+	}
+}
+
+// TestToldInsideTravels, if it is said.
+func TestToldInsideTravels(t *testing.T) {
+	for _, inside := range []bool{true, false} {
+		context := identity.Context(watch.Access{Grant: parse(t)})
+		if inside {
+			identity.TellInside(context)
+		}
+		if got, err := (identity.Reader{}).ConnectionOf(handedOn(t, "anna", context)); err != nil || got.ToldInside != inside {
+			t.Errorf("read is %t, %v, want %t", got.ToldInside, err, inside)
+		}
 	}
 }
 

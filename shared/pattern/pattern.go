@@ -29,6 +29,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+
+	"github.com/watchroute/watchroute/events"
 )
 
 // Limits of a pattern.
@@ -64,11 +66,11 @@ func Parse(text string) (*Pattern, error) {
 	if err != nil {
 		return nil, err
 	}
-	canonical, err := encode(fields)
+	canonical, err := events.Marshal(fields) // which is no longer than the text
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("pattern is no JSON: %w", err)
 	}
-	return &Pattern{root, canonical, root.weight()}, nil
+	return &Pattern{root, string(canonical), root.weight()}, nil
 }
 
 // String gives the pattern as JSON without spaces, its members sorted. [Parse] reads
@@ -106,8 +108,11 @@ func (p *Pattern) MatchObject(event map[string]any, steps *Steps) bool {
 func (p *Pattern) Weight() int { return p.weight }
 
 func decode(text string) (any, error) {
-	if err := checkSize(text); err != nil {
-		return nil, err
+	if len(text) > MaxBytes {
+		return nil, fmt.Errorf("pattern has %d bytes, at most %d are allowed", len(text), MaxBytes)
+	}
+	if err := events.CheckText([]byte(text)); err != nil {
+		return nil, fmt.Errorf("pattern %w", err)
 	}
 	value, err := decodeValue([]byte(text))
 	if err != nil {
@@ -128,24 +133,4 @@ func decodeValue(text []byte) (any, error) {
 		return nil, errors.New("something follows the value")
 	}
 	return value, nil
-}
-
-// encode writes a pattern anew. Its size is checked again, as some characters are
-// escaped that need not have been.
-func encode(fields map[string]any) (string, error) {
-	var out bytes.Buffer
-	e := json.NewEncoder(&out)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(fields); err != nil {
-		return "", fmt.Errorf("pattern is no JSON: %w", err)
-	}
-	text := string(bytes.TrimSuffix(out.Bytes(), []byte("\n")))
-	return text, checkSize(text)
-}
-
-func checkSize(text string) error {
-	if len(text) > MaxBytes {
-		return fmt.Errorf("pattern has %d bytes, at most %d are allowed", len(text), MaxBytes)
-	}
-	return nil
 }

@@ -122,12 +122,12 @@ func (w *worst) print() {
 		"units, what is sent, and the steps of evaluating views. Each ends within %v. Dollars are for the units of a\n"+
 		"million requests, at $%v for a million read units and $%v for a million write units.\n\n", watch.RequestTime, watch.ReadPrice, watch.WritePrice)
 	out := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintf(out, "%-30s\tat most: reads\twrites\tKB\tsteps\tdollars\ttried: reads\twrites\tKB\tframes\tms\t\n", "")
+	fmt.Fprintf(out, "%-37s\tat most: reads\twrites\tKB\tsteps\tdollars\ttried: reads\twrites\tKB\tframes\tms\t\n", "")
 	bounds := watch.Bounds(maxConnections)
 	for _, b := range bounds {
 		m := w.spent[b.Action]
 		dollars := watch.ReadPrice*float64(b.Reads) + watch.WritePrice*float64(b.Writes)
-		fmt.Fprintf(out, "%-30s\t%d\t%d\t%d\t%d\t%.2f\t%.0f\t%.0f\t%d\t%d\t%d\t\n", b.Action, b.Reads, b.Writes, (b.Bytes+999)/1000, b.Steps, dollars,
+		fmt.Fprintf(out, "%-37s\t%d\t%d\t%d\t%d\t%.2f\t%.0f\t%.0f\t%d\t%d\t%d\t\n", b.Action, b.Reads, b.Writes, (b.Bytes+999)/1000, b.Steps, dollars,
 			m.reads, m.writes, (m.bytes+999)/1000, m.frames, m.took.Milliseconds())
 	}
 	_ = out.Flush()
@@ -223,7 +223,7 @@ func (w *worst) subscribes() {
 		return events.Request{Action: "subscribe", Topic: string(topic)}
 	}
 	last := w.topics[len(w.topics)-1]
-	if err := w.store.Unsubscribe(w.Context(), w.heavy.Key, last); err != nil {
+	if err := w.store.Unsubscribe(w.Context(), w.heavy.Key, last, orderNow()+1); err != nil {
 		w.Fatal(err)
 	}
 	w.overtake(w.heavy, 3)
@@ -233,6 +233,12 @@ func (w *worst) subscribes() {
 
 	w.overtake(w.heavy, 2)
 	w.asks("subscribe to a pattern", subscribed, w.heavy, request(subscribe(w.pattern), options))
+
+	wide := subscribe(w.wide)
+	wide.Snapshot = true
+	w.overtake(w.heavy, 2)
+	w.asks("subscribe to a pattern with snapshot", snapshot, w.heavy, request(wide, options))
+	w.asks("subscribe to a pattern with snapshot", snapshot, w.heavy, request(wide, watch.Options{}))
 
 	withSnapshot := subscribe(w.large)
 	withSnapshot.Snapshot = true
@@ -273,6 +279,16 @@ func (w *worst) snapshots() {
 	}
 	take.Next = first.(*events.Snapshot).Next
 	w.asks("snapshot, next page", snapshot, w.heavy, request(take, heavyOptions()))
+
+	take = events.Request{Action: "snapshot", Topic: string(w.wide)}
+	frames = w.ask(w.heavy, request(take, heavyOptions()))
+	w.asks("snapshot of a pattern", snapshot, w.heavy, request(take, watch.Options{}))
+	w.asks("snapshot of a pattern", snapshot, w.heavy, request(take, heavyOptions()))
+	if first, err = events.Decode([]byte(frames[len(frames)-1])); err != nil {
+		w.Fatal(err)
+	}
+	take.Next = first.(*events.Snapshot).Next
+	w.asks("snapshot of a pattern", snapshot, w.heavy, request(take, heavyOptions()))
 
 	take = events.Request{Action: "snapshot", Topic: string(w.escaped)}
 	w.asks("snapshot", snapshot, w.heavy, request(take, watch.Options{}))
@@ -319,7 +335,7 @@ func (w *worst) pings() {
 // and by one that is revoked.
 func (w *worst) auths() {
 	secret := bytes.Repeat([]byte("s"), 32)
-	verifier, err := token.New(token.Settings{Secret: func(context.Context) ([]byte, error) { return secret, nil }})
+	verifier, err := token.New(token.Settings{Secrets: func(context.Context) ([][]byte, error) { return [][]byte{secret}, nil }})
 	if err != nil {
 		w.Fatal(err)
 	}

@@ -3,6 +3,7 @@ package reply
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"testing"
 	"time"
 
@@ -31,10 +32,14 @@ func newDesk(t *testing.T) *desk {
 	db := dynamotest.Start(t)
 	d := &desk{T: t, db: db, store: db.Store(), posts: &posts{}}
 	answerer := watch.Answerer{
-		Sessions: d.store, Subscriptions: d.store, Items: d.store, History: d.store,
-		Places: seal.Fixed(make([]byte, seal.MinSecretBytes)), Logger: slog.New(slog.DiscardHandler),
-		Allowance: watch.NewAllowance(d.store, 1<<30),
-		Limits:    watch.Limits{Subscriptions: events.MaxSubscriptions, Subscribes: 20, PublishBytes: events.MaxDataBytes, SnapshotItems: 2_000},
+		Topics: watch.Topics{
+			Items:     d.store,
+			History:   d.store,
+			Places:    seal.Fixed(make([]byte, seal.MinSecretBytes)),
+			Allowance: watch.NewAllowance(d.store, 1<<30),
+			Limits:    watch.Limits{Subscriptions: events.MaxSubscriptions, Subscribes: 20, PublishBytes: events.MaxDataBytes, SnapshotItems: 2_000},
+		},
+		Sessions: d.store, Subscriptions: d.store, Logger: slog.New(slog.DiscardHandler),
 	}
 	d.Handler = New(identity.Reader{}, answerer, d.posts, 1_000_000)
 	return d
@@ -74,8 +79,9 @@ func (d *desk) ask(c watch.Connection, body string) (frames []string) {
 func (d *desk) askIn(ctx context.Context, c watch.Connection, body string) (frames []string) {
 	d.Helper()
 	authorizer := map[string]any{"principalId": c.Subject}
-	for name, value := range identity.Context(c.Access) {
-		authorizer[name] = value
+	maps.Copy(authorizer, identity.Context(c.Access))
+	if c.ToldInside {
+		identity.TellInside(authorizer)
 	}
 	event := awsevents.APIGatewayWebsocketProxyRequest{Body: body}
 	event.RequestContext.ConnectionID, event.RequestContext.ConnectedAt = string(c.ID), c.Connected.UnixMilli()

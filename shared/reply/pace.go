@@ -34,22 +34,22 @@ func newPace(perSecond int) *pace {
 // allows counts a message, and reports whether it may be answered. Anonymous clients are
 // counted by connection alone, because they share a subject.
 func (p *pace) allows(key watch.Key) bool {
-	if !p.connections.of(key.ID, p.perSecond, p.perSecond+atOnce).Allow() {
+	if !p.connections.of(key.ID, rate.Limit(p.perSecond), p.perSecond+atOnce).Allow() {
 		return false
 	}
-	return key.Subject == watch.Anonymous || p.subjects.of(key.Subject, subjectFactor*p.perSecond, subjectFactor*(p.perSecond+atOnce)).Allow()
+	return key.Subject == watch.Anonymous || p.subjects.of(key.Subject, rate.Limit(subjectFactor*p.perSecond), subjectFactor*(p.perSecond+atOnce)).Allow()
 }
 
 // limiters count by key.
 type limiters[K comparable] map[K]*rate.Limiter
 
-func (l limiters[K]) of(key K, perSecond, burst int) *rate.Limiter {
+func (l limiters[K]) of(key K, perSecond rate.Limit, burst int) *rate.Limiter {
 	limiter, ok := l[key]
 	if !ok {
 		if len(l) >= paceKept {
 			clear(l)
 		}
-		limiter = rate.NewLimiter(rate.Limit(perSecond), burst)
+		limiter = rate.NewLimiter(perSecond, burst)
 		l[key] = limiter
 	}
 	return limiter

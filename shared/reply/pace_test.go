@@ -9,7 +9,6 @@ import (
 	"time"
 
 	awsevents "github.com/aws/aws-lambda-go/events"
-	"github.com/watchroute/watchroute/events"
 	"github.com/watchroute/watchroute/shared/identity"
 	"github.com/watchroute/watchroute/shared/seal"
 	"github.com/watchroute/watchroute/shared/watch"
@@ -131,7 +130,7 @@ func (tb *table) Session(context.Context, watch.Key) (watch.Session, error) {
 	return watch.Session{}, nil
 }
 
-func (tb *table) Put(context.Context, events.Topic, events.Item) error {
+func (tb *table) Put(context.Context, watch.Publication) error {
 	tb.put++
 	return nil
 }
@@ -140,7 +139,7 @@ func (tb *table) Put(context.Context, events.Topic, events.Item) error {
 // others are answered.
 func TestWhatComesTooFastIsNotCarriedOut(t *testing.T) {
 	w, tb := &wire{}, &table{}
-	h := New(identity.Reader{Open: true}, watch.Answerer{Sessions: tb, Items: tb, History: tb, Places: seal.Fixed(make([]byte, seal.MinSecretBytes))}, w, 0) // nothing but what may come at once
+	h := New(identity.Reader{Open: true}, watch.Answerer{Topics: watch.Topics{Items: tb, History: tb, Places: seal.Fixed(make([]byte, seal.MinSecretBytes))}, Sessions: tb}, w, 0) // nothing but what may come at once
 	for n := range atOnce + 3 {
 		got := publish(t, h, "c1")
 		if tooFast := strings.Contains(got, `"code":"too_many_requests"`); tooFast != (n >= atOnce) {

@@ -5,6 +5,7 @@ package reply
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"time"
 
@@ -29,13 +30,18 @@ type Handler struct {
 	answerer watch.Answerer
 	poster   watch.Poster
 	pace     *pace
+	refused  limiters[watch.ConnectionID] // those that were let in to be told why they are refused
 }
+
+// turnAwayPerSecond is how often a connection that was let in to be told is told. Once is
+// enough, unless the post or the close has failed.
+const turnAwayPerSecond = 0.2
 
 // New makes a handler that takes perSecond frames a second of a connection, and a hundred
 // more at once, and ten times as much of a subject. What comes faster is answered with
 // events.CodeTooManyRequests.
 func New(who identity.Reader, answerer watch.Answerer, poster watch.Poster, perSecond int) Handler {
-	return Handler{identity: who, answerer: answerer, poster: poster, pace: newPace(perSecond)}
+	return Handler{identity: who, answerer: answerer, poster: poster, pace: newPace(perSecond), refused: limiters[watch.ConnectionID]{}}
 }
 
 // Reply answers one frame of a client. The last frame of the answer goes back as
@@ -48,14 +54,30 @@ func (h Handler) Reply(ctx context.Context, event awsevents.APIGatewayWebsocketP
 	posts, cancel := function.WithMargin(ctx, postMargin)
 	defer cancel()
 	c, err := h.identity.ConnectionOf(event.RequestContext)
+	if refused := (*identity.RefusedError)(nil); errors.As(err, &refused) {
+		if h.refused.of(c.ID, turnAwayPerSecond, 1).Allow() {
+			h.answerer.TurnAway(c, refused.Why, []byte(event.Body), peer{posts, h.poster, c.ID})
+		}
+		return awsevents.APIGatewayProxyResponse{StatusCode: http.StatusOK}, nil
+	}
 	if err != nil {
 		return awsevents.APIGatewayProxyResponse{}, err
 	}
 	if !h.pace.allows(c.Key) {
 		return awsevents.APIGatewayProxyResponse{StatusCode: http.StatusOK, Body: string(tooFast(event.Body))}, nil
 	}
-	answer := h.answerer.Answer(work, c, []byte(event.Body), peer{posts, h.poster, c.ID})
+	answer := h.answerer.Answer(work, c, messageOf(event), peer{posts, h.poster, c.ID})
 	return awsevents.APIGatewayProxyResponse{StatusCode: http.StatusOK, Body: string(answer)}, nil
+}
+
+// messageOf reads what was sent, and when. Emulators may not say when, or under which id.
+func messageOf(event awsevents.APIGatewayWebsocketProxyRequest) watch.Message {
+	m := watch.Message{Body: []byte(event.Body), Time: time.UnixMilli(event.RequestContext.RequestTimeEpoch)}
+	m.ID, _ = event.RequestContext.MessageID.(string)
+	if event.RequestContext.RequestTimeEpoch == 0 {
+		m.Time = time.Now()
+	}
+	return m
 }
 
 // peer is the client that is answered.

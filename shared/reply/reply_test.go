@@ -51,7 +51,7 @@ func newMessage(t testing.TB) (Handler, *posts, *dynamo.Store) {
 		t.Fatal(err)
 	}
 	p := &posts{}
-	answerer := watch.Answerer{Sessions: store, Subscriptions: store, Items: store, History: store, Places: seal.Fixed(make([]byte, seal.MinSecretBytes)), Logger: slog.New(slog.DiscardHandler)}
+	answerer := watch.Answerer{Topics: watch.Topics{Items: store, History: store, Places: seal.Fixed(make([]byte, seal.MinSecretBytes))}, Sessions: store, Subscriptions: store, Logger: slog.New(slog.DiscardHandler)}
 	return New(identity.Reader{Open: true}, answerer, p, 100), p, store
 }
 
@@ -71,7 +71,7 @@ func TestLastFrameIsTheBodyAndOthersArePosted(t *testing.T) {
 	h, p, store := newMessage(t)
 	for n := range 100 {
 		item := events.Item{ID: fmt.Sprint(n), Data: []byte(`{"text":"` + strings.Repeat("x", 1_000) + `"}`)}
-		if err := store.Put(t.Context(), "a", item); err != nil {
+		if err := store.Put(t.Context(), watch.Publication{Topic: "a", Item: item}); err != nil {
 			t.Fatal(err)
 		}
 	}

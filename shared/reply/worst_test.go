@@ -2,7 +2,6 @@ package reply
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -30,6 +29,7 @@ type worst struct {
 	before  events.Topic // whose log has large states before, and whose items are as in large
 	masked  events.Topic // whose log a mask makes longer
 	pattern events.Topic // of 500 topics among 2,000
+	wide    events.Topic // of topics with items as in escaped and large
 
 	connection    row   // of heavy
 	subscriptions []row // of heavy
@@ -44,16 +44,17 @@ func newWorst(t *testing.T) *worst {
 	w := &worst{
 		desk: newDesk(t), spent: map[string]cost{},
 		large: named("a/large"), escaped: named("a/escaped"), before: named("a/before"), masked: named("a/masked"),
-		pattern: events.Topic(strings.Repeat("p", 242) + "/*"),
+		pattern: events.Topic(strings.Repeat("p", 242) + "/*"), wide: "w/*",
 	}
-	w.topics = []events.Topic{w.large, w.escaped, w.before, w.masked, w.pattern}
+	w.topics = []events.Topic{w.large, w.escaped, w.before, w.masked, w.pattern, w.wide}
 	for n := range events.MaxSubscriptions - len(w.topics) {
 		w.topics = append(w.topics, named(fmt.Sprintf("%c/%d", "ab"[n%2], n)))
 	}
 	w.join()
 	w.putLarge(w.large)
 	w.putLarge(w.before)
-	w.putEscaped()
+	w.putEscaped(w.escaped)
+	w.putWide()
 	w.log(w.before, times(130, watch.Entry{
 		Change: events.Change{Op: events.Modified, ID: "i", Data: []byte(`{}`)},
 		Before: []byte(`{"x":"` + strings.Repeat("x", events.MaxDataBytes-len(`{"x":""}`)) + `"}`),
@@ -70,7 +71,7 @@ func named(name string) events.Topic {
 	return events.Topic(name + "/" + strings.Repeat("x", events.MaxTopicBytes-len(name)-1))
 }
 
-// separator is three bytes, and six where JSON is written anew.
+// separator is three bytes, and would be six if JSON escaped it.
 const separator = "\u2028"
 
 // heavyClaim is as long as a claim may be, for patterns of topics.
@@ -145,13 +146,16 @@ func (w *worst) renew(c watch.Connection, id string) {
 	}
 }
 
+// orderNow is that of a subscribe that is sent now, as package watch makes it.
+func orderNow() watch.Order { return watch.Order(time.Now().UnixMilli()*1_024 + 512 - 1<<53) }
+
 func (w *worst) subscribe(c watch.Connection, topic events.Topic, options watch.Options) {
 	view, _ := c.Grant.Allows(grant.Subscribe, topic)
 	view, err := view.Narrow(options.Filter, options.Fields)
 	if err != nil {
 		w.Fatal(err)
 	}
-	if _, err := w.store.Subscribe(w.Context(), watch.Subscription{Key: c.Key, Topic: topic, Options: options, View: view, Until: c.Ends()}); err != nil {
+	if _, err := w.store.Subscribe(w.Context(), watch.Subscription{Key: c.Key, Topic: topic, Order: orderNow(), Options: options, View: view, Until: c.Ends()}); err != nil {
 		w.Fatal(err)
 	}
 }
@@ -167,9 +171,30 @@ func (w *worst) putLarge(topic events.Topic) {
 }
 
 // putEscaped has items of 20 KB, which are 120 KB as JSON.
-func (w *worst) putEscaped() {
+func (w *worst) putEscaped(topic events.Topic) {
 	for n := range 30 {
-		w.putItem(w.escaped, fmt.Sprintf("%02d", n), strings.Repeat("\x01", 20_000))
+		w.putItem(topic, fmt.Sprintf("%02d", n), strings.Repeat("\x01", 20_000))
+	}
+}
+
+// putWide has one answer read of so many topics what it may, and the first show as much as an
+// answer may.
+func (w *worst) putWide() {
+	base, _ := w.wide.Split()
+	for n := range 7 {
+		topic := base + "/" + events.Topic(fmt.Sprintf("%0*d", events.MaxTopicBytes-len(base)-1, n))
+		w.log(topic, times(1, watch.Entry{Change: events.Change{Op: events.Added, ID: "i", Data: []byte(`{}`)}})...)
+		if err := w.store.Announce(w.Context(), topic); err != nil {
+			w.Fatal(err)
+		}
+	}
+	topics, _, err := w.store.Below(w.Context(), w.wide, "", 10)
+	if err != nil {
+		w.Fatal(err)
+	}
+	w.putEscaped(topics[0])
+	for _, topic := range topics[1:] {
+		w.putLarge(topic)
 	}
 }
 
@@ -214,8 +239,8 @@ func (d *desk) put(table string, rows ...row) {
 func request(r events.Request, o watch.Options) string {
 	r.ID = strings.Repeat("\x01", events.MaxRequestIDBytes)
 	r.Filter, r.Fields, r.Delta = o.Filter, o.Fields, o.Delta
-	body, _ := json.Marshal(r)
-	return strings.ReplaceAll(string(body), `\u2028`, separator)
+	body, _ := events.Marshal(r) // of valid JSON
+	return string(body)
 }
 
 // overtaken are sessions of which some are read just after another token has come.

@@ -18,8 +18,11 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
+
+	"golang.org/x/time/rate"
 )
 
 // ErrForged is a text that was not sealed here, or for something else.
@@ -30,11 +33,18 @@ const (
 	MinSecretBytes = 32
 	saltBytes      = 16
 	keyBytes       = 32 // AES-256
-	// maxAge is when the secret is fetched anew though it serves.
-	maxAge = 15 * time.Minute
-	// minAge is the least time between two fetches, which cost money: whoever sends
-	// forged texts must not make us fetch for each.
-	minAge = time.Minute
+	markBytes      = 12
+	// maxAge is when the secret is fetched anew though it serves, and agedPause is between
+	// two such fetches if the first has failed.
+	maxAge    = 15 * time.Minute
+	agedPause = time.Minute
+	// failedPause is between a fetch that failed and one for a text that does not open.
+	failedPause = time.Second
+	// storedLooks bounds how often a text that does not open makes us fetch the secret, which
+	// costs money: so many times at once, and one more each lookEvery. So whoever sends forged
+	// texts can keep out only what was sealed with a secret that is younger than lookEvery.
+	storedLooks = 1000
+	lookEvery   = 250 * time.Millisecond
 )
 
 // encoding gives each text one form: Strict refuses another last letter for the same bytes.
@@ -47,16 +57,18 @@ type Sealer struct {
 	now      func() time.Time
 
 	mu      sync.Mutex
+	looks   *rate.Limiter
 	held    [][]byte
 	fetched time.Time
-	tried   time.Time // the last fetch, which may have failed
+	failed  time.Time // the latest fetch, if it has failed
 }
 
 // New makes a sealer. versions gives the versions of the secret, the current one first, each
-// of at least MinSecretBytes. It is called when the first text is sealed or opened, every
-// 15 minutes, and at most once a minute when a text does not open.
+// of at least MinSecretBytes. An earlier version that is shorter is left out. It is called
+// when the first text is sealed or opened, every 15 minutes, and when a text does not open:
+// 1,000 times, and once more each 250 ms.
 func New(versions func(context.Context) ([][]byte, error)) *Sealer {
-	return &Sealer{versions: versions, now: time.Now}
+	return &Sealer{versions: versions, now: time.Now, looks: rate.NewLimiter(rate.Every(lookEvery), storedLooks)}
 }
 
 // Fixed makes a sealer of a secret that is never rotated, such as that of a test.
@@ -67,7 +79,7 @@ func Fixed(secret []byte) *Sealer {
 // Seal hides a text. about says what it is for: whoever opens it must say the same. The
 // result is base64url text whose length depends on the text's length alone.
 func (s *Sealer) Seal(ctx context.Context, text []byte, about ...string) (string, error) {
-	secrets, err := s.secrets(ctx, maxAge)
+	secrets, _, err := s.secrets(ctx, false)
 	if err != nil {
 		return "", err
 	}
@@ -89,8 +101,8 @@ func (s *Sealer) Open(ctx context.Context, sealed string, about ...string) ([]by
 	if err != nil || len(raw) < saltBytes || encoding.EncodeToString(raw) != sealed {
 		return nil, ErrForged
 	}
-	for _, age := range []time.Duration{maxAge, minAge} { // a rotated secret is fetched once more
-		secrets, err := s.secrets(ctx, age)
+	for _, again := range []bool{false, true} { // the secret may have been rotated meanwhile
+		secrets, fetched, err := s.secrets(ctx, again)
 		if err != nil {
 			return nil, err
 		}
@@ -103,43 +115,69 @@ func (s *Sealer) Open(ctx context.Context, sealed string, about ...string) ([]by
 				return text, nil
 			}
 		}
+		if fetched {
+			break
+		}
 	}
 	return nil, ErrForged
 }
 
-// secrets gives the versions, fetched anew if those at hand are older than age. If a fetch
-// fails, those at hand go on to serve, and the next one is minAge later.
-func (s *Sealer) secrets(ctx context.Context, age time.Duration) ([][]byte, error) {
+// Mark gives a text that is the same for the same about, and from which nobody without the
+// secret learns anything of it: 16 characters of base64url. After the secret was rotated it is
+// another one.
+func (s *Sealer) Mark(ctx context.Context, about ...string) (string, error) {
+	secrets, _, err := s.secrets(ctx, false)
+	if err != nil {
+		return "", err
+	}
+	mark, err := hkdf.Key(sha256.New, secrets[0], nil, "watchroute mark"+string(labelled(about)), markBytes)
+	if err != nil {
+		return "", fmt.Errorf("derive mark: %w", err)
+	}
+	return encoding.EncodeToString(mark), nil
+}
+
+// secrets gives the versions, and whether it has fetched them just now: it does if they are
+// old, or again is set and that may be. If a fetch fails, those at hand go on to serve.
+func (s *Sealer) secrets(ctx context.Context, again bool) (versions [][]byte, fetched bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.now().Round(0) // the wall's time: a frozen process's own clock may stand still
-	if s.held != nil && (now.Sub(s.fetched) < age || now.Sub(s.tried) < minAge) {
-		return s.held, nil
+	if s.held != nil && !s.due(now, again) {
+		return s.held, false, nil
 	}
-	s.tried = now
-	versions, err := s.versions(ctx)
+	versions, err = s.versions(ctx)
 	if err == nil {
-		err = check(versions)
+		versions, err = check(versions)
 	}
 	switch {
 	case err == nil:
-		s.held, s.fetched = versions, now
+		s.held, s.fetched, s.failed = versions, now, time.Time{}
+		return s.held, true, nil
 	case s.held == nil:
-		return nil, fmt.Errorf("read the service's secret: %w", err)
+		return nil, false, fmt.Errorf("read the service's secret: %w", err)
 	}
-	return s.held, nil
+	s.failed = now
+	return s.held, false, nil
 }
 
-func check(versions [][]byte) error {
+func (s *Sealer) due(now time.Time, again bool) bool {
+	if again {
+		return now.Sub(s.failed) >= failedPause && s.looks.AllowN(now, 1)
+	}
+	return now.Sub(s.fetched) >= maxAge && now.Sub(s.failed) >= agedPause
+}
+
+// check gives the versions that are long enough, of which the current one must be. An
+// earlier one may have been replaced for that.
+func check(versions [][]byte) ([][]byte, error) {
 	if len(versions) == 0 {
-		return errors.New("secret has no version")
+		return nil, errors.New("secret has no version")
 	}
-	for _, version := range versions {
-		if len(version) < MinSecretBytes {
-			return fmt.Errorf("secret has %d bytes, must have at least %d", len(version), MinSecretBytes)
-		}
+	if n := len(versions[0]); n < MinSecretBytes {
+		return nil, fmt.Errorf("secret has %d bytes, must have at least %d", n, MinSecretBytes)
 	}
-	return nil
+	return slices.DeleteFunc(slices.Clone(versions), func(version []byte) bool { return len(version) < MinSecretBytes }), nil
 }
 
 // newBox makes the cipher for one text.

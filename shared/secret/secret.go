@@ -11,7 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
 )
 
-// Secret is one secret that is a text. Safe for concurrent use.
+// Secret is one secret, a text or bytes. Safe for concurrent use.
 type Secret struct {
 	arn    string
 	client *secretsmanager.Client
@@ -22,15 +22,12 @@ func Open(cfg aws.Config, arn string) Secret {
 	return Secret{arn, secretsmanager.NewFromConfig(cfg)}
 }
 
-// Current reads the secret's current version.
-func (s Secret) Current(ctx context.Context) ([]byte, error) { return s.version(ctx, "AWSCURRENT") }
-
 // Versions reads the current version, and after it the one before, if there is one: what was
 // made with that before a rotation stays good until the next.
 //
 // Source: https://docs.aws.amazon.com/secretsmanager/latest/userguide/whats-in-a-secret.html
 func (s Secret) Versions(ctx context.Context) ([][]byte, error) {
-	current, err := s.Current(ctx)
+	current, err := s.version(ctx, "AWSCURRENT")
 	if err != nil {
 		return nil, err
 	}
@@ -49,5 +46,8 @@ func (s Secret) version(ctx context.Context, stage string) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("get secret value %s: %w", stage, err)
 	}
-	return []byte(aws.ToString(out.SecretString)), nil
+	if out.SecretString == nil {
+		return out.SecretBinary, nil
+	}
+	return []byte(*out.SecretString), nil
 }

@@ -20,10 +20,12 @@ type claims struct {
 	Token
 	issuer    string
 	audience  []string
+	client    string // "client_id" of an access token of Cognito, which has no audience
 	notBefore time.Time
 }
 
-func readClaims(payload []byte) (claims, error) {
+// readClaims gives what a payload says, or what is wrong with it, whoever has signed it.
+func (v *Verifier) readClaims(payload []byte) (claims, error) {
 	m := readMembers("payload", payload)
 	c := claims{
 		Token: Token{
@@ -37,7 +39,13 @@ func readClaims(payload []byte) (claims, error) {
 		audience:  m.texts("aud"),
 		notBefore: m.date("nbf"),
 	}
-	return c, m.err
+	if !m.has("aud") && m.text("token_use") == "access" {
+		c.client = m.text("client_id")
+	}
+	if m.err != nil {
+		return claims{}, m.err
+	}
+	return c, v.check(c)
 }
 
 // check refuses claims that are of no use, not of now, or not for us.
@@ -57,7 +65,7 @@ func (v *Verifier) check(c claims) error {
 		return refuse("of another issuer")
 	case v.audience == "" && len(c.audience) > 0:
 		return refuse("for an audience, and none is set here")
-	case v.audience != "" && !slices.Contains(c.audience, v.audience):
+	case v.audience != "" && !slices.Contains(c.audience, v.audience) && c.client != v.audience:
 		return refuse("for another audience")
 	}
 	return nil

@@ -16,6 +16,7 @@ const maxLength = 8 << 10
 // been checked.
 type compact struct {
 	raw       []byte
+	payload   []byte
 	algorithm string
 	keyID     string // empty if it names none
 }
@@ -36,7 +37,7 @@ func parse(raw string) (compact, error) {
 		}
 	}
 	header := readMembers("header", decoded[0])
-	c := compact{raw: []byte(raw), algorithm: header.text("alg"), keyID: header.text("kid")}
+	c := compact{raw: []byte(raw), payload: decoded[1], algorithm: header.text("alg"), keyID: header.text("kid")}
 	// We understand no extension, and so must refuse every critical one (RFC 7515,
 	// section 4.1.11). "b64" is one that not all who sign declare critical.
 	if header.has("crit") || header.has("b64") {

@@ -26,7 +26,7 @@ func ExampleNew() {
 func ExampleVerifier_Verify() {
 	secret := []byte("of 32 bytes at least, by RFC 7518")
 	verifier, err := token.New(token.Settings{
-		Secret: func(context.Context) ([]byte, error) { return secret, nil },
+		Secrets: func(context.Context) ([][]byte, error) { return [][]byte{secret}, nil },
 	})
 	if err != nil {
 		fmt.Println(err)

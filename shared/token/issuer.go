@@ -6,7 +6,6 @@ import (
 	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rsa"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -14,8 +13,9 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/lestrrat-go/jwx/v3/jwa"
 	"github.com/lestrrat-go/jwx/v3/jwk"
+
+	"github.com/watchroute/watchroute/events/exactjson"
 )
 
 const (
@@ -97,7 +97,7 @@ func (i issuer) keysAddress(ctx context.Context) (string, error) {
 		Issuer  string `json:"issuer"`
 		JWKSURI string `json:"jwks_uri"`
 	}
-	if err := json.Unmarshal(document, &configuration); err != nil {
+	if err := exactjson.Unmarshal(document, &configuration); err != nil {
 		return "", err
 	}
 	if configuration.Issuer != i.name {
@@ -159,14 +159,14 @@ func publicKey(entry jwk.Key) (key, bool) {
 	}
 	switch public := k.material.(type) {
 	case *rsa.PublicKey: // of 2,048 bits at least, or jwk would not have read it
-		k.algorithm = jwa.RS256()
+		k.algorithm = rs256
 	case *ecdsa.PublicKey:
 		if public.Curve != elliptic.P256() {
 			return key{}, false
 		}
-		k.algorithm = jwa.ES256()
+		k.algorithm = es256
 	case ed25519.PublicKey:
-		k.algorithm = jwa.EdDSA()
+		k.algorithm = ed25519Names
 	default:
 		return key{}, false
 	}
@@ -176,11 +176,11 @@ func publicKey(entry jwk.Key) (key, bool) {
 
 // meantFor reports whether what an entry says of itself, if it does, lets it check
 // signatures of an algorithm (RFC 7517, sections 4.2 to 4.4).
-func meantFor(entry jwk.Key, algorithm jwa.SignatureAlgorithm) bool {
+func meantFor(entry jwk.Key, algorithm algorithm) bool {
 	use, hasUse := entry.KeyUsage()
 	operations, hasOperations := entry.KeyOps()
 	own, hasOwn := entry.Algorithm()
 	return (!hasUse || use == jwk.ForSignature.String()) &&
 		(!hasOperations || slices.Contains(operations, jwk.KeyOpVerify)) &&
-		(!hasOwn || own.String() == algorithm.String())
+		(!hasOwn || algorithm.has(own.String()))
 }

@@ -69,6 +69,7 @@ func TestDiscovery(t *testing.T) {
 		"issuer but for a slash":         {"https://a", answers{"a" + configuration: points("https://a/", "https://a/k"), "a/k": set}, "configuration is of issuer"},
 		"no configuration":               {"https://a", answers{}, "answered 404"},
 		"configuration that is no JSON":  {"https://a", answers{"a" + configuration: "<html>"}, "invalid character"},
+		"names in another case":          {"https://a", answers{"a" + configuration: `{"Issuer":"https://a","JWKS_URI":"https://a/k"}`, "a/k": set}, "configuration is of issuer"},
 		"keys over http":                 {"https://a", answers{"a" + configuration: points("https://a", "http://a/k"), "a/k": set}, "is not an https URL"},
 		"keys on the machine itself":     {"https://a", answers{"a" + configuration: points("https://a", "http://127.0.0.1/k"), "127.0.0.1/k": set}, "is not an https URL"},
 		"keys nowhere":                   {"https://a", answers{"a" + configuration: points("https://a", "")}, "is not an https URL"},

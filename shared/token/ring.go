@@ -6,22 +6,18 @@ import (
 	"sync"
 	"time"
 
-	"github.com/lestrrat-go/jwx/v3/jwa"
-	"github.com/lestrrat-go/jwx/v3/jws"
 	"golang.org/x/sync/singleflight"
+	"golang.org/x/time/rate"
 )
 
 const (
 	// maxAge is when keys are fetched again though they serve: one that the issuer
 	// has withdrawn must not live as long as the process does, which is hours.
 	maxAge = 15 * time.Minute
-	// issuerPause is between two fetches from an issuer, so that tokens with made-up
-	// key ids do not make us hammer it.
-	issuerPause = 30 * time.Second
-	// secretPause is between two fetches of a secret, which cost money.
-	secretPause = time.Minute
-	// emptyPause is between two fetches while there are no keys at all.
-	emptyPause = time.Second
+	// agedPause is between two fetches of keys that are older than that.
+	agedPause = 30 * time.Second
+	// failedPause is between a fetch that failed and the next.
+	failedPause = time.Second
 	// fetchTime bounds a fetch. API Gateway's own JWT authorizer gives an issuer
 	// 1,500 ms for discovery and as long again for its keys.
 	//
@@ -29,117 +25,196 @@ const (
 	fetchTime = 3 * time.Second
 )
 
-// key is a key with the one algorithm it is good for.
-type key struct {
-	id        string // empty if it has none
-	algorithm jwa.SignatureAlgorithm
-	material  any // *rsa.PublicKey, *ecdsa.PublicKey, ed25519.PublicKey, or []byte for a secret
+// pace bounds how often a process looks for newer keys because of tokens that no key at
+// hand has signed. Anybody can send such tokens, so the bound must not work against good
+// ones.
+//
+// A token waits for one look and for nothing else. There are looks in store, so a few bad
+// tokens use up nothing. Who sends so many that the store is empty makes the process look
+// each time that the store has one again. Then the keys at hand are never much older than
+// every, and only a token whose key is younger than that can be refused. No token
+// waits for a look to come into store: each waiting token would hold a whole execution of
+// the function, and a stranger could so use up all executions of the account.
+type pace struct {
+	store int           // looks at most in store
+	every time.Duration // until the store has one more
 }
 
-// keys are the answer to one fetch.
-type keys struct {
-	all     []key
-	fetched time.Time
-}
+var (
+	// issuerPace is gentle to the issuer: while it is flooded, a process makes two
+	// requests a second.
+	issuerPace = pace{store: 60, every: time.Second}
+	// secretPace costs at most $0.15 an hour and process while that is flooded: a look is
+	// two calls of Secrets Manager, at $0.05 for 10,000.
+	//
+	// Source: https://aws.amazon.com/secrets-manager/pricing/
+	secretPace = pace{store: 1000, every: 250 * time.Millisecond}
+)
 
-// open gives the payload of a token that one of the keys has signed.
-func (k *keys) open(signed compact) ([]byte, error) {
-	signer, err := k.signer(signed)
-	if err != nil {
-		return nil, err
-	}
-	payload, err := jws.Verify(signed.raw, jws.WithKey(signer.algorithm, signer.material),
-		jws.WithCompact(), jws.WithAlgorithmMatch(true), jws.WithCritValidation(true))
-	if err != nil {
-		return nil, refuse("its signature is wrong") // what jwx says may quote the token
-	}
-	return payload, nil
-}
-
-// signer gives the key that must have signed a token: the only one of its algorithm
-// and id. A token without an id must leave no choice (OpenID Connect Core 1.0, section
-// 10.1), and a key without one answers to all.
-func (k *keys) signer(signed compact) (key, error) {
-	var found []key
-	for _, candidate := range k.all {
-		fits := signed.keyID == "" || candidate.id == "" || candidate.id == signed.keyID
-		if fits && candidate.algorithm.String() == signed.algorithm {
-			found = append(found, candidate)
-		}
-	}
-	switch len(found) {
-	case 0:
-		return key{}, refuse("no key has its id and algorithm")
-	case 1:
-		return found[0], nil
-	}
-	return key{}, refuse("several keys have its id and algorithm")
-}
+func (p pace) limiter() *rate.Limiter { return rate.NewLimiter(rate.Every(p.every), p.store) }
 
 // ring holds keys in the warm process. They are fetched when a token needs it and
 // never in the background, because Lambda freezes a process between its invocations.
 // Safe for concurrent use.
 type ring struct {
 	fetch func(context.Context) ([]key, error)
-	pause time.Duration
+	looks *rate.Limiter
 	now   func() time.Time
 
-	fetching singleflight.Group
+	fetching singleflight.Group // one fetch at a time
 	mu       sync.Mutex
 	held     *keys     // nil until a fetch succeeds
+	began    int       // fetches that have begun
+	ended    int       // the latest fetch that has ended
 	tried    time.Time // when the latest fetch began
-	err      error     // of the latest fetch, wrapping ErrUnavailable
+	err      error     // of the latest fetch that ended, wrapping ErrUnavailable
 }
 
-// get gives the keys at hand, fetched anew if it is time to, and why the latest fetch
-// failed, if it did. Keys at hand stay when a fetch fails; without any they are nil.
-// useless are keys that did not serve, if not nil: others are better.
-func (r *ring) get(ctx context.Context, useless *keys) (*keys, error) {
-	if r.due(useless) {
-		// The fetch is for all who wait, so it does not end with the one who began it.
-		done := r.fetching.DoChan("", func() (any, error) {
-			r.renew(context.WithoutCancel(ctx), useless)
-			return nil, nil
+// verify checks the signature of a token, with the keys at hand or else, if look is set,
+// with newer ones. Only a fetch that began after the token came proves that no key has
+// signed it.
+func (r *ring) verify(ctx context.Context, signed compact, look bool) error {
+	before := r.begun()
+	held, err := r.current(ctx)
+	if held == nil {
+		return err
+	}
+	for {
+		refused := held.verify(signed)
+		if refused == nil || !look || held.fetch > before {
+			return refused
+		}
+		newer, err := r.newer(ctx, held, before)
+		switch {
+		case err != nil:
+			return err // a key that cannot be fetched may have signed it
+		case newer == held:
+			return refused
+		}
+		held = newer
+	}
+}
+
+func (r *ring) begun() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.began
+}
+
+// current gives the keys at hand, fetched anew if there are none or they are old, and why
+// the latest fetch failed, if it did. Keys at hand stay when a fetch fails; without any
+// they are nil.
+func (r *ring) current(ctx context.Context) (*keys, error) {
+	if !r.stale() {
+		return r.latest()
+	}
+	_, err := r.share(ctx, func(ctx context.Context) bool {
+		if r.stale() {
+			r.renew(ctx)
+		}
+		return true
+	})
+	if err != nil {
+		return nil, err
+	}
+	return r.latest()
+}
+
+// stale reports whether it is time to fetch, whatever tokens come.
+func (r *ring) stale() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now := r.wall()
+	if r.held == nil {
+		return now.Sub(r.tried) >= failedPause
+	}
+	return now.Sub(r.held.fetched) >= maxAge && now.Sub(r.tried) >= agedPause
+}
+
+// newer gives keys that have replaced useless ones. If there are none it gives the
+// useless ones, and why the latest fetch failed, if it did: a fetch that began after
+// that many has failed, or the process may not look now.
+func (r *ring) newer(ctx context.Context, useless *keys, before int) (*keys, error) {
+	for !r.replaced(useless, before) {
+		looked, err := r.share(ctx, func(ctx context.Context) bool {
+			if r.replaced(useless, before) {
+				return true // another fetch ended while this one was asked for
+			}
+			if !r.mayLook() {
+				return false
+			}
+			r.renew(ctx)
+			return true
 		})
-		select {
-		case <-done:
-		case <-ctx.Done():
-			return nil, fmt.Errorf("%w: %w", ErrUnavailable, context.Cause(ctx))
+		if err != nil {
+			return nil, err
+		}
+		if !looked {
+			break
 		}
 	}
+	held, err := r.latest()
+	if held != useless {
+		err = nil
+	}
+	return held, err
+}
+
+// replaced reports whether there are other keys at hand, or a fetch that began after that
+// many has failed.
+func (r *ring) replaced(useless *keys, before int) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.held != useless || r.ended > before
+}
+
+// mayLook takes a look from the store. Whatever fails is not asked again at once.
+func (r *ring) mayLook() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now := r.wall()
+	if r.err != nil && now.Sub(r.tried) < failedPause {
+		return false
+	}
+	return r.looks.AllowN(now, 1)
+}
+
+// share does what all who wait at once need, and gives its answer to each of them. What
+// it does is for all, so it does not end with the one who began it.
+func (r *ring) share(ctx context.Context, do func(context.Context) bool) (bool, error) {
+	done := r.fetching.DoChan("", func() (any, error) { return do(context.WithoutCancel(ctx)), nil })
+	select {
+	case result := <-done:
+		return result.Val.(bool), nil
+	case <-ctx.Done():
+		return false, fmt.Errorf("%w: %w", ErrUnavailable, context.Cause(ctx))
+	}
+}
+
+// renew fetches the keys. It is called within share.
+func (r *ring) renew(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, fetchTime)
+	defer cancel()
+	r.mu.Lock()
+	r.began++
+	number, began := r.began, r.wall()
+	r.mu.Unlock()
+	all, err := r.fetch(ctx)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.ended, r.tried, r.err = number, began, nil
+	if err != nil {
+		r.err = fmt.Errorf("%w: %w", ErrUnavailable, err)
+		return
+	}
+	r.held = &keys{all: all, fetch: number, fetched: began}
+}
+
+func (r *ring) latest() (*keys, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.held, r.err
 }
 
-// due reports whether it is time to fetch.
-func (r *ring) due(useless *keys) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	now := r.now().Round(0) // the wall's time: a frozen process's own clock may stand still
-	switch {
-	case r.held == nil:
-		return now.Sub(r.tried) >= emptyPause
-	case r.held != useless && now.Sub(r.held.fetched) < maxAge:
-		return false
-	}
-	return now.Sub(r.tried) >= r.pause
-}
-
-func (r *ring) renew(ctx context.Context, useless *keys) {
-	if !r.due(useless) {
-		return // another fetch ended while this one was asked for
-	}
-	ctx, cancel := context.WithTimeout(ctx, fetchTime)
-	defer cancel()
-	began := r.now().Round(0)
-	all, err := r.fetch(ctx)
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.tried, r.err = began, nil
-	if err != nil {
-		r.err = fmt.Errorf("%w: %w", ErrUnavailable, err)
-		return
-	}
-	r.held = &keys{all: all, fetched: began}
-}
+// wall is the wall's time: a frozen process's own clock may stand still.
+func (r *ring) wall() time.Time { return r.now().Round(0) }

@@ -7,7 +7,10 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"strconv"
+	"strings"
 	"time"
+	"unicode"
 )
 
 const (
@@ -18,26 +21,31 @@ const (
 	maxLeeway = 5 * time.Minute
 )
 
-// Settings say whose tokens are taken. There is one source of keys: Secret, or
+// Settings say whose tokens are taken. There is one source of keys: Secrets, or
 // JWKSURL, or what Issuer publishes.
 type Settings struct {
-	// Issuer is the "iss" that tokens must have, byte for byte. Without Secret and
+	// Issuer is the "iss" that tokens must have, byte for byte. Without Secrets and
 	// JWKSURL it is an https URL at which the issuer publishes where its keys are
 	// (OpenID Connect Discovery 1.0, section 4). Empty takes any, if there is another
 	// source of keys.
 	Issuer string
 	// JWKSURL is an https URL of the issuer's keys (RFC 7517, section 5), used
-	// instead of discovery. RS256, ES256 and EdDSA (Ed25519) are taken; other keys of
-	// the set are left out.
+	// instead of discovery. RS256, ES256 and Ed25519, which is also called EdDSA, are
+	// taken; other keys of the set are left out.
 	JWKSURL string
 	// Audience is what a token's "aud" must contain. Empty takes only tokens without
 	// "aud": one that is meant for somebody must be refused by everybody else
-	// (RFC 7519, section 4.1.3).
+	// (RFC 7519, section 4.1.3). An access token of Amazon Cognito has no "aud": there
+	// "client_id" is compared instead, if "token_use" is "access".
+	//
+	// Source: https://docs.aws.amazon.com/cognito/latest/developerguide/amazon-cognito-user-pools-using-the-access-token.html
 	Audience string
-	// Secret gives the secret of tokens signed with HS256, at least 32 bytes. It is
-	// called for the first token, when its secret is 15 minutes old, and when a
+	// Secrets gives the versions of the secret of tokens signed with HS256, the current one
+	// first: at least 32 bytes, without a line end that may follow. Tokens of each version
+	// are taken. An earlier version that could not be the current one is left out. It is
+	// called for the first token, when the versions are 15 minutes old, and when a
 	// signature fails, because the secret may have been changed.
-	Secret func(context.Context) ([]byte, error)
+	Secrets func(context.Context) ([][]byte, error)
 	// Leeway is how far the issuer's clock may be from ours, for "exp", "nbf" and
 	// "iat": at most 5 minutes. 0 is the default of 60 s.
 	Leeway time.Duration
@@ -47,18 +55,22 @@ type Settings struct {
 	Now func() time.Time
 }
 
-func (s Settings) check() error {
+// Check reports everything that New would refuse. It does not reach out.
+func (s Settings) Check() error {
 	var errs []error
 	switch {
-	case s.Secret != nil && s.JWKSURL != "":
+	case s.Secrets != nil && s.JWKSURL != "":
 		errs = append(errs, errors.New("both a secret and a JWKS URL are set"))
-	case s.Secret != nil: // the issuer is only compared
+	case s.Secrets != nil: // the issuer is only compared
 	case s.JWKSURL != "":
 		errs = append(errs, about("JWKS URL", checkAddress(s.JWKSURL)))
 	case s.Issuer != "":
-		errs = append(errs, about("issuer", checkAddress(s.Issuer)))
+		errs = append(errs, about("issuer", checkIssuer(s.Issuer)))
 	default:
 		errs = append(errs, errors.New("none of issuer, JWKS URL and secret is set"))
+	}
+	if strings.Contains(s.Issuer+"/", wellKnown) {
+		errs = append(errs, fmt.Errorf("issuer %q is an address of its documents; the issuer is what stands before, without %s", s.Issuer, wellKnown))
 	}
 	if s.Leeway < 0 || s.Leeway > maxLeeway {
 		errs = append(errs, fmt.Errorf("leeway is %s, must be 0 to %s", s.Leeway, maxLeeway))
@@ -92,11 +104,36 @@ func (s Settings) withDefaults() Settings {
 func checkAddress(address string) error {
 	parsed, err := url.Parse(address)
 	switch {
-	case err != nil || parsed.Host == "" || parsed.User != nil || parsed.Fragment != "":
+	case err != nil || parsed.Hostname() == "" || parsed.User != nil || parsed.Fragment != "" || strings.ContainsFunc(address, unicode.IsSpace):
+	case parsed.Port() != "" && !validPort(parsed.Port()):
 	case parsed.Scheme == "https", parsed.Scheme == "http" && loopback(parsed.Hostname()):
 		return nil
 	}
 	return fmt.Errorf("%q is not an https URL", address)
+}
+
+// wellKnown begins the path of an issuer's documents. It is no part of an issuer.
+const wellKnown = "/.well-known/"
+
+// checkIssuer takes an address to which the path of a document can be added: an issuer has
+// no query (OpenID Connect Discovery 1.0, section 3).
+func checkIssuer(address string) error {
+	if strings.Contains(address, "?") {
+		return fmt.Errorf("%q is not an https URL without a query", address)
+	}
+	return checkAddress(address)
+}
+
+func validPort(port string) bool {
+	n, err := strconv.ParseUint(port, 10, 16)
+	return err == nil && n > 0
+}
+
+// OnThisMachine reports whether an address is that of a loopback host, which only functions
+// that run on the same machine can reach.
+func OnThisMachine(address string) bool {
+	parsed, err := url.Parse(address)
+	return err == nil && loopback(parsed.Hostname())
 }
 
 func loopback(host string) bool {

@@ -37,9 +37,9 @@ type Token struct {
 
 // Verifier verifies tokens. Safe for concurrent use.
 type Verifier struct {
-	algorithms []string // that are taken, by their "alg"
-	issuer     string   // empty for any
-	audience   string   // empty for tokens without
+	algorithms algorithm // that are taken
+	issuer     string    // empty for any
+	audience   string    // empty for tokens without
 	leeway     time.Duration
 	now        func() time.Time
 	ring       *ring
@@ -48,66 +48,44 @@ type Verifier struct {
 // New makes a verifier, or says everything that is wrong with the settings. It does
 // not reach out: keys are fetched for the first token.
 func New(s Settings) (*Verifier, error) {
-	if err := s.check(); err != nil {
+	if err := s.Check(); err != nil {
 		return nil, err
 	}
 	s = s.withDefaults()
 	v := &Verifier{issuer: s.Issuer, audience: s.Audience, leeway: s.Leeway, now: s.Now}
-	if s.Secret != nil {
-		v.algorithms = []string{"HS256"}
-		v.ring = &ring{fetch: secret(s.Secret).fetch, pause: secretPause, now: s.Now}
+	if s.Secrets != nil {
+		v.algorithms = hs256
+		v.ring = &ring{fetch: secrets(s.Secrets).fetch, looks: secretPace.limiter(), now: s.Now}
 	} else {
-		v.algorithms = []string{"RS256", "ES256", "EdDSA"}
-		v.ring = &ring{fetch: newIssuer(s).fetch, pause: issuerPause, now: s.Now}
+		v.algorithms = slices.Concat(rs256, es256, ed25519Names)
+		v.ring = &ring{fetch: newIssuer(s).fetch, looks: issuerPace.limiter(), now: s.Now}
 	}
 	return v, nil
 }
 
-// Verify gives what a token says, if it is signed by a key at hand, of now, and for
-// us. A token no key at hand has signed makes it fetch them anew, at most once in 30 s
-// from an issuer and once in a minute for a secret, however many such tokens come and
-// at once; until then the keys at hand decide. Errors are ErrInvalid or ErrUnavailable.
+// Verify gives what a token says, if it is of now, for us, and signed by a key at hand or
+// one that is fetched for it. A token that no key at hand has signed waits for a fetch that
+// began after it came, of at most 3 s, which all who wait share; one that is under way ends
+// before. See pace for how bad tokens are kept from
+// fetching too often, and what that may cost a good one. Errors are ErrInvalid or
+// ErrUnavailable.
 func (v *Verifier) Verify(ctx context.Context, raw string) (Token, error) {
 	signed, err := parse(raw)
 	if err != nil {
 		return Token{}, err
 	}
-	if !slices.Contains(v.algorithms, signed.algorithm) {
+	if !v.algorithms.has(signed.algorithm) {
 		return Token{}, refuse("its algorithm is not one that is taken here")
 	}
-	payload, err := v.open(ctx, signed)
-	if err != nil {
+	claims, useless := v.readClaims(signed.payload)
+	// For a token that no key can make good, none is fetched.
+	if err := v.ring.verify(ctx, signed, useless == nil); err != nil {
 		return Token{}, err
 	}
-	claims, err := readClaims(payload)
-	if err != nil {
-		return Token{}, err
-	}
-	if err := v.check(claims); err != nil {
-		return Token{}, err
+	if useless != nil {
+		return Token{}, useless
 	}
 	return claims.Token, nil
-}
-
-// open gives the payload of a token that a key has signed, with the keys at hand or
-// else with newer ones.
-func (v *Verifier) open(ctx context.Context, signed compact) ([]byte, error) {
-	known, err := v.ring.get(ctx, nil)
-	if known == nil {
-		return nil, err
-	}
-	payload, refused := known.open(signed)
-	if refused == nil {
-		return payload, nil
-	}
-	newer, err := v.ring.get(ctx, known)
-	switch {
-	case err != nil:
-		return nil, err // a key that cannot be fetched may have signed it
-	case newer == known:
-		return nil, refused
-	}
-	return newer.open(signed)
 }
 
 // refuse makes the error for a token that is refused.

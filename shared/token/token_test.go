@@ -63,7 +63,7 @@ func settings(issuer *tokentest.Issuer) token.Settings {
 func withSecret() token.Settings {
 	return token.Settings{
 		Issuer: issuerURL, Audience: audience, Now: func() time.Time { return at },
-		Secret: func(context.Context) ([]byte, error) { return theSecret, nil },
+		Secrets: func(context.Context) ([][]byte, error) { return [][]byte{theSecret}, nil },
 	}
 }
 
@@ -268,7 +268,7 @@ func TestVerifyRefusesAlgorithmConfusion(t *testing.T) {
 		signed := hs.Sign(header, payload(nil))
 		return signed[:strings.LastIndex(signed, ".")+1]
 	}
-	for _, alg := range []string{"none", "None", "NONE", "nOnE", "", "hs256", "rs256", "HS384", "RS384", "PS256", "ES256K", "Ed25519", "dir", planted} {
+	for _, alg := range []string{"none", "None", "NONE", "nOnE", "", "hs256", "rs256", "HS384", "RS384", "PS256", "ES256K", "Ed448", "ed25519", "dir", planted} {
 		header := fmt.Sprintf(`{"alg":%q,"kid":"rs256"}`, alg)
 		refused(t, "RS256", unsigned(header), foreign)
 		refused(t, "RS256", rs.Sign(header, payload(nil)), foreign)
@@ -406,29 +406,110 @@ func TestVerifyIgnoresKeysInTheHeader(t *testing.T) {
 	}
 }
 
-func TestVerifyWithoutAKeyID(t *testing.T) {
+// TestKeysAsIssuersPublishThem: ids are missing, on keys or in tokens, or not the only ones.
+func TestKeysAsIssuersPublishThem(t *testing.T) {
 	k := keys()
-	second := tokentest.NewKey("second", "EdDSA")
-	raw := k["EdDSA"].Sign(`{"alg":"EdDSA"}`, payload(nil))
+	first, second := tokentest.NewKey("first", "EdDSA"), tokentest.NewKey("second", "EdDSA")
+	nameless, alsoFirst := tokentest.NewKey("", "EdDSA"), tokentest.NewKey("first", "EdDSA")
+	const noKey, wrong = "no key has its id and algorithm", "its signature is wrong"
+	header := map[string]string{"": `{"alg":"EdDSA"}`, "first": `{"alg":"EdDSA","kid":"first"}`, "third": `{"alg":"EdDSA","kid":"third"}`}
 	for name, c := range map[string]struct {
-		keys []tokentest.Key
-		ok   bool
+		published []tokentest.Key
+		id        string
+		by        tokentest.Key
+		want      string
 	}{
-		"one key":                       {[]tokentest.Key{k["EdDSA"]}, true},
-		"one key of that algorithm":     {[]tokentest.Key{k["RS256"], k["EdDSA"]}, true},
-		"several keys of one algorithm": {[]tokentest.Key{k["EdDSA"], second}, false},
-		"no key of that algorithm":      {[]tokentest.Key{k["RS256"]}, false},
-		"no key":                        {nil, false},
+		"no id, one key":                          {[]tokentest.Key{first}, "", first, ""},
+		"no id, one key of that algorithm":        {[]tokentest.Key{k["RS256"], first}, "", first, ""},
+		"no id, the first of several":             {[]tokentest.Key{first, second, nameless}, "", first, ""},
+		"no id, the last of several":              {[]tokentest.Key{first, second, nameless}, "", nameless, ""},
+		"no id, by none of several":               {[]tokentest.Key{first, second}, "", nameless, wrong},
+		"no id, no key of that algorithm":         {[]tokentest.Key{k["RS256"]}, "", first, noKey},
+		"no id, no key":                           {nil, "", first, noKey},
+		"an id, beside a key without":             {[]tokentest.Key{nameless, first}, "first", first, ""},
+		"an id, beside two keys without":          {[]tokentest.Key{nameless, tokentest.NewKey("", "EdDSA"), first}, "first", first, ""},
+		"an id that is not the signer's":          {[]tokentest.Key{nameless, first}, "first", nameless, wrong},
+		"an id of two keys, by the first":         {[]tokentest.Key{first, alsoFirst}, "first", first, ""},
+		"an id of two keys, by the second":        {[]tokentest.Key{first, alsoFirst}, "first", alsoFirst, ""},
+		"an id that no key has, two have none":    {[]tokentest.Key{first, tokentest.NewKey("", "EdDSA"), nameless}, "third", nameless, ""},
+		"an id that no key has, signed by others": {[]tokentest.Key{first, second}, "third", first, noKey},
 	} {
-		_, err := open(t, settings(tokentest.NewIssuer(issuerURL, c.keys...))).Verify(t.Context(), raw)
-		if (err == nil) != c.ok || err != nil && !errors.Is(err, token.ErrInvalid) {
-			t.Errorf("%s: %v", name, err)
+		_, err := open(t, settings(tokentest.NewIssuer(issuerURL, c.published...))).Verify(t.Context(), c.by.Sign(header[c.id], payload(nil)))
+		if (err == nil) != (c.want == "") || err != nil && (!errors.Is(err, token.ErrInvalid) || !strings.HasSuffix(err.Error(), c.want)) {
+			t.Errorf("%s: %v, want %q", name, err, c.want)
 		}
 	}
 }
 
+// TestManyKeysAreTriedUpToABound has the signer as the 16th and as the 17th key of the set.
+func TestManyKeysAreTriedUpToABound(t *testing.T) {
+	var published []tokentest.Key
+	for range 17 {
+		published = append(published, tokentest.NewKey("", "EdDSA"))
+	}
+	v := open(t, settings(tokentest.NewIssuer(issuerURL, published...)))
+	if _, err := v.Verify(t.Context(), published[15].Token(payload(nil))); err != nil {
+		t.Errorf("the 16th: %v", err)
+	}
+	if _, err := v.Verify(t.Context(), published[16].Token(payload(nil))); !errors.Is(err, token.ErrInvalid) {
+		t.Errorf("the 17th: %v", err)
+	}
+}
+
+// TestEd25519HasTwoNames, which keys and tokens may each have (RFC 9864).
+func TestEd25519HasTwoNames(t *testing.T) {
+	key := keys()["EdDSA"]
+	for _, ofKey := range []string{`"alg":"EdDSA",`, `"alg":"Ed25519",`, ``} {
+		document := fmt.Sprintf(`{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"eddsa",%s"x":%q}]}`, ofKey, key.JWK()["x"])
+		v := open(t, token.Settings{JWKSURL: "https://a/k", Audience: audience, HTTPClient: direct(answers{"a/k": document}), Now: func() time.Time { return at }})
+		for name, want := range map[string]error{"EdDSA": nil, "Ed25519": nil, "Ed448": token.ErrInvalid} {
+			raw := key.Sign(fmt.Sprintf(`{"alg":%q,"kid":"eddsa"}`, name), payload(nil))
+			if _, err := v.Verify(t.Context(), raw); !errors.Is(err, want) {
+				t.Errorf("key %s, token %s: %v, want %v", ofKey, name, err, want)
+			}
+			changed := raw[:len(raw)-10] + "AAAAAAAAAA"
+			if _, err := v.Verify(t.Context(), changed); !errors.Is(err, token.ErrInvalid) {
+				t.Errorf("key %s, token %s, with another signature: %v", ofKey, name, err)
+			}
+		}
+	}
+}
+
+// TestAccessTokensOfCognito have "client_id" and no "aud".
+func TestAccessTokensOfCognito(t *testing.T) {
+	_, v := verifiers(t)
+	const other = "for another audience"
+	for name, c := range map[string]struct {
+		with map[string]any
+		want string
+	}{
+		"an access token":                {map[string]any{"aud": nil, "token_use": "access", "client_id": audience}, ""},
+		"of another client":              {map[string]any{"aud": nil, "token_use": "access", "client_id": planted}, other},
+		"without a client":               {map[string]any{"aud": nil, "token_use": "access"}, other},
+		"of an empty client":             {map[string]any{"aud": nil, "token_use": "access", "client_id": ""}, other},
+		"of another use":                 {map[string]any{"aud": nil, "token_use": "id", "client_id": audience}, other},
+		"of no use":                      {map[string]any{"aud": nil, "client_id": audience}, other},
+		"its audience counts if it has":  {map[string]any{"aud": planted, "token_use": "access", "client_id": audience}, other},
+		"no audience in the list":        {map[string]any{"aud": []string{}, "token_use": "access", "client_id": audience}, other},
+		"an ID token":                    {map[string]any{"token_use": "id"}, ""},
+		"an audience and another client": {map[string]any{"token_use": "access", "client_id": planted}, ""},
+		"a client that is a number":      {map[string]any{"aud": nil, "token_use": "access", "client_id": 7}, `payload has "client_id", but not as a string`},
+		"clients in a list":              {map[string]any{"aud": nil, "token_use": "access", "client_id": []string{audience}}, `payload has "client_id", but not as a string`},
+	} {
+		_, err := v.Verify(t.Context(), keys()["HS256"].Token(payload(c.with)))
+		if (err == nil) != (c.want == "") || err != nil && (!errors.Is(err, token.ErrInvalid) || !strings.HasSuffix(err.Error(), c.want)) {
+			t.Errorf("%s: %v, want %q", name, err, c.want)
+		}
+	}
+	anyAudience := open(t, token.Settings{Secrets: withSecret().Secrets, Now: func() time.Time { return at }})
+	raw := keys()["HS256"].Token(payload(map[string]any{"aud": nil, "token_use": "access", "client_id": planted}))
+	if _, err := anyAudience.Verify(t.Context(), raw); err != nil {
+		t.Errorf("where no audience is set: %v", err)
+	}
+}
+
 func TestVerifyWithoutIssuerAndAudience(t *testing.T) {
-	v := open(t, token.Settings{Secret: withSecret().Secret, Now: func() time.Time { return at }})
+	v := open(t, token.Settings{Secrets: withSecret().Secrets, Now: func() time.Time { return at }})
 	sign := func(with map[string]any) string { return keys()["HS256"].Token(payload(with)) }
 	if _, err := v.Verify(t.Context(), sign(map[string]any{"aud": nil})); err != nil {
 		t.Errorf("any issuer: %v", err)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"slices"
 )
 
 // Prober knows whether connections exist.
@@ -19,8 +18,7 @@ type Guests interface {
 	Connections
 	// Connect keeps a new connection; doing so twice is no error.
 	Connect(context.Context, Connection) error
-	// Revocations reads what was revoked of all tokens of a subject, and of one of them.
-	Revocations(ctx context.Context, subject, tokenID string) ([]Revocation, error)
+	Revocations
 }
 
 // Admission decides who may have one more connection.
@@ -53,11 +51,7 @@ func (a Admission) Admit(ctx context.Context, c Connection) error {
 	if err := a.Guests.Connect(ctx, c); err != nil {
 		return err
 	}
-	revocations, err := a.Guests.Revocations(ctx, c.Subject, c.TokenID)
-	if err == nil && slices.ContainsFunc(revocations, func(r Revocation) bool { return r.Hits(c.Access) }) {
-		err = ErrRevoked
-	}
-	if err != nil {
+	if err := CheckRevoked(ctx, a.Guests, c.Subject, c.Access); err != nil {
 		return errors.Join(err, a.Guests.Forget(ctx, c.Key, nil))
 	}
 	return nil

@@ -10,20 +10,25 @@ import (
 	"time"
 
 	"github.com/watchroute/watchroute/events"
-	"github.com/watchroute/watchroute/shared/grant"
-	"github.com/watchroute/watchroute/shared/seal"
 )
 
 // Subscriptions keeps who watches what.
 type Subscriptions interface {
 	// Subscribe makes the connection watch the topic, or changes how, and tells whether
-	// it did already. ErrNotConnected, ErrTooManySubscriptions and ErrTooManyRequests
-	// change nothing.
+	// it did already. ErrNotConnected, ErrTooManySubscriptions, ErrTooManyRequests and
+	// ErrOvertaken change nothing. If an unsubscribe overtakes it while it runs, the
+	// subscription may be written and not count: then the session lacks it, and the caller
+	// withdraws it.
 	Subscribe(context.Context, Subscription) (already bool, err error)
-	// Renew replaces a subscription, and tells whether it was there; if not, it stays away.
+	// Renew replaces a subscription that is there with the same Order, and tells whether it
+	// is; if not, nothing is written.
 	Renew(context.Context, Subscription) (there bool, err error)
-	// Unsubscribe ends those to the topics; doing so twice is no error.
-	Unsubscribe(context.Context, Key, ...events.Topic) error
+	// Unsubscribe ends the subscription to a topic, if there is one, and refuses those of a
+	// lower Order from now on. ErrOvertaken means that one of a higher Order is there.
+	Unsubscribe(context.Context, Key, events.Topic, Order) error
+	// Withdraw takes back subscriptions of one connection, each only if it still has the same
+	// Order; doing so twice is no error.
+	Withdraw(context.Context, Key, ...Subscription) error
 	// Subscriptions reads those of the topics that the connection is subscribed to.
 	Subscriptions(context.Context, Key, []events.Topic) ([]Subscription, error)
 }
@@ -40,9 +45,10 @@ type Sessions interface {
 
 // Session is what has become of a connection since it was made.
 type Session struct {
-	Topics     []events.Topic // that it watches
-	Subscribes int            // how many there were
-	Access     *Access        // by its latest token; nil if that is the one it was made with
+	Topics     []events.Topic         // that it watches
+	Orders     map[events.Topic]Order // of the subscribe that counts for each
+	Subscribes int                    // how many there were
+	Access     *Access                // by its latest token; nil if that is the one it was made with
 }
 
 // Authenticator knows what a token gives.
@@ -56,10 +62,12 @@ type Authenticator interface {
 
 // Items is the users' own table.
 type Items interface {
-	// Put writes an item. ErrBadItem says what the table refuses in it.
-	Put(context.Context, events.Topic, events.Item) error
-	// Remove deletes an item; one that does not exist is no error.
-	Remove(ctx context.Context, topic events.Topic, id string) error
+	// Put writes an item, unless it is there by the same publication. ErrBadItem says what the
+	// table refuses in it. ErrOvertaken means that the item is there by a publication of the
+	// same publisher with a higher order.
+	Put(context.Context, Publication) error
+	// Remove deletes an item; one that does not exist is no error. ErrOvertaken means the same.
+	Remove(context.Context, Publication) error
 	// Page reads rows of a topic as they are at this moment, in the order of
 	// their ids, after the id given, at most limit. next is empty on the last page.
 	Page(ctx context.Context, topic events.Topic, after string, limit int) (rows []Row, next string, err error)
@@ -72,6 +80,8 @@ type Row struct {
 	// rules. In the latter case it has no data. Views are evaluated on it like on others, so
 	// that a page does not tell which of the hidden rows are void.
 	Void bool
+	// Expires is when the row will expire; zero if it has no such time, or has expired.
+	Expires time.Time
 }
 
 // History is the log as clients resume from it.
@@ -81,22 +91,19 @@ type History interface {
 	// Since reads entries with a seq above from, up to to, in order. It leaves out
 	// those whose retention has passed, and may stop short while there are more.
 	Since(ctx context.Context, topic events.Topic, from, to int64) ([]Entry, error)
-	// Below reads which topics of a pattern have had a change, up to limit of them, in no
-	// order. more says that there are others.
-	Below(ctx context.Context, pattern events.Topic, limit int) (topics []events.Topic, more bool, err error)
+	// Below reads which topics of a pattern have had a change, up to limit of them, after one
+	// of them or from the first if that is empty. They are in an order of their own, which
+	// does not change. more says that there are others after them.
+	Below(ctx context.Context, pattern, after events.Topic, limit int) (topics []events.Topic, more bool, err error)
 }
 
-// Answerer carries out clients' requests: auth if it has Tokens, all others if it has Items,
-// History and Places. What it cannot, it refuses.
+// Answerer carries out clients' requests: auth if it has Tokens, all others if it has
+// Topics. What it cannot, it refuses.
 type Answerer struct {
+	Topics
 	Sessions      Sessions
 	Subscriptions Subscriptions
-	Items         Items
-	History       History
-	Places        *seal.Sealer // seals places in snapshots
 	Tokens        Authenticator
-	Limits        Limits
-	Allowance     *Allowance // of each subject; nil for no bound
 	Logger        *slog.Logger
 }
 
@@ -111,13 +118,11 @@ type Peer interface {
 // answer is one request being carried out.
 type answer struct {
 	Answerer
-	c       Connection
-	r       events.Request
-	out     outbox
-	meter   *Meter  // what it has cost
-	settled float64 // the part of the cost that the subject was charged for
-	room    room    // for missed changes
-	steps   *grant.Budget
+	work
+	c     Connection
+	r     events.Request
+	order Order // of r
+	out   outbox
 }
 
 // Answer carries out one request of a client. Every answer ends in one frame, which is
@@ -127,10 +132,10 @@ type answer struct {
 // the answer is not sent. The frame returned is nil if the connection is gone or was closed.
 // An answer to a connection that will be cut soon, or whose token expires soon, begins by
 // saying so.
-func (a Answerer) Answer(ctx context.Context, c Connection, body []byte, peer Peer) []byte {
-	ctx, meter := Metered(ctx)
-	answer := answer{Answerer: a, c: c, out: outbox{post: peer.Post}, meter: meter, room: fullRoom(), steps: grant.NewBudget(maxAnswerSteps)}
-	err := answer.give(ctx, body)
+func (a Answerer) Answer(ctx context.Context, c Connection, m Message, peer Peer) []byte {
+	ctx, work := a.begin(ctx, c.Key)
+	answer := answer{Answerer: a, work: work, c: c, out: outbox{post: peer.Post}}
+	err := answer.give(ctx, m)
 	answer.out.flush()
 	if err != nil && answer.out.err == nil {
 		answer.out.send(answer.refusal(err))
@@ -145,10 +150,11 @@ func (a Answerer) Answer(ctx context.Context, c Connection, body []byte, peer Pe
 }
 
 // give reads the request and carries it out.
-func (a *answer) give(ctx context.Context, body []byte) (err error) {
-	if a.r, err = events.ParseRequest(body); err != nil {
+func (a *answer) give(ctx context.Context, m Message) (err error) {
+	if a.r, err = events.ParseRequest(m.Body); err != nil {
 		return err
 	}
+	a.order = orderOf(a.r, m)
 	if err := a.present(ctx); err != nil {
 		return err
 	}
@@ -173,7 +179,7 @@ func (a *answer) undelivered() []byte {
 	if errors.Is(a.out.err, ErrGone) {
 		return nil
 	}
-	frame, _ := wireError(ErrUnavailable)
+	frame, _ := WireError(ErrUnavailable)
 	last := *frame
 	last.ID, last.Topic = a.r.ID, clip(a.r.Topic)
 	body, _ := events.Encode(&last) // strings always encode
@@ -181,15 +187,20 @@ func (a *answer) undelivered() []byte {
 }
 
 // present brings the connection up to date: it may have had another token since it was
-// made. A ping that asks for nothing, of a client that cannot have another, costs no read.
+// made, or it may not have been admitted. A ping that asks for nothing, of a client that
+// cannot have another token and is not told such things inside, costs no read.
 func (a *answer) present(ctx context.Context) error {
-	if plain := a.r.Action == events.ActionPing && len(a.r.Cursors) == 0; plain && !a.c.expiring(time.Now()) {
+	plain := a.r.Action == events.ActionPing && len(a.r.Cursors) == 0
+	if plain && !a.c.ToldInside && !a.c.expiring(time.Now()) {
 		return nil
 	}
 	if err := a.Allowance.check(a.c.Key); err != nil {
 		return err
 	}
 	session, err := a.Sessions.Session(ctx, a.c.Key)
+	if errors.Is(err, ErrNotConnected) && a.c.turnedAway(time.Now()) {
+		return ErrTooManyConnections
+	}
 	if err != nil {
 		return err
 	}
@@ -233,7 +244,7 @@ func (a *answer) carryOut(ctx context.Context) error {
 		return &events.Error{Code: events.CodeUnknownAction, Message: fmt.Sprintf("action is %q, known are %s", clip(a.r.Action), strings.Join(actions, ", "))}
 	case a.r.Action == events.ActionAuth:
 		return a.auth(ctx)
-	case a.Items == nil || a.History == nil || a.Places == nil:
+	case a.Items == nil || a.History == nil || a.Places == nil: // as only auth needs no Reader
 		return errMisrouted
 	}
 	if a.r.Action == events.ActionPing {
@@ -252,6 +263,9 @@ func (a *answer) carryOut(ctx context.Context) error {
 	case events.ActionUnsubscribe:
 		return a.unsubscribe(ctx, topic)
 	case events.ActionSnapshot:
+		if isPattern(topic) {
+			return a.snapshotBelow(ctx, topic)
+		}
 		return a.snapshot(ctx, topic)
 	default:
 		return a.publish(ctx, topic)
@@ -260,10 +274,10 @@ func (a *answer) carryOut(ctx context.Context) error {
 
 // parseTopic reads the topic of a request, or the pattern if it may be one.
 func parseTopic(r events.Request) (events.Topic, error) {
-	if r.Action == events.ActionSubscribe || r.Action == events.ActionUnsubscribe {
-		return events.ParsePattern(r.Topic)
+	if r.Action == events.ActionPublish {
+		return events.ParseTopic(r.Topic)
 	}
-	return events.ParseTopic(r.Topic)
+	return events.ParsePattern(r.Topic)
 }
 
 // errMisrouted answers a frame that names two actions, of which API Gateway took another
@@ -273,7 +287,7 @@ var errMisrouted = &events.Error{Code: events.CodeBadRequest, Message: "action i
 // refusal makes the error frame for a request, and logs what only the operator
 // can mend.
 func (a *answer) refusal(err error) *events.Error {
-	frame, known := wireError(err)
+	frame, known := WireError(err)
 	if !known || frame.Code == events.CodeUnavailable {
 		a.Logger.Error("request failed", "connection", a.c.ID, "request", loggable(a.r), "err", err)
 	}
@@ -293,7 +307,7 @@ func loggable(r events.Request) string {
 		return "unknown"
 	}
 	topic, err := events.ParsePattern(r.Topic)
-	if err != nil {
+	if err != nil || r.Action == events.ActionPing || r.Action == events.ActionAuth { // which are of no topic
 		return r.Action
 	}
 	return r.Action + " " + string(topic)

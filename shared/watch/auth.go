@@ -46,7 +46,7 @@ func (a *answer) disown(ctx context.Context, err error) error {
 
 // realign renews the connection's subscriptions by its token, which may show more or less of
 // a topic than the one before, or nothing, and gives what they show now. A subscribe that is
-// carried out meanwhile may keep what the token before showed, until that one's end.
+// carried out meanwhile sees the token itself, see keep.
 func (a *answer) realign(ctx context.Context) (views map[events.Topic]string, err error) {
 	session, err := a.Sessions.Session(ctx, a.c.Key)
 	if err != nil {
@@ -58,27 +58,28 @@ func (a *answer) realign(ctx context.Context) (views map[events.Topic]string, er
 	}
 	views = map[events.Topic]string{}
 	var frames []events.Frame
-	var ended []events.Topic
+	var ended []Subscription
 	for _, old := range subs {
 		sub, err := a.c.subscription(old.Topic, old.Options)
 		if err != nil {
-			ended = append(ended, old.Topic)
+			ended = append(ended, old)
 			frames = append(frames, &events.Unsubscribed{Topic: old.Topic, Reason: events.CodeForbidden})
 			continue
 		}
+		sub.Order = old.Order
 		there, err := a.Subscriptions.Renew(ctx, sub)
 		if err != nil {
 			return nil, err
 		}
 		if !there {
-			continue // the client has ended it meanwhile
+			continue // the client has ended it meanwhile, or subscribes anew
 		}
 		if sub.mark() != old.mark() {
 			frames = append(frames, &events.Reset{Topic: sub.Topic, Reason: events.ResetView})
 		}
 		views[sub.Topic] = sub.mark()
 	}
-	if err := a.Subscriptions.Unsubscribe(ctx, a.c.Key, ended...); err != nil {
+	if err := a.Subscriptions.Withdraw(ctx, a.c.Key, ended...); err != nil {
 		return nil, err
 	}
 	for _, frame := range frames {

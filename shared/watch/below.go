@@ -17,34 +17,40 @@ func isPattern(topic events.Topic) bool {
 // As with one topic, the subscription is written before the heads are read. The client asks
 // for what it missed by ping, topic by topic.
 func (a *answer) subscribeBelow(ctx context.Context, pattern events.Topic) error {
-	if a.r.After != "" || a.r.Snapshot {
-		return &events.Error{Code: events.CodeBadRequest, Message: "after and snapshot are of one topic, not of a pattern"}
+	if a.r.After != "" {
+		return &events.Error{Code: events.CodeBadRequest, Message: "after is of one topic, not of a pattern"}
 	}
 	if _, err := a.c.subscription(pattern, optionsOf(a.r)); err != nil {
 		return err
+	}
+	if a.r.Snapshot && !a.c.readable(pattern) {
+		return errForbidden
 	}
 	sub, already, err := a.keep(ctx, pattern, optionsOf(a.r))
 	if err != nil {
 		return err
 	}
-	below, _, err := a.stand(ctx, nil, []events.Topic{pattern})
+	below, heads, err := a.stand(ctx, nil, []events.Topic{pattern})
 	if err != nil {
 		a.undo(ctx, sub, already)
 		return err
 	}
 	delete(below.Cursors, pattern)
 	a.out.send(&events.Subscribed{ID: a.r.ID, Topic: pattern, View: sub.mark(), Below: below})
+	if a.r.Snapshot {
+		return a.sendItemsBelow(ctx, pattern, sub.View, "", heads)
+	}
 	return nil
 }
 
 // stand tells where topics stand, and all topics of patterns. A pattern itself stands at ":0".
 // Each head is read once. More says that the answer could not read or tell all.
-func (a *answer) stand(ctx context.Context, topics, patterns []events.Topic) (events.Below, map[events.Topic]Head, error) {
-	all, more, err := a.below(ctx, topics, patterns)
+func (w *work) stand(ctx context.Context, topics, patterns []events.Topic) (events.Below, map[events.Topic]Head, error) {
+	all, more, err := w.below(ctx, topics, patterns)
 	if err != nil {
 		return events.Below{}, nil, err
 	}
-	heads, err := a.heads(ctx, all)
+	heads, err := w.heads(ctx, all)
 	if err != nil {
 		return events.Below{}, nil, err
 	}
@@ -64,21 +70,21 @@ func (a *answer) stand(ctx context.Context, topics, patterns []events.Topic) (ev
 }
 
 // below adds to topics those of the patterns, each once, up to events.MaxCursors in all.
-func (a *answer) below(ctx context.Context, topics, patterns []events.Topic) (all []events.Topic, more bool, err error) {
+func (w *work) below(ctx context.Context, topics, patterns []events.Topic) (all []events.Topic, more bool, err error) {
 	all = slices.Clone(topics)
 	has := map[events.Topic]bool{}
 	for _, topic := range topics {
 		has[topic] = true
 	}
 	for _, pattern := range patterns {
-		affordable, err := a.afford(ctx, maxListReads)
+		affordable, err := w.afford(ctx, maxListReads)
 		if err != nil {
 			return nil, false, err
 		}
 		if !affordable {
 			return all, true, nil
 		}
-		found, unread, err := a.History.Below(ctx, pattern, events.MaxCursors)
+		found, unread, err := w.topics.History.Below(ctx, pattern, "", events.MaxCursors)
 		if err != nil {
 			return nil, false, err
 		}

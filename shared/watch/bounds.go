@@ -17,18 +17,18 @@ const (
 
 // afford reports whether the answer may begin another read, as it has consumed fewer units
 // than most. ErrTooManyRequests means that the subject has spent what it may.
-func (a *answer) afford(ctx context.Context, most float64) (bool, error) {
-	if err := a.settle(ctx); err != nil {
+func (w *work) afford(ctx context.Context, most float64) (bool, error) {
+	if err := w.settle(ctx); err != nil {
 		return false, err
 	}
-	reads, _ := a.meter.Units()
+	reads, _ := w.meter.Units()
 	return reads < most, nil
 }
 
 // settle charges the subject for what the answer has cost since it was last settled.
-func (a *answer) settle(ctx context.Context) error {
-	spent := a.meter.spent()
-	owed := spent - a.settled
-	a.settled = spent
-	return a.Allowance.charge(ctx, a.c.Key, owed)
+func (w *work) settle(ctx context.Context) error {
+	spent := w.meter.spent()
+	owed := spent - w.settled
+	w.settled = spent
+	return w.topics.Allowance.charge(ctx, w.who, owed)
 }

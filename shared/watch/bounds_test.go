@@ -28,9 +28,9 @@ func (d dearLog) spend(ctx context.Context, units float64) {
 	*d.spent += units
 }
 
-func (d dearLog) Below(ctx context.Context, pattern events.Topic, limit int) ([]events.Topic, bool, error) {
+func (d dearLog) Below(ctx context.Context, pattern, after events.Topic, limit int) ([]events.Topic, bool, error) {
 	d.spend(ctx, d.list)
-	return d.memoryStore.Below(ctx, pattern, limit)
+	return d.memoryStore.Below(ctx, pattern, after, limit)
 }
 
 func (d dearLog) Head(ctx context.Context, topic events.Topic) (watch.Head, error) {

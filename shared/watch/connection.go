@@ -28,6 +28,9 @@ const (
 	// expiryWarning before its token expires a client is told so. A client that pings
 	// every two minutes is told in time.
 	expiryWarning = 5 * time.Minute
+	// turnedAwayFor is the age up to which a connection that nothing is kept of counts as one
+	// that was not admitted. Later the service has forgotten it.
+	turnedAwayFor = time.Minute
 	// expiryGrace after it has expired a client may still send another.
 	expiryGrace = time.Minute
 )
@@ -46,6 +49,9 @@ type Connection struct {
 	Key
 	Connected time.Time
 	Access
+	// ToldInside says that the connection may be open although it was not admitted, so
+	// that the client can be told. Nothing is kept of it then.
+	ToldInside bool
 	watches    []events.Topic // what it watches, when it is answered
 	subscribes int            // how often it has subscribed by then
 }
@@ -92,6 +98,7 @@ type Subscription struct {
 	Key
 	Topic events.Topic
 	Options
+	Order Order      // of the request that made it
 	View  grant.View // what is seen of the topic, by the token and the options
 	Until time.Time  // when it ends by itself
 	Quota Quota      // what the connection may have of them

@@ -24,16 +24,22 @@ const (
 )
 
 // The largest rows there can be, in bytes: names and values of attributes. JSON takes twice as
-// much for a few characters that it need not escape, and for quotes.
+// much for quotes.
 const (
 	smallAttributes = 320 // the names of all attributes, and the values of the small ones
-	// connectionBytes is a row of Connections: the topics, and the grant of a token that came
-	// later with its subject and id.
-	connectionBytes = events.MaxSubscriptions*events.MaxTopicBytes + grant.MaxBytes + 4*grant.MaxSubjectBytes + smallAttributes
+	// orderBytes is the order of a request that is kept in a map, besides its name there.
+	orderBytes = 12
+	// leftBytes is what a row of Connections remembers of the topics that were left: package
+	// dynamo has 64 slots for them.
+	leftBytes = 64 * (len("63") + orderBytes)
+	// connectionBytes is a row of Connections: the topics with their orders, and the grant of a
+	// token that came later with its subject and id.
+	connectionBytes = events.MaxSubscriptions*(events.MaxTopicBytes+orderBytes) + leftBytes + grant.MaxBytes + 4*grant.MaxSubjectBytes + smallAttributes
 	// optionBytes are a client's filter and fields as it gave them.
 	optionBytes = grant.MaxFilterBytes + grant.MaxFieldsBytes
-	// viewBytes is what comes of them and the grant's filter and mask.
-	viewBytes = 2*grant.MaxBytes + 2*grant.MaxFilterBytes + grant.MaxFieldsBytes
+	// viewBytes is what comes of them and the grant's filter and mask, which are written anew
+	// in no more bytes than they were given in.
+	viewBytes = grant.MaxBytes + grant.MaxFilterBytes + grant.MaxFieldsBytes
 	// subscriptionBytes is a row of Subscriptions.
 	subscriptionBytes = events.MaxTopicBytes + grant.MaxSubjectBytes + optionBytes + viewBytes + smallAttributes
 	// entryBytes is a row of the log: both states of an item, and what an entry has besides.
@@ -56,8 +62,12 @@ const (
 	// listReads are the units of reading as many topics of a list as an answer tells, and one
 	// more.
 	listReads = (events.MaxCursors+1)*listedBytes/readUnit + 1
+	// itemsBelowReads are those of the topics of a pattern, with their items.
+	itemsBelowReads = maxPatternReads + itemPageReads
 	// keepWrites are the units of keeping a subscription, or of taking it back.
 	keepWrites = connectionWrites + subscriptionWrites
+	// withdrawAttempts is how often a connection's row is written to end subscriptions.
+	withdrawAttempts = 5
 	// forgetWrites are those of deleting a connection with all its subscriptions.
 	forgetWrites = connectionWrites + events.MaxSubscriptions*subscriptionWrites
 )
@@ -73,6 +83,9 @@ const (
 	// pageBytes is a page of a snapshot. What is around the items is an eighth of it, as two
 	// frames that follow each other hold more than one can.
 	pageBytes = (maxSnapshotBytes+events.MaxDataBytes)*9/8 + smallBytes
+	// itemsBelowBytes is what is sent of the topics of a pattern: pages, and what stands around
+	// the items of each topic in a frame of its own.
+	itemsBelowBytes = pageBytes + maxSnapshotTopics*(events.MaxTopicBytes+6*events.MaxRequestIDBytes+toldBytes)
 	// toldBytes is what a client is told of one topic of its own besides the topic's name.
 	toldBytes = 128
 )
@@ -101,30 +114,34 @@ func Bounds(connections int) []Bound {
 		{Action: "refused", Reads: connectionReads, Bytes: smallBytes,
 			Worst: "The connection watches a hundred topics of 256 bytes by a token of 4 KB that came later, all of which is in its row. So it is with all that follow."},
 		{Action: "subscribe", Reads: subscribeReads + headReads, Writes: subscribeWrites, Bytes: smallBytes,
-			Worst: "Other tokens overtake it three times, so that it is written three times and taken back, with a view of 14 KB."},
+			Worst: "Other tokens overtake it three times, so that it is written three times and taken back, with a view of 9 KB."},
 		{Action: "subscribe to a pattern", Reads: subscribeReads + listReads + events.MaxCursors*headReads, Writes: subscribeWrites, Bytes: events.MaxFrameBytes,
 			Worst: "There are more than 500 topics below it, with names of 256 bytes."},
+		{Action: "subscribe to a pattern with snapshot", Reads: itemsBelowReads, Writes: subscribeWrites, Bytes: events.MaxFrameBytes + itemsBelowBytes, Steps: maxAnswerSteps,
+			Worst: "Its topics have large items, as with one topic. An answer goes on to another topic as long as it has read and sent little."},
 		{Action: "subscribe with snapshot", Reads: subscribeReads + headReads + itemPageReads, Writes: subscribeWrites, Bytes: pageBytes, Steps: maxAnswerSteps,
 			Worst: "The items that one read gives are just below 1 MB, and the last one has 400 KB. They are sent whole if they are small and full of characters that JSON escapes."},
 		{Action: "subscribe with after", Reads: maxAnswerReads + logPageReads + itemPageReads, Writes: subscribeWrites, Bytes: missedBytes + smallBytes, Steps: maxAnswerSteps,
 			Worst: "What was missed has little data, but large states before, so it is given up late, for a snapshot. It is sent if it fits: short members that a mask makes longer, and long names."},
-		{Action: "unsubscribe", Reads: connectionReads, Writes: keepWrites, Bytes: smallBytes,
-			Worst: "Both rows are as large as they can be."},
+		{Action: "unsubscribe", Reads: connectionReads, Writes: keepWrites + connectionWrites, Bytes: smallBytes,
+			Worst: "Both rows are as large as they can be. The connection has left another topic meanwhile that is remembered in the same place, so the row is written twice."},
 		{Action: "snapshot", Reads: connectionReads + headReads + itemPageReads, Bytes: pageBytes, Steps: maxAnswerSteps,
 			Worst: "As with subscribe."},
 		{Action: "snapshot, next page", Reads: connectionReads + itemPageReads, Bytes: pageBytes, Steps: maxAnswerSteps,
 			Worst: "As with the first page."},
-		{Action: "publish", Reads: connectionReads, Writes: maxItemBytes / writeUnit, Bytes: smallBytes,
-			Worst: "The item replaces one of 400 KB, which somebody else has written."},
+		{Action: "snapshot of a pattern", Reads: itemsBelowReads, Bytes: itemsBelowBytes, Steps: maxAnswerSteps,
+			Worst: "As with subscribe. So it is with each of the next answers."},
+		{Action: "publish", Reads: connectionReads + maxItemBytes/readUnit, Writes: 2 * maxItemBytes / writeUnit, Bytes: smallBytes,
+			Worst: "The item replaces one of 400 KB, which somebody else has written. That one changes once more after it was read, so it is put twice."},
 		{Action: "publish, to remove", Reads: connectionReads, Writes: maxItemBytes / writeUnit, Bytes: smallBytes,
 			Worst: "The item has 400 KB."},
 		{Action: "ping", Reads: connectionReads, Bytes: smallBytes,
-			Worst: "The token expires within five minutes, so there may be another. Else nothing is read."},
+			Worst: "The token expires within five minutes, so there may be another, or it came as a subprotocol, so the connection may not have been admitted. Else nothing is read."},
 		{Action: "ping with cursors", Reads: max(maxAnswerReads+logPageReads, maxListReads+listReads+events.MaxCursors*headReads), Bytes: missedBytes + events.MaxFrameBytes, Steps: maxAnswerSteps,
 			Worst: "All subscriptions and heads are read, and then of the logs what an answer may. Patterns end sooner, to leave room for that."},
-		{Action: "auth", Reads: 2*connectionReads + 2*revocationReads + events.MaxSubscriptions*subscriptionReads, Writes: 2*connectionWrites + events.MaxSubscriptions*subscriptionWrites,
+		{Action: "auth", Reads: 2*connectionReads + 2*revocationReads + events.MaxSubscriptions*subscriptionReads, Writes: (1+withdrawAttempts)*connectionWrites + events.MaxSubscriptions*subscriptionWrites,
 			Bytes: 2*events.MaxSubscriptions*(events.MaxTopicBytes+toldBytes) + smallBytes,
-			Worst: "A hundred subscriptions are renewed, or end. If the token is revoked, the connection is forgotten instead, which costs as much."},
+			Worst: "A hundred subscriptions are renewed, or end. Some of those that end are made anew meanwhile, so the row is written again. If the token is revoked, the connection is forgotten instead, which costs as much."},
 		{Action: "connect", Reads: (connections*connectionBytes+readUnit-1)/readUnit + connections*connectionBytes/maxReadBytes + revocationReads, Writes: 1 + forgetWrites,
 			Worst: "The rows of all connections of the subject are read, each as large as it can be. One of them is found gone, and deleted with its subscriptions. Rows that have expired are read until DynamoDB deletes them."},
 	}

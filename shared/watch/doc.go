@@ -27,6 +27,40 @@
 // being found. Two fan-outs that race on a topic are told apart by the head's seq:
 // the slower one's append is refused, and it starts over by looking up.
 //
+// # Requests at the same time
+//
+// API Gateway hands the messages of a connection to several functions at once. Each request has
+// an [Order] among those of its connection, which the client gives or else the time does. Of two
+// requests about one topic, or publishes of one item, the one with the higher order counts,
+// whichever is carried out first; the other one is refused with [ErrOvertaken].
+//
+// # Expiry
+//
+// An item may have a time to live. Nobody is told when it passes: the item is deleted later,
+// and this is a change. Meanwhile readers pass the item over, so a snapshot does not show it,
+// while whoever held it holds it still. A write to such an item reaches both, and which of
+// them a watcher is, is not known. So what is told depends on the two states of the write
+// alone, and on whether they had expired by its time, as the stream has it ([grant.Lapse]):
+//
+//	state before   state after     told
+//	there          there           modified, as a patch or whole
+//	expired        there           added, whole, also if it looks as before
+//	there          expired         removed, expired, with the state before
+//	expired        expired         the same, unless nothing is changed that is seen
+//	none           there           added
+//	none           expired         skipped
+//	any            deleted         removed; expired, if by time to live
+//
+// A view that hides the state after shows each of these as removed, if it shows the state
+// before. So an item may be added to who holds it, which replaces it, and removed from who
+// does not, or twice: both are carried out as they are. Whoever does so holds what is there
+// of all items that have not expired, however it came to the topic.
+//
+// A state that expires within two seconds after the write counts as expired before it, unless
+// the write leaves its time to live as it is: a reader's clock may be ahead of the stream's,
+// which has whole seconds. The log keeps what was decided, so that a change that is missed is
+// told as it was pushed.
+//
 // # Who may, and what is seen
 //
 // A connection has an [Access], by the token that it was made with or the latest that it

@@ -27,10 +27,16 @@ var (
 	ErrRevoked = errors.New("token is revoked")
 	// ErrTokenExpired is a connection whose token has expired for too long.
 	ErrTokenExpired = errors.New("token has expired")
+	// ErrOvertaken is a request about which a later one of the same connection has decided.
+	ErrOvertaken = errors.New("a later request has decided")
 	// ErrTooManySubscriptions is a connection at its limit of subscriptions.
 	ErrTooManySubscriptions = errors.New("connection has too many subscriptions")
+	// ErrTooManyHolds is a subject, or a service, that holds as many requests as it may.
+	ErrTooManyHolds = errors.New("too many requests are held")
 	// ErrTooManyRequests is a connection or a subject that has used up its quota.
 	ErrTooManyRequests = errors.New("client asks too often")
+	// ErrExists is an item that is there, though it was to be new.
+	ErrExists = errors.New("the item exists")
 	// ErrBadItem is an item that the table refuses.
 	ErrBadItem = errors.New("item is refused")
 	// ErrUnavailable is a store that is throttled or does not answer in time.
@@ -48,16 +54,20 @@ var wireErrors = []struct {
 	{ErrUnauthorized, events.CodeBadToken, "the token is not valid"},
 	{ErrRevoked, events.CodeRevoked, "the token is revoked"},
 	{ErrTokenExpired, events.CodeTokenExpired, "the token has expired, connect again with another"},
+	{ErrOvertaken, events.CodeOvertaken, "a later request of this connection counts; if there is none, send this one again with a higher order"},
+	{ErrTooManyConnections, events.CodeTooManyConnections, "too many connections, or too many attempts to connect, try again later"},
 	{ErrTooManySubscriptions, events.CodeTooManySubscriptions, "the connection has as many subscriptions as it may"},
+	{ErrTooManyHolds, events.CodeTooManyHolds, "too many requests are held open, ask again later or without waiting"},
 	{ErrTooManyRequests, events.CodeTooManyRequests, "too many or too costly messages, try again later"},
+	{ErrExists, events.CodeExists, "there is an item of this id already"},
 	{ErrBadItem, events.CodeBadItem, ""},
 	{ErrUnavailable, events.CodeUnavailable, "the service is busy, try again later"},
 	{context.DeadlineExceeded, events.CodeUnavailable, "the service is busy, try again later"},
 }
 
-// wireError translates an error for a client. known is false for an error that is
+// WireError translates an error for a client. known is false for an error that is
 // the operator's business rather than the client's.
-func wireError(err error) (frame *events.Error, known bool) {
+func WireError(err error) (frame *events.Error, known bool) {
 	if errors.As(err, &frame) {
 		return frame, true
 	}
@@ -84,5 +94,5 @@ var errUnrecoverable = &events.Error{Code: events.CodeForbidden, Message: "what 
 // closes reports whether an error ends the connection. One that is not known may be that of
 // a revoked token which could not be closed.
 func closes(err error) bool {
-	return errors.Is(err, ErrTokenExpired) || errors.Is(err, ErrRevoked) || errors.Is(err, ErrNotConnected)
+	return errors.Is(err, ErrTokenExpired) || errors.Is(err, ErrRevoked) || errors.Is(err, ErrNotConnected) || errors.Is(err, ErrTooManyConnections)
 }

@@ -46,7 +46,7 @@ func newEvaluator(numbered []Numbered) *evaluator {
 // there is no time left.
 func (e *evaluator) frames(ctx context.Context, g *group) ([]Frame, error) {
 	if g.lapsed {
-		frame, _ := wireError(ErrTokenExpired)
+		frame, _ := WireError(ErrTokenExpired)
 		body, err := events.Encode(frame)
 		return []Frame{NewFrame(body)}, err
 	}

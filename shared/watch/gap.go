@@ -53,7 +53,7 @@ func (r *room) fit(c *events.Change) {
 
 // missed reads the changes after a client's cursor up to the head, as many as the answer
 // may.
-func (a *answer) missed(ctx context.Context, topic events.Topic, after events.Cursor, head Head) (gap, error) {
+func (w *work) missed(ctx context.Context, topic events.Topic, after events.Cursor, head Head) (gap, error) {
 	if after == head.Cursor {
 		return gap{}, nil
 	}
@@ -68,15 +68,15 @@ func (a *answer) missed(ctx context.Context, topic events.Topic, after events.Cu
 	case missing > events.MaxResumeChanges:
 		return gap{reset: events.ResetLimit}, nil
 	}
-	return a.readGap(ctx, topic, after, head)
+	return w.readGap(ctx, topic, after, head)
 }
 
 // readGap reads page by page. Each change must follow the one before: where retention has
 // passed, rows are missing.
-func (a *answer) readGap(ctx context.Context, topic events.Topic, after events.Cursor, head Head) (gap, error) {
+func (w *work) readGap(ctx context.Context, topic events.Topic, after events.Cursor, head Head) (gap, error) {
 	var read gap
 	for after.Seq < head.Seq {
-		affordable, err := a.afford(ctx, maxAnswerReads)
+		affordable, err := w.afford(ctx, maxAnswerReads)
 		if err != nil {
 			return gap{}, err
 		}
@@ -84,7 +84,7 @@ func (a *answer) readGap(ctx context.Context, topic events.Topic, after events.C
 			read.rest = true
 			return read, nil
 		}
-		page, err := a.History.Since(ctx, topic, after.Seq, head.Seq)
+		page, err := w.topics.History.Since(ctx, topic, after.Seq, head.Seq)
 		if err != nil {
 			return gap{}, err
 		}
@@ -97,7 +97,7 @@ func (a *answer) readGap(ctx context.Context, topic events.Topic, after events.C
 				return gap{reset: events.ResetEpoch}, nil // begun anew while we read
 			case e.Seq != after.Seq+1:
 				return gap{reset: events.ResetExpired}, nil
-			case !a.room.take(e):
+			case !w.room.take(e):
 				read.rest = true
 				return read, nil
 			}

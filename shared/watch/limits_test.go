@@ -79,6 +79,21 @@ func TestPublishIsBounded(t *testing.T) {
 	}
 }
 
+// TestPublishIsMeasuredAsItIsTold: escapes and spaces do not count, which some libraries write
+// and nobody is told.
+func TestPublishIsMeasuredAsItIsTold(t *testing.T) {
+	c := newClient(t, `{"topics":["a"],"actions":["publish"]}`)
+	c.answerer.Limits = watch.Limits{PublishBytes: 100}
+	for _, character := range []string{`\u003c`, `\u003C`, `\/`, "<"} {
+		for n, want := range map[int]string{92: "published", 93: "error bad_item"} {
+			data := `{ "x" : "` + strings.Repeat(character, n) + `" }`
+			if got := c.ask(t, fmt.Sprintf(`{"action":"publish","topic":"a","item":{"id":"i","data":%s}}`, data)); !strings.Contains(got, want) {
+				t.Errorf("%d times %s are answered %s, want %s", n, character, got, want)
+			}
+		}
+	}
+}
+
 func TestSnapshotIsBounded(t *testing.T) {
 	c := newClient(t, `{"topics":["a"],"actions":["read"]}`)
 	c.fill("a", `{}`, `{}`, `{}`)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"maps"
 	"slices"
@@ -228,14 +229,31 @@ func sortedIDs(ids []watch.ConnectionID) []watch.ConnectionID {
 type memoryStore struct {
 	access *watch.Access // by the latest token
 	subs   map[events.Topic]watch.Subscription
+	row    map[events.Topic]watch.Order // of the subscribe that counts
+	left   map[events.Topic]watch.Order // of the latest unsubscribe
 	items  map[events.Topic][]events.Item
 	void   map[string]bool // items that are there no more, by their ids
 	log    map[events.Topic][]watch.Entry
 	mu     sync.Mutex // heads are read at once
 	asked  []string
 
-	subscribes int  // that there were
-	forgotten  bool // the connection is
+	published  []watch.Publication
+	subscribes int    // that there were
+	forgotten  bool   // the connection is
+	before     func() // is called, if set, before each read and write of subscriptions
+}
+
+// newMemoryStore has nothing.
+func newMemoryStore() *memoryStore {
+	return &memoryStore{
+		subs: map[events.Topic]watch.Subscription{}, row: map[events.Topic]watch.Order{}, left: map[events.Topic]watch.Order{},
+	}
+}
+
+func (s *memoryStore) step() {
+	if s.before != nil {
+		s.before()
+	}
 }
 
 func (s *memoryStore) note(what string, topic events.Topic) {
@@ -248,44 +266,125 @@ func (s *memoryStore) Session(context.Context, watch.Key) (watch.Session, error)
 	if s.forgotten {
 		return watch.Session{}, watch.ErrNotConnected
 	}
-	return watch.Session{Topics: slices.Sorted(maps.Keys(s.subs)), Subscribes: s.subscribes, Access: s.access}, nil
+	s.step()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return watch.Session{Topics: slices.Sorted(maps.Keys(s.row)), Orders: maps.Clone(s.row), Subscribes: s.subscribes, Access: s.access}, nil
 }
 
 func (s *memoryStore) Refresh(_ context.Context, _ watch.Key, a watch.Access) error {
+	s.step()
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.access = &a
 	return nil
 }
 
 func (s *memoryStore) Forget(context.Context, watch.Key, []events.Topic) error {
 	clear(s.subs)
+	clear(s.row)
 	s.forgotten = true
 	return nil
 }
 
 func (s *memoryStore) Subscribe(_ context.Context, sub watch.Subscription) (already bool, err error) {
 	s.note("subscribe", sub.Topic)
+	s.step()
+	already, err = s.enter(sub)
+	s.step()
+	if err == nil {
+		err = s.place(sub)
+	}
+	return already, err
+}
+
+// enter has the row name the topic.
+func (s *memoryStore) enter(sub watch.Subscription) (already bool, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	order, already := s.row[sub.Topic]
+	left, wasLeft := s.left[sub.Topic]
+	if already && order > sub.Order || wasLeft && left >= sub.Order {
+		return already, watch.ErrOvertaken
+	}
 	s.subscribes++
-	_, already = s.subs[sub.Topic]
-	s.subs[sub.Topic] = sub
+	s.row[sub.Topic] = sub.Order
 	return already, nil
 }
 
+func (s *memoryStore) place(sub watch.Subscription) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if there, ok := s.subs[sub.Topic]; ok && there.Order > sub.Order {
+		return watch.ErrOvertaken
+	}
+	s.subs[sub.Topic] = sub
+	return nil
+}
+
 func (s *memoryStore) Renew(_ context.Context, sub watch.Subscription) (there bool, err error) {
-	if _, there = s.subs[sub.Topic]; there {
+	s.step()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	old, there := s.subs[sub.Topic]
+	if there = there && old.Order == sub.Order; there {
 		s.subs[sub.Topic] = sub
 	}
 	return there, nil
 }
 
-func (s *memoryStore) Unsubscribe(_ context.Context, _ watch.Key, topics ...events.Topic) error {
-	for _, topic := range topics {
-		s.note("unsubscribe", topic)
+func (s *memoryStore) Unsubscribe(_ context.Context, _ watch.Key, topic events.Topic, at watch.Order) error {
+	s.note("unsubscribe", topic)
+	s.step()
+	if err := s.leave(topic, at); err != nil {
+		return err
+	}
+	s.step()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.subs[topic].Order < at {
 		delete(s.subs, topic)
 	}
 	return nil
 }
 
+// leave has the row name the topic no more.
+func (s *memoryStore) leave(topic events.Topic, at watch.Order) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if order, ok := s.row[topic]; ok && order >= at {
+		return watch.ErrOvertaken
+	}
+	delete(s.row, topic)
+	if left, ok := s.left[topic]; !ok || left < at {
+		s.left[topic] = at
+	}
+	return nil
+}
+
+func (s *memoryStore) Withdraw(_ context.Context, _ watch.Key, subs ...watch.Subscription) error {
+	for _, sub := range subs {
+		s.note("withdraw", sub.Topic)
+		s.step()
+		s.mu.Lock()
+		if there, ok := s.subs[sub.Topic]; ok && there.Order == sub.Order {
+			delete(s.subs, sub.Topic)
+		}
+		s.mu.Unlock()
+		s.step()
+		s.mu.Lock()
+		if order, ok := s.row[sub.Topic]; ok && order == sub.Order {
+			delete(s.row, sub.Topic)
+		}
+		s.mu.Unlock()
+	}
+	return nil
+}
+
 func (s *memoryStore) Subscriptions(_ context.Context, _ watch.Key, topics []events.Topic) ([]watch.Subscription, error) {
+	s.step()
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	var subs []watch.Subscription
 	for _, topic := range topics {
 		if sub, ok := s.subs[topic]; ok {
@@ -295,13 +394,15 @@ func (s *memoryStore) Subscriptions(_ context.Context, _ watch.Key, topics []eve
 	return subs, nil
 }
 
-func (s *memoryStore) Put(_ context.Context, topic events.Topic, _ events.Item) error {
-	s.note("put", topic)
+func (s *memoryStore) Put(_ context.Context, p watch.Publication) error {
+	s.note("put", p.Topic)
+	s.published = append(s.published, p)
 	return nil
 }
 
-func (s *memoryStore) Remove(_ context.Context, topic events.Topic, _ string) error {
-	s.note("remove", topic)
+func (s *memoryStore) Remove(_ context.Context, p watch.Publication) error {
+	s.note("remove", p.Topic)
+	s.published = append(s.published, p)
 	return nil
 }
 
@@ -328,10 +429,10 @@ func (s *memoryStore) Head(_ context.Context, topic events.Topic) (watch.Head, e
 	return watch.Head{Cursor: log[len(log)-1].Cursor(), First: true}, nil
 }
 
-func (s *memoryStore) Below(_ context.Context, pattern events.Topic, limit int) (topics []events.Topic, more bool, err error) {
+func (s *memoryStore) Below(_ context.Context, pattern, after events.Topic, limit int) (topics []events.Topic, more bool, err error) {
 	s.note("below", pattern)
 	for _, topic := range slices.Sorted(maps.Keys(s.log)) {
-		if pattern.Matches(topic) {
+		if pattern.Matches(topic) && topic > after {
 			topics = append(topics, topic)
 		}
 	}
@@ -352,16 +453,22 @@ type client struct {
 	closed     bool
 	deaf       error // what posts to it answer
 	unclosable bool
+	sent       int // messages
 }
 
 // newClient connects a client of the subject s now, with the rules of its token.
 func newClient(t testing.TB, rules string) *client {
 	t.Helper()
-	store := &memoryStore{subs: map[events.Topic]watch.Subscription{}}
+	store := newMemoryStore()
 	c := connected(time.Now())
 	c.Grant = granted(t, "s", rules)
 	return &client{memoryStore: store, connection: c, answerer: watch.Answerer{
-		Sessions: store, Subscriptions: store, Items: store, History: store, Places: seal.Fixed(make([]byte, seal.MinSecretBytes)), Logger: slog.New(slog.DiscardHandler),
+		Topics: watch.Topics{
+			Items:   store,
+			History: store,
+			Places:  seal.Fixed(make([]byte, seal.MinSecretBytes)),
+		},
+		Sessions: store, Subscriptions: store, Logger: slog.New(slog.DiscardHandler),
 	}}
 }
 
@@ -373,6 +480,11 @@ func granted(t testing.TB, subject, rules string) grant.Grant {
 		t.Fatal(err)
 	}
 	return g
+}
+
+// message is the nth that a client has sent, each a millisecond after the one before.
+func message(body string, n int) watch.Message {
+	return watch.Message{Body: []byte(body), ID: fmt.Sprint("message ", n), Time: time.UnixMilli(1_790_000_000_000 + int64(n))}
 }
 
 func (c *client) Post(frame []byte) error {
@@ -395,7 +507,8 @@ func (c *client) Close() error {
 func (c *client) ask(t *testing.T, request string) string {
 	t.Helper()
 	c.frames = nil
-	if last := c.answerer.Answer(t.Context(), c.connection, []byte(request), c); last != nil {
+	c.sent++
+	if last := c.answerer.Answer(t.Context(), c.connection, message(request, c.sent), c); last != nil {
 		c.frames = append(c.frames, last)
 	}
 	var short []string

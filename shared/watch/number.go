@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/watchroute/watchroute/events"
+	"github.com/watchroute/watchroute/shared/grant"
 )
 
 // What one append to a log may hold: DynamoDB takes 100 items and 4 MB a
@@ -40,6 +41,7 @@ type Head struct {
 type Entry struct {
 	events.Change
 	Before   json.RawMessage // the state before a modification; nil for none, or if it was too large
+	Lapse    grant.Lapse     // what had expired by Time
 	Position Position
 	// High is the furthest position among this entry and all before it. It only
 	// grows with Seq, which bounds how far back a position has to be looked for.

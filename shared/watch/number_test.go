@@ -1,6 +1,7 @@
 package watch_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/watchroute/watchroute/events"
+	"github.com/watchroute/watchroute/shared/grant"
 	"github.com/watchroute/watchroute/shared/watch"
 	"pgregory.net/rapid"
 )
@@ -26,7 +28,8 @@ func writes(n int) []watch.Write {
 	for i := range all {
 		all[i] = watch.Write{
 			Topic: "a/b", ID: fmt.Sprint(i), Op: events.Added, Time: time.Unix(int64(i), 0),
-			Data: []byte(`{}`), Position: watch.Position(fmt.Sprint(1000 + i)),
+			Data: []byte("{\"no character\":\"\uffff\"}"), Position: watch.Position(fmt.Sprint(1000 + i)),
+			Lapse: []grant.Lapse{"", grant.Renewed, grant.Ended, grant.Over}[i%4],
 		}
 	}
 	return all
@@ -207,6 +210,10 @@ func TestNumberProperty(t *testing.T) {
 					t.Fatalf("%s was numbered %d and then %d", e.ID, n, e.Seq)
 				}
 				numbers[e.ID] = e.Seq
+				w := all[slices.IndexFunc(all, func(w watch.Write) bool { return w.ID == e.ID })]
+				if e.Lapse != w.Lapse || !bytes.Equal(e.Data, w.Data) || !time.Time(e.Time).Equal(w.Time) {
+					t.Fatalf("%+v was numbered as %+v", w, e)
+				}
 			}
 			return len(entries) == len(batch)
 		}

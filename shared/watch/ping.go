@@ -103,28 +103,22 @@ func (a *answer) sendMissed(ctx context.Context, topic events.Topic, after event
 	return a.sendEntries(sub, gap.entries)
 }
 
-// sendEntries sends what a subscription shows of entries, in as few frames as hold it. Each
-// entry is decoded alone, as all together may take more memory than a function has.
+// sendEntries sends what a subscription shows of entries, in as few frames as hold it.
 func (a *answer) sendEntries(sub Subscription, entries []Entry) error {
-	var shown []events.Change
-	for i := range entries {
-		shown = seen(shown, sub.View, sub.Delta, changesOf(entries[i:i+1]), a.steps)
-		a.room.fit(&shown[len(shown)-1])
-	}
-	for _, change := range shown {
+	for _, change := range a.seen(sub.View, sub.Delta, entries) {
 		a.out.add(change)
 	}
 	return a.out.err
 }
 
 // heads reads several heads at a time.
-func (a *answer) heads(ctx context.Context, topics []events.Topic) (map[events.Topic]Head, error) {
+func (w *work) heads(ctx context.Context, topics []events.Topic) (map[events.Topic]Head, error) {
 	heads := make([]Head, len(topics))
 	tasks, ctx := errgroup.WithContext(ctx)
 	tasks.SetLimit(readsAtOnce)
 	for i, topic := range topics {
 		tasks.Go(func() (err error) {
-			heads[i], err = a.History.Head(ctx, topic)
+			heads[i], err = w.topics.History.Head(ctx, topic)
 			return err
 		})
 	}

@@ -16,14 +16,14 @@ const placeKind = "place in a snapshot"
 
 // aboutPlace names what a place is valid for: one subject, on any of its connections, and one
 // topic, view and cursor. The cursor contains the epoch.
-func aboutPlace(c Connection, topic events.Topic, view grant.View, at events.Cursor) []string {
-	return []string{placeKind, c.Subject, string(topic), view.String(), at.String()}
+func aboutPlace(subject string, topic events.Topic, view grant.View, at events.Cursor) []string {
+	return []string{placeKind, subject, string(topic), view.String(), at.String()}
 }
 
 // bookmark gives the place after an id, which has at most the given number of bytes. The
 // place's length depends on that number, and not on the id.
-func (a *answer) bookmark(ctx context.Context, p page, id string, most int) (events.Bookmark, error) {
-	sealed, err := a.Places.Seal(ctx, padded(id, most), aboutPlace(a.c, p.topic, p.view, p.cursor)...)
+func (w *work) bookmark(ctx context.Context, p page, id string, most int) (events.Bookmark, error) {
+	sealed, err := w.topics.Places.Seal(ctx, padded(id, most), aboutPlace(w.who.Subject, p.topic, p.view, p.cursor)...)
 	if err != nil {
 		return events.Bookmark{}, fmt.Errorf("seal a place in %s: %w: %w", p.topic, ErrUnavailable, err)
 	}
@@ -31,19 +31,61 @@ func (a *answer) bookmark(ctx context.Context, p page, id string, most int) (eve
 }
 
 // open finds the item that a page goes on after.
-func (a *answer) open(ctx context.Context, topic events.Topic, view grant.View, text string) (page, error) {
+func (w *work) open(ctx context.Context, topic events.Topic, view grant.View, text string) (page, error) {
+	opened, err := w.unseal(ctx, topic, text, func(at events.Cursor) []string { return aboutPlace(w.who.Subject, topic, view, at) })
+	if err != nil {
+		return page{}, err
+	}
+	return page{topic: topic, view: view, cursor: opened.cursor, from: text, after: unpadded(opened.text)}, nil
+}
+
+// opened is a bookmark that was opened.
+type opened struct {
+	cursor events.Cursor
+	text   []byte
+}
+
+// unseal opens a bookmark if it is valid for what about says.
+func (w *work) unseal(ctx context.Context, topic events.Topic, text string, about func(events.Cursor) []string) (opened, error) {
 	place, err := events.ParseBookmark(text)
 	if err != nil {
-		return page{}, &events.Error{Code: events.CodeBadCursor, Message: err.Error()}
+		return opened{}, &events.Error{Code: events.CodeBadCursor, Message: err.Error()}
 	}
-	opened, err := a.Places.Open(ctx, place.Sealed, aboutPlace(a.c, topic, view, place.Cursor)...)
+	plain, err := w.topics.Places.Open(ctx, place.Sealed, about(place.Cursor)...)
 	if errors.Is(err, seal.ErrForged) {
-		return page{}, &events.Error{Code: events.CodeBadCursor, Message: "next was not given for this topic, filter, fields and token"}
+		return opened{}, &events.Error{Code: events.CodeBadCursor, Message: "next was not given for this topic, filter, fields and token"}
 	}
 	if err != nil {
-		return page{}, fmt.Errorf("open a place in %s: %w: %w", topic, ErrUnavailable, err)
+		return opened{}, fmt.Errorf("open a place in %s: %w: %w", topic, ErrUnavailable, err)
 	}
-	return page{topic: topic, view: view, cursor: place.Cursor, from: text, after: unpadded(opened)}, nil
+	return opened{place.Cursor, plain}, nil
+}
+
+// placeBelowKind tells places in the snapshots of a pattern from other texts that are sealed.
+const placeBelowKind = "place in the snapshots of a pattern"
+
+// aboutPlaceBelow names what such a place is valid for, as aboutPlace does. Each topic has a
+// cursor of its own, so the place has none.
+func aboutPlaceBelow(subject string, pattern events.Topic, view grant.View) []string {
+	return []string{placeBelowKind, subject, string(pattern), view.String()}
+}
+
+// bookmarkBelow gives the place after a topic of a pattern.
+func (w *work) bookmarkBelow(ctx context.Context, pattern events.Topic, view grant.View, topic events.Topic) (string, error) {
+	sealed, err := w.topics.Places.Seal(ctx, padded(string(topic), events.MaxTopicBytes), aboutPlaceBelow(w.who.Subject, pattern, view)...)
+	if err != nil {
+		return "", fmt.Errorf("seal a place in %s: %w: %w", pattern, ErrUnavailable, err)
+	}
+	return events.Bookmark{Sealed: sealed}.String(), nil
+}
+
+// openBelow finds the topic after which the snapshots of a pattern go on.
+func (w *work) openBelow(ctx context.Context, pattern events.Topic, view grant.View, text string) (events.Topic, error) {
+	opened, err := w.unseal(ctx, pattern, text, func(events.Cursor) []string { return aboutPlaceBelow(w.who.Subject, pattern, view) })
+	if err != nil {
+		return "", err
+	}
+	return events.Topic(unpadded(opened.text)), nil
 }
 
 // maxRowIDBytes is how long the id of any row can be, also of one that breaks our rules.

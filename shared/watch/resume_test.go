@@ -25,6 +25,7 @@ type history struct {
 	reads        int
 	topics       []events.Topic
 	err          error
+	order        watch.Order // of the latest subscribe
 	subscribed   int
 	unsubscribed int
 }
@@ -42,18 +43,24 @@ func (h *history) Since(_ context.Context, _ events.Topic, from, to int64) ([]wa
 	return page, h.err
 }
 
-func (h *history) Below(context.Context, events.Topic, int) ([]events.Topic, bool, error) {
+func (h *history) Below(context.Context, events.Topic, events.Topic, int) ([]events.Topic, bool, error) {
 	return nil, false, h.err
 }
 
-func (h *history) Subscribe(context.Context, watch.Subscription) (bool, error) {
+func (h *history) Subscribe(_ context.Context, sub watch.Subscription) (bool, error) {
 	h.subscribed++
+	h.order = sub.Order
 	return false, nil
 }
 
 func (h *history) Renew(context.Context, watch.Subscription) (bool, error) { return true, nil }
 
-func (h *history) Unsubscribe(context.Context, watch.Key, ...events.Topic) error {
+func (h *history) Unsubscribe(context.Context, watch.Key, events.Topic, watch.Order) error {
+	h.unsubscribed++
+	return nil
+}
+
+func (h *history) Withdraw(context.Context, watch.Key, ...watch.Subscription) error {
 	h.unsubscribed++
 	return nil
 }
@@ -62,7 +69,11 @@ func (h *history) Session(context.Context, watch.Key) (watch.Session, error) {
 	if h.topics == nil {
 		return watch.Session{}, watch.ErrNotConnected
 	}
-	return watch.Session{Topics: h.topics}, nil
+	orders := map[events.Topic]watch.Order{}
+	for _, topic := range h.topics {
+		orders[topic] = h.order
+	}
+	return watch.Session{Topics: h.topics, Orders: orders}, nil
 }
 
 func (h *history) Forget(context.Context, watch.Key, []events.Topic) error { return nil }
@@ -90,8 +101,8 @@ func (h *history) Page(_ context.Context, _ events.Topic, after string, _ int) (
 	return nil, "", nil
 }
 
-func (h *history) Put(context.Context, events.Topic, events.Item) error { return nil }
-func (h *history) Remove(context.Context, events.Topic, string) error   { return nil }
+func (h *history) Put(context.Context, watch.Publication) error    { return nil }
+func (h *history) Remove(context.Context, watch.Publication) error { return nil }
 
 // newHistory has changes 1 to n of epoch e.
 func newHistory(n int64) *history {
@@ -111,8 +122,8 @@ func (h *history) answer(t *testing.T, request string) string {
 func (h *history) frames(t *testing.T, c watch.Connection, request string) []string {
 	t.Helper()
 	var frames []string
-	answerer := watch.Answerer{Sessions: h, Subscriptions: h, Items: h, History: h, Places: seal.Fixed(make([]byte, seal.MinSecretBytes)), Logger: slog.New(slog.DiscardHandler)}
-	last := answerer.Answer(t.Context(), c, []byte(request), peerFunc(func(frame []byte) error {
+	answerer := watch.Answerer{Topics: watch.Topics{Items: h, History: h, Places: seal.Fixed(make([]byte, seal.MinSecretBytes))}, Sessions: h, Subscriptions: h, Logger: slog.New(slog.DiscardHandler)}
+	last := answerer.Answer(t.Context(), c, watch.Message{Body: []byte(request)}, peerFunc(func(frame []byte) error {
 		frames = append(frames, inShort(t, frame))
 		return nil
 	}))
@@ -327,7 +338,7 @@ func TestReconnectDelaysAreSpread(t *testing.T) {
 		var delays []time.Duration
 		answerer := watch.Answerer{Logger: slog.New(slog.DiscardHandler)}
 		for range 200 {
-			answerer.Answer(t.Context(), c, []byte(`{"action":"ping"}`), peerFunc(func(data []byte) error {
+			answerer.Answer(t.Context(), c, watch.Message{Body: []byte(`{"action":"ping"}`)}, peerFunc(func(data []byte) error {
 				frame, err := events.Decode(data)
 				if err != nil {
 					return err
@@ -347,9 +358,9 @@ func TestReconnectDelaysAreSpread(t *testing.T) {
 func TestAnswerStopsAtAPostThatFails(t *testing.T) {
 	h := newHistory(5_000)
 	h.page = 1000
-	answerer := watch.Answerer{Sessions: h, Subscriptions: h, Items: h, History: h, Places: seal.Fixed(make([]byte, seal.MinSecretBytes)), Logger: slog.New(slog.DiscardHandler)}
+	answerer := watch.Answerer{Topics: watch.Topics{Items: h, History: h, Places: seal.Fixed(make([]byte, seal.MinSecretBytes))}, Sessions: h, Subscriptions: h, Logger: slog.New(slog.DiscardHandler)}
 	posts := 0
-	last := answerer.Answer(t.Context(), connected(time.Now()), []byte(`{"action":"subscribe","topic":"a","after":"e:0"}`), peerFunc(func([]byte) error {
+	last := answerer.Answer(t.Context(), connected(time.Now()), watch.Message{Body: []byte(`{"action":"subscribe","topic":"a","after":"e:0"}`)}, peerFunc(func([]byte) error {
 		if posts++; posts == 3 {
 			return errors.New("throttled")
 		}

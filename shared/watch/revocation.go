@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/watchroute/watchroute/events"
@@ -23,6 +24,20 @@ type Revocation struct {
 // Hits reports whether a token of the subject is taken back.
 func (r Revocation) Hits(a Access) bool {
 	return (r.TokenID == AnyToken || r.TokenID == a.TokenID) && !a.Issued.Truncate(time.Second).After(r.Before)
+}
+
+// Revocations knows what was revoked of all tokens of a subject, and of one of them.
+type Revocations interface {
+	Revocations(ctx context.Context, subject, tokenID string) ([]Revocation, error)
+}
+
+// CheckRevoked gives ErrRevoked if what a token gave its subject is taken back by now.
+func CheckRevoked(ctx context.Context, r Revocations, subject string, a Access) error {
+	revocations, err := r.Revocations(ctx, subject, a.TokenID)
+	if err == nil && slices.ContainsFunc(revocations, func(r Revocation) bool { return r.Hits(a) }) {
+		err = ErrRevoked
+	}
+	return err
 }
 
 // Connections knows the connections of a subject.
@@ -48,7 +63,7 @@ func (r Revoker) Revoke(ctx context.Context, revoked Revocation) (closed int, er
 	if err != nil {
 		return 0, err
 	}
-	frame, _ := wireError(ErrRevoked)
+	frame, _ := WireError(ErrRevoked)
 	body, err := events.Encode(frame)
 	if err != nil {
 		return 0, err

@@ -16,7 +16,7 @@ type change struct {
 func changesOf(entries []Entry) []change {
 	changes := make([]change, len(entries))
 	for i, e := range entries {
-		changes[i] = change{e, grant.NewChange(e.Op, e.Before, e.Data)}
+		changes[i] = change{e, grant.NewLapsing(e.Op, e.Before, e.Data, e.Lapse)}
 	}
 	return changes
 }
@@ -67,6 +67,9 @@ func (c change) seen(view grant.View, delta bool, budget *grant.Budget) (shown e
 	shown.Op, shown.Data = seen.Op, seen.Data
 	if !view.IsZero() {
 		shown.Large, shown.Expired = false, c.Expired && c.Op == events.Removed
+	}
+	if seen.Expired {
+		shown.Large, shown.Expired = seen.Data == nil, true
 	}
 	if delta {
 		if patch, ok := seen.Delta(budget); ok {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -101,6 +102,11 @@ func expired(w watch.Write) watch.Write {
 	return w
 }
 
+func lapsed(l grant.Lapse, w watch.Write) watch.Write {
+	w.Lapse = l
+	return w
+}
+
 func TestSeen(t *testing.T) {
 	const public, masked = `,"filter":{"public":[true]}`, `,"mask":{"omit":["cost"]}`
 	for name, c := range map[string]struct {
@@ -144,6 +150,22 @@ func TestSeen(t *testing.T) {
 		"expired": {public, false, []watch.Write{
 			expired(removed(`{"public":true}`)), expired(removed(`{"n":1}`)), expired(modified(`{"public":true}`, `{"n":1}`)),
 		}, []string{`1 removed {"public":true} expired`, `2 skipped`, `3 removed {"public":true}`}},
+		"renewed": {"", true, []watch.Write{
+			lapsed(grant.Renewed, modified(`{"name":"Apple Inc.","n":1}`, `{"name":"Apple Inc.","n":2}`)),
+			lapsed(grant.Renewed, modified(`{"n":2}`, `{"n":2}`)), lapsed(grant.Renewed, modified(tooLarge, `{"n":3}`)), lapsed(grant.Renewed, modified(`{"n":3}`, tooLarge)),
+		}, []string{`1 added {"name":"Apple Inc.","n":2}`, `2 added {"n":2}`, `3 added {"n":3}`, `4 added large`}},
+		"renewed, as far as it is seen": {public, true, []watch.Write{
+			lapsed(grant.Renewed, modified(`{"public":true}`, `{"public":true}`)), lapsed(grant.Renewed, modified(`{"public":true}`, `{}`)),
+			lapsed(grant.Renewed, modified(`{}`, `{"public":true}`)), lapsed(grant.Renewed, modified(`{}`, `{}`)),
+		}, []string{`1 added {"public":true}`, `2 removed {"public":true}`, `3 added {"public":true}`, `4 skipped`}},
+		"left expired": {"", true, []watch.Write{
+			lapsed(grant.Ended, added(`{"n":1}`)), lapsed(grant.Ended, modified(`{"n":1}`, `{"n":2}`)), lapsed(grant.Over, modified(`{"n":2}`, `{"n":2}`)),
+			lapsed(grant.Ended, modified(tooLarge, `{"n":3}`)), lapsed(grant.Ended, modified(`{"n":3}`, tooLarge)), expired(removed(tooLarge)),
+		}, []string{`1 skipped`, `2 removed {"n":1} expired`, `3 removed {"n":2} expired`, `4 removed expired large`, `5 removed {"n":3} expired`, `6 removed expired large`}},
+		"left expired, as far as it is seen": {public, true, []watch.Write{
+			lapsed(grant.Ended, modified(`{"public":true}`, `{"n":1,"public":true}`)), lapsed(grant.Ended, modified(`{"public":true}`, `{}`)),
+			lapsed(grant.Over, modified(`{"public":true}`, `{"public":true}`)), lapsed(grant.Ended, modified(`{}`, `{"public":true}`)),
+		}, []string{`1 removed {"public":true} expired`, `2 removed {"public":true}`, `3-4 skipped`}},
 		"expired, all seen": {"", false, []watch.Write{expired(removed(`{"n":1}`))}, []string{`1 removed {"n":1} expired`}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -195,37 +217,87 @@ func TestMissedIsSeenAsLive(t *testing.T) {
 	}
 }
 
-// TestSeenProperty has a watcher keep what it is told, in a view and of changes of any
-// kind: after each change, and at each number that it skips, it holds exactly what its
-// view shows of the items.
+// TestSeenProperty has watchers keep what they are told, in a view and of changes of any
+// kind: after each change, and at each number that is skipped, they hold exactly what the
+// view shows of the items. One is there from the beginning. Others come later and are not
+// shown what has expired by then. Of an item that has expired they may hold what they did.
 func TestSeenProperty(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		view, delta := drawView(t), rapid.Bool().Draw(t, "delta")
-		story, states := newStory(), map[string]string{}
-		var want []map[string]any // by seq
-		held, seq := map[string]any{}, int64(0)
+		story, states := newStory(), map[string]state{}
+		var want []scenery // by seq
+		watchers, seq := []map[string]any{{}}, int64(0)
 		for range rapid.IntRange(1, 4).Draw(t, "batches") {
 			var batch []watch.Write
 			for range rapid.IntRange(1, 8).Draw(t, "writes") {
-				batch = append(batch, drawWrite(t, states))
-				want = append(want, visibleOf(t, view, states))
+				pass(t, states)
+				w, lapse := drawWrite(t, states)
+				batch = append(batch, w)
+				now := visibleOf(t, view, states, lapse)
+				if w.Lapse == grant.Ended {
+					now.expired[w.ID] = false // nobody holds it any more
+				}
+				want = append(want, now)
 			}
 			for _, c := range pushed(t, view, delta, story.tell(t, batch...)) {
 				if c.Seq != seq+1 || c.Patch != nil && !delta {
 					t.Fatalf("after %d comes %d, with the patch %q", seq, c.Seq, c.Patch)
 				}
-				apply(t, held, c)
+				for _, held := range watchers {
+					apply(t, held, c, want[c.Seq-1])
+				}
 				for ; seq < c.Cursor().Seq; seq++ {
-					if !reflect.DeepEqual(held, want[seq]) {
-						t.Fatalf("%s (delta %t) holds %v at %d, want %v", view, delta, held, seq+1, want[seq])
+					for _, held := range watchers {
+						if !want[seq].is(held) {
+							t.Fatalf("%s (delta %t) holds %v at %d, want %+v", view, delta, held, seq+1, want[seq])
+						}
 					}
 				}
 			}
 			if int(seq) != len(want) {
 				t.Fatalf("told up to %d of %d", seq, len(want))
 			}
+			pass(t, states)
+			watchers = append(watchers, visibleOf(t, view, states, false).shown)
 		}
 	})
+}
+
+// state is an item in the table.
+type state struct {
+	data    string
+	expired bool
+}
+
+// scenery is what a view shows of the items after a write, but for those that have expired.
+type scenery struct {
+	shown   map[string]any
+	expired map[string]bool
+	lapse   bool // the write was to an item that had expired, or has by now
+}
+
+// is reports whether a watcher holds what is shown, and else only what has expired.
+func (s scenery) is(held map[string]any) bool {
+	for id, seen := range held {
+		if shown, ok := s.shown[id]; !s.expired[id] && !(ok && reflect.DeepEqual(seen, shown)) {
+			return false
+		}
+	}
+	for id := range s.shown {
+		if _, has := held[id]; !has {
+			return false
+		}
+	}
+	return true
+}
+
+// pass lets items expire, which nobody is told.
+func pass(t *rapid.T, states map[string]state) {
+	for _, id := range slices.Sorted(maps.Keys(states)) {
+		if rapid.IntRange(0, 5).Draw(t, "expires") == 5 {
+			states[id] = state{states[id].data, true}
+		}
+	}
 }
 
 // drawView draws the view of a grant's rule and of what a client asks.
@@ -248,21 +320,34 @@ func drawView(t *rapid.T) grant.View {
 	return view
 }
 
-// drawWrite draws what happens next to one of two items, and carries it out.
-func drawWrite(t *rapid.T, states map[string]string) watch.Write {
-	id := rapid.SampledFrom([]string{"i", "j"}).Draw(t, "id")
+// drawWrite draws what happens next to one of two items, and carries it out. lapse says that
+// the item had expired, or has now.
+func drawWrite(t *rapid.T, states map[string]state) (w watch.Write, lapse bool) {
+	id := rapid.SampledFrom([]string{"i", "j\uffff"}).Draw(t, "id")
 	before, there := states[id]
-	w := watch.Write{ID: id, Op: events.Added, Data: json.RawMessage(drawData(t))}
+	w = watch.Write{ID: id, Op: events.Added, Data: json.RawMessage(drawData(t))}
 	switch {
 	case there && rapid.IntRange(0, 3).Draw(t, "remove") == 0:
 		delete(states, id)
-		w.Op, w.Data = events.Removed, json.RawMessage(before)
-		return w
+		w.Op, w.Data, w.Expired = events.Removed, json.RawMessage(before.data), before.expired && rapid.Bool().Draw(t, "by time to live")
+		return w, before.expired
 	case there:
-		w.Op, w.Before = events.Modified, json.RawMessage(before)
+		w.Op, w.Before = events.Modified, json.RawMessage(before.data)
+		if rapid.IntRange(0, 3).Draw(t, "only the time to live") == 0 {
+			w.Data = w.Before
+		}
 	}
-	states[id] = string(w.Data)
-	return w
+	ends := rapid.SampledFrom([]string{"later", "later", "later", "now", "as before"}).Draw(t, "ends")
+	switch {
+	case ends == "now":
+		w.Lapse = grant.Ended
+	case before.expired && ends == "as before":
+		w.Lapse = grant.Over
+	case before.expired:
+		w.Lapse = grant.Renewed
+	}
+	states[id] = state{string(w.Data), w.Lapse == grant.Ended || w.Lapse == grant.Over}
+	return w, w.Lapse != ""
 }
 
 // drawData draws data of a few members, now and then more than the log keeps.
@@ -276,7 +361,7 @@ func drawData(t *rapid.T) string {
 		}
 		return ""
 	}
-	inner := member("c", `"x"`, `null`, `[1,null]`) + member("d", `"a long text, the longer the better for patches"`, `1.50`)
+	inner := member("c", `"x"`, "\"\uffff\ufdd0\"", `null`, `[1,null]`) + member("d", "\"a long text \ufffe, the longer the better for patches\"", `1.50`)
 	members := member("a", `1`, `"*"`, `null`, `12345678901234567890.1`) + member("b", `1`, `2`, `[2,"y"]`, `{"e":null}`) + `,"o":{` + strings.TrimPrefix(inner, ",") + `}`
 	return "{" + strings.TrimPrefix(members, ",") + "}"
 }
@@ -284,28 +369,32 @@ func drawData(t *rapid.T) string {
 // large stands for data that a watcher knows to be too large.
 const large = "large"
 
-// visibleOf gives what a view shows of the items. Of those that are too large only
-// the view of everything shows anything, and then not what they are.
-func visibleOf(t *rapid.T, view grant.View, states map[string]string) map[string]any {
-	visible := map[string]any{}
+// visibleOf gives what a view shows of the items after a write. Of those that are too large
+// only the view of everything shows anything, and then not what they are.
+func visibleOf(t *rapid.T, view grant.View, states map[string]state, lapse bool) scenery {
+	s := scenery{shown: map[string]any{}, expired: map[string]bool{}, lapse: lapse}
 	for id, state := range states {
-		isLarge := len(state) > events.MaxDataBytes
-		if isLarge && view.IsZero() {
-			visible[id] = large
+		isLarge := len(state.data) > events.MaxDataBytes
+		if s.expired[id] = state.expired; state.expired {
+			continue
 		}
-		if seen, ok, _ := view.Item([]byte(state), nil); ok && !isLarge {
-			visible[id] = object(t, seen)
+		if isLarge && view.IsZero() {
+			s.shown[id] = large
+		}
+		if seen, ok, _ := view.Item([]byte(state.data), nil); ok && !isLarge {
+			s.shown[id] = object(t, seen)
 		}
 	}
-	return visible
+	return s
 }
 
-// apply is the watcher.
-func apply(t *rapid.T, held map[string]any, c events.Change) {
+// apply is the watcher. It holds an item that is added, and does not hold one that is removed
+// or modified, only if the item has expired meanwhile. It never misses a state to patch.
+func apply(t *rapid.T, held map[string]any, c events.Change, at scenery) {
 	_, has := held[c.ID]
 	switch {
 	case c.Op == events.Skipped && c.ID == "" && c.Data == nil && c.Patch == nil:
-	case c.Op == events.Added && has, (c.Op == events.Modified || c.Op == events.Removed) && !has:
+	case c.Op == events.Added && has && !at.lapse, c.Op == events.Removed && !has && !at.lapse, c.Op == events.Modified && !has:
 		t.Fatalf("told is %+v, while it holds %v", c, held)
 	case c.Op == events.Removed:
 		delete(held, c.ID)

@@ -31,7 +31,7 @@ func (a *answer) subscribe(ctx context.Context, topic events.Topic) error {
 		return err
 	}
 	head, gap, err := a.resume(ctx, topic, after)
-	if after != nil && a.r.View != "" && a.r.View != cmp.Or(sub.mark(), events.WholeView) {
+	if after != nil && otherView(a.r.View, sub.mark()) {
 		gap.reset = events.ResetView
 	}
 	if err == nil && gap.reset != "" && !a.c.readable(topic) {
@@ -58,85 +58,105 @@ func optionsOf(r events.Request) Options {
 	return Options{Filter: r.Filter, Fields: r.Fields, Delta: r.Delta}
 }
 
-// keepAttempts bounds how often a subscribe is overtaken by another token.
+// keepAttempts bounds how often another token may come while a subscribe runs.
 const keepAttempts = 3
 
 // keep writes a subscription. If another token has come meanwhile, whose auth cannot have
-// seen the subscription, it is written anew by that one, or taken back.
+// seen the subscription, it is written anew by that one. It is taken back if that token does
+// not allow it, and if a later request has overtaken it.
 func (a *answer) keep(ctx context.Context, topic events.Topic, o Options) (sub Subscription, already bool, err error) {
 	if err := a.Limits.quota(a.c, time.Now()).check(a.c, topic); err != nil {
 		return sub, false, err
 	}
 	for attempt := range keepAttempts {
-		if sub, err = a.c.subscription(topic, o); err != nil {
-			return sub, already, errors.Join(err, a.Subscriptions.Unsubscribe(ctx, a.c.Key, topic))
+		before := sub
+		if sub, err = a.c.subscription(topic, o); err != nil && attempt > 0 {
+			err = errors.Join(err, a.Subscriptions.Withdraw(ctx, a.c.Key, before))
 		}
-		sub.Quota = a.Limits.quota(a.c, time.Now())
+		if err != nil {
+			return sub, already, err
+		}
+		sub.Order, sub.Quota = a.order, a.Limits.quota(a.c, time.Now())
 		there, err := a.Subscriptions.Subscribe(ctx, sub)
+		if err != nil && attempt > 0 {
+			a.undo(ctx, sub, already)
+		}
 		if err != nil {
 			return sub, already, err
 		}
 		already = already || there && attempt == 0
-		now, err := a.renewed(ctx)
-		if err != nil || now == nil {
+		session, err := a.Sessions.Session(ctx, a.c.Key)
+		switch {
+		case errors.Is(err, ErrNotConnected) || err == nil && session.Orders[topic] != sub.Order:
+			a.undo(ctx, sub, false)
+			return sub, already, cmp.Or(err, ErrOvertaken)
+		case err != nil:
+			a.undo(ctx, sub, already)
 			return sub, already, err
+		case session.Access == nil || session.Access.same(a.c.Access):
+			return sub, already, nil
 		}
-		a.c.Access = *now
+		a.c.Access = *session.Access
 	}
 	a.undo(ctx, sub, already)
 	return sub, already, ErrUnavailable
 }
 
-// renewed gives the access by a token that has come since the connection was read; nil if
-// there is none. Those without a token have none to come.
-func (a *answer) renewed(ctx context.Context) (*Access, error) {
-	if a.c.Subject == Anonymous {
-		return nil, nil
-	}
-	session, err := a.Sessions.Session(ctx, a.c.Key)
-	if err != nil || session.Access == nil || session.Access.same(a.c.Access) {
-		return nil, err
-	}
-	return session.Access, nil
-}
-
 // subscription is what the connection's token makes of a request for a topic.
 func (c Connection) subscription(topic events.Topic, o Options) (Subscription, error) {
-	view, allowed := c.subscribable(topic)
-	if !allowed {
-		return Subscription{}, errForbidden
-	}
-	view, err := view.Narrow(o.Filter, o.Fields)
+	view, err := c.view(grant.Subscribe, Query{topic, o})
 	if err != nil {
-		return Subscription{}, &events.Error{Code: events.CodeBadRequest, Message: err.Error()}
+		return Subscription{}, err
 	}
 	return Subscription{Key: c.Key, Topic: topic, Options: o, View: view, Until: c.until()}, nil
 }
 
-// readable reports whether a topic's items may be read as its changes are seen. Who sees
-// them otherwise by another rule cannot put the two together.
-func (c Connection) readable(topic events.Topic) bool {
-	changes, _ := c.Grant.Allows(grant.Subscribe, topic)
-	items, allowed := c.Grant.Allows(grant.Read, topic)
+// readable reports whether the items of a topic, or of all topics of a pattern, may be read as
+// their changes are seen. Who sees them otherwise by another rule cannot put the two together.
+func (a Access) readable(topic events.Topic) bool {
+	changes, _ := a.allows(grant.Subscribe, topic)
+	items, allowed := a.allows(grant.Read, topic)
 	return allowed && items.String() == changes.String()
 }
 
 // mark is the same for subscriptions that show the same of a topic, and empty for those
 // that show all of it.
-func (s Subscription) mark() string {
-	if s.View.IsZero() {
+func (s Subscription) mark() string { return markOf(s.View) }
+
+func markOf(view grant.View) string {
+	if view.IsZero() {
 		return ""
 	}
-	sum := sha256.Sum256([]byte(s.View.String()))
+	sum := sha256.Sum256([]byte(view.String()))
 	return hex.EncodeToString(sum[:4])
 }
 
-// subscribable tells what may be seen of a topic, or of all topics of a pattern.
-func (c Connection) subscribable(topic events.Topic) (grant.View, bool) {
-	if isPattern(topic) {
-		return c.Grant.Covers(grant.Subscribe, grant.Pattern(topic))
+// otherView reports whether a client has seen a topic by another view than the one it has
+// now, as far as it says by which.
+func otherView(said, now string) bool { return said != "" && said != viewName(now) }
+
+// viewName is what a client says to have seen, by the mark of the view.
+func viewName(mark string) string { return cmp.Or(mark, events.WholeView) }
+
+// view is what may be seen of a topic, or of all topics of a pattern, and is asked for.
+func (a Access) view(action grant.Action, q Query) (grant.View, error) {
+	view, allowed := a.allows(action, q.Topic)
+	if !allowed {
+		return grant.View{}, errForbidden
 	}
-	return c.Grant.Allows(grant.Subscribe, topic)
+	view, err := view.Narrow(q.Filter, q.Fields)
+	if err != nil {
+		return grant.View{}, &events.Error{Code: events.CodeBadRequest, Message: err.Error()}
+	}
+	return view, nil
+}
+
+// allows tells what an action may show of a topic, or of all topics of a pattern.
+func (a Access) allows(action grant.Action, topic events.Topic) (grant.View, bool) {
+	if isPattern(topic) {
+		return a.Grant.Covers(action, grant.Pattern(topic))
+	}
+	return a.Grant.Allows(action, topic)
 }
 
 // parseAfter reads the cursor that a subscribe goes on from; nil if it has none.
@@ -172,13 +192,13 @@ func (a *answer) undo(ctx context.Context, sub Subscription, already bool) {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 	defer cancel()
-	if err := a.Subscriptions.Unsubscribe(ctx, sub.Key, sub.Topic); err != nil {
+	if err := a.Subscriptions.Withdraw(ctx, sub.Key, sub); err != nil {
 		a.Logger.Error("subscription left behind", "connection", sub.ID, "topic", sub.Topic, "err", err)
 	}
 }
 
 func (a *answer) unsubscribe(ctx context.Context, topic events.Topic) error {
-	if err := a.Subscriptions.Unsubscribe(ctx, a.c.Key, topic); err != nil {
+	if err := a.Subscriptions.Unsubscribe(ctx, a.c.Key, topic, a.order); err != nil {
 		return err
 	}
 	a.out.send(&events.Unsubscribed{ID: a.r.ID, Topic: topic})

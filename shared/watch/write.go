@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/watchroute/watchroute/events"
+	"github.com/watchroute/watchroute/shared/grant"
 )
 
 // Position is a write's place in its stream: DynamoDB's SequenceNumber, a decimal
@@ -46,6 +47,8 @@ type Write struct {
 	Before   json.RawMessage // the state before a modification
 	Data     json.RawMessage // the new state, or the last one of a removed item
 	Expired  bool            // removed by time to live
+	Lapse    grant.Lapse     // what had expired by Time, if it was not removed
+	Mark     string          // of the publication that made the change; empty for a back end
 	Position Position
 }
 
@@ -54,9 +57,9 @@ func (w Write) entry(head Head) Entry {
 	e := Entry{
 		Change: events.Change{
 			Topic: w.Topic, Epoch: head.Epoch, Seq: head.Seq, Op: w.Op, ID: w.ID,
-			Time: events.Time(w.Time), Data: w.Data, Expired: w.Expired,
+			Time: events.Time(w.Time), Data: w.Data, Expired: w.Expired, Mark: w.Mark,
 		},
-		Before: w.Before, Position: w.Position, High: head.Position,
+		Before: w.Before, Lapse: w.Lapse, Position: w.Position, High: head.Position,
 	}
 	if len(w.Data) > events.MaxDataBytes {
 		e.Data, e.Large = nil, true

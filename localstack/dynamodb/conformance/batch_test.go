@@ -124,3 +124,30 @@ func TestBatchGetEndsAfter16Megabytes(t *testing.T) {
 		}
 	})
 }
+
+// One item that an index cannot hold stops the batch before the first item is stored.
+func TestBatchWithAWrongIndexKeyStoresNothing(t *testing.T) {
+	each(t, func(t *testing.T, s *stack) {
+		for _, c := range []struct {
+			name  string
+			wrong any
+			want  string
+		}{
+			{"another type", 5, invalidValues + "Type mismatch for Index Key g Expected: S Actual: N IndexName: byG"},
+			{"empty", "", "ValidationException: One or more parameter values are not valid. A value specified for a secondary index key is not supported. " +
+				"The AttributeValue for a key attribute cannot contain an empty string value. IndexName: byG, IndexKey: g"},
+		} {
+			t.Run(c.name, func(t *testing.T) {
+				table := s.table(t, schema{hash: "p:S", attributes: []string{"g:S"}, gsi: gsi("byG", "g", "")})
+				s.put(t, table, item("p", "old"))
+				_, err := s.db.BatchWriteItem(t.Context(), &dynamodb.BatchWriteItemInput{RequestItems: map[string][]types.WriteRequest{
+					table: {putting(item("p", "a", "g", "x")), deleting(item("p", "old")), putting(item("p", "b", "g", c.wrong)), putting(item("p", "c"))}}})
+				s.wantFault(t, err, c.want)
+				out, err := s.db.Scan(t.Context(), &dynamodb.ScanInput{TableName: &table, ConsistentRead: aws.Bool(true)})
+				if err != nil || len(out.Items) != 1 || show(out.Items[0]) != `{p:"old"}` {
+					t.Errorf("the table holds %v, %v; want what it held", out.Items, err)
+				}
+			})
+		}
+	})
+}

@@ -124,6 +124,31 @@ func TestClosedShardEnds(t *testing.T) {
 	})
 }
 
+// A shard has a first number before it has a record. Both kinds of iterators may begin
+// there.
+func TestIteratorsOfAShardWithoutRecords(t *testing.T) {
+	each(t, func(t *testing.T, s *stack) {
+		for _, kind := range []streamtypes.ShardIteratorType{streamtypes.ShardIteratorTypeAtSequenceNumber, streamtypes.ShardIteratorTypeAfterSequenceNumber} {
+			t.Run(string(kind), func(t *testing.T) {
+				table := s.table(t, schema{hash: "p:S", stream: types.StreamViewTypeKeysOnly})
+				arn := s.latestStream(t, table)
+				begin := map[string]*string{}
+				for _, sh := range s.shards(t, arn) {
+					begin[*sh.ShardId] = s.iterator(t, arn, *sh.ShardId, kind, sh.SequenceNumberRange.StartingSequenceNumber)
+				}
+				s.put(t, table, item("p", "a"))
+				shard, all := s.holding(t, arn)
+				if kind == streamtypes.ShardIteratorTypeAfterSequenceNumber {
+					s.differs(t, "the first number is its first record's, which such an iterator passes over")
+				}
+				if got := s.follow(t, begin[shard], 1000); len(got) != len(all) {
+					t.Errorf("%d of %d records", len(got), len(all))
+				}
+			})
+		}
+	})
+}
+
 func TestStreamRefusals(t *testing.T) {
 	each(t, func(t *testing.T, s *stack) {
 		table := s.table(t, schema{hash: "p:S", stream: types.StreamViewTypeKeysOnly})
@@ -140,29 +165,42 @@ func TestStreamRefusals(t *testing.T) {
 			return err
 		}
 		valid := *s.iterator(t, arn, shard, streamtypes.ShardIteratorTypeLatest, nil)
+		filter := func(f streamtypes.ShardFilter) error {
+			_, err := s.streams.DescribeStream(t.Context(), &dynamodbstreams.DescribeStreamInput{StreamArn: &arn, ShardFilter: &f})
+			return err
+		}
+		_, none := s.streams.DescribeStream(t.Context(), &dynamodbstreams.DescribeStreamInput{StreamArn: aws.String("sdfadfsdfnlfkajakfgjalksfgklasjklasdjfklasdfasdfgasf")})
 		_, describe := s.streams.DescribeStream(t.Context(), &dynamodbstreams.DescribeStreamInput{StreamArn: aws.String(arn + "0")})
 		for _, c := range []struct {
-			name string
-			err  error
-			want string
+			name    string
+			err     error
+			want    string
+			differs string // what DynamoDB Local does instead
 		}{
-			{"unknown stream", describe, "ResourceNotFoundException: Requested resource not found: Stream: " + arn + "0 not found"},
+			{"an ARN that is none", none, "ValidationException", "it answers ResourceNotFoundException"},
+			{"a filter without a shard", filter(streamtypes.ShardFilter{Type: streamtypes.ShardFilterTypeChildShards}), "ValidationException", "it answers without shards"},
+			{"unknown stream", describe, "ResourceNotFoundException: Requested resource not found: Stream: " + arn + "0 not found", ""},
 			{"unknown shard", iterator(func(in *dynamodbstreams.GetShardIteratorInput) {
 				in.ShardId = aws.String("shardId-00000000000000000000-aaaaaaaa")
-			}), "ResourceNotFoundException"},
+			}), "ResourceNotFoundException", ""},
 			{"number where none belongs", iterator(func(in *dynamodbstreams.GetShardIteratorInput) {
 				in.SequenceNumber = aws.String("111111111111111111111")
 			}),
-				invalidValues + "SequenceNumber should not be passed for this iterator type"},
+				invalidValues + "SequenceNumber should not be passed for this iterator type", ""},
 			{"no number", iterator(func(in *dynamodbstreams.GetShardIteratorInput) {
 				in.ShardIteratorType = streamtypes.ShardIteratorTypeAtSequenceNumber
 			}),
-				invalidValues + "Invalid SequenceNumber"},
-			{"no iterator", read("nonsense", 1), "ValidationException: Invalid ShardIterator"},
-			{"limit 0", read(valid, 0), "ValidationException: 1 validation error detected: Value '0' at 'limit' failed to satisfy constraint: Member must have value greater than or equal to 1"},
-			{"limit 1001", read(valid, 1001), "ValidationException…"},
+				invalidValues + "Invalid SequenceNumber", ""},
+			{"no iterator", read("nonsense", 1), "ValidationException: Invalid ShardIterator", ""},
+			{"limit 0", read(valid, 0), "ValidationException: 1 validation error detected: Value '0' at 'limit' failed to satisfy constraint: Member must have value greater than or equal to 1", ""},
+			{"limit 1001", read(valid, 1001), "ValidationException…", ""},
 		} {
-			t.Run(c.name, func(t *testing.T) { s.wantFault(t, c.err, c.want) })
+			t.Run(c.name, func(t *testing.T) {
+				if c.differs != "" {
+					s.differs(t, c.differs)
+				}
+				s.wantFault(t, c.err, c.want)
+			})
 		}
 	})
 }

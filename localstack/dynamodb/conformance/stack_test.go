@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"os"
 	"strings"
@@ -136,10 +137,16 @@ func (s *stack) get(t *testing.T, table string, key record) record {
 // raw posts a body the SDK would not send, and gives the answer's body; the
 // error is the one the service answered with.
 func (s *stack) raw(operation, body string) (map[string]any, error) {
+	return s.send(operation, body, nil)
+}
+
+// send is raw with further headers.
+func (s *stack) send(operation, body string, header http.Header) (map[string]any, error) {
 	request, err := http.NewRequest(http.MethodPost, s.endpoint, bytes.NewBufferString(body))
 	if err != nil {
 		return nil, err
 	}
+	maps.Copy(request.Header, header)
 	request.Header.Set("Content-Type", "application/x-amz-json-1.0")
 	request.Header.Set("X-Amz-Target", "DynamoDB_20120810."+operation)
 	request.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=conformance/20261124/us-east-1/dynamodb/aws4_request, SignedHeaders=host, Signature=0")

@@ -135,7 +135,9 @@ func TestCreateTableRefusals(t *testing.T) {
 			{"undefined key", schema{hash: "p", attributes: []string{"x:S"}}, nil, "ValidationException"},
 			{"unused definition", schema{hash: "p:S", attributes: []string{"x:S"}}, nil,
 				"ValidationException: One or more parameter values were invalid: Number of attributes in KeySchema does not exactly match number of attributes defined in AttributeDefinitions"},
-			{"one attribute as both keys", schema{hash: "p:S", sort: "p"}, nil, "ValidationException: Both the Hash Key and the Range Key element in the KeySchema have the same name"},
+			{"one attribute as both keys", schema{hash: "p:S", sort: "p"}, nil, "ValidationException: Invalid KeySchema: Some index key attribute have no definition"},
+			{"one attribute as both keys, with another one defined", schema{hash: "p:S", sort: "p", attributes: []string{"x:S"}}, nil,
+				"ValidationException: Both the Hash Key and the Range Key element in the KeySchema have the same name"},
 			{"no billing", schema{hash: "p:S"}, func(in *dynamodb.CreateTableInput) { in.BillingMode = "" },
 				"ValidationException: One or more parameter values were invalid: ReadCapacityUnits and WriteCapacityUnits must both be specified when BillingMode is PROVISIONED"},
 			{"local index without sort key of the table", schema{hash: "p:S", attributes: []string{"r:N"}, lsi: lsi("byR", "p", "r")}, nil,
@@ -250,8 +252,8 @@ func TestUnsupportedIsRefusedByName(t *testing.T) {
 	})
 }
 
-// Parameters of before expressions, and PartiQL, are not carried out by the
-// embedded engine; it says so instead of ignoring them.
+// Parameters of before expressions, index keys of several attributes and PartiQL are not
+// carried out by the embedded engine; it says so instead of ignoring them.
 func TestLegacyIsRefusedByName(t *testing.T) {
 	each(t, func(t *testing.T, s *stack) {
 		s.differs(t, "no difference: it supports what the embedded engine leaves out")
@@ -261,12 +263,26 @@ func TestLegacyIsRefusedByName(t *testing.T) {
 			{"UpdateItem", `"Key":{"p":{"S":"a"}},"AttributeUpdates":{"x":{"Action":"DELETE"}}`, "AttributeUpdates"},
 			{"GetItem", `"Key":{"p":{"S":"a"}},"AttributesToGet":["x"]`, "AttributesToGet"},
 			{"Query", `"KeyConditions":{"p":{"ComparisonOperator":"EQ","AttributeValueList":[{"S":"a"}]}}`, "KeyConditions"},
+			{"Query", `"KeyConditionExpression":"p = :p","QueryFilter":{"x":{"ComparisonOperator":"NULL"}}`, "QueryFilter"},
 			{"Scan", `"ScanFilter":{"x":{"ComparisonOperator":"NULL"}}`, "ScanFilter"},
+			{"Scan", `"FilterExpression":"x = x","ConditionalOperator":"AND"`, "ConditionalOperator"},
+			{"DeleteItem", `"Key":{"p":{"S":"a"}},"Expected":{"x":{"Exists":false}}`, "Expected"},
+			{"UpdateTable", `"SSESpecification":{"Enabled":true}`, "SSESpecification"},
+			{"UpdateTable", `"BillingMode":"PAY_PER_REQUEST","ReplicaUpdates":[{"Create":{"RegionName":"eu-west-1"}}]`, "ReplicaUpdates"},
+			{"BatchGetItem", `"RequestItems":{"Table":{"Keys":[{"p":{"S":"a"}}],"AttributesToGet":["x"]}}`, "AttributesToGet"},
 		} {
 			_, err := s.raw(c.operation, fmt.Sprintf(`{"TableName":%q,%s}`, table, c.parameter))
 			if got := fault(err); !strings.HasPrefix(got, "ValidationException: ") || !strings.Contains(got, c.name) {
 				t.Errorf("%s with %s: %q", c.operation, c.name, got)
 			}
+		}
+		several := `{"IndexName":"byGH","KeySchema":[{"AttributeName":"g","KeyType":"HASH"},{"AttributeName":"h","KeyType":"%s"}%s],"Projection":{"ProjectionType":"ALL"}}`
+		attributes := `"AttributeDefinitions":[{"AttributeName":"p","AttributeType":"S"},{"AttributeName":"g","AttributeType":"S"},{"AttributeName":"h","AttributeType":"S"},{"AttributeName":"i","AttributeType":"S"}]`
+		for _, index := range []string{fmt.Sprintf(several, "HASH", ""), fmt.Sprintf(several, "RANGE", `,{"AttributeName":"i","KeyType":"RANGE"}`)} {
+			_, err := s.raw("CreateTable", `{"TableName":"NoSuchTable","BillingMode":"PAY_PER_REQUEST","KeySchema":[{"AttributeName":"p","KeyType":"HASH"}],`+attributes+`,"GlobalSecondaryIndexes":[`+index+`]}`)
+			s.wantFault(t, err, "ValidationException: GlobalSecondaryIndexes.1.KeySchema: index keys of several attributes are not supported here…")
+			_, err = s.raw("UpdateTable", fmt.Sprintf(`{"TableName":%q,`, table)+attributes+`,"GlobalSecondaryIndexUpdates":[{"Create":`+index+`}]}`)
+			s.wantFault(t, err, "ValidationException: GlobalSecondaryIndexUpdates.1.Create.KeySchema: index keys of several attributes are not supported here…")
 		}
 		_, err := s.raw("ExecuteStatement", `{"Statement":"SELECT * FROM t"}`)
 		s.wantFault(t, err, "UnknownOperationException…")

@@ -9,6 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/aws/smithy-go"
 )
 
 // Parts of a transaction on one table.
@@ -196,5 +197,141 @@ func TestTransactionReads(t *testing.T) {
 		s.wantFault(t, err, "ValidationException")
 		_, err = read(item("p", "a"), item("p", "a"))
 		s.wantFault(t, err, "ValidationException: Transaction request cannot include multiple operations on one item")
+	})
+}
+
+// cancelledBecause wants a transaction to be cancelled for the first item that is wrong in
+// itself: nothing is said of the others, not even of conditions that fail.
+func (s *stack) cancelledBecause(t *testing.T, err error, wantReasons, wantMessage string) {
+	t.Helper()
+	var cancelled *types.TransactionCanceledException
+	if !errors.As(err, &cancelled) {
+		t.Fatalf("got %v, want a cancelled transaction", err)
+	}
+	if got := reasons(t, err); got != wantReasons {
+		t.Errorf("reasons are %s, want %s", got, wantReasons)
+	}
+	for _, r := range cancelled.CancellationReasons {
+		if aws.ToString(r.Code) == "ValidationError" {
+			s.wantFault(t, &smithy.GenericAPIError{Code: "ValidationException", Message: aws.ToString(r.Message)}, "ValidationException: "+wantMessage)
+		} else if r.Message != nil {
+			t.Errorf("%s has the message %q", *r.Code, *r.Message)
+		}
+	}
+}
+
+func TestTransactionIsCancelledByAWrongKey(t *testing.T) {
+	each(t, func(t *testing.T, s *stack) {
+		table := s.table(t, schema{hash: "p:S", attributes: []string{"g:S"}, gsi: gsi("byG", "g", "")})
+		failing := txPut(table, item("p", "new"), "attribute_exists(p)")
+		const (
+			mismatch   = "The provided key element does not match the schema"
+			own        = "it answers with the item's own ValidationException"
+			alone      = "it gives one reason, whatever the number of items"
+			conditions = "it looks at the conditions of the others, and tells of all items"
+		)
+		for _, c := range []struct {
+			name          string
+			parts         []part
+			reasons, want string
+			differs       string
+		}{
+			{"put of another type", []part{txPut(table, item("p", 5), "")}, "ValidationError",
+				"One or more parameter values were invalid: Type mismatch for key p expected: S actual: N", ""},
+			{"put without key", []part{failing, txPut(table, item("x", 5), "")}, "None ValidationError",
+				"One or more parameter values were invalid: Missing the key p in the item", own},
+			{"the first of two", []part{failing, txPut(table, item("p", 7), ""), txPut(table, item("p", 8), "")}, "None ValidationError None",
+				"One or more parameter values were invalid: Type mismatch for key p expected: S actual: N", conditions},
+			{"delete", []part{txDelete(table, item("p", 5), ""), failing}, "ValidationError None", mismatch, conditions},
+			{"delete by an attribute too many", []part{txDelete(table, item("p", "a", "x", 5), ""), failing}, "ValidationError None", mismatch, own},
+			{"update", []part{failing, txUpdate(table, item("x", "a"), "SET y = :v", item(":v", 1))}, "None ValidationError", mismatch, own},
+			{"update of the key", []part{failing, txUpdate(table, item("p", "a"), "SET p = :v", item(":v", "b"))}, "None ValidationError",
+				"One or more parameter values were invalid: Cannot update attribute p. This attribute is part of the key", alone},
+			{"check", []part{txCheck(table, item("p", list{"a"}), "attribute_exists(p)"), failing}, "ValidationError None", mismatch, own},
+			{"put of an index key of another type", []part{failing, txPut(table, item("p", "a", "g", 5), "")}, "None ValidationError",
+				"One or more parameter values were invalid: Type mismatch for Index Key g Expected: S Actual: N IndexName: byG", conditions},
+		} {
+			t.Run(c.name, func(t *testing.T) {
+				if c.differs != "" {
+					s.differs(t, c.differs)
+				}
+				s.cancelledBecause(t, s.transact(t, c.parts...), c.reasons, c.want)
+				if got := s.get(t, table, item("p", "new")); got != nil {
+					t.Errorf("a cancelled transaction put %s", show(got))
+				}
+			})
+		}
+	})
+}
+
+// An empty key is the whole request's fault, and a result that an index cannot hold is the
+// item's.
+func TestTransactionWithEmptyKeys(t *testing.T) {
+	each(t, func(t *testing.T, s *stack) {
+		table := s.table(t, schema{hash: "p:S", attributes: []string{"g:S"}, gsi: gsi("byG", "g", "")})
+		s.put(t, table, item("p", "a"))
+		other := txPut(table, item("p", "other"), "")
+		const empty = "ValidationException: One or more parameter values are not valid. The AttributeValue for a key attribute cannot contain an empty string value. Key: p"
+		for _, c := range []struct {
+			name string
+			part part
+			want string
+		}{
+			{"put", txPut(table, item("p", ""), ""), empty},
+			{"update", txUpdate(table, item("p", ""), "SET x = :v", item(":v", 1)), empty},
+			{"delete", txDelete(table, item("p", ""), ""), empty},
+			{"check", txCheck(table, item("p", ""), "attribute_exists(p)"), empty},
+			{"put of an index key", txPut(table, item("p", "a", "g", ""), ""), "ValidationException: One or more parameter values are not valid. A value specified for a secondary index key is not supported. " +
+				"The AttributeValue for a key attribute cannot contain an empty string value. IndexName: byG, IndexKey: g"},
+			{"update of an index key", txUpdate(table, item("p", "a"), "SET g = :v", item(":v", "")), "ValidationException: One or more parameter values are not valid. " +
+				"The update expression attempted to update a secondary index key to a value that is not supported. The AttributeValue for a key attribute cannot contain an empty string value."},
+		} {
+			t.Run(c.name, func(t *testing.T) { s.wantFault(t, s.transact(t, other, c.part), c.want) })
+		}
+		if got := s.get(t, table, item("p", "other")); got != nil {
+			t.Errorf("a refused transaction put %s", show(got))
+		}
+		err := s.transact(t, other, txUpdate(table, item("p", "a"), "SET g = :v", item(":v", 5)))
+		s.cancelledBecause(t, err, "None ValidationError", "One or more parameter values were invalid: Type mismatch for Index Key g Expected: S Actual: N IndexName: byG")
+	})
+}
+
+func TestTransactionOfReadsIsCancelledByAWrongKey(t *testing.T) {
+	each(t, func(t *testing.T, s *stack) {
+		table := s.table(t, schema{hash: "p:S"})
+		read := func(keys ...record) error {
+			in := &dynamodb.TransactGetItemsInput{}
+			for _, key := range keys {
+				in.TransactItems = append(in.TransactItems, types.TransactGetItem{Get: &types.Get{TableName: &table, Key: key}})
+			}
+			_, err := s.db.TransactGetItems(t.Context(), in)
+			return err
+		}
+		s.wantFault(t, read(item("p", "a"), item("p", "")), "ValidationException: One or more parameter values are not valid. "+
+			"The AttributeValue for a key attribute cannot contain an empty string value. Key: p")
+		s.differs(t, "its cancelled transaction has no reasons")
+		const mismatch = "The provided key element does not match the schema"
+		s.cancelledBecause(t, read(item("p", "a"), item("p", 5), item("x", 5)), "None ValidationError None", mismatch)
+		s.cancelledBecause(t, read(record{}), "ValidationError", mismatch)
+	})
+}
+
+// The 4 MB of a transaction are what it sends.
+func TestTransactionMayDeleteMoreThanItMayPut(t *testing.T) {
+	each(t, func(t *testing.T, s *stack) {
+		table := s.table(t, schema{hash: "p:S"})
+		var puts, deletions []part
+		for _, it := range numbered(50, "x", strings.Repeat("x", 100_000)) {
+			s.put(t, table, it)
+			puts = append(puts, txPut(table, it, ""))
+			deletions = append(deletions, txDelete(table, item("p", it["p"].(*types.AttributeValueMemberS).Value), ""))
+		}
+		s.wantFault(t, s.transact(t, puts...), "ValidationException…")
+		if err := s.transact(t, deletions...); err != nil {
+			t.Fatal(err)
+		}
+		if got := s.get(t, table, item("p", "49")); got != nil {
+			t.Error("an item is left")
+		}
 	})
 }

@@ -83,3 +83,107 @@ func TestBillingModeChanges(t *testing.T) {
 		}
 	})
 }
+
+func TestUpdateTableChangesOneIndexAtATime(t *testing.T) {
+	each(t, func(t *testing.T, s *stack) {
+		table := s.table(t, schema{hash: "p:S", sort: "s:S", attributes: []string{"g:S"}, gsi: gsi("byG", "g", ""), lsi: lsi("local", "p", "g")})
+		create := func(name, attribute string) types.GlobalSecondaryIndexUpdate {
+			g := gsi(name, attribute, "")[0]
+			return types.GlobalSecondaryIndexUpdate{Create: &types.CreateGlobalSecondaryIndexAction{IndexName: g.IndexName, KeySchema: g.KeySchema, Projection: g.Projection}}
+		}
+		remove := func(name string) types.GlobalSecondaryIndexUpdate {
+			return types.GlobalSecondaryIndexUpdate{Delete: &types.DeleteGlobalSecondaryIndexAction{IndexName: &name}}
+		}
+		both := create("byH", "h")
+		both.Delete = remove("byG").Delete
+		definitions := []types.AttributeDefinition{{AttributeName: aws.String("h"), AttributeType: "S"}, {AttributeName: aws.String("i"), AttributeType: "S"}}
+		const one = "LimitExceededException: Subscriber limit exceeded: Only 1 online index can be created or deleted simultaneously per table"
+		for _, c := range []struct {
+			name    string
+			in      dynamodb.UpdateTableInput
+			want    string
+			differs string
+		}{
+			{"two new indexes", dynamodb.UpdateTableInput{GlobalSecondaryIndexUpdates: []types.GlobalSecondaryIndexUpdate{create("byH", "h"), create("byI", "i")}}, one, ""},
+			{"a new one and an old one", dynamodb.UpdateTableInput{GlobalSecondaryIndexUpdates: []types.GlobalSecondaryIndexUpdate{create("byH", "h"), remove("byG")}}, one, ""},
+			{"both in one entry", dynamodb.UpdateTableInput{GlobalSecondaryIndexUpdates: []types.GlobalSecondaryIndexUpdate{both}},
+				invalidValues + "Only one global secondary index action is allowed per GlobalSecondaryIndexUpdate object", "it counts them as two"},
+			{"nothing in an entry", dynamodb.UpdateTableInput{GlobalSecondaryIndexUpdates: []types.GlobalSecondaryIndexUpdate{{}}},
+				invalidValues + "One of GlobalSecondaryIndexUpdate.Update, GlobalSecondaryIndexUpdate.Create, GlobalSecondaryIndexUpdate.Delete must not be null", "it has another text"},
+			{"one index twice", dynamodb.UpdateTableInput{GlobalSecondaryIndexUpdates: []types.GlobalSecondaryIndexUpdate{remove("byG"), remove("byG")}},
+				invalidValues + "Only one global secondary index update per index is allowed simultaneously. Index: byG", "it has another text"},
+			{"an empty list", dynamodb.UpdateTableInput{GlobalSecondaryIndexUpdates: []types.GlobalSecondaryIndexUpdate{}, BillingMode: types.BillingModePayPerRequest},
+				invalidValues + "List of GlobalSecondaryIndexUpdates is empty", "it does not mind"},
+			{"a name that is taken", dynamodb.UpdateTableInput{GlobalSecondaryIndexUpdates: []types.GlobalSecondaryIndexUpdate{create("byG", "h")}},
+				"ValidationException: Attempting to create an index which already exists", ""},
+			{"no such index", dynamodb.UpdateTableInput{GlobalSecondaryIndexUpdates: []types.GlobalSecondaryIndexUpdate{remove("none")}}, "ResourceNotFoundException", ""},
+			{"a local index", dynamodb.UpdateTableInput{GlobalSecondaryIndexUpdates: []types.GlobalSecondaryIndexUpdate{remove("local")}},
+				"ValidationException: Cannot delete an index that is not a GlobalSecondaryIndex: local", "its text does not name the index"},
+			{"with the stream", dynamodb.UpdateTableInput{GlobalSecondaryIndexUpdates: []types.GlobalSecondaryIndexUpdate{create("byH", "h")},
+				StreamSpecification: &types.StreamSpecification{StreamEnabled: aws.Bool(true), StreamViewType: types.StreamViewTypeKeysOnly}},
+				invalidValues + "You cannot create or delete index while changing stream status", "it does both"},
+			{"with deletion protection", dynamodb.UpdateTableInput{GlobalSecondaryIndexUpdates: []types.GlobalSecondaryIndexUpdate{create("byH", "h")}, DeletionProtectionEnabled: aws.Bool(true)},
+				invalidValues + "DeletionProtection modification must be the only operation in the request", "it does both"},
+		} {
+			t.Run(c.name, func(t *testing.T) {
+				if c.differs != "" {
+					s.differs(t, c.differs)
+				}
+				c.in.TableName, c.in.AttributeDefinitions = &table, definitions
+				s.wantFault(t, s.updateTable(t, &c.in), c.want)
+			})
+		}
+		out, err := s.db.DescribeTable(t.Context(), &dynamodb.DescribeTableInput{TableName: &table})
+		if err != nil || len(out.Table.GlobalSecondaryIndexes) != 1 || aws.ToBool(out.Table.DeletionProtectionEnabled) {
+			t.Errorf("refused updates left %+v, %v", out.Table, err)
+		}
+		s.differs(t, "it has another text")
+		err = s.updateTable(t, &dynamodb.UpdateTableInput{TableName: &table, GlobalSecondaryIndexUpdates: []types.GlobalSecondaryIndexUpdate{create("byS", "s")}})
+		s.wantFault(t, err, invalidValues+"AttributeDefinitions is not specified for index: byS")
+	})
+}
+
+// The time of the last switch to on-demand stays, also when a table is provisioned again.
+func TestTableTellsWhenItWasSwitchedToOnDemand(t *testing.T) {
+	each(t, func(t *testing.T, s *stack) {
+		table := s.table(t, schema{hash: "p:S"})
+		described := func() *types.TableDescription {
+			out, err := s.db.DescribeTable(t.Context(), &dynamodb.DescribeTableInput{TableName: &table})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return out.Table
+		}
+		made := described()
+		if b := made.BillingModeSummary; b == nil || b.LastUpdateToPayPerRequestDateTime == nil || !b.LastUpdateToPayPerRequestDateTime.Equal(*made.CreationDateTime) {
+			t.Fatalf("billing is %+v, want the time of the table's creation, %v", b, made.CreationDateTime)
+		}
+		units := &types.ProvisionedThroughput{ReadCapacityUnits: aws.Int64(1), WriteCapacityUnits: aws.Int64(1)}
+		if err := s.updateTable(t, &dynamodb.UpdateTableInput{TableName: &table, BillingMode: types.BillingModeProvisioned, ProvisionedThroughput: units}); err != nil {
+			t.Fatal(err)
+		}
+		if b := described().BillingModeSummary; b == nil || b.BillingMode != types.BillingModeProvisioned || b.LastUpdateToPayPerRequestDateTime == nil ||
+			!b.LastUpdateToPayPerRequestDateTime.Equal(*made.CreationDateTime) {
+			t.Errorf("billing is %+v, want PROVISIONED and the time of before", b)
+		}
+	})
+}
+
+// The answer of DeleteTable does not say what the table was.
+func TestDeletedTableIsDescribedInShort(t *testing.T) {
+	each(t, func(t *testing.T, s *stack) {
+		s.differs(t, "it describes the whole table, as if it was not deleted")
+		table := s.table(t, schema{hash: "p:S", sort: "s:S", attributes: []string{"g:S"}, gsi: gsi("byG", "g", ""), lsi: lsi("local", "p", "g")})
+		out, err := s.db.DeleteTable(t.Context(), &dynamodb.DeleteTableInput{TableName: &table})
+		if err != nil {
+			t.Fatal(err)
+		}
+		d := out.TableDescription
+		if d.TableStatus != types.TableStatusDeleting || d.TableId == nil || d.TableArn == nil || d.BillingModeSummary == nil || d.ItemCount == nil || d.TableSizeBytes == nil {
+			t.Errorf("the answer is %+v", d)
+		}
+		if d.CreationDateTime != nil || d.KeySchema != nil || d.AttributeDefinitions != nil || d.GlobalSecondaryIndexes != nil || d.LocalSecondaryIndexes != nil {
+			t.Errorf("the answer still describes the table: %+v", d)
+		}
+	})
+}

@@ -127,3 +127,66 @@ func TestUpdateMakesTheItem(t *testing.T) {
 		}
 	})
 }
+
+// An update that only takes away does not make the item that it finds missing. The SDK's
+// own upserts would otherwise fill tables with ghosts.
+func TestUpdateThatOnlyTakesAwayMakesNoItem(t *testing.T) {
+	each(t, func(t *testing.T, s *stack) {
+		s.differs(t, "it makes an item of the key, with a record in the stream")
+		for _, c := range []struct {
+			name, update, condition string
+			values                  record
+			want                    string // the item afterwards, or the error
+		}{
+			{"REMOVE", "REMOVE x", "", nil, "none"},
+			{"REMOVE below nothing", "REMOVE x.y, z[0]", "", nil, "none"},
+			{"DELETE", "DELETE s :s", "", item(":s", texts{"a"}), "none"},
+			{"both", "REMOVE x.y DELETE s :s", "", item(":s", texts{"a"}), "none"},
+			{"with a condition that holds", "REMOVE x", "attribute_not_exists(p)", nil, "none"},
+			{"with a condition that fails", "REMOVE x", "attribute_exists(p)", nil, "ConditionalCheckFailedException: The conditional request failed"},
+			{"of the key", "REMOVE p", "", nil, "ValidationException: One or more parameter values were invalid: Cannot update attribute p. This attribute is part of the key"},
+			{"with a SET", "SET y = :s REMOVE x", "", item(":s", 1), `{p:"a" y:1}`},
+			{"with a SET, below nothing", "SET y = :s REMOVE x.y", "", item(":s", 1), "ValidationException: The document path provided in the update expression is invalid for update"},
+			{"with an ADD", "ADD y :s REMOVE x", "", item(":s", 1), `{p:"a" y:1}`},
+		} {
+			t.Run(c.name, func(t *testing.T) {
+				table := s.table(t, schema{hash: "p:S", stream: types.StreamViewTypeKeysOnly})
+				key := item("p", "a")
+				out, err := s.db.UpdateItem(t.Context(), &dynamodb.UpdateItemInput{TableName: &table, Key: key, UpdateExpression: &c.update,
+					ConditionExpression: optional(c.condition), ExpressionAttributeValues: c.values, ReturnValues: types.ReturnValueAllNew})
+				want, records := c.want, 0
+				switch {
+				case strings.Contains(want, "Exception"):
+					s.wantFault(t, err, want)
+					want = "none"
+				case err != nil:
+					t.Fatal(err)
+				case show(out.Attributes) != want:
+					t.Errorf("the answer has %s, want %s", show(out.Attributes), want)
+				}
+				if want != "none" {
+					records = 1
+				}
+				if got := show(s.get(t, table, key)); got != want {
+					t.Errorf("the item is %s, want %s", got, want)
+				}
+				if got := s.records(t, s.latestStream(t, table)); len(got) != records {
+					t.Errorf("%d records in the stream, want %d", len(got), records)
+				}
+			})
+		}
+	})
+}
+
+func TestTransactedUpdateThatOnlyTakesAwayMakesNoItem(t *testing.T) {
+	each(t, func(t *testing.T, s *stack) {
+		s.differs(t, "it makes an item of the key")
+		table := s.table(t, schema{hash: "p:S"})
+		if err := s.transact(t, txUpdate(table, item("p", "a"), "REMOVE x", nil), txPut(table, item("p", "b"), "")); err != nil {
+			t.Fatal(err)
+		}
+		if got := s.get(t, table, item("p", "a")); got != nil {
+			t.Errorf("there is %s", show(got))
+		}
+	})
+}

@@ -143,6 +143,9 @@ func (p *parser) checked(steps path) path {
 	if !slices.Contains(p.attributes, steps[0].name) {
 		p.attributes = append(p.attributes, steps[0].name)
 	}
+	if len(steps) > 1 && !slices.Contains(p.scope.nested, steps[0].name) {
+		p.scope.nested = append(p.scope.nested, steps[0].name)
+	}
 	return steps
 }
 

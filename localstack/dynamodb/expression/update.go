@@ -169,6 +169,21 @@ func (a action) takes() bool { return a.verb == removeVerb || a.verb == deleteVe
 // the order they come in.
 func (u *Update) Attributes() []string { return u.attributes }
 
+// Changed are the top-level attributes that the update changes, or changes something in.
+func (u *Update) Changed() []string {
+	var names []string
+	for s := range u.paths.children {
+		names = append(names, s.name)
+	}
+	return names
+}
+
+// Takes reports whether the update only takes away, by REMOVE and DELETE. Such an update
+// does not make an item that is not there, and is no error then.
+func (u *Update) Takes() bool {
+	return !slices.ContainsFunc(u.actions, func(a action) bool { return !a.takes() })
+}
+
 // Touched gives what the update's paths lead to in an item: with the item before
 // the update what UPDATED_OLD returns, with the item after it UPDATED_NEW.
 func (u *Update) Touched(it item.Item) item.Item { return u.paths.project(it) }

@@ -13,6 +13,13 @@ import (
 // Source: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html#limits-attributes-nested-depth
 const MaxDepth = 32
 
+// MaxNameBytes is how many bytes the name of an attribute may have.
+// Source: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.NamingRulesDataTypes.html#HowItWorks.NamingRules
+const MaxNameBytes = 65535
+
+// NameTooLong is DynamoDB's text about a longer one.
+const NameTooLong = "Attribute name is too large, must be less than 65536 bytes"
+
 // Decode reads an item from its JSON form. Every error is an *awsjson.Error: a
 // SerializationException for JSON of the wrong shape, else a ValidationException.
 func Decode(data []byte) (Item, error) {
@@ -53,6 +60,9 @@ func (s *scanner) item(depth int) (Item, error) {
 	err := s.object(func(name string) error {
 		if name == "" {
 			return invalid("Empty attribute name")
+		}
+		if len(name) > MaxNameBytes {
+			return invalid(NameTooLong)
 		}
 		v, err := s.value(depth + 1)
 		it[name] = v

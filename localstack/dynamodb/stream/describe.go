@@ -53,6 +53,19 @@ type describeInput struct {
 // shardFilter narrows an answer to the children of one shard.
 type shardFilter struct{ Type, ShardId string }
 
+func (f *shardFilter) check() error {
+	switch {
+	case f == nil:
+		return nil
+	case f.Type != "CHILD_SHARDS":
+		return awsjson.Errorf("ValidationException", "1 validation error detected: Value '%s' at 'shardFilter.type' failed to satisfy constraint: "+
+			"Member must satisfy enum value set: [CHILD_SHARDS]", f.Type)
+	case f.ShardId == "":
+		return invalid("ShardFilter.ShardId must be specified when ShardFilter.Type is CHILD_SHARDS")
+	}
+	return nil
+}
+
 type describeOutput struct{ StreamDescription description }
 
 type description struct {
@@ -79,16 +92,15 @@ type sequenceNumberRange struct {
 }
 
 func (r *Registry) describeStream(in describeInput) (*describeOutput, error) {
-	if in.StreamArn == "" {
-		return nil, awsjson.Errorf("ValidationException", "Invalid StreamArn")
+	if err := checkARN(in.StreamArn); err != nil {
+		return nil, err
 	}
 	limit, err := pageSize(in.Limit, maxListed, "Limit cannot be greater than the maximum:")
 	if err != nil {
 		return nil, err
 	}
-	if f := in.ShardFilter; f != nil && f.Type != "CHILD_SHARDS" {
-		return nil, awsjson.Errorf("ValidationException", "1 validation error detected: Value '%s' at 'shardFilter.type' failed to satisfy constraint: "+
-			"Member must satisfy enum value set: [CHILD_SHARDS]", f.Type)
+	if err := in.ShardFilter.check(); err != nil {
+		return nil, err
 	}
 	s, err := r.fresh(in.StreamArn)
 	if err != nil {
@@ -126,8 +138,7 @@ func (sh *shard) describe(n numbering) shardDescription {
 	d := shardDescription{ShardId: sh.id, ParentShardId: sh.parent}
 	d.SequenceNumberRange.StartingSequenceNumber = n.text(sh.start)
 	if sh.closed {
-		// A shard closed before its first change ends where it starts.
-		d.SequenceNumberRange.EndingSequenceNumber = n.text(max(sh.start, sh.end))
+		d.SequenceNumberRange.EndingSequenceNumber = n.text(sh.end) // its start, if there was no change
 	}
 	return d
 }

@@ -3,6 +3,7 @@ package stream
 import (
 	"context"
 	"encoding/json"
+	"strings"
 
 	"github.com/watchroute/watchroute/localstack/awsjson"
 )
@@ -34,8 +35,8 @@ func (r *Registry) Service() *awsjson.Service {
 func operation[In, Out any](handle func(In) (Out, error)) awsjson.Operation {
 	return func(_ context.Context, body []byte) (any, error) {
 		var in In
-		if err := json.Unmarshal(body, &in); err != nil {
-			return nil, awsjson.Errorf("SerializationException", "the request could not be read: %v", err)
+		if err := awsjson.Decode(body, &in); err != nil {
+			return nil, err
 		}
 		return handle(in)
 	}
@@ -53,6 +54,24 @@ func pageSize(limit *int, most int, tooMuch string) (int, error) {
 		return 0, invalid("%s %d", tooMuch, most)
 	}
 	return *limit, nil
+}
+
+// minARNBytes is the least length of a stream's ARN in the API model.
+const minARNBytes = 37
+
+// checkARN refuses what is no ARN of a stream. One that is, of a stream that is not there,
+// is another matter.
+func checkARN(arn string) error {
+	switch {
+	case arn == "":
+		return awsjson.Errorf("ValidationException", "1 validation error detected: Value null at 'streamArn' failed to satisfy constraint: Member must not be null")
+	case len(arn) < minARNBytes:
+		return awsjson.Errorf("ValidationException", "1 validation error detected: Value '%s' at 'streamArn' failed to satisfy constraint: "+
+			"Member must have length greater than or equal to %d", arn, minARNBytes)
+	case !strings.HasPrefix(arn, "arn:") || !strings.Contains(arn, ":table/") || !strings.Contains(arn, "/stream/"):
+		return awsjson.Errorf("ValidationException", "Invalid StreamArn: %s is no ARN of a stream", arn)
+	}
+	return nil
 }
 
 type iteratorInput struct {
@@ -86,8 +105,8 @@ func (r *Registry) getShardIterator(in iteratorInput) (*iteratorOutput, error) {
 
 // check refuses what DynamoDB refuses before it looks at the stream.
 func (in *iteratorInput) check() error {
-	if in.StreamArn == "" {
-		return awsjson.Errorf("ValidationException", "Invalid StreamArn")
+	if err := checkARN(in.StreamArn); err != nil {
+		return err
 	}
 	if in.ShardId == "" {
 		return awsjson.Errorf("ValidationException", "No ShardId specified.")

@@ -81,7 +81,7 @@ func TestIteratorsBeginWhereTheirTypeSays(t *testing.T) {
 	for n := range 4 {
 		s.Append(put("a", fmt.Sprint(n), n))
 	}
-	second := aws.String(s.numbers.text(2))
+	second := aws.String(s.numbers.text(s.shards[0].records[1].count))
 	latest := iterate(t, client, s, types.ShardIteratorTypeLatest, nil)
 	s.Append(put("a", "4", 4))
 	for name, c := range map[string]struct {
@@ -96,6 +96,51 @@ func TestIteratorsBeginWhereTheirTypeSays(t *testing.T) {
 		out, err := get(t.Context(), client, c.iterator, 1000)
 		if err != nil || len(out.Records) != c.want {
 			t.Errorf("%s: %d records, %v; want %d", name, len(out.Records), err, c.want)
+		}
+	}
+}
+
+// A reader that comes before the first change begins at the number that DescribeStream
+// gives, whichever way, and misses nothing.
+func TestIteratorsBeginAtTheStartOfAShardWithoutRecords(t *testing.T) {
+	r, client, _ := serve(t, 2)
+	s := r.Enable("Events", keySchema, NewImage)
+	parent := s.shards[0].id
+	if err := s.Split(parent); err != nil {
+		t.Fatal(err)
+	}
+	d, err := client.DescribeStream(t.Context(), &dynamodbstreams.DescribeStreamInput{StreamArn: aws.String(s.ARN())})
+	if err != nil || len(d.StreamDescription.Shards) != 4 {
+		t.Fatalf("%+v, %v; want 4 shards", d, err)
+	}
+	iterators := map[string][]*string{}
+	for _, sh := range d.StreamDescription.Shards {
+		for _, kind := range []types.ShardIteratorType{types.ShardIteratorTypeAtSequenceNumber, types.ShardIteratorTypeAfterSequenceNumber} {
+			for _, number := range []*string{sh.SequenceNumberRange.StartingSequenceNumber, sh.SequenceNumberRange.EndingSequenceNumber} {
+				if number == nil {
+					continue
+				}
+				out, err := client.GetShardIterator(t.Context(), &dynamodbstreams.GetShardIteratorInput{
+					StreamArn: aws.String(s.ARN()), ShardId: sh.ShardId, ShardIteratorType: kind, SequenceNumber: number})
+				if err != nil {
+					t.Fatalf("%s %s of %s: %v", kind, *number, *sh.ShardId, err)
+				}
+				iterators[*sh.ShardId] = append(iterators[*sh.ShardId], out.ShardIterator)
+			}
+		}
+	}
+	for n := range 30 {
+		s.Append(put(fmt.Sprint("topic", n), "1", n))
+	}
+	for _, sh := range s.shards {
+		for _, it := range iterators[sh.id] {
+			out, err := get(t.Context(), client, it, 1000)
+			if err != nil || len(out.Records) != len(sh.records) {
+				t.Errorf("%s: %d of %d records, %v", sh.id, len(out.Records), len(sh.records), err)
+			}
+		}
+		if sh.id != parent && len(sh.records) == 0 {
+			t.Errorf("no record came into %s", sh.id)
 		}
 	}
 }
@@ -223,7 +268,7 @@ func TestRefusals(t *testing.T) {
 	s := r.Enable("Events", keySchema, KeysOnly)
 	s.Append(put("a", "1", 1))
 	in := func(format string) string {
-		return strings.NewReplacer("ARN", s.ARN(), "SHARD", s.shards[0].id, "NUMBER", s.numbers.text(2),
+		return strings.NewReplacer("ARN", s.ARN(), "SHARD", s.shards[0].id, "NUMBER", s.numbers.text(s.last+1), "UNKNOWN", strings.Replace(s.ARN(), "Events", "Other", 1),
 			"ITERATOR", iterator{arn: s.ARN(), shard: s.shards[0].id, count: 1, issued: r.options.Now()}.String(),
 			"GONE", iterator{arn: s.ARN(), shard: "shardId-0", count: 1, issued: r.options.Now()}.String()).Replace(format)
 	}
@@ -232,7 +277,10 @@ func TestRefusals(t *testing.T) {
 		{"ListStreams", `{"Limit":101}`, "ValidationException"},
 		{"ListStreams", `{"Limit":"x"}`, "SerializationException"},
 		{"DescribeStream", `{}`, "ValidationException"},
-		{"DescribeStream", `{"StreamArn":"arn"}`, "ResourceNotFoundException"},
+		{"DescribeStream", `{"StreamArn":"arn"}`, "ValidationException"},
+		{"DescribeStream", `{"StreamArn":"sdfadfsdfnlfkajakfgjalksfgklasjklasdjfklasdfasdfgasf"}`, "ValidationException"},
+		{"DescribeStream", `{"StreamArn":"UNKNOWN"}`, "ResourceNotFoundException"},
+		{"DescribeStream", `{"StreamArn":"ARN","ShardFilter":{"Type":"CHILD_SHARDS"}}`, "ValidationException"},
 		{"DescribeStream", `{"StreamArn":"ARN","Limit":101}`, "ValidationException"},
 		{"DescribeStream", `{"StreamArn":"ARN","ShardFilter":{"Type":"X"}}`, "ValidationException"},
 		{"GetShardIterator", `{}`, "ValidationException"},
@@ -243,7 +291,8 @@ func TestRefusals(t *testing.T) {
 		{"GetShardIterator", `{"StreamArn":"ARN","ShardId":"SHARD","ShardIteratorType":"AT_SEQUENCE_NUMBER","SequenceNumber":"1"}`, "ValidationException"},
 		{"GetShardIterator", `{"StreamArn":"ARN","ShardId":"SHARD","ShardIteratorType":"AT_SEQUENCE_NUMBER","SequenceNumber":"NUMBER"}`, "ValidationException"},
 		{"GetShardIterator", `{"StreamArn":"ARN","ShardId":"x","ShardIteratorType":"LATEST"}`, "ResourceNotFoundException"},
-		{"GetShardIterator", `{"StreamArn":"x","ShardId":"SHARD","ShardIteratorType":"LATEST"}`, "ResourceNotFoundException"},
+		{"GetShardIterator", `{"StreamArn":"x","ShardId":"SHARD","ShardIteratorType":"LATEST"}`, "ValidationException"},
+		{"GetShardIterator", `{"StreamArn":"UNKNOWN","ShardId":"SHARD","ShardIteratorType":"LATEST"}`, "ResourceNotFoundException"},
 		{"GetRecords", `{"ShardIterator":"x"}`, "ValidationException"},
 		{"GetRecords", `{"ShardIterator":"ITERATOR","Limit":1001}`, "ValidationException"},
 		{"GetRecords", `{"ShardIterator":"GONE"}`, "ResourceNotFoundException"},

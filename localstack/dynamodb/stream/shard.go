@@ -14,8 +14,8 @@ const Retention = 24 * time.Hour
 type shard struct {
 	id, parent string
 	low, high  uint32 // the partition hashes it takes while open, both included
-	start      uint64 // the least count a record of it can have
-	end        uint64 // the greatest such count; set when closed
+	start      uint64 // a count that no record has, below those of all its records
+	end        uint64 // the greatest count a record of it can have; set when closed
 	closed     bool
 	closedAt   time.Time
 	records    []*record     // ascending by count

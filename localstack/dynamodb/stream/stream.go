@@ -69,7 +69,7 @@ type Stream struct {
 	retention time.Duration
 
 	mu       sync.Mutex
-	last     uint64   // count of the latest change
+	last     uint64   // count of the latest change, or of the latest shard's start
 	shards   []*shard // parents before children
 	made     int      // shards ever made; numbers the next one
 	disabled bool
@@ -131,6 +131,7 @@ func (s *Stream) Split(shardID string) error {
 	now := s.now()
 	middle := parent.low + (parent.high-parent.low)/2
 	parent.close(s.last, now)
+	s.reserve()
 	s.open(parent.id, parent.low, middle, now)
 	s.open(parent.id, middle+1, parent.high, now)
 	s.announce()
@@ -140,6 +141,7 @@ func (s *Stream) Split(shardID string) error {
 // openFirst makes the shards a new stream starts with; they divide all hashes
 // evenly.
 func (s *Stream) openFirst(count int) {
+	s.reserve()
 	step := uint64(1<<32) / uint64(count)
 	for i := range uint64(count) {
 		high := (i+1)*step - 1
@@ -150,6 +152,11 @@ func (s *Stream) openFirst(count int) {
 	}
 }
 
+// reserve takes a number that no change gets: the shards that are opened next start with
+// it. A reader may begin there, at it or after it, and misses nothing, though there is no
+// change yet.
+func (s *Stream) reserve() { s.last++ }
+
 func (s *Stream) open(parent string, low, high uint32, now time.Time) {
 	s.made++
 	s.shards = append(s.shards, &shard{
@@ -157,7 +164,7 @@ func (s *Stream) open(parent string, low, high uint32, now time.Time) {
 		parent: parent,
 		low:    low,
 		high:   high,
-		start:  s.last + 1,
+		start:  s.last,
 	})
 }
 

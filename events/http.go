@@ -1,0 +1,71 @@
+package events
+
+// TopicItems is what HTTP answers a GET of a topic with: a page of the topic's items, in the
+// order of their ids.
+type TopicItems struct {
+	Topic Topic `json:"topic"`
+	// Cursor is where the items are true, once the last page is read: what comes after it is
+	// read with ?after=. An item may already show a change after the cursor.
+	Cursor string `json:"cursor"`
+	// View marks what is seen of the topic, as in [Subscribed].
+	View  string `json:"view,omitempty"`
+	Items []Item `json:"items"`
+	// Costly is how many more items there are on the page that were not looked at, as in
+	// [Snapshot].
+	Costly int    `json:"costly,omitempty"`
+	Next   string `json:"next,omitempty"` // what ?next= takes for the next page; empty in the last
+}
+
+// TopicChanges is what HTTP answers a GET of a topic with ?after= with: the changes after that
+// cursor, in order.
+type TopicChanges struct {
+	Topic   Topic    `json:"topic"`
+	Cursor  string   `json:"cursor"` // to go on from
+	View    string   `json:"view,omitempty"`
+	Changes []Change `json:"changes"`
+	More    bool     `json:"more,omitempty"` // there are more changes, to be read at once from the cursor
+}
+
+// Problem is an error as HTTP answers it, of the content type [ProblemType].
+//
+// Source: RFC 9457
+type Problem struct {
+	Type   string `json:"type"`   // always about:blank: the code says what is wrong
+	Title  string `json:"title"`  // of the status
+	Status int    `json:"status"` // the same as the answer's
+	Code   Code   `json:"code"`
+	Detail string `json:"detail,omitempty"`
+	Topic  string `json:"topic,omitempty"`
+	// Reason is that of [CodeReset]: why what was missed cannot be told. The client reads the
+	// items anew.
+	Reason ResetReason `json:"reason,omitempty"`
+}
+
+// ProblemType is the content type of a [Problem].
+const ProblemType = "application/problem+json"
+
+// PublishRequest is the body of a POST to a topic: one item, or several.
+type PublishRequest struct {
+	PublishedItem
+	Items []PublishedItem `json:"items,omitempty"`
+}
+
+// PublishedItem is an item as it is published. Without an ID, one is made up that sorts by time.
+type PublishedItem struct {
+	Item
+	// ExpiresAt is as in [Request].
+	ExpiresAt *int64 `json:"expiresAt,omitempty"`
+}
+
+// PublishResult answers for an item: that it is in the Events table, or why not.
+type PublishResult struct {
+	ID    string   `json:"id,omitempty"`
+	Mark  string   `json:"mark,omitempty"` // that the change will have
+	Error *Problem `json:"error,omitempty"`
+}
+
+// PublishResults answers for several items, in their order.
+type PublishResults struct {
+	Topic   Topic           `json:"topic"`
+	Results []PublishResult `json:"results"`
+}

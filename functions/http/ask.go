@@ -1,0 +1,173 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/watchroute/watchroute/events"
+	"github.com/watchroute/watchroute/shared/watch"
+)
+
+// ask is what the URL of a GET asks for.
+type ask struct {
+	watch.Query
+	next  string         // the page of a snapshot to go on with
+	limit int            // of items on a page; 0 for as many as the service gives
+	after *events.Cursor // nil asks for the items
+	view  string         // that was seen up to after
+
+	wait     time.Duration  // for a change after the cursor
+	topics   []events.Topic // of a stream: the path's and others
+	snapshot bool           // a stream begins with the items
+}
+
+// parameters are all that a GET takes. Only topic may be there several times.
+var parameters = []string{"next", "limit", "after", "view", "wait", "filter", "fields", "delta", "topic", "snapshot", "last_event_id"}
+
+// maxTopics is how many topics one stream may be of.
+const maxTopics = 50
+
+// parseAsk reads what a GET of a topic asks for.
+func parseAsk(topic events.Topic, query url.Values) (a ask, err error) {
+	for name, values := range query {
+		if !slices.Contains(parameters, name) {
+			return a, badRequest("parameter %s is not known, known are %s", clip(name), strings.Join(parameters, ", "))
+		}
+		if len(values) > 1 && name != "topic" {
+			return a, badRequest("parameter %s is given %d times", name, len(values))
+		}
+	}
+	a.Topic, a.next, a.view = topic, query.Get("next"), query.Get("view")
+	if a.Options, err = parseOptions(query); err != nil {
+		return a, err
+	}
+	if text := query.Get("limit"); text != "" {
+		if a.limit, err = strconv.Atoi(text); err != nil || a.limit < 1 {
+			return a, badRequest("limit must be a number of at least 1")
+		}
+	}
+	if query.Has("after") {
+		after, err := events.ParseCursor(query.Get("after"))
+		if err != nil {
+			return a, &events.Error{Code: events.CodeBadCursor, Message: "after: " + err.Error()}
+		}
+		a.after = &after
+	}
+	if a.wait, err = parseWait(query); err != nil {
+		return a, err
+	}
+	if a.snapshot, err = parseFlag(query, "snapshot"); err != nil {
+		return a, err
+	}
+	a.topics, err = parseTopics(topic, query["topic"])
+	return a, err
+}
+
+// parseTopics reads which topics a stream is of, each once.
+func parseTopics(first events.Topic, others []string) ([]events.Topic, error) {
+	topics := []events.Topic{first}
+	for _, name := range others {
+		topic, err := events.ParseTopic(name)
+		if err != nil {
+			return nil, &events.Error{Code: events.CodeBadTopic, Message: err.Error()}
+		}
+		if !slices.Contains(topics, topic) {
+			topics = append(topics, topic)
+		}
+	}
+	if len(topics) > maxTopics {
+		return nil, badRequest("%d topics are asked for, at most %d are allowed", len(topics), maxTopics)
+	}
+	return topics, nil
+}
+
+// parseWait reads how long to wait: whole seconds. More than maxWait is that.
+func parseWait(query url.Values) (time.Duration, error) {
+	if !query.Has("wait") {
+		return 0, nil
+	}
+	seconds, err := strconv.Atoi(query.Get("wait"))
+	if err != nil || seconds < 0 {
+		return 0, badRequest("wait must be a number of seconds")
+	}
+	return min(time.Duration(min(seconds, 3600))*time.Second, maxWait), nil
+}
+
+// preferredWait is the wait of the header Prefer, if there is one that can be read. Others are
+// ignored, as preferences are.
+//
+// Source: RFC 7240, section 4.3
+func preferredWait(r *http.Request) time.Duration {
+	for preference := range strings.SplitSeq(strings.Join(r.Header.Values("Prefer"), ","), ",") {
+		name, value, _ := strings.Cut(strings.TrimSpace(preference), "=")
+		if !strings.EqualFold(strings.TrimSpace(name), "wait") {
+			continue
+		}
+		value, _, _ = strings.Cut(value, ";")
+		wait, err := parseWait(url.Values{"wait": {strings.Trim(strings.TrimSpace(value), `"`)}})
+		if err == nil {
+			return wait
+		}
+	}
+	return 0
+}
+
+func parseFlag(query url.Values, name string) (bool, error) {
+	switch query.Get(name) {
+	case "true":
+		return true, nil
+	case "", "false":
+		return false, nil
+	}
+	return false, badRequest("%s must be true or false", name)
+}
+
+func parseOptions(query url.Values) (o watch.Options, err error) {
+	if filter := query.Get("filter"); filter != "" {
+		if !json.Valid([]byte(filter)) {
+			return o, badRequest("filter is not JSON")
+		}
+		o.Filter = []byte(filter)
+	}
+	if query.Has("fields") {
+		o.Fields = strings.Split(query.Get("fields"), ",")
+	}
+	o.Delta, err = parseFlag(query, "delta")
+	return o, err
+}
+
+func badRequest(format string, args ...any) error {
+	return &events.Error{Code: events.CodeBadRequest, Message: fmt.Sprintf(format, args...)}
+}
+
+// clip bounds what is repeated of a client's own words.
+func clip(s string) string {
+	const most = 64
+	if len(s) <= most {
+		return s
+	}
+	return strings.ToValidUTF8(s[:most], "") + "…"
+}
+
+// topicOf reads the topic of a URL's path, which is escaped.
+func topicOf(r *http.Request) (events.Topic, bool, error) {
+	escaped, ok := strings.CutPrefix(r.URL.EscapedPath(), "/topics/")
+	if !ok {
+		return "", false, nil
+	}
+	name, err := url.PathUnescape(escaped)
+	if err != nil {
+		return "", true, badRequest("path is not escaped as URLs are")
+	}
+	topic, err := events.ParseTopic(name)
+	if err != nil {
+		return "", true, &events.Error{Code: events.CodeBadTopic, Message: err.Error()}
+	}
+	return topic, true, nil
+}

@@ -1,0 +1,124 @@
+package main
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	awsevents "github.com/aws/aws-lambda-go/events"
+	"github.com/watchroute/watchroute/events"
+)
+
+// gateway serves what API Gateway's REST API invokes the function with by an HTTP handler,
+// and gives the answer's bytes as the handler writes them.
+//
+// Source: https://docs.aws.amazon.com/apigateway/latest/developerguide/response-streaming-lambda-configure.html
+type gateway struct{ handler http.Handler }
+
+// contextKey is under which a request's context has API Gateway's.
+type contextKey struct{}
+
+// serve answers one event. An error of the handler once it has begun to answer can only cut
+// the answer short.
+func (g gateway) serve(ctx context.Context, event awsevents.APIGatewayProxyRequest) (*awsevents.APIGatewayProxyStreamingResponse, error) {
+	request, err := requestOf(ctx, event)
+	if err != nil {
+		return nil, err
+	}
+	body, writing := io.Pipe()
+	w := &streamWriter{header: http.Header{}, body: writing, begun: make(chan struct{})}
+	go func() {
+		var err error
+		defer func() {
+			if r := recover(); r != nil { // or the process would end, with all that it holds
+				err = fmt.Errorf("handler panicked: %v", r)
+			}
+			w.WriteHeader(http.StatusInternalServerError) // unless it has begun
+			_ = writing.CloseWithError(err)
+		}()
+		g.handler.ServeHTTP(w, request)
+		w.WriteHeader(http.StatusOK)
+	}()
+	<-w.begun
+	return &awsevents.APIGatewayProxyStreamingResponse{StatusCode: w.status, MultiValueHeaders: w.sent, Body: body}, nil
+}
+
+// requestOf makes an HTTP request of an event. The path is without the stage. It keeps its
+// escapes; the query was decoded. A token in the query is left out: the authorizer has read it,
+// and it must not get into links.
+func requestOf(ctx context.Context, event awsevents.APIGatewayProxyRequest) (*http.Request, error) {
+	var body io.Reader = strings.NewReader(event.Body)
+	if event.IsBase64Encoded {
+		body = base64.NewDecoder(base64.StdEncoding, body)
+	}
+	target := "https://" + event.RequestContext.DomainName + event.Path
+	query := url.Values(event.MultiValueQueryStringParameters)
+	query.Del(events.QueryToken)
+	if len(query) > 0 {
+		target += "?" + query.Encode()
+	}
+	request, err := http.NewRequestWithContext(context.WithValue(ctx, contextKey{}, event.RequestContext), event.HTTPMethod, target, body)
+	if err != nil {
+		return nil, fmt.Errorf("event is no HTTP request: %w", err)
+	}
+	for name, values := range event.MultiValueHeaders {
+		for _, value := range values {
+			request.Header.Add(name, value)
+		}
+	}
+	request.RemoteAddr = event.RequestContext.Identity.SourceIP
+	return request, nil
+}
+
+// contextOf gives what API Gateway says about a request.
+func contextOf(r *http.Request) awsevents.APIGatewayProxyRequestContext {
+	c, _ := r.Context().Value(contextKey{}).(awsevents.APIGatewayProxyRequestContext)
+	return c
+}
+
+// streamWriter is the answer of one request.
+type streamWriter struct {
+	header http.Header
+	body   *io.PipeWriter
+	once   sync.Once
+	begun  chan struct{} // closed once status and headers are known
+	status int
+	sent   http.Header
+
+	deadline time.Time // of writes; zero for none
+}
+
+func (w *streamWriter) Header() http.Header { return w.header }
+
+func (w *streamWriter) WriteHeader(status int) {
+	w.once.Do(func() {
+		w.status, w.sent = status, w.header.Clone()
+		close(w.begun)
+	})
+}
+
+func (w *streamWriter) Write(p []byte) (int, error) {
+	w.WriteHeader(http.StatusOK)
+	if !w.deadline.IsZero() {
+		defer time.AfterFunc(time.Until(w.deadline), func() { _ = w.body.CloseWithError(errSlow) }).Stop()
+	}
+	return w.body.Write(p)
+}
+
+// SetWriteDeadline ends the answer of a client that does not read what is written by then.
+func (w *streamWriter) SetWriteDeadline(deadline time.Time) error {
+	w.deadline = deadline
+	return nil
+}
+
+var errSlow = errors.New("client reads too slowly")
+
+// Flush does nothing, as each write is passed on at once.
+func (w *streamWriter) Flush() {}

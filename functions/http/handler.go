@@ -1,0 +1,196 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/watchroute/watchroute/events"
+	"github.com/watchroute/watchroute/shared/identity"
+	"github.com/watchroute/watchroute/shared/origin"
+	"github.com/watchroute/watchroute/shared/watch"
+)
+
+// topics is what the handler asks of the domain.
+type topics interface {
+	Snapshot(context.Context, watch.Viewer, watch.PageQuery) (watch.Page, error)
+	Changes(ctx context.Context, v watch.Viewer, q watch.Query, after events.Cursor, view string) (watch.Missed, error)
+	Begin(watch.Viewer, watch.Query) (watch.Follow, error)
+	Stand(context.Context, watch.Viewer, []watch.Follow) error
+	Follow(watch.Viewer, ...watch.Follow) *watch.Follower
+	Publish(context.Context, watch.Viewer, watch.Publishing) (watch.Publication, error)
+}
+
+// handler answers HTTP requests for topics:
+//
+//	GET, HEAD /topics/{topic}           the items, page by page
+//	GET, HEAD /topics/{topic}?after=    the changes after a cursor
+//	GET …?after= and Prefer: wait=25    the same, held until there are some
+//	GET … Accept: text/event-stream     the same as they come, as Server-Sent Events
+//	POST /topics/{topic}                puts an item, or several
+//	DELETE /topics/{topic}?id=          deletes an item
+//
+// An error is a problem as RFC 9457 has it.
+type handler struct {
+	topics     topics
+	holds      watch.Holds
+	limits     watch.HoldLimits
+	streamTime time.Duration                             // for which a stream is held, at least
+	viewer     func(*http.Request) (watch.Viewer, error) // who asks
+	origins    []origin.Origin                           // of pages that may read answers; none for all
+	logger     *slog.Logger
+}
+
+func (h handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	h.allowPages(w, r)
+	topic, found, err := topicOf(r)
+	switch {
+	case !found:
+		h.problem(w, r, events.Problem{Code: events.CodeNotFound, Detail: "the routes are /topics/{topic}"})
+	case r.Method == http.MethodOptions:
+		h.options(w)
+	case !slices.Contains(methods, r.Method):
+		w.Header().Set("Allow", strings.Join(methods, ", "))
+		h.problem(w, r, events.Problem{Code: events.CodeMethodNotAllowed})
+	case err != nil:
+		h.refuse(w, r, err)
+	default:
+		h.serve(w, r, topic)
+	}
+}
+
+// methods are those of a topic.
+var methods = []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodDelete, http.MethodOptions}
+
+func (h handler) serve(w http.ResponseWriter, r *http.Request, topic events.Topic) {
+	viewer, err := h.viewer(r)
+	if refused := (*identity.RefusedError)(nil); errors.As(err, &refused) {
+		err = refused.Why
+	}
+	if err != nil {
+		h.refuse(w, r, err)
+		return
+	}
+	switch r.Method {
+	case http.MethodPost:
+		h.publish(w, r, viewer, topic)
+	case http.MethodDelete:
+		h.remove(w, r, viewer, topic)
+	default:
+		h.read(w, r, viewer, topic)
+	}
+}
+
+// read answers a GET in the way that it asks for.
+func (h handler) read(w http.ResponseWriter, r *http.Request, viewer watch.Viewer, topic events.Topic) {
+	a, err := parseAsk(topic, r.URL.Query())
+	a.wait = max(a.wait, preferredWait(r))
+	switch {
+	case err != nil:
+		h.refuse(w, r, err)
+	case wantsStream(r):
+		h.stream(w, r, viewer, a)
+	case len(a.topics) > 1:
+		h.refuse(w, r, badRequest("several topics are of a stream, ask with Accept: %s", streamType))
+	case a.after != nil && a.wait > 0 && r.Method == http.MethodGet:
+		h.poll(w, r, viewer, a)
+	case a.after != nil:
+		h.changes(w, r, viewer, a)
+	default:
+		h.items(w, r, viewer, a)
+	}
+}
+
+// wantsStream reports whether the client asks for Server-Sent Events.
+func wantsStream(r *http.Request) bool {
+	for accepted := range strings.SplitSeq(strings.Join(r.Header.Values("Accept"), ","), ",") {
+		if kind, _, _ := strings.Cut(accepted, ";"); strings.EqualFold(strings.TrimSpace(kind), streamType) {
+			return r.Method == http.MethodGet
+		}
+	}
+	return false
+}
+
+// items answers with a page of a topic's items. A client that has it already is told so, after
+// one read of the topic's head.
+func (h handler) items(w http.ResponseWriter, r *http.Request, viewer watch.Viewer, a ask) {
+	q := watch.PageQuery{Query: a.Query, Next: a.next, Limit: a.limit, Known: tags(r)}
+	page, err := h.topics.Snapshot(r.Context(), viewer, q)
+	if err != nil {
+		h.refuse(w, r, err)
+		return
+	}
+	header := w.Header()
+	header.Set("ETag", etag(page.Version))
+	header.Set("Cache-Control", "private, no-cache")
+	if page.Unchanged {
+		w.WriteHeader(http.StatusNotModified)
+		return
+	}
+	if page.Next != "" {
+		header.Set("Link", nextLink(r, page.Next))
+	}
+	items := page.Items
+	if items == nil {
+		items = []events.Item{} // not null
+	}
+	h.answer(w, r, http.StatusOK, "application/json", events.TopicItems{
+		Topic: a.Topic, Cursor: page.Cursor.String(), View: page.View, Items: items, Costly: page.Costly, Next: page.Next,
+	})
+}
+
+// nextLink leads to the next page, with all else that was asked for.
+//
+// Source: RFC 8288
+func nextLink(r *http.Request, next string) string {
+	query := r.URL.Query()
+	query.Set("next", next)
+	return "<?" + query.Encode() + `>; rel="next"`
+}
+
+// etag writes a page's version as a weak validator: the bytes may differ.
+//
+// Source: RFC 9110, section 8.8.3
+func etag(version string) string { return `W/"` + version + `"` }
+
+// tags reads the versions that the client says it has.
+func tags(r *http.Request) (versions []string) {
+	for tag := range strings.SplitSeq(strings.Join(r.Header.Values("If-None-Match"), ","), ",") {
+		tag = strings.TrimPrefix(strings.TrimSpace(tag), "W/")
+		if version := strings.Trim(tag, `"`); len(version)+2 == len(tag) {
+			versions = append(versions, version)
+		}
+	}
+	return versions
+}
+
+// changes answers with what comes after a cursor.
+func (h handler) changes(w http.ResponseWriter, r *http.Request, viewer watch.Viewer, a ask) {
+	missed, err := h.topics.Changes(r.Context(), viewer, a.Query, *a.after, a.view)
+	if err != nil {
+		h.refuse(w, r, err)
+		return
+	}
+	h.tell(w, r, missed)
+}
+
+// tell answers with what is new of a topic, or that it cannot be told.
+func (h handler) tell(w http.ResponseWriter, r *http.Request, missed watch.Missed) {
+	if missed.Reset != "" {
+		h.problem(w, r, events.Problem{Code: events.CodeReset, Reason: missed.Reset, Topic: string(missed.Topic),
+			Detail: "the changes after this cursor cannot be told, read the items anew"})
+		return
+	}
+	changes := missed.Changes
+	if changes == nil {
+		changes = []events.Change{} // not null
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	h.answer(w, r, http.StatusOK, "application/json", events.TopicChanges{
+		Topic: missed.Topic, Cursor: missed.Cursor.String(), View: missed.View, Changes: changes, More: missed.More,
+	})
+}

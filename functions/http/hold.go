@@ -1,0 +1,101 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/watchroute/watchroute/events"
+	"github.com/watchroute/watchroute/shared/watch"
+)
+
+// maxWait is how long a long poll is held at most. API Gateway, proxies and clients wait
+// longer than that.
+const maxWait = 25 * time.Second
+
+// endMargin is kept free at the end of what a request may take, to end its answer in order.
+const endMargin = time.Second
+
+// held bounds a request's context to the time that it may be held, by what was asked for, the
+// time that the function has left, and the client's token.
+func held(ctx context.Context, viewer watch.Viewer, asked time.Duration) (context.Context, context.CancelFunc) {
+	until := time.Now().Add(asked)
+	if deadline, ok := ctx.Deadline(); ok {
+		until = earlier(until, deadline.Add(-endMargin))
+	}
+	if !viewer.Expires.IsZero() {
+		until = earlier(until, viewer.Expires.Add(-endMargin))
+	}
+	return context.WithDeadline(ctx, until)
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
+}
+
+// hold takes a hold for as long as the context lasts. release ends it.
+func (h handler) hold(ctx context.Context, viewer watch.Viewer) (release func(), err error) {
+	until, _ := ctx.Deadline()
+	hold, err := h.holds.Hold(ctx, viewer.Key, until.Add(endMargin), h.limits)
+	if err != nil {
+		return nil, err
+	}
+	return func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), endMargin)
+		defer cancel()
+		if err := h.holds.Release(ctx, hold); err != nil {
+			h.logger.Warn("hold not released", "err", err)
+		}
+	}, nil
+}
+
+// poll answers with what comes after a cursor, once something does; with 204 if nothing has
+// come when the time is over.
+func (h handler) poll(w http.ResponseWriter, r *http.Request, viewer watch.Viewer, a ask) {
+	ctx, cancel := held(r.Context(), viewer, a.wait)
+	defer cancel()
+	follower := h.topics.Follow(viewer, watch.Follow{Query: a.Query, After: *a.after, View: a.view})
+	news, err := follower.Now(ctx)
+	if len(news) == 0 && err == nil {
+		news, err = h.wait(ctx, viewer, follower)
+	}
+	w.Header().Set("Preference-Applied", "wait="+strconv.Itoa(int(a.wait/time.Second)))
+	switch {
+	case err != nil:
+		h.refuse(w, r, err)
+	case len(news) == 0:
+		w.Header().Set("Cache-Control", "no-store")
+		w.Header().Set(cursorHeader, follower.Follows()[0].After.String())
+		w.WriteHeader(http.StatusNoContent)
+	default:
+		h.tell(w, r, news[0])
+	}
+}
+
+// cursorHeader says where the client stands if there is no body to say it.
+const cursorHeader = "Watchroute-Cursor"
+
+func (h handler) wait(ctx context.Context, viewer watch.Viewer, follower *watch.Follower) ([]watch.Missed, error) {
+	release, err := h.hold(ctx, viewer)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	return follower.Next(ctx)
+}
+
+// spread gives a time between one and two times the least, by chance, so that not all come again
+// at once.
+func spread(least time.Duration) time.Duration { return least + rand.N(least) }
+
+// passes reports whether an error may be gone the next time.
+func passes(err error) bool {
+	wire, _ := watch.WireError(err)
+	return wire.Code.Remedy() == events.RetryLater || errors.Is(err, context.DeadlineExceeded)
+}

@@ -1,0 +1,238 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/watchroute/watchroute/events"
+	"github.com/watchroute/watchroute/shared/watch"
+)
+
+// streamType is the content type of Server-Sent Events.
+//
+// Source: https://html.spec.whatwg.org/multipage/server-sent-events.html
+const streamType = "text/event-stream"
+
+const (
+	// heartbeat is how often a stream says something: proxies cut what is silent for long.
+	heartbeat = 15 * time.Second
+	// writeTimeout is how long a client may take to read what one event has.
+	writeTimeout = 10 * time.Second
+	// returnDelay is after which a client comes back to a stream that has ended.
+	returnDelay = time.Second
+	// busyDelay is the same, at least, where the service has no room now.
+	busyDelay = 5 * time.Second
+)
+
+// stream is one answer of Server-Sent Events: frames as they come over a WebSocket.
+type stream struct {
+	handler
+	*watch.Follower
+	w      http.ResponseWriter
+	viewer watch.Viewer
+	err    error // of the first write that failed; nothing is written after it
+}
+
+// stream answers with what comes after the places that the client names, until the time that a
+// stream may be held is over. The client then comes again by itself. One that has no room now
+// does so, too: any other status would end a native EventSource for good.
+func (h handler) stream(w http.ResponseWriter, r *http.Request, viewer watch.Viewer, a ask) {
+	ctx, cancel := held(r.Context(), viewer, spread(h.streamTime))
+	defer cancel()
+	follows, resumed, err := h.start(ctx, r, viewer, a)
+	if err == nil {
+		var release func()
+		if release, err = h.hold(ctx, viewer); err == nil {
+			defer release()
+		}
+	}
+	switch {
+	case err != nil && passes(err):
+		s := stream{w: w}
+		s.begin(spread(busyDelay))
+		wire, _ := watch.WireError(err)
+		s.comment(wire.Message)
+	case err != nil:
+		h.refuse(w, r, err)
+	default:
+		s := stream{handler: h, Follower: h.topics.Follow(viewer, follows...), w: w, viewer: viewer}
+		s.begin(returnDelay)
+		s.end(s.run(ctx, !resumed && a.snapshot))
+	}
+}
+
+// start finds where a stream begins: at the client's places, or where the topics stand now.
+func (h handler) start(ctx context.Context, r *http.Request, viewer watch.Viewer, a ask) (follows []watch.Follow, resumed bool, err error) {
+	for _, topic := range a.topics {
+		follow, err := h.topics.Begin(viewer, watch.Query{Topic: topic, Options: a.Options})
+		if err != nil {
+			return nil, false, err
+		}
+		follows = append(follows, follow)
+	}
+	if id := lastID(r); id != "" {
+		return follows, true, resume(follows, id)
+	}
+	if a.after != nil {
+		follows[0].After, follows[0].View = *a.after, a.view
+		return follows, true, nil
+	}
+	return follows, false, h.topics.Stand(ctx, viewer, follows)
+}
+
+// lastID is the id of the last event that the client has. A new EventSource can give it only in
+// the URL.
+func lastID(r *http.Request) string {
+	if id := r.Header.Get("Last-Event-ID"); id != "" {
+		return id
+	}
+	return r.URL.Query().Get("last_event_id")
+}
+
+// run sends the items if they are asked for, and then what comes.
+func (s *stream) run(ctx context.Context, items bool) error {
+	if items {
+		for _, follow := range s.Follows() {
+			if err := s.items(ctx, follow); err != nil {
+				return err
+			}
+		}
+	}
+	s.place()
+	for s.err == nil && ctx.Err() == nil {
+		beat, cancel := context.WithTimeout(ctx, heartbeat)
+		news, err := s.Next(beat)
+		cancel()
+		if err == nil && len(news) == 0 && ctx.Err() == nil {
+			s.comment("")
+			err = s.Check(ctx)
+		}
+		for _, missed := range news {
+			if err == nil {
+				err = s.tell(ctx, missed)
+			}
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// tell sends what is new of a topic. What cannot be told any more is replaced by the items.
+func (s *stream) tell(ctx context.Context, missed watch.Missed) error {
+	if missed.Reset != "" {
+		s.send(&events.Reset{Topic: missed.Topic, Reason: missed.Reset}, "")
+		for _, follow := range s.Follows() {
+			if follow.Topic == missed.Topic {
+				return s.items(ctx, follow)
+			}
+		}
+	}
+	frames, err := events.PackChanges(missed.Changes)
+	if err != nil {
+		return err
+	}
+	for i, frame := range frames {
+		id := ""
+		if i == len(frames)-1 { // one before could be of more changes than the client has
+			id = s.id()
+		}
+		s.write("changes", frame, id)
+	}
+	return nil
+}
+
+// items sends all items of a topic, page by page. They are whole with the last page, which has
+// the id.
+func (s *stream) items(ctx context.Context, follow watch.Follow) error {
+	from := ""
+	for s.err == nil {
+		page, err := s.handler.topics.Snapshot(ctx, s.viewer, watch.PageQuery{Query: follow.Query, Next: from})
+		if err != nil {
+			return err
+		}
+		items := page.Items
+		if items == nil {
+			items = []events.Item{} // not null
+		}
+		frame := &events.Snapshot{Topic: follow.Topic, Cursor: page.Cursor, From: from, Items: items, Costly: page.Costly, More: page.Next != "", Next: page.Next}
+		s.Move(follow.Topic, page.Cursor)
+		if page.Next == "" {
+			s.send(frame, s.id())
+			return nil
+		}
+		s.send(frame, "")
+		from = page.Next
+	}
+	return nil
+}
+
+// end says why a stream ends that has not come to its time. Where that passes, the client comes
+// again later; where it does not, it is told and comes again all the same, to be refused.
+func (s *stream) end(err error) {
+	switch {
+	case err == nil || errors.Is(err, context.DeadlineExceeded):
+	case passes(err):
+		s.raw("retry: %d\n\n", spread(busyDelay).Milliseconds())
+	default:
+		wire, known := watch.WireError(err)
+		if !known {
+			s.logger.Error("stream failed", "err", err)
+		}
+		s.send(&events.Error{Code: wire.Code, Message: wire.Message}, "")
+	}
+}
+
+// begin sends the first bytes at once, with the delay after which the client comes again.
+func (s *stream) begin(again time.Duration) {
+	header := s.w.Header()
+	header.Set("Content-Type", streamType)
+	header.Set("Cache-Control", "no-cache, no-store")
+	header.Set("X-Accel-Buffering", "no") // which nginx heeds
+	s.w.WriteHeader(http.StatusOK)
+	s.raw("retry: %d\n\n", again.Milliseconds())
+}
+
+// place tells the client its id before there is an event, so that it loses nothing if the stream
+// breaks off. An event without data is not dispatched, but its id counts.
+func (s *stream) place() { s.raw("id: %s\n\n", s.id()) }
+
+func (s *stream) id() string { return placeOf(s.Follows()) }
+
+// comment says something that is no event.
+func (s *stream) comment(text string) { s.raw(": %s\n\n", strings.ReplaceAll(text, "\n", " ")) }
+
+// send sends a frame as an event that has the name of the frame's type.
+func (s *stream) send(frame events.Frame, id string) {
+	body, err := events.Encode(frame)
+	if err != nil {
+		s.err = err
+		return
+	}
+	s.write(events.TypeOf(frame), body, id)
+}
+
+// write sends one event. The client goes on after its id if the stream breaks off; an event
+// without one leaves it as it is.
+func (s *stream) write(name string, data []byte, id string) {
+	if id != "" {
+		id = "id: " + id + "\n"
+	}
+	s.raw("event: %s\n%sdata: %s\n\n", name, id, data)
+}
+
+func (s *stream) raw(format string, args ...any) {
+	if s.err != nil {
+		return
+	}
+	control := http.NewResponseController(s.w)
+	_ = control.SetWriteDeadline(time.Now().Add(writeTimeout)) // where there is no such thing, the request's end counts
+	if _, s.err = fmt.Fprintf(s.w, format, args...); s.err == nil {
+		s.err = control.Flush()
+	}
+}

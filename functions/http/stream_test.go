@@ -1,0 +1,330 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/watchroute/watchroute/events"
+	"github.com/watchroute/watchroute/shared/dynamo/dynamotest"
+	"github.com/watchroute/watchroute/shared/watch"
+)
+
+// reader reads a stream line by line, as it comes.
+type reader struct {
+	*testing.T
+	response *http.Response
+	lines    *bufio.Scanner
+	end      context.CancelFunc
+}
+
+// open asks for a stream over a real connection.
+func (s *service) open(target string, header ...string) *reader {
+	s.Helper()
+	server := httptest.NewServer(s)
+	s.Cleanup(server.Close)
+	ctx, cancel := context.WithCancel(s.Context())
+	s.Cleanup(cancel)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, server.URL+target, nil)
+	if err != nil {
+		s.Fatal(err)
+	}
+	request.Header.Set("Accept", "text/event-stream")
+	for i := 0; i < len(header); i += 2 {
+		request.Header.Set(header[i], header[i+1])
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		s.Fatal(err)
+	}
+	s.Cleanup(func() { _ = response.Body.Close() })
+	return &reader{s.T, response, bufio.NewScanner(response.Body), cancel}
+}
+
+// sent is an event. The id counts also without data.
+type sent struct{ name, id, data string }
+
+// next reads up to the end of the next event that is not empty; ok is false at the stream's end.
+func (r *reader) next() (e sent, ok bool) {
+	for r.lines.Scan() {
+		field, value, _ := strings.Cut(r.lines.Text(), ": ")
+		switch field {
+		case "event":
+			e.name = value
+		case "id":
+			e.id = value
+		case "data":
+			e.data = value
+		case "":
+			if e != (sent{}) {
+				return e, true
+			}
+		}
+	}
+	return e, false
+}
+
+// expect reads events until one has the name, which must contain the text, and gives its id.
+func (r *reader) expect(name, text string) (id string) {
+	r.Helper()
+	for {
+		e, ok := r.next()
+		if !ok {
+			r.Fatalf("the stream ends before %s with %s", name, text)
+		}
+		if e.name == "" {
+			id = e.id
+			continue
+		}
+		if e.name != name || !strings.Contains(e.data, text) {
+			r.Fatalf("event is %+v, want %s with %s", e, name, text)
+		}
+		return e.id
+	}
+}
+
+func TestStreamTellsWhatComes(t *testing.T) {
+	s := newService(t)
+	s.put("a", "i", `{"n":1}`)
+	r := s.open("/topics/a")
+	if r.response.StatusCode != 200 || r.response.Header.Get("Content-Type") != "text/event-stream" {
+		t.Fatalf("answer is %+v", r.response)
+	}
+	e, _ := r.next()
+	if e.name != "" || !strings.HasSuffix(e.id, ":1") {
+		t.Errorf("the stream begins with %+v", e)
+	}
+	s.put("a", "i", `{"n":2}`)
+	if id := r.expect("changes", `"seq":2`); id != strings.TrimSuffix(e.id, "1")+"2" {
+		t.Errorf("id is %s", id)
+	}
+	s.put("a", "i", `{"n":3}`)
+	r.expect("changes", `"n":3`)
+}
+
+// TestStreamGoesOnFromTheLastEvent, which the header names rather than the URL.
+func TestStreamGoesOnFromTheLastEvent(t *testing.T) {
+	s := newService(t)
+	for n := range 4 {
+		s.put("a", "i", fmt.Sprintf(`{"n":%d}`, n))
+	}
+	items, _ := get[events.TopicItems](s, 200, "/topics/a")
+	epoch, _, _ := strings.Cut(items.Cursor, ":")
+	for target, header := range map[string]string{
+		"/topics/a?last_event_id=" + epoch + ":2": "",
+		"/topics/a?after=" + epoch + ":2":         "",
+		"/topics/a":                               epoch + ":2",
+		"/topics/a?after=" + epoch + ":0":         epoch + ":2",
+	} {
+		r := s.open(target, "Last-Event-ID", header)
+		if id := r.expect("changes", `"seq":3`); id != epoch+":4" {
+			t.Errorf("%s with %q: id is %s", target, header, id)
+		}
+	}
+}
+
+func TestStreamOfSeveralTopics(t *testing.T) {
+	s := newService(t)
+	s.put("a", "i", `{}`)
+	r := s.open("/topics/a?topic=b&topic=c&topic=a")
+	s.put("b", "i", `{"from":"b"}`)
+	id := r.expect("changes", `"from":"b"`)
+	r.end()
+	s.put("c", "i", `{"from":"c"}`)
+	s.put("a", "i", `{"from":"a"}`)
+	r = s.open("/topics/a?topic=b&topic=c", "Last-Event-ID", id)
+	r.expect("changes", `"from":"a"`)
+	last := r.expect("changes", `"from":"c"`)
+	if strings.Count(last, ",") != 2 || !strings.Contains(last, "~") {
+		t.Errorf("id is %s", last)
+	}
+	r.end()
+	s.expectReset("/topics/a?topic=c&topic=b", last, "another order")
+	s.viewer.Grant = granted(t, "alice", `{"v":1,"allow":[{"topics":["a","c"],"actions":["subscribe","read"]},{"topics":["b"],"actions":["subscribe","read"],"mask":{"omit":["x"]}}]}`)
+	s.expectReset("/topics/a?topic=b&topic=c", last, "another view")
+}
+
+// expectReset holds that a stream starts over: what was seen does not add up with what follows.
+func (s *service) expectReset(target, id, why string) {
+	s.Helper()
+	r := s.open(target, "Last-Event-ID", id)
+	if r.response.StatusCode != 200 {
+		s.Fatalf("%s: status %d", why, r.response.StatusCode)
+	}
+	r.expect("reset", `"reason":"view"`)
+	r.expect("snapshot", `"topic":"a"`)
+	r.end()
+}
+
+// TestStreamBeginsWithTheItems if they are asked for, and with them where it cannot go on.
+func TestStreamBeginsWithTheItems(t *testing.T) {
+	s := newService(t)
+	s.put("a", "i", `{"n":1}`)
+	s.put("a", "j", `{"n":2}`)
+	r := s.open("/topics/a?snapshot=true")
+	id := r.expect("snapshot", `"items":[{"id":"i","data":{"n":1}},{"id":"j","data":{"n":2}}]`)
+	s.put("a", "k", `{"n":3}`)
+	if next := r.expect("changes", `"seq":3`); next != strings.TrimSuffix(id, "2")+"3" {
+		t.Errorf("ids are %s and %s", id, next)
+	}
+	r.end()
+	r = s.open("/topics/a?snapshot=true", "Last-Event-ID", "other:7")
+	r.expect("reset", `"reason":"epoch"`)
+	r.expect("snapshot", `"k"`)
+}
+
+// TestStreamEndsInTime, and the client comes again by itself.
+func TestStreamEndsInTime(t *testing.T) {
+	s := newService(t)
+	s.streamTime = time.Second
+	s.put("a", "i", `{}`)
+	r := s.open("/topics/a")
+	for {
+		e, ok := r.next()
+		if !ok {
+			break
+		}
+		if e.name != "" {
+			t.Errorf("event %+v", e)
+		}
+	}
+	if err := r.lines.Err(); err != nil {
+		t.Errorf("the stream is cut: %v", err)
+	}
+	if _, err := s.store.Hold(t.Context(), s.viewer.Key, time.Now().Add(time.Minute), watch.HoldLimits{Subject: 1, Total: 80}); err != nil {
+		t.Errorf("the hold is left: %v", err)
+	}
+}
+
+// TestTooManyStreamsComeAgain: any status but 200 would end an EventSource for good.
+func TestTooManyStreamsComeAgain(t *testing.T) {
+	s := newService(t)
+	s.limits.Subject = 1
+	s.put("a", "i", `{}`)
+	first := s.open("/topics/a")
+	first.next()
+	second := s.open("/topics/a")
+	if e, ok := second.next(); ok || second.response.StatusCode != 200 {
+		t.Errorf("a second stream is answered %d and %+v", second.response.StatusCode, e)
+	}
+	problem, a := get[events.Problem](s, 429, "/topics/a?wait=5&after="+cursorOf(s, "a"))
+	if problem.Code != events.CodeTooManyHolds || a.header.Get("Retry-After") == "" {
+		t.Errorf("a poll is answered %s %v", a.body, a.header)
+	}
+	get[events.TopicItems](s, 200, "/topics/a") // needs no hold
+}
+
+func cursorOf(s *service, topic string) string {
+	items, _ := get[events.TopicItems](s, 200, "/topics/"+topic)
+	return items.Cursor
+}
+
+// TestStreamsThatCannotBeAreRefused with a status that ends an EventSource.
+func TestStreamsThatCannotBeAreRefused(t *testing.T) {
+	s := newService(t)
+	s.viewer.Grant = granted(t, "alice", `{"v":1,"allow":[{"topics":["a"],"actions":["subscribe","read"]}]}`)
+	for target, want := range map[string]int{
+		"/topics/b":                                  403,
+		"/topics/a?topic=b":                          403,
+		"/topics/a?last_event_id=x":                  400,
+		"/topics/a?last_event_id=e:1,e:1~00000000":   400,
+		"/topics/a?after=x":                          400,
+		"/topics/a?topic=" + strings.Repeat("x/", 9): 400,
+		"/topics/a?snapshot=yes":                     400,
+		"/topics/a?topic=" + manyTopics(50):          400,
+	} {
+		if got := s.ask(http.MethodGet, target, "Accept", "text/event-stream"); got.status != want || got.header.Get("Content-Type") != events.ProblemType {
+			t.Errorf("%.60s is answered %+v, want %d", target, got, want)
+		}
+	}
+}
+
+func manyTopics(n int) string {
+	names := make([]string, n)
+	for i := range names {
+		names[i] = fmt.Sprint("a", i)
+	}
+	return strings.Join(names, "&topic=")
+}
+
+// TestRevokedStreamEnds before it tells anything more.
+func TestRevokedStreamEnds(t *testing.T) {
+	s := newService(t)
+	s.viewer.TokenID, s.viewer.Issued = "t1", time.Now().Add(-time.Minute)
+	s.put("a", "i", `{}`)
+	r := s.open("/topics/a")
+	r.next()
+	_, err := s.db.Client.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: &dynamotest.Tables.Revocations, Item: map[string]types.AttributeValue{
+		"subject": &types.AttributeValueMemberS{Value: "alice"}, "tokenId": &types.AttributeValueMemberS{Value: "t1"},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.put("a", "i", `{"hidden":true}`)
+	r.expect("error", `"code":"revoked"`)
+	if e, ok := r.next(); ok {
+		t.Errorf("then %+v", e)
+	}
+}
+
+func TestPollWaitsForAChange(t *testing.T) {
+	s := newService(t)
+	s.put("a", "i", `{}`)
+	at := cursorOf(s, "a")
+	answered := make(chan answer)
+	go func() {
+		answered <- s.ask(http.MethodGet, "/topics/a?after="+at, "Prefer", "respond-async, wait=20")
+	}()
+	select {
+	case a := <-answered:
+		t.Fatalf("answered at once: %+v", a)
+	case <-time.After(50 * time.Millisecond):
+	}
+	s.put("a", "i", `{"n":2}`)
+	if a := <-answered; a.status != 200 || !strings.Contains(a.body, `"seq":2`) || a.header.Get("Preference-Applied") != "wait=20" {
+		t.Errorf("answer is %+v", a)
+	}
+	if a := s.ask(http.MethodGet, "/topics/a?wait=20&after="+at); a.status != 200 || !strings.Contains(a.body, `"seq":2`) {
+		t.Errorf("what is there is answered %+v", a)
+	}
+}
+
+// TestPollThatNothingComesTo says where the client stands, in 204.
+func TestPollThatNothingComesTo(t *testing.T) {
+	s := newService(t)
+	s.put("a", "i", `{}`)
+	at := cursorOf(s, "a")
+	s.ask(http.MethodGet, "/topics/a?wait=1&after="+at) // makes the row of holds
+	reads, writes := s.db.Units()
+	a := s.ask(http.MethodGet, "/topics/a?wait=2&after="+at)
+	if a.status != 204 || a.body != "" || a.header.Get("Watchroute-Cursor") != at {
+		t.Errorf("answer is %+v", a)
+	}
+	readsNow, writesNow := s.db.Units()
+	if readsNow-reads > 1+2*0.5+0.5 || writesNow-writes > 2 {
+		t.Errorf("two seconds cost %v read and %v write units", readsNow-reads, writesNow-writes)
+	}
+	if a := s.ask(http.MethodGet, "/topics/a?wait=9&after=x:1"); a.status != 410 {
+		t.Errorf("a cursor of another epoch is answered %+v", a)
+	}
+}
+
+// TestSlowReaderIsCut: what it does not read is not kept for it.
+func TestSlowReaderIsCut(t *testing.T) {
+	w := &streamWriter{header: http.Header{}, begun: make(chan struct{})}
+	_, w.body = io.Pipe()
+	if err := w.SetWriteDeadline(time.Now().Add(20 * time.Millisecond)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Write([]byte("unread")); err == nil {
+		t.Error("a write that nobody reads does not end")
+	}
+}

@@ -1,0 +1,129 @@
+package dynamo_test
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/watchroute/watchroute/shared/dynamo/dynamotest"
+	"github.com/watchroute/watchroute/shared/watch"
+)
+
+func TestHoldsOfASubjectAreBounded(t *testing.T) {
+	d := dynamotest.Start(t)
+	s := d.Store()
+	now := time.Now()
+	s.Now = func() time.Time { return now }
+	limits := watch.HoldLimits{Subject: 3, Total: 80}
+	alice := watch.Key{Subject: "alice"}
+	var held []watch.Hold
+	for range 3 {
+		hold, err := s.Hold(t.Context(), alice, now.Add(time.Minute), limits)
+		if err != nil {
+			t.Fatal(err)
+		}
+		held = append(held, hold)
+	}
+	refused := func(when string) {
+		t.Helper()
+		if _, err := s.Hold(t.Context(), alice, now.Add(time.Minute), limits); !errors.Is(err, watch.ErrTooManyHolds) {
+			t.Errorf("%s: %v", when, err)
+		}
+	}
+	refused("a fourth")
+	for _, other := range []watch.Key{{Subject: "ben"}, {Subject: watch.Anonymous, ID: "address 203.0.113.7"}} {
+		if _, err := s.Hold(t.Context(), other, now.Add(time.Minute), limits); err != nil {
+			t.Errorf("%v: %v", other, err)
+		}
+	}
+	for range 2 {
+		if err := s.Release(t.Context(), held[1]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	again, err := s.Hold(t.Context(), alice, now.Add(time.Hour), limits)
+	if err != nil {
+		t.Fatalf("after a release: %v", err)
+	}
+	refused("a fourth after a release")
+	now = now.Add(2 * time.Minute) // a killed function releases nothing
+	for range 2 {
+		if _, err := s.Hold(t.Context(), alice, now.Add(time.Minute), limits); err != nil {
+			t.Errorf("once two are over: %v", err)
+		}
+	}
+	refused("a fourth once two are over")
+	if err := s.Release(t.Context(), held[0]); err != nil { // over, and somebody else's by now
+		t.Fatal(err)
+	}
+	refused("a fourth after one was released that was over")
+	if err := s.Release(t.Context(), again); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Hold(t.Context(), alice, now.Add(time.Minute), limits); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestHoldsInAllAreBounded: there is room left for what is answered at once, however many ask at
+// the same time.
+func TestHoldsInAllAreBounded(t *testing.T) {
+	d := dynamotest.Start(t)
+	s := d.Store()
+	for _, total := range []int{1, 8, 80} {
+		var held atomic.Int32
+		var all []watch.Hold
+		var mu sync.Mutex
+		var askers sync.WaitGroup
+		for n := range 30 {
+			askers.Go(func() {
+				for range 5 {
+					hold, err := s.Hold(t.Context(), watch.Key{Subject: fmt.Sprint(total, "/", n)}, time.Now().Add(time.Minute), watch.HoldLimits{Subject: 6, Total: total})
+					switch {
+					case err == nil:
+						held.Add(1)
+						mu.Lock()
+						all = append(all, hold)
+						mu.Unlock()
+					case !errors.Is(err, watch.ErrTooManyHolds):
+						t.Error(err)
+					}
+				}
+			})
+		}
+		askers.Wait()
+		if n := int(held.Load()); n > total || n < total*3/4 {
+			t.Errorf("%d of %d are held", n, total)
+		}
+		for _, hold := range all {
+			if err := s.Release(t.Context(), hold); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+// TestCostOfAHold: one write to take it and one to end it.
+func TestCostOfAHold(t *testing.T) {
+	d := dynamotest.Start(t)
+	s := d.Store()
+	hold := func() {
+		held, err := s.Hold(t.Context(), watch.Key{Subject: "alice"}, time.Now().Add(time.Minute), watch.HoldLimits{Subject: 6, Total: 80})
+		if err == nil {
+			err = s.Release(t.Context(), held)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	hold() // makes the row
+	reads, writes := d.Units()
+	hold()
+	readsNow, writesNow := d.Units()
+	if readsNow != reads || writesNow-writes != 2 {
+		t.Errorf("a hold costs %v read and %v write units, want 0 and 2", readsNow-reads, writesNow-writes)
+	}
+}

@@ -1,0 +1,181 @@
+package watch
+
+import (
+	"context"
+
+	"github.com/watchroute/watchroute/events"
+	"github.com/watchroute/watchroute/shared/grant"
+	"github.com/watchroute/watchroute/shared/seal"
+)
+
+// Topics carries out what clients ask of topics, in whichever way they ask.
+type Topics struct {
+	Items     Items
+	History   History
+	Places    *seal.Sealer // seals places in snapshots
+	Limits    Limits
+	Allowance *Allowance // of each subject; nil for no bound
+}
+
+// Viewer is a client that asks: whose it is, and what its token allows. An anonymous one that
+// has no connection is told from others by an ID of its own.
+type Viewer struct {
+	Key
+	Access
+}
+
+// Query is what a client asks to see of a topic.
+type Query struct {
+	Topic events.Topic
+	Options
+}
+
+// work is what one request does: what that has cost so far, and what it may still bring.
+type work struct {
+	topics  Topics
+	who     Key // whose allowance pays
+	meter   *Meter
+	settled float64 // the part of the cost that the subject was charged for
+	room    room    // for missed changes
+	pages   pageRoom
+	steps   *grant.Budget
+}
+
+// begin gives the work of one request, and the context whose calls it counts.
+func (t Topics) begin(ctx context.Context, who Key) (context.Context, work) {
+	ctx, meter := Metered(ctx)
+	return ctx, work{topics: t, who: who, meter: meter, room: fullRoom(), steps: grant.NewBudget(maxAnswerSteps)}
+}
+
+// carry does the work of a request without a connection, and charges for it.
+func carry[Result any](ctx context.Context, t Topics, who Key, do func(context.Context, *work) (Result, error)) (Result, error) {
+	var none Result
+	if err := t.Allowance.check(who); err != nil {
+		return none, err
+	}
+	ctx, w := t.begin(ctx, who)
+	result, err := do(ctx, &w)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTime)
+	defer cancel()
+	_ = w.settle(ctx) // what is not charged is owed, and the next request is refused if it is too much
+	return result, err
+}
+
+// PageQuery asks for a page of a topic's items.
+type PageQuery struct {
+	Query
+	Next  string   // the Next of the page before; empty for the first page
+	Limit int      // of items that are read; 0 for as many as the service gives
+	Known []string // Versions of the page that the client has
+}
+
+// Page is a part of a topic's items, as a view shows them.
+type Page struct {
+	Cursor    events.Cursor // at which the items are true, once the last page is read
+	View      string        // what is seen, as in [events.Subscribed]
+	Items     []events.Item // in the order of their ids
+	Costly    int           // items that were not looked at, because the view costs too much on them
+	Next      string        // where the next page begins; empty for the last
+	Version   string        // the same for pages that show the same
+	Unchanged bool          // the client has this Version, so no items were read
+}
+
+// Snapshot reads a page of a topic's items: one read of the topic's head, and none more if the
+// client has the page. What is wrong for the client is in the error, see [WireError].
+func (t Topics) Snapshot(ctx context.Context, v Viewer, q PageQuery) (Page, error) {
+	return carry(ctx, t, v.Key, func(ctx context.Context, w *work) (Page, error) { return w.snapshot(ctx, v.Access, q) })
+}
+
+func (w *work) snapshot(ctx context.Context, a Access, q PageQuery) (Page, error) {
+	view, err := a.view(grant.Read, q.Query)
+	if err != nil {
+		return Page{}, err
+	}
+	head, err := w.topics.History.Head(ctx, q.Topic)
+	if err != nil {
+		return Page{}, err
+	}
+	at := page{topic: q.Topic, view: view, cursor: head.Cursor, limit: q.Limit}
+	if q.Next != "" {
+		if at, err = w.open(ctx, q.Topic, view, q.Next); err != nil {
+			return Page{}, err
+		}
+		at.limit = q.Limit
+	}
+	version := version{page: at, next: q.Next, head: head.Cursor}
+	shown := Page{Cursor: at.cursor, View: markOf(view)}
+	if known, err := w.known(ctx, version, q.Known); err != nil || known != "" {
+		shown.Version, shown.Unchanged = known, true
+		return shown, err
+	}
+	found, err := w.page(ctx, at)
+	if err != nil {
+		return Page{}, err
+	}
+	shown.Items, shown.Costly = found.items, found.costly
+	if found.next != "" {
+		bookmark, err := w.bookmark(ctx, at, found.next, maxRowIDBytes)
+		if err != nil {
+			return Page{}, err
+		}
+		shown.Next = bookmark.String()
+	}
+	shown.Version, err = w.version(ctx, version, found.until)
+	return shown, err
+}
+
+// Missed is what a client missed of a topic since its cursor.
+type Missed struct {
+	Topic   events.Topic
+	Changes []events.Change
+	Cursor  events.Cursor // where the client stands with them
+	View    string        // what is seen, as in [events.Subscribed]
+	More    bool          // there is more, to be asked for with Cursor
+	// Reset says why it cannot be told. The client starts over from a snapshot.
+	Reset events.ResetReason
+}
+
+// Changes reads what a topic has after a cursor. view is the View that the client has seen
+// up to there, or [events.WholeView]; empty asks for no check. What is wrong for the
+// client is in the error, see [WireError].
+func (t Topics) Changes(ctx context.Context, v Viewer, q Query, after events.Cursor, view string) (Missed, error) {
+	return carry(ctx, t, v.Key, func(ctx context.Context, w *work) (Missed, error) { return w.changes(ctx, v.Access, q, after, view) })
+}
+
+func (w *work) changes(ctx context.Context, a Access, q Query, after events.Cursor, seenView string) (Missed, error) {
+	view, err := a.view(grant.Subscribe, q)
+	if err != nil {
+		return Missed{}, err
+	}
+	head, err := w.topics.History.Head(ctx, q.Topic)
+	if err != nil {
+		return Missed{}, err
+	}
+	missed := Missed{Topic: q.Topic, View: markOf(view), Cursor: head.Cursor}
+	if otherView(seenView, missed.View) {
+		missed.Reset = events.ResetView
+		return missed, nil
+	}
+	gap, err := w.missed(ctx, q.Topic, after, head)
+	if err != nil {
+		return Missed{}, err
+	}
+	missed.Reset, missed.More = gap.reset, gap.rest
+	missed.Changes = w.seen(view, q.Delta, gap.entries)
+	if n := len(gap.entries); gap.rest && n > 0 {
+		missed.Cursor = gap.entries[n-1].Cursor()
+	} else if gap.rest {
+		missed.Cursor = after
+	}
+	return missed, nil
+}
+
+// seen is what a view shows of entries. Each entry is decoded alone, as all together may take
+// more memory than a function has.
+func (w *work) seen(view grant.View, delta bool, entries []Entry) (shown []events.Change) {
+	for i := range entries {
+		shown = seen(shown, view, delta, changesOf(entries[i:i+1]), w.steps)
+		w.room.fit(&shown[len(shown)-1])
+	}
+	return shown
+}
