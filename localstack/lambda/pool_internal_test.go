@@ -78,3 +78,54 @@ func TestLateTimerIsIgnored(t *testing.T) {
 		t.Errorf("state is %d", l.state)
 	}
 }
+
+// sharedProcess is a process of a pool of its own, with two lanes, that has not asked for work.
+func sharedProcess() (*pool, *process) {
+	s := &Service{options: Options{MaxProcesses: 1, IdleProcess: MaxTimeout}, log: &log{}}
+	p := &pool{service: s, function: Function{Timeout: MaxTimeout, PerProcess: 2}, processes: map[*process]struct{}{}}
+	proc := newProcess(p)
+	p.processes[proc] = struct{}{}
+	return p, proc
+}
+
+// A connection that a process asks again over has brought it what was sent before: a reset of
+// it later says nothing of that.
+func TestWhatCameOverAConnectionThatIsUsedAgainWasFetched(t *testing.T) {
+	p, proc := sharedProcess()
+	over := &link{ended: make(chan struct{})}
+	first := p.ready(proc, over)
+	for range 2 {
+		if err := p.submit(newInvocation()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	second := p.ready(proc, over)
+	if first == second || first.state != running || second.state != running {
+		t.Fatalf("the lanes are in states %d and %d, want both to run", first.state, second.state)
+	}
+	over.reset = true
+	close(over.ended)
+	if unread := proc.unfetched(); !slices.Equal(unread, []*lane{second}) {
+		t.Errorf("%d lanes are said not to have fetched their work, want the second alone", len(unread))
+	}
+}
+
+// A process that asks with one loop, though it may with two, has one invocation at a time.
+func TestAProcessMayAskWithFewerLanesThanItHas(t *testing.T) {
+	p, proc := sharedProcess()
+	over := &link{ended: make(chan struct{})}
+	first := p.ready(proc, over)
+	for range 3 {
+		inv := newInvocation()
+		if err := p.submit(inv); err != nil {
+			t.Fatal(err)
+		}
+		<-first.work
+		if !p.answer(proc, inv, outcome{}) {
+			t.Fatal("the answer is not taken")
+		}
+		if again := p.ready(proc, over); again != first || first.state != idle || proc.busy != 0 {
+			t.Fatalf("another lane asks, and the first is in state %d", first.state)
+		}
+	}
+}

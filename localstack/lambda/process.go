@@ -1,6 +1,7 @@
 package lambda
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -16,6 +17,9 @@ const (
 	// fetchWait bounds how long the end of a dead process's connection is waited
 	// for; the kernel closes it before the exit is reported, so it is there.
 	fetchWait = 100 * time.Millisecond
+	// drainWait bounds how long a dead process's streams are read to their ends, should
+	// their readers be slow.
+	drainWait = time.Second
 	// outputWait bounds how long a dead process's output is read, should a child
 	// of it hold the pipe.
 	outputWait = 100 * time.Millisecond
@@ -153,11 +157,13 @@ func (proc *process) unfetched() []*lane {
 	given := map[*lane]*link{}
 	proc.pool.mu.Lock()
 	for _, l := range proc.lanes {
-		if l.state == running && l.link != nil {
+		if l.state == running && l.link != nil && !l.current.answering() {
 			given[l] = l.link
 		}
 	}
 	proc.pool.mu.Unlock()
+	ctx, cancel := context.WithTimeout(context.Background(), fetchWait)
+	defer cancel()
 	var unread []*lane
 	for l, over := range given {
 		select {
@@ -165,7 +171,7 @@ func (proc *process) unfetched() []*lane {
 			if over.reset {
 				unread = append(unread, l)
 			}
-		case <-time.After(fetchWait):
+		case <-ctx.Done():
 		}
 	}
 	return unread

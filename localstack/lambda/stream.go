@@ -125,7 +125,7 @@ func (proc *process) pass(w http.ResponseWriter, r *http.Request, inv *invocatio
 // drain waits until what a dead process had sent of streams has been passed on, but not long:
 // their readers may be slow.
 func (proc *process) drain() {
-	limit := time.After(fetchWait)
+	limit := time.After(drainWait)
 	for _, a := range proc.streaming() {
 		select {
 		case <-a.passed:
@@ -141,12 +141,15 @@ func (proc *process) streaming() []*answer {
 	defer proc.pool.mu.Unlock()
 	var begun []*answer
 	for _, l := range proc.lanes {
-		if l.state == running && l.current.answer != nil && l.current.answer.taken.Load() {
+		if l.state == running && l.current.answering() {
 			begun = append(begun, l.current.answer)
 		}
 	}
 	return begun
 }
+
+// answering tells whether a stream has begun.
+func (inv *invocation) answering() bool { return inv.answer != nil && inv.answer.taken.Load() }
 
 // leaving writes to a reader that may leave.
 type leaving struct{ w io.Writer }

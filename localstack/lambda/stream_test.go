@@ -237,7 +237,10 @@ func TestWhatADeadProcessHadSentArrives(t *testing.T) {
 	s := newService(t, lambda.Options{}, lambda.Function{})
 	answer := begin(t, s, request{Do: "drip", Text: string(newGate(t))})
 	time.Sleep(50 * time.Millisecond) // the process has sent it, and nobody has read
-	kill(t, s.Processes("f")[0])
+	pid := s.Processes("f")[0]
+	kill(t, pid)
+	eventually(t, "the process is gone", func() bool { return !runs(pid) })
+	time.Sleep(300 * time.Millisecond) // and its reader is slow
 	if read, why := broken(t, answer); read != prelude+"one," || why.ErrorType != "Runtime.ExitError" {
 		t.Errorf("read %q, failed with %+v", read, why)
 	}

@@ -71,9 +71,7 @@ func (g *Gateway) stream(w http.ResponseWriter, c *call, lost bool) error {
 	g.meter.streaming(1)
 	defer g.meter.streaming(-1)
 	passing := &passage{g: g, w: w, control: http.NewResponseController(w), idle: idle, ctx: ctx}
-	err = passing.copy(io.MultiReader(bytes.NewReader(rest), answer))
-	_ = passing.control.SetWriteDeadline(time.Time{}) // the connection may have a next request
-	g.end(c, err)
+	g.end(c, passing.copy(io.MultiReader(bytes.NewReader(rest), answer)))
 	return nil
 }
 

@@ -1,6 +1,7 @@
 package restapi
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"io"
@@ -70,11 +71,32 @@ func TestStreamPassesOnAsItComes(t *testing.T) {
 	}
 }
 
-// A connection serves the next request after a stream.
+// A connection serves later requests after a stream, whose limit it does not keep.
 func TestStreamsShareAConnection(t *testing.T) {
-	f := serve(t, testAPI(streamed), functions{"f": streams(ok + "body")}, Options{IdleTimeout: time.Second})
-	for range 3 {
-		f.wants(f.get("/topics/a"), 200, "body")
+	const idle = 100 * time.Millisecond
+	f := serve(t, testAPI(streamed), functions{"f": streams(ok + "body")}, Options{IdleTimeout: idle})
+	conn, err := net.Dial("tcp", strings.TrimSuffix(strings.TrimPrefix(f.url, "http://"), "/live"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	answers := bufio.NewReader(conn)
+	for _, asked := range []struct {
+		path string
+		want int
+	}{{"topics/a", 200}, {"other", 403}, {"topics/b", 200}} {
+		path, want := asked.path, asked.want
+		if _, err := io.WriteString(conn, "GET /live/"+path+" HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		response, err := http.ReadResponse(answers, nil)
+		if err != nil {
+			t.Fatalf("%s: %v", path, err)
+		}
+		if body, err := io.ReadAll(response.Body); response.StatusCode != want || err != nil {
+			t.Errorf("%s is answered %d %s, %v", path, response.StatusCode, body, err)
+		}
+		time.Sleep(2 * idle)
 	}
 	f.wants(f.do("HEAD", "/topics/a", nil, ""), 200, "")
 }

@@ -283,6 +283,7 @@ func TestEndsOfStreams(t *testing.T) {
 		t.Errorf("usage %+v, %+v", u.Lambda.Functions["Hold"], u.REST)
 	}
 	response, _, _ := s.hold(t, "events=1000&pause=10ms")
+	eventually(t, "the processes before are gone", func() bool { return len(s.Processes("Hold")) == 1 })
 	if err := syscall.Kill(s.Processes("Hold")[0], syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
