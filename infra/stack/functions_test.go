@@ -45,8 +45,8 @@ func TestFunctions(t *testing.T) {
 		"Authorizer": {256, 10, "ALLOW_ANONYMOUS=AllowAnonymous REFUSE_INSIDE=true REVOCATIONS_TABLE=Revocations TOKEN_IN_QUERY=true TOKEN_SECRET_ARN=TokenSecret"},
 		"Revoke": {256, 60, "CALLBACK_URL=https://${Api}.execute-api.${AWS::Region}.${AWS::URLSuffix}/live " +
 			"CONNECTIONS_TABLE=Connections SUBSCRIPTIONS_TABLE=Subscriptions"},
-		"Http": {128, 130, "CHANGES_TABLE=Changes CONNECTIONS_TABLE=Connections EVENTS_TABLE=Events MAX_HOLDS=80 MAX_PUBLISH_BYTES=126976 " +
-			"MAX_SNAPSHOT_ITEMS=2000 MAX_SUBJECT_HOLDS=6 MAX_SUBJECT_UNITS=120000 REVOCATIONS_TABLE=Revocations " +
+		"Http": {128, 130, "CHANGES_TABLE=Changes CONNECTIONS_TABLE=Connections EVENTS_TABLE=Events MAX_HOLDS=80 " +
+			"MAX_PUBLISH_BYTES=126976 MAX_SNAPSHOT_ITEMS=2000 MAX_SUBJECT_HOLDS=6 MAX_SUBJECT_UNITS=120000 REVOCATIONS_TABLE=Revocations " +
 			"SERVICE_SECRET_ARN=ServiceSecret STREAM_TIME=1m0s"},
 		"Salvage": {256, 60, "FAILURE_QUEUE_URL=FailureQueue"},
 		"Fanout": {512, 60, "CALLBACK_URL=https://${Api}.execute-api.${AWS::Region}.${AWS::URLSuffix}/live " +

@@ -1,7 +1,8 @@
 // Package lambda is the only place that knows how Lambda runs functions: real
 // processes over the Runtime API, one invocation at a time each, reused while warm.
 //
-// The life of a process:
+// The life of a process, or of each lane of one that may run several invocations
+// ([Function].PerProcess):
 //
 //	starting ──next──► idle ──Invoke──► running ──response──► finishing ──next──► idle
 //	   │                │                  │                      │
@@ -23,7 +24,8 @@
 //
 // Different from AWS: beyond [Options].MaxProcesses an invocation waits for a
 // free process within its context instead of being throttled at once, because a
-// laptop has fewer cores than AWS has environments. Processes are not frozen
+// laptop has fewer cores than AWS has environments; and a function whose invocations are held
+// may have several of them in one process then. Processes are not frozen
 // between invocations, MemoryMB is told to them and not enforced, and they share
 // the host's file system and processors, of which [Options].RequestNice keeps most for
 // what streams feed. Asynchronous invocation is not offered.

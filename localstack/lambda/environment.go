@@ -48,7 +48,7 @@ func credentials(given map[string]string, accessKey string) map[string]string {
 
 // reserved are the variables that Lambda sets whatever the function asks for.
 func reserved(f Function, o Options, api string) map[string]string {
-	all := map[string]string{
+	variables := map[string]string{
 		"_HANDLER":                        f.Handler,
 		"AWS_REGION":                      o.Region,
 		"AWS_DEFAULT_REGION":              o.Region,
@@ -66,9 +66,12 @@ func reserved(f Function, o Options, api string) map[string]string {
 		"AWS_LAMBDA_LOG_FORMAT":           f.LogFormat,
 	}
 	if f.LogFormat == "JSON" {
-		all["AWS_LAMBDA_LOG_LEVEL"] = cmp.Or(f.LogLevel, "INFO")
+		variables["AWS_LAMBDA_LOG_LEVEL"] = cmp.Or(f.LogLevel, "INFO")
 	}
-	return all
+	if f.PerProcess > 1 {
+		variables["AWS_LAMBDA_MAX_CONCURRENCY"] = strconv.Itoa(f.PerProcess)
+	}
+	return variables
 }
 
 // logStream names the log stream of one process.

@@ -37,6 +37,11 @@ type Function struct {
 	// Reserved is how many invocations run at once at most; one more is throttled at once. nil
 	// means no such bound, and 0 that none runs.
 	Reserved *int
+	// PerProcess is how many invocations one process may run at once when MaxProcesses run;
+	// default 1. The process is told as AWS_LAMBDA_MAX_CONCURRENCY, which aws-lambda-go heeds,
+	// and must be safe for it. Each counts as an execution of its own, but they end together
+	// when the process does. On AWS only managed instances share.
+	PerProcess int
 }
 
 // complete gives the function with its defaults, or what is wrong with it.
@@ -46,6 +51,7 @@ func (f Function) complete(o Options) (Function, error) {
 	}
 	f.ARN = cmp.Or(f.ARN, "arn:aws:lambda:"+o.Region+":"+o.Account+":function:"+f.Name)
 	f.Timeout = cmp.Or(f.Timeout, DefaultTimeout)
+	f.PerProcess = cmp.Or(f.PerProcess, 1)
 	f.MemoryMB = cmp.Or(f.MemoryMB, DefaultMemoryMB)
 	f.LogFormat = cmp.Or(f.LogFormat, "Text")
 	if f.Timeout < 0 || f.Timeout > MaxTimeout {

@@ -188,3 +188,15 @@ func (b *buffer) String() string {
 	defer b.mu.Unlock()
 	return b.b.String()
 }
+
+// update gives "f" its own code anew.
+func update(t *testing.T, s *lambda.Service) {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Update("f", self); err != nil {
+		t.Fatal(err)
+	}
+}

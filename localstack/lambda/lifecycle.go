@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// state is where a process is in its life; the package comment draws it.
+// state is where a lane is in its life; the package comment draws it.
 type state int
 
 const (
@@ -14,75 +14,139 @@ const (
 	idle                   // waits for work
 	running                // has work
 	finishing              // has answered and not asked again
-	ended                  // is gone, or told to go
+	ended                  // its process is gone, or told to go
 )
 
-// enterLocked moves a process to a state and drops the limit of the former one.
-func (p *pool) enterLocked(proc *process, s state) {
-	proc.state = s
-	proc.turn++
-	if proc.timer != nil {
-		proc.timer.Stop()
+// lane is what a process serves one invocation at a time with. A process has one, or as many
+// as the function may have invocations in one process. Its requests for work are alike: which
+// lane asks is not known, and does not matter.
+type lane struct {
+	proc *process
+	work chan *invocation // holds what the waiting request for work is to deliver
+
+	// Guarded by the pool's mutex.
+	state   state
+	turn    int         // counts the states entered
+	timer   *time.Timer // bounds the present state
+	current *invocation // what it runs, until it asks again
+	link    *link       // what it asked for work over; nil once it is known to have it
+}
+
+// works tells whether a state has an invocation.
+func (s state) works() bool { return s == running || s == finishing }
+
+// enterLocked moves a lane to a state and drops the limit of the former one.
+func (p *pool) enterLocked(l *lane, s state) {
+	if l.state.works() {
+		l.proc.busy--
+	}
+	if s.works() {
+		l.proc.busy++
+	}
+	l.state = s
+	l.turn++
+	if l.timer != nil {
+		l.timer.Stop()
 	}
 }
 
 // limitLocked bounds the time in the present state. The timer may fire while the
-// process moves on, so it carries the turn that it was set for.
-func (p *pool) limitLocked(proc *process, d time.Duration) {
-	turn := proc.turn
-	proc.timer = time.AfterFunc(d, func() { p.expire(proc, turn) })
+// lane moves on, so it carries the turn that it was set for.
+func (p *pool) limitLocked(l *lane, d time.Duration) {
+	turn := l.turn
+	l.timer = time.AfterFunc(d, func() { p.expire(l, turn) })
 }
 
-// endLocked kills a process; what it leaves is tidied up when it has exited.
+// endLocked kills a process; what it runs or leaves is tidied up when it has exited.
 func (p *pool) endLocked(proc *process) {
-	p.enterLocked(proc, ended)
-	p.idle = slices.DeleteFunc(p.idle, func(other *process) bool { return other == proc })
+	proc.ended = true
+	for _, l := range proc.lanes {
+		if l.state != running {
+			p.enterLocked(l, ended)
+		}
+	}
+	p.idle = slices.DeleteFunc(p.idle, func(l *lane) bool { return l.proc == proc })
 	proc.kill()
 }
 
-// ready takes a process's wish for work. It is false if the process may not ask
-// now: it has work that it has not answered, or waits already.
-func (p *pool) ready(proc *process, l *link) bool {
+// retireLocked ends a process that is to get no more work, unless it has some.
+func (p *pool) retireLocked(proc *process) {
+	if proc.busy == 0 {
+		p.endLocked(proc)
+	}
+}
+
+// ready takes a process's wish for work, and gives the lane to wait on. It is nil if the
+// process may not ask now: each of its lanes has work that it has not answered, or waits
+// already.
+func (p *pool) ready(proc *process, over *link) *lane {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	switch proc.state {
-	case starting:
+	if proc.ended { // is being killed; let it wait for that
+		return &lane{proc: proc, state: ended}
+	}
+	l := proc.asking()
+	if l == nil {
+		return nil
+	}
+	if !proc.started {
+		proc.started = true
 		p.usage.initialized(time.Since(proc.began))
-	case finishing:
-		proc.current = nil
-	case idle, running:
-		return false
-	case ended: // is being killed; let it wait for that
-		return true
 	}
-	l.sent.Store(false)
-	proc.link = l
-	switch {
-	case p.closed || proc.generation != p.generation:
-		p.endLocked(proc)
-	case len(p.queue) > 0:
-		p.assignLocked(proc)
-	default:
-		p.enterLocked(proc, idle)
-		p.limitLocked(proc, p.service.options.IdleProcess)
-		p.idle = append(p.idle, proc)
+	for _, other := range proc.lanes {
+		if other.link == over { // who asks again over a connection has read what came
+			other.link = nil
+		}
 	}
-	return true
+	over.sent.Store(false)
+	l.current, l.link, proc.used = nil, over, time.Now()
+	p.enterLocked(l, idle)
+	if p.closed || proc.generation != p.generation {
+		p.retireLocked(proc)
+		return l
+	}
+	p.limitLocked(l, p.service.options.IdleProcess)
+	p.idle = append(p.idle, l)
+	p.dispatchLocked()
+	return l
+}
+
+// asking is the lane whose turn it is to ask for work: one that has answered, or else one that
+// has never asked. A process that asks with fewer lanes than it has is left with the latter.
+func (proc *process) asking() *lane {
+	for _, s := range []state{finishing, starting} {
+		for _, l := range proc.lanes {
+			if l.state == s {
+				return l
+			}
+		}
+	}
+	return nil
 }
 
 // lost ends a process whose request for work broke off; what was meant for it
 // goes to another.
-func (p *pool) lost(proc *process) {
+func (p *pool) lost(l *lane) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if proc.state == ended {
+	if l.proc.ended {
 		return
 	}
-	if proc.state == running {
-		p.requeueLocked(proc)
+	if l.state == running {
+		p.requeueLocked(l)
 	}
-	p.endLocked(proc)
+	p.endLocked(l.proc)
 	p.dispatchLocked()
+}
+
+// running is the lane that runs an invocation; nil if none does.
+func (proc *process) running(inv *invocation) *lane {
+	for _, l := range proc.lanes {
+		if l.state == running && l.current == inv {
+			return l
+		}
+	}
+	return nil
 }
 
 // answer takes a process's answer to what it runs. It is false if the process
@@ -90,45 +154,54 @@ func (p *pool) lost(proc *process) {
 func (p *pool) answer(proc *process, inv *invocation, out outcome) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if proc.state != running || proc.current != inv {
+	l := proc.running(inv)
+	if l == nil {
 		return false
 	}
-	p.completeLocked(proc, out)
-	proc.state = finishing // under the same time limit: the work ends with next
+	p.completeLocked(l, out)
+	l.state = finishing // under the same time limit: the work ends with next
 	return true
 }
 
-// abandonLocked gives the caller of what a process runs the answer of one that timed
-// out.
-func (p *pool) abandonLocked(proc *process) {
-	p.timeOutLocked(proc)
-	proc.current.abandoned = true
+// abandonLocked gives the caller of what a lane runs the answer of one that timed out.
+func (p *pool) abandonLocked(l *lane) {
+	p.timeOutLocked(l)
+	l.current.abandoned = true
 }
 
-// timeOutLocked completes what a process runs as one that timed out.
-func (p *pool) timeOutLocked(proc *process) {
-	text := timedOut(p.service.options.Now(), proc.current.id, proc.function.Timeout)
-	p.service.log.line(proc.function.Name, text)
-	if !proc.current.abandoned {
+// timeOutLocked completes what a lane runs as one that timed out.
+func (p *pool) timeOutLocked(l *lane) {
+	text := timedOut(p.service.options.Now(), l.current.id, l.proc.function.Timeout)
+	p.service.log.line(l.proc.function.Name, text)
+	if !l.current.abandoned {
 		p.usage.Timeouts++
 	}
-	p.completeLocked(proc, outcome{payload: failure("Sandbox.Timedout", text), failed: true})
+	p.completeLocked(l, outcome{payload: failure("Sandbox.Timedout", text), failed: true})
 }
 
-// expire ends a process that has used up the time of its state.
-func (p *pool) expire(proc *process, turn int) {
+// expire ends a process that has used up the time of a lane's state.
+func (p *pool) expire(l *lane, turn int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if proc.turn != turn {
+	if l.turn != turn {
 		return
 	}
-	switch proc.state {
+	proc := l.proc
+	switch l.state {
 	case starting: // exit decides who pays for it
-		proc.failed = failure("Sandbox.Timedout", timedOut(p.service.options.Now(), "", initLimit))
-		proc.kill()
+		if !proc.started {
+			proc.failed = failure("Sandbox.Timedout", timedOut(p.service.options.Now(), "", initLimit))
+			proc.kill()
+		}
 		return
+	case idle:
+		if left := p.service.options.IdleProcess - time.Since(proc.used); proc.busy > 0 || left > 0 {
+			p.limitLocked(l, max(left, time.Second))
+			return
+		}
 	case running:
-		p.timeOutLocked(proc)
+		p.timeOutLocked(l)
+		p.enterLocked(l, ended)
 	}
 	p.endLocked(proc)
 	p.dispatchLocked()
@@ -146,18 +219,22 @@ func (p *pool) exit(proc *process, e exit) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	delete(p.processes, proc)
-	was := proc.state
+	told := proc.ended
 	p.endLocked(proc)
-	switch was {
-	case starting:
+	if !proc.started && !told {
 		p.initFailedLocked(proc, e)
-	case running:
-		if e.unfetched {
-			p.requeueLocked(proc)
-			break
+	}
+	for _, l := range proc.lanes {
+		switch {
+		case l.state != running:
+			continue
+		case slices.Contains(e.unfetched, l):
+			p.requeueLocked(l)
+		default:
+			p.service.log.line(proc.function.Name, e.message(l.current.id))
+			p.completeLocked(l, outcome{payload: e.failure(l.current.id), failed: true})
 		}
-		p.service.log.line(proc.function.Name, e.message(proc.current.id))
-		p.completeLocked(proc, outcome{payload: e.failure(proc.current.id), failed: true})
+		p.enterLocked(l, ended)
 	}
 	p.dispatchLocked()
 }

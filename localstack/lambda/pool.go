@@ -18,7 +18,7 @@ type pool struct {
 	closed     bool
 	fed        bool                  // by an event source mapping
 	processes  map[*process]struct{} // all that have not exited
-	idle       []*process            // the last one was used last
+	idle       []*lane               // the last one was used last
 	queue      []*invocation         // the first one waits longest
 	usage      FunctionUsage
 }
@@ -67,7 +67,7 @@ func (p *pool) withdraw(inv *invocation, cause error) error {
 		return cause
 	}
 	p.queue = slices.Delete(p.queue, i, i+1)
-	if p.countLocked(starting, idle, running, finishing) < p.service.options.MaxProcesses {
+	if p.aliveLocked() < p.service.options.MaxProcesses {
 		return cause
 	}
 	p.usage.Throttles++
@@ -80,8 +80,11 @@ func (p *pool) update(binary string) {
 	defer p.mu.Unlock()
 	p.function.Binary = binary
 	p.generation++
-	for len(p.idle) > 0 {
-		p.endLocked(p.idle[0])
+	p.idle = nil
+	for proc := range p.processes {
+		if proc.started && !proc.ended {
+			p.retireLocked(proc)
+		}
 	}
 	p.dispatchLocked()
 }
@@ -97,42 +100,74 @@ func (p *pool) close() []*process {
 	p.queue = nil
 	var all []*process
 	for proc := range p.processes {
-		if inv := proc.current; inv != nil && proc.state == running && !inv.abandoned {
-			inv.end(outcome{err: ErrClosed})
+		proc.ended = true
+		for _, l := range proc.lanes {
+			if l.state == running && !l.current.abandoned {
+				l.current.end(outcome{err: ErrClosed})
+			}
+			l.current = nil
+			p.enterLocked(l, ended)
 		}
-		proc.current = nil
-		p.enterLocked(proc, ended)
 		all = append(all, proc)
 	}
 	p.idle = nil
 	return all
 }
 
-// dispatchLocked hands waiting invocations to idle processes and starts as many
-// new ones as are missing.
+// dispatchLocked hands waiting invocations to processes that have nothing to do, and starts as
+// many new ones as are missing. Only if no more may start do processes get several invocations
+// at once: on AWS each has an environment of its own.
 func (p *pool) dispatchLocked() {
-	for len(p.queue) > 0 && len(p.idle) > 0 {
-		proc := p.idle[len(p.idle)-1]
-		if !proc.link.alive() { // killed, and its exit not seen yet
-			p.endLocked(proc)
-			continue
-		}
-		p.idle = p.idle[:len(p.idle)-1]
-		p.assignLocked(proc)
-	}
-	for !p.closed && len(p.queue) > p.countLocked(starting, finishing) &&
-		p.countLocked(starting, idle, running, finishing) < p.service.options.MaxProcesses {
+	p.handOutLocked(true, 0)
+	for !p.closed && len(p.queue) > p.comingLocked() && p.aliveLocked() < p.service.options.MaxProcesses {
 		p.startLocked()
+	}
+	if p.aliveLocked() >= p.service.options.MaxProcesses {
+		p.handOutLocked(false, p.comingLocked())
 	}
 }
 
-// countLocked counts the processes of the current code that are in one of the
-// states.
-func (p *pool) countLocked(states ...state) int {
+// handOutLocked gives waiting invocations to idle lanes, as long as there are both, and leaves
+// some waiting. alone leaves the lanes of busy processes out.
+func (p *pool) handOutLocked(alone bool, leave int) {
+	for i := len(p.idle) - 1; i >= 0 && len(p.queue) > leave; i = min(i, len(p.idle)) - 1 {
+		l := p.idle[i]
+		switch {
+		case !l.link.alive(): // killed, and its exit not seen yet
+			p.endLocked(l.proc)
+		case !alone || l.proc.busy == 0:
+			p.idle = slices.Delete(p.idle, i, i+1)
+			p.assignLocked(l)
+		}
+	}
+}
+
+// aliveLocked counts the processes of the current code.
+func (p *pool) aliveLocked() int {
 	n := 0
 	for proc := range p.processes {
-		if proc.generation == p.generation && slices.Contains(states, proc.state) {
+		if proc.generation == p.generation && !proc.ended {
 			n++
+		}
+	}
+	return n
+}
+
+// comingLocked counts the requests for work that are to be expected soon: of processes of the
+// current code that start, and of lanes that have answered.
+func (p *pool) comingLocked() int {
+	n := 0
+	for proc := range p.processes {
+		if proc.generation != p.generation || proc.ended {
+			continue
+		}
+		if !proc.started {
+			n++
+		}
+		for _, l := range proc.lanes {
+			if l.state == finishing {
+				n++
+			}
 		}
 	}
 	return n
@@ -142,51 +177,50 @@ func (p *pool) countLocked(states ...state) int {
 func (p *pool) activeLocked() int {
 	n := len(p.queue)
 	for proc := range p.processes {
-		if proc.state == running {
-			n++
+		for _, l := range proc.lanes {
+			if l.state == running {
+				n++
+			}
 		}
 	}
 	return n
 }
 
 func (p *pool) startLocked() {
-	proc := &process{
-		pool: p, generation: p.generation, function: p.function, accessKey: p.service.newAccessKey(), began: time.Now(),
-		work: make(chan *invocation, 1), stop: make(chan struct{}), exited: make(chan struct{}),
-	}
+	proc := newProcess(p)
 	p.processes[proc] = struct{}{}
 	p.usage.ColdStarts++
-	p.enterLocked(proc, starting)
-	p.limitLocked(proc, initLimit)
+	p.limitLocked(proc.lanes[0], initLimit)
 	go proc.run()
 }
 
-// assignLocked gives the oldest waiting invocation to a process.
-func (p *pool) assignLocked(proc *process) {
+// assignLocked gives the oldest waiting invocation to a lane.
+func (p *pool) assignLocked(l *lane) {
 	inv := p.queue[0]
 	p.queue[0] = nil
 	p.queue = p.queue[1:]
 	inv.began = time.Now()
-	p.enterLocked(proc, running)
-	p.limitLocked(proc, proc.function.Timeout)
-	proc.current = inv
-	proc.work <- inv
+	p.enterLocked(l, running)
+	p.limitLocked(l, l.proc.function.Timeout)
+	l.current = inv
+	l.work <- inv
 }
 
 // requeueLocked puts an invocation that its process never fetched before all
 // others, unless nobody waits for it.
-func (p *pool) requeueLocked(proc *process) {
-	if !proc.current.abandoned {
-		p.queue = slices.Insert(p.queue, 0, proc.current)
+func (p *pool) requeueLocked(l *lane) {
+	if !l.current.abandoned {
+		p.queue = slices.Insert(p.queue, 0, l.current)
 	}
-	proc.current = nil
+	l.current = nil
+	p.enterLocked(l, ended)
 }
 
-// completeLocked ends what a process runs, unless that was abandoned.
-func (p *pool) completeLocked(proc *process, out outcome) {
-	if proc.current.abandoned {
+// completeLocked ends what a lane runs, unless that was abandoned.
+func (p *pool) completeLocked(l *lane, out outcome) {
+	if l.current.abandoned {
 		return
 	}
-	p.usage.count(time.Since(proc.current.began), out)
-	proc.current.end(out)
+	p.usage.count(time.Since(l.current.began), out)
+	l.current.end(out)
 }

@@ -11,12 +11,13 @@ func idlePool(n int) *pool {
 	s := &Service{options: Options{MaxProcesses: n}, log: &log{}}
 	p := &pool{service: s, function: Function{Timeout: MaxTimeout}, processes: map[*process]struct{}{}}
 	for range n {
-		proc := &process{
-			pool: p, state: idle, function: p.function, link: &link{ended: make(chan struct{})},
-			work: make(chan *invocation, 1), stop: make(chan struct{}),
-		}
+		proc := newProcess(p)
+		proc.started = true
 		p.processes[proc] = struct{}{}
-		p.idle = append(p.idle, proc)
+		for _, l := range proc.lanes {
+			l.state, l.link = idle, &link{ended: make(chan struct{})}
+			p.idle = append(p.idle, l)
+		}
 	}
 	return p
 }
@@ -27,12 +28,12 @@ func TestMostRecentlyUsedProcessGoesFirst(t *testing.T) {
 	p := idlePool(3)
 	order := slices.Clone(p.idle)
 	slices.Reverse(order)
-	for i, proc := range order {
+	for i, l := range order {
 		inv := newInvocation()
 		if err := p.submit(inv); err != nil {
 			t.Fatal(err)
 		}
-		if len(proc.work) != 1 || proc.current != inv {
+		if len(l.work) != 1 || l.current != inv {
 			t.Errorf("invocation %d did not go to the process used last", i)
 		}
 	}
@@ -52,14 +53,14 @@ func TestProcessKnownToBeGoneGetsNoWork(t *testing.T) {
 
 func TestUnfetchedInvocationGoesBeforeOthers(t *testing.T) {
 	p := idlePool(1)
-	proc, first, second := p.idle[0], newInvocation(), newInvocation()
+	l, first, second := p.idle[0], newInvocation(), newInvocation()
 	for _, inv := range []*invocation{first, second} {
 		if err := p.submit(inv); err != nil {
 			t.Fatal(err)
 		}
 	}
 	p.service.options.MaxProcesses = 0 // nothing starts in its place
-	p.exit(proc, exit{unfetched: true})
+	p.exit(l.proc, exit{unfetched: []*lane{l}})
 	if !slices.Equal(p.queue, []*invocation{first, second}) {
 		t.Errorf("%d invocations wait, the first is the one that was not fetched: %v", len(p.queue), p.queue[0] == first)
 	}
@@ -67,13 +68,13 @@ func TestUnfetchedInvocationGoesBeforeOthers(t *testing.T) {
 
 func TestLateTimerIsIgnored(t *testing.T) {
 	p := idlePool(1)
-	proc := p.idle[0]
-	turn := proc.turn
+	l := p.idle[0]
+	turn := l.turn
 	if err := p.submit(newInvocation()); err != nil {
 		t.Fatal(err)
 	}
-	p.expire(proc, turn) // the idle limit fires while the process gets its work
-	if proc.state != running {
-		t.Errorf("state is %d", proc.state)
+	p.expire(l, turn) // the idle limit fires while the process gets its work
+	if l.state != running {
+		t.Errorf("state is %d", l.state)
 	}
 }

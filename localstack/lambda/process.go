@@ -25,33 +25,43 @@ const (
 	killGrace = 350 * time.Millisecond
 )
 
-// process is one execution environment.
+// process is one execution environment, or as many as it has lanes.
 type process struct {
 	pool       *pool
 	generation int
-	function   Function         // as it was at the start
-	accessKey  string           // tells its calls of AWS APIs from those of other processes
-	began      time.Time        // when it was asked for
-	work       chan *invocation // holds what the waiting request for work is to deliver
+	function   Function  // as it was at the start
+	accessKey  string    // tells its calls of AWS APIs from those of other processes
+	began      time.Time // when it was asked for
+	lanes      []*lane
 	stopOnce   sync.Once
 	stop       chan struct{} // closed: to be killed
 	exited     chan struct{} // closed: gone
 
 	// Guarded by the pool's mutex.
-	state   state
-	turn    int         // counts the states entered
-	timer   *time.Timer // bounds the present state
-	pid     int         // 0 before it runs and after
-	current *invocation // what it runs, until it asks again
-	link    *link       // what it asked for work over
-	failed  []byte      // why it could not start, in its own words
+	started bool      // has asked for work
+	ended   bool      // is gone, or told to go
+	busy    int       // lanes that work
+	used    time.Time // when it asked for work last
+	pid     int       // 0 before it runs and after
+	failed  []byte    // why it could not start, in its own words
+}
+
+func newProcess(p *pool) *process {
+	proc := &process{
+		pool: p, generation: p.generation, function: p.function, accessKey: p.service.newAccessKey(), began: time.Now(),
+		stop: make(chan struct{}), exited: make(chan struct{}),
+	}
+	for range max(1, p.function.PerProcess) {
+		proc.lanes = append(proc.lanes, &lane{proc: proc, work: make(chan *invocation, 1)})
+	}
+	return proc
 }
 
 // exit is how a process ended.
 type exit struct {
 	errorType string
 	text      string
-	unfetched bool // it never read the payload it had been given
+	unfetched []*lane // which never read the payload they had been given
 }
 
 // failure is what the caller of invocation id gets.
@@ -136,22 +146,29 @@ func (proc *process) killer(pid int, gone <-chan struct{}) {
 	}
 }
 
-// unfetched tells whether a process died without having read the payload that
-// was sent to it. The kernel resets a connection that is closed with unread
+// unfetched gives the lanes that had work when their process died, and had not read the
+// payload that was sent. The kernel resets a connection that is closed with unread
 // data, and ends one properly that was read to the end.
-func (proc *process) unfetched() bool {
+func (proc *process) unfetched() []*lane {
+	given := map[*lane]*link{}
 	proc.pool.mu.Lock()
-	l, given := proc.link, proc.state == running
+	for _, l := range proc.lanes {
+		if l.state == running && l.link != nil {
+			given[l] = l.link
+		}
+	}
 	proc.pool.mu.Unlock()
-	if !given || l == nil {
-		return false
+	var unread []*lane
+	for l, over := range given {
+		select {
+		case <-over.ended:
+			if over.reset {
+				unread = append(unread, l)
+			}
+		case <-time.After(fetchWait):
+		}
 	}
-	select {
-	case <-l.ended:
-		return l.reset
-	case <-time.After(fetchWait):
-		return false
-	}
+	return unread
 }
 
 // signalGroup signals a process and its children; those that are gone already

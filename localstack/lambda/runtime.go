@@ -41,22 +41,23 @@ func (proc *process) runtimeAPI(address string) http.Handler {
 
 // next waits for work and delivers it.
 func (proc *process) next(w http.ResponseWriter, r *http.Request) {
-	l := linkOf(r.Context())
-	if !proc.pool.ready(proc, l) {
+	over := linkOf(r.Context())
+	l := proc.pool.ready(proc, over)
+	if l == nil {
 		refuseState(w)
 		return
 	}
 	select {
-	case inv := <-proc.work:
-		if !l.alive() || !proc.deliver(w, inv, l) {
-			proc.pool.lost(proc)
+	case inv := <-l.work:
+		if !over.alive() || !proc.deliver(w, inv, over) {
+			proc.pool.lost(l)
 			return
 		}
 		if started := proc.pool.service.options.Started; started != nil {
 			started(Running{proc, inv})
 		}
 	case <-r.Context().Done():
-		proc.pool.lost(proc)
+		proc.pool.lost(l)
 	}
 }
 
@@ -152,7 +153,7 @@ func (proc *process) initError(w http.ResponseWriter, r *http.Request) {
 func (p *pool) initError(proc *process, reason []byte) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if proc.state != starting {
+	if proc.started || proc.ended {
 		return false
 	}
 	proc.failed = reason
@@ -162,19 +163,29 @@ func (p *pool) initError(proc *process, reason []byte) bool {
 // claim gives the invocation that a request answers, or refuses the request: a
 // wrong id with 400, an answer to what has been answered with 403.
 func (proc *process) claim(w http.ResponseWriter, r *http.Request) *invocation {
-	p := proc.pool
-	p.mu.Lock()
-	inv, s := proc.current, proc.state
-	p.mu.Unlock()
-	if inv == nil || inv.id != r.PathValue("id") {
+	inv, runs := proc.given(r.PathValue("id"))
+	if inv == nil {
 		refuse(w, http.StatusBadRequest, "InvalidRequestID", "Invalid request ID")
 		return nil
 	}
-	if s != running {
+	if !runs {
 		refuseState(w)
 		return nil
 	}
 	return inv
+}
+
+// given finds an invocation that the process was given and has not asked for another after, and
+// tells whether it still runs.
+func (proc *process) given(id string) (inv *invocation, runs bool) {
+	proc.pool.mu.Lock()
+	defer proc.pool.mu.Unlock()
+	for _, l := range proc.lanes {
+		if l.current != nil && l.current.id == id {
+			return l.current, l.state == running
+		}
+	}
+	return nil, false
 }
 
 // read reads an answer. One that is too large is refused, and is the function's

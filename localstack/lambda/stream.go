@@ -122,19 +122,30 @@ func (proc *process) pass(w http.ResponseWriter, r *http.Request, inv *invocatio
 	}
 }
 
-// drain waits until what a dead process had sent of a stream has been passed on, but not long:
-// its reader may be slow.
+// drain waits until what a dead process had sent of streams has been passed on, but not long:
+// their readers may be slow.
 func (proc *process) drain() {
+	limit := time.After(fetchWait)
+	for _, a := range proc.streaming() {
+		select {
+		case <-a.passed:
+		case <-limit:
+			return
+		}
+	}
+}
+
+// streaming gives the answers that have begun to be streamed and have not ended.
+func (proc *process) streaming() []*answer {
 	proc.pool.mu.Lock()
-	inv := proc.current
-	proc.pool.mu.Unlock()
-	if inv == nil || inv.answer == nil || !inv.answer.taken.Load() {
-		return
+	defer proc.pool.mu.Unlock()
+	var begun []*answer
+	for _, l := range proc.lanes {
+		if l.state == running && l.current.answer != nil && l.current.answer.taken.Load() {
+			begun = append(begun, l.current.answer)
+		}
 	}
-	select {
-	case <-inv.answer.passed:
-	case <-time.After(fetchWait):
-	}
+	return begun
 }
 
 // leaving writes to a reader that may leave.

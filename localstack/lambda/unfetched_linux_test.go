@@ -31,7 +31,7 @@ func TestUnfetchedPayloadGoesToAnother(t *testing.T) {
 		if out.failed || out.err != nil {
 			t.Fatalf("%s, %v", out.payload, out.err)
 		}
-		proc := only(t, p, func(proc *process) bool { return proc.state == idle })
+		proc := only(t, p, func(proc *process) bool { return proc.lanes[0].state == idle })
 		pid := proc.pid
 		if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
 			t.Fatal(err)
@@ -39,7 +39,7 @@ func TestUnfetchedPayloadGoesToAnother(t *testing.T) {
 		until(t, func() bool { return stopped(pid) })
 		answer := make(chan outcome, 1)
 		go func() { answer <- s.invoke(t.Context(), "2", "f", payload) }()
-		only(t, p, func(proc *process) bool { return proc.state == running && proc.link.sent.Load() })
+		only(t, p, func(proc *process) bool { return proc.lanes[0].state == running && proc.lanes[0].link.sent.Load() })
 		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
 			t.Fatal(err)
 		}

@@ -1,6 +1,7 @@
 package restapi
 
 import (
+	"cmp"
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
@@ -24,7 +25,8 @@ type call struct {
 	path           string // below the stage, with its escapes; begins with one slash
 	stagePath      string // as it was sent, with the stage
 	query          url.Values
-	body           *string // nil if there is none
+	sent           map[string]string // names of headers as they were sent
+	body           *string           // nil if there is none
 
 	method     *method
 	parameters map[string]string
@@ -53,7 +55,7 @@ func (g *Gateway) newCall(r *http.Request) *call {
 	if raw == "" {
 		c.stagePath += "/"
 	}
-	c.query = parseQuery(r.URL.RawQuery)
+	c.query, c.sent = parseQuery(r.URL.RawQuery), spelling(r) // before a body pushes the head out
 	c.traceID = r.Header.Get("X-Amzn-Trace-Id")
 	if c.traceID == "" {
 		c.traceID = fmt.Sprintf("Root=1-%08x-%s", c.began.Unix(), strings.ReplaceAll(c.id, "-", "")[:24])
@@ -121,12 +123,22 @@ var dropped = []string{
 	"Transfer-Encoding", "Trailer", "Upgrade", "Www-Authenticate",
 }
 
-// headers are the request's, with those that the front door adds.
+// added are headers that the front door adds or changes.
+var added = []string{"X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Port", "X-Amzn-Trace-Id"}
+
+// capitalized are headers whose names functions see like this, however they were sent.
+var capitalized = []string{"Authorization", "User-Agent"}
+
+// headers are the request's, named as they were sent, with those that the front door adds.
 func (c *call) headers() map[string][]string {
 	all := map[string][]string{}
 	for name, values := range c.r.Header {
-		if !slices.Contains(dropped, name) {
+		switch {
+		case slices.Contains(dropped, name), slices.Contains(added, name):
+		case slices.Contains(capitalized, name):
 			all[name] = values
+		default:
+			all[cmp.Or(c.sent[name], name)] = values
 		}
 	}
 	all["Host"] = []string{c.r.Host}

@@ -1,8 +1,13 @@
 package restapi
 
 import (
+	"bufio"
 	"encoding/json"
+	"fmt"
+	"io"
+	"net"
 	"net/http"
+	"net/url"
 	"reflect"
 	"strings"
 	"testing"
@@ -129,6 +134,41 @@ func TestHeadersOfAnEvent(t *testing.T) {
 	}
 	if event["body"] != "the body: é" {
 		t.Errorf("body %v", event["body"])
+	}
+}
+
+// R: names are told as they were sent, but for Authorization and User-Agent.
+func TestHeaderNamesStayAsTheyWereSent(t *testing.T) {
+	events := make(chan []byte, 1)
+	f := serve(t, testAPI(nil), functions{"f": records(events)}, Options{})
+	u, err := url.Parse(f.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := net.Dial("tcp", u.Host)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	answers := bufio.NewReader(conn)
+	body := strings.Repeat("GET /live/topics/a HTTP/1.1\nX-FALSE: 1\n", 4_000)
+	for _, name := range []string{"tEsT-HEADeR", "test-header", "TEST-HEADER"} { // on one connection
+		_, err := fmt.Fprintf(conn, "POST /live/topics/a HTTP/1.1\r\nHost: x\r\n%s: aValUE\r\nauthorization: me\r\nuser-agent: u\r\nlast-event-id: e:1\r\n%s: 2\r\nContent-Length: %d\r\n\r\n%s",
+			name, strings.ToLower(name), len(body), body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		response, err := http.ReadResponse(answers, nil)
+		if err != nil || response.StatusCode != 200 {
+			t.Fatalf("answered %v, %v", response, err)
+		}
+		_, _ = io.Copy(io.Discard, response.Body)
+		headers := decode(t, within(t, "an event", events))["headers"].(map[string]any)
+		for name, want := range map[string]any{name: "2", "Authorization": "me", "User-Agent": "u", "last-event-id": "e:1", "Last-Event-Id": nil, "X-FALSE": nil} {
+			if headers[name] != want {
+				t.Errorf("header %s is %v, want %v", name, headers[name], want)
+			}
+		}
 	}
 }
 

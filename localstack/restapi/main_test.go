@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -168,7 +169,9 @@ func serve(t *testing.T, api API, f functions, o Options) *fixture {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := httptest.NewServer(g)
+	server := httptest.NewUnstartedServer(g)
+	server.Listener = RememberSpelling(server.Config, []net.Listener{server.Listener})[0]
+	server.Start()
 	t.Cleanup(func() {
 		g.Close()
 		server.Close()

@@ -88,8 +88,8 @@ func (g *Gateway) notBegun(ctx context.Context, c *call, err error) error {
 // end ends a stream: whole if err is nil, otherwise by cutting the connection, which a client
 // sees as an answer without its end.
 func (g *Gateway) end(c *call, err error) {
-	if g.options.InvokeAfterStream {
-		_, _ = g.invoke(c.method.Function, IntegrationTimeout, struct{}{}) // nobody sees the answer
+	if g.options.InvokeAfterStream { // nobody sees the answer
+		g.running.Go(func() { _, _ = g.invoke(c.method.Function, IntegrationTimeout, struct{}{}) })
 	}
 	if err == nil {
 		return

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"reflect"
 	"strings"
@@ -166,6 +167,32 @@ func TestSilentStreamIsCut(t *testing.T) {
 	f := serve(t, testAPI(streamed), functions{"f": writes(func(w *io.PipeWriter) { _, _ = io.WriteString(w, ok+"once") })}, Options{IdleTimeout: 50 * time.Millisecond})
 	if got := cut(t, f.get("/topics/a").Body); got != "once" {
 		t.Errorf("read %q", got)
+	}
+}
+
+// A client that takes nothing is cut too, once the kernel holds no more for it.
+func TestAClientThatTakesNothingIsCut(t *testing.T) {
+	ended := make(chan error, 1)
+	f := serve(t, testAPI(streamed), functions{"f": writes(func(w *io.PipeWriter) {
+		piece := strings.Repeat("x", 64<<10)
+		_, err := io.WriteString(w, ok)
+		for err == nil {
+			_, err = io.WriteString(w, piece)
+		}
+		ended <- err
+	})}, Options{IdleTimeout: 500 * time.Millisecond})
+	conn, err := net.Dial("tcp", strings.TrimSuffix(strings.TrimPrefix(f.url, "http://"), "/live"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := io.WriteString(conn, "GET /live/topics/a HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	within(t, "the stream is cut", ended)
+	f.g.Close()
+	if u := f.g.Usage(); u.Streams != (StreamUsage{Begun: 1, Cut: 1}) {
+		t.Errorf("used %+v", u)
 	}
 }
 

@@ -38,7 +38,17 @@ func (s *running) request(t testing.TB, method, target, token string, header ...
 	return httpAnswer{response.StatusCode, response.Header, string(body)}
 }
 
-// begin does the same and leaves the body to be read.
+// publishOver publishes a body over HTTP, and wants it to be taken.
+func (s *running) publishOver(t testing.TB, target, token, body string) httpAnswer {
+	t.Helper()
+	a := s.request(t, "POST", target+" "+body, token)
+	if a.status != 200 {
+		t.Fatalf("%s to %s is answered %+v", body, target, a)
+	}
+	return a
+}
+
+// begin does the same as request and leaves the answer's body to be read.
 func (s *running) begin(ctx context.Context, t testing.TB, method, target, token string, header ...string) *http.Response {
 	t.Helper()
 	target, item, _ := strings.Cut(target, " ") // a POST has its body there
@@ -127,6 +137,102 @@ func TestOneCursorOverHTTPAndWebSocket(t *testing.T) {
 	ahead := fmt.Sprintf("%s:%d", second.Epoch, second.Seq+1)
 	if p := problem(t, "a cursor ahead", s.request(t, "GET", "/topics/stocks/AAPL?after="+ahead, alice), 410, events.CodeReset); p.Reason != events.ResetAhead {
 		t.Errorf("the reason is %s", p.Reason)
+	}
+}
+
+// streamReader reads a stream of Server-Sent Events.
+type streamReader struct {
+	testing.TB
+	lines *bufio.Scanner
+}
+
+// stream opens a stream over the real function.
+func (s *running) stream(t testing.TB, target, token string, header ...string) streamReader {
+	t.Helper()
+	response := s.begin(t.Context(), t, "GET", target, token, append(header, "Accept", "text/event-stream")...)
+	t.Cleanup(func() { _ = response.Body.Close() })
+	if response.StatusCode != 200 || response.Header.Get("Content-Type") != "text/event-stream" {
+		t.Fatalf("the stream is answered %d %v", response.StatusCode, response.Header)
+	}
+	return streamReader{t, bufio.NewScanner(response.Body)}
+}
+
+// next reads up to the next changes, and gives them and their id.
+func (f streamReader) next() (changes []events.Change, id string) {
+	f.Helper()
+	for f.lines.Scan() {
+		field, value, _ := strings.Cut(f.lines.Text(), ": ")
+		switch {
+		case field == "id":
+			id = value
+		case field == "data" && strings.Contains(value, `"type":"changes"`):
+			frame, err := events.Decode([]byte(value))
+			if err != nil {
+				f.Fatal(err)
+			}
+			return frame.(*events.Changes).Changes, id
+		}
+	}
+	f.Fatalf("the stream has ended: %v", f.lines.Err())
+	return nil, ""
+}
+
+// TestOneChangeInEveryWay: an item that is posted arrives over a WebSocket, a stream, a long poll
+// and a plain GET with the same cursor and the mark that the publisher was told.
+func TestOneChangeInEveryWay(t *testing.T) {
+	s := start(t, tokensOnly)
+	alice := s.token(t, "alice", all, nil)
+	s.publishOver(t, "/topics/stocks/AAPL", alice, `{"id":"quote","data":{"price":150.75}}`)
+	watcher := s.connectWith(t, alice)
+	watcher.subscribe("stocks/AAPL")
+	var at string
+	eventually(t, "the first change", func() bool {
+		at = read[events.TopicItems](t, s.request(t, "GET", "/topics/stocks/AAPL", alice), 200).Cursor
+		return strings.HasSuffix(at, ":1")
+	})
+	stream := s.stream(t, "/topics/stocks/AAPL", alice, "Last-Event-ID", at)
+	polled := make(chan httpAnswer)
+	go func() {
+		polled <- s.request(t, "GET", "/topics/stocks/AAPL?after="+at, alice, "Prefer", "wait=20")
+	}()
+	var published events.PublishResult
+	if err := json.Unmarshal([]byte(s.publishOver(t, "/topics/stocks/AAPL", alice, `{"id":"quote","data":{"price":151}}`).body), &published); err != nil {
+		t.Fatal(err)
+	}
+	told := watcher.changes(1)
+	streamed, id := stream.next()
+	poll := read[events.TopicChanges](t, <-polled, 200)
+	got := read[events.TopicChanges](t, s.request(t, "GET", "/topics/stocks/AAPL?after="+at, alice), 200)
+	for way, changes := range map[string][]events.Change{"WebSocket": told, "stream": streamed, "long poll": poll.Changes, "GET": got.Changes} {
+		if len(changes) != 1 || changes[0].Seq != 2 || string(changes[0].Data) != `{"price":151}` || changes[0].Mark != published.Mark {
+			t.Errorf("%s tells %+v, published is %+v", way, changes, published)
+		}
+	}
+	if id != poll.Cursor || id != got.Cursor || id != told[0].Cursor().String() {
+		t.Errorf("cursors are %s, %s, %s and %s", id, poll.Cursor, got.Cursor, told[0].Cursor())
+	}
+	if a := s.request(t, "DELETE", "/topics/stocks/AAPL?id=quote", alice); a.status != 204 {
+		t.Errorf("DELETE is answered %+v", a)
+	}
+	if changes, _ := stream.next(); len(changes) != 1 || changes[0].Op != events.Removed {
+		t.Errorf("then the stream tells %+v", changes)
+	}
+}
+
+// TestRevokedStreamEndsBeforeItTellsMore, on the real functions.
+func TestRevokedStreamEndsBeforeItTellsMore(t *testing.T) {
+	s := start(t, tokensOnly)
+	alice, ben := s.token(t, "alice", all, nil), s.token(t, "ben", all, nil)
+	stream := s.stream(t, "/topics/a", alice)
+	s.revoke(t, "alice", watch.AnyToken)
+	s.publishOver(t, "/topics/a", ben, `{"id":"i","data":{"hidden":true}}`)
+	var all []string
+	for stream.lines.Scan() {
+		all = append(all, stream.lines.Text())
+	}
+	text := strings.Join(all, "\n")
+	if strings.Contains(text, "hidden") || !strings.Contains(text, `"code":"revoked"`) || stream.lines.Err() != nil {
+		t.Errorf("the stream is %s, %v", text, stream.lines.Err())
 	}
 }
 

@@ -72,8 +72,6 @@ func newGatheredREST() gatheredREST {
 func (d *deployment) createREST(r template.Resource) (template.Physical, error) {
 	var p struct {
 		EndpointConfiguration struct{ Types []string }
-		BinaryMediaTypes      []string
-		Body                  any
 	}
 	if err := r.Decode(&p); err != nil {
 		return template.Physical{}, err
@@ -83,8 +81,11 @@ func (d *deployment) createREST(r template.Resource) (template.Physical, error) 
 		return template.Physical{}, errors.New("a second REST API does not run locally")
 	case !slices.Equal(p.EndpointConfiguration.Types, []string{"REGIONAL"}):
 		return template.Physical{}, fmt.Errorf("endpoints of types %v do not run locally, only REGIONAL", p.EndpointConfiguration.Types)
-	case p.BinaryMediaTypes != nil || p.Body != nil:
-		return template.Physical{}, errors.New("BinaryMediaTypes and Body do not run locally")
+	}
+	for _, name := range []string{"BinaryMediaTypes", "Body", "BodyS3Location", "MinimumCompressionSize", "Policy"} {
+		if r.Properties[name] != nil {
+			return template.Physical{}, fmt.Errorf("%s of a REST API does not run locally", name)
+		}
 	}
 	d.rest.id = strings.ToLower(r.LogicalID)
 	root := d.rest.id + "root"
@@ -184,6 +185,9 @@ func (d *deployment) createGatewayResponse(r template.Resource) (template.Physic
 func (d *deployment) createRESTDeployment(r template.Resource) (template.Physical, error) {
 	if err := d.rest.undeployed(); err != nil {
 		return template.Physical{}, err
+	}
+	if r.Properties["StageName"] != nil {
+		return template.Physical{}, errors.New("a deployment that makes a stage does not run locally, only AWS::ApiGateway::Stage")
 	}
 	d.rest.deployment = r.LogicalID
 	return template.Physical{Ref: r.LogicalID, Attributes: map[string]string{"DeploymentId": r.LogicalID}}, nil
@@ -326,7 +330,26 @@ func (d *deployment) startREST() error {
 		return err
 	}
 	s.restStage = api.Stage
+	d.shareProcesses(api)
 	return nil
+}
+
+// holdsPerProcess is how many streams one process of a function holds when no more processes may
+// start. A hold costs a process nothing but waiting, and a laptop has no memory for hundreds of
+// processes.
+const holdsPerProcess = 64
+
+// shareProcesses lets functions whose answers are streamed run several invocations in a process.
+func (d *deployment) shareProcesses(api restapi.API) {
+	for i, f := range d.functions {
+		for _, r := range api.Resources {
+			for _, m := range r.Methods {
+				if m.Stream && m.Function == f.ARN {
+					d.functions[i].PerProcess = holdsPerProcess
+				}
+			}
+		}
+	}
 }
 
 // invoker lets a REST API run functions.

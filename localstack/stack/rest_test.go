@@ -38,6 +38,7 @@ func (s *running) open(t *testing.T, method, url string) *http.Response {
 		t.Fatal(err)
 	}
 	r.Header.Set("Authorization", "Bearer "+s.key(t))
+	r.Header["last-event-id"] = []string{"e:1"}
 	response, err := http.DefaultClient.Do(r)
 	if err != nil {
 		t.Fatal(err)
@@ -99,6 +100,9 @@ func TestStreamFromAFunctionToAClient(t *testing.T) {
 	}
 	if who := context["authorizer"].(object); who["principalId"] != "u1" || who["level"] != "7" {
 		t.Errorf("the authorizer is told as %v", who)
+	}
+	if event["headers"].(object)["last-event-id"] != "e:1" {
+		t.Errorf("headers %v, want their names as they were sent", event["headers"])
 	}
 	if event["queryStringParameters"].(object)["x"] != "a b" || event["body"] != nil {
 		t.Errorf("query %v, body %v", event["queryStringParameters"], event["body"])
@@ -237,6 +241,21 @@ func TestReservedExecutionsBoundHolds(t *testing.T) {
 	}
 }
 
+// TestManyHolds: a machine with few processes holds many streams, and a plain request has room
+// beside them.
+func TestManyHolds(t *testing.T) {
+	s := rest(t, func(resources object) { properties(resources, "Hold")["ReservedConcurrentExecutions"] = 100 }, func(o *stack.Options) { o.MaxProcesses = 2 })
+	for range 40 {
+		s.hold(t, "then=hang")
+	}
+	if got := s.open(t, "GET", s.HTTPURL()+"/topics/a"); got.StatusCode != 200 {
+		t.Errorf("a plain request is answered %s", got.Status)
+	}
+	if n := len(s.Processes("Hold")); n != 2 {
+		t.Errorf("%d processes hold, want 2", n)
+	}
+}
+
 // TestAHoldGoesOnWhenItsClientLeaves: the function is not told, and all its time is billed.
 func TestAHoldGoesOnWhenItsClientLeaves(t *testing.T) {
 	s := rest(t, nil, nil)
@@ -318,6 +337,8 @@ func TestRESTTemplatesThatDoNotRun(t *testing.T) {
 	}
 	for want, change := range map[string]func(resources object){
 		"only REGIONAL":                     func(r object) { delete(properties(r, "Rest"), "EndpointConfiguration") },
+		"Policy of a REST API":              func(r object) { properties(r, "Rest")["Policy"] = object{} },
+		"a deployment that makes a stage":   func(r object) { properties(r, "Deployment")["StageName"] = "live" },
 		"set AuthorizerResultTtlInSeconds":  func(r object) { delete(properties(r, "RestAuthorizer"), "AuthorizerResultTtlInSeconds") },
 		"only REQUEST":                      func(r object) { properties(r, "RestAuthorizer")["Type"] = "TOKEN" },
 		"only AWS_PROXY":                    func(r object) { integration(r, "AnyMethod")["Type"] = "MOCK" },

@@ -204,7 +204,7 @@ func (s *Stack) start(ctx context.Context, parsed *template.Template) error {
 		return err
 	}
 	s.server = &http.Server{Handler: s.handler(), ConnState: s.count, ReadHeaderTimeout: 10 * time.Second}
-	for _, listener := range s.listeners {
+	for _, listener := range restapi.RememberSpelling(s.server, s.listeners) {
 		go func() {
 			if err := s.server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 				s.o.Logger.Error("stack stopped serving", "addr", listener.Addr(), "err", err)
