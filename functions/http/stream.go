@@ -102,25 +102,32 @@ func (s *stream) run(ctx context.Context, items bool) error {
 			}
 		}
 	}
-	s.place()
-	for s.err == nil && ctx.Err() == nil {
-		beat, cancel := context.WithTimeout(ctx, heartbeat)
-		news, err := s.Next(beat)
-		cancel()
-		if err == nil && len(news) == 0 && ctx.Err() == nil {
-			s.comment("")
-			err = s.Check(ctx)
-		}
+	began := s.id()
+	news, err := s.Now(ctx)
+	s.place(began)
+	for {
 		for _, missed := range news {
 			if err == nil {
 				err = s.tell(ctx, missed)
 			}
 		}
-		if err != nil {
+		if err != nil || s.err != nil || ctx.Err() != nil {
 			return err
 		}
+		news, err = s.await(ctx)
 	}
-	return nil
+}
+
+// await gives what comes, and keeps the stream open until something does.
+func (s *stream) await(ctx context.Context) ([]watch.Missed, error) {
+	beat, cancel := context.WithTimeout(ctx, heartbeat)
+	defer cancel()
+	news, err := s.Next(beat)
+	if err == nil && len(news) == 0 && ctx.Err() == nil {
+		s.comment("")
+		err = s.Check(ctx)
+	}
+	return news, err
 }
 
 // tell sends what is new of a topic. What cannot be told any more is replaced by the items.
@@ -198,9 +205,9 @@ func (s *stream) begin(again time.Duration) {
 	s.raw("retry: %d\n\n", again.Milliseconds())
 }
 
-// place tells the client its id before there is an event, so that it loses nothing if the stream
+// place tells the client an id before there is an event, so that it loses nothing if the stream
 // breaks off. An event without data is not dispatched, but its id counts.
-func (s *stream) place() { s.raw("id: %s\n\n", s.id()) }
+func (s *stream) place(id string) { s.raw("id: %s\n\n", id) }
 
 func (s *stream) id() string { return placeOf(s.Follows()) }
 

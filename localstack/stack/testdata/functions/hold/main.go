@@ -22,7 +22,7 @@ func main() {
 	lambda.StartHandlerFunc(hold)
 }
 
-func hold(ctx context.Context, raw json.RawMessage) (*awsevents.APIGatewayProxyStreamingResponse, error) {
+func hold(_ context.Context, raw json.RawMessage) (*awsevents.APIGatewayProxyStreamingResponse, error) {
 	var event awsevents.APIGatewayProxyRequest
 	if err := json.Unmarshal(raw, &event); err != nil {
 		return nil, err
@@ -31,14 +31,14 @@ func hold(ctx context.Context, raw json.RawMessage) (*awsevents.APIGatewayProxyS
 		return nil, errors.New("refused")
 	}
 	r, w := io.Pipe()
-	go write(ctx, w, raw, event.QueryStringParameters)
+	go write(w, raw, event.QueryStringParameters)
 	return &awsevents.APIGatewayProxyStreamingResponse{
 		StatusCode: 200, Headers: map[string]string{"Content-Type": "text/event-stream"}, Cookies: []string{"a=1", "b=2"}, Body: r,
 	}, nil
 }
 
 // write writes the events; nobody tells it that the client has gone.
-func write(ctx context.Context, w *io.PipeWriter, raw []byte, query map[string]string) {
+func write(w *io.PipeWriter, raw []byte, query map[string]string) {
 	fmt.Fprintf(w, "data: %s\n\n", raw)
 	more, _ := strconv.Atoi(query["events"])
 	pause, _ := time.ParseDuration(query["pause"])
@@ -48,7 +48,7 @@ func write(ctx context.Context, w *io.PipeWriter, raw []byte, query map[string]s
 	}
 	switch query["then"] {
 	case "hang":
-		<-ctx.Done()
+		select {} // also when its time is over
 	case "fail":
 		_ = w.CloseWithError(errors.New("failed on the way"))
 	case "exit":
