@@ -204,7 +204,7 @@ func TestCostOfAResume(t *testing.T) {
 		s.put(t, "a", fmt.Sprint(n), fmt.Sprint(n))
 	}
 	watcher.changes(missed) // so that fan-out reads nothing any more
-	var size float64 // of the log, in bytes
+	var size float64        // of the log, in bytes
 	pages := dynamodb.NewQueryPaginator(s.db, &dynamodb.QueryInput{TableName: aws.String("Changes"), ConsistentRead: aws.Bool(true),
 		KeyConditionExpression: aws.String("topic = :a AND seq > :head"), ReturnConsumedCapacity: types.ReturnConsumedCapacityTotal,
 		ExpressionAttributeValues: map[string]types.AttributeValue{":a": &types.AttributeValueMemberS{Value: "a"}, ":head": &types.AttributeValueMemberN{Value: "0"}}})
