@@ -65,8 +65,13 @@ func parseAsk(topic events.Topic, query url.Values) (a ask, err error) {
 	if a.snapshot, err = parseFlag(query, "snapshot"); err != nil {
 		return a, err
 	}
-	a.topics, err = parseTopics(topic, query["topic"])
-	return a, err
+	if a.topics, err = parseTopics(topic, query["topic"]); err != nil {
+		return a, err
+	}
+	if a.after != nil && len(a.topics) > 1 {
+		return a, badRequest("after is of one topic; a stream of several goes on from last_event_id")
+	}
+	return a, nil
 }
 
 // parseTopics reads which topics a stream is of, each once.

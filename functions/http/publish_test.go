@@ -142,12 +142,16 @@ func TestPostsThatAreRefused(t *testing.T) {
 		"too large":          {large, events.CodeBadRequest},
 		"expired":            {`{"id":"i","expiresAt":1}`, events.CodeBadItem},
 		"reserved attribute": {`{"id":"i","data":{"expiresAt":5}}`, events.CodeBadItem},
+		"the index's":        {`{"id":"i","data":{"unsplit":"x"}}`, events.CodeBadItem},
 	} {
 		a := s.post("/topics/a", c.body)
 		var problem events.Problem
 		if err := json.Unmarshal([]byte(a.body), &problem); err != nil || problem.Code != c.want || a.status != 400 {
 			t.Errorf("%s is answered %d %.200s, want %s", name, a.status, a.body, c.want)
 		}
+	}
+	if a := s.post("/topics/a", `{"data":{}}`, "Idempotency-Key", "k"); a.status != 400 || !strings.Contains(a.body, "id") {
+		t.Errorf("a key for an item without an id is answered %+v", a)
 	}
 	if a := s.post("/topics/a", `{"id":"i"}`, "Content-Type", "text/plain"); a.status != 400 {
 		t.Errorf("another content type, which a page may send without asking, is answered %+v", a)
