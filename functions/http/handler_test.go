@@ -298,6 +298,8 @@ func TestBadRequestsAreProblems(t *testing.T) {
 		"/topics/a?limit=0":           {400, events.CodeBadRequest},
 		"/topics/a?limit=x":           {400, events.CodeBadRequest},
 		"/topics/a?delta=maybe":       {400, events.CodeBadRequest},
+		"/topics/a?wait=5":            {400, events.CodeBadRequest},
+		"/topics/a?after=:0&limit=5":  {400, events.CodeBadRequest},
 		"/topics/a?filter={":          {400, events.CodeBadRequest},
 		"/topics/a?filter=5":          {400, events.CodeBadRequest},
 		"/topics/a?fields=":           {400, events.CodeBadRequest},

@@ -138,6 +138,7 @@ func TestPostsThatAreRefused(t *testing.T) {
 		"data is a list":     {`{"id":"i","data":[]}`, events.CodeBadItem},
 		"half a character":   {`{"id":"i","data":{"x":"\ud800"}}`, events.CodeBadItem},
 		"an empty list":      {`{"items":[]}`, events.CodeBadRequest},
+		"both":               {`{"id":"i","items":[{"id":"j"}]}`, events.CodeBadRequest},
 		"too many":           {`{"items":[` + strings.Repeat(`{},`, 25) + `{}]}`, events.CodeBadRequest},
 		"too large":          {large, events.CodeBadRequest},
 		"expired":            {`{"id":"i","expiresAt":1}`, events.CodeBadItem},
