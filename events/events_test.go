@@ -4,10 +4,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -226,18 +228,18 @@ func TestREADMENamesEveryRemedy(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	holds := func(name string, remedy events.Remedy) {
+	holds := func(name string, remedy events.Remedy, more ...string) { // more cells of the row
 		for line := range strings.Lines(string(readme)) {
 			cells := strings.Split(line, "|")
-			if len(cells) != 5 || !strings.Contains(cells[1], "`"+name+"`") {
+			if len(cells) != 5+len(more) || !strings.Contains(cells[1], "`"+name+"`") {
 				continue
 			}
 			got := events.Remedy(strings.TrimSpace(cells[3]))
 			if !slices.Contains([]events.Remedy{events.RetryNow, events.RetryLater, events.FixRequest, events.GiveUp}, got) {
 				continue // the table of another thing that has this name
 			}
-			if got != remedy {
-				t.Errorf("README says of %s: %s, want %s", name, got, remedy)
+			if got != remedy || len(more) > 0 && strings.TrimSpace(cells[4]) != more[0] {
+				t.Errorf("README says of %s: %s, want %s and %s", name, line, remedy, more)
 			}
 			return
 		}
@@ -247,8 +249,13 @@ func TestREADMENamesEveryRemedy(t *testing.T) {
 		events.CodeBadJSON, events.CodeBadRequest, events.CodeUnknownAction, events.CodeBadTopic, events.CodeBadItem,
 		events.CodeBadCursor, events.CodeOvertaken, events.CodeTooManySubscriptions, events.CodeForbidden, events.CodeBadToken, events.CodeTokenExpired, events.CodeRevoked,
 		events.CodeTooManyConnections, events.CodeTooManyRequests, events.CodeNotConnected, events.CodeUnavailable, events.CodeInternal,
+		events.CodeReset, events.CodeTooManyHolds, events.CodeExists, events.CodeNotFound, events.CodeMethodNotAllowed,
 	} {
-		holds(string(code), code.Remedy())
+		status := ""
+		if code.Status() != http.StatusInternalServerError || code == events.CodeInternal {
+			status = strconv.Itoa(code.Status())
+		}
+		holds(string(code), code.Remedy(), status)
 	}
 	for _, code := range []int{1000, 1001, 1003, 1006, 1007, 1008, 1009, 1011, 1012} {
 		holds(fmt.Sprint(code), events.CloseRemedy(code))

@@ -147,8 +147,8 @@ type Changes struct {
 	Changes []Change `json:"changes"`
 }
 
-// Error answers a request that was not carried out; nothing was half done and the
-// connection stays open. API Gateway's own error frames have no "type".
+// Error answers a request that was not carried out; nothing was half done. The connection
+// stays open unless the code says that it is closed. API Gateway's own error frames have no "type".
 type Error struct {
 	ID      string `json:"id,omitempty"`
 	Code    Code   `json:"code"`

@@ -44,9 +44,9 @@ var codes = map[Code]Remedy{
 //
 // Source: RFC 9110, section 15, and RFC 6585, section 4
 var statuses = map[Code]int{
-	CodeBadJSON:          400,
-	CodeBadRequest:       400,
-	CodeUnknownAction:    400,
+	CodeBadJSON:    400,
+	CodeBadRequest: 400,
+
 	CodeBadTopic:         400,
 	CodeBadItem:          400,
 	CodeBadCursor:        400,

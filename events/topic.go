@@ -115,6 +115,9 @@ func CheckItemID(id string) error {
 // leave it: watchers are told of it in the change that has set it alone, as [Change].Mark.
 const PublicationAttribute = "watchroute"
 
-// ReservedAttributes are the attributes of an Events item that are not data: its
-// key, its time to live, and [PublicationAttribute].
-func ReservedAttributes() []string { return []string{"topic", "id", "expiresAt", PublicationAttribute} }
+// ReservedAttributes are the attributes of an Events item that are not data: its key, its time
+// to live, [PublicationAttribute], and unsplit, which no item should have: a local secondary
+// index on it keeps all items of a topic on one stream shard.
+func ReservedAttributes() []string {
+	return []string{"topic", "id", "expiresAt", PublicationAttribute, "unsplit"}
+}

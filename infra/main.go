@@ -1,8 +1,9 @@
 // Command infra is the CDK app: it builds the functions for Lambda and
 // synthesizes the stack. It runs in the module's root, as cdk.json says.
 //
-// Context values (cdk -c name=value, or "context" in cdk.json) say what is deployed. One that
-// is empty, of another type or not known is refused: nothing is guessed. They are
+// Context values (cdk -c name=value, or "context" in cdk.json) say what is deployed. A value that
+// is empty, of another type or not one of those listed is refused. A name that is misspelt is not
+// noticed, as the CDK has names of its own. They are
 //
 //	architecture      arm64 (the default) or x86_64: of the executables and the template
 //	name              of the stack, Watchroute if not given; give each its own if there are several

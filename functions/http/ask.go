@@ -65,8 +65,19 @@ func parseAsk(topic events.Topic, query url.Values) (a ask, err error) {
 	if a.snapshot, err = parseFlag(query, "snapshot"); err != nil {
 		return a, err
 	}
-	a.topics, err = parseTopics(topic, query["topic"])
-	return a, err
+	if a.topics, err = parseTopics(topic, query["topic"]); err != nil {
+		return a, err
+	}
+	switch {
+	case a.after != nil && (a.next != "" || a.limit > 0):
+		return a, badRequest("next and limit are of items, after is of changes")
+	case a.after == nil && query.Has("wait"):
+		return a, badRequest("wait is for changes after a cursor, which is missing")
+	}
+	if a.after != nil && len(a.topics) > 1 {
+		return a, badRequest("after is of one topic; a stream of several goes on from last_event_id")
+	}
+	return a, nil
 }
 
 // parseTopics reads which topics a stream is of, each once.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/base64"
 	"errors"
@@ -30,7 +31,7 @@ type contextKey struct{}
 func (g gateway) serve(ctx context.Context, event awsevents.APIGatewayProxyRequest) (*awsevents.APIGatewayProxyStreamingResponse, error) {
 	request, err := requestOf(ctx, event)
 	if err != nil {
-		return nil, err
+		return unreadable(err)
 	}
 	body, writing := io.Pipe()
 	w := &streamWriter{header: http.Header{}, body: writing, begun: make(chan struct{})}
@@ -50,15 +51,28 @@ func (g gateway) serve(ctx context.Context, event awsevents.APIGatewayProxyReque
 	return &awsevents.APIGatewayProxyStreamingResponse{StatusCode: w.status, MultiValueHeaders: w.sent, Body: body}, nil
 }
 
-// requestOf makes an HTTP request of an event. The path is without the stage. It keeps its
-// escapes; the query was decoded. A token in the query is left out: the authorizer has read it,
+// unreadable answers an event that is no HTTP request, such as one whose path is not escaped as
+// URLs are.
+func unreadable(err error) (*awsevents.APIGatewayProxyStreamingResponse, error) {
+	body, encoding := events.Marshal(whole(events.Problem{Code: events.CodeBadRequest, Detail: err.Error()}))
+	header := http.Header{"Content-Type": {events.ProblemType}, "Cache-Control": {"no-store"}, "Access-Control-Allow-Origin": {"*"}}
+	return &awsevents.APIGatewayProxyStreamingResponse{StatusCode: http.StatusBadRequest, MultiValueHeaders: header, Body: bytes.NewReader(body)}, encoding
+}
+
+// requestOf makes an HTTP request of an event. The path is without the stage, and without the
+// base path of a custom domain, which only pathParameters leave out. It keeps its escapes; the
+// query was decoded. A token in the query is left out: the authorizer has read it,
 // and it must not get into links.
 func requestOf(ctx context.Context, event awsevents.APIGatewayProxyRequest) (*http.Request, error) {
 	var body io.Reader = strings.NewReader(event.Body)
 	if event.IsBase64Encoded {
 		body = base64.NewDecoder(base64.StdEncoding, body)
 	}
-	target := "https://" + event.RequestContext.DomainName + event.Path
+	path := event.Path
+	if proxy, ok := event.PathParameters["proxy"]; ok {
+		path = "/" + proxy
+	}
+	target := "https://" + event.RequestContext.DomainName + path
 	query := url.Values(event.MultiValueQueryStringParameters)
 	query.Del(events.QueryToken)
 	if len(query) > 0 {
@@ -66,7 +80,7 @@ func requestOf(ctx context.Context, event awsevents.APIGatewayProxyRequest) (*ht
 	}
 	request, err := http.NewRequestWithContext(context.WithValue(ctx, contextKey{}, event.RequestContext), event.HTTPMethod, target, body)
 	if err != nil {
-		return nil, fmt.Errorf("event is no HTTP request: %w", err)
+		return nil, errors.New("the URL or the method is not one of HTTP")
 	}
 	for name, values := range event.MultiValueHeaders {
 		for _, value := range values {

@@ -15,7 +15,7 @@ import (
 
 // event is one as API Gateway's REST API sends it: with nulls, and names as they were sent.
 const event = `{
- "resource": "/{proxy+}", "path": "/topics/a%2Bb/c", "httpMethod": "GET",
+ "resource": "/{proxy+}", "path": "/base/topics/a%2Bb/c", "httpMethod": "GET",
  "headers": {"Host": "x.example", "if-none-match": "\"b\""},
  "multiValueHeaders": {"Host": ["x.example"], "if-none-match": ["\"a\"", "\"b\""]},
  "queryStringParameters": {"fields": "a,b&c"}, "multiValueQueryStringParameters": {"fields": ["a,b&c"], "after": ["e:1"]},
@@ -142,12 +142,13 @@ func TestAnswerThatNobodyReadsEnds(t *testing.T) {
 // TestEventThatIsNoRequest: API Gateway is said to send one now and then.
 func TestEventThatIsNoRequest(t *testing.T) {
 	g := gateway{http.NotFoundHandler()}
-	for _, text := range []string{`{}`, `{"httpMethod":" "}`, `{"path":"/%zz"}`} {
-		if answer, err := g.serve(t.Context(), decodeEvent(t, text)); err == nil {
-			_, _ = io.Copy(io.Discard, answer.Body)
-			if answer.StatusCode != http.StatusNotFound {
-				t.Errorf("%s is answered %d", text, answer.StatusCode)
-			}
+	for text, want := range map[string]int{`{}`: 404, `{"httpMethod":" "}`: 400, `{"path":"/%zz"}`: 400} {
+		answer, err := g.serve(t.Context(), decodeEvent(t, text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if body, err := io.ReadAll(answer.Body); answer.StatusCode != want || err != nil || want == 400 && !strings.Contains(string(body), `"code":"bad_request"`) {
+			t.Errorf("%s is answered %d %s, %v", text, answer.StatusCode, body, err)
 		}
 	}
 }

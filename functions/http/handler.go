@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"mime"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -19,7 +21,8 @@ import (
 type topics interface {
 	Snapshot(context.Context, watch.Viewer, watch.PageQuery) (watch.Page, error)
 	Changes(ctx context.Context, v watch.Viewer, q watch.Query, after events.Cursor, view string) (watch.Missed, error)
-	Begin(watch.Viewer, watch.Query) (watch.Follow, error)
+	Begin(v watch.Viewer, q watch.Query, items bool) (watch.Follow, error)
+	Hold(ctx context.Context, v watch.Viewer, until time.Time) (release func(context.Context) error, err error)
 	Stand(context.Context, watch.Viewer, []watch.Follow) error
 	Follow(watch.Viewer, ...watch.Follow) *watch.Follower
 	Publish(context.Context, watch.Viewer, watch.Publishing) (watch.Publication, error)
@@ -37,8 +40,6 @@ type topics interface {
 // An error is a problem as RFC 9457 has it.
 type handler struct {
 	topics     topics
-	holds      watch.Holds
-	limits     watch.HoldLimits
 	streamTime time.Duration                             // for which a stream is held, at least
 	viewer     func(*http.Request) (watch.Viewer, error) // who asks
 	origins    []origin.Origin                           // of pages that may read answers; none for all
@@ -105,14 +106,28 @@ func (h handler) read(w http.ResponseWriter, r *http.Request, viewer watch.Viewe
 	}
 }
 
-// wantsStream reports whether the client asks for Server-Sent Events.
+// wantsStream reports whether the client asks for Server-Sent Events rather than JSON.
+//
+// Source: RFC 9110, section 12.5.1
 func wantsStream(r *http.Request) bool {
+	var stream, other float64
 	for accepted := range strings.SplitSeq(strings.Join(r.Header.Values("Accept"), ","), ",") {
-		if kind, _, _ := strings.Cut(accepted, ";"); strings.EqualFold(strings.TrimSpace(kind), streamType) {
-			return r.Method == http.MethodGet
+		kind, parameters, err := mime.ParseMediaType(accepted)
+		if err != nil {
+			continue
+		}
+		weight := 1.0
+		if q, err := strconv.ParseFloat(parameters["q"], 64); err == nil {
+			weight = q
+		}
+		switch kind {
+		case streamType:
+			stream = weight
+		case "application/json":
+			other = weight
 		}
 	}
-	return false
+	return r.Method == http.MethodGet && stream > 0 && stream >= other
 }
 
 // items answers with a page of a topic's items. A client that has it already is told so, after
@@ -134,12 +149,8 @@ func (h handler) items(w http.ResponseWriter, r *http.Request, viewer watch.View
 	if page.Next != "" {
 		header.Set("Link", nextLink(r, page.Next))
 	}
-	items := page.Items
-	if items == nil {
-		items = []events.Item{} // not null
-	}
 	h.answer(w, r, http.StatusOK, "application/json", events.TopicItems{
-		Topic: a.Topic, Cursor: page.Cursor.String(), View: page.View, Items: items, Costly: page.Costly, Next: page.Next,
+		Topic: a.Topic, Cursor: page.Cursor.String(), View: page.View, Items: orNone(page.Items), Costly: page.Costly, Next: page.Next,
 	})
 }
 
@@ -185,12 +196,16 @@ func (h handler) tell(w http.ResponseWriter, r *http.Request, missed watch.Misse
 			Detail: "the changes after this cursor cannot be told, read the items anew"})
 		return
 	}
-	changes := missed.Changes
-	if changes == nil {
-		changes = []events.Change{} // not null
-	}
 	w.Header().Set("Cache-Control", "no-store")
 	h.answer(w, r, http.StatusOK, "application/json", events.TopicChanges{
-		Topic: missed.Topic, Cursor: missed.Cursor.String(), View: missed.View, Changes: changes, More: missed.More,
+		Topic: missed.Topic, Cursor: missed.Cursor.String(), View: missed.View, Changes: orNone(missed.Changes), More: missed.More,
 	})
+}
+
+// orNone writes a list that is empty as [] rather than null.
+func orNone[E any](list []E) []E {
+	if list == nil {
+		return []E{}
+	}
+	return list
 }

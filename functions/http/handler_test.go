@@ -30,6 +30,7 @@ const recordStream watch.Stream = "arn:aws:dynamodb:us-east-1:000000000000:table
 type service struct {
 	*testing.T
 	handler
+	feed   watch.Feed
 	db     *dynamotest.Database
 	store  *dynamo.Store
 	viewer watch.Viewer
@@ -41,15 +42,15 @@ func newService(t *testing.T) *service {
 	db := dynamotest.Start(t)
 	s := &service{T: t, db: db, store: db.Store()}
 	s.viewer = watch.Viewer{Key: watch.Key{Subject: "alice"}, Access: watch.Access{Grant: granted(t, "alice", everything)}}
-	s.handler = handler{
-		topics: watch.Feed{
-			Topics: watch.Topics{
-				Items: s.store, History: s.store, Places: seal.Fixed(make([]byte, seal.MinSecretBytes)),
-				Allowance: watch.NewAllowance(s.store, 1<<30),
-			},
-			Stands: s.store, Revocations: s.store,
+	s.feed = watch.Feed{
+		Topics: watch.Topics{
+			Items: s.store, History: s.store, Places: seal.Fixed(make([]byte, seal.MinSecretBytes)),
+			Allowance: watch.NewAllowance(s.store, 1<<30),
 		},
-		holds: s.store, limits: watch.HoldLimits{Subject: 6, Total: 80}, streamTime: time.Minute,
+		Stands: s.store, Revocations: s.store, Holds: s.store, HoldLimits: watch.HoldLimits{Subject: 6, Total: 80},
+	}
+	s.handler = handler{
+		topics: &s.feed, streamTime: time.Minute,
 		viewer: func(*http.Request) (watch.Viewer, error) { return s.viewer, nil },
 		logger: slog.New(slog.DiscardHandler),
 	}
@@ -297,6 +298,8 @@ func TestBadRequestsAreProblems(t *testing.T) {
 		"/topics/a?limit=0":           {400, events.CodeBadRequest},
 		"/topics/a?limit=x":           {400, events.CodeBadRequest},
 		"/topics/a?delta=maybe":       {400, events.CodeBadRequest},
+		"/topics/a?wait=5":            {400, events.CodeBadRequest},
+		"/topics/a?after=:0&limit=5":  {400, events.CodeBadRequest},
 		"/topics/a?filter={":          {400, events.CodeBadRequest},
 		"/topics/a?filter=5":          {400, events.CodeBadRequest},
 		"/topics/a?fields=":           {400, events.CodeBadRequest},

@@ -20,16 +20,21 @@ const maxWait = 25 * time.Second
 const endMargin = time.Second
 
 // held bounds a request's context to the time that it may be held, by what was asked for, the
-// time that the function has left, and the client's token.
-func held(ctx context.Context, viewer watch.Viewer, asked time.Duration) (context.Context, context.CancelFunc) {
+// time that the function has left, and the client's token. ErrTokenExpired means that the token
+// has no time left: it is taken for a minute longer, but not waited with.
+func held(ctx context.Context, viewer watch.Viewer, asked time.Duration) (context.Context, context.CancelFunc, error) {
 	until := time.Now().Add(asked)
 	if deadline, ok := ctx.Deadline(); ok {
 		until = earlier(until, deadline.Add(-endMargin))
 	}
 	if !viewer.Expires.IsZero() {
 		until = earlier(until, viewer.Expires.Add(-endMargin))
+		if !time.Now().Before(until) {
+			return nil, nil, watch.ErrTokenExpired
+		}
 	}
-	return context.WithDeadline(ctx, until)
+	ctx, cancel := context.WithDeadline(ctx, until)
+	return ctx, cancel, nil
 }
 
 func earlier(a, b time.Time) time.Time {
@@ -42,14 +47,14 @@ func earlier(a, b time.Time) time.Time {
 // hold takes a hold for as long as the context lasts. release ends it.
 func (h handler) hold(ctx context.Context, viewer watch.Viewer) (release func(), err error) {
 	until, _ := ctx.Deadline()
-	hold, err := h.holds.Hold(ctx, viewer.Key, until.Add(endMargin), h.limits)
+	end, err := h.topics.Hold(ctx, viewer, until.Add(endMargin))
 	if err != nil {
 		return nil, err
 	}
 	return func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), endMargin)
 		defer cancel()
-		if err := h.holds.Release(ctx, hold); err != nil {
+		if err := end(ctx); err != nil {
 			h.logger.Warn("hold not released", "err", err)
 		}
 	}, nil
@@ -58,12 +63,10 @@ func (h handler) hold(ctx context.Context, viewer watch.Viewer) (release func(),
 // poll answers with what comes after a cursor, once something does; with 204 if nothing has
 // come when the time is over.
 func (h handler) poll(w http.ResponseWriter, r *http.Request, viewer watch.Viewer, a ask) {
-	ctx, cancel := held(r.Context(), viewer, a.wait)
-	defer cancel()
 	follower := h.topics.Follow(viewer, watch.Follow{Query: a.Query, After: *a.after, View: a.view})
-	news, err := follower.Now(ctx)
+	news, err := follower.Now(r.Context())
 	if len(news) == 0 && err == nil {
-		news, err = h.wait(ctx, viewer, follower)
+		news, err = h.wait(r.Context(), viewer, follower, a.wait)
 	}
 	w.Header().Set("Preference-Applied", "wait="+strconv.Itoa(int(a.wait/time.Second)))
 	switch {
@@ -81,7 +84,13 @@ func (h handler) poll(w http.ResponseWriter, r *http.Request, viewer watch.Viewe
 // cursorHeader says where the client stands if there is no body to say it.
 const cursorHeader = "Watchroute-Cursor"
 
-func (h handler) wait(ctx context.Context, viewer watch.Viewer, follower *watch.Follower) ([]watch.Missed, error) {
+// wait holds the request until there is something, or the time is over.
+func (h handler) wait(ctx context.Context, viewer watch.Viewer, follower *watch.Follower, asked time.Duration) ([]watch.Missed, error) {
+	ctx, cancel, err := held(ctx, viewer, asked)
+	if err != nil {
+		return nil, err
+	}
+	defer cancel()
 	release, err := h.hold(ctx, viewer)
 	if err != nil {
 		return nil, err

@@ -102,6 +102,9 @@ func readItems(w http.ResponseWriter, r *http.Request) (body events.PublishReque
 	if err := exactjson.Unmarshal(text, &body); err != nil {
 		return body, badRequest("body is not an item, or a list of items")
 	}
+	if body.Items != nil && (object["id"] != nil || object["data"] != nil) {
+		return body, badRequest("body has an item and a list of items")
+	}
 	if n := len(body.Items); n > maxBatch || body.Items != nil && n == 0 {
 		return body, badRequest("items are %d, from 1 to %d are allowed", n, maxBatch)
 	}

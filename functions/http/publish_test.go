@@ -138,16 +138,21 @@ func TestPostsThatAreRefused(t *testing.T) {
 		"data is a list":     {`{"id":"i","data":[]}`, events.CodeBadItem},
 		"half a character":   {`{"id":"i","data":{"x":"\ud800"}}`, events.CodeBadItem},
 		"an empty list":      {`{"items":[]}`, events.CodeBadRequest},
+		"both":               {`{"id":"i","items":[{"id":"j"}]}`, events.CodeBadRequest},
 		"too many":           {`{"items":[` + strings.Repeat(`{},`, 25) + `{}]}`, events.CodeBadRequest},
 		"too large":          {large, events.CodeBadRequest},
 		"expired":            {`{"id":"i","expiresAt":1}`, events.CodeBadItem},
 		"reserved attribute": {`{"id":"i","data":{"expiresAt":5}}`, events.CodeBadItem},
+		"the index's":        {`{"id":"i","data":{"unsplit":"x"}}`, events.CodeBadItem},
 	} {
 		a := s.post("/topics/a", c.body)
 		var problem events.Problem
 		if err := json.Unmarshal([]byte(a.body), &problem); err != nil || problem.Code != c.want || a.status != 400 {
 			t.Errorf("%s is answered %d %.200s, want %s", name, a.status, a.body, c.want)
 		}
+	}
+	if a := s.post("/topics/a", `{"data":{}}`, "Idempotency-Key", "k"); a.status != 400 || !strings.Contains(a.body, "id") {
+		t.Errorf("a key for an item without an id is answered %+v", a)
 	}
 	if a := s.post("/topics/a", `{"id":"i"}`, "Content-Type", "text/plain"); a.status != 400 {
 		t.Errorf("another content type, which a page may send without asking, is answered %+v", a)

@@ -34,6 +34,7 @@ type stream struct {
 	*watch.Follower
 	w      http.ResponseWriter
 	viewer watch.Viewer
+	begins bool  // with the items
 	err    error // of the first write that failed; nothing is written after it
 }
 
@@ -41,47 +42,70 @@ type stream struct {
 // stream may be held is over. The client then comes again by itself. One that has no room now
 // does so, too: any other status would end a native EventSource for good.
 func (h handler) stream(w http.ResponseWriter, r *http.Request, viewer watch.Viewer, a ask) {
-	ctx, cancel := held(r.Context(), viewer, spread(h.streamTime))
-	defer cancel()
-	follows, resumed, err := h.start(ctx, r, viewer, a)
-	if err == nil {
-		var release func()
-		if release, err = h.hold(ctx, viewer); err == nil {
-			defer release()
-		}
-	}
-	switch {
-	case err != nil && passes(err):
-		s := stream{w: w}
-		s.begin(spread(busyDelay))
-		wire, _ := watch.WireError(err)
-		s.comment(wire.Message)
-	case err != nil:
+	ctx, cancel, err := held(r.Context(), viewer, spread(h.streamTime))
+	if err != nil {
 		h.refuse(w, r, err)
-	default:
-		s := stream{handler: h, Follower: h.topics.Follow(viewer, follows...), w: w, viewer: viewer}
-		s.begin(returnDelay)
-		s.end(s.run(ctx, !resumed && a.snapshot))
+		return
 	}
+	defer cancel()
+	release, err := h.hold(ctx, viewer)
+	if err != nil {
+		h.turnAway(w, r, err)
+		return
+	}
+	defer release()
+	s, news, err := h.open(ctx, w, r, viewer, a)
+	if err != nil {
+		h.turnAway(w, r, err)
+		return
+	}
+	s.begin(returnDelay)
+	s.end(r, s.run(ctx, news))
 }
 
-// start finds where a stream begins: at the client's places, or where the topics stand now.
-func (h handler) start(ctx context.Context, r *http.Request, viewer watch.Viewer, a ask) (follows []watch.Follow, resumed bool, err error) {
+// turnAway refuses a stream. What may pass is no reason to end an EventSource for good.
+func (h handler) turnAway(w http.ResponseWriter, r *http.Request, err error) {
+	if !passes(err) {
+		h.refuse(w, r, err)
+		return
+	}
+	problem := h.problemOf(r, err)
+	s := stream{w: w}
+	s.begin(spread(busyDelay))
+	s.comment(problem.Detail)
+}
+
+// open finds where a stream begins, at the client's places or where the topics stand now, and
+// reads what is new: so a client that can be told nothing is refused before there is a stream.
+func (h handler) open(ctx context.Context, w http.ResponseWriter, r *http.Request, viewer watch.Viewer, a ask) (*stream, []watch.Missed, error) {
+	id := lastID(r)
+	resumes := id != "" || a.after != nil
+	var follows []watch.Follow
 	for _, topic := range a.topics {
-		follow, err := h.topics.Begin(viewer, watch.Query{Topic: topic, Options: a.Options})
+		follow, err := h.topics.Begin(viewer, watch.Query{Topic: topic, Options: a.Options}, a.snapshot && !resumes)
 		if err != nil {
-			return nil, false, err
+			return nil, nil, err
 		}
 		follows = append(follows, follow)
 	}
-	if id := lastID(r); id != "" {
-		return follows, true, resume(follows, id)
+	var err error
+	switch {
+	case id != "":
+		err = resume(follows, id)
+	case a.after != nil:
+		follows[0].After = *a.after
+		if a.view != "" {
+			follows[0].View = a.view
+		}
+	default:
+		err = h.topics.Stand(ctx, viewer, follows)
 	}
-	if a.after != nil {
-		follows[0].After, follows[0].View = *a.after, a.view
-		return follows, true, nil
+	if err != nil {
+		return nil, nil, err
 	}
-	return follows, false, h.topics.Stand(ctx, viewer, follows)
+	s := &stream{handler: h, Follower: h.topics.Follow(viewer, follows...), w: w, viewer: viewer, begins: a.snapshot && !resumes}
+	news, err := s.Now(ctx)
+	return s, news, err
 }
 
 // lastID is the id of the last event that the client has. A new EventSource can give it only in
@@ -93,18 +117,17 @@ func lastID(r *http.Request) string {
 	return r.URL.Query().Get("last_event_id")
 }
 
-// run sends the items if they are asked for, and then what comes.
-func (s *stream) run(ctx context.Context, items bool) error {
-	if items {
-		for _, follow := range s.Follows() {
-			if err := s.items(ctx, follow); err != nil {
+// run sends the items if they are asked for, and then what is new and what comes.
+func (s *stream) run(ctx context.Context, news []watch.Missed) (err error) {
+	if s.begins {
+		for i, follow := range s.Follows() {
+			if err := s.items(ctx, follow, i == len(s.Follows())-1); err != nil {
 				return err
 			}
 		}
+		news = nil // the items show it, or it comes again
 	}
-	began := s.id()
-	news, err := s.Now(ctx)
-	s.place(began)
+	s.place()
 	for {
 		for _, missed := range news {
 			if err == nil {
@@ -130,13 +153,15 @@ func (s *stream) await(ctx context.Context) ([]watch.Missed, error) {
 	return news, err
 }
 
-// tell sends what is new of a topic. What cannot be told any more is replaced by the items.
+// tell sends what is new of a topic. What cannot be told any more is replaced by the items. The
+// id of other topics does not change by it, so nothing of them is lost if the stream breaks off.
 func (s *stream) tell(ctx context.Context, missed watch.Missed) error {
+	s.Take(missed)
 	if missed.Reset != "" {
 		s.send(&events.Reset{Topic: missed.Topic, Reason: missed.Reset}, "")
 		for _, follow := range s.Follows() {
 			if follow.Topic == missed.Topic {
-				return s.items(ctx, follow)
+				return s.items(ctx, follow, true)
 			}
 		}
 	}
@@ -146,7 +171,7 @@ func (s *stream) tell(ctx context.Context, missed watch.Missed) error {
 	}
 	for i, frame := range frames {
 		id := ""
-		if i == len(frames)-1 { // one before could be of more changes than the client has
+		if i == len(frames)-1 { // one before would be of more changes than the client has
 			id = s.id()
 		}
 		s.write("changes", frame, id)
@@ -154,44 +179,42 @@ func (s *stream) tell(ctx context.Context, missed watch.Missed) error {
 	return nil
 }
 
-// items sends all items of a topic, page by page. They are whole with the last page, which has
-// the id.
-func (s *stream) items(ctx context.Context, follow watch.Follow) error {
+// items sends all items of a topic, page by page, as long as the client may see them. They are
+// whole with the last page. That has the id, if no other topic's items are to come first.
+func (s *stream) items(ctx context.Context, follow watch.Follow, whole bool) error {
 	from := ""
 	for s.err == nil {
+		if err := s.Check(ctx); err != nil {
+			return err
+		}
 		page, err := s.handler.topics.Snapshot(ctx, s.viewer, watch.PageQuery{Query: follow.Query, Next: from})
 		if err != nil {
 			return err
 		}
-		items := page.Items
-		if items == nil {
-			items = []events.Item{} // not null
-		}
-		frame := &events.Snapshot{Topic: follow.Topic, Cursor: page.Cursor, From: from, Items: items, Costly: page.Costly, More: page.Next != "", Next: page.Next}
 		s.Move(follow.Topic, page.Cursor)
-		if page.Next == "" {
-			s.send(frame, s.id())
+		frame := &events.Snapshot{Topic: follow.Topic, Cursor: page.Cursor, From: from, Items: orNone(page.Items), Costly: page.Costly, More: page.Next != "", Next: page.Next}
+		id := ""
+		if whole && page.Next == "" {
+			id = s.id()
+		}
+		s.send(frame, id)
+		if from = page.Next; from == "" {
 			return nil
 		}
-		s.send(frame, "")
-		from = page.Next
 	}
 	return nil
 }
 
 // end says why a stream ends that has not come to its time. Where that passes, the client comes
-// again later; where it does not, it is told and comes again all the same, to be refused.
-func (s *stream) end(err error) {
-	switch {
-	case err == nil || errors.Is(err, context.DeadlineExceeded):
-	case passes(err):
-		s.raw("retry: %d\n\n", spread(busyDelay).Milliseconds())
-	default:
-		wire, known := watch.WireError(err)
-		if !known {
-			s.logger.Error("stream failed", "err", err)
-		}
-		s.send(&events.Error{Code: wire.Code, Message: wire.Message}, "")
+// again later. Where it does not, it is told, and refused if it comes again all the same.
+func (s *stream) end(r *http.Request, err error) {
+	if err == nil || errors.Is(err, context.DeadlineExceeded) {
+		return
+	}
+	problem := s.problemOf(r, err)
+	s.raw("retry: %d\n\n", spread(busyDelay).Milliseconds())
+	if !passes(err) {
+		s.send(&events.Error{Code: problem.Code, Message: problem.Detail}, "")
 	}
 }
 
@@ -205,9 +228,9 @@ func (s *stream) begin(again time.Duration) {
 	s.raw("retry: %d\n\n", again.Milliseconds())
 }
 
-// place tells the client an id before there is an event, so that it loses nothing if the stream
+// place tells the client its id before there is an event, so that it loses nothing if the stream
 // breaks off. An event without data is not dispatched, but its id counts.
-func (s *stream) place(id string) { s.raw("id: %s\n\n", id) }
+func (s *stream) place() { s.raw("id: %s\n\n", s.id()) }
 
 func (s *stream) id() string { return placeOf(s.Follows()) }
 

@@ -207,7 +207,7 @@ func TestStreamEndsInTime(t *testing.T) {
 // TestTooManyStreamsComeAgain: any status but 200 would end an EventSource for good.
 func TestTooManyStreamsComeAgain(t *testing.T) {
 	s := newService(t)
-	s.limits.Subject = 1
+	s.feed.HoldLimits.Subject = 1
 	s.put("a", "i", `{}`)
 	first := s.open("/topics/a")
 	first.next()
@@ -237,12 +237,28 @@ func TestStreamsThatCannotBeAreRefused(t *testing.T) {
 		"/topics/a?last_event_id=x":                  400,
 		"/topics/a?last_event_id=e:1,e:1~00000000":   400,
 		"/topics/a?after=x":                          400,
+		"/topics/a?topic=a1&after=:0":                400,
 		"/topics/a?topic=" + strings.Repeat("x/", 9): 400,
 		"/topics/a?snapshot=yes":                     400,
 		"/topics/a?topic=" + manyTopics(50):          400,
 	} {
 		if got := s.ask(http.MethodGet, target, "Accept", "text/event-stream"); got.status != want || got.header.Get("Content-Type") != events.ProblemType {
 			t.Errorf("%.60s is answered %+v, want %d", target, got, want)
+		}
+	}
+}
+
+// TestExpiredTokenIsNotHeldWith: it is taken for a minute longer, but only to be answered at once.
+func TestExpiredTokenIsNotHeldWith(t *testing.T) {
+	s := newService(t)
+	s.put("a", "i", `{}`)
+	at := cursorOf(s, "a")
+	s.viewer.Expires = time.Now().Add(-time.Second)
+	get[events.TopicItems](s, 200, "/topics/a")
+	for _, header := range []string{"application/json", "text/event-stream"} {
+		problem, a := get[events.Problem](s, 401, "/topics/a?wait=9&after="+at, "Accept", header)
+		if problem.Code != events.CodeTokenExpired {
+			t.Errorf("with %s the answer is %s", header, a.body)
 		}
 	}
 }
@@ -326,5 +342,123 @@ func TestSlowReaderIsCut(t *testing.T) {
 	}
 	if _, err := w.Write([]byte("unread")); err == nil {
 		t.Error("a write that nobody reads does not end")
+	}
+}
+
+// TestIdNamesOnlyWhatTheClientHas: a stream of several topics may break off after any event.
+func TestIdNamesOnlyWhatTheClientHas(t *testing.T) {
+	s := newService(t)
+	s.put("a", "i", `{"n":1}`)
+	s.put("b", "i", `{"n":1}`)
+	r := s.open("/topics/a?topic=b")
+	begun, _ := r.next()
+	r.end()
+	s.put("a", "i", `{"n":2}`)
+	s.put("b", "i", `{"n":2}`)
+	r = s.open("/topics/a?topic=b", "Last-Event-ID", begun.id)
+	id := r.expect("changes", `"topic":"a"`)
+	r.end()
+	r = s.open("/topics/a?topic=b", "Last-Event-ID", id)
+	r.expect("changes", `"topic":"b"`)
+	r.end()
+
+	r = s.open("/topics/a?topic=b", "Last-Event-ID", strings.Split(id, "~")[0]+"~00000000")
+	r.expect("reset", `"topic":"a"`)
+	id = r.expect("snapshot", `"topic":"a"`)
+	r.end()
+	r = s.open("/topics/a?topic=b", "Last-Event-ID", id)
+	for { // a may come again, but b comes
+		e, ok := r.next()
+		if !ok {
+			t.Fatal("b is not told to start over")
+		}
+		if e.name == "reset" && strings.Contains(e.data, `"b"`) {
+			break
+		}
+	}
+	r.end()
+
+	r = s.open("/topics/a?topic=b&snapshot=true")
+	if id := r.expect("snapshot", `"topic":"a"`); id != "" {
+		t.Errorf("the id %s names items of b that the client does not have", id)
+	}
+	if id := r.expect("snapshot", `"topic":"b"`); id == "" {
+		t.Error("the last page has no id")
+	}
+}
+
+// TestStreamWithoutItemsIsRefused where it would have to send them: items and changes of two views
+// do not add up, and a client that is told so in the stream would come again for ever.
+func TestStreamWithoutItemsIsRefused(t *testing.T) {
+	s := newService(t)
+	s.put("a", "i", `{"x":1}`)
+	for _, claim := range []string{
+		`{"v":1,"allow":[{"topics":["a"],"actions":["subscribe"]}]}`,
+		`{"v":1,"allow":[{"topics":["a"],"actions":["subscribe"],"mask":{"omit":["x"]}},{"topics":["a"],"actions":["read"]}]}`,
+	} {
+		s.viewer.Grant = granted(t, "alice", claim)
+		for _, target := range []string{"/topics/a?snapshot=true", "/topics/a?last_event_id=old:7", "/topics/a?after=old:7"} {
+			if a := s.ask(http.MethodGet, target, "Accept", "text/event-stream"); a.status != 403 {
+				t.Errorf("%s is answered %+v", target, a)
+			}
+		}
+		if a := s.ask(http.MethodGet, "/topics/a?after=old:7"); a.status != 403 {
+			t.Errorf("changes that cannot be told are answered %+v", a)
+		}
+	}
+}
+
+// TestIdOfAStreamThatBeganAtACursor is good for the next one, whatever is seen.
+func TestIdOfAStreamThatBeganAtACursor(t *testing.T) {
+	s := newService(t)
+	s.viewer.Grant = granted(t, "alice", `{"v":1,"allow":[{"topics":["a"],"actions":["subscribe","read"],"mask":{"omit":["x"]}}]}`)
+	s.put("a", "i", `{"x":1}`)
+	r := s.open("/topics/a?after=" + cursorOf(s, "a"))
+	begun, _ := r.next()
+	r.end()
+	s.put("a", "i", `{"n":2}`)
+	s.open("/topics/a", "Last-Event-ID", begun.id).expect("changes", `"seq":2`)
+}
+
+// TestRevokedTokenReadsNoFurtherPage of the items that a stream begins with.
+func TestRevokedTokenReadsNoFurtherPage(t *testing.T) {
+	s := newService(t)
+	s.feed.Limits.SnapshotItems = 1
+	s.viewer.TokenID, s.viewer.Issued = "t1", time.Now().Add(-time.Minute)
+	for n := range 3 {
+		s.put("a", fmt.Sprint(n), `{}`)
+	}
+	s.feed.Items = revoking{s.feed.Items, s}
+	r := s.open("/topics/a?snapshot=true")
+	r.expect("snapshot", `"id":"0"`)
+	r.expect("error", `"code":"revoked"`)
+}
+
+// revoking has the token be revoked while a page is read.
+type revoking struct {
+	watch.Items
+	*service
+}
+
+func (r revoking) Page(ctx context.Context, topic events.Topic, after string, limit int) ([]watch.Row, string, error) {
+	_, err := r.db.Client.PutItem(ctx, &dynamodb.PutItemInput{TableName: &dynamotest.Tables.Revocations, Item: map[string]types.AttributeValue{
+		"subject": &types.AttributeValueMemberS{Value: "alice"}, "tokenId": &types.AttributeValueMemberS{Value: "t1"},
+	}})
+	if err != nil {
+		return nil, "", err
+	}
+	return r.Items.Page(ctx, topic, after, limit)
+}
+
+func TestWhatIsAccepted(t *testing.T) {
+	for accept, want := range map[string]bool{
+		"": false, "*/*": false, "text/event-stream": true, "Text/Event-Stream; charset=utf-8": true, "text/event-stream;q=0": false,
+		"application/json, text/event-stream;q=0.1": false, "text/event-stream, application/json;q=0.9": true, "a;b;c, text/event-stream": true,
+	} {
+		r := httptest.NewRequest(http.MethodGet, "/topics/a", nil)
+		r.Header.Set("Accept", accept)
+		if got := wantsStream(r); got != want {
+			t.Errorf("Accept %q asks for a stream: %t", accept, got)
+		}
 	}
 }

@@ -287,6 +287,9 @@ func (p Props) faults() []error {
 	if levels := []string{"DEBUG", "INFO", "WARN"}; !slices.Contains(levels, p.SystemLogLevel) {
 		refuse("SystemLogLevel is %q, not one of %q", p.SystemLogLevel, levels)
 	}
+	if p.HTTPConcurrency == 1 {
+		refuse("HTTPConcurrency is 1, which leaves no room beside a request that waits: at least 2, or 0 for no bound")
+	}
 	for name, n := range map[string]int{
 		"FanoutConcurrency": p.FanoutConcurrency, "MessageConcurrency": p.MessageConcurrency, "HTTPConcurrency": p.HTTPConcurrency,
 		"ThrottlingBurst": p.ThrottlingBurst, "HTTPThrottlingBurst": p.HTTPThrottlingBurst,

@@ -1,6 +1,7 @@
 package dynamo
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -107,6 +108,9 @@ func (s *Store) Session(ctx context.Context, key watch.Key) (watch.Session, erro
 	if _, refreshed := out.Item["grant"]; refreshed { // with the empty text if it grants nothing
 		access := tokenOf(out.Item)
 		access.Expires = instant(out.Item, "tokenExpiresAt")
+		if out.Item["auth"] != nil {
+			access.Order = orderIn(out.Item, "auth")
+		}
 		if access.Grant, err = grant.Decode(text(out.Item, "grant")); err != nil {
 			return watch.Session{}, fmt.Errorf("get connection %s: %w", key.ID, err)
 		}
@@ -115,26 +119,31 @@ func (s *Store) Session(ctx context.Context, key watch.Key) (watch.Session, erro
 	return session, nil
 }
 
-// Refresh keeps the grant of another token in the connection's row: one write unit for
-// every 1 KB of the row.
+// Refresh keeps the grant of another token in the connection's row, unless that of a later auth
+// is there: one write unit for every 1 KB of the row.
 func (s *Store) Refresh(ctx context.Context, key watch.Key, a watch.Access) error {
-	update := &dynamodb.UpdateItemInput{
+	_, err := s.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
 		TableName: &s.tables.Connections, Key: connectionKey(key),
-		UpdateExpression:         aws.String("SET #grant = :grant, tokenExpiresAt = :expires, issuedAt = :issued, tokenId = :id"),
-		ConditionExpression:      aws.String("attribute_exists(connectionId)"),
-		ExpressionAttributeNames: map[string]string{"#grant": "grant"},
+		UpdateExpression:         aws.String("SET #grant = :grant, tokenExpiresAt = :expires, issuedAt = :issued, tokenId = :id, #auth = :auth"),
+		ConditionExpression:      aws.String("attribute_exists(connectionId) AND (attribute_not_exists(#auth) OR #auth <= :auth)"),
+		ExpressionAttributeNames: map[string]string{"#grant": "grant", "#auth": "auth"},
 		ExpressionAttributeValues: map[string]types.AttributeValue{
-			":grant": str(a.Grant.String()), ":expires": unix(a.Expires), ":issued": unix(a.Issued), ":id": str(a.TokenID),
+			":grant": str(a.Grant.String()), ":expires": unix(a.Expires), ":issued": unix(a.Issued), ":id": str(a.TokenID), ":auth": order(cmp.Or(a.Order, watch.Unordered)),
 		},
+		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
+	})
+	failed := (*types.ConditionalCheckFailedException)(nil)
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &failed) && failed.Item != nil:
+		err = watch.ErrOvertaken
+	case failed != nil:
+		err = watch.ErrNotConnected
+	default:
+		err = translate(err)
 	}
-	_, err := s.db.UpdateItem(ctx, update)
-	if failed := (*types.ConditionalCheckFailedException)(nil); errors.As(err, &failed) {
-		return fmt.Errorf("refresh connection %s: %w", key.ID, watch.ErrNotConnected)
-	}
-	if err != nil {
-		return fmt.Errorf("refresh connection %s: %w", key.ID, translate(err))
-	}
-	return nil
+	return fmt.Errorf("refresh connection %s: %w", key.ID, err)
 }
 
 // Forget deletes the connection's row, which tells its topics, and then its

@@ -2,7 +2,8 @@
 // watching lies in five tables, and how items look as JSON.
 //
 //	table          partition key   sort key        attributes
-//	Events         topic           id              the users' data; expiresAt
+//	Events         topic           id              the users' data; expiresAt; of a client's publication
+//	                                               watchroute: mark, sum, by, order
 //	Changes        topic           seq = 0         the head: last, epoch, stream, position, first
 //	               topic           seq = 1, 2, 3…  the log: epoch, id, op, at, data, position, lapse,
 //	                                               [before], [high], [expired], [large], expiresAt
@@ -12,11 +13,13 @@
 //	                                               expiresAt; before there were orders topics
 //	                                               (string set) instead of the two maps;
 //	                                               of the token: [tokenId], [issuedAt], and when it
-//	                                               was refreshed grant, tokenExpiresAt
+//	                                               was refreshed grant, tokenExpiresAt, auth (its order)
 //	               subject         * and a time    spent: what the subject's requests have cost
 //	                                               then; expiresAt
-//	Subscriptions  topic + "#0"    connectionId    subject, order, [view], [filter], [fields], [delta],
-//	                                               expiresAt
+//	               anonymous       *holds/ and a   holds: which HTTP requests are held (place → until)
+//	                               number
+//	Subscriptions  topic + "#0"    connectionId    subject, order, [auth], [view], [filter], [fields],
+//	                                               [delta], expiresAt
 //	               topic + "#0"    * or ** and     the same, for the pattern topic/* or topic/**
 //	                               connectionId
 //	Revocations    subject         tokenId or *    before, expiresAt

@@ -32,7 +32,7 @@ const holdAttempts = 4
 func (s *Store) Hold(ctx context.Context, key watch.Key, until time.Time, limits watch.HoldLimits) (watch.Hold, error) {
 	at, most := holdsOf(key, limits.Total)
 	now, places := s.now().Unix(), rand.Perm(limits.Subject)
-	var over []string
+	var over map[string]types.AttributeValue
 	for range holdAttempts {
 		if len(places) == 0 {
 			break
@@ -61,7 +61,7 @@ func (s *Store) Hold(ctx context.Context, key watch.Key, until time.Time, limits
 
 // takePlace writes the hold into the row, and takes out those that are over. If the place is
 // not free, or the row is full, it gives the row's holds; nil if there is no row.
-func (s *Store) takePlace(ctx context.Context, hold watch.Hold, now int64, most int, over []string) (held map[string]types.AttributeValue, err error) {
+func (s *Store) takePlace(ctx context.Context, hold watch.Hold, now int64, most int, over map[string]types.AttributeValue) (held map[string]types.AttributeValue, err error) {
 	row, name := placed(hold.Place)
 	update := &dynamodb.UpdateItemInput{
 		TableName: &s.tables.Connections, Key: holdsKey(row),
@@ -72,12 +72,15 @@ func (s *Store) takePlace(ctx context.Context, hold watch.Hold, now int64, most 
 		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
 	}
 	var removed []string
-	for i, other := range over {
-		if other != name {
-			alias := fmt.Sprint("#over", i)
-			update.ExpressionAttributeNames[alias] = other
-			removed = append(removed, "#holds."+alias)
+	for i, other := range slices.Sorted(maps.Keys(over)) {
+		if other == name {
+			continue
 		}
+		place := fmt.Sprint("#holds.#over", i)
+		update.ExpressionAttributeNames[fmt.Sprint("#over", i)] = other
+		update.ExpressionAttributeValues[fmt.Sprint(":over", i)] = over[other]
+		*update.ConditionExpression += fmt.Sprint(" AND ", place, " = :over", i) // or another has it by now
+		removed = append(removed, place)
 	}
 	if len(removed) > 0 {
 		*update.UpdateExpression += " REMOVE " + strings.Join(removed, ", ")
@@ -92,16 +95,18 @@ func (s *Store) takePlace(ctx context.Context, hold watch.Hold, now int64, most 
 }
 
 // placesOf tells which holds of a row are over, and which places of a subject are free.
-func placesOf(held map[string]types.AttributeValue, at holds, places []int, now int64) (over []string, free []int) {
-	for _, place := range slices.Sorted(maps.Keys(held)) {
+func placesOf(held map[string]types.AttributeValue, at holds, places []int, now int64) (over map[string]types.AttributeValue, free []int) {
+	over = map[string]types.AttributeValue{}
+	for place, value := range held {
 		if until, err := integer(held, place); err != nil || until < now {
-			over = append(over, place)
+			over[place] = value
 		}
 	}
 	return over, slices.DeleteFunc(slices.Clone(places), func(n int) bool {
 		_, name := placed(at.place(n))
 		_, taken := held[name]
-		return taken && !slices.Contains(over, name)
+		_, free := over[name]
+		return taken && !free
 	})
 }
 

@@ -127,3 +127,35 @@ func TestCostOfAHold(t *testing.T) {
 		t.Errorf("a hold costs %v read and %v write units, want 0 and 2", readsNow-reads, writesNow-writes)
 	}
 }
+
+// TestHoldsThatAreOverAreReplacedOnce, however many ask for their places at the same time.
+func TestHoldsThatAreOverAreReplacedOnce(t *testing.T) {
+	d := dynamotest.Start(t)
+	limits := watch.HoldLimits{Subject: 6, Total: 40}
+	for round := range 5 {
+		s := d.Store()
+		now := time.Now().Add(time.Duration(round) * time.Hour)
+		s.Now = func() time.Time { return now }
+		key := watch.Key{Subject: "alice"}
+		for range limits.Subject {
+			if _, err := s.Hold(t.Context(), key, now.Add(-time.Minute), limits); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var held atomic.Int32
+		var askers sync.WaitGroup
+		for range 60 {
+			askers.Go(func() {
+				if _, err := s.Hold(t.Context(), key, now.Add(time.Minute), limits); err == nil {
+					held.Add(1)
+				} else if !errors.Is(err, watch.ErrTooManyHolds) {
+					t.Error(err)
+				}
+			})
+		}
+		askers.Wait()
+		if n := int(held.Load()); n > limits.Subject {
+			t.Errorf("round %d: %d are held, %d may be", round, n, limits.Subject)
+		}
+	}
+}

@@ -210,7 +210,7 @@ func TestSession(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	access := watch.Access{Grant: grant.All(), TokenID: "t2", Issued: time.Unix(1000, 0), Expires: time.Unix(2000, 0)}
+	access := watch.Access{Grant: grant.All(), TokenID: "t2", Issued: time.Unix(1000, 0), Expires: time.Unix(2000, 0), Order: 5}
 	if err := s.Refresh(t.Context(), c.Key, access); err != nil {
 		t.Fatal(err)
 	}
@@ -222,7 +222,20 @@ func TestSession(t *testing.T) {
 	if known, err := s.Connections(t.Context(), "alice"); err != nil || len(known) != 1 || known[0].TokenID != "t2" || known[0].Key != c.Key {
 		t.Errorf("connections %+v, %v", known, err)
 	}
-	if err := s.Refresh(t.Context(), c.Key, watch.Access{Expires: time.Unix(3000, 0)}); err != nil {
+	if err := s.Refresh(t.Context(), c.Key, watch.Access{Order: 4}); !errors.Is(err, watch.ErrOvertaken) {
+		t.Errorf("an earlier auth: %v", err)
+	}
+	later := subscription(c, "a")
+	later.Auth = 5
+	if there, err := s.Renew(t.Context(), later); err != nil || !there {
+		t.Errorf("renewed: %t, %v", there, err)
+	}
+	earlier := later
+	earlier.Auth = 4
+	if there, err := s.Renew(t.Context(), earlier); err != nil || there {
+		t.Errorf("renewed by an earlier auth: %t, %v", there, err)
+	}
+	if err := s.Refresh(t.Context(), c.Key, watch.Access{Expires: time.Unix(3000, 0), Order: 6}); err != nil {
 		t.Fatal(err)
 	}
 	if session, err := s.Session(t.Context(), c.Key); err != nil || session.Access == nil || session.Access.Grant.String() != "" {

@@ -52,6 +52,9 @@ func subscriptionRow(sub watch.Subscription) map[string]types.AttributeValue {
 	if sub.Order != watch.Unordered {
 		row["order"] = order(sub.Order)
 	}
+	if sub.Auth != 0 {
+		row["auth"] = order(sub.Auth)
+	}
 	row["expiresAt"] = unix(sub.Until)
 	if view := sub.View.String(); view != "" {
 		row["view"] = str(view)
@@ -85,6 +88,9 @@ func subscription(row map[string]types.AttributeValue) (watch.Subscription, erro
 	}
 	if filter := text(row, "filter"); filter != "" {
 		sub.Filter = []byte(filter)
+	}
+	if row["auth"] != nil {
+		sub.Auth = orderIn(row, "auth")
 	}
 	return sub, nil
 }
@@ -171,11 +177,17 @@ func refusal(row map[string]types.AttributeValue, sub watch.Subscription, quota 
 	return watch.ErrTooManySubscriptions
 }
 
-// Renew puts the subscription if the one in its place has the same order: one write unit for
-// every KB. The connection's row has the topic already.
+// Renew puts the subscription if the one in its place has the same order, and is not by a later
+// auth: one write unit for every KB. The connection's row has the topic already.
 func (s *Store) Renew(ctx context.Context, sub watch.Subscription) (there bool, err error) {
 	put := &dynamodb.PutItemInput{TableName: &s.tables.Subscriptions, Item: subscriptionRow(sub)}
 	put.ConditionExpression, put.ExpressionAttributeNames, put.ExpressionAttributeValues = unchanged(sub)
+	*put.ConditionExpression += " AND (attribute_not_exists(#auth) OR #auth <= :auth)"
+	put.ExpressionAttributeNames["#auth"] = "auth"
+	if put.ExpressionAttributeValues == nil {
+		put.ExpressionAttributeValues = map[string]types.AttributeValue{}
+	}
+	put.ExpressionAttributeValues[":auth"] = order(sub.Auth)
 	_, err = s.db.PutItem(ctx, put)
 	if failed := (*types.ConditionalCheckFailedException)(nil); errors.As(err, &failed) {
 		return false, nil

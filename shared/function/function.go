@@ -5,6 +5,7 @@ package function
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -13,6 +14,7 @@ import (
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/credentials"
 )
 
 // Setup is what a handler is built from.
@@ -40,9 +42,9 @@ func Start[In, Out any](getenv func(string) string, build func(context.Context, 
 
 func prepare[Handler any](getenv func(string) string, logger *slog.Logger, build func(context.Context, Setup) (Handler, error)) (Handler, error) {
 	var none Handler
-	cfg, err := config.LoadDefaultConfig(context.Background())
+	cfg, err := configuration()
 	if err != nil {
-		return none, fmt.Errorf("load SDK configuration: %w", err)
+		return none, err
 	}
 	settings := SettingsFrom(getenv)
 	handler, err := build(context.Background(), Setup{Settings: settings, AWS: cfg, Logger: logger})
@@ -53,6 +55,29 @@ func prepare[Handler any](getenv func(string) string, logger *slog.Logger, build
 		return none, err
 	}
 	return handler, nil
+}
+
+// configuration reads what Lambda sets in a function's environment: Region, credentials, and
+// perhaps endpoints. config.LoadDefaultConfig would also look for files, profiles and single
+// sign-on, which no function has, and which make each of them half a megabyte larger.
+//
+// Source: https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html
+func configuration() (aws.Config, error) {
+	env, err := config.NewEnvConfig()
+	if err != nil {
+		return aws.Config{}, fmt.Errorf("read the SDK's settings: %w", err)
+	}
+	if env.Region == "" || !env.Credentials.HasKeys() {
+		return aws.Config{}, errors.New("AWS_REGION, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY must be set")
+	}
+	cfg := aws.Config{
+		Region: env.Region, Credentials: credentials.StaticCredentialsProvider{Value: env.Credentials},
+		RetryMode: env.RetryMode, ConfigSources: []any{env},
+	}
+	if env.BaseEndpoint != "" {
+		cfg.BaseEndpoint = &env.BaseEndpoint
+	}
+	return cfg, nil
 }
 
 // WithMargin ends a handler's context before Lambda ends the function, so that there

@@ -6,6 +6,7 @@ package identity
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"strconv"
 	"time"
 
@@ -98,12 +99,28 @@ func (o Reader) ViewerOf(r awsevents.APIGatewayProxyRequestContext) (watch.Viewe
 	subject, access, err := o.read(r.Authorizer)
 	v := watch.Viewer{Key: watch.Key{Subject: subject}, Access: access}
 	if subject == watch.Anonymous {
-		v.ID = watch.ConnectionID("address " + r.Identity.SourceIP)
+		v.ID = watch.ConnectionID("address " + network(r.Identity.SourceIP))
 	}
 	if err != nil {
 		return v, fmt.Errorf("read authorizer's context of request %s: %w", r.RequestID, err)
 	}
 	return v, nil
+}
+
+// network is the address of one client: an IPv4 address, or the 64 bits of an IPv6 address of
+// which a client has all others.
+//
+// Source: RFC 6177
+func network(address string) string {
+	ip, err := netip.ParseAddr(address)
+	if err != nil || ip.Unmap().Is4() {
+		return address
+	}
+	prefix, err := ip.WithZone("").Prefix(64)
+	if err != nil {
+		return address
+	}
+	return prefix.String()
 }
 
 // read gives the subject and what it may do.

@@ -177,3 +177,17 @@ func parse(t *testing.T) grant.Grant {
 	}
 	return g
 }
+
+// TestAnonymousViewersAreToldApart by what one client may have of addresses.
+func TestAnonymousViewersAreToldApart(t *testing.T) {
+	id := func(address string) watch.ConnectionID {
+		v, err := (identity.Reader{Open: true}).ViewerOf(awsevents.APIGatewayProxyRequestContext{Identity: awsevents.APIGatewayRequestIdentity{SourceIP: address}})
+		if err != nil || v.Subject != watch.Anonymous {
+			t.Fatalf("viewer is %+v, %v", v, err)
+		}
+		return v.ID
+	}
+	if id("2001:db8:1:2::1") != id("2001:db8:1:2:ffff::2") || id("2001:db8:1:2::1") == id("2001:db8:1:3::1") || id("203.0.113.7") == id("203.0.113.8") {
+		t.Error("clients are not told apart by their networks")
+	}
+}

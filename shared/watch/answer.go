@@ -20,8 +20,8 @@ type Subscriptions interface {
 	// subscription may be written and not count: then the session lacks it, and the caller
 	// withdraws it.
 	Subscribe(context.Context, Subscription) (already bool, err error)
-	// Renew replaces a subscription that is there with the same Order, and tells whether it
-	// is; if not, nothing is written.
+	// Renew replaces a subscription that is there with the same Order and no higher Auth, and
+	// tells whether it is; if not, nothing is written.
 	Renew(context.Context, Subscription) (there bool, err error)
 	// Unsubscribe ends the subscription to a topic, if there is one, and refuses those of a
 	// lower Order from now on. ErrOvertaken means that one of a higher Order is there.
@@ -37,7 +37,8 @@ type Subscriptions interface {
 type Sessions interface {
 	// Session reads it. ErrNotConnected means that nothing is known of the connection.
 	Session(context.Context, Key) (Session, error)
-	// Refresh has the connection go by another token from now on.
+	// Refresh has the connection go by another token from now on. ErrOvertaken means that it
+	// goes by the token of a later auth.
 	Refresh(context.Context, Key, Access) error
 	// Forget removes a connection with all its subscriptions.
 	Forget(context.Context, Key, []events.Topic) error

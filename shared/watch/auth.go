@@ -20,6 +20,7 @@ func (a *answer) auth(ctx context.Context) error {
 	if subject != a.c.Subject {
 		return &events.Error{Code: events.CodeBadToken, Message: "the token is of another subject"}
 	}
+	access.Order = a.order
 	if err := a.Sessions.Refresh(ctx, a.c.Key, access); err != nil {
 		return err
 	}
@@ -46,7 +47,8 @@ func (a *answer) disown(ctx context.Context, err error) error {
 
 // realign renews the connection's subscriptions by its token, which may show more or less of
 // a topic than the one before, or nothing, and gives what they show now. A subscribe that is
-// carried out meanwhile sees the token itself, see keep.
+// carried out meanwhile sees the token itself, see keep. Two auths at the same time each renew
+// only what the later one has not renewed.
 func (a *answer) realign(ctx context.Context) (views map[events.Topic]string, err error) {
 	session, err := a.Sessions.Session(ctx, a.c.Key)
 	if err != nil {
@@ -78,6 +80,12 @@ func (a *answer) realign(ctx context.Context) (views map[events.Topic]string, er
 			frames = append(frames, &events.Reset{Topic: sub.Topic, Reason: events.ResetView})
 		}
 		views[sub.Topic] = sub.mark()
+	}
+	if session, err = a.Sessions.Session(ctx, a.c.Key); err != nil {
+		return nil, err
+	}
+	if session.Access == nil || session.Access.Order != a.c.Access.Order {
+		return nil, ErrOvertaken // by a later auth, which knows better what has ended
 	}
 	if err := a.Subscriptions.Withdraw(ctx, a.c.Key, ended...); err != nil {
 		return nil, err

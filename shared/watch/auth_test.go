@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -272,4 +273,50 @@ func TestExpiredIsClosedUntold(t *testing.T) {
 	c := newClient(t, allowsA)
 	c.connection.Expires, c.deaf = time.Now().Add(-time.Hour), errors.New("throttled")
 	c.expect(t, `{"action":"ping"}`, "closed")
+}
+
+// overlapping runs something while the connection is about to go by a token.
+type overlapping struct {
+	tokens
+	by   string
+	once func()
+}
+
+func (o *overlapping) Check(ctx context.Context, subject string, access watch.Access) error {
+	if do := o.once; do != nil && access.TokenID == o.by {
+		o.once = nil
+		do()
+	}
+	return o.tokens.Check(ctx, subject, access)
+}
+
+// TestTheLaterOfTwoAuthsCounts: an earlier one that is still at work shows nothing that the later
+// one's token hides.
+func TestTheLaterOfTwoAuthsCounts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newClient(t, allowsAll)
+		c.ask(t, `{"action":"subscribe","topic":"a","order":1}`)
+		token := func(id, rules string) known {
+			k := lasting(t, "s", rules, time.Hour)
+			k.access.TokenID = id
+			return k
+		}
+		o := &overlapping{tokens: tokens{"wide": token("wide", allowsAll), "narrow": token("narrow", allowsLess)}, by: "wide"}
+		c.answerer.Tokens = o
+		o.once = func() {
+			other := &client{memoryStore: c.memoryStore, connection: c.connection, answerer: c.answerer}
+			if got := other.ask(t, `{"action":"auth","token":"narrow","order":3}`); !strings.Contains(got, "authorized") && !strings.Contains(got, "views") {
+				t.Errorf("the later auth is answered %s", got)
+			}
+		}
+		c.expect(t, `{"action":"auth","id":"q","token":"wide","order":2}`, "error overtaken")
+		c.expect(t, `{"action":"auth","id":"q","token":"wide","order":1}`, "error overtaken")
+		session, err := c.Session(t.Context(), c.connection.Key)
+		if err != nil || session.Access.TokenID != "narrow" {
+			t.Errorf("the connection goes by %+v, %v", session.Access, err)
+		}
+		if view := c.subs["a"].View.String(); !strings.Contains(view, "cost") {
+			t.Errorf("a is seen as %q", view)
+		}
+	})
 }

@@ -62,6 +62,7 @@ type Access struct {
 	TokenID string    // may be empty
 	Issued  time.Time // revocations hit the tokens that were issued before
 	Expires time.Time // zero: never
+	Order   Order     // of the auth that brought the token; 0 for the one the connection was made with
 }
 
 // same reports whether two accesses are of the same token, as far as can be told.
@@ -100,6 +101,7 @@ type Subscription struct {
 	Options
 	Order Order      // of the request that made it
 	View  grant.View // what is seen of the topic, by the token and the options
+	Auth  Order      // that of the token's Access
 	Until time.Time  // when it ends by itself
 	Quota Quota      // what the connection may have of them
 }

@@ -139,7 +139,7 @@ func Bounds(connections int) []Bound {
 			Worst: "The token expires within five minutes, so there may be another, or it came as a subprotocol, so the connection may not have been admitted. Else nothing is read."},
 		{Action: "ping with cursors", Reads: max(maxAnswerReads+logPageReads, maxListReads+listReads+events.MaxCursors*headReads), Bytes: missedBytes + events.MaxFrameBytes, Steps: maxAnswerSteps,
 			Worst: "All subscriptions and heads are read, and then of the logs what an answer may. Patterns end sooner, to leave room for that."},
-		{Action: "auth", Reads: 2*connectionReads + 2*revocationReads + events.MaxSubscriptions*subscriptionReads, Writes: (1+withdrawAttempts)*connectionWrites + events.MaxSubscriptions*subscriptionWrites,
+		{Action: "auth", Reads: 3*connectionReads + 2*revocationReads + events.MaxSubscriptions*subscriptionReads, Writes: (1+withdrawAttempts)*connectionWrites + events.MaxSubscriptions*subscriptionWrites,
 			Bytes: 2*events.MaxSubscriptions*(events.MaxTopicBytes+toldBytes) + smallBytes,
 			Worst: "A hundred subscriptions are renewed, or end. Some of those that end are made anew meanwhile, so the row is written again. If the token is revoked, the connection is forgotten instead, which costs as much."},
 		{Action: "connect", Reads: (connections*connectionBytes+readUnit-1)/readUnit + connections*connectionBytes/maxReadBytes + revocationReads, Writes: 1 + forgetWrites,

@@ -36,10 +36,24 @@ type Feed struct {
 	Topics
 	Stands      Stands
 	Revocations Revocations
+	Holds       Holds
+	HoldLimits  HoldLimits
 }
 
-// Follower waits for changes of topics on behalf of one client that nobody can post to. It is
-// not safe for concurrent use.
+// Hold takes a hold of a client until then. release ends it; it must be called.
+func (f Feed) Hold(ctx context.Context, v Viewer, until time.Time) (release func(context.Context) error, err error) {
+	hold, err := carry(ctx, f.Topics, v.Key, func(ctx context.Context, _ *work) (Hold, error) { return f.Holds.Hold(ctx, v.Key, until, f.HoldLimits) })
+	if err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context) error {
+		_, err := carry(ctx, f.Topics, v.Key, func(ctx context.Context, _ *work) (any, error) { return nil, f.Holds.Release(ctx, hold) })
+		return err
+	}, nil
+}
+
+// Follower waits for changes of topics on behalf of one client that nobody can post to. It gives
+// what is new of a topic until that is taken. It is not safe for concurrent use.
 type Follower struct {
 	feed    Feed
 	viewer  Viewer
@@ -48,7 +62,7 @@ type Follower struct {
 	pause   time.Duration
 }
 
-// Follow begins to follow topics, each once.
+// Follow begins to follow topics, of which none may be given twice.
 func (f Feed) Follow(v Viewer, follows ...Follow) *Follower {
 	follower := &Follower{feed: f, viewer: v, follows: follows, due: map[events.Topic]bool{}, pause: quietPause}
 	for _, follow := range follows {
@@ -57,10 +71,13 @@ func (f Feed) Follow(v Viewer, follows ...Follow) *Follower {
 	return follower
 }
 
-// Begin tells how a client follows a topic that it has nothing of yet. The error is that it may
-// not.
-func (f Feed) Begin(v Viewer, q Query) (Follow, error) {
+// Begin tells how a client follows a topic that it has nothing of yet, with its items first or
+// without. The error says why it may not: a filter may be wrong, or the token may not allow it.
+func (f Feed) Begin(v Viewer, q Query, items bool) (Follow, error) {
 	view, err := v.view(grant.Subscribe, q)
+	if err == nil && items && !v.readable(q.Topic) {
+		err = errForbidden
+	}
 	return Follow{Query: q, View: viewName(markOf(view))}, err
 }
 
@@ -87,8 +104,8 @@ func (f *Follower) Move(topic events.Topic, to events.Cursor) {
 }
 
 // Now gives what the topics have after the cursors that the client has come to, without a wait:
-// one read of the head for each topic that may have something. What is wrong for the client is
-// in the error, see [WireError].
+// for each topic that may have something, its head is read, and the log as far as one answer may.
+// What is wrong for the client is in the error, see [WireError].
 func (f *Follower) Now(ctx context.Context) (news []Missed, err error) {
 	for i := range f.follows {
 		follow := &f.follows[i]
@@ -99,13 +116,23 @@ func (f *Follower) Now(ctx context.Context) (news []Missed, err error) {
 		if err != nil {
 			return news, err
 		}
-		f.due[follow.Topic] = missed.More
-		follow.After, follow.View = missed.Cursor, viewName(missed.View)
 		if len(missed.Changes) > 0 || missed.Reset != "" {
 			news = append(news, missed)
+			continue
 		}
+		f.Take(missed)
 	}
 	return news, nil
+}
+
+// Take notes that the client has what is new of a topic.
+func (f *Follower) Take(missed Missed) {
+	f.due[missed.Topic] = missed.More
+	for i := range f.follows {
+		if follow := &f.follows[i]; follow.Topic == missed.Topic {
+			follow.After, follow.View = missed.Cursor, viewName(missed.View)
+		}
+	}
 }
 
 // Next gives what Now gives, and waits until there is something. It gives nothing once the
@@ -151,7 +178,10 @@ func (f *Follower) Check(ctx context.Context) error {
 	if f.viewer.Subject == Anonymous {
 		return nil
 	}
-	return CheckRevoked(ctx, f.feed.Revocations, f.viewer.Subject, f.viewer.Access)
+	_, err := carry(ctx, f.feed.Topics, f.viewer.Key, func(ctx context.Context, _ *work) (any, error) {
+		return nil, CheckRevoked(ctx, f.feed.Revocations, f.viewer.Subject, f.viewer.Access)
+	})
+	return err
 }
 
 // Follows gives the cursor that the client has come to in each topic, in the order in which it
@@ -185,7 +215,7 @@ func (f *Follower) look(ctx context.Context) error {
 		return err
 	}
 	for _, follow := range f.follows {
-		f.due[follow.Topic] = stands[follow.Topic] != follow.After
+		f.due[follow.Topic] = f.due[follow.Topic] || stands[follow.Topic] != follow.After
 	}
 	return nil
 }

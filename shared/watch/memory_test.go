@@ -276,6 +276,9 @@ func (s *memoryStore) Refresh(_ context.Context, _ watch.Key, a watch.Access) er
 	s.step()
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.access != nil && s.access.Order != 0 && s.access.Order > a.Order {
+		return watch.ErrOvertaken
+	}
 	s.access = &a
 	return nil
 }
@@ -327,7 +330,7 @@ func (s *memoryStore) Renew(_ context.Context, sub watch.Subscription) (there bo
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	old, there := s.subs[sub.Topic]
-	if there = there && old.Order == sub.Order; there {
+	if there = there && old.Order == sub.Order && (old.Auth == 0 || old.Auth <= sub.Auth); there {
 		s.subs[sub.Topic] = sub
 	}
 	return there, nil

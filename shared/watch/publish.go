@@ -142,6 +142,8 @@ func publishedItem(r Publishing) (events.Item, error) {
 		return item, &events.Error{Code: events.CodeBadRequest, Message: `op must be "remove" or left out`}
 	case r.Item == nil:
 		return item, &events.Error{Code: events.CodeBadRequest, Message: "item is missing"}
+	case r.Op == "" && item.ID == "" && r.Key != "":
+		return item, &events.Error{Code: events.CodeBadRequest, Message: "item has no id, which a publication with a key must have: each repetition would make another item"}
 	case r.Op == "" && item.ID == "":
 		item.ID = ulid.Make().String()
 	}

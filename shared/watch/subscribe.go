@@ -108,7 +108,7 @@ func (c Connection) subscription(topic events.Topic, o Options) (Subscription, e
 	if err != nil {
 		return Subscription{}, err
 	}
-	return Subscription{Key: c.Key, Topic: topic, Options: o, View: view, Until: c.until()}, nil
+	return Subscription{Key: c.Key, Topic: topic, Options: o, View: view, Auth: c.Access.Order, Until: c.until()}, nil
 }
 
 // readable reports whether the items of a topic, or of all topics of a pattern, may be read as

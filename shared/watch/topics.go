@@ -154,9 +154,15 @@ func (w *work) changes(ctx context.Context, a Access, q Query, after events.Curs
 	missed := Missed{Topic: q.Topic, View: markOf(view), Cursor: head.Cursor}
 	if otherView(seenView, missed.View) {
 		missed.Reset = events.ResetView
+		if !a.readable(q.Topic) {
+			return Missed{}, errUnrecoverable
+		}
 		return missed, nil
 	}
 	gap, err := w.missed(ctx, q.Topic, after, head)
+	if err == nil && gap.reset != "" && !a.readable(q.Topic) {
+		err = errUnrecoverable
+	}
 	if err != nil {
 		return Missed{}, err
 	}
