@@ -80,8 +80,7 @@ func (r *reader) expect(name, text string) (id string) {
 		if !ok {
 			r.Fatalf("the stream ends before %s with %s", name, text)
 		}
-		if e.name == "" {
-			id = e.id
+		if e.name == "" { // a place
 			continue
 		}
 		if e.name != name || !strings.Contains(e.data, text) {
