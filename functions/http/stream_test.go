@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -458,6 +459,48 @@ func TestWhatIsAccepted(t *testing.T) {
 		r.Header.Set("Accept", accept)
 		if got := wantsStream(r); got != want {
 			t.Errorf("Accept %q asks for a stream: %t", accept, got)
+		}
+	}
+}
+
+// TestSpentAllowanceLeavesNoHold: a request that is over is released, whatever its subject has
+// spent meanwhile.
+func TestSpentAllowanceLeavesNoHold(t *testing.T) {
+	s := newService(t)
+	s.streamTime = time.Second
+	s.feed.Allowance = watch.NewAllowance(s.store, 12*1000)
+	var released atomic.Int32
+	s.feed.Holds = releases{s.store, &released}
+	s.put("a", "i", `{}`)
+	r := s.open("/topics/a")
+	r.next()
+	for range 30 {
+		s.post("/topics/a", `{"id":"j","data":{"x":"`+strings.Repeat("x", 40_000)+`"}}`)
+	}
+	for {
+		if _, ok := r.next(); !ok {
+			break
+		}
+	}
+	eventually(t, func() bool { return released.Load() == 1 })
+}
+
+// releases counts how many holds are released.
+type releases struct {
+	watch.Holds
+	n *atomic.Int32
+}
+
+func (r releases) Release(ctx context.Context, h watch.Hold) error {
+	r.n.Add(1)
+	return r.Holds.Release(ctx, h)
+}
+
+func eventually(t *testing.T, holds func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); !holds(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("it does not come true within 10 s")
 		}
 	}
 }

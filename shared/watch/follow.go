@@ -46,8 +46,10 @@ func (f Feed) Hold(ctx context.Context, v Viewer, until time.Time) (release func
 	if err != nil {
 		return nil, err
 	}
-	return func(ctx context.Context) error {
-		_, err := carry(ctx, f.Topics, v.Key, func(ctx context.Context, _ *work) (any, error) { return nil, f.Holds.Release(ctx, hold) })
+	return func(ctx context.Context) error { // also of a subject that has spent its allowance
+		ctx, w := f.begin(ctx, v.Key)
+		err := f.Holds.Release(ctx, hold)
+		_ = w.settle(ctx) // what is not charged is owed
 		return err
 	}, nil
 }
