@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -9,7 +10,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/watchroute/watchroute/events"
+	"github.com/watchroute/watchroute/shared/dynamo/dynamotest"
 	"github.com/watchroute/watchroute/shared/watch"
 )
 
@@ -163,4 +167,53 @@ func TestStreamThatCannotBeNeedsNoHold(t *testing.T) {
 			t.Errorf("%s is answered %+v, want %d", target, got, want)
 		}
 	}
+}
+
+// revoke takes back alice's token t1.
+func (s *service) revoke() {
+	s.Helper()
+	_, err := s.db.Client.PutItem(s.Context(), &dynamodb.PutItemInput{TableName: &dynamotest.Tables.Revocations, Item: map[string]types.AttributeValue{
+		"subject": &types.AttributeValueMemberS{Value: "alice"}, "tokenId": &types.AttributeValueMemberS{Value: "t1"},
+	}})
+	if err != nil {
+		s.Fatal(err)
+	}
+}
+
+// TestRevokedPollIsToldNothingMore: neither what has come since, nor that nothing has.
+func TestRevokedPollIsToldNothingMore(t *testing.T) {
+	for name, after := range map[string]func(*service){
+		"a change":    func(s *service) { s.put("a", "i", `{"hidden":true}`) },
+		"no change":   func(*service) {},
+		"another one": func(s *service) { s.put("b", "i", `{}`) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newService(t)
+			s.viewer.TokenID, s.viewer.Issued = "t1", time.Now().Add(-time.Minute)
+			s.put("a", "i", `{}`)
+			at := cursorOf(s, "a")
+			held := make(chan bool)
+			s.feed.Holds = holding{s.store, held}
+			answered := make(chan answer)
+			go func() { answered <- s.ask(http.MethodGet, "/topics/a?wait=2&after="+at) }()
+			<-held
+			s.revoke()
+			after(s)
+			if a := <-answered; a.status != 403 || !strings.Contains(a.body, `"code":"revoked"`) || a.header.Get(cursorHeader) != "" {
+				t.Errorf("answer is %+v", a)
+			}
+		})
+	}
+}
+
+// holding tells when a hold is taken.
+type holding struct {
+	watch.Holds
+	held chan bool
+}
+
+func (h holding) Hold(ctx context.Context, key watch.Key, until time.Time, limits watch.HoldLimits) (watch.Hold, error) {
+	defer close(h.held)
+	return h.Holds.Hold(ctx, key, until, limits)
 }
