@@ -84,19 +84,24 @@ func (h handler) poll(w http.ResponseWriter, r *http.Request, viewer watch.Viewe
 // cursorHeader says where the client stands if there is no body to say it.
 const cursorHeader = "Watchroute-Cursor"
 
-// wait holds the request until there is something, or the time is over.
+// wait holds the request until there is something, or the time is over. Also that nothing has come
+// is told only to who may still know.
 func (h handler) wait(ctx context.Context, viewer watch.Viewer, follower *watch.Follower, asked time.Duration) ([]watch.Missed, error) {
-	ctx, cancel, err := held(ctx, viewer, asked)
+	waiting, cancel, err := held(ctx, viewer, asked)
 	if err != nil {
 		return nil, err
 	}
 	defer cancel()
-	release, err := h.hold(ctx, viewer)
+	release, err := h.hold(waiting, viewer)
 	if err != nil {
 		return nil, err
 	}
 	defer release()
-	return follower.Next(ctx)
+	news, err := follower.Next(waiting)
+	if len(news) == 0 && err == nil {
+		err = follower.Check(ctx)
+	}
+	return news, err
 }
 
 // spread gives a time between one and two times the least, by chance, so that not all come again

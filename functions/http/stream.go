@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -42,6 +43,11 @@ type stream struct {
 // stream may be held is over. The client then comes again by itself. One that has no room now
 // does so, too: any other status would end a native EventSource for good.
 func (h handler) stream(w http.ResponseWriter, r *http.Request, viewer watch.Viewer, a ask) {
+	follows, placed, err := h.follows(r, viewer, a)
+	if err != nil {
+		h.refuse(w, r, err)
+		return
+	}
 	ctx, cancel, err := held(r.Context(), viewer, spread(h.streamTime))
 	if err != nil {
 		h.refuse(w, r, err)
@@ -54,7 +60,8 @@ func (h handler) stream(w http.ResponseWriter, r *http.Request, viewer watch.Vie
 		return
 	}
 	defer release()
-	s, news, err := h.open(ctx, w, r, viewer, a)
+	s := &stream{handler: h, w: w, viewer: viewer, begins: a.snapshot && !placed}
+	news, err := s.open(ctx, follows, placed)
 	if err != nil {
 		h.turnAway(w, r, err)
 		return
@@ -75,37 +82,39 @@ func (h handler) turnAway(w http.ResponseWriter, r *http.Request, err error) {
 	s.comment(problem.Detail)
 }
 
-// open finds where a stream begins, at the client's places or where the topics stand now, and
-// reads what is new: so a client that can be told nothing is refused before there is a stream.
-func (h handler) open(ctx context.Context, w http.ResponseWriter, r *http.Request, viewer watch.Viewer, a ask) (*stream, []watch.Missed, error) {
+// follows tells what the client follows, and whether it has said from which places. Nothing is
+// read or held for that: what the token does not allow, or what cannot be, is refused for good.
+func (h handler) follows(r *http.Request, viewer watch.Viewer, a ask) (follows []watch.Follow, placed bool, err error) {
 	id := lastID(r)
-	resumes := id != "" || a.after != nil
-	var follows []watch.Follow
+	placed = id != "" || a.after != nil
 	for _, topic := range a.topics {
-		follow, err := h.topics.Begin(viewer, watch.Query{Topic: topic, Options: a.Options}, a.snapshot && !resumes)
+		follow, err := h.topics.Begin(viewer, watch.Query{Topic: topic, Options: a.Options}, a.snapshot && !placed)
 		if err != nil {
-			return nil, nil, err
+			return nil, false, err
 		}
 		follows = append(follows, follow)
 	}
-	var err error
-	switch {
-	case id != "":
-		err = resume(follows, id)
-	case a.after != nil:
+	if id != "" {
+		return follows, placed, resume(follows, id)
+	}
+	if a.after != nil {
 		follows[0].After = *a.after
-		if a.view != "" {
-			follows[0].View = a.view
-		}
-	default:
-		err = h.topics.Stand(ctx, viewer, follows)
+		follows[0].View = cmp.Or(a.view, follows[0].View)
+	}
+	return follows, placed, nil
+}
+
+// open reads what is new since the client's places, or where the topics stand now: so a client that
+// can be told nothing is refused before there is a stream.
+func (s *stream) open(ctx context.Context, follows []watch.Follow, placed bool) (news []watch.Missed, err error) {
+	if !placed {
+		err = s.handler.topics.Stand(ctx, s.viewer, follows)
 	}
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	s := &stream{handler: h, Follower: h.topics.Follow(viewer, follows...), w: w, viewer: viewer, begins: a.snapshot && !resumes}
-	news, err := s.Now(ctx)
-	return s, news, err
+	s.Follower = s.handler.topics.Follow(s.viewer, follows...)
+	return s.Now(ctx)
 }
 
 // lastID is the id of the last event that the client has. A new EventSource can give it only in

@@ -63,7 +63,7 @@ func (s *running) begin(ctx context.Context, t testing.TB, method, target, token
 		r.Header.Set("Authorization", "Bearer "+token)
 	}
 	for i := 0; i < len(header); i += 2 {
-		r.Header.Set(header[i], header[i+1])
+		r.Header.Add(header[i], header[i+1])
 	}
 	response, err := http.DefaultClient.Do(r)
 	if err != nil {
@@ -88,12 +88,10 @@ func read[Body any](t testing.TB, a httpAnswer, status int) (body Body) {
 func problem(t testing.TB, what string, a httpAnswer, status int, code events.Code) events.Problem {
 	t.Helper()
 	p := read[events.Problem](t, a, status)
-	if p.Code != code || p.Status != status || p.Type != "about:blank" || p.Title != http.StatusText(status) || a.header.Get("Content-Type") != events.ProblemType {
-		t.Errorf("%s is answered %s %s, want the code %s", what, a.header.Get("Content-Type"), a.body, code)
+	if p.Code != code || p.Status != status || p.Type != "about:blank" || p.Title != http.StatusText(status) {
+		t.Errorf("%s is answered %s, want the code %s", what, a.body, code)
 	}
-	if a.header.Get("Access-Control-Allow-Origin") != "*" || a.header.Get("Cache-Control") != "no-store" {
-		t.Errorf("%s: headers are %v", what, a.header)
-	}
+	a.refuses(t, what)
 	return p
 }
 
@@ -259,12 +257,6 @@ func TestEveryHTTPRefusalIsAProblem(t *testing.T) {
 	} {
 		a := s.request(t, c.method, c.target, c.token)
 		problem(t, what, a, c.status, c.code)
-		if c.status == 405 && a.header.Get("Allow") == "" {
-			t.Errorf("%s is not told the methods: %v", what, a.header)
-		}
-		if asks := a.header.Get("WWW-Authenticate") == "Bearer"; asks != (c.status == 401) {
-			t.Errorf("%s is asked for a token: %t", what, asks)
-		}
 		if strings.Contains(a.body, alice[:20]) {
 			t.Errorf("%s: the answer repeats the token", what)
 		}
@@ -291,14 +283,8 @@ func TestGatewayFailsWithProblems(t *testing.T) {
 	})
 	a := s.request(t, "GET", "/topics/a", "")
 	problem(t, "a request for which the function cannot be invoked", a, 503, events.CodeUnavailable)
-	if a.header.Get("Retry-After") == "" {
-		t.Errorf("headers are %v", a.header)
-	}
 	a = s.request(t, "GET", "/topics/a", "")
 	problem(t, "a request beyond the method's rate", a, 429, events.CodeTooManyRequests)
-	if a.header.Get("Retry-After") == "" {
-		t.Errorf("headers are %v", a.header)
-	}
 	if a := s.request(t, "HEAD", "/topics/a", ""); a.status != 503 { // another method has another rate
 		t.Errorf("HEAD is answered %d", a.status)
 	}

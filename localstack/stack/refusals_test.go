@@ -366,14 +366,20 @@ func (f forger) forgeries() map[string]string {
 	return made
 }
 
-// refuses wants every one of the tokens refused, at the handshake and by auth on an open
-// connection, which goes on as it was, and nothing of them in the log.
+// refuses wants every one of the tokens refused: at the handshake, over HTTP, and by auth on an
+// open connection, which goes on as it was. Nothing of them is in the log.
 func (s *running) refuses(t *testing.T, log *logged, good string, tokens map[string]string) {
 	t.Helper()
 	alice := s.asker(t, good)
-	for name, token := range tokens {
+	for i, name := range slices.Sorted(maps.Keys(tokens)) {
+		token := tokens[name]
 		if got := s.knock(t, token); got != http.StatusUnauthorized {
 			t.Errorf("%s: status %d, want 401", name, got)
+		}
+		query, header := carried(token)
+		got, tooLong := s.knockOverHTTP(t, i, query, header...), len(token) > 8<<10
+		if got != http.StatusUnauthorized && !(tooLong && got == http.StatusBadRequest) { // API Gateway takes 10 KB of headers
+			t.Errorf("%s over HTTP: status %d, want 401", name, got)
 		}
 		if got := answer(alice.ask(auth(token))); got != "bad_token" {
 			t.Errorf("%s: auth is answered %s, want bad_token", name, got)
@@ -395,16 +401,29 @@ func (s *running) refuses(t *testing.T, log *logged, good string, tokens map[str
 	}
 }
 
-// knock gives the status of a handshake with a token, which is in the query if a header
-// would not carry it as it is.
+// carried puts a token into a header, or into the query if a header would not carry it as it is.
+func carried(token string) (query string, header []string) {
+	if strings.ContainsAny(token, " \n\x00") {
+		return "?token=" + url.QueryEscape(token), nil
+	}
+	return "", []string{"Authorization", "Bearer " + token}
+}
+
+// knock gives the status of a handshake with a token.
 func (s *running) knock(t *testing.T, token string) int {
 	t.Helper()
-	query, header := "", http.Header{"Authorization": {"Bearer " + token}}
-	if strings.ContainsAny(token, " \n\x00") {
-		query, header = "?token="+url.QueryEscape(token), nil
-	}
-	_, response := s.handshake(t, query, header)
+	query, pairs := carried(token)
+	_, response := s.handshake(t, query, lines(pairs))
 	return response.StatusCode
+}
+
+// lines makes headers of names and values in turn.
+func lines(pairs []string) http.Header {
+	header := http.Header{}
+	for i := 0; i < len(pairs); i += 2 {
+		header.Add(pairs[i], pairs[i+1])
+	}
+	return header
 }
 
 func auth(token string) string {
@@ -412,7 +431,8 @@ func auth(token string) string {
 }
 
 // strict runs the real stack for clients with tokens, in settings of its functions that
-// differ from the template's, and keeps the log. MAX_MESSAGE_RATE is out of the way.
+// differ from the template's, and keeps the log. MAX_MESSAGE_RATE and MAX_SUBJECT_HOLDS are out of
+// the way.
 func strict(t *testing.T, change func(resources object)) (*running, *logged) {
 	t.Helper()
 	log := &logged{}
@@ -422,6 +442,8 @@ func strict(t *testing.T, change func(resources object)) (*running, *logged) {
 			for _, function := range []string{"Message", "Renew"} {
 				environment(resources, function)["MAX_MESSAGE_RATE"] = "100000"
 			}
+			http := environment(resources, "Http")
+			http["STREAM_TIME"], http["MAX_SUBJECT_HOLDS"] = "1s", "80"
 			if change != nil {
 				change(resources)
 			}
@@ -435,11 +457,11 @@ func (s *running) ownForger(t *testing.T) forger {
 	return newForger(tokentest.Secret([]byte(s.secret(t, "TokenSecretArn"))), nil)
 }
 
-// handshake is what a client can put a token into.
+// handshake is what a client can put a token into. The header Authorization may have two lines.
 type handshake struct{ name, query, authorization, protocols string }
 
 // badHandshakes have a good token, GOOD, only where it does not count. Those that offer a
-// token beside our subprotocol are in badOffers.
+// token beside our subprotocol are in badOffers. Over HTTP the same is refused.
 var badHandshakes = []handshake{
 	{"no token", "", "", ""},
 	{"empty query", "?token=", "", ""},
@@ -457,6 +479,11 @@ var badHandshakes = []handshake{
 	{"first of two subprotocols bad", "", "", "bearer.bad, bearer.GOOD"},
 	{"bearer subprotocol bad and alone", "", "", "bearer.bad"},
 	{"two tokens in the header", "", "Bearer GOOD GOOD", ""},
+	{"two headers, the first bad", "", "Bearer bad\nBearer GOOD", ""},
+	{"two headers, the first empty", "", "Bearer \nBearer GOOD", ""},
+	{"two headers of other schemes", "", "Basic GOOD\nDigest GOOD", ""},
+	{"two headers, the one that counts bad", "", "Basic GOOD\nBearer bad", ""},
+	{"header and query bad", "?token=bad", "Bearer bad", ""},
 }
 
 func TestRefusedTokens(t *testing.T) {
@@ -467,34 +494,53 @@ func TestRefusedTokens(t *testing.T) {
 		tokens[name] = signed(row.algorithm, row.hash, row.secret([]byte(s.secret(t, "TokenSecretArn"))), f.payload(nil))
 	}
 	s.refuses(t, log, f.token(nil), tokens)
-	for _, row := range badHandshakes {
-		if got := row.status(t, s, f.token(claims{"sub": "crowd"})); got != http.StatusUnauthorized {
+	for i, row := range badHandshakes {
+		query, header := row.with(f.token(claims{"sub": "crowd"}))
+		_, response := s.handshake(t, query, lines(header))
+		if got := response.StatusCode; got != http.StatusUnauthorized {
 			t.Errorf("%s: status %d, want 401", row.name, got)
+		}
+		if got := s.knockOverHTTP(t, i, query, header...); got != http.StatusUnauthorized {
+			t.Errorf("%s over HTTP: status %d, want 401", row.name, got)
 		}
 	}
 	s.revoke(t, "mallory", watch.AnyToken)
 	s.revoke(t, "trudy", "stolen")
 	for _, row := range admissions {
-		if got := s.knock(t, f.token(row.of)); got != row.want {
+		token := f.token(row.of)
+		if got := s.knock(t, token); got != row.want {
 			t.Errorf("%v: status %d, want %d", row.of, got, row.want)
+		}
+		over := s.caller(t, token)
+		replies := over.asks(`{"action":"snapshot","topic":"stocks/a"}`)
+		if row.want == http.StatusForbidden { // or a stream would be held
+			replies = append(replies, over.asks(`{"action":"subscribe","topic":"stocks/a"}`)...)
+		}
+		for _, got := range replies {
+			if refused := got.is("revoked"); refused != (row.want == http.StatusForbidden) {
+				t.Errorf("%v: %s is answered %s", row.of, got.how, got.text)
+			}
 		}
 	}
 }
 
-func (h handshake) status(t *testing.T, s *running, token string) int {
-	t.Helper()
-	with, header := strings.NewReplacer("GOOD", token), http.Header{}
-	for name, value := range map[string]string{"Authorization": h.authorization, "Sec-WebSocket-Protocol": h.protocols} {
-		if value != "" {
-			header.Set(name, with.Replace(value))
+// with gives the query and the headers, with a good token.
+func (h handshake) with(token string) (query string, header []string) {
+	with := strings.NewReplacer("GOOD", token)
+	for _, line := range strings.Split(h.authorization, "\n") {
+		if line != "" {
+			header = append(header, "Authorization", with.Replace(line))
 		}
 	}
-	_, response := s.handshake(t, with.Replace(h.query), header)
-	return response.StatusCode
+	if h.protocols != "" {
+		header = append(header, "Sec-WebSocket-Protocol", with.Replace(h.protocols))
+	}
+	return with.Replace(h.query), header
 }
 
 // admissions are of good tokens, one after the other. All of mallory's are revoked, and
-// one of trudy's; a subject may have two connections.
+// one of trudy's; a subject may have two connections. HTTP has no connections, and refuses only
+// what is revoked.
 var admissions = []struct {
 	of   claims
 	want int
@@ -538,15 +584,15 @@ func TestRefusedTokensOfAnIssuer(t *testing.T) {
 	}
 }
 
-// asker is a client that keeps what it hears.
+// asker is a client of a WebSocket that keeps what it hears.
 type asker struct {
 	*client
-	heard []string
+	ear
 }
 
 func (s *running) asker(t *testing.T, token string) *asker {
 	t.Helper()
-	return &asker{client: s.connectWith(t, token)}
+	return &asker{client: s.connectWith(t, token), ear: ear{tb: t}}
 }
 
 // ask sends a frame and gives the next one that comes, which is to be the answer.
@@ -561,18 +607,6 @@ func (a *asker) hear() []byte {
 	frame := a.read()
 	a.heard = append(a.heard, string(frame))
 	return frame
-}
-
-// mayNotHave wants none of the texts in any frame.
-func (a *asker) mayNotHave(texts ...string) {
-	a.t.Helper()
-	for _, frame := range a.heard {
-		for _, text := range texts {
-			if strings.Contains(frame, text) {
-				a.t.Errorf("%q was sent in %s", text, frame)
-			}
-		}
-	}
 }
 
 // answer is an error frame's code, another frame's type, and "" for what is not the
@@ -625,8 +659,8 @@ var badTopics = []string{
 	"users/alice/filled" + strings.Repeat("/x", 6), "users/alice/filled" + strings.Repeat("x", 239),
 }
 
-// requests are what can be asked of a topic. polite is the answer of those that are not
-// refused, as they tell and do nothing.
+// requests are what can be asked of a topic, as frames and, by requestsFor, over HTTP. polite is
+// the answer of those that are not refused, as they tell and do nothing.
 var requests = []struct{ action, rest, polite string }{
 	{"subscribe", `"topic":TOPIC`, ""},
 	{"subscribe", `"topic":TOPIC,"after":":0"`, ""},
@@ -637,6 +671,11 @@ var requests = []struct{ action, rest, polite string }{
 	{"snapshot", `"topic":TOPIC`, ""},
 	{"snapshot", `"topic":TOPIC,"next":":0/"`, ""},
 	{"snapshot", `"topic":TOPIC,"next":"EPOCH:1/a"`, ""},
+	{"snapshot", `"topic":TOPIC,"next":NEXT`, ""},
+	{"snapshot", `"topic":TOPIC,"ifNoneMatch":ETAG`, ""},
+	{"snapshot", `"topic":TOPIC,"next":NEXT,"ifNoneMatch":ETAG`, ""},
+	{"subscribe", `"topic":TOPIC,"lastEventId":"EPOCH:1"`, ""},
+	{"subscribe", `"topic":TOPIC,"after":"EPOCH:1","view":"1a2b3c4d","lastEventId":"EPOCH:9"`, ""},
 	{"publish", `"topic":TOPIC,"item":{"id":"mine","data":{"text":"mine"}}`, ""},
 	{"publish", `"topic":TOPIC,"item":{"data":{"topic":"reserved"}}`, ""},
 	{"publish", `"topic":TOPIC,"op":"remove","item":{"id":"` + planted + `"}`, ""},
@@ -651,24 +690,34 @@ var (
 	wildTopic = []string{"forbidden", "bad_topic", "bad_request"}
 )
 
-// private asks everything of a topic but what is allowed, filled and vacant, and wants
-// the same of both.
-func (a *asker) private(topic, epoch string, allowed, want []string) {
-	a.t.Helper()
+// private asks everything of a topic but what is allowed, filled and vacant, in the ways of some
+// clients, and wants the same of both. stolen is what somebody has who may see it.
+func private(t *testing.T, topic string, stolen *strings.Replacer, allowed, want []string, clients ...asking) {
+	t.Helper()
 	for _, r := range requests {
 		if slices.Contains(allowed, r.action) {
 			continue
 		}
-		frame := strings.NewReplacer("TOPIC", quote(topic), "EPOCH", epoch).Replace(`{"action":"` + r.action + `","id":"q",` + r.rest + `}`)
-		full := a.ask(frame)
-		if got := answer(full); !slices.Contains(answers(want, r.polite), got) {
-			a.t.Errorf("%s is answered %s", frame, full)
-		}
-		none := a.ask(strings.ReplaceAll(frame, filled, vacant))
-		if string(full) != strings.ReplaceAll(string(none), vacant, filled) {
-			a.t.Errorf("%s is answered\n%s, but if there is nothing\n%s", frame, full, none)
+		rest := stolen.Replace(strings.ReplaceAll(r.rest, "TOPIC", quote(topic)))
+		frame := `{"action":"` + r.action + `","id":"q",` + rest + `}`
+		for _, c := range clients {
+			full, none := c.asks(frame), c.asks(strings.ReplaceAll(frame, filled, vacant))
+			for i, got := range full {
+				if !got.is(answers(want, r.polite)...) {
+					t.Errorf("%s, by %s, is answered %s", frame, got.how, got.text)
+				}
+				if got.text != strings.ReplaceAll(none[i].text, vacant, filled) {
+					t.Errorf("%s, by %s, is answered\n%s, but if there is nothing\n%s", frame, got.how, got.text, none[i].text)
+				}
+			}
 		}
 	}
+}
+
+// thief has what was told to somebody who may see a topic: its epoch, the place of a further
+// page, and an ETag.
+func thief(epoch, next, etag string) *strings.Replacer {
+	return strings.NewReplacer("EPOCH", epoch, "NEXT", quote(next), "ETAG", quote(etag))
 }
 
 // answers has polite in place of forbidden.
@@ -704,19 +753,30 @@ func TestRefusedTopics(t *testing.T) {
 		epochs[string(c.Topic)] = c.Epoch
 	}
 
+	stolen := map[string]*strings.Replacer{}
+	thieves := s.caller(t, f.token(claims{"sub": "admin", "watchroute": raw(all)}))
+	for _, topic := range names {
+		page := s.request(t, "GET", "/topics/"+url.PathEscape(topic)+"?limit=1", thieves.token)
+		stolen[topic] = thief(epochs[topic], read[events.TopicItems](t, page, 200).Next, page.header.Get("ETag"))
+	}
+	nothing := thief("", ":0~AAAA", `W/":0~AAAA"`)
+	web := s.caller(t, f.token(nil))
+	web.sparing = true
 	alice := s.asker(t, f.token(nil))
+	s.ResetUsage()
 	for _, topic := range otherTopics {
-		alice.private(topic, epochs[topic], nil, forbidden)
+		private(t, topic, stolen[topic], nil, forbidden, alice, web)
 	}
 	for topic, allowed := range partTopics {
-		alice.private(topic, epochs[topic], allowed, forbidden)
+		private(t, topic, stolen[topic], allowed, forbidden, alice, web)
 	}
 	for _, topic := range wildTopics {
-		alice.private(topic, "", nil, wildTopic)
+		private(t, topic, nothing, nil, wildTopic, alice, web)
 	}
 	for _, topic := range badTopics {
-		alice.private(topic, "", nil, badTopic)
+		private(t, topic, nothing, nil, badTopic, alice, web)
 	}
+	s.readNothing(t, "Events", "Changes")
 
 	for _, topic := range names {
 		s.plant(t, topic)
@@ -732,9 +792,24 @@ func TestRefusedTopics(t *testing.T) {
 			s.has(t, "Events", nothing, 0)
 		}
 	}
-	alice.mayNotHave(append(slices.Collect(maps.Values(epochs)), planted, `"seq"`, `"epoch"`, `"cursors"`, `"items"`, `"changes"`)...)
+	for _, c := range []asking{alice, web} {
+		c.mayNotHave(append(slices.Collect(maps.Values(epochs)), planted, `"seq"`, `"epoch"`, `"cursors"`, `"items"`, `"changes"`, "Etag", "event:")...)
+	}
 	if got := string(alice.ask(`{"action":"snapshot","topic":"news/filled"}`)); !strings.Contains(got, planted) {
 		t.Errorf("what is allowed has nothing planted: %s", got)
+	}
+}
+
+// readNothing wants no read of tables since the last reset: so a refusal takes no longer where
+// there is something.
+func (s *running) readNothing(t *testing.T, tables ...string) {
+	t.Helper()
+	for _, table := range tables {
+		for operation, c := range s.Usage().DynamoDB.Tables[table] {
+			if c.ReadCapacityUnits > 0 {
+				t.Errorf("%s of %s was asked for %d times", operation, table, c.Requests)
+			}
+		}
 	}
 }
 
@@ -847,18 +922,31 @@ var badMessages = []struct {
 
 func TestRefusedFrames(t *testing.T) {
 	s, _ := strict(t, func(resources object) {
-		settings := environment(resources, "Message")
-		settings["MAX_MESSAGE_RATE"], settings["MAX_PUBLISH_BYTES"] = "20", "1000"
+		environment(resources, "Message")["MAX_MESSAGE_RATE"] = "20"
+		for _, function := range []string{"Message", "Http"} {
+			environment(resources, function)["MAX_PUBLISH_BYTES"] = "1000"
+		}
 	})
 	f := s.ownForger(t)
 	s.plant(t, "users/bob/x")
 	alice := s.asker(t, f.token(nil))
+	web, overHTTP := s.caller(t, f.token(nil)), 0
 	for _, row := range badFrames {
-		if got := alice.ask(row.frame); answer(got) != string(row.want) {
-			t.Errorf("%s: answered %.200s, want %s", row.name, got, row.want)
+		for _, c := range []asking{alice, web} {
+			for _, got := range c.asks(row.frame) {
+				if !got.is(string(row.want)) {
+					t.Errorf("%s, by %.200s, is answered %.300s, want %s", row.name, got.how, got.text, row.want)
+				}
+				overHTTP += min(got.status, 1)
+			}
 		}
 	}
-	alice.mayNotHave(planted, `"message": "`) // API Gateway's, of a function that failed
+	if t.Logf("%d of these over HTTP", overHTTP); overHTTP < 80 {
+		t.Errorf("%d of these over HTTP", overHTTP)
+	}
+	for _, c := range []asking{alice, web} {
+		c.mayNotHave(planted, `"message": "`) // API Gateway's, of a function that failed
+	}
 	s.has(t, "Events", "users/alice/x", 0)
 	s.has(t, "Events", "users/bob/x", 1)
 	for _, row := range badMessages {
@@ -928,14 +1016,19 @@ func TestRefusedWidening(t *testing.T) {
 			t.Errorf("auth as %q is answered %s", subject, got)
 		}
 	}
-	alice.private("users/bob/filled", "x", nil, forbidden)
+	stolen := thief("x", ":0~AAAA", `W/"x:1~AAAA"`)
+	private(t, "users/bob/filled", stolen, nil, forbidden, alice, s.caller(t, f.token(nil)))
 	if got := answer(alice.ask(`{"action":"snapshot","topic":"users/alice/x"}`)); got != "snapshot" {
 		t.Errorf("what was allowed is answered %s after that", got)
 	}
 	for _, subject := range subjectsLikePatterns {
 		other := s.asker(t, f.token(claims{"sub": subject}))
-		other.private("users/bob/filled", "x", nil, forbidden)
-		other.mayNotHave(planted, `"seq"`)
+		web := s.caller(t, f.token(claims{"sub": subject}))
+		web.sparing = true
+		for _, c := range []asking{other, web} {
+			private(t, "users/bob/filled", stolen, nil, forbidden, c)
+			c.mayNotHave(planted, `"seq"`)
+		}
 	}
 	s.revoke(t, "alice", "stolen")
 	if got := answer(alice.ask(auth(f.token(claims{"jti": "stolen", "watchroute": raw(all)})))); got != "revoked" {
@@ -953,7 +1046,7 @@ func TestNarrowing(t *testing.T) {
 	s, _ := strict(t, nil)
 	f := s.ownForger(t)
 	narrow := f.token(claims{"watchroute": raw(`{"v":1,"allow":[{"topics":["users/{sub}/kept"],"actions":["subscribe","read"]}]}`)})
-	alice := s.asker(t, f.token(nil))
+	alice, web := s.asker(t, f.token(nil)), s.caller(t, narrow)
 	alice.subscribe("users/alice/kept")
 	alice.subscribe("users/alice/filled")
 	s.put(t, "users/alice/filled", "i", "1")
@@ -966,19 +1059,23 @@ func TestNarrowing(t *testing.T) {
 		t.Errorf("auth with a narrower token is answered %s last", got)
 	}
 	s.plant(t, "users/alice/filled")
-	alice.private("users/alice/filled", epoch, nil, forbidden)
+	page := s.request(t, "GET", "/topics/users/alice/filled?limit=1", f.token(nil))
+	stolen := thief(epoch, read[events.TopicItems](t, page, 200).Next, page.header.Get("ETag"))
+	private(t, "users/alice/filled", stolen, nil, forbidden, alice, web)
 	s.put(t, "users/alice/kept", "i", "1")
 	if got := string(alice.hear()); !strings.Contains(got, `"topic":"users/alice/kept"`) {
 		t.Errorf("what is still allowed is followed by %s", got)
 	}
-	alice.mayNotHave(planted, epoch, `"topic":"users/alice/filled","epoch"`)
+	for _, c := range []asking{alice, web} {
+		c.mayNotHave(planted, epoch, `"topic":"users/alice/filled","epoch"`)
+	}
 
 	if got := answer(alice.ask(auth(f.token(claims{"watchroute": nil})))); got != "unsubscribed" {
 		t.Errorf("auth with a token that grants nothing is answered %s first", got)
 	}
 	alice.hear()
 	for _, topic := range []string{"users/alice/kept", "users/alice/filled", "stocks/filled"} {
-		alice.private(topic, epoch, nil, forbidden)
+		private(t, topic, stolen, nil, forbidden, alice, s.caller(t, f.token(claims{"watchroute": nil})))
 	}
 	if got := answer(alice.ask(auth(f.token(nil)))); got != "authorized" {
 		t.Errorf("auth with the first token is answered %s", got)
