@@ -39,7 +39,11 @@ type service struct {
 
 func newService(t *testing.T) *service {
 	t.Helper()
-	db := dynamotest.Start(t)
+	return newServiceOn(t, dynamotest.Start(t))
+}
+
+func newServiceOn(t *testing.T, db *dynamotest.Database) *service {
+	t.Helper()
 	s := &service{T: t, db: db, store: db.Store()}
 	s.viewer = watch.Viewer{Key: watch.Key{Subject: "alice"}, Access: watch.Access{Grant: granted(t, "alice", everything)}}
 	s.feed = watch.Feed{

@@ -43,6 +43,12 @@ func (p *pool) enterLocked(l *lane, s state) {
 	if s.works() {
 		l.proc.busy++
 	}
+	if l.state == running {
+		p.runs--
+	}
+	if s == running {
+		p.runs++
+	}
 	l.state = s
 	l.turn++
 	if l.timer != nil {
@@ -160,6 +166,7 @@ func (p *pool) answer(proc *process, inv *invocation, out outcome) bool {
 	}
 	p.completeLocked(l, out)
 	l.state = finishing // under the same time limit: the work ends with next
+	p.runs--
 	return true
 }
 

@@ -20,6 +20,7 @@ type pool struct {
 	processes  map[*process]struct{} // all that have not exited
 	idle       []*lane               // the last one was used last
 	queue      []*invocation         // the first one waits longest
+	runs       int                   // lanes that are running
 	usage      FunctionUsage
 }
 
@@ -53,7 +54,11 @@ func (p *pool) submit(inv *invocation) error {
 		return fmt.Errorf("%w: %d executions of %s are reserved, and all of them run", ErrThrottled, *reserved, p.function.Name)
 	}
 	p.queue = append(p.queue, inv)
+	p.usage.Peak = max(p.usage.Peak, p.activeLocked())
 	p.dispatchLocked()
+	if len(p.queue) > p.comingLocked() && p.aliveLocked() >= p.service.options.MaxProcesses {
+		p.usage.Waits++
+	}
 	return nil
 }
 
@@ -174,17 +179,7 @@ func (p *pool) comingLocked() int {
 }
 
 // activeLocked counts the invocations that wait or run, on old code too.
-func (p *pool) activeLocked() int {
-	n := len(p.queue)
-	for proc := range p.processes {
-		for _, l := range proc.lanes {
-			if l.state == running {
-				n++
-			}
-		}
-	}
-	return n
-}
+func (p *pool) activeLocked() int { return len(p.queue) + p.runs }
 
 func (p *pool) startLocked() {
 	proc := newProcess(p)

@@ -36,8 +36,14 @@ func TestProcessesShareWhenNoMoreMayStart(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
+	if u := s.Usage().Functions["f"]; u.Peak != 6 || u.Waits != 0 {
+		t.Errorf("used %+v, want a peak of 6 and no wait", u)
+	}
 	if _, _, err := s.Invoke(ctx, "f", encode(t, request{Do: "pid"})); !errors.Is(err, lambda.ErrThrottled) {
 		t.Errorf("a seventh invocation gives %v, want ErrThrottled", err)
+	}
+	if u := s.Usage().Functions["f"]; u.Peak != 7 || u.Waits != 1 {
+		t.Errorf("used %+v, want a peak of 7 and a wait", u)
 	}
 	g.open(t)
 	for _, answer := range all {

@@ -15,6 +15,11 @@ type FunctionUsage struct {
 	Timeouts    int `json:"timeouts"`
 	Throttles   int `json:"throttles"` // never ran, as all processes were busy
 	ColdStarts  int `json:"coldStarts"`
+	// Waits counts those that found all processes busy and that no more might start. On AWS
+	// there is no such wait: only what is throttled does not run.
+	Waits int `json:"waits"`
+	// Peak is how many waited or ran at once at most: on AWS, the executions of the function.
+	Peak int `json:"peak"`
 	// InitMS is the time from the wish for a process to its first request for
 	// work, DurationMS that from work to answer, each in all.
 	InitMS     float64 `json:"initMs"`
@@ -38,7 +43,7 @@ func (s *Service) Usage() Usage {
 func (s *Service) ResetUsage() {
 	for _, p := range s.all() {
 		p.mu.Lock()
-		p.usage = FunctionUsage{}
+		p.usage = FunctionUsage{Peak: p.activeLocked()}
 		p.mu.Unlock()
 	}
 }

@@ -35,9 +35,12 @@ type Store struct {
 // delivered again always finds its entry.
 const DefaultRetention = 48 * time.Hour
 
-// Open makes a store of the tables. It does not reach out.
+// Open makes a store of the tables. It does not reach out. Without an HTTP client in cfg it uses
+// [HTTPClient].
 func Open(cfg aws.Config, tables Tables) *Store {
-	cfg.HTTPClient = HTTPClient()
+	if cfg.HTTPClient == nil {
+		cfg.HTTPClient = HTTPClient()
+	}
 	db := dynamodb.NewFromConfig(cfg, func(o *dynamodb.Options) { o.APIOptions = append(o.APIOptions, meterCalls) })
 	return &Store{db: db, tables: tables, Retention: DefaultRetention}
 }

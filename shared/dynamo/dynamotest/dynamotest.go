@@ -4,6 +4,7 @@ package dynamotest
 
 import (
 	"context"
+	"net/http"
 	"net/http/httptest"
 	"testing"
 
@@ -30,19 +31,54 @@ type Database struct {
 // Start makes a database that ends with the test.
 func Start(t testing.TB) *Database {
 	t.Helper()
+	d := newDatabase(t)
+	server := httptest.NewServer(d.Engine.Service())
+	t.Cleanup(server.Close)
+	d.Config.BaseEndpoint = aws.String(server.URL)
+	d.connect(t)
+	return d
+}
+
+// StartInside makes a database that the SDK reaches without a network. So it works inside a bubble
+// of package testing/synctest, whose time stands still while a network is waited for.
+func StartInside(t testing.TB) *Database {
+	t.Helper()
+	d := newDatabase(t)
+	d.Config.BaseEndpoint = aws.String("http://dynamodb.test")
+	d.Config.HTTPClient = inside{d.Engine.Service()}
+	d.connect(t)
+	return d
+}
+
+// inside is an HTTP client of a single handler.
+type inside struct{ handler http.Handler }
+
+// Do answers as a server would.
+func (i inside) Do(r *http.Request) (*http.Response, error) {
+	r = r.Clone(r.Context())
+	r.Host, r.RequestURI = r.URL.Host, r.URL.RequestURI()
+	w := httptest.NewRecorder()
+	i.handler.ServeHTTP(w, r)
+	return w.Result(), r.Context().Err()
+}
+
+func newDatabase(t testing.TB) *Database {
 	streams := stream.NewRegistry(stream.Options{Region: "us-east-1", Account: "000000000000"})
 	engine := embedded.New(embedded.Options{Region: "us-east-1", Account: "000000000000", Streams: streams})
-	server := httptest.NewServer(engine.Service())
-	t.Cleanup(func() { server.Close(); engine.Close() })
-	cfg := aws.Config{Region: "us-east-1", BaseEndpoint: aws.String(server.URL),
-		Credentials: credentials.NewStaticCredentialsProvider("local", "local", "")}
-	d := &Database{Config: cfg, Client: dynamodb.NewFromConfig(cfg), Engine: engine, Streams: streams}
+	t.Cleanup(engine.Close)
+	cfg := aws.Config{Region: "us-east-1", Credentials: credentials.NewStaticCredentialsProvider("local", "local", "")}
+	return &Database{Config: cfg, Engine: engine, Streams: streams}
+}
+
+// connect makes the client and the tables.
+func (d *Database) connect(t testing.TB) {
+	t.Helper()
+	d.Client = dynamodb.NewFromConfig(d.Config)
 	d.create(t, Tables.Events, "topic", "id", types.ScalarAttributeTypeS)
 	d.create(t, Tables.Changes, "topic", "seq", types.ScalarAttributeTypeN)
 	d.create(t, Tables.Connections, "subject", "connectionId", types.ScalarAttributeTypeS)
 	d.create(t, Tables.Subscriptions, "topic", "connectionId", types.ScalarAttributeTypeS)
 	d.create(t, Tables.Revocations, "subject", "tokenId", types.ScalarAttributeTypeS)
-	return d
 }
 
 // Units is what all calls have cost since the database was started or Engine.ResetUsage was
