@@ -33,6 +33,7 @@ type Faults struct {
 	outage atomic.Pointer[outage] // nil if DynamoDB is up
 	cuts   cuts
 	late   late
+	stale  stale
 	seen   seen
 }
 

@@ -1,6 +1,7 @@
 package fault
 
 import (
+	"bytes"
 	"context"
 	"time"
 
@@ -16,11 +17,13 @@ const (
 	HTTP500 Kind = "http-500"
 	// HTTP502 answers 502 after the function has run, as for an answer that cannot be read.
 	HTTP502 Kind = "http-502"
+	// HTTP504 answers 504 after the function has run, as for an answer that does not begin in time.
+	HTTP504 Kind = "http-504"
 )
 
 // What happens to streamed answers that have begun.
 const (
-	// TearStream sends a piece of a stream by half, in the middle of a line, and cuts the
+	// TearStream sends a part of a piece of a stream, up to the middle of a line, and cuts the
 	// connection. Occasion: a piece.
 	TearStream Kind = "tear-stream"
 	// IdleCut lets a stream be silent for up to 2 s in place of a piece, and cuts the connection,
@@ -38,7 +41,12 @@ const (
 	longestHold = 2 * time.Second
 )
 
-// Failing is a REST API's Failing: HTTP429, HTTP500 and HTTP502.
+// HTTP is all kinds that only clients over HTTP meet.
+func HTTP() []Kind {
+	return []Kind{HTTP429, HTTP500, HTTP502, HTTP504, TearStream, IdleCut, KillHold}
+}
+
+// Failing is a REST API's Failing: HTTP429, HTTP500, HTTP502 and HTTP504.
 func (f *Faults) Failing() restapi.Failure {
 	switch {
 	case f.Hit(HTTP429):
@@ -47,20 +55,39 @@ func (f *Faults) Failing() restapi.Failure {
 		return restapi.FunctionThrottled
 	case f.Hit(HTTP502):
 		return restapi.AnswerLost
+	case f.Hit(HTTP504):
+		return restapi.AnswerLate
 	}
 	return restapi.Works
 }
 
 // PassingPiece is a REST API's Passing: TearStream and IdleCut.
-func (f *Faults) PassingPiece(ctx context.Context) restapi.Fate {
+func (f *Faults) PassingPiece(ctx context.Context, piece []byte) (sent int, cut bool) {
 	switch {
 	case f.Hit(TearStream):
-		return restapi.Torn
+		return f.amidLine(piece), true
 	case f.Hit(IdleCut):
 		sleep(ctx, f.Duration(IdleCut, 0, longestSilence))
-		return restapi.Cut
+		return 0, true
 	}
-	return restapi.Passes
+	return len(piece), false
+}
+
+// amidLine draws a place in a piece that is neither at the beginning of a line nor at its end,
+// where there is one. Each line of a piece is as likely as the others.
+func (f *Faults) amidLine(piece []byte) int {
+	var lines [][2]int // where each begins and ends
+	for begin, line := 0, []byte(nil); begin < len(piece); begin += len(line) + 1 {
+		line, _, _ = bytes.Cut(piece[begin:], []byte("\n"))
+		if len(line) > 1 {
+			lines = append(lines, [2]int{begin, begin + len(line)})
+		}
+	}
+	if len(lines) == 0 {
+		return len(piece) / 2
+	}
+	line := lines[f.IntN(TearStream, len(lines))]
+	return line[0] + 1 + f.IntN(TearStream, line[1]-line[0]-1)
 }
 
 // Streaming is Lambda's Streaming: KillHold.

@@ -1,6 +1,7 @@
 package fault_test
 
 import (
+	"bytes"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -12,7 +13,8 @@ import (
 
 func TestRequestsFail(t *testing.T) {
 	for kind, want := range map[fault.Kind]restapi.Failure{
-		fault.HTTP429: restapi.Throttled, fault.HTTP500: restapi.FunctionThrottled, fault.HTTP502: restapi.AnswerLost, fault.Kill: restapi.Works,
+		fault.HTTP429: restapi.Throttled, fault.HTTP500: restapi.FunctionThrottled, fault.HTTP502: restapi.AnswerLost,
+		fault.HTTP504: restapi.AnswerLate, fault.Kill: restapi.Works,
 	} {
 		f := fault.New(fault.Plan{kind: 1}, 7)
 		if got := f.Failing(); got != want {
@@ -24,17 +26,38 @@ func TestRequestsFail(t *testing.T) {
 func TestStreamsAreTornAndCut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()
-		if got := fault.New(fault.Plan{fault.TearStream: 1}, 7).PassingPiece(t.Context()); got != restapi.Torn || time.Since(began) != 0 {
-			t.Errorf("a piece meets %v after %v", got, time.Since(began))
+		piece := []byte("event: changes\nid: e:1\ndata: {}\n\n")
+		torn, lines := fault.New(fault.Plan{fault.TearStream: 1}, 7), map[int]bool{}
+		for range 100 {
+			sent, cut := torn.PassingPiece(t.Context(), piece)
+			if !cut || sent == 0 || piece[sent-1] == '\n' || piece[sent] == '\n' || time.Since(began) != 0 {
+				t.Fatalf("%q is sent of a piece, cut %t, after %v: want the middle of a line", piece[:sent], cut, time.Since(began))
+			}
+			lines[bytes.Count(piece[:sent], []byte("\n"))] = true
 		}
-		if got := fault.New(nil, 7).PassingPiece(t.Context()); got != restapi.Passes {
-			t.Errorf("without faults a piece meets %v", got)
+		if len(lines) != 3 {
+			t.Errorf("only lines %v are torn", lines)
+		}
+		if sent, cut := torn.PassingPiece(t.Context(), []byte("\n\n")); sent != 1 || !cut {
+			t.Errorf("%d bytes of two lines are sent, cut %t", sent, cut)
+		}
+		if sent, cut := fault.New(nil, 7).PassingPiece(t.Context(), piece); sent != len(piece) || cut {
+			t.Errorf("without faults %d bytes of %d are sent, cut %t", sent, len(piece), cut)
 		}
 		f := fault.New(fault.Plan{fault.IdleCut: 1}, 7)
-		if got := f.PassingPiece(t.Context()); got != restapi.Cut || time.Since(began) == 0 || time.Since(began) > 2*time.Second {
-			t.Errorf("a piece meets %v after %v", got, time.Since(began))
+		if sent, cut := f.PassingPiece(t.Context(), piece); sent != 0 || !cut || time.Since(began) == 0 || time.Since(began) > 2*time.Second {
+			t.Errorf("%d bytes are sent, cut %t, after %v", sent, cut, time.Since(began))
 		}
 	})
+}
+
+// TestHTTPKindsAreKinds: none of them is left out of "all".
+func TestHTTPKindsAreKinds(t *testing.T) {
+	for _, kind := range fault.HTTP() {
+		if fault.All()[kind] == 0 {
+			t.Errorf("%s is no kind of all", kind)
+		}
+	}
 }
 
 func TestKillWhatHolds(t *testing.T) {

@@ -84,6 +84,9 @@ const (
 	// what it was about to do is done, and more. Two at most are held back at once.
 	// Occasion: a transaction of a function, while fewer are.
 	LateWrite Kind = "late-write"
+	// StaleRead answers a read of a function that is eventually consistent with what an equal one
+	// was answered up to 1 s before. Occasion: such a read, if there was another.
+	StaleRead Kind = "stale-read"
 )
 
 // kinds are all there are, in the order in which they are listed, with the rates
@@ -114,9 +117,11 @@ var kinds = []struct {
 	{Slow, 0.01},
 	{CutOff, 0.0005},
 	{LateWrite, 0.01},
+	{StaleRead, 0.1},
 	{HTTP429, 0.02},
 	{HTTP500, 0.01},
 	{HTTP502, 0.01},
+	{HTTP504, 0.01},
 	{TearStream, 0.005},
 	{IdleCut, 0.005},
 	{KillHold, 0.05},

@@ -76,7 +76,7 @@ func (f *Faults) pause(ctx context.Context) {
 }
 
 // WrapService gives the service with operations that begin when no pause is on, and
-// some of which others overtake: Pause, Slow, CutOff and LateWrite. caller tells from an operation's
+// some of which others overtake: Pause, Slow, CutOff, LateWrite and StaleRead. caller tells from an operation's
 // context which function calls, nil for anybody else. Whoever waits does so to the end: as
 // on AWS an operation is carried out though its caller has left.
 func (f *Faults) WrapService(service *awsjson.Service, caller func(context.Context) *Caller) *awsjson.Service {
@@ -111,7 +111,13 @@ func (f *Faults) carryOut(c *Caller, name string, body []byte, operation func() 
 	if name == "TransactWriteItems" {
 		return f.transact(c, body, operation)
 	}
+	if before, ok := f.staleRead(name, body); ok {
+		return before, nil
+	}
 	result, err := operation()
+	if err == nil {
+		f.stale.keep(name, body, result)
+	}
 	if name == "GetItem" && err == nil {
 		f.seen.read(c.Process, read(body))
 	}

@@ -74,7 +74,7 @@ func TestPlanIsWrittenAsItIsRead(t *testing.T) {
 
 // TestDefaultRates: "all" must leave most of the work undisturbed.
 func TestDefaultRates(t *testing.T) {
-	if n := len(fault.All()); n != 27 {
+	if n := len(fault.All()); n != 29 {
 		t.Errorf("%d kinds", n)
 	}
 	for kind, rate := range fault.All() {

@@ -52,11 +52,11 @@ func (v *headerValue) UnmarshalJSON(raw []byte) error {
 	return json.Unmarshal(raw, (*string)(v))
 }
 
-// buffer runs the method's function and answers when it is done.
-func (g *Gateway) buffer(w http.ResponseWriter, c *call, lost bool) error {
+// buffer runs the method's function and answers when it is done: with instead, if it is given.
+func (g *Gateway) buffer(w http.ResponseWriter, c *call, instead *refusal) error {
 	output, err := g.invoke(c.method.Function, c.method.Timeout, g.event(c))
-	if err == nil && lost {
-		err = errFunction
+	if err == nil && instead != nil {
+		err = instead
 	}
 	if err != nil {
 		return err

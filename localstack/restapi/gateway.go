@@ -108,16 +108,13 @@ func (g *Gateway) serve(w http.ResponseWriter, c *call) error {
 		return errInternal
 	}
 	failure := g.options.Failing()
-	switch failure {
-	case Throttled:
-		return errThrottled
-	case FunctionThrottled:
-		return errInternal
+	if failure == Throttled || failure == FunctionThrottled {
+		return failures[failure]
 	}
 	if c.method.Stream {
-		return g.stream(w, c, failure == AnswerLost)
+		return g.stream(w, c, failures[failure])
 	}
-	return g.buffer(w, c, failure == AnswerLost)
+	return g.buffer(w, c, failures[failure])
 }
 
 // invoke runs a function with an event, within a time. Its failures are refusals; the cause

@@ -56,10 +56,10 @@ type Options struct {
 	InvokeAfterStream bool
 
 	// Failing is asked for each request that reaches a function how API Gateway fails it, and
-	// Passing for each piece of a stream what becomes of it; nil means that all works. Passing
-	// may wait, until ctx ends.
+	// Passing for each piece of a stream how much of it is sent, and whether the connection is
+	// cut after that; nil means that all works. Passing may wait, until ctx ends.
 	Failing func() Failure
-	Passing func(ctx context.Context) Fate
+	Passing func(ctx context.Context, piece []byte) (sent int, cut bool)
 
 	// Logger gets what an execution log would hold, never payloads; nil means slog.Default().
 	Logger *slog.Logger
@@ -77,19 +77,12 @@ const (
 	FunctionThrottled
 	// AnswerLost is answered 502 after the function has run.
 	AnswerLost
+	// AnswerLate is answered 504 after the function has run, as if that had taken too long.
+	AnswerLate
 )
 
-// Fate is what becomes of a piece of a stream.
-type Fate int
-
-// The fates of pieces.
-const (
-	Passes Fate = iota
-	// Torn pieces are sent by half, and the connection is cut.
-	Torn
-	// Cut pieces are not sent, and the connection is cut.
-	Cut
-)
+// failures are what clients get in place of a function's answer.
+var failures = map[Failure]*refusal{Throttled: errThrottled, FunctionThrottled: errInternal, AnswerLost: errFunction, AnswerLate: errTimeout}
 
 func (o Options) withDefaults() Options {
 	o.IdleTimeout = cmp.Or(o.IdleTimeout, IdleTimeout)
@@ -98,7 +91,7 @@ func (o Options) withDefaults() Options {
 		o.Failing = func() Failure { return Works }
 	}
 	if o.Passing == nil {
-		o.Passing = func(context.Context) Fate { return Passes }
+		o.Passing = func(_ context.Context, piece []byte) (int, bool) { return len(piece), false }
 	}
 	return o
 }

@@ -164,7 +164,7 @@ func TestMethodsAreThrottledOneByOne(t *testing.T) {
 	f.wants(f.get("/topics/a"), 429, `{"message":"Too Many Requests"}`)
 }
 
-// What a fault makes API Gateway answer: 429 and 500 without a function, 502 after it.
+// What a fault makes API Gateway answer: 429 and 500 without a function, 502 and 504 after it.
 func TestFailuresOnPurpose(t *testing.T) {
 	for _, change := range []func(*Method){nil, streamed} {
 		ran, next := 0, Works
@@ -172,13 +172,13 @@ func TestFailuresOnPurpose(t *testing.T) {
 		run.answer = answers(`{"body":"body"}`).answer
 		counted := function{answer: run.answer, stream: run.stream}
 		f := serve(t, testAPI(change), functions{"f": counted}, Options{Failing: func() Failure { ran++; return next }})
-		for failure, want := range map[Failure]int{Works: 200, Throttled: 429, FunctionThrottled: 500, AnswerLost: 502} {
+		for failure, want := range map[Failure]int{Works: 200, Throttled: 429, FunctionThrottled: 500, AnswerLost: 502, AnswerLate: 504} {
 			next = failure
 			if response := f.get("/topics/a"); response.StatusCode != want {
 				t.Errorf("failure %d is answered %d, want %d", failure, response.StatusCode, want)
 			}
 		}
-		if ran != 4 {
+		if ran != 5 {
 			t.Errorf("asked %d times", ran)
 		}
 	}

@@ -30,9 +30,10 @@ var (
 	errSlow = errors.New("client takes nothing")
 )
 
-// stream runs the method's function and passes its answer on as it comes. An error means that
-// nothing has been answered; what goes wrong later cuts the connection.
-func (g *Gateway) stream(w http.ResponseWriter, c *call, lost bool) error {
+// stream runs the method's function and passes its answer on as it comes, or answers with
+// instead, if it is given. An error means that nothing has been answered; what goes wrong later
+// cuts the connection.
+func (g *Gateway) stream(w http.ResponseWriter, c *call, instead *refusal) error {
 	payload, err := json.Marshal(g.event(c))
 	if err != nil {
 		return fmt.Errorf("encode event for %s: %w", c.method.Function, err)
@@ -61,8 +62,8 @@ func (g *Gateway) stream(w http.ResponseWriter, c *call, lost bool) error {
 	case err != nil:
 		g.log.Error("malformed streamed Lambda proxy response", "function", c.method.Function, "error", err)
 		return errFunction
-	case lost:
-		return errFunction
+	case instead != nil:
+		return instead
 	}
 	for _, cookie := range head.Cookies {
 		w.Header().Add("Set-Cookie", cookie)
@@ -174,13 +175,11 @@ func (p *passage) copy(body io.Reader) error {
 
 // pass sends a piece at once.
 func (p *passage) pass(piece []byte) error {
-	fate := p.g.options.Passing(p.ctx)
-	switch fate {
-	case Cut:
+	size, cut := p.g.options.Passing(p.ctx, piece)
+	if size == 0 {
 		return errTorn
-	case Torn:
-		piece = piece[:len(piece)/2]
 	}
+	piece = piece[:size]
 	if err := p.control.SetWriteDeadline(time.Now().Add(p.g.options.IdleTimeout)); err != nil && !errors.Is(err, http.ErrNotSupported) {
 		return errGone
 	}
@@ -197,7 +196,7 @@ func (p *passage) pass(piece []byte) error {
 		return errSlow
 	case err != nil:
 		return context.Cause(p.ctx)
-	case fate == Torn:
+	case cut:
 		return errTorn
 	}
 	return p.hold()

@@ -306,7 +306,7 @@ func TestLargeStreamCountsSeveralTimes(t *testing.T) {
 
 // Faults tear a piece in the middle, or cut before it.
 func TestTornAndCutPieces(t *testing.T) {
-	for fate, want := range map[Fate]string{Torn: "first,sec", Cut: "first,"} {
+	for size, want := range map[int]string{3: "first,sec", 0: "first,", 6: "first,second"} {
 		asked := 0
 		f := serve(t, testAPI(streamed), functions{"f": writes(func(w *io.PipeWriter) {
 			_, _ = io.WriteString(w, ok+"first,")
@@ -314,14 +314,14 @@ func TestTornAndCutPieces(t *testing.T) {
 			for err == nil {
 				_, err = io.WriteString(w, "third")
 			}
-		})}, Options{Passing: func(context.Context) Fate {
+		})}, Options{Passing: func(_ context.Context, piece []byte) (int, bool) {
 			if asked++; asked == 2 {
-				return fate
+				return size, true
 			}
-			return Passes
+			return len(piece), false
 		}})
 		if got := cut(t, f.get("/topics/a").Body); got != want {
-			t.Errorf("fate %d: read %q, want %q", fate, got, want)
+			t.Errorf("cut after %d bytes: read %q, want %q", size, got, want)
 		}
 	}
 }
