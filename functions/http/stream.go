@@ -135,8 +135,9 @@ func (s *stream) run(ctx context.Context, news []watch.Missed) (err error) {
 			}
 		}
 		news = nil // the items show it, or it comes again
+	} else {
+		s.place()
 	}
-	s.place()
 	for {
 		for _, missed := range news {
 			if err == nil {
@@ -237,9 +238,22 @@ func (s *stream) begin(again time.Duration) {
 	s.raw("retry: %d\n\n", again.Milliseconds())
 }
 
-// place tells the client its id before there is an event, so that it loses nothing if the stream
-// breaks off. An event without data is not dispatched, but its id counts.
-func (s *stream) place() { s.raw("id: %s\n\n", s.id()) }
+// place tells the client where it stands before there is a change, so that it loses nothing if the
+// stream breaks off. It is an event with data. An id without data should count as well, but some
+// clients, npm's eventsource among them, forget it.
+//
+// Source: https://html.spec.whatwg.org/multipage/server-sent-events.html#dispatchMessage
+func (s *stream) place() {
+	follows := s.Follows()
+	frame := &events.Subscribed{Topic: follows[0].Topic, Cursor: follows[0].After}
+	if len(follows) > 1 {
+		frame.Cursors = map[events.Topic]string{}
+		for _, follow := range follows {
+			frame.Cursors[follow.Topic] = follow.After.String()
+		}
+	}
+	s.send(frame, s.id())
+}
 
 func (s *stream) id() string { return placeOf(s.Follows()) }
 
