@@ -17,18 +17,24 @@ import (
 // ask is what the URL of a GET asks for.
 type ask struct {
 	watch.Query
-	next  string         // the page of a snapshot to go on with
-	limit int            // of items on a page; 0 for as many as the service gives
-	after *events.Cursor // nil asks for the items
-	view  string         // that was seen up to after
+	next  string          // the page of a snapshot to go on with
+	limit int             // of items on a page; 0 for as many as the service gives
+	after []events.Cursor // of each topic, in their order; none asks for the items
+	views []string        // that were seen up to after; none asks for no check
+	now   bool            // after is where the topic stands
 
 	wait     time.Duration  // for a change after the cursor
 	topics   []events.Topic // of a stream: the path's and others
 	snapshot bool           // a stream begins with the items
 }
 
-// parameters are all that a GET takes. Only topic may be there several times.
+// afterNow is what after is for a client that has nothing of the topic, and wants what comes.
+const afterNow = "now"
+
+// parameters are all that a GET takes. Only those of listed may be there several times.
 var parameters = []string{"next", "limit", "after", "view", "wait", "filter", "fields", "delta", "topic", "snapshot", "last_event_id"}
+
+var listed = []string{"topic", "after", "view"}
 
 // maxTopics is how many topics one stream may be of.
 const maxTopics = 50
@@ -39,11 +45,11 @@ func parseAsk(topic events.Topic, query url.Values) (a ask, err error) {
 		if !slices.Contains(parameters, name) {
 			return a, badRequest("parameter %s is not known, known are %s", clip(name), strings.Join(parameters, ", "))
 		}
-		if len(values) > 1 && name != "topic" {
+		if len(values) > 1 && !slices.Contains(listed, name) {
 			return a, badRequest("parameter %s is given %d times", name, len(values))
 		}
 	}
-	a.Topic, a.next, a.view = topic, query.Get("next"), query.Get("view")
+	a.Topic, a.next = topic, query.Get("next")
 	if a.Options, err = parseOptions(query); err != nil {
 		return a, err
 	}
@@ -51,13 +57,6 @@ func parseAsk(topic events.Topic, query url.Values) (a ask, err error) {
 		if a.limit, err = strconv.Atoi(text); err != nil || a.limit < 1 {
 			return a, badRequest("limit must be a number of at least 1")
 		}
-	}
-	if query.Has("after") {
-		after, err := events.ParseCursor(query.Get("after"))
-		if err != nil {
-			return a, &events.Error{Code: events.CodeBadCursor, Message: "after: " + err.Error()}
-		}
-		a.after = &after
 	}
 	if a.wait, err = parseWait(query); err != nil {
 		return a, err
@@ -68,17 +67,52 @@ func parseAsk(topic events.Topic, query url.Values) (a ask, err error) {
 	if a.topics, err = parseTopics(topic, query["topic"]); err != nil {
 		return a, err
 	}
-	switch {
-	case a.after != nil && (a.next != "" || a.limit > 0):
-		return a, badRequest("next and limit are of items, after is of changes")
-	case a.after == nil && query.Has("wait"):
-		return a, badRequest("wait is for changes after a cursor, which is missing")
+	if err = a.parseAfter(query); err != nil {
+		return a, err
 	}
-	if a.after != nil && len(a.topics) > 1 {
-		return a, badRequest("after is of one topic; a stream of several goes on from last_event_id")
+	switch changes := a.now || len(a.after) > 0; {
+	case changes && (a.next != "" || a.limit > 0):
+		return a, badRequest("next and limit are of items, after is of changes")
+	case !changes && query.Has("wait"):
+		return a, badRequest("wait is for changes after a cursor, which is missing")
 	}
 	return a, nil
 }
+
+// parseAfter reads where the client stands in each topic, and what it has seen up to there.
+func (a *ask) parseAfter(query url.Values) error {
+	if slices.Equal(query["after"], []string{afterNow}) {
+		a.now, a.snapshot = true, false // a client that names its place does not begin with the items
+		return nil
+	}
+	for _, text := range query["after"] {
+		after, err := events.ParseCursor(text)
+		if err != nil {
+			return &events.Error{Code: events.CodeBadCursor, Message: "after: " + err.Error()}
+		}
+		a.after = append(a.after, after)
+	}
+	if n := len(a.after); n > 0 && n != len(a.topics) {
+		return badRequest("after is given %d times for %d topics, it must be given once for each, in their order, or never", n, len(a.topics))
+	}
+	a.views = query["view"]
+	if n := len(a.views); n > 0 && len(a.after) > 0 && n != len(a.after) {
+		return badRequest("view is given %d times and after %d times, a view is of the cursor in its place", n, len(a.after))
+	}
+	return nil
+}
+
+// follow is a topic that is followed from where the client stands.
+func (a *ask) follow(i int, begun watch.Follow) watch.Follow {
+	begun.After = a.after[i]
+	if len(a.views) > 0 && a.views[i] != "" {
+		begun.View = a.views[i]
+	}
+	return begun
+}
+
+// view is that of a single topic.
+func (a *ask) view() string { return strings.Join(a.views, "") }
 
 // parseTopics reads which topics a stream is of, each once.
 func parseTopics(first events.Topic, others []string) ([]events.Topic, error) {

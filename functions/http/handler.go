@@ -97,9 +97,7 @@ func (h handler) read(w http.ResponseWriter, r *http.Request, viewer watch.Viewe
 		h.stream(w, r, viewer, a)
 	case len(a.topics) > 1:
 		h.refuse(w, r, badRequest("several topics are of a stream, ask with Accept: %s", streamType))
-	case a.after != nil && a.wait > 0 && r.Method == http.MethodGet:
-		h.poll(w, r, viewer, a)
-	case a.after != nil:
+	case a.now || len(a.after) > 0:
 		h.changes(w, r, viewer, a)
 	default:
 		h.items(w, r, viewer, a)
@@ -181,12 +179,35 @@ func tags(r *http.Request) (versions []string) {
 
 // changes answers with what comes after a cursor.
 func (h handler) changes(w http.ResponseWriter, r *http.Request, viewer watch.Viewer, a ask) {
-	missed, err := h.topics.Changes(r.Context(), viewer, a.Query, *a.after, a.view)
+	var missed watch.Missed
+	err := h.stand(r.Context(), viewer, &a)
+	switch {
+	case err == nil && a.wait > 0 && r.Method == http.MethodGet:
+		h.poll(w, r, viewer, a)
+		return
+	case err == nil:
+		missed, err = h.topics.Changes(r.Context(), viewer, a.Query, a.after[0], a.view())
+	}
 	if err != nil {
 		h.refuse(w, r, err)
 		return
 	}
 	h.tell(w, r, missed)
+}
+
+// stand puts the cursor at which a topic stands in the place of now: one read.
+func (h handler) stand(ctx context.Context, viewer watch.Viewer, a *ask) error {
+	if !a.now {
+		return nil
+	}
+	follow, err := h.topics.Begin(viewer, a.Query, false)
+	if err != nil {
+		return err
+	}
+	follows := []watch.Follow{follow}
+	err = h.topics.Stand(ctx, viewer, follows)
+	a.after = []events.Cursor{follows[0].After}
+	return err
 }
 
 // tell answers with what is new of a topic, or that it cannot be told.

@@ -285,6 +285,26 @@ func TestGrantsHold(t *testing.T) {
 	}
 }
 
+// TestAfterNow tells where a topic stands, also to who may not read its items.
+func TestAfterNow(t *testing.T) {
+	s := newService(t)
+	s.put("a", "i", `{"n":1}`)
+	s.put("a", "i", `{"n":2}`)
+	at := cursorOf(s, "a")
+	s.viewer.Grant = granted(t, "alice", `{"v":1,"allow":[{"topics":["a","b"],"actions":["subscribe"]}]}`)
+	if now, _ := get[events.TopicChanges](s, 200, "/topics/a?after=now"); now.Cursor != at || len(now.Changes) != 0 || now.More {
+		t.Errorf("of a: %+v, want %s", now, at)
+	}
+	if now, _ := get[events.TopicChanges](s, 200, "/topics/b?after=now"); now.Cursor != ":0" {
+		t.Errorf("of a topic that never changed: %+v", now)
+	}
+	get[events.Problem](s, 403, "/topics/c?after=now")
+	time.AfterFunc(100*time.Millisecond, func() { s.put("a", "i", `{"n":3}`) })
+	if now, _ := get[events.TopicChanges](s, 200, "/topics/a?after=now&wait=20"); len(now.Changes) != 1 || now.Changes[0].Seq != 3 {
+		t.Errorf("waited: %+v", now)
+	}
+}
+
 func TestBadRequestsAreProblems(t *testing.T) {
 	s := newService(t)
 	s.put("a", "i", `{}`)
@@ -308,6 +328,7 @@ func TestBadRequestsAreProblems(t *testing.T) {
 		"/topics/a?filter=5":          {400, events.CodeBadRequest},
 		"/topics/a?fields=":           {400, events.CodeBadRequest},
 		"/topics/a?after=:0&after=:1": {400, events.CodeBadRequest},
+		"/topics/a?after=now&next=x":  {400, events.CodeBadRequest},
 		"/topics/a?waitt=5":           {400, events.CodeBadRequest},
 		"/":                           {404, events.CodeNotFound},
 		"/topic/a":                    {404, events.CodeNotFound},

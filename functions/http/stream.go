@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -86,7 +85,7 @@ func (h handler) turnAway(w http.ResponseWriter, r *http.Request, err error) {
 // read or held for that: what the token does not allow, or what cannot be, is refused for good.
 func (h handler) follows(r *http.Request, viewer watch.Viewer, a ask) (follows []watch.Follow, placed bool, err error) {
 	id := lastID(r)
-	placed = id != "" || a.after != nil
+	placed = id != "" || len(a.after) > 0
 	for _, topic := range a.topics {
 		follow, err := h.topics.Begin(viewer, watch.Query{Topic: topic, Options: a.Options}, a.snapshot && !placed)
 		if err != nil {
@@ -94,14 +93,15 @@ func (h handler) follows(r *http.Request, viewer watch.Viewer, a ask) (follows [
 		}
 		follows = append(follows, follow)
 	}
-	if id != "" {
-		return follows, placed, resume(follows, id)
+	switch {
+	case id != "":
+		err = resume(follows, id)
+	case len(a.after) > 0:
+		for i := range follows {
+			follows[i] = a.follow(i, follows[i])
+		}
 	}
-	if a.after != nil {
-		follows[0].After = *a.after
-		follows[0].View = cmp.Or(a.view, follows[0].View)
-	}
-	return follows, placed, nil
+	return follows, placed, err
 }
 
 // open reads what is new since the client's places, or where the topics stand now: so a client that

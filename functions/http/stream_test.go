@@ -174,6 +174,28 @@ func TestStreamOfSeveralTopics(t *testing.T) {
 	s.expectReset("/topics/a?topic=b&topic=c", last, "another view")
 }
 
+// TestStreamGoesOnFromACursorOfEachTopic, which a client knows that puts topics together anew.
+func TestStreamGoesOnFromACursorOfEachTopic(t *testing.T) {
+	s := newService(t)
+	for n := range 3 {
+		s.put("a", "i", fmt.Sprintf(`{"a":%d}`, n))
+		s.put("b", "i", fmt.Sprintf(`{"b":%d}`, n))
+	}
+	epoch, _, _ := strings.Cut(cursorOf(s, "a"), ":")
+	other, _, _ := strings.Cut(cursorOf(s, "b"), ":")
+	r := s.open("/topics/b?topic=a&after=" + other + ":1&after=" + epoch + ":2&view=whole&view=")
+	if id := r.expect("changes", `{"b":1}`); !strings.HasPrefix(id, other+":3,"+epoch+":2~") {
+		t.Errorf("id is %s", id)
+	}
+	r.expect("changes", `{"a":2}`)
+	r = s.open("/topics/b?topic=a&after=" + other + ":3&after=" + epoch + ":3&view=&view=1a2b3c4d")
+	r.expect("reset", `"topic":"a","reason":"view"`)
+	r = s.open("/topics/a?after=now")
+	if id := r.expect("subscribed", `"seq":3`); id != epoch+":3" {
+		t.Errorf("from now: %s", id)
+	}
+}
+
 // expectReset holds that a stream starts over: what was seen does not add up with what follows.
 func (s *service) expectReset(target, id, why string) {
 	s.Helper()
@@ -260,6 +282,9 @@ func TestStreamsThatCannotBeAreRefused(t *testing.T) {
 		"/topics/a?last_event_id=e:1,e:1~00000000":   400,
 		"/topics/a?after=x":                          400,
 		"/topics/a?topic=a1&after=:0":                400,
+		"/topics/a?topic=a&after=:0&after=:0":        400,
+		"/topics/a?after=now&after=:0":               400,
+		"/topics/a?after=:0&view=a&view=b":           400,
 		"/topics/a?topic=" + strings.Repeat("x/", 9): 400,
 		"/topics/a?snapshot=yes":                     400,
 		"/topics/a?topic=" + manyTopics(50):          400,
