@@ -121,6 +121,8 @@ func TestHoldsLeaveRoomForOthers(t *testing.T) {
 			}
 		})
 	}
+	end := sync.OnceFunc(func() { close(over); attack.Wait() })
+	defer end() // also if the test gives up
 	for n := range 20 {
 		read[events.TopicItems](t, s.request(t, "GET", "/topics/a", ben), 200)
 		s.publishOver(t, "/topics/b", ben, fmt.Sprintf(`{"id":"i","data":{"n":%d}}`, n))
@@ -133,8 +135,7 @@ func TestHoldsLeaveRoomForOthers(t *testing.T) {
 		}
 		watcher.changes(1)
 	}
-	close(over)
-	attack.Wait()
+	end()
 
 	u := s.Usage()
 	for name, f := range u.Lambda.Functions {
