@@ -32,11 +32,13 @@ quick: ## go vet, and the tests that run no stack, as far as a change concerns t
 	go test -short ./...
 	go test -count=1 ./shared
 
-bench: ## measure the local stack: deliveries, resume, zips, a flood, attacks (ARGS="-part hostile")
+bench: ## measure the local stack: deliveries, resume, HTTP, zips, a flood, attacks (ARGS="-part http")
 	@go run ./localstack/bench $(ARGS)
 
-costs: ## print what each request may cost at most, and what the worst does cost
+costs: ## print what each request may cost at most, what the worst does cost, and what is held over HTTP
 	@go test -count=1 -v -run '^TestWorstCost$$' ./shared/reply
+	@go test -count=1 -v -run '^TestCostOf' ./functions/http
+	@go test -count=1 -v -run '^TestCostOfHTTP$$' ./localstack/stack
 
 chaos: ## break the local stack in every way and check what 200 watchers see: SEEDS (10) seeds, and as many with hostile watchers
 	@go run ./localstack/chaos --seeds $(SEEDS)

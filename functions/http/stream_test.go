@@ -266,6 +266,46 @@ func TestTooManyStreamsComeAgain(t *testing.T) {
 	get[events.TopicItems](s, 200, "/topics/a") // needs no hold
 }
 
+// TestSpentSubjectComesAgain: who has spent the allowance is told to come again as if there were no
+// room, streams with 200 and all else with 429. Others do not notice.
+func TestSpentSubjectComesAgain(t *testing.T) {
+	s := newService(t)
+	s.feed.Allowance = watch.NewAllowance(s.store, 12*1000)
+	s.put("a", "i", `{}`)
+	at := cursorOf(s, "a")
+	big := `{"id":"j","data":{"x":"` + strings.Repeat("x", 100_000) + `"}}`
+	for n := 0; s.post("/topics/b", big).status != 429; n++ {
+		if n == 20 {
+			t.Fatal("the allowance has no end")
+		}
+	}
+	retries := map[string]bool{}
+	for range 8 {
+		stream := s.ask(http.MethodGet, "/topics/a", "Accept", streamType)
+		var retry int
+		if n, _ := fmt.Sscanf(stream.body, "retry: %d\n", &retry); n != 1 || stream.status != 200 || retry < 5_000 || strings.Contains(stream.body, "id:") {
+			t.Fatalf("a stream is answered %d %q", stream.status, stream.body)
+		}
+		retries[stream.body] = true
+	}
+	if len(retries) < 4 {
+		t.Errorf("8 streams are told only %d different times", len(retries))
+	}
+	for _, target := range []string{"/topics/a?wait=5&after=" + at, "/topics/a"} {
+		problem, a := get[events.Problem](s, 429, target)
+		if problem.Code != events.CodeTooManyRequests || a.header.Get("Retry-After") == "" {
+			t.Errorf("%s is answered %s %v", target, a.body, a.header)
+		}
+	}
+	s.viewer.Key.Subject = "ben"
+	get[events.TopicItems](s, 200, "/topics/a")
+	if r := s.open("/topics/a"); r.response.StatusCode != 200 {
+		t.Errorf("another's stream is answered %s", r.response.Status)
+	} else if _, ok := r.next(); !ok {
+		t.Error("another's stream is not held")
+	}
+}
+
 func cursorOf(s *service, topic string) string {
 	items, _ := get[events.TopicItems](s, 200, "/topics/"+topic)
 	return items.Cursor

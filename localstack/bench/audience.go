@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"iter"
 	"sync"
 	"time"
@@ -23,10 +24,11 @@ type audience struct {
 	latencies []time.Duration
 }
 
-// member is one watcher.
+// member is one watcher, over a WebSocket or a stream.
 type member struct {
-	conn *websocket.Conn
-	got  seqs // guarded by the audience's mutex
+	conn   *websocket.Conn
+	stream io.Closer
+	got    seqs // guarded by the audience's mutex
 }
 
 // gather connects and subscribes the watchers.
@@ -91,10 +93,6 @@ func (a *audience) listen(ctx context.Context, m *member) {
 			return // leave closed it
 		}
 		a.take(m, data, time.Now())
-		select {
-		case a.arrived <- struct{}{}:
-		default:
-		}
 	}
 }
 
@@ -110,6 +108,10 @@ func (a *audience) take(m *member, frame []byte, now time.Time) {
 	}
 	for made := range numbers(frame, `"at":"`) {
 		a.latencies = append(a.latencies, now.Sub(time.Unix(0, made)))
+	}
+	select {
+	case a.arrived <- struct{}{}:
+	default:
 	}
 }
 
@@ -187,6 +189,9 @@ func (a *audience) leave() {
 	for _, m := range a.members {
 		if m.conn != nil {
 			_ = m.conn.CloseNow()
+		}
+		if m.stream != nil {
+			_ = m.stream.Close()
 		}
 	}
 }

@@ -1,12 +1,16 @@
 package main
 
 import (
+	"bufio"
+	"bytes"
 	"encoding/json"
+	"os"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/watchroute/watchroute/events"
+	"github.com/watchroute/watchroute/localstack/stack"
 	"github.com/watchroute/watchroute/shared/grant"
 	"github.com/watchroute/watchroute/shared/pattern"
 )
@@ -98,9 +102,40 @@ func TestGoal(t *testing.T) {
 }
 
 func TestPartIsChosenByItsNameOrTheNameAbove(t *testing.T) {
-	for name, want := range map[string]int{"": len(parts()), "flood": 1, "hostile": len(attacks()), "hostile/pings": 1, "host": 0} {
+	for name, want := range map[string]int{"": len(parts()), "flood": 1, "hostile": len(attacks()), "hostile/pings": 1, "host": 0, "http": 4} {
 		if got := choose(name); len(got) != want {
 			t.Errorf("%q chooses %d parts, want %d", name, len(got), want)
 		}
+	}
+}
+
+// TestRoomyTemplateHasNoLimit: in the template as it is now, each limit of HTTP requests that the
+// bench knows is there, and is not what will be measured. One of another name is an error.
+func TestRoomyTemplateHasNoLimit(t *testing.T) {
+	template, err := os.ReadFile("../../" + stack.TemplateFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := roomy(template)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, limit := range []string{`"MAX_HOLDS":"1000"`, `"MAX_SUBJECT_HOLDS":"1000"`, `"MethodSettings":[]`, `"STREAM_TIME":"4m"`} {
+		if strings.Count(string(text), limit) != 1 {
+			t.Errorf("%s is not there once", limit)
+		}
+	}
+	if _, err := roomy(bytes.ReplaceAll(template, []byte("MAX_HOLDS"), []byte("MOST_HOLDS"))); err == nil {
+		t.Error("a limit of another name is left")
+	}
+}
+
+// TestStreamTellsItsChanges: what a stream says between them is none.
+func TestStreamTellsItsChanges(t *testing.T) {
+	a, m := &audience{arrived: make(chan struct{}, 1)}, &member{}
+	a.follow(m, bufio.NewScanner(strings.NewReader(": \n\nevent: changes\nid: e:2\n"+
+		`data: {"type":"changes","topic":"t","changes":[{"op":"added","id":"1","seq":1,"data":{"at":"5"}},{"op":"added","id":"2","seq":2,"data":{"at":"6"}}]}`+"\n\nretry: 1000\n\n")))
+	if a.delivered() != 2 || !m.got.all(2) || len(a.takeLatencies()) != 2 {
+		t.Errorf("%d changes are delivered", a.delivered())
 	}
 }

@@ -40,6 +40,10 @@ func parts() []part {
 		{"functions", functions},
 		{"deliveries", deliveries},
 		{"resume", resume},
+		{"http/gets", gets},
+		{"http/resume", resumeByGet},
+		{"http/streams", streams},
+		{"http/beside", besideStreams},
 		{"flood", flood},
 	}
 	for _, a := range attacks() {
@@ -54,7 +58,7 @@ func command(ctx context.Context, args []string) error {
 		return mallory(ctx, args[1])
 	}
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
-	only := flags.String("part", "", "measure this `part` alone: "+names(parts())+", or hostile for all of hostile/… (default: everything)")
+	only := flags.String("part", "", "measure this `part` alone: "+names(parts())+", or http or hostile for all below it (default: everything)")
 	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
 		return nil
 	} else if err != nil {
@@ -75,12 +79,15 @@ func command(ctx context.Context, args []string) error {
 	return measureAll(ctx, chosen, dir)
 }
 
+// partTime is how long a part may take: one that waits for what never comes ends with an error.
+const partTime = 10 * time.Minute
+
 // measureAll measures one part after another. One that fails does not keep the others
 // from being measured.
 func measureAll(ctx context.Context, parts []part, dir string) error {
 	var failed []error
 	for _, p := range parts {
-		if err := p.measure(ctx, dir); err != nil {
+		if err := p.bounded(ctx, dir); err != nil {
 			failed = append(failed, fmt.Errorf("%s: %w", p.name, err))
 		}
 		if ctx.Err() != nil {
@@ -88,6 +95,13 @@ func measureAll(ctx context.Context, parts []part, dir string) error {
 		}
 	}
 	return errors.Join(failed...)
+}
+
+// bounded measures the part within its time.
+func (p part) bounded(ctx context.Context, dir string) error {
+	ctx, cancel := context.WithTimeout(ctx, partTime)
+	defer cancel()
+	return p.measure(ctx, dir)
 }
 
 // choose gives the part of a name, the parts below it, or all parts for the empty name.

@@ -16,18 +16,26 @@ import (
 const others = 50
 
 // withOthers starts a stack, with API Gateway's limits, has the others watch, and does
-// something. What the stack logs is kept, and shown in part if that fails.
+// something.
 func withOthers(ctx context.Context, dir, name string, do func(*stackProcess, *audience) error) error {
-	logs, err := os.Create(filepath.Join(dir, name+".log")) // has a line for each refused connection
+	return logged(dir, name, func(logs *os.File) error {
+		s, err := launch(ctx, filepath.Join(dir, build.Executable), logs)
+		if err != nil {
+			return err
+		}
+		return s.withOthers(ctx, do)
+	})
+}
+
+// logged keeps what a stack logs, as it has a line for each refused connection and each stream that
+// is cut, and shows a part of it if something fails.
+func logged(dir, name string, do func(logs *os.File) error) error {
+	logs, err := os.Create(filepath.Join(dir, name+".log"))
 	if err != nil {
 		return err
 	}
 	defer logs.Close()
-	s, err := launch(ctx, filepath.Join(dir, build.Executable), logs)
-	if err == nil {
-		err = s.withOthers(ctx, do)
-	}
-	if err != nil {
+	if err = do(logs); err != nil {
 		fmt.Fprint(os.Stderr, lastErrors(logs.Name()))
 	}
 	return err
