@@ -230,10 +230,11 @@ func TestEventSourcesSurviveWhatPasses(t *testing.T) {
 	t.Parallel()
 	f := clients(t)
 	lapsed := f.lapse(t)
-	late := f.late(t)
+	late, unjudged := f.late(t), f.unjudged(t)
 	decided, forGood := f.decided(t), f.forGood(t)
 	f.cuts(t)
 	t.Run("API Gateway's own: the function is late", late)
+	t.Run("API Gateway's own: the authorizer fails", unjudged)
 	decided(t)
 	t.Run("what does not pass", forGood)
 	t.Run("a lapse", lapsed)
@@ -530,6 +531,14 @@ func (f foreign) late(t *testing.T) (after func(*testing.T)) {
 	return f.refused(t, refusal{s, "late", func() { s.signal(t, syscall.SIGSTOP) }, func() { s.signal(t, syscall.SIGCONT) }, http.StatusServiceUnavailable})
 }
 
+// unjudged cuts the authorizer off from DynamoDB, and the function with it, so that those who are held come again.
+func (f foreign) unjudged(t *testing.T) (after func(*testing.T)) {
+	faults := fault.New(fault.Plan{fault.CutOff: 1}, seed)
+	faults.Off()
+	s := f.httpStack(t, time.Minute, "1000", func(o *stack.Options) { tokensOnly(o); o.Faults = faults })
+	return f.refused(t, refusal{s, "unjudged", func() { faults.Only(fault.CutOff) }, faults.Off, http.StatusServiceUnavailable})
+}
+
 // refusedByTheGateway has API Gateway answer in place of the function.
 func (f foreign) refusedByTheGateway(t *testing.T, s *running, faults *fault.Faults) {
 	for kind, status := range map[fault.Kind]int{
@@ -558,7 +567,7 @@ func (f foreign) refused(t *testing.T, r refusal) (after func(*testing.T)) {
 		source.await(t, "snapshot", 1, named("snapshot"))
 	}
 	r.begins()
-	native := f.open(func(string) string { return r.HTTPURL() + "/topics/" + r.topic })
+	native := f.open(func(string) string { return r.HTTPURL() + "/topics/" + r.topic + "?token=" + token })
 	return func(t *testing.T) {
 		for _, source := range native {
 			source.await(t, "end", 1, ended)
