@@ -12,8 +12,9 @@ SEEDS       ?= 10
 MUTANTS     ?= numbering report known order departure resume repeats healing
 MUTANTSEEDS ?= 3
 VENV        := .build/venv
+NPM         := .build/npm
 
-.PHONY: help local token test quick bench costs chaos mutants soak fuzz synth conformance emulators lint fmt build account deploy localstack localstack-down localstack-token
+.PHONY: help local token npm test quick bench costs chaos mutants soak fuzz synth conformance emulators lint fmt build account deploy localstack localstack-down localstack-token
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,7 +25,7 @@ local: ## run everything on this machine: WebSockets, Lambda, DynamoDB, SQS (ARG
 token: ## print a token for `make local`: SUB=alice TOPICS="stocks/* users/{sub}/**" (ARGS="--actions read")
 	@go run ./localstack/token --sub "$(SUB)" --topics "$(TOPICS)" $(ARGS)
 
-test: ## run all tests, with the race detector
+test: npm ## run all tests, with the race detector
 	go test -race -count=1 ./...
 
 quick: ## go vet, and the tests that run no stack, as far as a change concerns them: for every save
@@ -98,6 +99,16 @@ localstack-token:
 	@test -n "$$LOCALSTACK_AUTH_TOKEN" || { \
 		echo "LOCALSTACK_AUTH_TOKEN is not set. LocalStack starts with a token only, from https://app.localstack.cloud,"; \
 		echo "and its WebSocket APIs need one of a paid plan. 'make local' runs everything without LocalStack."; exit 1; } >&2
+
+# The packages of npm that tests run, as package-lock.json pins them by their hashes. Without them
+# those tests are skipped and say so; where CI is set they fail.
+npm: $(if $(shell command -v npm),$(NPM)/installed)
+
+$(NPM)/installed: $(addprefix localstack/stack/testdata/npm/,package.json package-lock.json)
+	@mkdir -p $(NPM)
+	@cp $^ $(NPM)
+	@npm ci --prefix $(NPM) --ignore-scripts --no-audit --no-fund --loglevel error && touch $@ || { \
+		echo "npm could not install these packages. The tests that need them are skipped."; test -z "$$CI"; } >&2
 
 $(VENV)/installed: localstack/emulators/requirements.txt
 	@command -v python3 >/dev/null || { echo "Python 3 is needed for the programs of $<" >&2; exit 1; }
