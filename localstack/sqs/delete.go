@@ -50,8 +50,9 @@ func (s *Service) deleteMessageBatch(_ context.Context, in deleteBatchInput) (an
 	return out, nil
 }
 
-// delete removes the message that a receipt handle names. One that is gone, or
-// has been received again since, is no error and stays as it is.
+// delete removes the message that a receipt handle names. One that is gone is no error. One
+// that has been received again since stays as it is: in a standard queue that is no error
+// either, in a FIFO queue it is, and so is one that is shown again.
 func (q *queue) delete(handle string) error {
 	id, receives, err := parseReceipt(handle)
 	if err != nil {
@@ -59,9 +60,15 @@ func (q *queue) delete(handle string) error {
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	if q.expiredLocked(id, receives) {
+		return errExpiredReceipt(handle)
+	}
 	if i := q.indexLocked(id, receives); i >= 0 {
 		q.messages = slices.Delete(q.messages, i, i+1)
 		q.usage.Deleted++
+		if q.settings.fifo() {
+			q.wakeLocked() // the next of its group may be free
+		}
 	}
 	return nil
 }
@@ -96,6 +103,9 @@ func (s *Service) changeMessageVisibility(_ context.Context, in visibilityInput)
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	if q.expiredLocked(id, receives) {
+		return nil, errExpiredReceipt(in.ReceiptHandle)
+	}
 	now := q.now()
 	i := q.indexLocked(id, receives)
 	if i < 0 || !q.messages[i].visible.After(now) {

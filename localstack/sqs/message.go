@@ -26,6 +26,10 @@ type message struct {
 	first      time.Time // when it was received first
 	from       string    // ARN of the queue whose redrive policy has moved it here
 	receives   int
+
+	group         string // MessageGroupId; in a standard queue it names a tenant and orders nothing
+	deduplication string // MessageDeduplicationId; the others are of FIFO queues alone
+	sequence      string // SequenceNumber
 }
 
 // attribute is a message attribute.
@@ -60,12 +64,14 @@ func (o *outgoing) size() int {
 }
 
 // check gives what SQS would refuse the message for.
-func (o *outgoing) check(limit int) error {
+func (o *outgoing) check(s settings) error {
+	if err := o.checkQueueType(s); err != nil {
+		return err
+	}
+	limit := s.numbers["MaximumMessageSize"]
 	switch {
 	case o.MessageBody == "":
 		return errorf("MissingParameter", "The request must contain the parameter MessageBody.")
-	case o.MessageDeduplicationId != "":
-		return errorf("InvalidParameterValue", "Value %s for parameter MessageDeduplicationId is invalid. Reason: The request includes a parameter that is not valid for this queue type.", o.MessageDeduplicationId)
 	case o.size() > limit:
 		return errorf("InvalidParameterValue", "One or more parameters are invalid. Reason: Message must be shorter than %d bytes.", limit)
 	case o.DelaySeconds != nil && (*o.DelaySeconds < 0 || *o.DelaySeconds > 900):

@@ -12,7 +12,10 @@ import (
 
 var queueName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,80}$`)
 
-// queue is one standard queue.
+// fifoSuffix ends the names of FIFO queues, and of no others.
+const fifoSuffix = ".fifo"
+
+// queue is one queue.
 type queue struct {
 	name, url, arn string
 	account        string
@@ -26,6 +29,7 @@ type queue struct {
 	changed  chan struct{} // closed when a receive should look again; nil if none waits
 	deleted  bool
 	usage    QueueUsage
+	fifo     fifo // of a FIFO queue
 }
 
 // wakeLocked lets the receives that wait look again.
@@ -52,17 +56,16 @@ type urlOutput struct{ QueueUrl string }
 // createQueue makes a queue; one that exists with the same settings is given
 // again.
 func (s *Service) createQueue(_ context.Context, in createInput) (any, error) {
-	if strings.HasSuffix(in.QueueName, ".fifo") {
-		return nil, errorf("UnsupportedOperation", "FIFO queues are not supported here (%s).", in.QueueName)
+	isFIFO := in.Attributes["FifoQueue"] == "true"
+	if err := checkName(in.QueueName, isFIFO); err != nil {
+		return nil, err
 	}
-	if !queueName.MatchString(in.QueueName) {
-		return nil, errorf("InvalidParameterValue", "Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length")
-	}
-	set, err := newSettings().with(in.Attributes)
+	set, err := newSettings(isFIFO).with(in.Attributes)
 	if err != nil {
 		return nil, err
 	}
-	if err := s.checkRedrive("", in.Attributes); err != nil {
+	arn := "arn:aws:sqs:" + s.options.Region + ":" + s.options.Account + ":" + in.QueueName
+	if err := s.checkRedrive(arn, in.Attributes); err != nil {
 		return nil, err
 	}
 	s.mu.Lock()
@@ -73,11 +76,23 @@ func (s *Service) createQueue(_ context.Context, in createInput) (any, error) {
 	now := s.options.Now()
 	q := &queue{
 		name: in.QueueName, account: s.options.Account, created: now, modified: now, now: s.options.Now, settings: set,
-		url: s.options.BaseURL + "/" + s.options.Account + "/" + in.QueueName,
-		arn: "arn:aws:sqs:" + s.options.Region + ":" + s.options.Account + ":" + in.QueueName,
+		url: s.options.BaseURL + "/" + s.options.Account + "/" + in.QueueName, arn: arn,
+		fifo: fifo{lookahead: s.options.Lookahead},
 	}
 	s.queues[q.name] = q
 	return urlOutput{q.url}, nil
+}
+
+// checkName refuses a name that a queue of the kind may not have.
+func checkName(name string, fifo bool) error {
+	stem, suffixed := strings.CutSuffix(name, fifoSuffix)
+	switch {
+	case fifo && !(suffixed && queueName.MatchString(stem) && len(name) <= 80):
+		return errorf("InvalidParameterValue", "The name of a FIFO queue can only include alphanumeric characters, hyphens, or underscores, must end with .fifo suffix and be 1 to 80 in length.")
+	case !fifo && !queueName.MatchString(name):
+		return errorf("InvalidParameterValue", "Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length")
+	}
+	return nil
 }
 
 // again answers for a queue that exists: the attributes that are given must be
@@ -162,6 +177,6 @@ func (s *Service) purgeQueue(_ context.Context, in queueInput) (any, error) {
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.messages = nil
+	q.messages, q.fifo.accepted, q.fifo.oldest = nil, nil, nil
 	return none{}, nil
 }

@@ -16,6 +16,7 @@ type receiveInput struct {
 	MaxNumberOfMessages         *int
 	VisibilityTimeout           *int
 	WaitTimeSeconds             *int
+	ReceiveRequestAttemptId     string // of FIFO queues; not supported
 }
 
 type receiveOutput struct {
@@ -98,6 +99,9 @@ func (q *queue) reception(in receiveInput) (reception, error) {
 		receiveInput: in, most: 1,
 		wait: q.settings.duration("ReceiveMessageWaitTimeSeconds"), hide: q.settings.duration("VisibilityTimeout"),
 	}
+	if in.ReceiveRequestAttemptId != "" {
+		return r, errorf("UnsupportedOperation", "ReceiveRequestAttemptId is not supported here.")
+	}
 	if in.MaxNumberOfMessages != nil {
 		if r.most = *in.MaxNumberOfMessages; r.most < 1 || r.most > maxBatch {
 			return r, errorf("InvalidParameterValue", "Value %d for parameter MaxNumberOfMessages is invalid. Reason: Must be between 1 and %d, if provided.", r.most, maxBatch)
@@ -131,25 +135,20 @@ func (q *queue) take(r reception, most int) (messages []Received, exhausted []*m
 	defer q.mu.Unlock()
 	now := q.now()
 	q.expireLocked(now)
-	q.messages = slices.DeleteFunc(q.messages, func(m *message) bool {
-		gone := most > 0 && m.receives >= most && !m.visible.After(now)
-		if gone {
-			exhausted = append(exhausted, m)
-		}
-		return gone
-	})
-	q.usage.Redriven += len(exhausted)
-	for _, m := range q.messages {
+	ready, next := q.readyLocked(now)
+	for _, m := range ready {
 		if len(messages) == r.most {
 			break
 		}
-		if hidden := m.visible.Sub(now); hidden > 0 {
-			if next == 0 || hidden < next {
-				next = hidden
-			}
+		if most > 0 && m.receives >= most {
+			exhausted = append(exhausted, m)
 			continue
 		}
 		messages = append(messages, q.receiveLocked(m, r, now))
+	}
+	if len(exhausted) > 0 {
+		q.messages = slices.DeleteFunc(q.messages, func(m *message) bool { return slices.Contains(exhausted, m) })
+		q.usage.Redriven += len(exhausted)
 	}
 	q.usage.Received += len(messages)
 	if q.deleted {
@@ -164,6 +163,7 @@ func (q *queue) take(r reception, most int) (messages []Received, exhausted []*m
 func (q *queue) receiveLocked(m *message, r reception, now time.Time) Received {
 	m.receives++
 	m.visible = now.Add(r.hide)
+	q.servedLocked(m)
 	if m.first.IsZero() {
 		m.first = now
 	}
@@ -182,11 +182,13 @@ func (q *queue) system(m *message, names []string) map[string]string {
 		"ApproximateReceiveCount":          strconv.Itoa(m.receives),
 		"ApproximateFirstReceiveTimestamp": strconv.FormatInt(m.first.UnixMilli(), 10),
 	}
-	if m.trace != "" {
-		all["AWSTraceHeader"] = m.trace
-	}
-	if m.from != "" {
-		all["DeadLetterQueueSourceArn"] = m.from
+	for name, value := range map[string]string{
+		"AWSTraceHeader": m.trace, "DeadLetterQueueSourceArn": m.from,
+		"MessageGroupId": m.group, "MessageDeduplicationId": m.deduplication, "SequenceNumber": m.sequence,
+	} {
+		if value != "" {
+			all[name] = value
+		}
 	}
 	for name := range all {
 		if !slices.Contains(names, name) && !slices.Contains(names, "All") {

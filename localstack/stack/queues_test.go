@@ -7,6 +7,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+
+	"github.com/watchroute/watchroute/localstack/stack"
 )
 
 // TestQueuesShowWhatTheTemplateSets: whoever looks at a queue finds its policy, encryption
@@ -28,6 +30,10 @@ func TestQueuesShowWhatTheTemplateSets(t *testing.T) {
 // TestMappingsThatLambdaRefuses: what AWS would refuse at a deployment does not start here.
 func TestMappingsThatLambdaRefuses(t *testing.T) {
 	for want, change := range map[string]func(resources object){
+		"Orders: CreateQueue: InvalidParameterValue: Value {\"deadLetterTargetArn\":\"arn:aws:sqs:us-east-1:000000000000:FailureQueue\"": func(resources object) {
+			addFIFO(resources)
+			properties(resources, "Orders")["RedrivePolicy"].(object)["deadLetterTargetArn"] = object{"Fn::GetAtt": []any{"FailureQueue", "Arn"}}
+		},
 		"GivenUpToSalvage: the mapping of a queue has properties": func(resources object) {
 			properties(resources, "GivenUpToSalvage")["MaximumRetryAttempts"] = 1
 		},
@@ -48,4 +54,50 @@ func TestMappingsThatLambdaRefuses(t *testing.T) {
 			t.Errorf("start: %v, want %s", err, want)
 		}
 	}
+}
+
+// addFIFO adds the FIFO queue Orders, without a name of its own, with a FIFO dead-letter queue.
+func addFIFO(resources object) {
+	queue := func(more object) object {
+		more["FifoQueue"] = true
+		return object{"Type": "AWS::SQS::Queue", "Properties": more}
+	}
+	arn := func(id string) object { return object{"Fn::GetAtt": []any{id, "Arn"}} }
+	resources["OrdersDead"] = queue(object{"QueueName": "dead-orders.fifo"})
+	resources["Orders"] = queue(object{
+		"ContentBasedDeduplication": true, "DeduplicationScope": "messageGroup", "FifoThroughputLimit": "perMessageGroupId", "VisibilityTimeout": 60,
+		"RedrivePolicy": object{"deadLetterTargetArn": arn("OrdersDead"), "maxReceiveCount": 5},
+	})
+	properties(resources, "GivenUpToSalvage")["EventSourceArn"] = arn("Orders")
+	_, list := statements(resources, "SalvageRole")
+	list[0].(object)["Resource"] = arn("Orders") // what its mapping may read
+}
+
+// TestTemplateDeclaresFIFOQueues with their attributes; a queue without a name gets one that
+// ends with .fifo, and a function is fed from it.
+func TestTemplateDeclaresFIFOQueues(t *testing.T) {
+	s := start(t, func(o *stack.Options) { o.Template = edited(t, addFIFO) })
+	url := aws.String(s.URL() + "/" + stack.Account + "/Orders.fifo")
+	attributes := func() map[string]string {
+		out, err := s.sqs.GetQueueAttributes(t.Context(), &sqs.GetQueueAttributesInput{
+			QueueUrl: url, AttributeNames: []types.QueueAttributeName{types.QueueAttributeNameAll},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out.Attributes
+	}
+	got := attributes()
+	for name, want := range map[string]string{
+		"FifoQueue": "true", "ContentBasedDeduplication": "true", "DeduplicationScope": "messageGroup", "FifoThroughputLimit": "perMessageGroupId",
+		"RedrivePolicy": `{"deadLetterTargetArn":"arn:aws:sqs:us-east-1:000000000000:dead-orders.fifo","maxReceiveCount":5}`,
+	} {
+		if got[name] != want {
+			t.Errorf("%s is %q, want %q", name, got[name], want)
+		}
+	}
+	if _, err := s.sqs.SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: url, MessageBody: aws.String("{}"), MessageGroupId: aws.String("a")}); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the function has got the message", func() bool { return s.Usage().SQS.Queues["Orders.fifo"].Received == 1 })
 }

@@ -76,6 +76,11 @@ type queueProperties struct {
 	MaximumMessageSize     int
 	SqsManagedSseEnabled   *bool
 	RedrivePolicy          json.RawMessage // an object here, a text as an attribute
+
+	FifoQueue                 bool
+	ContentBasedDeduplication *bool
+	DeduplicationScope        string
+	FifoThroughputLimit       string
 }
 
 func (p queueProperties) attributes() map[string]string {
@@ -87,22 +92,37 @@ func (p queueProperties) attributes() map[string]string {
 			attributes[name] = fmt.Sprint(number)
 		}
 	}
-	if p.SqsManagedSseEnabled != nil {
-		attributes["SqsManagedSseEnabled"] = fmt.Sprint(*p.SqsManagedSseEnabled)
+	for name, flag := range map[string]*bool{
+		"SqsManagedSseEnabled": p.SqsManagedSseEnabled, "ContentBasedDeduplication": p.ContentBasedDeduplication,
+	} {
+		if flag != nil {
+			attributes[name] = fmt.Sprint(*flag)
+		}
 	}
-	if p.RedrivePolicy != nil {
-		attributes["RedrivePolicy"] = string(p.RedrivePolicy)
+	for name, text := range map[string]string{
+		"RedrivePolicy": string(p.RedrivePolicy), "DeduplicationScope": p.DeduplicationScope, "FifoThroughputLimit": p.FifoThroughputLimit,
+	} {
+		if text != "" {
+			attributes[name] = text
+		}
+	}
+	if p.FifoQueue { // false is no attribute of SQS
+		attributes["FifoQueue"] = "true"
 	}
 	return attributes
 }
 
-// createQueue makes a queue, named like createTable names a table.
+// createQueue makes a queue, named like createTable names a table. The name of a FIFO queue
+// that the template does not name gets the suffix that SQS demands, as from CloudFormation.
 func (d *deployment) createQueue(r template.Resource) (template.Physical, error) {
 	var p queueProperties
 	if err := r.Decode(&p); err != nil {
 		return template.Physical{}, err
 	}
 	name := cmp.Or(p.QueueName, r.LogicalID)
+	if p.FifoQueue && p.QueueName == "" {
+		name += ".fifo"
+	}
 	var created struct{ QueueUrl string }
 	if err := d.sqs("CreateQueue", map[string]any{"QueueName": name, "Attributes": p.attributes()}, &created); err != nil {
 		return template.Physical{}, err
