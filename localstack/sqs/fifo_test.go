@@ -172,9 +172,9 @@ func TestFIFOKeepsOrderAfterTheVisibilityTimeout(t *testing.T) {
 	inFIFO(t, nil, func(t *testing.T, w *fifoWorld) {
 		w.fill("a1 a2 a3")
 		w.expect(1, "a1")
-		time.Sleep(30*time.Second - 1)
+		time.Sleep(30*time.Second - time.Nanosecond)
 		w.expect(10, "")
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		w.expect(10, "a1 a2 a3")
 	})
 }
@@ -273,13 +273,13 @@ func TestFIFOAcceptsADuplicateAndDropsIt(t *testing.T) {
 	inFIFO(t, nil, func(t *testing.T, w *fifoWorld) {
 		first := w.send("a", "one", "id")
 		w.delete(w.expect(10, "one")...)
-		time.Sleep(5*time.Minute - 1)
+		time.Sleep(5*time.Minute - time.Nanosecond)
 		second := w.send("a", "two", "id")
 		if second.MessageId != first.MessageId || second.SequenceNumber != first.SequenceNumber || second.MD5OfMessageBody == first.MD5OfMessageBody {
 			t.Errorf("first %+v, second %+v", first, second)
 		}
 		w.expect(10, "")
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		if third := w.send("a", "three", "id"); third.MessageId == first.MessageId || third.SequenceNumber <= first.SequenceNumber {
 			t.Errorf("first %+v, third %+v", first, third)
 		}
