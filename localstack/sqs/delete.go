@@ -77,6 +77,11 @@ func (q *queue) indexLocked(id string, receives int) int {
 	return slices.IndexFunc(q.messages, func(m *message) bool { return m.id == id && m.receives == receives })
 }
 
+// longestHiding is for how long a message is hidden at most, counted from its receipt.
+//
+// Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-visibility-timeout.html
+const longestHiding = 12 * time.Hour
+
 type visibilityInput struct {
 	QueueUrl          string
 	ReceiptHandle     string
@@ -90,10 +95,6 @@ func (s *Service) changeMessageVisibility(_ context.Context, in visibilityInput)
 		return nil, err
 	}
 	q.request()
-	id, receives, err := parseReceipt(in.ReceiptHandle)
-	if err != nil {
-		return nil, err
-	}
 	if in.VisibilityTimeout == nil {
 		return nil, errorf("MissingParameter", "The request must contain the parameter VisibilityTimeout.")
 	}
@@ -101,17 +102,31 @@ func (s *Service) changeMessageVisibility(_ context.Context, in visibilityInput)
 	if err := seconds(in.VisibilityTimeout, "VisibilityTimeout", "VisibilityTimeout", &hide); err != nil {
 		return nil, err
 	}
+	return none{}, q.hide(in.ReceiptHandle, hide)
+}
+
+// hide hides a message in flight for a time from now, of which 0 shows it. It is in flight
+// for longestHiding at most, however often it is hidden anew.
+func (q *queue) hide(handle string, d time.Duration) error {
+	id, receives, err := parseReceipt(handle)
+	if err != nil {
+		return err
+	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.expiredLocked(id, receives) {
-		return nil, errExpiredReceipt(in.ReceiptHandle)
+		return errExpiredReceipt(handle)
 	}
 	now := q.now()
 	i := q.indexLocked(id, receives)
 	if i < 0 || !q.messages[i].visible.After(now) {
-		return nil, errorf("MessageNotInflight", "The specified message isn't in flight.")
+		return errorf("MessageNotInflight", "The specified message isn't in flight.")
 	}
-	q.messages[i].visible = now.Add(hide)
+	m := q.messages[i]
+	if now.Add(d).Sub(m.received) > longestHiding {
+		return errorf("InvalidParameterValue", "Value %.0f for parameter VisibilityTimeout is invalid. Reason: Total VisibilityTimeout for the message is beyond the limit [%.0f seconds].", d.Seconds(), longestHiding.Seconds())
+	}
+	m.visible = now.Add(d)
 	q.wakeLocked()
-	return none{}, nil
+	return nil
 }

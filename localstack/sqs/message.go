@@ -24,6 +24,7 @@ type message struct {
 	sent       time.Time
 	visible    time.Time // may be received from then on
 	first      time.Time // when it was received first
+	received   time.Time // when it was received last
 	from       string    // ARN of the queue whose redrive policy has moved it here
 	receives   int
 

@@ -162,7 +162,7 @@ func (q *queue) take(r reception, most int) (messages []Received, exhausted []*m
 
 func (q *queue) receiveLocked(m *message, r reception, now time.Time) Received {
 	m.receives++
-	m.visible = now.Add(r.hide)
+	m.received, m.visible = now, now.Add(r.hide)
 	q.servedLocked(m)
 	if m.first.IsZero() {
 		m.first = now

@@ -3,6 +3,7 @@ package sqs_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -134,6 +135,27 @@ func TestReceiveByARN(t *testing.T) {
 	})
 }
 
+// TestHideByARN shows some messages at once and hides others for longer. One that has been
+// shown already is an error, and keeps none of the others.
+func TestHideByARN(t *testing.T) {
+	inFIFO(t, nil, func(t *testing.T, w *fifoWorld) {
+		w.fill("a1 b1 c1")
+		messages := w.expect(10, "a1 b1 c1")
+		a, b, c := messages[0].ReceiptHandle, messages[1].ReceiptHandle, messages[2].ReceiptHandle
+		if err := w.service.Hide(orderedARN, 0, a); err != nil {
+			t.Error(err)
+		}
+		if err := w.service.Hide(orderedARN, time.Minute, a, b, c); err == nil || !strings.Contains(err.Error(), "The receipt handle has expired") {
+			t.Errorf("hidden after it was shown: %v", err)
+		}
+		w.delete(w.expect(10, "a1")...)
+		time.Sleep(time.Minute - time.Nanosecond)
+		w.expect(10, "")
+		time.Sleep(time.Nanosecond)
+		w.expect(10, "b1 c1")
+	})
+}
+
 // TestQueueOfAnARNIsGone: pollers of a queue that is deleted, or that never was, are told.
 func TestQueueOfAnARNIsGone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -152,6 +174,7 @@ func TestQueueOfAnARNIsGone(t *testing.T) {
 		_, err = b.service.VisibilityTimeout(work)
 		gone("visibility", err)
 		gone("delete", b.service.Delete(work, "x"))
+		gone("hide", b.service.Hide(work, 0, "x"))
 		_, err = sqs.New(sqs.Options{Region: "eu-west-1"}).Receive(t.Context(), work, 1, 0)
 		gone("of another Region", err)
 	})

@@ -141,6 +141,23 @@ func (s *Service) Delete(queueARN string, receiptHandles ...string) error {
 	return nil
 }
 
+// Hide hides received messages of a queue given by its ARN for a time from now; 0 shows them.
+// The error is that of ChangeMessageVisibility, such as for a message that has been shown
+// again. One error does not keep the other messages.
+func (s *Service) Hide(queueARN string, d time.Duration, receiptHandles ...string) error {
+	q, err := s.findARN(queueARN)
+	if err != nil {
+		return fmt.Errorf("hide in %s: %w", queueARN, err)
+	}
+	for _, handle := range receiptHandles {
+		err = errors.Join(err, q.hide(handle, d))
+	}
+	if err != nil {
+		return fmt.Errorf("hide in %s: %w", queueARN, err)
+	}
+	return nil
+}
+
 // VisibilityTimeout is how long a queue given by its ARN hides what has been received.
 func (s *Service) VisibilityTimeout(queueARN string) (time.Duration, error) {
 	q, err := s.findARN(queueARN)
