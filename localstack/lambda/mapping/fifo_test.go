@@ -246,29 +246,75 @@ func TestFIFOBackOffOfTheFunctionIsKept(t *testing.T) {
 func TestFIFOEventThatIsCutKeepsTheOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newFIFOWorld(t)
-		large := strings.Repeat("x", sqs.MaxMessageBytes-10)
 		w.answer = func(call int, e awsevents.SQSEvent) (mapping.Answer, error) {
 			return mapping.Answer{FunctionError: call == 0}, nil
 		}
-		for n := range 6 {
-			w.order(fmt.Sprint("a", n, large))
-		}
+		w.tooLargeForOneEvent()
 		w.order("b0")
 		w.start(mapping.QueueMapping{})
 		time.Sleep(time.Hour)
-		synctest.Wait()
-		var calls []string
-		for _, e := range w.events {
-			var bodies []string
-			for _, m := range e.Records {
-				bodies = append(bodies, m.Body[:2])
-			}
-			calls = append(calls, strings.Join(bodies, " "))
-		}
-		if want := []string{"a0 a1 a2 a3 a4", "b0", "a0 a1 a2 a3 a4", "a5"}; !slices.Equal(calls, want) {
-			t.Errorf("calls %q, want %q", calls, want)
+		if got := w.starts(); got != "0s a0 a1 a2 a3 a4; 0s b0; 1m0s a0 a1 a2 a3 a4; 1m0s a5" {
+			t.Errorf("got %s", got)
 		}
 	})
+}
+
+// TestFIFOEventThatIsCutStaysHidden: what waits for the second event of a batch is not shown
+// again while that runs, though both together take longer than messages are hidden.
+func TestFIFOEventThatIsCutStaysHidden(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newFIFOWorld(t)
+		w.answer = func(int, awsevents.SQSEvent) (mapping.Answer, error) {
+			time.Sleep(50 * time.Second)
+			return mapping.Answer{}, nil
+		}
+		w.tooLargeForOneEvent()
+		p, err := w.begin(mapping.QueueMapping{}, time.Minute)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer p.Close()
+		time.Sleep(time.Hour)
+		if got := w.starts(); got != "0s a0 a1 a2 a3 a4; 50s a5" || w.left(w.arn) != 0 {
+			t.Errorf("got %s, %d are left", got, w.left(w.arn))
+		}
+	})
+}
+
+// TestFIFOEventThatIsCutEndsWhenItIsShown: if somebody shows the messages that wait for the
+// second event, the batch that receives them then is the only one that delivers them.
+func TestFIFOEventThatIsCutEndsWhenItIsShown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newFIFOWorld(t)
+		w.answer = func(call int, e awsevents.SQSEvent) (mapping.Answer, error) {
+			if call == 0 {
+				time.Sleep(70 * time.Second) // longer than a function may take, so it is no longer alone
+			}
+			return mapping.Answer{}, nil
+		}
+		w.tooLargeForOneEvent()
+		w.start(mapping.QueueMapping{})
+		time.Sleep(time.Hour)
+		if got := w.starts(); got != "0s a0 a1 a2 a3 a4; 1m0s a0 a1 a2 a3 a4; 1m0s a5" {
+			t.Errorf("got %s", got)
+		}
+	})
+}
+
+// large is nearly all that a message may have.
+var large = strings.Repeat("x", sqs.MaxMessageBytes-10)
+
+// tooLargeForOneEvent sends six messages of group a that make two events.
+func (w *queueWorld) tooLargeForOneEvent() {
+	w.t.Helper()
+	for n := range 6 {
+		w.order(fmt.Sprint("a", n, large))
+	}
+}
+
+// starts is got with the beginning of each body.
+func (w *queueWorld) starts() string {
+	return strings.ReplaceAll(w.got(), large, "")
 }
 
 func TestFIFOMappingsThatLambdaRefuses(t *testing.T) {

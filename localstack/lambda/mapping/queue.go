@@ -40,6 +40,7 @@ const (
 type Queues interface {
 	Receive(ctx context.Context, queueARN string, most int, hide time.Duration) ([]sqs.Received, error)
 	Delete(queueARN string, receiptHandles ...string) error
+	Hide(queueARN string, d time.Duration, receiptHandles ...string) error
 	VisibilityTimeout(queueARN string) (time.Duration, error)
 }
 
@@ -217,10 +218,17 @@ func (p *QueuePoller) next(ctx context.Context) []sqs.Received {
 	return batch
 }
 
-// deliverAll delivers a batch in as many events as it takes. Messages of a FIFO queue that
-// follow a failed one of their group are left hidden.
+// deliverAll delivers a batch in as many events as it takes. What waits for a later event is
+// hidden anew before it, so that no other batch has it meanwhile. Messages of a FIFO queue
+// that follow a failed one of their group are left hidden.
 func (p *QueuePoller) deliverAll(ctx context.Context, batch []sqs.Received) {
-	for len(batch) > 0 {
+	for first := true; len(batch) > 0; first = false {
+		if !first {
+			if err := p.queues.Hide(p.m.QueueARN, p.hide, handles(batch)...); err != nil {
+				p.o.Logger.Warn("messages were shown again before their turn, they come again", "err", err)
+				return
+			}
+		}
 		event, n := p.event(batch)
 		failed := p.deliver(ctx, event, batch[:n])
 		batch = batch[n:]
@@ -230,6 +238,14 @@ func (p *QueuePoller) deliverAll(ctx context.Context, batch []sqs.Received) {
 			})
 		}
 	}
+}
+
+// handles are the receipt handles of messages.
+func handles(batch []sqs.Received) (list []string) {
+	for _, m := range batch {
+		list = append(list, m.ReceiptHandle)
+	}
+	return list
 }
 
 func groupOf(m sqs.Received) string { return m.Attributes["MessageGroupId"] }
@@ -274,15 +290,15 @@ func (p *QueuePoller) deliver(ctx context.Context, event []byte, batch []sqs.Rec
 			return batch
 		}
 	}
-	var handles []string
+	var done []sqs.Received
 	for _, m := range batch {
 		if failed[m.MessageId] {
 			left = append(left, m)
 			continue
 		}
-		handles = append(handles, m.ReceiptHandle)
+		done = append(done, m)
 	}
-	if err := p.queues.Delete(p.m.QueueARN, handles...); err != nil {
+	if err := p.queues.Delete(p.m.QueueARN, handles(done)...); err != nil {
 		p.o.Logger.Warn("messages not deleted, they come again", "err", err)
 	}
 	return left
