@@ -82,10 +82,23 @@ type QueueOptions struct {
 	// Invoke runs the function. An error means that it did not run: the messages come again
 	// as if it had failed, and so use up receives.
 	Invoke func(ctx context.Context, event []byte) (Answer, error)
+	// Wrap, if not nil, stands around every delivery, to disturb it. The mapping goes by the
+	// answer that it gives. Deliveries run side by side.
+	Wrap func(ctx context.Context, d QueueDelivery) (Answer, error)
 	// Timeout is the function's. It may not be longer than the queue hides messages.
 	Timeout time.Duration
 	Backoff time.Duration // before the queue is asked again that could not be; default 1 s
 	Logger  *slog.Logger  // default slog.Default()
+}
+
+// QueueDelivery is a batch of a queue that a function is to get.
+type QueueDelivery struct {
+	Batch []sqs.Received
+	// Invoke runs the function with the batch, as that of QueueOptions.
+	Invoke func(ctx context.Context) (Answer, error)
+	// Show lets the queue show the batch again at once, as if its visibility timeout had
+	// passed. The error is for what is shown already, or gone.
+	Show func() error
 }
 
 // complete gives the mapping with its defaults, or what is wrong with it.
@@ -273,7 +286,7 @@ func (p *QueuePoller) receive(ctx context.Context) ([]sqs.Received, error) {
 // deliver invokes the function once, deletes what it has done and gives what is left, which
 // is hidden until the queue shows it again.
 func (p *QueuePoller) deliver(ctx context.Context, event []byte, batch []sqs.Received) (left []sqs.Received) {
-	answer, err := p.o.Invoke(ctx, event)
+	answer, err := p.invoke(ctx, event, batch)
 	if err != nil {
 		if ctx.Err() == nil {
 			p.o.Logger.Warn("function did not run", "messages", len(batch), "err", err)
@@ -302,4 +315,16 @@ func (p *QueuePoller) deliver(ctx context.Context, event []byte, batch []sqs.Rec
 		p.o.Logger.Warn("messages not deleted, they come again", "err", err)
 	}
 	return left
+}
+
+// invoke runs the function with a batch, disturbed by Wrap if there is one.
+func (p *QueuePoller) invoke(ctx context.Context, event []byte, batch []sqs.Received) (Answer, error) {
+	if p.o.Wrap == nil {
+		return p.o.Invoke(ctx, event)
+	}
+	return p.o.Wrap(ctx, QueueDelivery{
+		Batch:  batch,
+		Invoke: func(ctx context.Context) (Answer, error) { return p.o.Invoke(ctx, event) },
+		Show:   func() error { return p.queues.Hide(p.m.QueueARN, 0, handles(batch)...) },
+	})
 }
