@@ -77,10 +77,9 @@ func addFIFO(resources object) {
 // ends with .fifo, and a function is fed from it.
 func TestTemplateDeclaresFIFOQueues(t *testing.T) {
 	s := start(t, func(o *stack.Options) { o.Template = edited(t, addFIFO) })
-	url := aws.String(s.URL() + "/" + stack.Account + "/Orders.fifo")
 	attributes := func() map[string]string {
 		out, err := s.sqs.GetQueueAttributes(t.Context(), &sqs.GetQueueAttributesInput{
-			QueueUrl: url, AttributeNames: []types.QueueAttributeName{types.QueueAttributeNameAll},
+			QueueUrl: s.ordersURL(), AttributeNames: []types.QueueAttributeName{types.QueueAttributeNameAll},
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -96,8 +95,21 @@ func TestTemplateDeclaresFIFOQueues(t *testing.T) {
 			t.Errorf("%s is %q, want %q", name, got[name], want)
 		}
 	}
-	if _, err := s.sqs.SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: url, MessageBody: aws.String("{}"), MessageGroupId: aws.String("a")}); err != nil {
+	s.sendOrder(t)
+	eventually(t, "the function has got the message", func() bool { return s.Usage().SQS.Queues["Orders.fifo"].Received == 1 })
+}
+
+// sendOrder sends a message to the queue of addFIFO.
+func (s *running) sendOrder(t *testing.T) {
+	t.Helper()
+	_, err := s.sqs.SendMessage(t.Context(), &sqs.SendMessageInput{
+		QueueUrl: s.ordersURL(), MessageBody: aws.String("{}"), MessageGroupId: aws.String("a"),
+	})
+	if err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the function has got the message", func() bool { return s.Usage().SQS.Queues["Orders.fifo"].Received == 1 })
+}
+
+func (s *running) ordersURL() *string {
+	return aws.String(s.URL() + "/" + stack.Account + "/Orders.fifo")
 }
