@@ -17,7 +17,9 @@ func (s *Service) deleteMessage(_ context.Context, in deletion) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	q.request()
+	if err := q.request("DeleteMessage"); err != nil {
+		return nil, err
+	}
 	return none{}, q.delete(in.ReceiptHandle)
 }
 
@@ -31,7 +33,9 @@ func (s *Service) deleteMessageBatch(_ context.Context, in deleteBatchInput) (an
 	if err != nil {
 		return nil, err
 	}
-	q.request()
+	if err := q.request("DeleteMessageBatch"); err != nil {
+		return nil, err
+	}
 	ids := make([]string, len(in.Entries))
 	for i, entry := range in.Entries {
 		ids[i] = entry.Id
@@ -94,7 +98,9 @@ func (s *Service) changeMessageVisibility(_ context.Context, in visibilityInput)
 	if err != nil {
 		return nil, err
 	}
-	q.request()
+	if err := q.request("ChangeMessageVisibility"); err != nil {
+		return nil, err
+	}
 	if in.VisibilityTimeout == nil {
 		return nil, errorf("MissingParameter", "The request must contain the parameter VisibilityTimeout.")
 	}

@@ -8,6 +8,8 @@ import (
 	"regexp"
 	"slices"
 	"time"
+
+	"github.com/watchroute/watchroute/localstack/throttle"
 )
 
 // deduplicationInterval is for how long a FIFO queue knows a message that it has accepted,
@@ -15,6 +17,13 @@ import (
 //
 // Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/using-messagededuplicationid-property.html
 const deduplicationInterval = 5 * time.Minute
+
+// callsASecond is how many calls of an action a FIFO queue takes in a second, unless it is one
+// of high throughput. Those have limits for a Region, thousands of calls a second, which are
+// not counted here.
+//
+// Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html
+const callsASecond = 300
 
 // lookahead is how many messages of a FIFO queue, from the first, are searched for one that
 // may be received. Those in flight count, so no more than that are in flight at once.
@@ -29,10 +38,30 @@ var orderedID = regexp.MustCompile(`^[!-~]{1,128}$`)
 // fifo is what a FIFO queue keeps beside its messages.
 type fifo struct {
 	lookahead int
-	sequence  uint64                     // the last one that was given
-	accepted  map[deduplication]accepted // within the deduplication interval
-	oldest    []deduplication            // the keys of accepted, the oldest first
-	groups    map[string]*group          // those that the last receive has found
+	sequence  uint64                      // the last one that was given
+	accepted  map[deduplication]accepted  // within the deduplication interval
+	oldest    []deduplication             // the keys of accepted, the oldest first
+	groups    map[string]*group           // those that the last receive has found
+	calls     map[string]*throttle.Bucket // by action
+}
+
+// limitLocked refuses a call of an action if there are too many.
+//
+// Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/troubleshooting-fifo-throttling-issues.html
+func (f *fifo) limitLocked(s settings, action string) error {
+	if s.kept["FifoThroughputLimit"] != "perQueue" { // a standard queue has none
+		return nil
+	}
+	if f.calls == nil {
+		f.calls = map[string]*throttle.Bucket{}
+	}
+	if f.calls[action] == nil {
+		f.calls[action] = throttle.New(throttle.Limit{Rate: callsASecond, Burst: callsASecond})
+	}
+	if !f.calls[action].Take() {
+		return errorf("ThrottlingException", "Rate exceeded")
+	}
+	return nil
 }
 
 // deduplication is what the messages have in common of which a FIFO queue accepts one.

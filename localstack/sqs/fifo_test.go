@@ -21,6 +21,9 @@ const (
 	orderedDead = "arn:aws:sqs:us-east-1:000000000000:dead.fifo"
 )
 
+// highThroughput are the attributes of a queue without the limit of 300 calls a second.
+var highThroughput = map[string]string{"DeduplicationScope": "messageGroup", "FifoThroughputLimit": "perMessageGroupId"}
+
 // fifoWorld is a FIFO queue called in-process, in a synctest bubble.
 type fifoWorld struct {
 	t       *testing.T
@@ -429,6 +432,34 @@ func TestFIFODeadLetterQueueMustBeFIFO(t *testing.T) {
 	})
 }
 
+// TestFIFOTakes300CallsASecondOfAnAction, each with ten messages if it is a batch. Another
+// action has its own 300, and a queue of high throughput has no such limit.
+func TestFIFOTakes300CallsASecondOfAnAction(t *testing.T) {
+	var entries []any
+	for i := range 10 {
+		entries = append(entries, map[string]string{"Id": fmt.Sprint(i), "MessageBody": "x", "MessageGroupId": "a", "MessageDeduplicationId": "a"})
+	}
+	batch := map[string]any{"Entries": entries}
+	for _, attributes := range []map[string]string{nil, highThroughput} {
+		inFIFO(t, attributes, func(t *testing.T, w *fifoWorld) {
+			for range 2 {
+				for range 300 {
+					if err := w.try("SendMessageBatch", batch, nil); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if err := w.try("SendMessageBatch", batch, nil); attributes == nil {
+					refused(t, "call 301", err, "ThrottlingException", "Rate exceeded")
+				} else if err != nil {
+					t.Error(err)
+				}
+				w.send("a", "x", "b")
+				time.Sleep(time.Second)
+			}
+		})
+	}
+}
+
 // TestFIFOBatchEntriesFailAlone, except for what a FIFO queue cannot do without: that fails
 // the whole batch.
 func TestFIFOBatchEntriesFailAlone(t *testing.T) {
@@ -469,7 +500,7 @@ func TestFIFOPurgeForgetsMessagesAndDuplicates(t *testing.T) {
 // TestFIFOSearchesItsFirstMessagesOnly, and gives nothing rather than an error: so no more
 // than these are in flight, and a group with a long backlog hides others.
 func TestFIFOSearchesItsFirstMessagesOnly(t *testing.T) {
-	inFIFO(t, nil, func(t *testing.T, w *fifoWorld) {
+	inFIFO(t, highThroughput, func(t *testing.T, w *fifoWorld) {
 		for i := range 1000 {
 			w.send("a", "a", fmt.Sprint(i))
 		}

@@ -41,7 +41,9 @@ func (s *Service) receiveMessage(ctx context.Context, in receiveInput) (any, err
 	if err != nil {
 		return nil, err
 	}
-	q.request()
+	if err := q.request("ReceiveMessage"); err != nil {
+		return nil, err
+	}
 	r, err := q.reception(in)
 	if err != nil {
 		return nil, err

@@ -18,7 +18,9 @@ func (s *Service) sendMessage(_ context.Context, in outgoing) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	q.request()
+	if err := q.request("SendMessage"); err != nil {
+		return nil, err
+	}
 	return q.send(&in)
 }
 
@@ -68,7 +70,9 @@ func (s *Service) sendMessageBatch(_ context.Context, in sendBatchInput) (any, e
 	if err != nil {
 		return nil, err
 	}
-	q.request()
+	if err := q.request("SendMessageBatch"); err != nil {
+		return nil, err
+	}
 	ids, size := make([]string, len(in.Entries)), 0
 	for i := range in.Entries {
 		ids[i] = in.Entries[i].Id
