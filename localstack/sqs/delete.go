@@ -2,7 +2,6 @@ package sqs
 
 import (
 	"context"
-	"slices"
 	"time"
 )
 
@@ -58,27 +57,24 @@ func (s *Service) deleteMessageBatch(_ context.Context, in deleteBatchInput) (an
 // that has been received again since stays as it is: in a standard queue that is no error
 // either, in a FIFO queue it is, and so is one that is shown again.
 func (q *queue) delete(handle string) error {
-	id, receives, err := parseReceipt(handle)
+	r, err := parseReceipt(handle)
 	if err != nil {
 		return err
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.expiredLocked(id, receives) {
+	m := q.findLocked(r)
+	if q.expiredLocked(m, r) {
 		return errExpiredReceipt(handle)
 	}
-	if i := q.indexLocked(id, receives); i >= 0 {
-		q.messages = slices.Delete(q.messages, i, i+1)
+	if m != nil && m.receives == r.receives {
+		q.removeLocked(m)
 		q.usage.Deleted++
 		if q.settings.fifo() {
 			q.wakeLocked() // the next of its group may be free
 		}
 	}
 	return nil
-}
-
-func (q *queue) indexLocked(id string, receives int) int {
-	return slices.IndexFunc(q.messages, func(m *message) bool { return m.id == id && m.receives == receives })
 }
 
 // longestHiding is for how long a message is hidden at most, counted from its receipt.
@@ -114,21 +110,20 @@ func (s *Service) changeMessageVisibility(_ context.Context, in visibilityInput)
 // hide hides a message in flight for a time from now, of which 0 shows it. It is in flight
 // for longestHiding at most, however often it is hidden anew.
 func (q *queue) hide(handle string, d time.Duration) error {
-	id, receives, err := parseReceipt(handle)
+	r, err := parseReceipt(handle)
 	if err != nil {
 		return err
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.expiredLocked(id, receives) {
+	m := q.findLocked(r)
+	if q.expiredLocked(m, r) {
 		return errExpiredReceipt(handle)
 	}
 	now := q.now()
-	i := q.indexLocked(id, receives)
-	if i < 0 || !q.messages[i].visible.After(now) {
+	if m == nil || m.receives != r.receives || !m.visible.After(now) {
 		return errorf("MessageNotInflight", "The specified message isn't in flight.")
 	}
-	m := q.messages[i]
 	if now.Add(d).Sub(m.received) > longestHiding {
 		return errorf("InvalidParameterValue", "Value %.0f for parameter VisibilityTimeout is invalid. Reason: Total VisibilityTimeout for the message is beyond the limit [%.0f seconds].", d.Seconds(), longestHiding.Seconds())
 	}

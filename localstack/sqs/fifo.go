@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"iter"
 	"regexp"
 	"slices"
 	"time"
@@ -75,8 +76,29 @@ type accepted struct {
 
 // group is a message group.
 type group struct {
-	turn    uint64 // groups are served in this order
-	blocked bool   // the rest of its messages waits for an earlier one
+	turn     uint64     // groups are served in this order
+	messages []*message // in order of arrival
+}
+
+// appendLocked puts a message at the end of its group.
+func (f *fifo) appendLocked(m *message) {
+	if f.groups == nil {
+		f.groups = map[string]*group{}
+	}
+	g := f.groups[m.group]
+	if g == nil {
+		g = &group{turn: f.nextLocked()}
+		f.groups[m.group] = g
+	}
+	g.messages = append(g.messages, m)
+}
+
+// removeLocked takes a message out of its group. A group without messages is forgotten.
+func (f *fifo) removeLocked(m *message) {
+	g := f.groups[m.group]
+	if g.messages = without(g.messages, m); len(g.messages) == 0 {
+		delete(f.groups, m.group)
+	}
 }
 
 // checkQueueType refuses what messages of the other type of queue have, and what those of
@@ -149,7 +171,7 @@ func (q *queue) acceptedLocked(o *outgoing, now time.Time) (accepted, bool) {
 
 // acceptLocked numbers a message of a FIFO queue and remembers it.
 func (q *queue) acceptLocked(o *outgoing, m *message) {
-	m.deduplication, m.sequence = o.deduplicationID(q.settings), fmt.Sprintf("188%017d", q.nextLocked())
+	m.deduplication, m.sequence = o.deduplicationID(q.settings), fmt.Sprintf("188%017d", q.fifo.nextLocked())
 	if q.fifo.accepted == nil {
 		q.fifo.accepted = map[deduplication]accepted{}
 	}
@@ -158,25 +180,26 @@ func (q *queue) acceptLocked(o *outgoing, m *message) {
 	q.fifo.oldest = append(q.fifo.oldest, d)
 }
 
-func (q *queue) nextLocked() uint64 {
-	q.fifo.sequence++
-	return q.fifo.sequence
+func (f *fifo) nextLocked() uint64 {
+	f.sequence++
+	return f.sequence
 }
 
 // readyLocked gives the messages that may be received, in their order, and how long it takes
 // until the next one may be; 0 if none waits for that.
-func (q *queue) readyLocked(now time.Time) (ready []*message, next time.Duration) {
+func (q *queue) readyLocked(now time.Time) (ready iter.Seq[*message], next time.Duration) {
 	if q.settings.fifo() {
 		return q.freeLocked(now)
 	}
+	var visible []*message
 	for _, m := range q.messages {
 		if hidden := m.visible.Sub(now); hidden > 0 {
 			next = sooner(next, hidden)
 			continue
 		}
-		ready = append(ready, m)
+		visible = append(visible, m)
 	}
-	return ready, next
+	return slices.Values(visible), next
 }
 
 func sooner(next, other time.Duration) time.Duration {
@@ -191,44 +214,50 @@ func sooner(next, other time.Duration) time.Duration {
 // take turns: one that was served goes behind the others.
 //
 // Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/FIFO-queues-understanding-logic.html
-func (q *queue) freeLocked(now time.Time) (free []*message, next time.Duration) {
-	found := map[string]*group{}
-	for _, m := range q.messages[:min(len(q.messages), q.fifo.lookahead)] {
-		g := found[m.group]
-		if g == nil {
-			g = &group{}
-			if known := q.fifo.groups[m.group]; known != nil {
-				g.turn = known.turn
-			} else {
-				g.turn = q.nextLocked()
-			}
-			found[m.group] = g
-		}
-		if hidden := m.visible.Sub(now); hidden > 0 && !g.blocked {
-			g.blocked, next = true, sooner(next, hidden)
-		}
-		if !g.blocked {
-			free = append(free, m)
-		}
+func (q *queue) freeLocked(now time.Time) (free iter.Seq[*message], next time.Duration) {
+	last := q.arrived
+	if len(q.messages) > q.fifo.lookahead {
+		last = q.messages[q.fifo.lookahead-1].number
 	}
-	q.fifo.groups = found
-	slices.SortStableFunc(free, func(a, b *message) int { return cmp.Compare(found[a.group].turn, found[b.group].turn) })
-	return free, next
+	var groups []*group // of which the first message is free
+	for _, g := range q.fifo.groups {
+		first := g.messages[0]
+		if first.number > last {
+			continue
+		}
+		if hidden := first.visible.Sub(now); hidden > 0 {
+			next = sooner(next, hidden)
+			continue
+		}
+		groups = append(groups, g)
+	}
+	return func(yield func(*message) bool) {
+		for len(groups) > 0 {
+			g := slices.MinFunc(groups, func(a, b *group) int { return cmp.Compare(a.turn, b.turn) })
+			groups = slices.DeleteFunc(groups, func(other *group) bool { return other == g })
+			for _, m := range g.messages {
+				if m.number > last || m.visible.After(now) {
+					break
+				}
+				if !yield(m) {
+					return
+				}
+			}
+		}
+	}, next
 }
 
 // servedLocked lets the message's group wait for its next turn.
 func (q *queue) servedLocked(m *message) {
-	if g := q.fifo.groups[m.group]; g != nil {
-		g.turn = q.nextLocked()
+	if q.settings.fifo() {
+		q.fifo.groups[m.group].turn = q.fifo.nextLocked()
 	}
 }
 
-// expiredLocked tells whether a receipt handle of a FIFO queue names a message that is shown
-// again, or has been received again.
-func (q *queue) expiredLocked(id string, receives int) bool {
-	return q.settings.fifo() && slices.ContainsFunc(q.messages, func(m *message) bool {
-		return m.id == id && (m.receives != receives || !m.visible.After(q.now()))
-	})
+// expiredLocked tells whether a receipt of a FIFO queue is of a message, nil if it is gone,
+// that is shown again or has been received again.
+func (q *queue) expiredLocked(m *message, r receipt) bool {
+	return m != nil && q.settings.fifo() && (m.receives != r.receives || !m.visible.After(q.now()))
 }
 
 func errExpiredReceipt(handle string) error {

@@ -402,6 +402,27 @@ func TestFIFORedriveWaitsForEarlierMessages(t *testing.T) {
 	})
 }
 
+// TestFIFORedriveLetsAWaitingReceiveGoOn: it gets the next message of the group as soon as
+// that is shown, though the first was set aside while it waited.
+func TestFIFORedriveLetsAWaitingReceiveGoOn(t *testing.T) {
+	inFIFO(t, map[string]string{"RedrivePolicy": `{"deadLetterTargetArn":"` + orderedDead + `","maxReceiveCount":1}`}, func(t *testing.T, w *fifoWorld) {
+		w.fill("a1")
+		w.expect(10, "a1")
+		time.Sleep(20 * time.Second)
+		began := time.Now()
+		time.AfterFunc(time.Second, func() {
+			if err := w.try("SetQueueAttributes", map[string]any{"Attributes": map[string]string{"DelaySeconds": "15"}}, nil); err != nil {
+				t.Error(err)
+			}
+			w.fill("a2")
+		})
+		got := w.receive(10, map[string]any{"WaitTimeSeconds": 20})
+		if texts(got) != "a2" || time.Since(began) != 16*time.Second {
+			t.Errorf("received %q after %v", texts(got), time.Since(began))
+		}
+	})
+}
+
 // TestFIFODeadLettersAreKeptAnew: their retention begins when they are set aside.
 func TestFIFODeadLettersAreKeptAnew(t *testing.T) {
 	inFIFO(t, redrivePolicy(orderedDead, "1"), func(t *testing.T, w *fifoWorld) {
@@ -508,8 +529,23 @@ func TestFIFOSearchesItsFirstMessagesOnly(t *testing.T) {
 		first := w.expect(1, "a")
 		w.expect(10, "")
 		w.delete(first...)
+		w.expect(1, "b1") // whose turn is before that of a group that was served
 		w.expect(1, "a")
-		w.expect(10, "b1")
+	})
+}
+
+// TestFIFOSearchEndsWithinAGroup: a batch has those messages of a group alone that are among
+// the first of the queue.
+func TestFIFOSearchEndsWithinAGroup(t *testing.T) {
+	inFIFO(t, highThroughput, func(t *testing.T, w *fifoWorld) {
+		for i := range 998 {
+			w.send("b", "b", fmt.Sprint(i))
+		}
+		w.fill("a1 a2 a3 a4")
+		w.expect(10, "b b b b b b b b b b")
+		first := w.expect(10, "a1 a2")
+		w.delete(first...)
+		w.expect(10, "a3 a4")
 	})
 }
 

@@ -27,6 +27,7 @@ type message struct {
 	received   time.Time // when it was received last
 	from       string    // ARN of the queue whose redrive policy has moved it here
 	receives   int
+	number     uint64 // its place in its queue, in order of arrival
 
 	group         string // MessageGroupId; in a standard queue it names a tenant and orders nothing
 	deduplication string // MessageDeduplicationId; the others are of FIFO queues alone
@@ -120,21 +121,30 @@ func allowed(body string) bool {
 }
 
 // receipt names one receive of a message; a later receive makes it stale.
-func (m *message) receipt() string {
-	return base64.StdEncoding.EncodeToString([]byte(m.id + "/" + strconv.Itoa(m.receives)))
+type receipt struct {
+	id       string
+	number   uint64
+	receives int
 }
 
-func parseReceipt(handle string) (id string, receives int, err error) {
+func (m *message) receipt() receipt { return receipt{m.id, m.number, m.receives} }
+
+// String is the receipt handle.
+func (r receipt) String() string {
+	return base64.StdEncoding.EncodeToString(fmt.Appendf(nil, "%s/%d/%d", r.id, r.number, r.receives))
+}
+
+func parseReceipt(handle string) (receipt, error) {
 	text, err := base64.StdEncoding.DecodeString(handle)
-	if err == nil {
-		var count string
-		id, count, _ = strings.Cut(string(text), "/")
-		receives, err = strconv.Atoi(count)
+	parts := strings.Split(string(text), "/")
+	if err == nil && len(parts) == 3 {
+		number, badNumber := strconv.ParseUint(parts[1], 10, 64)
+		receives, badReceives := strconv.Atoi(parts[2])
+		if badNumber == nil && badReceives == nil {
+			return receipt{parts[0], number, receives}, nil
+		}
 	}
-	if err != nil {
-		return "", 0, errorf("ReceiptHandleIsInvalid", "The input receipt handle \"%s\" is not a valid receipt handle.", handle)
-	}
-	return id, receives, nil
+	return receipt{}, errorf("ReceiptHandleIsInvalid", "The input receipt handle \"%s\" is not a valid receipt handle.", handle)
 }
 
 func newMessageID() string {

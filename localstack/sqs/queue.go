@@ -1,6 +1,7 @@
 package sqs
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"regexp"
@@ -25,7 +26,9 @@ type queue struct {
 	mu       sync.Mutex
 	settings settings
 	modified time.Time
-	messages []*message    // in order of arrival
+	messages []*message    // in order of arrival, which their numbers tell
+	arrived  uint64        // how many there were: the number of the last one
+	earliest time.Time     // no message was sent before
 	changed  chan struct{} // closed when a receive should look again; nil if none waits
 	deleted  bool
 	usage    QueueUsage
@@ -43,7 +46,56 @@ func (q *queue) wakeLocked() {
 // expireLocked drops what is older than the retention period.
 func (q *queue) expireLocked(now time.Time) {
 	oldest := now.Add(-q.settings.duration("MessageRetentionPeriod"))
-	q.messages = slices.DeleteFunc(q.messages, func(m *message) bool { return m.sent.Before(oldest) })
+	if !q.earliest.Before(oldest) {
+		return
+	}
+	q.earliest = now
+	for _, m := range slices.Clone(q.messages) {
+		if m.sent.Before(oldest) {
+			q.removeLocked(m)
+		} else if m.sent.Before(q.earliest) {
+			q.earliest = m.sent
+		}
+	}
+}
+
+// appendLocked puts a message at the end.
+func (q *queue) appendLocked(m *message) {
+	q.arrived++
+	m.number = q.arrived
+	if len(q.messages) == 0 || m.sent.Before(q.earliest) {
+		q.earliest = m.sent
+	}
+	q.messages = append(q.messages, m)
+	if q.settings.fifo() {
+		q.fifo.appendLocked(m)
+	}
+}
+
+// removeLocked takes a message out, which must be there.
+func (q *queue) removeLocked(m *message) {
+	q.messages = without(q.messages, m)
+	if q.settings.fifo() {
+		q.fifo.removeLocked(m)
+	}
+}
+
+// without takes a message out of a list in order of arrival.
+func without(list []*message, m *message) []*message {
+	i, _ := search(list, m.number)
+	return slices.Delete(list, i, i+1)
+}
+
+func search(list []*message, number uint64) (int, bool) {
+	return slices.BinarySearchFunc(list, number, func(m *message, n uint64) int { return cmp.Compare(m.number, n) })
+}
+
+// findLocked gives the message that a receipt handle names, nil if it is gone.
+func (q *queue) findLocked(r receipt) *message {
+	if i, ok := search(q.messages, r.number); ok && q.messages[i].id == r.id {
+		return q.messages[i]
+	}
+	return nil
 }
 
 type createInput struct {
@@ -177,6 +229,6 @@ func (s *Service) purgeQueue(_ context.Context, in queueInput) (any, error) {
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.messages, q.fifo.accepted, q.fifo.oldest = nil, nil, nil
+	q.messages, q.fifo.groups, q.fifo.accepted, q.fifo.oldest = nil, nil, nil, nil
 	return none{}, nil
 }

@@ -62,6 +62,9 @@ func (s *Service) receive(ctx context.Context, q *queue, r reception, deadline <
 		if dead != nil {
 			dead.adopt(exhausted, q.arn, q.now())
 		}
+		if len(messages) == 0 && len(exhausted) > 0 {
+			continue // what they held back may be there, or come at a time
+		}
 		if len(messages) > 0 || r.wait == 0 || changed == nil || !await(ctx, changed, next, deadline) {
 			return messages
 		}
@@ -138,7 +141,7 @@ func (q *queue) take(r reception, most int) (messages []Received, exhausted []*m
 	now := q.now()
 	q.expireLocked(now)
 	ready, next := q.readyLocked(now)
-	for _, m := range ready {
+	for m := range ready {
 		if len(messages) == r.most {
 			break
 		}
@@ -148,10 +151,10 @@ func (q *queue) take(r reception, most int) (messages []Received, exhausted []*m
 		}
 		messages = append(messages, q.receiveLocked(m, r, now))
 	}
-	if len(exhausted) > 0 {
-		q.messages = slices.DeleteFunc(q.messages, func(m *message) bool { return slices.Contains(exhausted, m) })
-		q.usage.Redriven += len(exhausted)
+	for _, m := range exhausted {
+		q.removeLocked(m)
 	}
+	q.usage.Redriven += len(exhausted)
 	q.usage.Received += len(messages)
 	if q.deleted {
 		return messages, exhausted, nil, 0
@@ -169,7 +172,7 @@ func (q *queue) receiveLocked(m *message, r reception, now time.Time) Received {
 	if m.first.IsZero() {
 		m.first = now
 	}
-	out := Received{MessageId: m.id, ReceiptHandle: m.receipt(), MD5OfBody: md5OfBody(m.body), Body: m.body}
+	out := Received{MessageId: m.id, ReceiptHandle: m.receipt().String(), MD5OfBody: md5OfBody(m.body), Body: m.body}
 	out.Attributes = q.system(m, slices.Concat(r.AttributeNames, r.MessageSystemAttributeNames))
 	out.MessageAttributes = selected(m.attributes, r.MessageAttributeNames)
 	out.MD5OfMessageAttributes = md5OfAttributes(out.MessageAttributes)

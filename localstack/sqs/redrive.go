@@ -94,7 +94,7 @@ func (q *queue) adopt(messages []*message, from string, now time.Time) {
 		if q.settings.fifo() {
 			m.sent = now
 		}
+		q.appendLocked(m)
 	}
-	q.messages = append(q.messages, messages...)
 	q.wakeLocked()
 }

@@ -100,6 +100,58 @@ func TestRedrivePolicyIsShownAndTakenAway(t *testing.T) {
 	}
 }
 
+// TestDeadLettersOfAStandardQueueKeepTheirAge: they expire by the time they were sent at, also
+// behind younger messages.
+func TestDeadLettersOfAStandardQueueKeepTheirAge(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const dead = "arn:aws:sqs:us-east-1:000000000000:dead"
+		w := &fifoWorld{t, sqs.New(sqs.Options{})}
+		w.create("dead", nil)
+		w.create("work", redrivePolicy(dead, "1"))
+		send := func(queue string) {
+			t.Helper()
+			if err := w.service.Send(t.Context(), "arn:aws:sqs:us-east-1:000000000000:"+queue, queue); err != nil {
+				t.Fatal(err)
+			}
+		}
+		send("work")
+		w.receive(1, map[string]any{"QueueUrl": "work"})
+		time.Sleep(72 * time.Hour)
+		send("dead")
+		w.receive(1, map[string]any{"QueueUrl": "work"})
+		seen := func(want string) {
+			t.Helper()
+			if got := texts(w.receive(10, map[string]any{"QueueUrl": "dead", "VisibilityTimeout": 0})); got != want {
+				t.Errorf("dead letters %q, want %q", got, want)
+			}
+		}
+		time.Sleep(24 * time.Hour) // the four days are over
+		seen("dead work")
+		time.Sleep(time.Nanosecond)
+		seen("dead")
+		time.Sleep(72 * time.Hour)
+		seen("")
+	})
+}
+
+// TestReceiptOfAnotherQueueNamesNothing: it deletes none of this queue's messages.
+func TestReceiptOfAnotherQueueNamesNothing(t *testing.T) {
+	inFIFO(t, nil, func(t *testing.T, w *fifoWorld) {
+		w.create("other", nil)
+		if err := w.service.Send(t.Context(), "arn:aws:sqs:us-east-1:000000000000:other", "o"); err != nil {
+			t.Fatal(err)
+		}
+		w.fill("a1")
+		m := w.expect(1, "a1")
+		other := w.receive(1, map[string]any{"QueueUrl": "other"})
+		w.delete(other...)
+		if got := w.service.Usage().Queues[ordered].Deleted; got != 0 {
+			t.Errorf("%d were deleted", got)
+		}
+		w.delete(m...)
+	})
+}
+
 // TestReceiveByARN is how Lambda's pollers receive: they wait for a message as long as it
 // takes, and hide it as long as they say.
 func TestReceiveByARN(t *testing.T) {

@@ -54,7 +54,7 @@ func (q *queue) send(o *outgoing) (*sendOutput, error) {
 	if header := o.MessageSystemAttributes["AWSTraceHeader"].StringValue; header != nil {
 		m.trace = *header
 	}
-	q.messages = append(q.messages, m)
+	q.appendLocked(m)
 	q.usage.Sent++
 	q.wakeLocked()
 	return out, nil

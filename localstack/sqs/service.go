@@ -8,8 +8,9 @@
 // methods of [Service]. Messages of standard queues keep their order of arrival,
 // which SQS does not promise.
 //
-// A queue is a list that is walked from its head, so a receive costs time in
-// proportion to the messages in flight: right for thousands, not for millions.
+// A standard queue is a list that is walked from its head, so a receive costs time in
+// proportion to its messages. A receive of a FIFO queue costs time in proportion to the
+// message groups that have messages. Both are right for thousands, not for millions.
 //
 // Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/
 package sqs
