@@ -40,11 +40,29 @@ func TestMappingsThatLambdaRefuses(t *testing.T) {
 		"GivenUpToSalvage: FilterCriteria of a queue do not run locally": func(resources object) {
 			properties(resources, "GivenUpToSalvage")["FilterCriteria"] = object{"Filters": []any{object{"Pattern": `{"body":{"a":[1]}}`}}}
 		},
+		"GivenUpToSalvage: invalid parameter value: MaximumConcurrency is 1, must be 2 to 1000": func(resources object) {
+			properties(resources, "GivenUpToSalvage")["ScalingConfig"] = object{"MaximumConcurrency": 1}
+		},
+		"GivenUpToSalvage: invalid parameter value: BatchSize is 11, must be 1 to 10 for a FIFO queue": func(resources object) {
+			addFIFO(resources)
+			properties(resources, "GivenUpToSalvage")["BatchSize"] = 11
+			properties(resources, "GivenUpToSalvage")["MaximumBatchingWindowInSeconds"] = 1
+		},
+		"GivenUpToSalvage: invalid parameter value: a batching window is not supported for FIFO queues": func(resources object) {
+			addFIFO(resources)
+			properties(resources, "GivenUpToSalvage")["MaximumBatchingWindowInSeconds"] = 1
+		},
+		"GivenUpToSalvage: ProvisionedPollerConfig does not run locally": func(resources object) {
+			properties(resources, "GivenUpToSalvage")["ProvisionedPollerConfig"] = object{"MaximumPollers": 2}
+		},
 		"EventsToFanout: the mapping of a stream has a ScalingConfig": func(resources object) {
 			properties(resources, "EventsToFanout")["ScalingConfig"] = object{"MaximumConcurrency": 2}
 		},
 		"GivenUpToSalvage: invalid parameter value: queue visibility timeout: 59 seconds is less than function timeout: 60 seconds": func(resources object) {
 			properties(resources, "GivenUpQueue")["VisibilityTimeout"] = 59
+		},
+		"GivenUpQueue: CreateQueue: UnsupportedOperation: RedriveAllowPolicy is not supported here.": func(resources object) {
+			properties(resources, "GivenUpQueue")["RedriveAllowPolicy"] = object{"redrivePermission": "allowAll"}
 		},
 		"GivenUpQueue: CreateQueue: InvalidParameterValue": func(resources object) {
 			properties(resources, "GivenUpQueue")["RedrivePolicy"].(object)["maxReceiveCount"] = 0
@@ -63,9 +81,11 @@ func addFIFO(resources object) {
 		return object{"Type": "AWS::SQS::Queue", "Properties": more}
 	}
 	arn := func(id string) object { return object{"Fn::GetAtt": []any{id, "Arn"}} }
-	resources["OrdersDead"] = queue(object{"QueueName": "dead-orders.fifo"})
+	resources["OrdersDead"] = queue(object{"QueueName": "dead-orders.fifo", "Tags": []any{object{"Key": "k", "Value": "v"}}})
+	resources["Standard"] = object{"Type": "AWS::SQS::Queue", "Properties": object{"FifoQueue": false}}
 	resources["Orders"] = queue(object{
 		"ContentBasedDeduplication": true, "DeduplicationScope": "messageGroup", "FifoThroughputLimit": "perMessageGroupId", "VisibilityTimeout": 60,
+		"DelaySeconds": "0", "ReceiveMessageWaitTimeSeconds": 20,
 		"RedrivePolicy": object{"deadLetterTargetArn": arn("OrdersDead"), "maxReceiveCount": 5},
 	})
 	properties(resources, "GivenUpToSalvage")["EventSourceArn"] = arn("Orders")
@@ -88,6 +108,7 @@ func TestTemplateDeclaresFIFOQueues(t *testing.T) {
 	}
 	got := attributes()
 	for name, want := range map[string]string{
+		"DelaySeconds": "0", "ReceiveMessageWaitTimeSeconds": "20",
 		"FifoQueue": "true", "ContentBasedDeduplication": "true", "DeduplicationScope": "messageGroup", "FifoThroughputLimit": "perMessageGroupId",
 		"RedrivePolicy": `{"deadLetterTargetArn":"arn:aws:sqs:us-east-1:000000000000:dead-orders.fifo","maxReceiveCount":5}`,
 	} {
