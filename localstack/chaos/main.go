@@ -43,7 +43,7 @@ func main() {
 
 // harsh is every kind of fault, the rarer ones more often than by default: a run is
 // short.
-const harsh = "all,kill=0.03,abandon=0.03,duplicate=0.2,delay=0.1,bisect=0.1,partial=0.1,reslice=0.3,post-timeout=0.001," +
+const harsh = "all,kill=0.03,abandon=0.03,duplicate=0.2,delay=0.1,bisect=0.1,partial=0.1,reslice=0.3,reappear=0.2,redeliver=0.2,post-timeout=0.001," +
 	"lose-frame=0.005,drop-socket=0.001,overtake=0.3,split-shard=0.5,forget=1,pause-dynamodb=0.15,slow-dynamodb=0.05,cut-off=0.002,late-write=0.05"
 
 // command does what the flags say.

@@ -18,6 +18,9 @@ const (
 	mostRepeated = 100
 )
 
+// untrue is the function error in place of a success.
+const untrue = `{"errorType":"Fault","errorMessage":"the function succeeded, but is said to have failed"}`
+
 // lane disturbs the deliveries of one lane of a shard, which come one after the other.
 type lane struct {
 	*Faults
@@ -82,7 +85,7 @@ func (l *lane) spoiled(answer mapping.Answer, records []stream.Record) mapping.A
 	case answer.FunctionError:
 	case l.Hit(Bisect):
 		answer.FunctionError = true
-		answer.Output = []byte(`{"errorType":"Fault","errorMessage":"the function succeeded, but is said to have failed"}`)
+		answer.Output = []byte(untrue)
 	case complete(answer.Output) && l.Hit(Partial):
 		first := records[l.IntN(Partial, len(records))].SequenceNumber
 		answer.Output = fmt.Appendf(nil, `{"batchItemFailures":[{"itemIdentifier":%q}]}`, first)

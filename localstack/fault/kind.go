@@ -16,7 +16,8 @@ const (
 	// Duplicate invokes the function twice with a batch of a stream, at the same
 	// time, as a poller that is thought dead and is not. Occasion: a batch.
 	Duplicate Kind = "duplicate"
-	// Delay lets a batch wait up to 500 ms before it is delivered. Occasion: a batch.
+	// Delay lets a batch of a stream or a queue wait up to 500 ms before it is delivered.
+	// Occasion: a batch.
 	Delay Kind = "delay"
 	// Bisect replaces the answer for a batch by a function error, so that the
 	// mapping splits it and delivers it again; at a rate of 1 nothing is ever done.
@@ -29,6 +30,15 @@ const (
 	// from one to all of the last 100, so that batches begin elsewhere. Occasion: a
 	// batch that is not the first of its shard.
 	Reslice Kind = "reslice"
+	// Reappear lets a batch of a queue wait up to 500 ms before it is delivered, and the queue
+	// shows it again meanwhile, as if that took longer than the visibility timeout. Another
+	// batch may have it, and what follows it in its message group, at the same time or
+	// first. Occasion: a batch of a queue.
+	Reappear Kind = "reappear"
+	// Redeliver replaces the answer for a batch of a queue by a function error, and the queue
+	// shows it again at once, as if the visibility timeout had passed; at a rate of 1 all
+	// goes to the dead-letter queue. Occasion: a batch of a queue that went through.
+	Redeliver Kind = "redeliver"
 )
 
 // What happens to PostToConnection, whoever calls it, though the client is alive.
@@ -103,6 +113,8 @@ var kinds = []struct {
 	{Bisect, 0.05},
 	{Partial, 0.05},
 	{Reslice, 0.1},
+	{Reappear, 0.05},
+	{Redeliver, 0.05},
 	{Post429, 0.05},
 	{Post500, 0.02},
 	{Post410, 0.001},

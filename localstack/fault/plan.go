@@ -17,6 +17,7 @@ type Plan map[Kind]float64
 // All is every kind at its default rate, which is:
 //
 //	kill 0.01, abandon 0.01, duplicate 0.05, delay 0.05, bisect 0.05, partial 0.05, reslice 0.1,
+//	reappear 0.05, redeliver 0.05,
 //	post-429 0.05, post-500 0.02, post-410 0.001, post-timeout 0.0005,
 //	lose-frame 0.001, drop-socket 0.0005, no-disconnect 0.2, overtake 0.05,
 //	split-shard 0.1, forget 0.1, pause-dynamodb 0.05, slow-dynamodb 0.01, cut-off 0.0005, late-write 0.01, stale-read 0.1,

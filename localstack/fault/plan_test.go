@@ -74,7 +74,7 @@ func TestPlanIsWrittenAsItIsRead(t *testing.T) {
 
 // TestDefaultRates: "all" must leave most of the work undisturbed.
 func TestDefaultRates(t *testing.T) {
-	if n := len(fault.All()); n != 29 {
+	if n := len(fault.All()); n != 31 {
 		t.Errorf("%d kinds", n)
 	}
 	for kind, rate := range fault.All() {

@@ -175,6 +175,7 @@ func readMessages(batch awsevents.SQSEvent) error {
 	}
 	defer file.Close()
 	for _, m := range batch.Records {
+		time.Sleep(time.Millisecond)
 		if _, err := fmt.Fprintln(file, m.Body); err != nil {
 			return err
 		}

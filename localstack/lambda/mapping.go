@@ -45,7 +45,9 @@ func (s *Service) MapQueue(m QueueMapping, queues mapping.Queues) error {
 	}
 	m.Function = p.arn()
 	return s.feed(p, m.QueueARN, func() (poller, error) {
-		return mapping.StartQueue(m, queues, mapping.QueueOptions{Timeout: p.timeout(), Invoke: s.invoker(m.Function)})
+		return mapping.StartQueue(m, queues, mapping.QueueOptions{
+			Timeout: p.timeout(), Wrap: s.options.WrapQueue, Invoke: s.invoker(m.Function),
+		})
 	})
 }
 

@@ -164,6 +164,55 @@ func TestNothingIsLostWhenFunctionsAreKilled(t *testing.T) {
 	}
 }
 
+// TestFIFOKeepsOrderWhenFunctionsAreKilled does the same with the groups of a FIFO queue, which
+// is written until enough processes have died.
+func TestFIFOKeepsOrderWhenFunctionsAreKilled(t *testing.T) {
+	notes := filepath.Join(t.TempDir(), "notes")
+	s := newService(t, lambda.Options{}, lambda.Function{
+		Timeout: time.Second, Environment: map[string]string{roleVariable: "reader", "NOTES": notes},
+	})
+	queues := sqs.New(sqs.Options{})
+	call := func(operation, body string) {
+		t.Helper()
+		if _, err := queues.Service().Call(t.Context(), operation, []byte(body)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	call("CreateQueue", `{"QueueName":"work.fifo","Attributes":{"FifoQueue":"true","VisibilityTimeout":"1",
+		"DeduplicationScope":"messageGroup","FifoThroughputLimit":"perMessageGroupId"}}`)
+	if err := s.MapQueue(lambda.QueueMapping{QueueARN: queueARN + ".fifo", Function: "f", Concurrency: 4}, queues); err != nil {
+		t.Fatal(err)
+	}
+	const groups = 6
+	killed := make(chan struct{})
+	go func() { defer close(killed); killUntil(t, s, 5) }()
+	sent := 0
+	for enough := false; !enough; {
+		sent++
+		for g := range groups {
+			call("SendMessage", fmt.Sprintf(`{"QueueUrl":"work.fifo","MessageBody":"%d %d","MessageGroupId":"%d","MessageDeduplicationId":"%d"}`, g, sent, g, sent))
+		}
+		select {
+		case <-killed:
+			enough = true
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+	eventually(t, "every message is deleted", func() bool { return queues.Usage().Queues["work.fifo"].Deleted == sent*groups })
+	last := map[int]int{}
+	for _, note := range firsts(t, notes) {
+		if note.n != last[note.topic]+1 {
+			t.Errorf("group %d: %d follows %d", note.topic, note.n, last[note.topic])
+		}
+		last[note.topic] = note.n
+	}
+	for g := range groups {
+		if last[g] != sent {
+			t.Errorf("group %d ends with %d of %d", g, last[g], sent)
+		}
+	}
+}
+
 // killUntil kills one process every now and then until so many invocations have
 // failed by it, or everything is over.
 func killUntil(t *testing.T, s *lambda.Service, errors int) {

@@ -2,6 +2,7 @@ package lambda
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"io"
 	"maps"
@@ -36,6 +37,8 @@ type Options struct {
 	// WrapDelivery, if not nil, stands around the deliveries of every mapping; see
 	// mapping.Options.Wrap.
 	WrapDelivery func(shardID string, next mapping.Delivery) mapping.Delivery
+	// WrapQueue is the same for mappings of queues; see mapping.QueueOptions.Wrap.
+	WrapQueue func(context.Context, mapping.QueueDelivery) (mapping.Answer, error)
 	// Started, if not nil, is told of each invocation that a process has got, and must
 	// not wait.
 	Started func(Running)

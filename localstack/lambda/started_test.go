@@ -139,3 +139,26 @@ func TestWrapDeliveryStandsAroundMappings(t *testing.T) {
 		t.Error("the mapping delivers past the wrapper")
 	}
 }
+
+func TestWrapQueueStandsAroundMappings(t *testing.T) {
+	delivered := make(chan int, 1)
+	s := newService(t, lambda.Options{WrapQueue: func(_ context.Context, d mapping.QueueDelivery) (mapping.Answer, error) {
+		delivered <- len(d.Batch)
+		return mapping.Answer{}, nil
+	}}, lambda.Function{})
+	queues := newQueue(t, 30)
+	if err := queues.Send(t.Context(), queueARN, "hello"); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.MapQueue(lambda.QueueMapping{QueueARN: queueARN, Function: "f"}, queues); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case got := <-delivered:
+		if got != 1 {
+			t.Errorf("%d messages were delivered, want 1", got)
+		}
+	case <-time.After(patience):
+		t.Error("the mapping delivers past the wrapper")
+	}
+}

@@ -27,20 +27,38 @@ var numbers = map[string]number{
 // be let in or kept out. RedrivePolicy has an effect besides.
 var kept = []string{"Policy", "SqsManagedSseEnabled", "KmsMasterKeyId", "KmsDataKeyReusePeriodSeconds", "RedrivePolicy"}
 
+// choices are the attributes that FIFO queues alone have, with the values that each may
+// take, the initial one first.
+//
+// Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_CreateQueue.html
+var choices = map[string][]string{
+	"FifoQueue":                 {"true"},
+	"ContentBasedDeduplication": {"false", "true"},
+	"DeduplicationScope":        {"queue", "messageGroup"},
+	"FifoThroughputLimit":       {"perQueue", "perMessageGroupId"},
+}
+
 // settings are what is set of a queue.
 type settings struct {
 	numbers map[string]int
-	kept    map[string]string
+	kept    map[string]string // choices too
 	redrive redrive
 }
 
-func newSettings() settings {
+func newSettings(fifo bool) settings {
 	s := settings{numbers: map[string]int{}, kept: map[string]string{}}
 	for name, n := range numbers {
 		s.numbers[name] = n.initial
 	}
+	if fifo {
+		for name, values := range choices {
+			s.kept[name] = values[0]
+		}
+	}
 	return s
 }
+
+func (s settings) fifo() bool { return s.kept["FifoQueue"] == "true" }
 
 func (s settings) duration(name string) time.Duration {
 	return time.Duration(s.numbers[name]) * time.Second
@@ -56,6 +74,7 @@ func (s settings) with(attributes map[string]string) (settings, error) {
 	for _, name := range slices.Sorted(maps.Keys(attributes)) {
 		value := attributes[name]
 		limits, ok := numbers[name]
+		values, choice := choices[name]
 		switch {
 		case ok:
 			n, err := strconv.Atoi(value)
@@ -74,13 +93,19 @@ func (s settings) with(attributes map[string]string) (settings, error) {
 			}
 		case slices.Contains(kept, name):
 			next.kept[name] = value
-		case name == "FifoQueue" || name == "ContentBasedDeduplication":
-			return s, errorf("UnsupportedOperation", "FIFO queues are not supported here (%s).", name)
+		case choice && s.fifo():
+			if !slices.Contains(values, value) {
+				return s, errorf("InvalidAttributeValue", "Invalid value for the parameter %s.", name)
+			}
+			next.kept[name] = value
 		case name == "RedriveAllowPolicy":
 			return s, errorf("UnsupportedOperation", "%s is not supported here.", name)
 		default:
 			return s, errorf("InvalidAttributeName", "Unknown Attribute %s.", name)
 		}
+	}
+	if next.kept["FifoThroughputLimit"] == "perMessageGroupId" && next.kept["DeduplicationScope"] != "messageGroup" {
+		return s, errorf("InvalidAttributeValue", "The perMessageGroupId value of FifoThroughputLimit is allowed only when DeduplicationScope is messageGroup.")
 	}
 	return next, nil
 }

@@ -2,7 +2,6 @@ package sqs
 
 import (
 	"context"
-	"slices"
 	"time"
 )
 
@@ -17,7 +16,9 @@ func (s *Service) deleteMessage(_ context.Context, in deletion) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	q.request()
+	if err := q.request("DeleteMessage"); err != nil {
+		return nil, err
+	}
 	return none{}, q.delete(in.ReceiptHandle)
 }
 
@@ -31,7 +32,9 @@ func (s *Service) deleteMessageBatch(_ context.Context, in deleteBatchInput) (an
 	if err != nil {
 		return nil, err
 	}
-	q.request()
+	if err := q.request("DeleteMessageBatch"); err != nil {
+		return nil, err
+	}
 	ids := make([]string, len(in.Entries))
 	for i, entry := range in.Entries {
 		ids[i] = entry.Id
@@ -50,25 +53,34 @@ func (s *Service) deleteMessageBatch(_ context.Context, in deleteBatchInput) (an
 	return out, nil
 }
 
-// delete removes the message that a receipt handle names. One that is gone, or
-// has been received again since, is no error and stays as it is.
+// delete removes the message that a receipt handle names. One that is gone is no error. One
+// that has been received again since stays as it is: in a standard queue that is no error
+// either, in a FIFO queue it is, and so is one that is shown again.
 func (q *queue) delete(handle string) error {
-	id, receives, err := parseReceipt(handle)
+	r, err := parseReceipt(handle)
 	if err != nil {
 		return err
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if i := q.indexLocked(id, receives); i >= 0 {
-		q.messages = slices.Delete(q.messages, i, i+1)
+	m := q.findLocked(r)
+	if q.expiredLocked(m, r) {
+		return errExpiredReceipt(handle)
+	}
+	if m != nil && m.receives == r.receives {
+		q.removeLocked(m)
 		q.usage.Deleted++
+		if q.settings.fifo() {
+			q.wakeLocked() // the next of its group may be free
+		}
 	}
 	return nil
 }
 
-func (q *queue) indexLocked(id string, receives int) int {
-	return slices.IndexFunc(q.messages, func(m *message) bool { return m.id == id && m.receives == receives })
-}
+// longestHiding is for how long a message is hidden at most, counted from its receipt.
+//
+// Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-visibility-timeout.html
+const longestHiding = 12 * time.Hour
 
 type visibilityInput struct {
 	QueueUrl          string
@@ -82,9 +94,7 @@ func (s *Service) changeMessageVisibility(_ context.Context, in visibilityInput)
 	if err != nil {
 		return nil, err
 	}
-	q.request()
-	id, receives, err := parseReceipt(in.ReceiptHandle)
-	if err != nil {
+	if err := q.request("ChangeMessageVisibility"); err != nil {
 		return nil, err
 	}
 	if in.VisibilityTimeout == nil {
@@ -94,14 +104,30 @@ func (s *Service) changeMessageVisibility(_ context.Context, in visibilityInput)
 	if err := seconds(in.VisibilityTimeout, "VisibilityTimeout", "VisibilityTimeout", &hide); err != nil {
 		return nil, err
 	}
+	return none{}, q.hide(in.ReceiptHandle, hide)
+}
+
+// hide hides a message in flight for a time from now, of which 0 shows it. It is in flight
+// for longestHiding at most, however often it is hidden anew.
+func (q *queue) hide(handle string, d time.Duration) error {
+	r, err := parseReceipt(handle)
+	if err != nil {
+		return err
+	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	now := q.now()
-	i := q.indexLocked(id, receives)
-	if i < 0 || !q.messages[i].visible.After(now) {
-		return nil, errorf("MessageNotInflight", "The specified message isn't in flight.")
+	m := q.findLocked(r)
+	if q.expiredLocked(m, r) {
+		return errExpiredReceipt(handle)
 	}
-	q.messages[i].visible = now.Add(hide)
+	now := q.now()
+	if m == nil || m.receives != r.receives || !m.visible.After(now) {
+		return errorf("MessageNotInflight", "The specified message isn't in flight.")
+	}
+	if now.Add(d).Sub(m.received) > longestHiding {
+		return errorf("InvalidParameterValue", "Value %.0f for parameter VisibilityTimeout is invalid. Reason: Total VisibilityTimeout for the message is beyond the limit [%.0f seconds].", d.Seconds(), longestHiding.Seconds())
+	}
+	m.visible = now.Add(d)
 	q.wakeLocked()
-	return none{}, nil
+	return nil
 }

@@ -62,8 +62,6 @@ func TestErrors(t *testing.T) {
 		"unknown queue":         {receive(client.ReceiveMessageInput{QueueUrl: aws.String(*w.url + "2")}), "AWS.SimpleQueueService.NonExistentQueue"},
 		"another setting":       {create("failures", map[string]string{"VisibilityTimeout": "1"}), "QueueAlreadyExists"},
 		"bad name":              {create("a b", nil), "InvalidParameterValue"},
-		"FIFO by name":          {create("a.fifo", nil), "AWS.SimpleQueueService.UnsupportedOperation"},
-		"FIFO by attribute":     {create("a", map[string]string{"FifoQueue": "true"}), "AWS.SimpleQueueService.UnsupportedOperation"},
 		"redrive to nowhere":    {create("a", redrivePolicy(arn+"2", "3")), "InvalidParameterValue"},
 		"redrive to itself":     {set(redrivePolicy(arn, "3")), "InvalidParameterValue"},
 		"redrive at once":       {create("a", redrivePolicy(arn, "0")), "InvalidParameterValue"},

@@ -24,8 +24,14 @@ type message struct {
 	sent       time.Time
 	visible    time.Time // may be received from then on
 	first      time.Time // when it was received first
+	received   time.Time // when it was received last
 	from       string    // ARN of the queue whose redrive policy has moved it here
 	receives   int
+	number     uint64 // its place in its queue, in order of arrival
+
+	group         string // MessageGroupId; in a standard queue it names a tenant and orders nothing
+	deduplication string // MessageDeduplicationId; the others are of FIFO queues alone
+	sequence      string // SequenceNumber
 }
 
 // attribute is a message attribute.
@@ -60,12 +66,14 @@ func (o *outgoing) size() int {
 }
 
 // check gives what SQS would refuse the message for.
-func (o *outgoing) check(limit int) error {
+func (o *outgoing) check(s settings) error {
+	if err := o.checkQueueType(s); err != nil {
+		return err
+	}
+	limit := s.numbers["MaximumMessageSize"]
 	switch {
 	case o.MessageBody == "":
 		return errorf("MissingParameter", "The request must contain the parameter MessageBody.")
-	case o.MessageDeduplicationId != "":
-		return errorf("InvalidParameterValue", "Value %s for parameter MessageDeduplicationId is invalid. Reason: The request includes a parameter that is not valid for this queue type.", o.MessageDeduplicationId)
 	case o.size() > limit:
 		return errorf("InvalidParameterValue", "One or more parameters are invalid. Reason: Message must be shorter than %d bytes.", limit)
 	case o.DelaySeconds != nil && (*o.DelaySeconds < 0 || *o.DelaySeconds > 900):
@@ -113,21 +121,30 @@ func allowed(body string) bool {
 }
 
 // receipt names one receive of a message; a later receive makes it stale.
-func (m *message) receipt() string {
-	return base64.StdEncoding.EncodeToString([]byte(m.id + "/" + strconv.Itoa(m.receives)))
+type receipt struct {
+	id       string
+	number   uint64
+	receives int
 }
 
-func parseReceipt(handle string) (id string, receives int, err error) {
+func (m *message) receipt() receipt { return receipt{m.id, m.number, m.receives} }
+
+// String is the receipt handle.
+func (r receipt) String() string {
+	return base64.StdEncoding.EncodeToString(fmt.Appendf(nil, "%s/%d/%d", r.id, r.number, r.receives))
+}
+
+func parseReceipt(handle string) (receipt, error) {
 	text, err := base64.StdEncoding.DecodeString(handle)
-	if err == nil {
-		var count string
-		id, count, _ = strings.Cut(string(text), "/")
-		receives, err = strconv.Atoi(count)
+	parts := strings.Split(string(text), "/")
+	if err == nil && len(parts) == 3 {
+		number, badNumber := strconv.ParseUint(parts[1], 10, 64)
+		receives, badReceives := strconv.Atoi(parts[2])
+		if badNumber == nil && badReceives == nil {
+			return receipt{parts[0], number, receives}, nil
+		}
 	}
-	if err != nil {
-		return "", 0, errorf("ReceiptHandleIsInvalid", "The input receipt handle \"%s\" is not a valid receipt handle.", handle)
-	}
-	return id, receives, nil
+	return receipt{}, errorf("ReceiptHandleIsInvalid", "The input receipt handle \"%s\" is not a valid receipt handle.", handle)
 }
 
 func newMessageID() string {

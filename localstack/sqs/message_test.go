@@ -18,16 +18,15 @@ func TestMD5OfAttributes(t *testing.T) {
 }
 
 func FuzzParseReceipt(f *testing.F) {
-	f.Add((&message{id: "a", receives: 2}).receipt())
-	f.Add("a/b")
+	f.Add((&message{id: "a", receives: 2, number: 3}).receipt().String())
+	f.Add("a/b/c")
 	f.Fuzz(func(t *testing.T, handle string) {
-		id, receives, err := parseReceipt(handle)
+		r, err := parseReceipt(handle)
 		if err != nil {
 			return
 		}
-		again, count, err := parseReceipt((&message{id: id, receives: receives}).receipt())
-		if err != nil || again != id || count != receives {
-			t.Fatalf("%q names %s %d, and %s %d", handle, id, receives, again, count)
+		if again, err := parseReceipt(r.String()); err != nil || again != r {
+			t.Fatalf("%q names %+v, and %+v", handle, r, again)
 		}
 	})
 }

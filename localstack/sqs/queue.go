@@ -1,6 +1,7 @@
 package sqs
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"regexp"
@@ -12,7 +13,10 @@ import (
 
 var queueName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,80}$`)
 
-// queue is one standard queue.
+// fifoSuffix ends the names of FIFO queues, and of no others.
+const fifoSuffix = ".fifo"
+
+// queue is one queue.
 type queue struct {
 	name, url, arn string
 	account        string
@@ -22,10 +26,13 @@ type queue struct {
 	mu       sync.Mutex
 	settings settings
 	modified time.Time
-	messages []*message    // in order of arrival
+	messages []*message    // in order of arrival, which their numbers tell
+	arrived  uint64        // how many there were: the number of the last one
+	earliest time.Time     // no message was sent before
 	changed  chan struct{} // closed when a receive should look again; nil if none waits
 	deleted  bool
 	usage    QueueUsage
+	fifo     fifo // of a FIFO queue
 }
 
 // wakeLocked lets the receives that wait look again.
@@ -39,7 +46,56 @@ func (q *queue) wakeLocked() {
 // expireLocked drops what is older than the retention period.
 func (q *queue) expireLocked(now time.Time) {
 	oldest := now.Add(-q.settings.duration("MessageRetentionPeriod"))
-	q.messages = slices.DeleteFunc(q.messages, func(m *message) bool { return m.sent.Before(oldest) })
+	if !q.earliest.Before(oldest) {
+		return
+	}
+	q.earliest = now
+	for _, m := range slices.Clone(q.messages) {
+		if m.sent.Before(oldest) {
+			q.removeLocked(m)
+		} else if m.sent.Before(q.earliest) {
+			q.earliest = m.sent
+		}
+	}
+}
+
+// appendLocked puts a message at the end.
+func (q *queue) appendLocked(m *message) {
+	q.arrived++
+	m.number = q.arrived
+	if len(q.messages) == 0 || m.sent.Before(q.earliest) {
+		q.earliest = m.sent
+	}
+	q.messages = append(q.messages, m)
+	if q.settings.fifo() {
+		q.fifo.appendLocked(m)
+	}
+}
+
+// removeLocked takes a message out, which must be there.
+func (q *queue) removeLocked(m *message) {
+	q.messages = without(q.messages, m)
+	if q.settings.fifo() {
+		q.fifo.removeLocked(m)
+	}
+}
+
+// without takes a message out of a list in order of arrival.
+func without(list []*message, m *message) []*message {
+	i, _ := search(list, m.number)
+	return slices.Delete(list, i, i+1)
+}
+
+func search(list []*message, number uint64) (int, bool) {
+	return slices.BinarySearchFunc(list, number, func(m *message, n uint64) int { return cmp.Compare(m.number, n) })
+}
+
+// findLocked gives the message that a receipt handle names, nil if it is gone.
+func (q *queue) findLocked(r receipt) *message {
+	if i, ok := search(q.messages, r.number); ok && q.messages[i].id == r.id {
+		return q.messages[i]
+	}
+	return nil
 }
 
 type createInput struct {
@@ -52,17 +108,16 @@ type urlOutput struct{ QueueUrl string }
 // createQueue makes a queue; one that exists with the same settings is given
 // again.
 func (s *Service) createQueue(_ context.Context, in createInput) (any, error) {
-	if strings.HasSuffix(in.QueueName, ".fifo") {
-		return nil, errorf("UnsupportedOperation", "FIFO queues are not supported here (%s).", in.QueueName)
+	isFIFO := in.Attributes["FifoQueue"] == "true"
+	if err := checkName(in.QueueName, isFIFO); err != nil {
+		return nil, err
 	}
-	if !queueName.MatchString(in.QueueName) {
-		return nil, errorf("InvalidParameterValue", "Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length")
-	}
-	set, err := newSettings().with(in.Attributes)
+	set, err := newSettings(isFIFO).with(in.Attributes)
 	if err != nil {
 		return nil, err
 	}
-	if err := s.checkRedrive("", in.Attributes); err != nil {
+	arn := "arn:aws:sqs:" + s.options.Region + ":" + s.options.Account + ":" + in.QueueName
+	if err := s.checkRedrive(arn, in.Attributes); err != nil {
 		return nil, err
 	}
 	s.mu.Lock()
@@ -73,11 +128,23 @@ func (s *Service) createQueue(_ context.Context, in createInput) (any, error) {
 	now := s.options.Now()
 	q := &queue{
 		name: in.QueueName, account: s.options.Account, created: now, modified: now, now: s.options.Now, settings: set,
-		url: s.options.BaseURL + "/" + s.options.Account + "/" + in.QueueName,
-		arn: "arn:aws:sqs:" + s.options.Region + ":" + s.options.Account + ":" + in.QueueName,
+		url: s.options.BaseURL + "/" + s.options.Account + "/" + in.QueueName, arn: arn,
+		fifo: fifo{lookahead: s.options.Lookahead},
 	}
 	s.queues[q.name] = q
 	return urlOutput{q.url}, nil
+}
+
+// checkName refuses a name that a queue of the kind may not have.
+func checkName(name string, fifo bool) error {
+	stem, suffixed := strings.CutSuffix(name, fifoSuffix)
+	switch {
+	case fifo && !(suffixed && queueName.MatchString(stem) && len(name) <= 80):
+		return errorf("InvalidParameterValue", "The name of a FIFO queue can only include alphanumeric characters, hyphens, or underscores, must end with .fifo suffix and be 1 to 80 in length.")
+	case !fifo && !queueName.MatchString(name):
+		return errorf("InvalidParameterValue", "Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length")
+	}
+	return nil
 }
 
 // again answers for a queue that exists: the attributes that are given must be
@@ -162,6 +229,6 @@ func (s *Service) purgeQueue(_ context.Context, in queueInput) (any, error) {
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.messages = nil
+	q.messages, q.fifo.groups, q.fifo.accepted, q.fifo.oldest = nil, nil, nil, nil
 	return none{}, nil
 }

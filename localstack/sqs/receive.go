@@ -16,6 +16,7 @@ type receiveInput struct {
 	MaxNumberOfMessages         *int
 	VisibilityTimeout           *int
 	WaitTimeSeconds             *int
+	ReceiveRequestAttemptId     string // of FIFO queues; not supported
 }
 
 type receiveOutput struct {
@@ -40,7 +41,9 @@ func (s *Service) receiveMessage(ctx context.Context, in receiveInput) (any, err
 	if err != nil {
 		return nil, err
 	}
-	q.request()
+	if err := q.request("ReceiveMessage"); err != nil {
+		return nil, err
+	}
 	r, err := q.reception(in)
 	if err != nil {
 		return nil, err
@@ -58,6 +61,9 @@ func (s *Service) receive(ctx context.Context, q *queue, r reception, deadline <
 		messages, exhausted, changed, next := q.take(r, most)
 		if dead != nil {
 			dead.adopt(exhausted, q.arn, q.now())
+		}
+		if len(messages) == 0 && len(exhausted) > 0 {
+			continue // what they held back may be there, or come at a time
 		}
 		if len(messages) > 0 || r.wait == 0 || changed == nil || !await(ctx, changed, next, deadline) {
 			return messages
@@ -98,6 +104,9 @@ func (q *queue) reception(in receiveInput) (reception, error) {
 		receiveInput: in, most: 1,
 		wait: q.settings.duration("ReceiveMessageWaitTimeSeconds"), hide: q.settings.duration("VisibilityTimeout"),
 	}
+	if in.ReceiveRequestAttemptId != "" {
+		return r, errorf("UnsupportedOperation", "ReceiveRequestAttemptId is not supported here.")
+	}
 	if in.MaxNumberOfMessages != nil {
 		if r.most = *in.MaxNumberOfMessages; r.most < 1 || r.most > maxBatch {
 			return r, errorf("InvalidParameterValue", "Value %d for parameter MaxNumberOfMessages is invalid. Reason: Must be between 1 and %d, if provided.", r.most, maxBatch)
@@ -131,26 +140,21 @@ func (q *queue) take(r reception, most int) (messages []Received, exhausted []*m
 	defer q.mu.Unlock()
 	now := q.now()
 	q.expireLocked(now)
-	q.messages = slices.DeleteFunc(q.messages, func(m *message) bool {
-		gone := most > 0 && m.receives >= most && !m.visible.After(now)
-		if gone {
-			exhausted = append(exhausted, m)
-		}
-		return gone
-	})
-	q.usage.Redriven += len(exhausted)
-	for _, m := range q.messages {
+	ready, next := q.readyLocked(now)
+	for m := range ready {
 		if len(messages) == r.most {
 			break
 		}
-		if hidden := m.visible.Sub(now); hidden > 0 {
-			if next == 0 || hidden < next {
-				next = hidden
-			}
+		if most > 0 && m.receives >= most {
+			exhausted = append(exhausted, m)
 			continue
 		}
 		messages = append(messages, q.receiveLocked(m, r, now))
 	}
+	for _, m := range exhausted {
+		q.removeLocked(m)
+	}
+	q.usage.Redriven += len(exhausted)
 	q.usage.Received += len(messages)
 	if q.deleted {
 		return messages, exhausted, nil, 0
@@ -163,11 +167,12 @@ func (q *queue) take(r reception, most int) (messages []Received, exhausted []*m
 
 func (q *queue) receiveLocked(m *message, r reception, now time.Time) Received {
 	m.receives++
-	m.visible = now.Add(r.hide)
+	m.received, m.visible = now, now.Add(r.hide)
+	q.servedLocked(m)
 	if m.first.IsZero() {
 		m.first = now
 	}
-	out := Received{MessageId: m.id, ReceiptHandle: m.receipt(), MD5OfBody: md5OfBody(m.body), Body: m.body}
+	out := Received{MessageId: m.id, ReceiptHandle: m.receipt().String(), MD5OfBody: md5OfBody(m.body), Body: m.body}
 	out.Attributes = q.system(m, slices.Concat(r.AttributeNames, r.MessageSystemAttributeNames))
 	out.MessageAttributes = selected(m.attributes, r.MessageAttributeNames)
 	out.MD5OfMessageAttributes = md5OfAttributes(out.MessageAttributes)
@@ -182,11 +187,13 @@ func (q *queue) system(m *message, names []string) map[string]string {
 		"ApproximateReceiveCount":          strconv.Itoa(m.receives),
 		"ApproximateFirstReceiveTimestamp": strconv.FormatInt(m.first.UnixMilli(), 10),
 	}
-	if m.trace != "" {
-		all["AWSTraceHeader"] = m.trace
-	}
-	if m.from != "" {
-		all["DeadLetterQueueSourceArn"] = m.from
+	for name, value := range map[string]string{
+		"AWSTraceHeader": m.trace, "DeadLetterQueueSourceArn": m.from,
+		"MessageGroupId": m.group, "MessageDeduplicationId": m.deduplication, "SequenceNumber": m.sequence,
+	} {
+		if value != "" {
+			all[name] = value
+		}
 	}
 	for name := range all {
 		if !slices.Contains(names, name) && !slices.Contains(names, "All") {

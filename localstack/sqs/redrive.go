@@ -46,8 +46,8 @@ func badRedrive(policy, reason string) error {
 	return errorf("InvalidParameterValue", "Value %s for parameter RedrivePolicy is invalid. Reason: %s", policy, reason)
 }
 
-// checkRedrive refuses a policy whose dead-letter queue does not exist, or is the queue
-// with that ARN itself.
+// checkRedrive refuses a policy whose dead-letter queue does not exist, is the queue with
+// that ARN itself, or is of the other type.
 func (s *Service) checkRedrive(of string, attributes map[string]string) error {
 	policy := attributes["RedrivePolicy"]
 	r, err := parseRedrive(policy)
@@ -56,6 +56,9 @@ func (s *Service) checkRedrive(of string, attributes map[string]string) error {
 	}
 	if _, err := s.findARN(r.queueARN); err != nil || r.queueARN == of {
 		return badRedrive(policy, "Dead letter target does not exist.")
+	}
+	if strings.HasSuffix(r.queueARN, fifoSuffix) != strings.HasSuffix(of, fifoSuffix) {
+		return badRedrive(policy, "Dead-letter queue must be same type of queue as the source.")
 	}
 	return nil
 }
@@ -75,8 +78,11 @@ func (s *Service) deadLetters(q *queue) (to *queue, most int) {
 	return to, r.most
 }
 
-// adopt takes messages of another queue. They keep their ids, the time they were sent at,
-// which the retention is counted from, and the count of their receives.
+// adopt takes messages of another queue. They keep their ids, the count of their receives
+// and, in a standard queue, the time they were sent at, which the retention is counted from.
+// A FIFO queue counts from now on.
+//
+// Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-dead-letter-queues.html
 func (q *queue) adopt(messages []*message, from string, now time.Time) {
 	if len(messages) == 0 {
 		return
@@ -85,7 +91,10 @@ func (q *queue) adopt(messages []*message, from string, now time.Time) {
 	defer q.mu.Unlock()
 	for _, m := range messages {
 		m.from, m.visible = from, now
+		if q.settings.fifo() {
+			m.sent = now
+		}
+		q.appendLocked(m)
 	}
-	q.messages = append(q.messages, messages...)
 	q.wakeLocked()
 }

@@ -3,6 +3,7 @@ package sqs_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -99,6 +100,58 @@ func TestRedrivePolicyIsShownAndTakenAway(t *testing.T) {
 	}
 }
 
+// TestDeadLettersOfAStandardQueueKeepTheirAge: they expire by the time they were sent at, also
+// behind younger messages.
+func TestDeadLettersOfAStandardQueueKeepTheirAge(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const dead = "arn:aws:sqs:us-east-1:000000000000:dead"
+		w := &fifoWorld{t, sqs.New(sqs.Options{})}
+		w.create("dead", nil)
+		w.create("work", redrivePolicy(dead, "1"))
+		send := func(queue string) {
+			t.Helper()
+			if err := w.service.Send(t.Context(), "arn:aws:sqs:us-east-1:000000000000:"+queue, queue); err != nil {
+				t.Fatal(err)
+			}
+		}
+		send("work")
+		w.receive(1, map[string]any{"QueueUrl": "work"})
+		time.Sleep(72 * time.Hour)
+		send("dead")
+		w.receive(1, map[string]any{"QueueUrl": "work"})
+		seen := func(want string) {
+			t.Helper()
+			if got := texts(w.receive(10, map[string]any{"QueueUrl": "dead", "VisibilityTimeout": 0})); got != want {
+				t.Errorf("dead letters %q, want %q", got, want)
+			}
+		}
+		time.Sleep(24 * time.Hour) // the four days are over
+		seen("dead work")
+		time.Sleep(time.Nanosecond)
+		seen("dead")
+		time.Sleep(72 * time.Hour)
+		seen("")
+	})
+}
+
+// TestReceiptOfAnotherQueueNamesNothing: it deletes none of this queue's messages.
+func TestReceiptOfAnotherQueueNamesNothing(t *testing.T) {
+	inFIFO(t, nil, func(t *testing.T, w *fifoWorld) {
+		w.create("other", nil)
+		if err := w.service.Send(t.Context(), "arn:aws:sqs:us-east-1:000000000000:other", "o"); err != nil {
+			t.Fatal(err)
+		}
+		w.fill("a1")
+		m := w.expect(1, "a1")
+		other := w.receive(1, map[string]any{"QueueUrl": "other"})
+		w.delete(other...)
+		if got := w.service.Usage().Queues[ordered].Deleted; got != 0 {
+			t.Errorf("%d were deleted", got)
+		}
+		w.delete(m...)
+	})
+}
+
 // TestReceiveByARN is how Lambda's pollers receive: they wait for a message as long as it
 // takes, and hide it as long as they say.
 func TestReceiveByARN(t *testing.T) {
@@ -134,6 +187,27 @@ func TestReceiveByARN(t *testing.T) {
 	})
 }
 
+// TestHideByARN shows some messages at once and hides others for longer. One that has been
+// shown already is an error, and keeps none of the others.
+func TestHideByARN(t *testing.T) {
+	inFIFO(t, nil, func(t *testing.T, w *fifoWorld) {
+		w.fill("a1 b1 c1")
+		messages := w.expect(10, "a1 b1 c1")
+		a, b, c := messages[0].ReceiptHandle, messages[1].ReceiptHandle, messages[2].ReceiptHandle
+		if err := w.service.Hide(orderedARN, 0, a); err != nil {
+			t.Error(err)
+		}
+		if err := w.service.Hide(orderedARN, time.Minute, a, b, c); err == nil || !strings.Contains(err.Error(), "The receipt handle has expired") {
+			t.Errorf("hidden after it was shown: %v", err)
+		}
+		w.delete(w.expect(10, "a1")...)
+		time.Sleep(time.Minute - time.Nanosecond)
+		w.expect(10, "")
+		time.Sleep(time.Nanosecond)
+		w.expect(10, "b1 c1")
+	})
+}
+
 // TestQueueOfAnARNIsGone: pollers of a queue that is deleted, or that never was, are told.
 func TestQueueOfAnARNIsGone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -152,6 +226,7 @@ func TestQueueOfAnARNIsGone(t *testing.T) {
 		_, err = b.service.VisibilityTimeout(work)
 		gone("visibility", err)
 		gone("delete", b.service.Delete(work, "x"))
+		gone("hide", b.service.Hide(work, 0, "x"))
 		_, err = sqs.New(sqs.Options{Region: "eu-west-1"}).Receive(t.Context(), work, 1, 0)
 		gone("of another Region", err)
 	})

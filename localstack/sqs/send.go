@@ -10,6 +10,7 @@ type sendOutput struct {
 	MessageId              string
 	MD5OfMessageBody       string
 	MD5OfMessageAttributes string `json:",omitempty"`
+	SequenceNumber         string `json:",omitempty"` // of FIFO queues
 }
 
 func (s *Service) sendMessage(_ context.Context, in outgoing) (any, error) {
@@ -17,35 +18,46 @@ func (s *Service) sendMessage(_ context.Context, in outgoing) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	q.request()
+	if err := q.request("SendMessage"); err != nil {
+		return nil, err
+	}
 	return q.send(&in)
 }
 
-// send puts a message at the end of the queue.
+// send puts a message at the end of the queue, unless it is a FIFO queue that has accepted
+// it already.
 func (q *queue) send(o *outgoing) (*sendOutput, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if err := o.check(q.settings.numbers["MaximumMessageSize"]); err != nil {
+	if err := o.check(q.settings); err != nil {
 		return nil, err
 	}
+	out := &sendOutput{MD5OfMessageBody: md5OfBody(o.MessageBody), MD5OfMessageAttributes: md5OfAttributes(o.MessageAttributes)}
 	now := q.now()
+	if a, ok := q.acceptedLocked(o, now); ok {
+		out.MessageId, out.SequenceNumber = a.id, a.sequence
+		return out, nil
+	}
 	delay := q.settings.duration("DelaySeconds")
-	if o.DelaySeconds != nil {
+	if o.DelaySeconds != nil && !q.settings.fifo() {
 		delay = time.Duration(*o.DelaySeconds) * time.Second
 	}
+	out.MessageId = newMessageID()
 	m := &message{
-		id: newMessageID(), body: o.MessageBody, attributes: o.MessageAttributes,
-		sent: now, visible: now.Add(delay),
+		id: out.MessageId, body: o.MessageBody, attributes: o.MessageAttributes,
+		sent: now, visible: now.Add(delay), group: o.MessageGroupId,
+	}
+	if q.settings.fifo() {
+		q.acceptLocked(o, m)
+		out.SequenceNumber = m.sequence
 	}
 	if header := o.MessageSystemAttributes["AWSTraceHeader"].StringValue; header != nil {
 		m.trace = *header
 	}
-	q.messages = append(q.messages, m)
+	q.appendLocked(m)
 	q.usage.Sent++
 	q.wakeLocked()
-	return &sendOutput{
-		MessageId: m.id, MD5OfMessageBody: md5OfBody(m.body), MD5OfMessageAttributes: md5OfAttributes(m.attributes),
-	}, nil
+	return out, nil
 }
 
 type sendBatchInput struct {
@@ -58,13 +70,18 @@ func (s *Service) sendMessageBatch(_ context.Context, in sendBatchInput) (any, e
 	if err != nil {
 		return nil, err
 	}
-	q.request()
+	if err := q.request("SendMessageBatch"); err != nil {
+		return nil, err
+	}
 	ids, size := make([]string, len(in.Entries)), 0
 	for i := range in.Entries {
 		ids[i] = in.Entries[i].Id
 		size += in.Entries[i].size()
 	}
 	if err := checkBatch(ids); err != nil {
+		return nil, err
+	}
+	if err := q.checkOrdered(in.Entries); err != nil {
 		return nil, err
 	}
 	if size > MaxMessageBytes {

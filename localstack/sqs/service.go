@@ -1,15 +1,16 @@
-// Package sqs is the only place that knows SQS's queues: standard queues and their
-// redrive policies over the AWS JSON protocol, kept in memory.
+// Package sqs is the only place that knows SQS's queues: standard and FIFO queues and
+// their redrive policies over the AWS JSON protocol, kept in memory.
 //
 // Offered: CreateQueue, GetQueueUrl, ListQueues, GetQueueAttributes,
 // SetQueueAttributes, SendMessage and ReceiveMessage with long polling,
 // DeleteMessage, ChangeMessageVisibility, their batches for sending and
 // deleting, PurgeQueue and DeleteQueue. Lambda's pollers receive and delete by
-// methods of [Service]. FIFO queues are refused by name. Messages keep their order
-// of arrival, which SQS does not promise.
+// methods of [Service]. Messages of standard queues keep their order of arrival,
+// which SQS does not promise.
 //
-// A queue is a list that is walked from its head, so a receive costs time in
-// proportion to the messages in flight: right for thousands, not for millions.
+// A standard queue is a list that is walked from its head, so a receive costs time in
+// proportion to its messages. A receive of a FIFO queue costs time in proportion to the
+// message groups that have messages. Both are right for thousands, not for millions.
 //
 // Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/
 package sqs
@@ -17,6 +18,7 @@ package sqs
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"strings"
@@ -32,6 +34,11 @@ type Options struct {
 	Region  string           // default "us-east-1"
 	BaseURL string           // before /{account}/{name} in queue URLs; default "http://127.0.0.1:4566"
 	Now     func() time.Time // default time.Now
+	// Lookahead is how many messages of a FIFO queue, from the first, are searched for one
+	// that may be received; default 120,000, as documented. It was 20,000 before.
+	//
+	// Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-fifo.html
+	Lookahead int
 }
 
 // Service holds the queues of one account and Region. Safe for concurrent use.
@@ -47,6 +54,7 @@ func New(o Options) *Service {
 	o.Account = cmp.Or(o.Account, "000000000000")
 	o.Region = cmp.Or(o.Region, "us-east-1")
 	o.BaseURL = strings.TrimSuffix(cmp.Or(o.BaseURL, "http://127.0.0.1:4566"), "/")
+	o.Lookahead = cmp.Or(o.Lookahead, lookahead)
 	if o.Now == nil {
 		o.Now = time.Now
 	}
@@ -117,17 +125,36 @@ func (s *Service) Receive(ctx context.Context, queueARN string, most int, hide t
 // forever is the wait of a receive that has no deadline.
 const forever time.Duration = math.MaxInt64
 
-// Delete removes received messages of a queue given by its ARN. What is gone, or has been
-// received again since, is no error.
+// Delete removes received messages of a queue given by its ARN. What is gone is no error,
+// nor is what has been received again since, except in a FIFO queue. One error does not
+// keep the other messages.
 func (s *Service) Delete(queueARN string, receiptHandles ...string) error {
 	q, err := s.findARN(queueARN)
+	if err != nil {
+		return fmt.Errorf("delete from %s: %w", queueARN, err)
+	}
 	for _, handle := range receiptHandles {
-		if err == nil {
-			err = q.delete(handle)
-		}
+		err = errors.Join(err, q.delete(handle))
 	}
 	if err != nil {
 		return fmt.Errorf("delete from %s: %w", queueARN, err)
+	}
+	return nil
+}
+
+// Hide hides received messages of a queue given by its ARN for a time from now; 0 shows them.
+// The error is that of ChangeMessageVisibility, such as for a message that has been shown
+// again. One error does not keep the other messages.
+func (s *Service) Hide(queueARN string, d time.Duration, receiptHandles ...string) error {
+	q, err := s.findARN(queueARN)
+	if err != nil {
+		return fmt.Errorf("hide in %s: %w", queueARN, err)
+	}
+	for _, handle := range receiptHandles {
+		err = errors.Join(err, q.hide(handle, d))
+	}
+	if err != nil {
+		return fmt.Errorf("hide in %s: %w", queueARN, err)
 	}
 	return nil
 }

@@ -77,6 +77,26 @@ func TestVisibility(t *testing.T) {
 	})
 }
 
+// TestMessageIsHiddenForTwelveHoursFromItsReceiptAtMost, however often it is hidden anew. The
+// next receipt begins another twelve.
+func TestMessageIsHiddenForTwelveHoursFromItsReceiptAtMost(t *testing.T) {
+	inFIFO(t, nil, func(t *testing.T, w *fifoWorld) {
+		w.fill("a1")
+		for range 2 {
+			m := w.expect(1, "a1")[0]
+			time.Sleep(29 * time.Second)
+			w.hide(m, 11*3600)
+			time.Sleep(11*time.Hour - time.Second)
+			w.hide(m, 3600-28) // 12 h in all
+			refused(t, "beyond 12 h", w.try("ChangeMessageVisibility", map[string]any{"ReceiptHandle": m.ReceiptHandle, "VisibilityTimeout": 3600 - 27}, nil),
+				"InvalidParameterValue", "Value 3573 for parameter VisibilityTimeout is invalid. Reason: Total VisibilityTimeout for the message is beyond the limit [43200 seconds].")
+			time.Sleep(time.Hour - 28*time.Second - time.Nanosecond)
+			w.expect(1, "")
+			time.Sleep(time.Nanosecond)
+		}
+	})
+}
+
 func TestLongPolling(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBubble(t, map[string]string{"ReceiveMessageWaitTimeSeconds": "20", "VisibilityTimeout": "5"})

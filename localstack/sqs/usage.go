@@ -37,9 +37,11 @@ func (s *Service) each(visit func(*queue)) {
 	}
 }
 
-// request counts a client's request.
-func (q *queue) request() {
+// request counts a client's request, and refuses it if a FIFO queue has too many of its
+// action.
+func (q *queue) request(action string) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.usage.Requests++
+	return q.fifo.limitLocked(q.settings, action)
 }

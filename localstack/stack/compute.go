@@ -70,8 +70,10 @@ type mappingProperties struct {
 	FunctionResponseTypes          []string
 	FilterCriteria                 struct{ Filters []struct{ Pattern string } }
 	streamProperties
-	ScalingConfig struct{ MaximumConcurrency int } // of queues
-	logicalID     string
+	// Of queues.
+	ScalingConfig           struct{ MaximumConcurrency int }
+	ProvisionedPollerConfig map[string]any
+	logicalID               string
 }
 
 // streamProperties are those that a mapping from a stream alone may have.
@@ -150,14 +152,17 @@ func (d *deployment) startStreamMapping(p mappingProperties) error {
 	return d.stack.functions.Map(m, d.stack.streams)
 }
 
-// startQueueMapping refuses what Lambda refuses for queues, and filters, which do not run
-// locally.
+// startQueueMapping refuses what Lambda refuses for queues, and filters and provisioned
+// pollers, which do not run locally.
 func (d *deployment) startQueueMapping(p mappingProperties) error {
 	if p.streamProperties != (streamProperties{}) {
 		return errors.New("the mapping of a queue has properties that those of streams have only")
 	}
 	if len(p.FilterCriteria.Filters) > 0 {
 		return errors.New("FilterCriteria of a queue do not run locally")
+	}
+	if p.ProvisionedPollerConfig != nil {
+		return errors.New("ProvisionedPollerConfig does not run locally")
 	}
 	return d.stack.functions.MapQueue(lambda.QueueMapping{
 		UUID: p.logicalID, QueueARN: p.EventSourceArn, Function: p.FunctionName,

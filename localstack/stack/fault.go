@@ -31,7 +31,7 @@ func (s *Stack) brokenREST(o restapi.Options) restapi.Options {
 func (s *Stack) brokenLambda(o lambda.Options) lambda.Options {
 	if f := s.o.Faults; f != nil {
 		o.Started, o.Streaming = func(r lambda.Running) { f.Started(r) }, func(r lambda.Running) { f.Streaming(r) }
-		o.WrapDelivery = f.WrapDelivery
+		o.WrapDelivery, o.WrapQueue = f.WrapDelivery, f.WrapQueue
 	}
 	return o
 }

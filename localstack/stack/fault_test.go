@@ -202,6 +202,19 @@ func TestBatchesComeAgain(t *testing.T) {
 	}
 }
 
+// TestQueueBatchesComeAgain until the redrive policy ends it, long before the visibility
+// timeout has passed: what the queue shows again meanwhile, it gives again.
+func TestQueueBatchesComeAgain(t *testing.T) {
+	s := start(t, func(o *stack.Options) {
+		o.Template, o.Faults = edited(t, addFIFO), fault.New(fault.Plan{fault.Reappear: 1}, seed)
+	})
+	s.sendOrder(t)
+	eventually(t, "the message is set aside", func() bool { return s.Usage().SQS.Queues["Orders.fifo"].Redriven == 1 })
+	if u := s.Usage(); u.SQS.Queues["Orders.fifo"].Received != 5 || u.Faults[fault.Reappear] != 5 {
+		t.Errorf("usage of the queue %+v, faults %v", u.SQS.Queues["Orders.fifo"], u.Faults)
+	}
+}
+
 func TestPostsAreRefused(t *testing.T) {
 	for kind, want := range map[fault.Kind]struct {
 		status    int

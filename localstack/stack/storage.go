@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"encoding/json"
 	"errors"
-	"fmt"
 
 	"github.com/watchroute/watchroute/localstack/secrets"
 	"github.com/watchroute/watchroute/localstack/template"
@@ -68,43 +67,26 @@ func (d *deployment) dynamodb(operation string, input, output any) error {
 	return call(d.ctx, d.stack.db.Service(), operation, input, output)
 }
 
-// queueProperties are those of AWS::SQS::Queue, which are attributes of CreateQueue.
-type queueProperties struct {
-	QueueName              string
-	MessageRetentionPeriod int
-	VisibilityTimeout      int
-	MaximumMessageSize     int
-	SqsManagedSseEnabled   *bool
-	RedrivePolicy          json.RawMessage // an object here, a text as an attribute
-}
-
-func (p queueProperties) attributes() map[string]string {
-	attributes := map[string]string{}
-	for name, number := range map[string]int{
-		"MessageRetentionPeriod": p.MessageRetentionPeriod, "VisibilityTimeout": p.VisibilityTimeout, "MaximumMessageSize": p.MaximumMessageSize,
-	} {
-		if number > 0 {
-			attributes[name] = fmt.Sprint(number)
-		}
-	}
-	if p.SqsManagedSseEnabled != nil {
-		attributes["SqsManagedSseEnabled"] = fmt.Sprint(*p.SqsManagedSseEnabled)
-	}
-	if p.RedrivePolicy != nil {
-		attributes["RedrivePolicy"] = string(p.RedrivePolicy)
-	}
-	return attributes
-}
-
-// createQueue makes a queue, named like createTable names a table.
+// createQueue makes a queue, named like createTable names a table. The name of a FIFO queue
+// that the template does not name gets the suffix that SQS demands, as from CloudFormation.
+// Each property but the name is an attribute of CreateQueue, which refuses what it does not
+// know.
 func (d *deployment) createQueue(r template.Resource) (template.Physical, error) {
-	var p queueProperties
-	if err := r.Decode(&p); err != nil {
+	attributes := map[string]queueAttribute{}
+	if err := r.Decode(&attributes); err != nil {
 		return template.Physical{}, err
 	}
-	name := cmp.Or(p.QueueName, r.LogicalID)
+	name := cmp.Or(string(attributes["QueueName"]), r.LogicalID)
+	if attributes["FifoQueue"] == "true" && attributes["QueueName"] == "" {
+		name += ".fifo"
+	}
+	if attributes["FifoQueue"] == "false" { // which is no attribute of SQS
+		delete(attributes, "FifoQueue")
+	}
+	delete(attributes, "QueueName")
+	delete(attributes, "Tags")
 	var created struct{ QueueUrl string }
-	if err := d.sqs("CreateQueue", map[string]any{"QueueName": name, "Attributes": p.attributes()}, &created); err != nil {
+	if err := d.sqs("CreateQueue", map[string]any{"QueueName": name, "Attributes": attributes}, &created); err != nil {
 		return template.Physical{}, err
 	}
 	return template.Physical{Ref: created.QueueUrl, Attributes: map[string]string{
@@ -112,6 +94,18 @@ func (d *deployment) createQueue(r template.Resource) (template.Physical, error)
 		"QueueName": name,
 		"QueueUrl":  created.QueueUrl,
 	}}, nil
+}
+
+// queueAttribute is a property of AWS::SQS::Queue as CreateQueue takes it: a text, also where
+// it is a number, a boolean or an object in the template.
+type queueAttribute string
+
+func (a *queueAttribute) UnmarshalJSON(value []byte) error {
+	if value[0] == '"' {
+		return json.Unmarshal(value, (*string)(a))
+	}
+	*a = queueAttribute(value)
+	return nil
 }
 
 // createQueuePolicy gives queues a policy. They keep and show it, and let everybody in all

@@ -1,5 +1,5 @@
-// Package throttle is the only place that knows how API Gateway counts what it lets through:
-// token buckets, with the account's limits as the default.
+// Package throttle is the only place that knows how services count what they let through:
+// token buckets, with the account's limits of API Gateway as the default.
 package throttle
 
 import (

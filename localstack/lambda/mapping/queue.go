@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/watchroute/watchroute/localstack/awsjson"
 	"github.com/watchroute/watchroute/localstack/sqs"
 )
 
@@ -24,8 +26,11 @@ const (
 	MaxConcurrency = 1000
 	minConcurrency = 2
 	// firstPollers is how many batches Lambda works on at once when it begins. It adds up to
-	// 300 a minute under load, of which a laptop would not become faster.
+	// 300 a minute under load, of which a laptop would not become faster. A FIFO queue has no
+	// such bound.
 	firstPollers = 5
+	// mostOfFIFO is how large a batch of a FIFO queue may be.
+	mostOfFIFO = 10
 	// extraHiding is how much longer than a batch may take its messages are hidden, where
 	// the queue hides them for too short a time.
 	extraHiding = 30 * time.Second
@@ -35,6 +40,7 @@ const (
 type Queues interface {
 	Receive(ctx context.Context, queueARN string, most int, hide time.Duration) ([]sqs.Received, error)
 	Delete(queueARN string, receiptHandles ...string) error
+	Hide(queueARN string, d time.Duration, receiptHandles ...string) error
 	VisibilityTimeout(queueARN string) (time.Duration, error)
 }
 
@@ -48,20 +54,22 @@ type Queues interface {
 //	               ├──partial failure─────────► delete the others
 //	               └──function or service error: all stay hidden until they are shown again
 //
-// It is the same for a FIFO queue. The queue itself holds back a group's next message while
-// one of the group is received. The function reports all messages of a group that follow a
-// failure.
+// It is the same for a FIFO queue. A batch may have messages of several groups. The queue
+// itself holds back a group's next message while one of the group is received, so there are
+// as many batches at once as there are groups, at most. The function reports all messages of
+// a group that follow a failure: those that it does not report are deleted.
 //
-// Source: https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html
+// Source: https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html,
+// https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html
 type QueueMapping struct {
 	UUID     string
 	QueueARN string // EventSourceArn
 	Function string // name or ARN
 	// BatchSize is the most messages an event has: 1 to MaxBatchSize, default 10. More than
-	// 10 need a Window of at least a second.
+	// 10 need a Window of at least a second, and a standard queue.
 	BatchSize int
 	// Window is how long a batch that is not full is waited for, at most MaxWindow
-	// (MaximumBatchingWindowInSeconds).
+	// (MaximumBatchingWindowInSeconds). FIFO queues have none.
 	Window time.Duration
 	// Concurrency is how many batches the function works on at once, at most: 2 to
 	// MaxConcurrency; 0 does not bound it (ScalingConfig.MaximumConcurrency).
@@ -74,10 +82,23 @@ type QueueOptions struct {
 	// Invoke runs the function. An error means that it did not run: the messages come again
 	// as if it had failed, and so use up receives.
 	Invoke func(ctx context.Context, event []byte) (Answer, error)
+	// Wrap, if not nil, stands around every delivery, to disturb it. The mapping goes by the
+	// answer that it gives. Deliveries run side by side.
+	Wrap func(ctx context.Context, d QueueDelivery) (Answer, error)
 	// Timeout is the function's. It may not be longer than the queue hides messages.
 	Timeout time.Duration
 	Backoff time.Duration // before the queue is asked again that could not be; default 1 s
 	Logger  *slog.Logger  // default slog.Default()
+}
+
+// QueueDelivery is a batch of a queue that a function is to get.
+type QueueDelivery struct {
+	Batch []sqs.Received
+	// Invoke runs the function with the batch, as that of QueueOptions.
+	Invoke func(ctx context.Context) (Answer, error)
+	// Show lets the queue show the batch again at once, as if its visibility timeout had
+	// passed. The error is for what is shown already, or gone.
+	Show func() error
 }
 
 // complete gives the mapping with its defaults, or what is wrong with it.
@@ -90,11 +111,17 @@ func (m QueueMapping) complete() (QueueMapping, error) {
 		return m, fmt.Errorf("MaximumBatchingWindowInSeconds is %v, must be 0 s to %v", m.Window, MaxWindow)
 	case m.BatchSize > mostWithoutWindow && m.Window < minQueueWindow:
 		return m, fmt.Errorf("BatchSize is %d, above %d MaximumBatchingWindowInSeconds must be at least 1", m.BatchSize, mostWithoutWindow)
+	case m.fifo() && m.BatchSize > mostOfFIFO:
+		return m, fmt.Errorf("BatchSize is %d, must be 1 to %d for a FIFO queue", m.BatchSize, mostOfFIFO)
+	case m.fifo() && m.Window > 0:
+		return m, errors.New("a batching window is not supported for FIFO queues")
 	case m.Concurrency != 0 && (m.Concurrency < minConcurrency || m.Concurrency > MaxConcurrency):
 		return m, fmt.Errorf("MaximumConcurrency is %d, must be %d to %d", m.Concurrency, minConcurrency, MaxConcurrency)
 	}
 	return m, nil
 }
+
+func (m QueueMapping) fifo() bool { return strings.HasSuffix(m.QueueARN, ".fifo") }
 
 // QueuePoller is a queue's mapping at work.
 type QueuePoller struct {
@@ -122,6 +149,10 @@ func StartQueue(m QueueMapping, queues Queues, o QueueOptions) (*QueuePoller, er
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	p.cancel = cancel
+	if m.fifo() {
+		p.done.Go(func() { p.pollGroups(ctx) })
+		return p, nil
+	}
 	for range min(firstPollers, cmp.Or(m.Concurrency, firstPollers)) {
 		p.done.Go(func() { p.poll(ctx) })
 	}
@@ -138,6 +169,9 @@ func regionOf(arn string) string {
 // batch may take that long together with the window.
 func (p *QueuePoller) hiding() (time.Duration, error) {
 	hide, err := p.queues.VisibilityTimeout(p.m.QueueARN)
+	if e := (*awsjson.Error)(nil); errors.As(err, &e) {
+		return 0, fmt.Errorf("error occurred while ReceiveMessage. SQS Error Code: %s. SQS Error Message: %s", e.QueryCode, e.Message)
+	}
 	if err != nil {
 		return 0, err
 	}
@@ -166,18 +200,68 @@ func (p *QueuePoller) Function() string { return p.m.Function }
 // poll delivers one batch after the other.
 func (p *QueuePoller) poll(ctx context.Context) {
 	for ctx.Err() == nil {
-		batch, err := p.receive(ctx)
-		if err != nil && ctx.Err() == nil {
-			p.o.Logger.Warn("queue cannot be read", "queue", p.m.QueueARN, "err", err)
-			sleep(ctx, p.o.Backoff)
+		p.deliverAll(ctx, p.next(ctx))
+	}
+}
+
+// pollGroups delivers the batches of a FIFO queue side by side.
+func (p *QueuePoller) pollGroups(ctx context.Context) {
+	running := make(chan struct{}, cmp.Or(p.m.Concurrency, MaxConcurrency))
+	for ctx.Err() == nil {
+		select {
+		case running <- struct{}{}:
+		case <-ctx.Done():
+			return
 		}
-		for len(batch) > 0 {
-			event, n := p.event(batch)
-			p.deliver(ctx, event, batch[:n])
-			batch = batch[n:]
+		batch := p.next(ctx)
+		p.done.Go(func() {
+			p.deliverAll(ctx, batch)
+			<-running
+		})
+	}
+}
+
+// next waits for a batch. It is empty if the queue cannot be read, or ctx has ended.
+func (p *QueuePoller) next(ctx context.Context) []sqs.Received {
+	batch, err := p.receive(ctx)
+	if err != nil && ctx.Err() == nil {
+		p.o.Logger.Warn("queue cannot be read", "queue", p.m.QueueARN, "err", err)
+		sleep(ctx, p.o.Backoff)
+	}
+	return batch
+}
+
+// deliverAll delivers a batch in as many events as it takes. What waits for a later event is
+// hidden anew before it, so that no other batch has it meanwhile. Messages of a FIFO queue
+// that follow a failed one of their group are left hidden.
+func (p *QueuePoller) deliverAll(ctx context.Context, batch []sqs.Received) {
+	for first := true; len(batch) > 0; first = false {
+		if !first {
+			if err := p.queues.Hide(p.m.QueueARN, p.hide, handles(batch)...); err != nil {
+				p.o.Logger.Warn("messages were shown again before their turn, they come again", "err", err)
+				return
+			}
+		}
+		event, n := p.event(batch)
+		failed := p.deliver(ctx, event, batch[:n])
+		batch = batch[n:]
+		if p.m.fifo() {
+			batch = slices.DeleteFunc(batch, func(m sqs.Received) bool {
+				return slices.ContainsFunc(failed, func(f sqs.Received) bool { return groupOf(f) == groupOf(m) })
+			})
 		}
 	}
 }
+
+// handles are the receipt handles of messages.
+func handles(batch []sqs.Received) (list []string) {
+	for _, m := range batch {
+		list = append(list, m.ReceiptHandle)
+	}
+	return list
+}
+
+func groupOf(m sqs.Received) string { return m.Attributes["MessageGroupId"] }
 
 // receive waits for a message, and then until the batch is full or the window is over.
 func (p *QueuePoller) receive(ctx context.Context) ([]sqs.Received, error) {
@@ -199,33 +283,48 @@ func (p *QueuePoller) receive(ctx context.Context) ([]sqs.Received, error) {
 	return batch, nil
 }
 
-// deliver invokes the function once and deletes what it has done. What is left is hidden
-// until the queue shows it again.
-func (p *QueuePoller) deliver(ctx context.Context, event []byte, batch []sqs.Received) {
-	answer, err := p.o.Invoke(ctx, event)
+// deliver invokes the function once, deletes what it has done and gives what is left, which
+// is hidden until the queue shows it again.
+func (p *QueuePoller) deliver(ctx context.Context, event []byte, batch []sqs.Received) (left []sqs.Received) {
+	answer, err := p.invoke(ctx, event, batch)
 	if err != nil {
 		if ctx.Err() == nil {
 			p.o.Logger.Warn("function did not run", "messages", len(batch), "err", err)
 		}
-		return
+		return batch
 	}
 	if answer.FunctionError {
-		return
+		return batch
 	}
 	failed := map[string]bool{}
 	if p.m.ReportBatchItemFailures {
 		if failed, err = failedMessages(answer.Output, batch); err != nil {
 			p.o.Logger.Warn("function reported failures in a way that fails the batch", "err", err)
-			return
+			return batch
 		}
 	}
-	var handles []string
+	var done []sqs.Received
 	for _, m := range batch {
-		if !failed[m.MessageId] {
-			handles = append(handles, m.ReceiptHandle)
+		if failed[m.MessageId] {
+			left = append(left, m)
+			continue
 		}
+		done = append(done, m)
 	}
-	if err := p.queues.Delete(p.m.QueueARN, handles...); err != nil {
+	if err := p.queues.Delete(p.m.QueueARN, handles(done)...); err != nil {
 		p.o.Logger.Warn("messages not deleted, they come again", "err", err)
 	}
+	return left
+}
+
+// invoke runs the function with a batch, disturbed by Wrap if there is one.
+func (p *QueuePoller) invoke(ctx context.Context, event []byte, batch []sqs.Received) (Answer, error) {
+	if p.o.Wrap == nil {
+		return p.o.Invoke(ctx, event)
+	}
+	return p.o.Wrap(ctx, QueueDelivery{
+		Batch:  batch,
+		Invoke: func(ctx context.Context) (Answer, error) { return p.o.Invoke(ctx, event) },
+		Show:   func() error { return p.queues.Hide(p.m.QueueARN, 0, handles(batch)...) },
+	})
 }

@@ -30,6 +30,7 @@ const (
 // one synctest bubble.
 type queueWorld struct {
 	t      *testing.T
+	arn    string // of the queue
 	queues *sqs.Service
 	began  time.Time
 
@@ -42,7 +43,7 @@ type queueWorld struct {
 
 // newQueueWorld hides messages for 60 s, and sets them aside after being received 3 times.
 func newQueueWorld(t *testing.T) *queueWorld {
-	w := &queueWorld{t: t, queues: sqs.New(sqs.Options{}), began: time.Now()}
+	w := &queueWorld{t: t, arn: workARN, queues: sqs.New(sqs.Options{}), began: time.Now()}
 	w.call("CreateQueue", map[string]any{"QueueName": "dead"})
 	w.call("CreateQueue", map[string]any{"QueueName": "work", "Attributes": map[string]string{
 		"VisibilityTimeout": "60", "RedrivePolicy": `{"deadLetterTargetArn":"` + deadARN + `","maxReceiveCount":3}`,
@@ -81,7 +82,7 @@ func (w *queueWorld) start(m mapping.QueueMapping) {
 }
 
 func (w *queueWorld) begin(m mapping.QueueMapping, timeout time.Duration) (*mapping.QueuePoller, error) {
-	m.QueueARN, m.Function = workARN, "f"
+	m.QueueARN, m.Function = w.arn, "f"
 	return mapping.StartQueue(m, w.queues, mapping.QueueOptions{
 		Invoke: w.invoke, Timeout: timeout, Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
 	})
@@ -380,7 +381,7 @@ func TestQueueMappingsThatLambdaRefuses(t *testing.T) {
 		}
 	}
 	other := mapping.QueueMapping{QueueARN: "arn:aws:sqs:us-east-1:000000000000:other", Function: "f"}
-	if _, err := mapping.StartQueue(other, w.queues, mapping.QueueOptions{}); err == nil || !strings.Contains(err.Error(), "QueueDoesNotExist") {
+	if _, err := mapping.StartQueue(other, w.queues, mapping.QueueOptions{}); err == nil || !strings.Contains(err.Error(), "SQS Error Code: AWS.SimpleQueueService.NonExistentQueue. SQS Error Message: The specified queue does not exist.") {
 		t.Errorf("no queue: %v", err)
 	}
 }
