@@ -56,7 +56,7 @@ func (p *pool) submit(inv *invocation) error {
 	p.queue = append(p.queue, inv)
 	p.usage.Peak = max(p.usage.Peak, p.activeLocked())
 	p.dispatchLocked()
-	if len(p.queue) > p.comingLocked() && p.aliveLocked() >= p.service.options.MaxProcesses {
+	if len(p.queue) > p.comingLocked()+p.firstLocked() && p.aliveLocked() >= p.service.options.MaxProcesses {
 		p.usage.Waits++
 	}
 	return nil
@@ -171,6 +171,23 @@ func (p *pool) comingLocked() int {
 		}
 		for _, l := range proc.lanes {
 			if l.state == finishing {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+// firstLocked counts the lanes of processes that have begun to ask for work, and have not asked with
+// these lanes yet. A process asks with all its lanes as soon as it starts, but one after the other.
+func (p *pool) firstLocked() int {
+	n := 0
+	for proc := range p.processes {
+		if !proc.started || proc.generation != p.generation || proc.ended {
+			continue
+		}
+		for _, l := range proc.lanes {
+			if l.state == starting {
 				n++
 			}
 		}
