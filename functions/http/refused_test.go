@@ -60,7 +60,7 @@ func everyRequest(cursor, etag, next string) (all []request) {
 			}
 		}
 	}
-	for _, after := range []string{cursor, cursor[:len(cursor)-1] + "0", ":0", ahead, "aaaaaaaa:1"} {
+	for _, after := range []string{cursor, cursor[:len(cursor)-1] + "0", ":0", ahead, "aaaaaaaa:1", "now"} {
 		for _, query := range []string{"after=" + after, "view=whole&after=" + after, "view=1a2b3c4d&delta=true&after=" + after} {
 			all = append(all, request{"GET", query, "", nil}, request{"HEAD", query, "", nil}, request{"GET", query, "", []string{"Prefer", "wait=20"}},
 				request{"GET", query, "", stream})
