@@ -50,10 +50,10 @@ func (h handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.allowPages(w, r)
 	topic, found, err := topicOf(r)
 	switch {
+	case r.Method == http.MethodOptions: // of any path, or a page could not read what is wrong with it
+		h.options(w)
 	case !found:
 		h.problem(w, r, events.Problem{Code: events.CodeNotFound, Detail: "the routes are /topics/{topic}"})
-	case r.Method == http.MethodOptions:
-		h.options(w)
 	case !slices.Contains(methods, r.Method):
 		w.Header().Set("Allow", strings.Join(methods, ", "))
 		h.problem(w, r, events.Problem{Code: events.CodeMethodNotAllowed})
