@@ -20,7 +20,18 @@ func (h handler) problemOf(r *http.Request, err error) events.Problem {
 	if !known && !errors.Is(err, context.Canceled) || wire.Code == events.CodeUnavailable {
 		h.logger.Error("request failed", "method", r.Method, "err", err)
 	}
-	return whole(events.Problem{Code: wire.Code, Detail: wire.Message})
+	return whole(events.Problem{Code: wire.Code, Detail: wire.Message, Topic: wire.Topic})
+}
+
+// about names in an error the topic that is refused, for a client that has asked for several.
+func about(topic events.Topic, err error) error {
+	wire := (*events.Error)(nil)
+	if !errors.As(err, &wire) {
+		return err
+	}
+	named := *wire
+	named.Topic = string(topic)
+	return &named
 }
 
 // whole adds to a problem what its code says.

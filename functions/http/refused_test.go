@@ -169,6 +169,25 @@ func TestStreamThatCannotBeNeedsNoHold(t *testing.T) {
 	}
 }
 
+// TestRefusedTopicOfSeveralIsNamed, as the client has to leave it out.
+func TestRefusedTopicOfSeveralIsNamed(t *testing.T) {
+	s := newService(t)
+	s.viewer.Grant = granted(t, "alice", `{"v":1,"allow":[{"topics":["a","b"],"actions":["subscribe"]}]}`)
+	for target, want := range map[string]events.Problem{
+		"/topics/a?topic=b&topic=c":    {Code: events.CodeForbidden, Topic: "c"},
+		"/topics/c?topic=a":            {Code: events.CodeForbidden, Topic: "c"},
+		"/topics/a?topic=b&topic=b//x": {Code: events.CodeBadTopic, Topic: "b//x"},
+		"/topics/a?snapshot=true":      {Code: events.CodeForbidden, Topic: "a"},
+		"/topics/a?topic=b&topic=b\nx": {Code: events.CodeBadTopic, Topic: "b\nx"},
+	} {
+		target := strings.ReplaceAll(target, "\n", "%0A")
+		got, a := get[events.Problem](s, want.Code.Status(), target, "Accept", "text/event-stream")
+		if got.Code != want.Code || got.Topic != want.Topic {
+			t.Errorf("%s is answered %s, want %s of %q", target, a.body, want.Code, want.Topic)
+		}
+	}
+}
+
 // revoke takes back alice's token t1.
 func (s *service) revoke() {
 	s.Helper()

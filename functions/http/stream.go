@@ -89,7 +89,7 @@ func (h handler) follows(r *http.Request, viewer watch.Viewer, a ask) (follows [
 	for _, topic := range a.topics {
 		follow, err := h.topics.Begin(viewer, watch.Query{Topic: topic, Options: a.Options}, a.snapshot && !placed)
 		if err != nil {
-			return nil, false, err
+			return nil, false, about(topic, err)
 		}
 		follows = append(follows, follow)
 	}
