@@ -77,7 +77,7 @@ func (s *service) isProblem(method string, a answer) {
 		if a.body != "" {
 			s.Errorf("HEAD has the body %s", a.body)
 		}
-	} else if err != nil || p.Status != a.status || p.Code.Status() != a.status || p.Detail == "" && p.Code != events.CodeMethodNotAllowed || len(a.body) > 2000 {
+	} else if err != nil || p.Status != a.status || p.Code.Status() != a.status || p.Detail == "" || len(a.body) > 2000 {
 		s.Errorf("the problem is %d %s, %v", a.status, a.body, err)
 	}
 	if a.status >= 500 {
@@ -87,6 +87,7 @@ func (s *service) isProblem(method string, a answer) {
 		"Content-Type": a.header.Get("Content-Type") == events.ProblemType, "Cache-Control": a.header.Get("Cache-Control") == "no-store",
 		"Access-Control-Allow-Origin": a.header.Get("Access-Control-Allow-Origin") == "*", "Allow": (a.header.Get("Allow") != "") == (a.status == 405),
 		"Retry-After": (a.header.Get("Retry-After") != "") == (a.status == 429), "ETag": a.header.Get("ETag") == "", "Link": a.header.Get("Link") == "",
+		"Preference-Applied": a.header.Get("Preference-Applied") == "", cursorHeader: a.header.Get(cursorHeader) == "",
 	} {
 		if !want {
 			s.Errorf("%d has %s %q", a.status, name, a.header.Get(name))

@@ -56,7 +56,7 @@ func (h handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.problem(w, r, events.Problem{Code: events.CodeNotFound, Detail: "the routes are /topics/{topic}"})
 	case !slices.Contains(methods, r.Method):
 		w.Header().Set("Allow", strings.Join(methods, ", "))
-		h.problem(w, r, events.Problem{Code: events.CodeMethodNotAllowed})
+		h.problem(w, r, events.Problem{Code: events.CodeMethodNotAllowed, Detail: "the methods are " + strings.Join(methods, ", ")})
 	case err != nil:
 		h.refuse(w, r, err)
 	default:

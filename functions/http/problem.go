@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 
 	"github.com/watchroute/watchroute/events"
@@ -45,6 +46,9 @@ func whole(p events.Problem) events.Problem {
 func (h handler) problem(w http.ResponseWriter, r *http.Request, p events.Problem) {
 	p = whole(p)
 	header := w.Header()
+	for _, name := range []string{"ETag", "Link", "Preference-Applied", cursorHeader} { // of an answer that it was to be
+		header.Del(name)
+	}
 	if p.Code.Remedy() == events.RetryLater {
 		header.Set("Retry-After", retryAfter(p.Code))
 	}
@@ -67,9 +71,8 @@ func retryAfter(code events.Code) string {
 // answer writes a body as JSON, or only its headers to who asks for no more.
 func (h handler) answer(w http.ResponseWriter, r *http.Request, status int, contentType string, body any) {
 	encoded, err := events.Marshal(body)
-	if err != nil { // which only data can cause that is not JSON
-		h.logger.Error("answer not encoded", "err", err)
-		w.WriteHeader(http.StatusInternalServerError)
+	if err != nil { // which only data can cause that is not JSON, and a problem has none
+		h.refuse(w, r, fmt.Errorf("encode the answer: %w", err))
 		return
 	}
 	w.Header().Set("Content-Type", contentType)

@@ -236,3 +236,43 @@ func (h holding) Hold(ctx context.Context, key watch.Key, until time.Time, limit
 	defer close(h.held)
 	return h.Holds.Hold(ctx, key, until, limits)
 }
+
+// TestRefusalHasNothingOfAnAnswer: what is not answered has no ETag, no next page and no preference
+// that was heeded, also if the error comes late. It is a problem, whatever goes wrong.
+func TestRefusalHasNothingOfAnAnswer(t *testing.T) {
+	s := newService(t)
+	s.put("a", "i", `{}`)
+	s.put("a", "j", `{}`)
+	at := cursorOf(s, "a")
+	s.feed.HoldLimits.Subject = 0
+	poll := s.ask(http.MethodGet, "/topics/a?wait=5&after="+at)
+	s.feed.Items = broken{s.feed.Items}
+	page := s.ask(http.MethodGet, "/topics/a?limit=1")
+	for name, c := range map[string]struct {
+		answer
+		status int
+	}{"a poll that is not held": {poll, 429}, "a page that is no JSON": {page, 500}} {
+		if c.status != c.answer.status {
+			t.Errorf("%s is answered %+v, want %d", name, c.answer, c.status)
+		}
+		for _, header := range []string{"ETag", "Link", "Preference-Applied", cursorHeader} {
+			if got := c.header.Get(header); got != "" {
+				t.Errorf("%s has %s %q", name, header, got)
+			}
+		}
+		if c.header.Get("Content-Type") != events.ProblemType || c.header.Get("Cache-Control") != "no-store" || !strings.Contains(c.body, `"code":`) {
+			t.Errorf("%s is answered %+v", name, c.answer)
+		}
+	}
+}
+
+// broken reads data that is no JSON.
+type broken struct{ watch.Items }
+
+func (b broken) Page(ctx context.Context, topic events.Topic, after string, limit int) ([]watch.Row, string, error) {
+	rows, next, err := b.Items.Page(ctx, topic, after, limit)
+	for i := range rows {
+		rows[i].Item.Data = []byte(`{`)
+	}
+	return rows, next, err
+}
