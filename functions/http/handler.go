@@ -95,8 +95,8 @@ func (h handler) read(w http.ResponseWriter, r *http.Request, viewer watch.Viewe
 		h.refuse(w, r, err)
 	case wantsStream(r):
 		h.stream(w, r, viewer, a)
-	case len(a.topics) > 1:
-		h.refuse(w, r, badRequest("several topics are of a stream, ask with Accept: %s", streamType))
+	case len(a.topics) > 1 || a.snapshot || r.URL.Query().Has("last_event_id"):
+		h.refuse(w, r, badRequest("several topics, snapshot and last_event_id are of a stream, ask with Accept: %s", streamType))
 	case a.now || len(a.after) > 0:
 		h.changes(w, r, viewer, a)
 	default:
