@@ -120,7 +120,7 @@ func parseTopics(first events.Topic, others []string) ([]events.Topic, error) {
 	for _, name := range others {
 		topic, err := events.ParseTopic(name)
 		if err != nil {
-			return nil, &events.Error{Code: events.CodeBadTopic, Message: err.Error()}
+			return nil, &events.Error{Code: events.CodeBadTopic, Message: err.Error(), Topic: clip(name)}
 		}
 		if !slices.Contains(topics, topic) {
 			topics = append(topics, topic)

@@ -7,8 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/url"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"time"
@@ -21,7 +23,10 @@ import (
 // and gives the answer's bytes as the handler writes them.
 //
 // Source: https://docs.aws.amazon.com/apigateway/latest/developerguide/response-streaming-lambda-configure.html
-type gateway struct{ handler http.Handler }
+type gateway struct {
+	handler http.Handler
+	logger  *slog.Logger
+}
 
 // contextKey is under which a request's context has API Gateway's.
 type contextKey struct{}
@@ -39,9 +44,8 @@ func (g gateway) serve(ctx context.Context, event awsevents.APIGatewayProxyReque
 		var err error
 		defer func() {
 			if r := recover(); r != nil { // or the process would end, with all that it holds
-				err = fmt.Errorf("handler panicked: %v", r)
+				err = g.panicked(w, request, r)
 			}
-			w.WriteHeader(http.StatusInternalServerError) // unless it has begun
 			_ = writing.CloseWithError(err)
 		}()
 		g.handler.ServeHTTP(w, request)
@@ -49,6 +53,19 @@ func (g gateway) serve(ctx context.Context, event awsevents.APIGatewayProxyReque
 	}()
 	<-w.begun
 	return &awsevents.APIGatewayProxyStreamingResponse{StatusCode: w.status, MultiValueHeaders: w.sent, Body: body}, nil
+}
+
+// panicked answers a request that the handler has not begun to answer. The error cuts short what
+// it has begun.
+func (g gateway) panicked(w *streamWriter, r *http.Request, why any) error {
+	err := fmt.Errorf("handler panicked: %v\n%s", why, debug.Stack())
+	select {
+	case <-w.begun:
+		return err
+	default:
+		handler{logger: g.logger}.refuse(w, r, err)
+		return nil
+	}
 }
 
 // unreadable answers an event that is no HTTP request, such as one whose path is not escaped as

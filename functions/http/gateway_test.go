@@ -1,16 +1,19 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"slices"
 	"strings"
 	"testing"
 
 	awsevents "github.com/aws/aws-lambda-go/events"
+	"github.com/watchroute/watchroute/events"
 )
 
 // event is one as API Gateway's REST API sends it: with nulls, and names as they were sent.
@@ -38,7 +41,7 @@ func decodeEvent(t *testing.T, text string) (e awsevents.APIGatewayProxyRequest)
 
 func TestEventBecomesARequest(t *testing.T) {
 	var got string
-	g := gateway{http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	g := gateway{handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		got = fmt.Sprintf("%s %s fields=%s after=%s tags=%v from=%s %s", r.Method, r.URL.EscapedPath(), r.URL.Query().Get("fields"), r.URL.Query().Get("after"),
 			tags(r), r.RemoteAddr, contextOf(r).Authorizer["principalId"])
 		w.Header().Add("Vary", "A")
@@ -66,7 +69,7 @@ func TestTokenOfTheQueryGoesNoFurther(t *testing.T) {
 	e := decodeEvent(t, event)
 	e.MultiValueQueryStringParameters = map[string][]string{"token": {"secret"}, "limit": {"3"}}
 	var asked string
-	g := gateway{http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { asked = r.URL.RawQuery })}
+	g := gateway{handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { asked = r.URL.RawQuery })}
 	answer, err := g.serve(t.Context(), e)
 	if err != nil {
 		t.Fatal(err)
@@ -79,7 +82,7 @@ func TestTokenOfTheQueryGoesNoFurther(t *testing.T) {
 // TestEachWriteIsPassedOn before the handler writes more.
 func TestEachWriteIsPassedOn(t *testing.T) {
 	passed := make(chan struct{})
-	g := gateway{http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	g := gateway{handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		for _, part := range []string{"one", "two"} {
 			_, _ = io.WriteString(w, part)
 			<-passed
@@ -101,10 +104,14 @@ func TestEachWriteIsPassedOn(t *testing.T) {
 	}
 }
 
-// TestPanicEndsTheAnswerAlone: the process goes on with what others ask.
+// TestPanicEndsTheAnswerAlone: the process goes on with what others ask. Who was not answered yet is
+// told, as of every error that the service has.
 func TestPanicEndsTheAnswerAlone(t *testing.T) {
 	for begun, status := range map[bool]int{true: http.StatusOK, false: http.StatusInternalServerError} {
-		g := gateway{http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		log := &bytes.Buffer{}
+		g := gateway{logger: slog.New(slog.NewTextHandler(log, nil)), handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Access-Control-Allow-Origin", "*")
+			w.Header().Set("ETag", `W/"x"`)
 			if begun {
 				_, _ = io.WriteString(w, "half")
 			}
@@ -114,8 +121,20 @@ func TestPanicEndsTheAnswerAlone(t *testing.T) {
 		if err != nil || answer.StatusCode != status {
 			t.Fatalf("answer is %+v, %v", answer, err)
 		}
-		if body, err := io.ReadAll(answer.Body); err == nil || !strings.Contains(err.Error(), "a bug") || (string(body) == "half") != begun {
-			t.Errorf("body is %q, %v", body, err)
+		body, err := io.ReadAll(answer.Body)
+		if begun {
+			if string(body) != "half" || err == nil || !strings.Contains(err.Error(), "a bug") {
+				t.Errorf("body is %q, %v", body, err)
+			}
+			continue
+		}
+		header := http.Header(answer.MultiValueHeaders)
+		if err != nil || !strings.Contains(string(body), `"code":"internal"`) || strings.Contains(string(body), "bug") || header.Get("Content-Type") != events.ProblemType ||
+			header.Get("Retry-After") == "" || header.Get("Access-Control-Allow-Origin") != "*" || header.Get("ETag") != "" {
+			t.Errorf("body is %s, %v, headers are %v", body, err, header)
+		}
+		if !strings.Contains(log.String(), "a bug") || !strings.Contains(log.String(), "gateway_test.go") {
+			t.Errorf("the log has %s", log)
 		}
 	}
 }
@@ -123,7 +142,7 @@ func TestPanicEndsTheAnswerAlone(t *testing.T) {
 // TestAnswerThatNobodyReadsEnds: the runtime closes the body of one that it could not send.
 func TestAnswerThatNobodyReadsEnds(t *testing.T) {
 	ended := make(chan error)
-	g := gateway{http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	g := gateway{handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, err := io.WriteString(w, "unread")
 		ended <- err
 	})}
@@ -141,7 +160,7 @@ func TestAnswerThatNobodyReadsEnds(t *testing.T) {
 
 // TestEventThatIsNoRequest: API Gateway is said to send one now and then.
 func TestEventThatIsNoRequest(t *testing.T) {
-	g := gateway{http.NotFoundHandler()}
+	g := gateway{handler: http.NotFoundHandler()}
 	for text, want := range map[string]int{`{}`: 404, `{"httpMethod":" "}`: 400, `{"path":"/%zz"}`: 400} {
 		answer, err := g.serve(t.Context(), decodeEvent(t, text))
 		if err != nil {

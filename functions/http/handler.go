@@ -50,13 +50,13 @@ func (h handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.allowPages(w, r)
 	topic, found, err := topicOf(r)
 	switch {
+	case r.Method == http.MethodOptions: // of any path, or a page could not read what is wrong with it
+		h.options(w)
 	case !found:
 		h.problem(w, r, events.Problem{Code: events.CodeNotFound, Detail: "the routes are /topics/{topic}"})
-	case r.Method == http.MethodOptions:
-		h.options(w)
 	case !slices.Contains(methods, r.Method):
 		w.Header().Set("Allow", strings.Join(methods, ", "))
-		h.problem(w, r, events.Problem{Code: events.CodeMethodNotAllowed})
+		h.problem(w, r, events.Problem{Code: events.CodeMethodNotAllowed, Detail: "the methods are " + strings.Join(methods, ", ")})
 	case err != nil:
 		h.refuse(w, r, err)
 	default:
@@ -95,8 +95,8 @@ func (h handler) read(w http.ResponseWriter, r *http.Request, viewer watch.Viewe
 		h.refuse(w, r, err)
 	case wantsStream(r):
 		h.stream(w, r, viewer, a)
-	case len(a.topics) > 1:
-		h.refuse(w, r, badRequest("several topics are of a stream, ask with Accept: %s", streamType))
+	case len(a.topics) > 1 || a.snapshot || r.URL.Query().Has("last_event_id"):
+		h.refuse(w, r, badRequest("several topics, snapshot and last_event_id are of a stream, ask with Accept: %s", streamType))
 	case a.now || len(a.after) > 0:
 		h.changes(w, r, viewer, a)
 	default:

@@ -37,7 +37,7 @@ func build(_ context.Context, s function.Setup) (func(context.Context, awsevents
 		return nil, fmt.Errorf("ALLOWED_ORIGINS: %w", err)
 	}
 	who := identity.Reader{Open: s.Settings.Flag("OPEN_TO_EVERYONE")}
-	return gateway{handler{
+	return gateway{logger: s.Logger, handler: handler{
 		topics: watch.Feed{
 			Topics: watch.Topics{
 				Items:     store,

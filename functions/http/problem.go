@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 
 	"github.com/watchroute/watchroute/events"
@@ -20,7 +21,18 @@ func (h handler) problemOf(r *http.Request, err error) events.Problem {
 	if !known && !errors.Is(err, context.Canceled) || wire.Code == events.CodeUnavailable {
 		h.logger.Error("request failed", "method", r.Method, "err", err)
 	}
-	return whole(events.Problem{Code: wire.Code, Detail: wire.Message})
+	return whole(events.Problem{Code: wire.Code, Detail: wire.Message, Topic: wire.Topic})
+}
+
+// about names in an error the topic that is refused, for a client that has asked for several.
+func about(topic events.Topic, err error) error {
+	wire := (*events.Error)(nil)
+	if !errors.As(err, &wire) {
+		return err
+	}
+	named := *wire
+	named.Topic = string(topic)
+	return &named
 }
 
 // whole adds to a problem what its code says.
@@ -34,6 +46,9 @@ func whole(p events.Problem) events.Problem {
 func (h handler) problem(w http.ResponseWriter, r *http.Request, p events.Problem) {
 	p = whole(p)
 	header := w.Header()
+	for _, name := range []string{"ETag", "Link", "Preference-Applied", cursorHeader} { // of an answer that it was to be
+		header.Del(name)
+	}
 	if p.Code.Remedy() == events.RetryLater {
 		header.Set("Retry-After", retryAfter(p.Code))
 	}
@@ -56,9 +71,8 @@ func retryAfter(code events.Code) string {
 // answer writes a body as JSON, or only its headers to who asks for no more.
 func (h handler) answer(w http.ResponseWriter, r *http.Request, status int, contentType string, body any) {
 	encoded, err := events.Marshal(body)
-	if err != nil { // which only data can cause that is not JSON
-		h.logger.Error("answer not encoded", "err", err)
-		w.WriteHeader(http.StatusInternalServerError)
+	if err != nil { // which only data can cause that is not JSON, and a problem has none
+		h.refuse(w, r, fmt.Errorf("encode the answer: %w", err))
 		return
 	}
 	w.Header().Set("Content-Type", contentType)

@@ -30,6 +30,10 @@ func (h handler) publish(w http.ResponseWriter, r *http.Request, viewer watch.Vi
 		h.refuse(w, r, badRequest("Idempotency-Key has %d bytes, at most %d are allowed", len(publishing.Key), events.MaxRequestIDBytes))
 		return
 	}
+	if len(r.URL.Query()) > 0 { // such as an id that would not count
+		h.refuse(w, r, badRequest("a POST takes no parameters, its body has the item"))
+		return
+	}
 	if body.Items == nil {
 		h.put(w, r, viewer, publishing, body.PublishedItem)
 		return

@@ -157,6 +157,9 @@ func TestPostsThatAreRefused(t *testing.T) {
 	if a := s.post("/topics/a", `{"id":"i"}`, "Content-Type", "text/plain"); a.status != 400 {
 		t.Errorf("another content type, which a page may send without asking, is answered %+v", a)
 	}
+	if a := s.post("/topics/a?id=i", `{"data":{}}`); a.status != 400 || !strings.Contains(a.body, "a POST takes no parameters") {
+		t.Errorf("an id in the URL, which would be another one, is answered %+v", a)
+	}
 	for _, target := range []string{"/topics/a", "/topics/a?id=", "/topics/a?id=i&id=j", "/topics/a?id=i&x=1"} {
 		if a := s.ask(http.MethodDelete, target); a.status != 400 {
 			t.Errorf("DELETE %s is answered %+v", target, a)

@@ -60,7 +60,7 @@ func everyRequest(cursor, etag, next string) (all []request) {
 			}
 		}
 	}
-	for _, after := range []string{cursor, cursor[:len(cursor)-1] + "0", ":0", ahead, "aaaaaaaa:1"} {
+	for _, after := range []string{cursor, cursor[:len(cursor)-1] + "0", ":0", ahead, "aaaaaaaa:1", "now"} {
 		for _, query := range []string{"after=" + after, "view=whole&after=" + after, "view=1a2b3c4d&delta=true&after=" + after} {
 			all = append(all, request{"GET", query, "", nil}, request{"HEAD", query, "", nil}, request{"GET", query, "", []string{"Prefer", "wait=20"}},
 				request{"GET", query, "", stream})
@@ -169,6 +169,25 @@ func TestStreamThatCannotBeNeedsNoHold(t *testing.T) {
 	}
 }
 
+// TestRefusedTopicOfSeveralIsNamed, as the client has to leave it out.
+func TestRefusedTopicOfSeveralIsNamed(t *testing.T) {
+	s := newService(t)
+	s.viewer.Grant = granted(t, "alice", `{"v":1,"allow":[{"topics":["a","b"],"actions":["subscribe"]}]}`)
+	for target, want := range map[string]events.Problem{
+		"/topics/a?topic=b&topic=c":    {Code: events.CodeForbidden, Topic: "c"},
+		"/topics/c?topic=a":            {Code: events.CodeForbidden, Topic: "c"},
+		"/topics/a?topic=b&topic=b//x": {Code: events.CodeBadTopic, Topic: "b//x"},
+		"/topics/a?snapshot=true":      {Code: events.CodeForbidden, Topic: "a"},
+		"/topics/a?topic=b&topic=b\nx": {Code: events.CodeBadTopic, Topic: "b\nx"},
+	} {
+		target := strings.ReplaceAll(target, "\n", "%0A")
+		got, a := get[events.Problem](s, want.Code.Status(), target, "Accept", "text/event-stream")
+		if got.Code != want.Code || got.Topic != want.Topic {
+			t.Errorf("%s is answered %s, want %s of %q", target, a.body, want.Code, want.Topic)
+		}
+	}
+}
+
 // revoke takes back alice's token t1.
 func (s *service) revoke() {
 	s.Helper()
@@ -216,4 +235,44 @@ type holding struct {
 func (h holding) Hold(ctx context.Context, key watch.Key, until time.Time, limits watch.HoldLimits) (watch.Hold, error) {
 	defer close(h.held)
 	return h.Holds.Hold(ctx, key, until, limits)
+}
+
+// TestRefusalHasNothingOfAnAnswer: what is not answered has no ETag, no next page and no preference
+// that was heeded, also if the error comes late. It is a problem, whatever goes wrong.
+func TestRefusalHasNothingOfAnAnswer(t *testing.T) {
+	s := newService(t)
+	s.put("a", "i", `{}`)
+	s.put("a", "j", `{}`)
+	at := cursorOf(s, "a")
+	s.feed.HoldLimits.Subject = 0
+	poll := s.ask(http.MethodGet, "/topics/a?wait=5&after="+at)
+	s.feed.Items = broken{s.feed.Items}
+	page := s.ask(http.MethodGet, "/topics/a?limit=1")
+	for name, c := range map[string]struct {
+		answer
+		status int
+	}{"a poll that is not held": {poll, 429}, "a page that is no JSON": {page, 500}} {
+		if c.status != c.answer.status {
+			t.Errorf("%s is answered %+v, want %d", name, c.answer, c.status)
+		}
+		for _, header := range []string{"ETag", "Link", "Preference-Applied", cursorHeader} {
+			if got := c.header.Get(header); got != "" {
+				t.Errorf("%s has %s %q", name, header, got)
+			}
+		}
+		if c.header.Get("Content-Type") != events.ProblemType || c.header.Get("Cache-Control") != "no-store" || !strings.Contains(c.body, `"code":`) {
+			t.Errorf("%s is answered %+v", name, c.answer)
+		}
+	}
+}
+
+// broken reads data that is no JSON.
+type broken struct{ watch.Items }
+
+func (b broken) Page(ctx context.Context, topic events.Topic, after string, limit int) ([]watch.Row, string, error) {
+	rows, next, err := b.Items.Page(ctx, topic, after, limit)
+	for i := range rows {
+		rows[i].Item.Data = []byte(`{`)
+	}
+	return rows, next, err
 }

@@ -84,12 +84,15 @@ func (h handler) turnAway(w http.ResponseWriter, r *http.Request, err error) {
 // follows tells what the client follows, and whether it has said from which places. Nothing is
 // read or held for that: what the token does not allow, or what cannot be, is refused for good.
 func (h handler) follows(r *http.Request, viewer watch.Viewer, a ask) (follows []watch.Follow, placed bool, err error) {
+	if a.next != "" || a.limit > 0 {
+		return nil, false, badRequest("next and limit are of items, a stream has none")
+	}
 	id := lastID(r)
 	placed = id != "" || len(a.after) > 0
 	for _, topic := range a.topics {
 		follow, err := h.topics.Begin(viewer, watch.Query{Topic: topic, Options: a.Options}, a.snapshot && !placed)
 		if err != nil {
-			return nil, false, err
+			return nil, false, about(topic, err)
 		}
 		follows = append(follows, follow)
 	}

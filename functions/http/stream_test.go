@@ -327,6 +327,8 @@ func TestStreamsThatCannotBeAreRefused(t *testing.T) {
 		"/topics/a?after=:0&view=a&view=b":           400,
 		"/topics/a?topic=" + strings.Repeat("x/", 9): 400,
 		"/topics/a?snapshot=yes":                     400,
+		"/topics/a?snapshot=true&limit=5":            400,
+		"/topics/a?next=:0~AAAA":                     400,
 		"/topics/a?topic=" + manyTopics(50):          400,
 	} {
 		if got := s.ask(http.MethodGet, target, "Accept", "text/event-stream"); got.status != want || got.header.Get("Content-Type") != events.ProblemType {

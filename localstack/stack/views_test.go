@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/watchroute/watchroute/events"
+	"github.com/watchroute/watchroute/localstack/stack"
 	"github.com/watchroute/watchroute/shared/watch"
 )
 
@@ -98,12 +99,16 @@ var (
 func (c *client) wants(frames ...string) {
 	c.t.Helper()
 	for _, want := range frames {
-		frame := inView.ReplaceAllString(ofOrders.ReplaceAllString(string(c.read()), ""), `"view":"V"`)
-		frame = atEpoch.ReplaceAllString(ofItem.ReplaceAllString(frame, "$1"), `"E:$1"`)
-		if frame != want {
+		if frame := alike(string(c.read())); frame != want {
 			c.t.Fatalf("got\n%s, want\n%s", frame, want)
 		}
 	}
+}
+
+// alike takes from a frame what differs from run to run.
+func alike(frame string) string {
+	frame = inView.ReplaceAllString(ofOrders.ReplaceAllString(frame, ""), `"view":"V"`)
+	return atEpoch.ReplaceAllString(ofItem.ReplaceAllString(frame, "$1"), `"E:$1"`)
 }
 
 // asks sends a request, and wants these frames.
@@ -146,18 +151,31 @@ func (v *viewer) missed(after int, delta bool) string {
 // TestTwoViewsOfATopic: a clerk and an auditor see of the same orders what their grants
 // show, and the same whichever way they come to it.
 func TestTwoViewsOfATopic(t *testing.T) {
-	s := start(t, tokensOnly)
+	s := start(t, func(o *stack.Options) {
+		tokensOnly(o)
+		o.Template = edited(t, func(resources object) { // a stream is held after its client has left
+			properties(resources, "Http")["ReservedConcurrentExecutions"] = 100
+			http := environment(resources, "Http")
+			http["MAX_HOLDS"], http["MAX_SUBJECT_HOLDS"] = "80", "80"
+		})
+	})
 	clerk, auditor := s.viewer(t, "clerk", clerkRule, clerkItems), s.viewer(t, "auditor", auditorRule, auditorItems)
 	for _, step := range story {
 		clerk.told, auditor.told = append(clerk.told, step.clerk), append(auditor.told, step.auditor)
 	}
-	s.tellStory(t, clerk, auditor)
+	web := s.tellStory(t, clerk, auditor)
 	epoch := clerk.connect(t).subscribe(orders).Epoch
 	for name, v := range map[string]*viewer{"clerk": clerk, "auditor": auditor} {
 		t.Run(name+" resumes", func(t *testing.T) { v.resumes(t, epoch) })
 		t.Run(name+" pings", func(t *testing.T) { v.pings(t, epoch) })
 		t.Run(name+" asks for the items", v.asksForItems)
+		t.Run(name+" asks for the items over HTTP", v.asksForItemsOverHTTP)
 	}
+	for _, w := range web {
+		t.Run("resumes over HTTP", func(t *testing.T) { w.resumes(t, epoch) })
+	}
+	t.Run("clerk comes with what the auditor was told", func(t *testing.T) { clerk.comesWithWhatIsOf(t, auditor, web[1:], epoch) })
+	t.Run("auditor comes with what the clerk was told", func(t *testing.T) { auditor.comesWithWhatIsOf(t, clerk, web, epoch) })
 	t.Run("clerk asks about cards and regions", func(t *testing.T) {
 		clerk.filters(t, `{"region":["eu"]}`, ``)
 		clerk.filters(t, `{"customer":{"card":[{"exists":true}]}}`, ``)
@@ -171,8 +189,9 @@ func TestTwoViewsOfATopic(t *testing.T) {
 	})
 }
 
-// tellStory has everyone watch what happens, by topic, with delta and by pattern.
-func (s *running) tellStory(t *testing.T, viewers ...*viewer) {
+// tellStory has everyone watch what happens, by topic, with delta, by pattern, and over HTTP. It
+// gives who has watched over HTTP.
+func (s *running) tellStory(t *testing.T, viewers ...*viewer) (web []*webWatcher) {
 	t.Helper()
 	live := map[*viewer]map[bool][]*client{} // by whether it asked for delta
 	for _, v := range viewers {
@@ -182,8 +201,16 @@ func (s *running) tellStory(t *testing.T, viewers ...*viewer) {
 		below.asks(`{"action":"subscribe","id":"q","topic":"shop/*"}`, `{"type":"subscribed","id":"q","topic":"shop/*","epoch":"","seq":0,"view":"V"}`)
 		live[v] = map[bool][]*client{false: {plain, below}, true: {delta}}
 	}
+	for _, delta := range []bool{false, true} {
+		for _, v := range viewers {
+			web = append(web, v.watchOverHTTP(t, delta))
+		}
+	}
 	store := s.store()
 	for n, step := range story {
+		for _, w := range web {
+			w.poll(t)
+		}
 		if step.data == "" {
 			s.delete(t, orders, step.id)
 		} else if err := store.Put(t.Context(), watch.Publication{Topic: orders, Item: events.Item{ID: step.id, Data: json.RawMessage(step.data)}}); err != nil {
@@ -196,7 +223,11 @@ func (s *running) tellStory(t *testing.T, viewers ...*viewer) {
 				}
 			}
 		}
+		for _, w := range web {
+			w.isTold(t, changesFrame(w.told[n].with(w.delta)))
+		}
 	}
+	return web
 }
 
 // resumes comes back with a cursor.
@@ -235,6 +266,7 @@ func (v *viewer) filters(t *testing.T, filter, items string) {
 	t.Helper()
 	c := v.connect(t)
 	own := `"filter":` + filter + `,"fields":["total"]`
+	v.filtersOverHTTP(t, filter, items)
 	c.asks(`{"action":"snapshot","id":"q","topic":"shop/orders",`+own+`}`, itemsFrame(items))
 	c.asks(`{"action":"subscribe","id":"q","topic":"shop/orders","snapshot":true,`+own+`}`, `{"type":"subscribed","id":"q","seq":11,"view":"V"}`, itemsFrame(items))
 	if items == "" { // nor do changes say anything
