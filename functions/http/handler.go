@@ -90,10 +90,13 @@ func (h handler) serve(w http.ResponseWriter, r *http.Request, topic events.Topi
 func (h handler) read(w http.ResponseWriter, r *http.Request, viewer watch.Viewer, topic events.Topic) {
 	a, err := parseAsk(topic, r.URL.Query())
 	a.wait = max(a.wait, preferredWait(r))
+	stream, json := accepted(r)
 	switch {
 	case err != nil:
 		h.refuse(w, r, err)
-	case wantsStream(r):
+	case stream == 0 && json == 0:
+		h.problem(w, r, events.Problem{Code: events.CodeNotAcceptable, Detail: "an answer is application/json or " + streamType})
+	case stream > 0 && stream >= json && r.Method == http.MethodGet:
 		h.stream(w, r, viewer, a)
 	case len(a.topics) > 1 || a.snapshot || r.URL.Query().Has("last_event_id"):
 		h.refuse(w, r, badRequest("several topics, snapshot and last_event_id are of a stream, ask with Accept: %s", streamType))
@@ -104,13 +107,18 @@ func (h handler) read(w http.ResponseWriter, r *http.Request, viewer watch.Viewe
 	}
 }
 
-// wantsStream reports whether the client asks for Server-Sent Events rather than JSON.
+// accepted tells how much the client likes Server-Sent Events, and how much it likes JSON: 0 for
+// not at all. A stream must be asked for by its name.
 //
 // Source: RFC 9110, section 12.5.1
-func wantsStream(r *http.Request) bool {
-	var stream, other float64
-	for accepted := range strings.SplitSeq(strings.Join(r.Header.Values("Accept"), ","), ",") {
-		kind, parameters, err := mime.ParseMediaType(accepted)
+func accepted(r *http.Request) (stream, json float64) {
+	ranges := strings.Join(r.Header.Values("Accept"), ",")
+	if strings.TrimSpace(ranges) == "" {
+		return 0, 1
+	}
+	closest := -1 // the place in jsonRanges of the range that counts for JSON
+	for text := range strings.SplitSeq(ranges, ",") {
+		kind, parameters, err := mime.ParseMediaType(text)
 		if err != nil {
 			continue
 		}
@@ -118,15 +126,18 @@ func wantsStream(r *http.Request) bool {
 		if q, err := strconv.ParseFloat(parameters["q"], 64); err == nil {
 			weight = q
 		}
-		switch kind {
-		case streamType:
+		if kind == streamType {
 			stream = weight
-		case "application/json":
-			other = weight
+		}
+		if i := slices.Index(jsonRanges, kind); i > closest {
+			closest, json = i, weight
 		}
 	}
-	return r.Method == http.MethodGet && stream > 0 && stream >= other
+	return stream, json
 }
+
+// jsonRanges are the media ranges that JSON is of, the closest one last.
+var jsonRanges = []string{"*/*", "application/*", "application/json"}
 
 // items answers with a page of a topic's items. A client that has it already is told so, after
 // one read of the topic's head.
@@ -140,16 +151,24 @@ func (h handler) items(w http.ResponseWriter, r *http.Request, viewer watch.View
 	header := w.Header()
 	header.Set("ETag", etag(page.Version))
 	header.Set("Cache-Control", "private, no-cache")
-	if page.Unchanged {
+	if page.Unchanged || wantsNone(r) {
 		w.WriteHeader(http.StatusNotModified)
 		return
 	}
 	if page.Next != "" {
 		header.Set("Link", nextLink(r, page.Next))
 	}
-	h.answer(w, r, http.StatusOK, "application/json", events.TopicItems{
-		Topic: a.Topic, Cursor: page.Cursor.String(), View: page.View, Items: orNone(page.Items), Costly: page.Costly, Next: page.Next,
-	})
+	h.answer(w, r, http.StatusOK, "application/json", bodyOf(a.Topic, page))
+}
+
+// wantsNone reports whether the client has said that it wants no representation of what there is.
+//
+// Source: RFC 9110, section 13.1.2
+func wantsNone(r *http.Request) bool { return strings.TrimSpace(r.Header.Get("If-None-Match")) == "*" }
+
+// bodyOf writes a page of a topic's items.
+func bodyOf(topic events.Topic, page watch.Page) events.TopicItems {
+	return events.TopicItems{Topic: topic, Cursor: page.Cursor.String(), View: page.View, Items: orNone(page.Items), Costly: page.Costly, Next: page.Next}
 }
 
 // nextLink leads to the next page, with all else that was asked for.
@@ -218,6 +237,10 @@ func (h handler) tell(w http.ResponseWriter, r *http.Request, missed watch.Misse
 		return
 	}
 	w.Header().Set("Cache-Control", "no-store")
+	if wantsNone(r) {
+		w.WriteHeader(http.StatusNotModified)
+		return
+	}
 	h.answer(w, r, http.StatusOK, "application/json", events.TopicChanges{
 		Topic: missed.Topic, Cursor: missed.Cursor.String(), View: missed.View, Changes: orNone(missed.Changes), More: missed.More,
 	})

@@ -542,15 +542,26 @@ func (r revoking) Page(ctx context.Context, topic events.Topic, after string, li
 	return r.Items.Page(ctx, topic, after, limit)
 }
 
+// TestWhatIsAccepted decides what the answer is: a stream if that is asked for by its name.
 func TestWhatIsAccepted(t *testing.T) {
-	for accept, want := range map[string]bool{
-		"": false, "*/*": false, "text/event-stream": true, "Text/Event-Stream; charset=utf-8": true, "text/event-stream;q=0": false,
-		"application/json, text/event-stream;q=0.1": false, "text/event-stream, application/json;q=0.9": true, "a;b;c, text/event-stream": true,
+	s := newService(t)
+	s.streamTime = time.Nanosecond
+	s.put("a", "i", `{}`)
+	const json, stream = "application/json", "text/event-stream"
+	for accept, want := range map[string]string{
+		"": json, "*/*": json, "application/*": json, "text/html, */*;q=0.8": json, "a;b;c, application/json": json,
+		"text/event-stream": stream, "Text/Event-Stream; charset=utf-8": stream, "a;b;c, text/event-stream": stream,
+		"application/json, text/event-stream;q=0.1": json, "text/event-stream, application/json;q=0.9": stream,
+		"*/*, application/json;q=0, text/event-stream;q=0.1": stream,
+		"text/html": "", "text/*": "", "text/event-stream;q=0": "", "*/*, application/json;q=0": "", "application/json;q=0, */*": "",
 	} {
-		r := httptest.NewRequest(http.MethodGet, "/topics/a", nil)
-		r.Header.Set("Accept", accept)
-		if got := wantsStream(r); got != want {
-			t.Errorf("Accept %q asks for a stream: %t", accept, got)
+		a := s.ask(http.MethodGet, "/topics/a", "Accept", accept)
+		if want == "" {
+			if a.status != 406 || !strings.Contains(a.body, `"code":"not_acceptable"`) {
+				t.Errorf("Accept %q is answered %+v", accept, a)
+			}
+		} else if a.status != 200 || a.header.Get("Content-Type") != want {
+			t.Errorf("Accept %q is answered %+v, want %s", accept, a, want)
 		}
 	}
 }
