@@ -20,6 +20,7 @@ import (
 // topics is what the handler asks of the domain.
 type topics interface {
 	Snapshot(context.Context, watch.Viewer, watch.PageQuery) (watch.Page, error)
+	SnapshotBelow(ctx context.Context, v watch.Viewer, q watch.Query, next string) (watch.PageBelow, error)
 	Changes(ctx context.Context, v watch.Viewer, q watch.Query, after events.Cursor, view string) (watch.Missed, error)
 	Begin(v watch.Viewer, q watch.Query, items bool) (watch.Follow, error)
 	Hold(ctx context.Context, v watch.Viewer, until time.Time) (release func(context.Context) error, err error)
@@ -34,6 +35,7 @@ type topics interface {
 //	GET, HEAD /topics/{topic}?after=    the changes after a cursor
 //	GET …?after= and Prefer: wait=25    the same, held until there are some
 //	GET … Accept: text/event-stream     the same as they come, as Server-Sent Events
+//	GET, HEAD /topics/{pattern}         the items of all topics below one
 //	POST /topics/{topic}                puts an item, or several
 //	DELETE /topics/{topic}?id=          deletes an item
 //
@@ -102,6 +104,8 @@ func (h handler) read(w http.ResponseWriter, r *http.Request, viewer watch.Viewe
 		h.refuse(w, r, badRequest("several topics, snapshot and last_event_id are of a stream, ask with Accept: %s", streamType))
 	case a.now || len(a.after) > 0:
 		h.changes(w, r, viewer, a)
+	case isPattern(a.Topic):
+		h.itemsBelow(w, r, viewer, a)
 	default:
 		h.items(w, r, viewer, a)
 	}
@@ -165,6 +169,28 @@ func (h handler) items(w http.ResponseWriter, r *http.Request, viewer watch.View
 //
 // Source: RFC 9110, section 13.1.2
 func wantsNone(r *http.Request) bool { return strings.TrimSpace(r.Header.Get("If-None-Match")) == "*" }
+
+// itemsBelow answers with the items of all topics of a pattern, the first page of each.
+func (h handler) itemsBelow(w http.ResponseWriter, r *http.Request, viewer watch.Viewer, a ask) {
+	below, err := h.topics.SnapshotBelow(r.Context(), viewer, a.Query, a.next)
+	if err != nil {
+		h.refuse(w, r, err)
+		return
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	if wantsNone(r) {
+		w.WriteHeader(http.StatusNotModified)
+		return
+	}
+	if below.Next != "" {
+		w.Header().Set("Link", nextLink(r, below.Next))
+	}
+	body := events.ItemsBelow{Topic: a.Topic, View: below.View, Topics: []events.TopicItems{}, Next: below.Next}
+	for _, page := range below.Topics {
+		body.Topics = append(body.Topics, bodyOf(page.Topic, page.Page))
+	}
+	h.answer(w, r, http.StatusOK, "application/json", body)
+}
 
 // bodyOf writes a page of a topic's items.
 func bodyOf(topic events.Topic, page watch.Page) events.TopicItems {

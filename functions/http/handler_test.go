@@ -194,7 +194,7 @@ func TestUnchangedCostsOneRead(t *testing.T) {
 func TestAnyVersionWillDo(t *testing.T) {
 	s := newService(t)
 	s.put("a", "i", `{"n":1}`)
-	for _, target := range []string{"/topics/a", "/topics/a?after=:0"} {
+	for _, target := range []string{"/topics/a", "/topics/a/**", "/topics/a?after=:0"} {
 		for _, method := range []string{http.MethodGet, http.MethodHead} {
 			if got := s.ask(method, target, "If-None-Match", " * "); got.status != 304 || got.body != "" || target == "/topics/a" && got.header.Get("ETag") == "" {
 				t.Errorf("%s %s is answered %+v", method, target, got)
@@ -205,7 +205,7 @@ func TestAnyVersionWillDo(t *testing.T) {
 		t.Errorf("changes that cannot be told are answered %+v", got)
 	}
 	s.viewer.Grant = granted(t, "alice", `{"v":1,"allow":[{"topics":["b"],"actions":["read"]}]}`)
-	for _, target := range []string{"/topics/a", "/topics/a?after=:0"} {
+	for _, target := range []string{"/topics/a", "/topics/a/**", "/topics/a?after=:0"} {
 		if got := s.ask(http.MethodGet, target, "If-None-Match", "*"); got.status != 403 {
 			t.Errorf("without the grant %s is answered %+v", target, got)
 		}
