@@ -43,12 +43,14 @@ type topics interface {
 type handler struct {
 	topics     topics
 	streamTime time.Duration                             // for which a stream is held, at least
+	readPause  time.Duration                             // after which a client is cut that does not read
 	viewer     func(*http.Request) (watch.Viewer, error) // who asks
 	origins    []origin.Origin                           // of pages that may read answers; none for all
 	logger     *slog.Logger
 }
 
 func (h handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	w = &pacedWriter{w, h.readPause, time.Now().Add(maxWait + readTime)}
 	h.allowPages(w, r)
 	topic, found, err := topicOf(r)
 	switch {

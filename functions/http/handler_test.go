@@ -55,7 +55,7 @@ func newServiceOn(t *testing.T, db *dynamotest.Database) *service {
 		Stands: s.store, Revocations: s.store, Holds: s.store, HoldLimits: watch.HoldLimits{Subject: 6, Total: 80},
 	}
 	s.handler = handler{
-		topics: &s.feed, streamTime: time.Minute,
+		topics: &s.feed, streamTime: time.Minute, readPause: readPause,
 		viewer: func(*http.Request) (watch.Viewer, error) { return s.viewer, nil },
 		logger: slog.New(slog.DiscardHandler),
 	}

@@ -20,8 +20,6 @@ const streamType = "text/event-stream"
 const (
 	// heartbeat is how often a stream says something: proxies cut what is silent for long.
 	heartbeat = 15 * time.Second
-	// writeTimeout is how long a client may take to read what one event has.
-	writeTimeout = 10 * time.Second
 	// returnDelay is after which a client comes back to a stream that has ended.
 	returnDelay = time.Second
 	// busyDelay is the same, at least, where the service has no room now.
@@ -51,6 +49,9 @@ func (h handler) stream(w http.ResponseWriter, r *http.Request, viewer watch.Vie
 		return
 	}
 	defer cancel()
+	if until, ok := ctx.Deadline(); ok {
+		expectReader(w, until.Add(endMargin))
+	}
 	release, err := h.hold(ctx, viewer)
 	if err != nil {
 		h.turnAway(w, r, err)
@@ -274,9 +275,7 @@ func (s *stream) raw(format string, args ...any) {
 	if s.err != nil {
 		return
 	}
-	control := http.NewResponseController(s.w)
-	_ = control.SetWriteDeadline(time.Now().Add(writeTimeout)) // where there is no such thing, the request's end counts
 	if _, s.err = fmt.Fprintf(s.w, format, args...); s.err == nil {
-		s.err = control.Flush()
+		s.err = http.NewResponseController(s.w).Flush()
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"fmt"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -428,18 +427,6 @@ func TestPollThatNothingComesTo(t *testing.T) {
 	}
 	if a := s.ask(http.MethodGet, "/topics/a?wait=9&after=x:1"); a.status != 410 {
 		t.Errorf("a cursor of another epoch is answered %+v", a)
-	}
-}
-
-// TestSlowReaderIsCut: what it does not read is not kept for it.
-func TestSlowReaderIsCut(t *testing.T) {
-	w := &streamWriter{header: http.Header{}, begun: make(chan struct{})}
-	_, w.body = io.Pipe()
-	if err := w.SetWriteDeadline(time.Now().Add(20 * time.Millisecond)); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := w.Write([]byte("unread")); err == nil {
-		t.Error("a write that nobody reads does not end")
 	}
 }
 
