@@ -233,7 +233,7 @@ func (f *Follower) Take(n News) {
 	case n.Page != nil && n.Page.Next != "":
 		t.Place = Place{Items: true, Next: n.Page.Next}
 	case n.Page != nil:
-		t.Place, t.due = Place{After: n.Page.Cursor}, true
+		t.Place, t.due = Place{After: n.Page.Cursor}, n.From != "" // a single page is as new as a look
 	case n.Reset != "":
 		t.Place = Place{Items: true}
 	default:
