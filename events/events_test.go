@@ -250,6 +250,7 @@ func TestREADMENamesEveryRemedy(t *testing.T) {
 		events.CodeBadCursor, events.CodeOvertaken, events.CodeTooManySubscriptions, events.CodeForbidden, events.CodeBadToken, events.CodeTokenExpired, events.CodeRevoked,
 		events.CodeTooManyConnections, events.CodeTooManyRequests, events.CodeNotConnected, events.CodeUnavailable, events.CodeInternal,
 		events.CodeReset, events.CodeTooManyHolds, events.CodeExists, events.CodeNotFound, events.CodeMethodNotAllowed,
+		events.CodeTooManyTopics, events.CodeTooLarge, events.CodeUnsupportedType, events.CodeNotAcceptable,
 	} {
 		status := ""
 		if code.Status() != http.StatusInternalServerError || code == events.CodeInternal {

@@ -17,7 +17,7 @@ type Frame interface {
 // Subscribed answers subscribe: from now on every change after the cursor is
 // pushed. Epoch is empty and Seq 0 for a topic that never had a change, and for a pattern.
 // A stream over HTTP that does not begin with items begins with it, too: the stream goes on from
-// there. If it is of several topics, Cursors has all of them.
+// there. If it is of several topics or of a pattern, Cursors has all of them.
 type Subscribed struct {
 	ID    string `json:"id,omitempty"`
 	Topic Topic  `json:"topic"`
@@ -182,6 +182,10 @@ const (
 	CodeNotConnected         Code = "not_connected"          // connect anew: the service has forgotten this connection
 	CodeUnavailable          Code = "unavailable"            // try again, later each time
 	CodeInternal             Code = "internal"               // try again; if it stays, tell the operator
+	CodeTooManyTopics        Code = "too_many_topics"        // over HTTP: follow a narrower pattern, or over a WebSocket
+	CodeTooLarge             Code = "too_large"              // over HTTP: send fewer items, or smaller ones
+	CodeUnsupportedType      Code = "unsupported_type"       // over HTTP: send a body of the content type that the header Accept names
+	CodeNotAcceptable        Code = "not_acceptable"         // over HTTP: accept application/json or text/event-stream
 	CodeReset                Code = "reset"                  // over HTTP: read the items anew, see [Problem]
 	CodeNotFound             Code = "not_found"              // over HTTP: there is no such route
 	CodeMethodNotAllowed     Code = "method_not_allowed"     // over HTTP: the route has other methods, see the header Allow

@@ -16,6 +16,15 @@ type TopicItems struct {
 	Next   string `json:"next,omitempty"` // what ?next= takes for the next page; empty in the last
 }
 
+// ItemsBelow is what HTTP answers a GET of a pattern with: the first page of the items of each
+// topic, in an order that does not change. A topic that has more is asked on for by its own name.
+type ItemsBelow struct {
+	Topic  Topic        `json:"topic"` // the pattern
+	View   string       `json:"view,omitempty"`
+	Topics []TopicItems `json:"topics"`
+	Next   string       `json:"next,omitempty"` // what ?next= takes for more topics; empty if these were all
+}
+
 // TopicChanges is what HTTP answers a GET of a topic with ?after= with: the changes after that
 // cursor, in order.
 type TopicChanges struct {

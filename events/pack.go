@@ -10,6 +10,13 @@ import (
 // frame of its own. A change whose data or patch is over [MaxDataBytes] goes without it,
 // marked Large, so that no frame is over [MaxFrameBytes].
 func PackChanges(changes []Change) ([][]byte, error) {
+	frames, _, err := PackChangesUpTo(changes)
+	return frames, err
+}
+
+// PackChangesUpTo does what [PackChanges] does, and gives the cursor of the last change in each
+// frame.
+func PackChangesUpTo(changes []Change) (frames [][]byte, last []Cursor, err error) {
 	p := packer{head: `{"type":"changes","changes":[`, tail: `]}`}
 	for _, c := range changes {
 		if max(len(c.Data), len(c.Patch)) > MaxDataBytes {
@@ -17,11 +24,14 @@ func PackChanges(changes []Change) ([][]byte, error) {
 		}
 		encoded, err := Marshal(c)
 		if err != nil {
-			return nil, fmt.Errorf("encode change %s of %s: %w", c.Cursor(), c.Topic, err)
+			return nil, nil, fmt.Errorf("encode change %s of %s: %w", c.Cursor(), c.Topic, err)
 		}
-		p.add(encoded)
+		if p.add(encoded); len(last) <= len(p.full) {
+			last = append(last, Cursor{})
+		}
+		last[len(p.full)] = c.Cursor()
 	}
-	return p.close(), nil
+	return p.close(), last, nil
 }
 
 // PackSnapshot encodes a page of a topic's items into as few snapshot frames as hold them,

@@ -35,6 +35,10 @@ var codes = map[Code]Remedy{
 	CodeUnavailable:          RetryLater,
 	CodeInternal:             RetryLater,
 	CodeReset:                RetryNow,
+	CodeTooManyTopics:        FixRequest,
+	CodeTooLarge:             FixRequest,
+	CodeUnsupportedType:      FixRequest,
+	CodeNotAcceptable:        FixRequest,
 	CodeNotFound:             FixRequest,
 	CodeMethodNotAllowed:     FixRequest,
 }
@@ -60,6 +64,10 @@ var statuses = map[Code]int{
 	CodeUnavailable:      503,
 	CodeInternal:         500,
 	CodeReset:            410,
+	CodeTooManyTopics:    400,
+	CodeTooLarge:         413,
+	CodeUnsupportedType:  415,
+	CodeNotAcceptable:    406,
 	CodeNotFound:         404,
 	CodeMethodNotAllowed: 405,
 }

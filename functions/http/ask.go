@@ -24,7 +24,7 @@ type ask struct {
 	now   bool            // after is where the topic stands
 
 	wait     time.Duration  // for a change after the cursor
-	topics   []events.Topic // of a stream: the path's and others
+	topics   []events.Topic // of a stream: the path's and others, patterns among them
 	snapshot bool           // a stream begins with the items
 }
 
@@ -76,7 +76,20 @@ func parseAsk(topic events.Topic, query url.Values) (a ask, err error) {
 	case !changes && query.Has("wait"):
 		return a, badRequest("wait is for changes after a cursor, which is missing")
 	}
-	return a, nil
+	return a, a.checkPatterns(query)
+}
+
+// checkPatterns refuses what a pattern does not have: a cursor, and a number of items.
+func (a *ask) checkPatterns(query url.Values) error {
+	switch {
+	case !slices.ContainsFunc(a.topics, isPattern):
+		return nil
+	case query.Has("after"):
+		return badRequest("after is of one topic, not of a pattern; a stream goes on from last_event_id")
+	case a.limit > 0:
+		return badRequest("limit is of one topic, not of a pattern")
+	}
+	return nil
 }
 
 // parseAfter reads where the client stands in each topic, and what it has seen up to there.
@@ -118,7 +131,7 @@ func (a *ask) view() string { return strings.Join(a.views, "") }
 func parseTopics(first events.Topic, others []string) ([]events.Topic, error) {
 	topics := []events.Topic{first}
 	for _, name := range others {
-		topic, err := events.ParseTopic(name)
+		topic, err := events.ParsePattern(name)
 		if err != nil {
 			return nil, &events.Error{Code: events.CodeBadTopic, Message: err.Error(), Topic: clip(name)}
 		}
@@ -200,7 +213,7 @@ func clip(s string) string {
 	return strings.ToValidUTF8(s[:most], "") + "…"
 }
 
-// topicOf reads the topic of a URL's path, which is escaped.
+// topicOf reads the topic of a URL's path, which is escaped. Those that read may name a pattern.
 func topicOf(r *http.Request) (events.Topic, bool, error) {
 	escaped, ok := strings.CutPrefix(r.URL.EscapedPath(), "/topics/")
 	if !ok {
@@ -210,7 +223,11 @@ func topicOf(r *http.Request) (events.Topic, bool, error) {
 	if err != nil {
 		return "", true, badRequest("path is not escaped as URLs are")
 	}
-	topic, err := events.ParseTopic(name)
+	parse := events.ParsePattern
+	if r.Method == http.MethodPost || r.Method == http.MethodDelete {
+		parse = events.ParseTopic
+	}
+	topic, err := parse(name)
 	if err != nil {
 		return "", true, &events.Error{Code: events.CodeBadTopic, Message: err.Error()}
 	}

@@ -149,7 +149,5 @@ func (w *streamWriter) SetWriteDeadline(deadline time.Time) error {
 	return nil
 }
 
-var errSlow = errors.New("client reads too slowly")
-
 // Flush does nothing, as each write is passed on at once.
 func (w *streamWriter) Flush() {}

@@ -20,6 +20,7 @@ import (
 // topics is what the handler asks of the domain.
 type topics interface {
 	Snapshot(context.Context, watch.Viewer, watch.PageQuery) (watch.Page, error)
+	SnapshotBelow(ctx context.Context, v watch.Viewer, q watch.Query, next string) (watch.PageBelow, error)
 	Changes(ctx context.Context, v watch.Viewer, q watch.Query, after events.Cursor, view string) (watch.Missed, error)
 	Begin(v watch.Viewer, q watch.Query, items bool) (watch.Follow, error)
 	Hold(ctx context.Context, v watch.Viewer, until time.Time) (release func(context.Context) error, err error)
@@ -34,6 +35,7 @@ type topics interface {
 //	GET, HEAD /topics/{topic}?after=    the changes after a cursor
 //	GET …?after= and Prefer: wait=25    the same, held until there are some
 //	GET … Accept: text/event-stream     the same as they come, as Server-Sent Events
+//	GET, HEAD /topics/{pattern}         the items of all topics below one
 //	POST /topics/{topic}                puts an item, or several
 //	DELETE /topics/{topic}?id=          deletes an item
 //
@@ -41,12 +43,14 @@ type topics interface {
 type handler struct {
 	topics     topics
 	streamTime time.Duration                             // for which a stream is held, at least
+	readPause  time.Duration                             // after which a client is cut that does not read
 	viewer     func(*http.Request) (watch.Viewer, error) // who asks
 	origins    []origin.Origin                           // of pages that may read answers; none for all
 	logger     *slog.Logger
 }
 
 func (h handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	w = &pacedWriter{w, h.readPause, time.Now().Add(maxWait + readTime)}
 	h.allowPages(w, r)
 	topic, found, err := topicOf(r)
 	switch {
@@ -90,27 +94,37 @@ func (h handler) serve(w http.ResponseWriter, r *http.Request, topic events.Topi
 func (h handler) read(w http.ResponseWriter, r *http.Request, viewer watch.Viewer, topic events.Topic) {
 	a, err := parseAsk(topic, r.URL.Query())
 	a.wait = max(a.wait, preferredWait(r))
+	stream, json := accepted(r)
 	switch {
 	case err != nil:
 		h.refuse(w, r, err)
-	case wantsStream(r):
+	case stream == 0 && json == 0:
+		h.problem(w, r, events.Problem{Code: events.CodeNotAcceptable, Detail: "an answer is application/json or " + streamType})
+	case stream > 0 && stream >= json && r.Method == http.MethodGet:
 		h.stream(w, r, viewer, a)
 	case len(a.topics) > 1 || a.snapshot || r.URL.Query().Has("last_event_id"):
 		h.refuse(w, r, badRequest("several topics, snapshot and last_event_id are of a stream, ask with Accept: %s", streamType))
 	case a.now || len(a.after) > 0:
 		h.changes(w, r, viewer, a)
+	case isPattern(a.Topic):
+		h.itemsBelow(w, r, viewer, a)
 	default:
 		h.items(w, r, viewer, a)
 	}
 }
 
-// wantsStream reports whether the client asks for Server-Sent Events rather than JSON.
+// accepted tells how much the client likes Server-Sent Events, and how much it likes JSON: 0 for
+// not at all. A stream must be asked for by its name.
 //
 // Source: RFC 9110, section 12.5.1
-func wantsStream(r *http.Request) bool {
-	var stream, other float64
-	for accepted := range strings.SplitSeq(strings.Join(r.Header.Values("Accept"), ","), ",") {
-		kind, parameters, err := mime.ParseMediaType(accepted)
+func accepted(r *http.Request) (stream, json float64) {
+	ranges := strings.Join(r.Header.Values("Accept"), ",")
+	if strings.TrimSpace(ranges) == "" {
+		return 0, 1
+	}
+	closest := -1 // the place in jsonRanges of the range that counts for JSON
+	for text := range strings.SplitSeq(ranges, ",") {
+		kind, parameters, err := mime.ParseMediaType(text)
 		if err != nil {
 			continue
 		}
@@ -118,15 +132,18 @@ func wantsStream(r *http.Request) bool {
 		if q, err := strconv.ParseFloat(parameters["q"], 64); err == nil {
 			weight = q
 		}
-		switch kind {
-		case streamType:
+		if kind == streamType {
 			stream = weight
-		case "application/json":
-			other = weight
+		}
+		if i := slices.Index(jsonRanges, kind); i > closest {
+			closest, json = i, weight
 		}
 	}
-	return r.Method == http.MethodGet && stream > 0 && stream >= other
+	return stream, json
 }
+
+// jsonRanges are the media ranges that JSON is of, the closest one last.
+var jsonRanges = []string{"*/*", "application/*", "application/json"}
 
 // items answers with a page of a topic's items. A client that has it already is told so, after
 // one read of the topic's head.
@@ -140,16 +157,46 @@ func (h handler) items(w http.ResponseWriter, r *http.Request, viewer watch.View
 	header := w.Header()
 	header.Set("ETag", etag(page.Version))
 	header.Set("Cache-Control", "private, no-cache")
-	if page.Unchanged {
+	if page.Unchanged || wantsNone(r) {
 		w.WriteHeader(http.StatusNotModified)
 		return
 	}
 	if page.Next != "" {
 		header.Set("Link", nextLink(r, page.Next))
 	}
-	h.answer(w, r, http.StatusOK, "application/json", events.TopicItems{
-		Topic: a.Topic, Cursor: page.Cursor.String(), View: page.View, Items: orNone(page.Items), Costly: page.Costly, Next: page.Next,
-	})
+	h.answer(w, r, http.StatusOK, "application/json", bodyOf(a.Topic, page))
+}
+
+// wantsNone reports whether the client has said that it wants no representation of what there is.
+//
+// Source: RFC 9110, section 13.1.2
+func wantsNone(r *http.Request) bool { return strings.TrimSpace(r.Header.Get("If-None-Match")) == "*" }
+
+// itemsBelow answers with the items of all topics of a pattern, the first page of each.
+func (h handler) itemsBelow(w http.ResponseWriter, r *http.Request, viewer watch.Viewer, a ask) {
+	below, err := h.topics.SnapshotBelow(r.Context(), viewer, a.Query, a.next)
+	if err != nil {
+		h.refuse(w, r, err)
+		return
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	if wantsNone(r) {
+		w.WriteHeader(http.StatusNotModified)
+		return
+	}
+	if below.Next != "" {
+		w.Header().Set("Link", nextLink(r, below.Next))
+	}
+	body := events.ItemsBelow{Topic: a.Topic, View: below.View, Topics: []events.TopicItems{}, Next: below.Next}
+	for _, page := range below.Topics {
+		body.Topics = append(body.Topics, bodyOf(page.Topic, page.Page))
+	}
+	h.answer(w, r, http.StatusOK, "application/json", body)
+}
+
+// bodyOf writes a page of a topic's items.
+func bodyOf(topic events.Topic, page watch.Page) events.TopicItems {
+	return events.TopicItems{Topic: topic, Cursor: page.Cursor.String(), View: page.View, Items: orNone(page.Items), Costly: page.Costly, Next: page.Next}
 }
 
 // nextLink leads to the next page, with all else that was asked for.
@@ -218,6 +265,10 @@ func (h handler) tell(w http.ResponseWriter, r *http.Request, missed watch.Misse
 		return
 	}
 	w.Header().Set("Cache-Control", "no-store")
+	if wantsNone(r) {
+		w.WriteHeader(http.StatusNotModified)
+		return
+	}
 	h.answer(w, r, http.StatusOK, "application/json", events.TopicChanges{
 		Topic: missed.Topic, Cursor: missed.Cursor.String(), View: missed.View, Changes: orNone(missed.Changes), More: missed.More,
 	})

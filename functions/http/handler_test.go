@@ -55,7 +55,7 @@ func newServiceOn(t *testing.T, db *dynamotest.Database) *service {
 		Stands: s.store, Revocations: s.store, Holds: s.store, HoldLimits: watch.HoldLimits{Subject: 6, Total: 80},
 	}
 	s.handler = handler{
-		topics: &s.feed, streamTime: time.Minute,
+		topics: &s.feed, streamTime: time.Minute, readPause: readPause,
 		viewer: func(*http.Request) (watch.Viewer, error) { return s.viewer, nil },
 		logger: slog.New(slog.DiscardHandler),
 	}
@@ -186,6 +186,29 @@ func TestUnchangedCostsOneRead(t *testing.T) {
 	s.put("a", "0", `{"x":1}`)
 	if got := s.ask(http.MethodGet, "/topics/a", "If-None-Match", tag); got.status != 200 || got.header.Get("ETag") == tag {
 		t.Errorf("after a change: %d with ETag %s", got.status, got.header.Get("ETag"))
+	}
+}
+
+// TestAnyVersionWillDo: who wants nothing if there is anything is sent nothing, unless it may not
+// know even that.
+func TestAnyVersionWillDo(t *testing.T) {
+	s := newService(t)
+	s.put("a", "i", `{"n":1}`)
+	for _, target := range []string{"/topics/a", "/topics/a/**", "/topics/a?after=:0"} {
+		for _, method := range []string{http.MethodGet, http.MethodHead} {
+			if got := s.ask(method, target, "If-None-Match", " * "); got.status != 304 || got.body != "" || target == "/topics/a" && got.header.Get("ETag") == "" {
+				t.Errorf("%s %s is answered %+v", method, target, got)
+			}
+		}
+	}
+	if got := s.ask(http.MethodGet, "/topics/a?after=other:1", "If-None-Match", "*"); got.status != 410 {
+		t.Errorf("changes that cannot be told are answered %+v", got)
+	}
+	s.viewer.Grant = granted(t, "alice", `{"v":1,"allow":[{"topics":["b"],"actions":["read"]}]}`)
+	for _, target := range []string{"/topics/a", "/topics/a/**", "/topics/a?after=:0"} {
+		if got := s.ask(http.MethodGet, target, "If-None-Match", "*"); got.status != 403 {
+			t.Errorf("without the grant %s is answered %+v", target, got)
+		}
 	}
 }
 

@@ -63,7 +63,7 @@ func (h handler) hold(ctx context.Context, viewer watch.Viewer) (release func(),
 // poll answers with what comes after a cursor, once something does; with 204 if nothing has
 // come when the time is over.
 func (h handler) poll(w http.ResponseWriter, r *http.Request, viewer watch.Viewer, a ask) {
-	follower := h.topics.Follow(viewer, watch.Follow{Query: a.Query, After: a.after[0], View: a.view()})
+	follower := h.topics.Follow(viewer, watch.Follow{Query: a.Query, Place: watch.Place{After: a.after[0]}, View: a.view()})
 	news, err := follower.Now(r.Context())
 	if len(news) == 0 && err == nil {
 		news, err = h.wait(r.Context(), viewer, follower, a.wait)
@@ -77,7 +77,7 @@ func (h handler) poll(w http.ResponseWriter, r *http.Request, viewer watch.Viewe
 		w.Header().Set(cursorHeader, follower.Follows()[0].After.String())
 		w.WriteHeader(http.StatusNoContent)
 	default:
-		h.tell(w, r, news[0])
+		h.tell(w, r, news[0].Missed)
 	}
 }
 
@@ -86,7 +86,7 @@ const cursorHeader = "Watchroute-Cursor"
 
 // wait holds the request until there is something, or the time is over. Also that nothing has come
 // is told only to who may still know.
-func (h handler) wait(ctx context.Context, viewer watch.Viewer, follower *watch.Follower, asked time.Duration) ([]watch.Missed, error) {
+func (h handler) wait(ctx context.Context, viewer watch.Viewer, follower *watch.Follower, asked time.Duration) ([]watch.News, error) {
 	waiting, cancel, err := held(ctx, viewer, asked)
 	if err != nil {
 		return nil, err

@@ -52,6 +52,7 @@ func build(_ context.Context, s function.Setup) (func(context.Context, awsevents
 			HoldLimits:  watch.HoldLimits{Subject: s.Settings.Count("MAX_SUBJECT_HOLDS"), Total: s.Settings.Count("MAX_HOLDS")},
 		},
 		streamTime: s.Settings.Duration("STREAM_TIME", minStreamTime),
+		readPause:  readPause,
 		viewer:     func(r *http.Request) (watch.Viewer, error) { return who.ViewerOf(contextOf(r)) },
 		origins:    origins,
 		logger:     s.Logger,

@@ -4,24 +4,84 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/watchroute/watchroute/events"
 	"github.com/watchroute/watchroute/shared/watch"
 )
 
-// placeOf is the id of a stream's events: the cursors of its topics in the order in which the URL
-// has them, and a hash of the list and of what is seen of each, as epoch:seq,epoch:seq~hash. Of a
-// single topic that is seen whole it is the cursor alone.
+// The id of a stream's events says how far the client has come with them:
+//
+//	id      = part *( "," part ) "~" hash   // a part for each name in the URL, in their order
+//	        / cursor                        // of a single topic that is seen whole
+//	part    = place                         // of a topic
+//	        / [ "*" / "-" ] *( "!" name "=" place )   // of a pattern
+//	place   = cursor                        // it has all changes up to there
+//	        / "*"                           // it is to have the items first
+//	        / bookmark                      // it is to have the items from there on
+//	        / "-"                           // it is to be told that what it has is void, and to have the items
+//
+// The name of a pattern's topic is what stands in place of the wildcard. Topics of a pattern that
+// have no place begin with their first change; with their items, if the part begins with * or -.
+// The hash is of the names in the URL, and of what is seen of each.
+const (
+	// maxIDBytes bounds an id. It comes back in a header, and API Gateway takes 10,240 bytes of
+	// all headers together, the token among them.
+	//
+	// Source: https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html
+	maxIDBytes = 4 << 10
+	// bookmarkBytes is how long a bookmark may be, of which an id has one at most.
+	bookmarkBytes = 1500
+)
+
+const (
+	itemsFirst = "*"
+	void       = "-"
+)
+
+// placeOf writes the id.
 func placeOf(follows []watch.Follow) string {
-	cursors := make([]string, len(follows))
+	parts := make([]string, len(follows))
 	for i, follow := range follows {
-		cursors[i] = follow.After.String()
+		parts[i] = partOf(follow)
 	}
-	if len(follows) == 1 && follows[0].View == events.WholeView {
-		return cursors[0]
+	if only := follows[0]; len(follows) == 1 && only.View == events.WholeView && only.Place == (watch.Place{After: only.After}) && !isPattern(only.Topic) {
+		return parts[0]
 	}
-	return strings.Join(cursors, ",") + "~" + listHash(follows)
+	return strings.Join(parts, ",") + "~" + listHash(follows)
+}
+
+func partOf(follow watch.Follow) string {
+	if !isPattern(follow.Topic) {
+		return textOf(follow.Place)
+	}
+	part := ""
+	begun := watch.Place{} // what a topic is that has no place
+	if follow.Items || follow.Void {
+		part = textOf(follow.Place)
+		begun.Items = true
+	}
+	base, _ := follow.Topic.Split()
+	for _, topic := range slices.Sorted(maps.Keys(follow.Below)) {
+		if place := follow.Below[topic]; place != begun {
+			part += "!" + strings.TrimPrefix(strings.TrimPrefix(string(topic), string(base)), "/") + "=" + textOf(place)
+		}
+	}
+	return part
+}
+
+func textOf(p watch.Place) string {
+	switch {
+	case p.Void:
+		return void
+	case p.Items && p.Next == "":
+		return itemsFirst
+	case p.Items:
+		return p.Next
+	}
+	return p.After.String()
 }
 
 func listHash(follows []watch.Follow) string {
@@ -32,32 +92,132 @@ func listHash(follows []watch.Follow) string {
 	return hex.EncodeToString(hash.Sum(nil)[:4])
 }
 
+// fits refuses what is followed if the id could become too long once the client has a cursor of
+// each topic, and is amid the items of one.
+func fits(follows []watch.Follow) error {
+	whole := slices.Clone(follows)
+	patterns := false
+	for i := range whole {
+		patterns = patterns || isPattern(whole[i].Topic)
+		whole[i].Place = reached(whole[i].Place)
+		whole[i].Below = maps.Clone(whole[i].Below)
+		for topic, place := range whole[i].Below {
+			whole[i].Below[topic] = reached(place)
+		}
+	}
+	if patterns && len(placeOf(whole)) > maxIDBytes-bookmarkBytes {
+		return &events.Error{Code: events.CodeTooManyTopics, Message: "the patterns have more topics than the id of a stream can name, follow narrower ones, or over a WebSocket"}
+	}
+	return nil
+}
+
+// reached is a place where the client has a cursor. One that it does not have yet is taken to be
+// as long as those of a topic's first million changes.
+func reached(p watch.Place) watch.Place {
+	if p.Items || p.Void || p.After == (events.Cursor{}) {
+		p.After = events.Cursor{Epoch: "xxxxxxxx", Seq: 999_999}
+	}
+	return watch.Place{After: p.After}
+}
+
 // otherViews is what a client has seen that has seen the topics otherwise than it would now.
 const otherViews = "other"
 
-// resume puts the cursors of an id into the topics of the URL. The id must be of as many topics.
-// If it is of others, or what is seen of one is not what it was, all of them start over.
+// resume puts the places of an id into what the URL names. The id must have as many parts. If it is
+// of other names, or what is seen of one is not what it was, all of them start over.
 func resume(follows []watch.Follow, id string) error {
-	cursors, hash, hashed := strings.Cut(id, "~")
-	parts := strings.Split(cursors, ",")
-	if len(parts) != len(follows) || !hashed && len(follows) > 1 {
-		return &events.Error{Code: events.CodeBadCursor, Message: "Last-Event-ID is not of this list of topics"}
+	if len(id) > maxIDBytes {
+		return badID("it has %d bytes, at most %d are allowed", len(id), maxIDBytes)
 	}
-	for i, part := range parts {
-		cursor, err := events.ParseCursor(part)
-		if err != nil {
-			return &events.Error{Code: events.CodeBadCursor, Message: "Last-Event-ID: " + err.Error()}
-		}
-		follows[i].After = cursor
+	text, hash, hashed := cutLast(id, "~")
+	parts := strings.Split(text, ",")
+	if len(parts) != len(follows) || !hashed && (len(follows) > 1 || isPattern(follows[0].Topic)) {
+		return badID("it is not of this list of topics")
 	}
 	same := hash == listHash(follows)
 	if !hashed {
 		same = follows[0].View == events.WholeView
 	}
 	for i := range follows {
+		err := readPart(&follows[i], parts[i])
+		if err != nil && same {
+			return err
+		}
 		if !same {
 			follows[i].View = otherViews
 		}
 	}
 	return nil
+}
+
+// readPart reads what partOf has written.
+func readPart(follow *watch.Follow, part string) (err error) {
+	if !isPattern(follow.Topic) {
+		follow.Place, err = parsePlace(part)
+		return err
+	}
+	texts := strings.Split(part, "!")
+	if texts[0] != "" {
+		if follow.Place, err = parsePlace(texts[0]); err != nil || !follow.Items && !follow.Void || follow.Next != "" {
+			return badID("a pattern has no such place")
+		}
+	}
+	base, _ := follow.Topic.Split()
+	follow.Below = map[events.Topic]watch.Place{}
+	for _, text := range texts[1:] {
+		name, place, _ := strings.Cut(text, "=")
+		if name = string(base) + "/" + name; strings.HasSuffix(name, "/") {
+			name = string(base)
+		}
+		topic, err := events.ParseTopic(name)
+		if err == nil && !follow.Topic.Matches(topic) {
+			err = fmt.Errorf("%s is not below %s", topic, follow.Topic)
+		}
+		if err != nil {
+			return badID("%v", err)
+		}
+		if follow.Below[topic], err = parsePlace(place); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func parsePlace(text string) (watch.Place, error) {
+	switch text {
+	case void:
+		return watch.Place{Void: true}, nil
+	case itemsFirst:
+		return watch.Place{Items: true}, nil
+	}
+	if strings.Contains(text, "~") {
+		if _, err := events.ParseBookmark(text); err != nil {
+			return watch.Place{}, badID("%v", err)
+		}
+		return watch.Place{Items: true, Next: text}, nil
+	}
+	cursor, err := events.ParseCursor(text)
+	if err != nil {
+		return watch.Place{}, badID("%v", err)
+	}
+	return watch.Place{After: cursor}, nil
+}
+
+// cutLast cuts at the last separator.
+func cutLast(s, separator string) (before, after string, found bool) {
+	i := strings.LastIndex(s, separator)
+	if i < 0 {
+		return s, "", false
+	}
+	return s[:i], s[i+len(separator):], true
+}
+
+func badID(format string, args ...any) error {
+	return &events.Error{Code: events.CodeBadCursor, Message: "Last-Event-ID: " + fmt.Sprintf(format, args...)}
+}
+
+// isPattern reports whether a name of the URL is of all topics below one.
+func isPattern(topic events.Topic) bool {
+	_, wildcard := topic.Split()
+	return wildcard != ""
 }

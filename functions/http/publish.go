@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -21,11 +22,14 @@ const (
 // publish puts an item, or up to maxBatch of them, each of which is answered for itself.
 func (h handler) publish(w http.ResponseWriter, r *http.Request, viewer watch.Viewer, topic events.Topic) {
 	body, err := readItems(w, r)
+	if err == nil {
+		err = checkConditions(r, wantsNone(r))
+	}
 	if err != nil {
 		h.refuse(w, r, err)
 		return
 	}
-	publishing := watch.Publishing{Topic: topic, Key: r.Header.Get("Idempotency-Key"), OnlyNew: r.Header.Get("If-None-Match") == "*"}
+	publishing := watch.Publishing{Topic: topic, Key: r.Header.Get("Idempotency-Key"), OnlyNew: wantsNone(r)}
 	if len(publishing.Key) > events.MaxRequestIDBytes {
 		h.refuse(w, r, badRequest("Idempotency-Key has %d bytes, at most %d are allowed", len(publishing.Key), events.MaxRequestIDBytes))
 		return
@@ -71,6 +75,10 @@ func (h handler) result(r *http.Request, viewer watch.Viewer, p watch.Publishing
 
 // remove deletes the item that the URL names.
 func (h handler) remove(w http.ResponseWriter, r *http.Request, viewer watch.Viewer, topic events.Topic) {
+	if err := checkConditions(r, false); err != nil {
+		h.refuse(w, r, err)
+		return
+	}
 	query := r.URL.Query()
 	if len(query) != 1 || len(query["id"]) != 1 {
 		h.refuse(w, r, badRequest("a DELETE names one item, as ?id="))
@@ -84,14 +92,32 @@ func (h handler) remove(w http.ResponseWriter, r *http.Request, viewer watch.Vie
 	w.WriteHeader(http.StatusNoContent)
 }
 
+// checkConditions refuses to write under a condition that is not looked at. Items have no ETag.
+//
+// Source: RFC 9110, section 13.1
+func checkConditions(r *http.Request, onlyNew bool) error {
+	switch {
+	case r.Header.Get("If-Match") != "":
+		return badRequest("If-Match is not supported, as items have no ETag")
+	case r.Header.Get("If-None-Match") != "" && !onlyNew:
+		return badRequest("If-None-Match is for a POST, and must be *")
+	}
+	return nil
+}
+
 // readItems reads the body of a POST: one item, or several as {"items":[…]}.
 func readItems(w http.ResponseWriter, r *http.Request) (body events.PublishRequest, err error) {
 	if kind, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";"); !strings.EqualFold(strings.TrimSpace(kind), "application/json") {
-		return body, badRequest("Content-Type must be application/json")
+		w.Header().Set("Accept", "application/json")
+		return body, &events.Error{Code: events.CodeUnsupportedType, Message: "Content-Type must be application/json"}
+	}
+	if coding := r.Header.Get("Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") {
+		w.Header().Set("Accept-Encoding", "identity")
+		return body, &events.Error{Code: events.CodeUnsupportedType, Message: "the body must not be compressed"}
 	}
 	text, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBodyBytes))
 	if large := (*http.MaxBytesError)(nil); errors.As(err, &large) {
-		return body, badRequest("body has more than %d bytes", large.Limit)
+		return body, &events.Error{Code: events.CodeTooLarge, Message: fmt.Sprintf("body has more than %d bytes", large.Limit)}
 	}
 	if err != nil {
 		return body, badRequest("body cannot be read")

@@ -140,25 +140,28 @@ func TestPostsThatAreRefused(t *testing.T) {
 		"an empty list":      {`{"items":[]}`, events.CodeBadRequest},
 		"both":               {`{"id":"i","items":[{"id":"j"}]}`, events.CodeBadRequest},
 		"too many":           {`{"items":[` + strings.Repeat(`{},`, 25) + `{}]}`, events.CodeBadRequest},
-		"too large":          {large, events.CodeBadRequest},
+		"too large":          {large, events.CodeTooLarge},
 		"expired":            {`{"id":"i","expiresAt":1}`, events.CodeBadItem},
 		"reserved attribute": {`{"id":"i","data":{"expiresAt":5}}`, events.CodeBadItem},
 		"the index's":        {`{"id":"i","data":{"unsplit":"x"}}`, events.CodeBadItem},
 	} {
 		a := s.post("/topics/a", c.body)
 		var problem events.Problem
-		if err := json.Unmarshal([]byte(a.body), &problem); err != nil || problem.Code != c.want || a.status != 400 {
+		if err := json.Unmarshal([]byte(a.body), &problem); err != nil || problem.Code != c.want || a.status != c.want.Status() {
 			t.Errorf("%s is answered %d %.200s, want %s", name, a.status, a.body, c.want)
 		}
 	}
 	if a := s.post("/topics/a", `{"data":{}}`, "Idempotency-Key", "k"); a.status != 400 || !strings.Contains(a.body, "id") {
 		t.Errorf("a key for an item without an id is answered %+v", a)
 	}
-	if a := s.post("/topics/a", `{"id":"i"}`, "Content-Type", "text/plain"); a.status != 400 {
+	if a := s.post("/topics/a", `{"id":"i"}`, "Content-Type", "text/plain"); a.status != 415 || a.header.Get("Accept") != "application/json" {
 		t.Errorf("another content type, which a page may send without asking, is answered %+v", a)
 	}
 	if a := s.post("/topics/a?id=i", `{"data":{}}`); a.status != 400 || !strings.Contains(a.body, "a POST takes no parameters") {
 		t.Errorf("an id in the URL, which would be another one, is answered %+v", a)
+	}
+	if a := s.post("/topics/a", `{"id":"i"}`, "Content-Encoding", "gzip"); a.status != 415 || a.header.Get("Accept-Encoding") != "identity" {
+		t.Errorf("a body that is said to be compressed is answered %+v", a)
 	}
 	for _, target := range []string{"/topics/a", "/topics/a?id=", "/topics/a?id=i&id=j", "/topics/a?id=i&x=1"} {
 		if a := s.ask(http.MethodDelete, target); a.status != 400 {

@@ -20,8 +20,6 @@ const streamType = "text/event-stream"
 const (
 	// heartbeat is how often a stream says something: proxies cut what is silent for long.
 	heartbeat = 15 * time.Second
-	// writeTimeout is how long a client may take to read what one event has.
-	writeTimeout = 10 * time.Second
 	// returnDelay is after which a client comes back to a stream that has ended.
 	returnDelay = time.Second
 	// busyDelay is the same, at least, where the service has no room now.
@@ -32,17 +30,15 @@ const (
 type stream struct {
 	handler
 	*watch.Follower
-	w      http.ResponseWriter
-	viewer watch.Viewer
-	begins bool  // with the items
-	err    error // of the first write that failed; nothing is written after it
+	w   http.ResponseWriter
+	err error // of the first write that failed; nothing is written after it
 }
 
 // stream answers with what comes after the places that the client names, until the time that a
 // stream may be held is over. The client then comes again by itself. One that has no room now
 // does so, too: any other status would end a native EventSource for good.
 func (h handler) stream(w http.ResponseWriter, r *http.Request, viewer watch.Viewer, a ask) {
-	follows, placed, err := h.follows(r, viewer, a)
+	follows, now, err := h.follows(r, viewer, a)
 	if err != nil {
 		h.refuse(w, r, err)
 		return
@@ -53,14 +49,16 @@ func (h handler) stream(w http.ResponseWriter, r *http.Request, viewer watch.Vie
 		return
 	}
 	defer cancel()
+	if until, ok := ctx.Deadline(); ok {
+		expectReader(w, until.Add(endMargin))
+	}
 	release, err := h.hold(ctx, viewer)
 	if err != nil {
 		h.turnAway(w, r, err)
 		return
 	}
 	defer release()
-	s := &stream{handler: h, w: w, viewer: viewer, begins: a.snapshot && !placed}
-	news, err := s.open(ctx, follows, placed)
+	s, news, err := h.open(ctx, w, viewer, follows, now)
 	if err != nil {
 		h.turnAway(w, r, err)
 		return
@@ -81,14 +79,15 @@ func (h handler) turnAway(w http.ResponseWriter, r *http.Request, err error) {
 	s.comment(problem.Detail)
 }
 
-// follows tells what the client follows, and whether it has said from which places. Nothing is
-// read or held for that: what the token does not allow, or what cannot be, is refused for good.
-func (h handler) follows(r *http.Request, viewer watch.Viewer, a ask) (follows []watch.Follow, placed bool, err error) {
+// follows tells what the client follows and from which places, and whether these are where the topics
+// stand now, which is not read yet. Nothing is read or held for that: what the token does not allow,
+// or what cannot be, is refused for good.
+func (h handler) follows(r *http.Request, viewer watch.Viewer, a ask) (follows []watch.Follow, now bool, err error) {
 	if a.next != "" || a.limit > 0 {
 		return nil, false, badRequest("next and limit are of items, a stream has none")
 	}
 	id := lastID(r)
-	placed = id != "" || len(a.after) > 0
+	placed := id != "" || len(a.after) > 0
 	for _, topic := range a.topics {
 		follow, err := h.topics.Begin(viewer, watch.Query{Topic: topic, Options: a.Options}, a.snapshot && !placed)
 		if err != nil {
@@ -99,25 +98,28 @@ func (h handler) follows(r *http.Request, viewer watch.Viewer, a ask) (follows [
 	switch {
 	case id != "":
 		err = resume(follows, id)
-	case len(a.after) > 0:
+	case placed:
 		for i := range follows {
 			follows[i] = a.follow(i, follows[i])
 		}
 	}
-	return follows, placed, err
+	return follows, !placed && !a.snapshot, err
 }
 
 // open reads what is new since the client's places, or where the topics stand now: so a client that
 // can be told nothing is refused before there is a stream.
-func (s *stream) open(ctx context.Context, follows []watch.Follow, placed bool) (news []watch.Missed, err error) {
-	if !placed {
-		err = s.handler.topics.Stand(ctx, s.viewer, follows)
+func (h handler) open(ctx context.Context, w http.ResponseWriter, viewer watch.Viewer, follows []watch.Follow, now bool) (s *stream, news []watch.News, err error) {
+	if now {
+		if err := h.topics.Stand(ctx, viewer, follows); err != nil {
+			return nil, nil, err
+		}
 	}
-	if err != nil {
-		return nil, err
+	s = &stream{handler: h, Follower: h.topics.Follow(viewer, follows...), w: w}
+	news, err = s.Now(ctx)
+	if err == nil || len(news) > 0 && passes(err) { // so that a client with many topics comes further each time
+		err = fits(s.Follows())
 	}
-	s.Follower = s.handler.topics.Follow(s.viewer, follows...)
-	return s.Now(ctx)
+	return s, news, err
 }
 
 // lastID is the id of the last event that the client has. A new EventSource can give it only in
@@ -129,33 +131,26 @@ func lastID(r *http.Request) string {
 	return r.URL.Query().Get("last_event_id")
 }
 
-// run sends the items if they are asked for, and then what is new and what comes.
-func (s *stream) run(ctx context.Context, news []watch.Missed) (err error) {
-	if s.begins {
-		for i, follow := range s.Follows() {
-			if err := s.items(ctx, follow, i == len(s.Follows())-1); err != nil {
-				return err
-			}
-		}
-		news = nil // the items show it, or it comes again
-	} else {
-		s.place()
-	}
+// run sends what is new, and what comes.
+func (s *stream) run(ctx context.Context, news []watch.News) (err error) {
+	s.place()
 	for {
-		for _, missed := range news {
+		for _, n := range news {
 			if err == nil {
-				err = s.tell(ctx, missed)
+				err = s.tell(n)
 			}
 		}
 		if err != nil || s.err != nil || ctx.Err() != nil {
 			return err
 		}
-		news, err = s.await(ctx)
+		if news, err = s.await(ctx); err == nil {
+			err = fits(s.Follows())
+		}
 	}
 }
 
 // await gives what comes, and keeps the stream open until something does.
-func (s *stream) await(ctx context.Context) ([]watch.Missed, error) {
+func (s *stream) await(ctx context.Context) ([]watch.News, error) {
 	beat, cancel := context.WithTimeout(ctx, heartbeat)
 	defer cancel()
 	news, err := s.Next(beat)
@@ -166,54 +161,35 @@ func (s *stream) await(ctx context.Context) ([]watch.Missed, error) {
 	return news, err
 }
 
-// tell sends what is new of a topic. What cannot be told any more is replaced by the items. The
-// id of other topics does not change by it, so nothing of them is lost if the stream breaks off.
-func (s *stream) tell(ctx context.Context, missed watch.Missed) error {
-	s.Take(missed)
-	if missed.Reset != "" {
-		s.send(&events.Reset{Topic: missed.Topic, Reason: missed.Reset}, "")
-		for _, follow := range s.Follows() {
-			if follow.Topic == missed.Topic {
-				return s.items(ctx, follow, true)
-			}
-		}
-	}
-	frames, err := events.PackChanges(missed.Changes)
-	if err != nil {
-		return err
-	}
-	for i, frame := range frames {
-		id := ""
-		if i == len(frames)-1 { // one before would be of more changes than the client has
-			id = s.id()
-		}
-		s.write("changes", frame, id)
+// tell sends what is new of a topic. Each event has the id of what the client has with it, so
+// that the stream may break off after any of them, and nothing comes twice or is lost.
+func (s *stream) tell(n watch.News) error {
+	switch {
+	case n.Reset != "":
+		s.Take(n)
+		s.send(&events.Reset{Topic: n.Topic, Reason: n.Reset}, s.id())
+	case n.Page != nil:
+		s.Take(n)
+		s.send(&events.Snapshot{Topic: n.Topic, Cursor: n.Page.Cursor, From: n.From, Items: orNone(n.Page.Items), Costly: n.Page.Costly, More: n.Page.Next != "", Next: n.Page.Next}, s.id())
+	default:
+		return s.changes(n)
 	}
 	return nil
 }
 
-// items sends all items of a topic, page by page, as long as the client may see them. They are
-// whole with the last page. That has the id, if no other topic's items are to come first.
-func (s *stream) items(ctx context.Context, follow watch.Follow, whole bool) error {
-	from := ""
-	for s.err == nil {
-		if err := s.Check(ctx); err != nil {
-			return err
+// changes sends changes in frames of the size that a WebSocket has.
+func (s *stream) changes(n watch.News) error {
+	frames, last, err := events.PackChangesUpTo(n.Changes)
+	if err != nil {
+		return err
+	}
+	for i, frame := range frames {
+		upTo := n
+		if i < len(frames)-1 {
+			upTo.Cursor, upTo.More = last[i], true
 		}
-		page, err := s.handler.topics.Snapshot(ctx, s.viewer, watch.PageQuery{Query: follow.Query, Next: from})
-		if err != nil {
-			return err
-		}
-		s.Move(follow.Topic, page.Cursor)
-		frame := &events.Snapshot{Topic: follow.Topic, Cursor: page.Cursor, From: from, Items: orNone(page.Items), Costly: page.Costly, More: page.Next != "", Next: page.Next}
-		id := ""
-		if whole && page.Next == "" {
-			id = s.id()
-		}
-		s.send(frame, id)
-		if from = page.Next; from == "" {
-			return nil
-		}
+		s.Take(upTo)
+		s.write("changes", frame, s.id())
 	}
 	return nil
 }
@@ -243,17 +219,30 @@ func (s *stream) begin(again time.Duration) {
 
 // place tells the client where it stands before there is a change, so that it loses nothing if the
 // stream breaks off. It is an event with data. An id without data should count as well, but some
-// clients, npm's eventsource among them, forget it.
+// clients, npm's eventsource among them, forget it. A client that does not have all items yet is told
+// with these.
 //
 // Source: https://html.spec.whatwg.org/multipage/server-sent-events.html#dispatchMessage
 func (s *stream) place() {
 	follows := s.Follows()
-	frame := &events.Subscribed{Topic: follows[0].Topic, Cursor: follows[0].After}
-	if len(follows) > 1 {
-		frame.Cursors = map[events.Topic]string{}
-		for _, follow := range follows {
-			frame.Cursors[follow.Topic] = follow.After.String()
+	cursors := map[events.Topic]string{}
+	for _, follow := range follows {
+		places := follow.Below
+		if !isPattern(follow.Topic) {
+			places = map[events.Topic]watch.Place{follow.Topic: follow.Place}
 		}
+		for topic, place := range places {
+			if cursors[topic] = place.After.String(); place.Items || place.Void {
+				return
+			}
+		}
+		if follow.Items || follow.Void {
+			return
+		}
+	}
+	frame := &events.Subscribed{Topic: follows[0].Topic, Cursor: follows[0].After}
+	if len(follows) > 1 || isPattern(frame.Topic) {
+		frame.Cursors = cursors
 	}
 	s.send(frame, s.id())
 }
@@ -286,9 +275,7 @@ func (s *stream) raw(format string, args ...any) {
 	if s.err != nil {
 		return
 	}
-	control := http.NewResponseController(s.w)
-	_ = control.SetWriteDeadline(time.Now().Add(writeTimeout)) // where there is no such thing, the request's end counts
 	if _, s.err = fmt.Fprintf(s.w, format, args...); s.err == nil {
-		s.err = control.Flush()
+		s.err = http.NewResponseController(s.w).Flush()
 	}
 }

@@ -217,6 +217,29 @@ func TestOneChangeInEveryWay(t *testing.T) {
 	}
 }
 
+// TestPatternOverHTTP: on the real functions, a stream of a pattern tells what comes in topics that
+// there are and in new ones, goes on after its last event, and a GET gives the items below.
+func TestPatternOverHTTP(t *testing.T) {
+	s := start(t, tokensOnly)
+	alice := s.token(t, "alice", all, nil)
+	s.publishOver(t, "/topics/stocks/a", alice, `{"id":"quote","data":{"n":1}}`)
+	eventually(t, "the first change", func() bool {
+		below := read[events.ItemsBelow](t, s.request(t, "GET", "/topics/stocks/*", alice), 200)
+		return len(below.Topics) == 1 && len(below.Topics[0].Items) == 1 && strings.HasSuffix(below.Topics[0].Cursor, ":1")
+	})
+	stream := s.stream(t, "/topics/stocks/*", alice)
+	s.publishOver(t, "/topics/stocks/b", alice, `{"id":"quote","data":{"n":2}}`)
+	changes, id := stream.next()
+	if len(changes) != 1 || changes[0].Topic != "stocks/b" || changes[0].Seq != 1 {
+		t.Errorf("of a new topic the stream tells %+v", changes)
+	}
+	s.publishOver(t, "/topics/stocks/a", alice, `{"id":"quote","data":{"n":3}}`)
+	changes, _ = s.stream(t, "/topics/stocks/*", alice, "Last-Event-ID", id).next()
+	if len(changes) != 1 || changes[0].Topic != "stocks/a" || string(changes[0].Data) != `{"n":3}` {
+		t.Errorf("after %s the stream tells %+v", id, changes)
+	}
+}
+
 // TestRevokedStreamEndsBeforeItTellsMore, on the real functions.
 func TestRevokedStreamEndsBeforeItTellsMore(t *testing.T) {
 	s := start(t, tokensOnly)

@@ -51,6 +51,16 @@ const deeper = "10000000000000000000000000000000000"
 // Below reads the list of topics, up to one more than limit: one read unit for every 4 KB,
 // some sixty topics. Topics that lie too deep for the pattern are not read.
 func (s *Store) Below(ctx context.Context, pattern, after events.Topic, limit int) (topics []events.Topic, more bool, err error) {
+	return s.below(ctx, pattern, after, limit, true)
+}
+
+// GlanceBelow reads the first topics of the list for half as much: a topic that was listed within
+// the last second may be missing.
+func (s *Store) GlanceBelow(ctx context.Context, pattern events.Topic, limit int) (topics []events.Topic, more bool, err error) {
+	return s.below(ctx, pattern, "", limit, false)
+}
+
+func (s *Store) below(ctx context.Context, pattern, after events.Topic, limit int, consistent bool) (topics []events.Topic, more bool, err error) {
 	base, wildcard := pattern.Split()
 	if wildcard == events.AnySegments && after == "" {
 		topics = append(topics, base) // which has no head if it never had a change
@@ -59,7 +69,7 @@ func (s *Store) Below(ctx context.Context, pattern, after events.Topic, limit in
 		TableName:                 &s.tables.Changes,
 		KeyConditionExpression:    aws.String("topic = :list"),
 		ExpressionAttributeValues: map[string]types.AttributeValue{":list": directory(base)},
-		ConsistentRead:            aws.Bool(true),
+		ConsistentRead:            &consistent,
 		Limit:                     aws.Int32(int32(limit + 1)),
 	}
 	if wildcard == events.AnySegment {

@@ -29,6 +29,10 @@ const holdAttempts = 4
 
 // Hold takes one of the subject's places in its row: mostly one write unit, up to 1 KB of the
 // row, and as much for each attempt. Places whose time is over are free.
+//
+// What is written into the place is a number that no other hold has: the time at which it ends,
+// and random digits behind the point. The SDK repeats a call whose answer was lost, and the
+// repetition is refused, as the place is taken: by this very hold, as its number tells.
 func (s *Store) Hold(ctx context.Context, key watch.Key, until time.Time, limits watch.HoldLimits) (watch.Hold, error) {
 	at, most := holdsOf(key, limits.Total)
 	now, places := s.now().Unix(), rand.Perm(limits.Subject)
@@ -38,8 +42,11 @@ func (s *Store) Hold(ctx context.Context, key watch.Key, until time.Time, limits
 			break
 		}
 		hold := watch.Hold{Key: key, Until: until, Place: at.place(places[0])}
-		held, err := s.takePlace(ctx, hold, now, most, over)
-		if err == nil {
+		mark := holdMark(until)
+		held, err := s.takePlace(ctx, hold, mark, now, most, over)
+		_, name := placed(hold.Place)
+		if err == nil || number(held, name) == mark {
+			hold.Mark = mark
 			return hold, nil
 		}
 		if failed := (*types.ConditionalCheckFailedException)(nil); !errors.As(err, &failed) {
@@ -61,14 +68,14 @@ func (s *Store) Hold(ctx context.Context, key watch.Key, until time.Time, limits
 
 // takePlace writes the hold into the row, and takes out those that are over. If the place is
 // not free, or the row is full, it gives the row's holds; nil if there is no row.
-func (s *Store) takePlace(ctx context.Context, hold watch.Hold, now int64, most int, over map[string]types.AttributeValue) (held map[string]types.AttributeValue, err error) {
+func (s *Store) takePlace(ctx context.Context, hold watch.Hold, mark string, now int64, most int, over map[string]types.AttributeValue) (held map[string]types.AttributeValue, err error) {
 	row, name := placed(hold.Place)
 	update := &dynamodb.UpdateItemInput{
 		TableName: &s.tables.Connections, Key: holdsKey(row),
 		UpdateExpression:                    aws.String("SET #holds.#place = :until"),
 		ConditionExpression:                 aws.String("(attribute_not_exists(#holds.#place) OR #holds.#place < :now) AND size(#holds) < :most"),
 		ExpressionAttributeNames:            map[string]string{"#holds": "holds", "#place": name},
-		ExpressionAttributeValues:           map[string]types.AttributeValue{":until": unix(hold.Until), ":now": num(now), ":most": num(int64(most + len(over)))},
+		ExpressionAttributeValues:           map[string]types.AttributeValue{":until": &types.AttributeValueMemberN{Value: mark}, ":now": num(now), ":most": num(int64(most + len(over)))},
 		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
 	}
 	var removed []string
@@ -94,11 +101,17 @@ func (s *Store) takePlace(ctx context.Context, hold watch.Hold, now int64, most 
 	return held, err
 }
 
+// holdMark makes the number of a hold: 10 digits and 12 behind the point, of the 38 that a number may
+// have. It is written as DynamoDB gives it back, without zeros at its end.
+func holdMark(until time.Time) string {
+	return fmt.Sprintf("%d.%011d%d", until.Unix(), rand.Int64N(1e11), 1+rand.IntN(9))
+}
+
 // placesOf tells which holds of a row are over, and which places of a subject are free.
 func placesOf(held map[string]types.AttributeValue, at holds, places []int, now int64) (over map[string]types.AttributeValue, free []int) {
 	over = map[string]types.AttributeValue{}
 	for place, value := range held {
-		if until, err := integer(held, place); err != nil || until < now {
+		if until, err := strconv.ParseFloat(number(held, place), 64); err != nil || int64(until) < now {
 			over[place] = value
 		}
 	}
@@ -121,8 +134,7 @@ func (s *Store) createHolds(ctx context.Context, row string) error {
 	return nil
 }
 
-// Release frees the hold's place: as much as Hold. One that is over may be somebody else's by
-// now, and is left.
+// Release frees the hold's place: as much as Hold. A place that is somebody else's by now is left.
 func (s *Store) Release(ctx context.Context, hold watch.Hold) error {
 	row, name := placed(hold.Place)
 	_, err := s.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
@@ -130,7 +142,7 @@ func (s *Store) Release(ctx context.Context, hold watch.Hold) error {
 		UpdateExpression:          aws.String("REMOVE #holds.#place"),
 		ConditionExpression:       aws.String("#holds.#place = :until"),
 		ExpressionAttributeNames:  map[string]string{"#holds": "holds", "#place": name},
-		ExpressionAttributeValues: map[string]types.AttributeValue{":until": unix(hold.Until)},
+		ExpressionAttributeValues: map[string]types.AttributeValue{":until": &types.AttributeValueMemberN{Value: hold.Mark}},
 	})
 	if failed := (*types.ConditionalCheckFailedException)(nil); err != nil && !errors.As(err, &failed) {
 		return fmt.Errorf("release a hold: %w", translate(err))
@@ -147,7 +159,7 @@ func holdsOf(key watch.Key, total int) (holds, int) {
 	rows := max(1, (total+rowHolds-1)/rowHolds)
 	sum := sha256.Sum256([]byte(key.Subject + "\x00" + string(key.ID)))
 	row := binary.BigEndian.Uint32(sum[:4]) % uint32(rows)
-	return holds{strconv.Itoa(int(row)), base64.RawURLEncoding.EncodeToString(sum[4:13])}, (total + rows - 1) / rows
+	return holds{strconv.Itoa(int(row)), base64.RawURLEncoding.EncodeToString(sum[4:10])}, (total + rows - 1) / rows
 }
 
 // place names the nth place of the subject, row and all.

@@ -3,11 +3,17 @@ package dynamo_test
 import (
 	"errors"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/watchroute/watchroute/shared/dynamo"
 	"github.com/watchroute/watchroute/shared/dynamo/dynamotest"
 	"github.com/watchroute/watchroute/shared/watch"
 )
@@ -157,5 +163,85 @@ func TestHoldsThatAreOverAreReplacedOnce(t *testing.T) {
 		if n := int(held.Load()); n > limits.Subject {
 			t.Errorf("round %d: %d are held, %d may be", round, n, limits.Subject)
 		}
+	}
+}
+
+// TestHoldWhoseAnswerIsLostIsHeldOnce: the SDK repeats the call, and the subject loses no place.
+func TestHoldWhoseAnswerIsLostIsHeldOnce(t *testing.T) {
+	d := dynamotest.Start(t)
+	alice, limits := watch.Key{Subject: "alice"}, watch.HoldLimits{Subject: 2, Total: 80}
+	first, err := d.Store().Hold(t.Context(), alice, time.Now().Add(time.Minute), limits) // makes the row
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Store().Release(t.Context(), first); err != nil {
+		t.Fatal(err)
+	}
+	for round := range 5 {
+		var held []watch.Hold
+		for range limits.Subject {
+			lossy, lost := losing(t, d, "UpdateItem")
+			hold, err := lossy.Hold(t.Context(), alice, time.Now().Add(time.Minute), limits)
+			if err != nil || !lost.Load() {
+				t.Fatalf("round %d, after %d holds: %v", round, len(held), err)
+			}
+			held = append(held, hold)
+		}
+		if _, err := d.Store().Hold(t.Context(), alice, time.Now().Add(time.Minute), limits); !errors.Is(err, watch.ErrTooManyHolds) {
+			t.Errorf("one more than may be is held: %v", err)
+		}
+		for _, hold := range held {
+			if err := d.Store().Release(t.Context(), hold); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+// losing stands before a database, and loses the first answer to an operation, which is carried out.
+func losing(t *testing.T, d *dynamotest.Database, operation string) (store *dynamo.Store, lost *atomic.Bool) {
+	t.Helper()
+	behind, err := url.Parse(*d.Config.BaseEndpoint)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lost = &atomic.Bool{}
+	server := httptest.NewServer(&httputil.ReverseProxy{
+		Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(behind) },
+		ModifyResponse: func(r *http.Response) error {
+			if strings.HasSuffix(r.Request.Header.Get("X-Amz-Target"), operation) && lost.CompareAndSwap(false, true) {
+				panic(http.ErrAbortHandler) // cuts the connection
+			}
+			return nil
+		},
+	})
+	t.Cleanup(server.Close)
+	cfg := d.Config.Copy()
+	cfg.BaseEndpoint = &server.URL
+	return dynamo.Open(cfg, dynamotest.Tables), lost
+}
+
+// TestReleaseLeavesWhatAnotherHolds: a hold that is over, and whose place another has by now, frees
+// nothing, also if both end at the same second.
+func TestReleaseLeavesWhatAnotherHolds(t *testing.T) {
+	s := dynamotest.Start(t).Store()
+	now := time.Now()
+	s.Now = func() time.Time { return now }
+	alice, limits, until := watch.Key{Subject: "alice"}, watch.HoldLimits{Subject: 1, Total: 80}, now.Add(time.Minute)
+	first, err := s.Hold(t.Context(), alice, until, limits)
+	if err == nil {
+		err = s.Release(t.Context(), first)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err = s.Hold(t.Context(), alice, until, limits); err == nil {
+		err = s.Release(t.Context(), first) // once more
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Hold(t.Context(), alice, until, limits); !errors.Is(err, watch.ErrTooManyHolds) {
+		t.Errorf("the place of another is free: %v", err)
 	}
 }

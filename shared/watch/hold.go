@@ -11,6 +11,7 @@ type Hold struct {
 	Key             // whose it is
 	Until time.Time // it ends by itself, so that a function that was killed holds nothing for long
 	Place string    // of the store
+	Mark  string    // of the store, which tells the hold from others in this place
 }
 
 // HoldLimits bound the requests that are held at a time.

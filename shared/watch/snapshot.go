@@ -12,7 +12,7 @@ import (
 // snapshot sends a page of a topic's items: the first, or the one that the request
 // goes on with.
 func (a *answer) snapshot(ctx context.Context, topic events.Topic) error {
-	view, err := a.c.view(grant.Read, Query{topic, optionsOf(a.r)})
+	view, err := a.c.view(grant.Read, Query{Topic: topic, Options: optionsOf(a.r)})
 	if err != nil {
 		return err
 	}

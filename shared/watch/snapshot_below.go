@@ -20,7 +20,7 @@ const (
 // snapshotBelow sends the items of a pattern's topics, from the first or from where the
 // request goes on.
 func (a *answer) snapshotBelow(ctx context.Context, pattern events.Topic) error {
-	view, err := a.c.view(grant.Read, Query{pattern, optionsOf(a.r)})
+	view, err := a.c.view(grant.Read, Query{Topic: pattern, Options: optionsOf(a.r)})
 	if err != nil {
 		return err
 	}
@@ -38,19 +38,86 @@ func (a *answer) snapshotBelow(ctx context.Context, pattern events.Topic) error 
 // where the topics go on that the answer has no room for. known are heads that were read
 // before.
 func (a *answer) sendItemsBelow(ctx context.Context, pattern events.Topic, view grant.View, after events.Topic, known map[events.Topic]Head) error {
-	topics, more, err := a.History.Below(ctx, pattern, after, maxSnapshotTopics)
+	next, err := a.itemsBelow(ctx, below{pattern, view, after, known}, func(p page) error { return a.snapshotPage(ctx, p) })
 	if err != nil {
 		return err
 	}
-	heads, err := a.headsBut(ctx, topics, known)
+	a.out.send(&events.Snapshot{ID: a.r.ID, Topic: pattern, From: a.r.Next, Items: []events.Item{}, Next: next})
+	return a.out.err
+}
+
+// PageBelow is a part of the items of a pattern's topics.
+type PageBelow struct {
+	View   string // what is seen, as in [events.Subscribed]
+	Topics []TopicPage
+	Next   string // where more topics begin; empty if these were all
+}
+
+// TopicPage is the first page of a topic's items. Its Next is good for the topic's own name.
+type TopicPage struct {
+	Topic events.Topic
+	Page
+}
+
+// SnapshotBelow reads the items of a pattern's topics, from the first or from the place next: the
+// first page of each. What is wrong for the client is in the error, see [WireError].
+func (t Topics) SnapshotBelow(ctx context.Context, v Viewer, q Query, next string) (PageBelow, error) {
+	return carry(ctx, t, v.Key, func(ctx context.Context, w *work) (shown PageBelow, err error) {
+		from := below{pattern: q.Topic}
+		if from.view, err = v.view(grant.Read, q); err != nil {
+			return shown, err
+		}
+		if next != "" {
+			if from.after, err = w.openBelow(ctx, q.Topic, from.view, next); err != nil {
+				return shown, err
+			}
+		}
+		shown.View = markOf(from.view)
+		shown.Next, err = w.itemsBelow(ctx, from, func(p page) error {
+			first, err := w.firstPage(ctx, p)
+			shown.Topics = append(shown.Topics, TopicPage{p.topic, first})
+			return err
+		})
+		return shown, err
+	})
+}
+
+// firstPage reads the first page of a topic's items.
+func (w *work) firstPage(ctx context.Context, p page) (Page, error) {
+	found, err := w.page(ctx, p)
+	shown := Page{Cursor: p.cursor, View: markOf(p.view), Items: found.items, Costly: found.costly}
+	if err == nil && found.next != "" {
+		var at events.Bookmark
+		at, err = w.bookmark(ctx, p, found.next, maxRowIDBytes)
+		shown.Next = at.String()
+	}
+	return shown, err
+}
+
+// below is which items of a pattern's topics are shown.
+type below struct {
+	pattern events.Topic
+	view    grant.View
+	after   events.Topic          // a topic after which they begin; empty for the first
+	known   map[events.Topic]Head // that were read before
+}
+
+// itemsBelow shows the topics one after the other, as far as the answer may, and gives the place
+// where the others begin.
+func (w *work) itemsBelow(ctx context.Context, b below, show func(page) error) (next string, err error) {
+	topics, more, err := w.topics.History.Below(ctx, b.pattern, b.after, maxSnapshotTopics)
 	if err != nil {
-		return err
+		return "", err
+	}
+	heads, err := w.headsBut(ctx, topics, b.known)
+	if err != nil {
+		return "", err
 	}
 	for i, topic := range topics {
 		if i > 0 {
-			room, err := a.pageFits(ctx)
+			room, err := w.pageFits(ctx)
 			if err != nil {
-				return err
+				return "", err
 			}
 			if !room {
 				topics, more = topics[:i], true
@@ -60,18 +127,14 @@ func (a *answer) sendItemsBelow(ctx context.Context, pattern events.Topic, view 
 		if heads[topic].Epoch == "" { // its first change is on its way
 			continue
 		}
-		if err := a.snapshotPage(ctx, page{topic: topic, view: view, cursor: heads[topic].Cursor}); err != nil {
-			return err
+		if err := show(page{topic: topic, view: b.view, cursor: heads[topic].Cursor}); err != nil {
+			return "", err
 		}
 	}
-	end := &events.Snapshot{ID: a.r.ID, Topic: pattern, From: a.r.Next, Items: []events.Item{}}
-	if more && len(topics) > 0 {
-		if end.Next, err = a.bookmarkBelow(ctx, pattern, view, topics[len(topics)-1]); err != nil {
-			return err
-		}
+	if !more || len(topics) == 0 {
+		return "", nil
 	}
-	a.out.send(end)
-	return a.out.err
+	return w.bookmarkBelow(ctx, b.pattern, b.view, topics[len(topics)-1])
 }
 
 // headsBut reads the heads of topics, but for those that are known.

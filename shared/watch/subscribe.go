@@ -104,7 +104,7 @@ func (a *answer) keep(ctx context.Context, topic events.Topic, o Options) (sub S
 
 // subscription is what the connection's token makes of a request for a topic.
 func (c Connection) subscription(topic events.Topic, o Options) (Subscription, error) {
-	view, err := c.view(grant.Subscribe, Query{topic, o})
+	view, err := c.view(grant.Subscribe, Query{Topic: topic, Options: o})
 	if err != nil {
 		return Subscription{}, err
 	}
@@ -140,7 +140,7 @@ func viewName(mark string) string { return cmp.Or(mark, events.WholeView) }
 
 // view is what may be seen of a topic, or of all topics of a pattern, and is asked for.
 func (a Access) view(action grant.Action, q Query) (grant.View, error) {
-	view, allowed := a.allows(action, q.Topic)
+	view, allowed := a.allows(action, q.asked())
 	if !allowed {
 		return grant.View{}, errForbidden
 	}

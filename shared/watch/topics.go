@@ -1,6 +1,7 @@
 package watch
 
 import (
+	"cmp"
 	"context"
 
 	"github.com/watchroute/watchroute/events"
@@ -28,7 +29,11 @@ type Viewer struct {
 type Query struct {
 	Topic events.Topic
 	Options
+	through events.Topic // the pattern by which it sees the topic; empty if by the topic's name
 }
+
+// asked is what the client has named, a topic or a pattern, which decides what it may see.
+func (q Query) asked() events.Topic { return cmp.Or(q.through, q.Topic) }
 
 // work is what one request does: what that has cost so far, and what it may still bring.
 type work struct {
@@ -154,13 +159,13 @@ func (w *work) changes(ctx context.Context, a Access, q Query, after events.Curs
 	missed := Missed{Topic: q.Topic, View: markOf(view), Cursor: head.Cursor}
 	if otherView(seenView, missed.View) {
 		missed.Reset = events.ResetView
-		if !a.readable(q.Topic) {
+		if !a.readable(q.asked()) {
 			return Missed{}, errUnrecoverable
 		}
 		return missed, nil
 	}
 	gap, err := w.missed(ctx, q.Topic, after, head)
-	if err == nil && gap.reset != "" && !a.readable(q.Topic) {
+	if err == nil && gap.reset != "" && !a.readable(q.asked()) {
 		err = errUnrecoverable
 	}
 	if err != nil {
