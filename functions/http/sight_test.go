@@ -72,8 +72,8 @@ func (s *service) costing(method, target string, header ...string) (answer, any)
 // was made up, and cursors do not go on where what is seen is another. The answer costs the same
 // calls, so neither does time tell that it was given to somebody.
 func TestWhatSomebodyElseWasTold(t *testing.T) {
-	s := newService(t)
-	s.feed.Allowance = nil // draws when enough is owed, whatever for
+	s := newServiceOn(t, dynamotest.StartInside(t)) // it has answered when a stream has ended
+	s.feed.Allowance = nil                          // draws when enough is owed, whatever for
 	s.feed.HoldLimits.Subject, s.feed.HoldLimits.Total = 1000, 1000
 	for _, topic := range []events.Topic{"a", "b"} {
 		for n := range 3 {
@@ -112,7 +112,7 @@ func (s *service) hasTag(mine sight, given told) {
 		with, cost := s.costing(method, mine.target("a", "limit=1"), "If-None-Match", given.etag)
 		without, usual := s.costing(method, mine.target("a", "limit=1"))
 		if with.status != 200 || len(with.body) != len(without.body) || with.header.Get("Cache-Control") != "private, no-cache" || !reflect.DeepEqual(cost, usual) {
-			s.Errorf("%s with another's ETag is answered %+v, for %+v", method, with, cost)
+			s.Errorf("%s with another's ETag is answered %+v, for %+v, and without it for %+v", method, with, cost, usual)
 		}
 	}
 }

@@ -23,7 +23,7 @@ type reader struct {
 	*testing.T
 	response *http.Response
 	lines    *bufio.Scanner
-	end      context.CancelFunc
+	end      func() // leaves, and waits until nobody serves the stream any more
 }
 
 // open asks for a stream over a real connection.
@@ -46,7 +46,8 @@ func (s *service) open(target string, header ...string) *reader {
 		s.Fatal(err)
 	}
 	s.Cleanup(func() { _ = response.Body.Close() })
-	return &reader{s.T, response, bufio.NewScanner(response.Body), cancel}
+	end := func() { cancel(); server.Close() }
+	return &reader{s.T, response, bufio.NewScanner(response.Body), end}
 }
 
 // sent is an event.
