@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -28,6 +29,7 @@ type settings struct {
 	plan     fault.Plan
 	watchers int
 	hostile  bool // one watcher in ten is
+	wander   bool // one watcher in four takes one way after another
 	// hostileMessages are how many a second all hostile watchers send together; 10 if 0. One
 	// may keep a function busy for a second where two processors do everything; on AWS each
 	// function would have its own.
@@ -56,11 +58,22 @@ func proves(overlaps map[fault.Overlap]int64) error {
 
 // shape names what is not as usual.
 func (s settings) shape() string {
-	if s.hostile {
+	switch {
+	case s.hostile:
 		return ", one in ten of them hostile,"
+	case s.wander:
+		return ", one in four of them changing between transports,"
 	}
 	return ""
 }
+
+// wanderStream is how long a stream is held, at least, where watchers change between transports.
+// A function is not told that a client has left, and holds on: each stream that was left would
+// take one of its client's few holds for a minute.
+const (
+	wanderStream  = "2s"
+	streamSetting = "STREAM_TIME"
+)
 
 // result is what came of a run.
 type result struct {
@@ -89,6 +102,39 @@ type run struct {
 	unsubscribed error
 }
 
+// provesHTTP is an error if wanderers never met a fault of HTTP that was to be, or never took one
+// of the ways there are.
+func (r *run) provesHTTP() error {
+	if missing := r.unmet(); len(missing) > 0 {
+		return fmt.Errorf("there was never %s, so this proves too little", strings.Join(missing, ", "))
+	}
+	return nil
+}
+
+// unmet names the faults of HTTP and the ways that there have not been yet, if anybody wanders.
+func (r *run) unmet() (missing []string) {
+	if !r.wander {
+		return nil
+	}
+	counts, journey := r.faults.Counts(), journey{}
+	for _, kind := range fault.HTTP() {
+		if n, on := counts[kind]; on && n == 0 {
+			missing = append(missing, string(kind))
+		}
+	}
+	for _, w := range r.watchers {
+		w.mu.Lock()
+		journey.add(w.journey)
+		w.mu.Unlock()
+	}
+	for _, way := range ways {
+		if journey.counts["ways"][way.name] == 0 {
+			missing = append(missing, "the way "+way.name)
+		}
+	}
+	return missing
+}
+
 // newRun starts a stack that is broken by the seed, and makes everyone, who do nothing
 // yet.
 func newRun(ctx context.Context, s settings, seed uint64) (*run, error) {
@@ -98,6 +144,11 @@ func newRun(ctx context.Context, s settings, seed uint64) (*run, error) {
 		logs = io.Discard
 	}
 	var err error
+	if s.wander {
+		if s.template, err = withSettings(s.root, s.build, map[string]string{streamSetting: wanderStream}); err != nil {
+			return nil, err
+		}
+	}
 	r.stack, err = stack.Start(ctx, stack.Options{
 		Addr: "127.0.0.1:0", Root: s.root, BuildDir: s.build, Template: s.template, Progress: s.progress, Log: logs, Logger: slog.New(slog.DiscardHandler),
 		Shards: 4, MaxProcesses: 12, StreamRetention: s.streamRetention, Faults: r.faults,
@@ -120,14 +171,15 @@ func newRun(ctx context.Context, s settings, seed uint64) (*run, error) {
 		r.writers = append(r.writers, &writer{number: n, db: db, table: r.stack.Outputs["EventsTable"], ledger: r.ledger, topics: r.topics, enough: r.enough,
 			random: rand.New(rand.NewPCG(random.Uint64(), 0))})
 	}
+	seen := &told{}
 	for n := range s.watchers {
-		r.add(n, random)
+		r.add(n, random, seen)
 	}
 	return r, nil
 }
 
 // add makes the n-th watcher, which may be a hostile one.
-func (r *run) add(n int, random *rand.Rand) {
+func (r *run) add(n int, random *rand.Rand, seen *told) {
 	topics := r.topics
 	wallet := &wallet{issuer: r.issuer, subject: fmt.Sprint("watcher-", n), grant: everything, random: rand.New(rand.NewPCG(random.Uint64(), 0))}
 	own := rand.New(rand.NewPCG(random.Uint64(), 0))
@@ -137,12 +189,19 @@ func (r *run) add(n int, random *rand.Rand) {
 		r.hostiles = append(r.hostiles, &hostile{url: r.stack.WebSocketURL(), wallet: wallet, random: own, others: topics, pause: pause})
 		return
 	}
-	r.watchers = append(r.watchers, &watcher{url: r.stack.WebSocketURL(), wallet: wallet, habit: habitOf(n), random: own,
-		checkers: []*checker{newChecker(topics[n%len(topics)]), newChecker(topics[(n+7)%len(topics)])}})
+	habit, second := habitOf(n), n+7
+	if r.wander && n%4 == wanderRest {
+		habit, second = wandering, n+1 // one stream tells both, so they must differ
+	}
+	r.watchers = append(r.watchers, &watcher{url: r.stack.WebSocketURL(), rest: r.stack.HTTPURL(), told: seen, wallet: wallet, habit: habit, random: own,
+		checkers: []*checker{newChecker(topics[n%len(topics)]), newChecker(topics[second%len(topics)])}})
 }
 
 // hostileDigit ends the numbers of the watchers that are hostile, if any are.
 const hostileDigit = 9
+
+// wanderRest is the remainder by four of the numbers of the watchers that wander, if any do.
+const wanderRest = 3
 
 // habitOf lets one watcher in ten have each of the habits, and the rest be steady.
 func habitOf(n int) habit {
@@ -164,7 +223,7 @@ func chaos(ctx context.Context, s settings, seed uint64) (result, error) {
 	err = r.watched(ctx, func() error { return r.writeAll(ctx) }, func() error { return r.rejoin(ctx) })
 	res := r.result(time.Since(began))
 	if err == nil && len(res.broken) == 0 {
-		err = proves(res.overlaps)
+		err = cmp.Or(proves(res.overlaps), r.provesHTTP())
 	}
 	return res, err
 }
@@ -176,7 +235,7 @@ func (r *run) writeAll(ctx context.Context) error {
 	for range moreWrites {
 		overlaps := r.faults.Overlaps()
 		delete(overlaps, fault.Overtaken) // comes later
-		if err != nil || proves(overlaps) == nil {
+		if err != nil || proves(overlaps) == nil && len(r.unmet()) == 0 {
 			break
 		}
 		err = r.write(ctx, writesMore, writeSlowly)
