@@ -74,6 +74,9 @@ func (l *leg) refused(r *http.Response, body []byte) error {
 	if r.StatusCode == http.StatusUnauthorized && l.lapsed() {
 		return fmt.Errorf("%s", p.Code)
 	}
+	if r.Request.Header.Get("Accept") == streamType && r.Header.Get("X-Amzn-ErrorType") == "" {
+		return broke("the function refuses a stream for what passes, which ends an EventSource for good: %s", body)
+	}
 	seconds, err := strconv.Atoi(r.Header.Get("Retry-After"))
 	if p.Code == events.CodeInternal || p.Code.Remedy() != events.RetryLater || err != nil || seconds < 1 {
 		return broke("refused %s, to be tried again after %q", body, r.Header.Get("Retry-After"))
@@ -136,8 +139,9 @@ func (l *leg) changes(ctx context.Context, k *checker, wait int) (more bool, err
 	defer cancel()
 	after := l.from(k)
 	query, header := url.Values{"after": {after.String()}}, http.Header{}
-	if l.random.IntN(4) == 0 {
-		query.Set("view", events.WholeView)
+	l.narrowed(query)
+	if view := l.viewName(); view != "" && l.random.IntN(4) == 0 {
+		query.Set("view", view)
 	}
 	applied := ""
 	if wait > 0 {
@@ -163,6 +167,9 @@ func (l *leg) changes(ctx context.Context, k *checker, wait int) (more bool, err
 	}
 	var body events.TopicChanges
 	if err := decode(response, &body); err != nil {
+		return false, err
+	}
+	if err := l.viewed(k, body.View); err != nil {
 		return false, err
 	}
 	return body.More, l.takeAll(k, after, body, wait > 0)
@@ -202,6 +209,7 @@ func (l *leg) pages(ctx context.Context, topics []*checker) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), answerTime)
 	defer cancel()
 	query := url.Values{}
+	l.narrowed(query)
 	if l.random.IntN(2) == 0 {
 		query.Set("limit", strconv.Itoa(20+l.random.IntN(60)))
 	}
@@ -216,6 +224,9 @@ func (l *leg) pages(ctx context.Context, topics []*checker) error {
 			return broke("%s: a page of %s is of %s, the one before of %s", k.topic, page.Topic, page.Cursor, last.Cursor)
 		case !ordered(last.Items, page.Items):
 			return broke("%s: the items of a page are not after those of the one before", k.topic)
+		}
+		if err := l.viewed(k, page.View); err != nil {
+			return err
 		}
 		query.Set("next", page.Next)
 		last = page
@@ -243,7 +254,7 @@ func ordered(before, page []events.Item) bool {
 
 // page reads one page, which the client may have.
 func (l *leg) page(ctx context.Context, k *checker, query url.Values) (page events.TopicItems, err error) {
-	whole, header := len(query) == 0, http.Header{}
+	whole, header := !query.Has("limit") && !query.Has("next"), http.Header{}
 	l.mu.Lock()
 	has := l.known[k.topic]
 	l.mu.Unlock()

@@ -98,6 +98,8 @@ type run struct {
 	hostiles  []*hostile
 	writers   []*writer
 	rejoiners []rejoiner
+	// told is what wanderers were told of changes that see all of them, narrowTold what others were.
+	told, narrowTold told
 	// unsubscribed says which rejoiners heard something else than what they last asked for.
 	unsubscribed error
 }
@@ -171,15 +173,14 @@ func newRun(ctx context.Context, s settings, seed uint64) (*run, error) {
 		r.writers = append(r.writers, &writer{number: n, db: db, table: r.stack.Outputs["EventsTable"], ledger: r.ledger, topics: r.topics, enough: r.enough,
 			random: rand.New(rand.NewPCG(random.Uint64(), 0))})
 	}
-	seen := &told{}
 	for n := range s.watchers {
-		r.add(n, random, seen)
+		r.add(n, random)
 	}
 	return r, nil
 }
 
 // add makes the n-th watcher, which may be a hostile one.
-func (r *run) add(n int, random *rand.Rand, seen *told) {
+func (r *run) add(n int, random *rand.Rand) {
 	topics := r.topics
 	wallet := &wallet{issuer: r.issuer, subject: fmt.Sprint("watcher-", n), grant: everything, random: rand.New(rand.NewPCG(random.Uint64(), 0))}
 	own := rand.New(rand.NewPCG(random.Uint64(), 0))
@@ -193,14 +194,19 @@ func (r *run) add(n int, random *rand.Rand, seen *told) {
 	if r.wander && n%4 == wanderRest {
 		habit, second = wandering, n+1 // one stream tells both, so they must differ
 	}
-	r.watchers = append(r.watchers, &watcher{url: r.stack.WebSocketURL(), rest: r.stack.HTTPURL(), told: seen, wallet: wallet, habit: habit, random: own,
+	told, narrow := &r.told, n%8 == wanderRest
+	if narrow {
+		told = &r.narrowTold
+	}
+	r.watchers = append(r.watchers, &watcher{url: r.stack.WebSocketURL(), rest: r.stack.HTTPURL(), told: told, narrow: narrow, wallet: wallet, habit: habit, random: own,
 		checkers: []*checker{newChecker(topics[n%len(topics)]), newChecker(topics[second%len(topics)])}})
 }
 
 // hostileDigit ends the numbers of the watchers that are hostile, if any are.
 const hostileDigit = 9
 
-// wanderRest is the remainder by four of the numbers of the watchers that wander, if any do.
+// wanderRest is the remainder by four of the numbers of the watchers that wander, if any do, and
+// by eight of those who see what narrow ones see.
 const wanderRest = 3
 
 // habitOf lets one watcher in ten have each of the habits, and the rest be steady.

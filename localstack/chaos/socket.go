@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -33,7 +34,10 @@ func (l *leg) socket(ctx context.Context, topics []*checker) error {
 	for i, k := range topics {
 		r := events.Request{Action: events.ActionSubscribe, ID: strconv.Itoa(i), Order: int64(i + 1), Topic: string(k.topic)}
 		if _, begun := l.stands(k); begun {
-			r.After, r.View = l.from(k).String(), events.WholeView
+			r.After, r.View = l.from(k).String(), l.viewName()
+		}
+		if l.narrow {
+			r.Filter, r.Fields = json.RawMessage(narrowFilter), []string{narrowField}
 		}
 		if err := conn.Write(ctx, websocket.MessageText, []byte(encoded(r))); err != nil {
 			return err
@@ -100,11 +104,15 @@ func (l *leg) frame(frame events.Frame, topics []*checker, early map[events.Topi
 			at, begun := l.stands(k)
 			switch {
 			case k.topic != f.Topic:
+				continue
 			case !begun:
-				return l.begins(k, f.Cursor)
+				if err := l.begins(k, f.Cursor); err != nil {
+					return err
+				}
 			case !f.Recovered || f.Seq < at.Seq:
 				return broke("%s: subscribed at %s, recovered %t, having seen up to %s", k.topic, f.Cursor, f.Recovered, at)
 			}
+			return l.viewed(k, f.View)
 		}
 	case *events.Changes:
 		for _, c := range f.Changes {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -15,6 +16,9 @@ import (
 	"github.com/watchroute/watchroute/events"
 	"github.com/watchroute/watchroute/shared/client"
 )
+
+// streamType is the content type of Server-Sent Events.
+const streamType = "text/event-stream"
 
 // maxEventBytes is more than any event of a stream has.
 const maxEventBytes = 16 << 20
@@ -46,7 +50,8 @@ func (l *leg) follow(ctx context.Context, topics []*checker, items bool) error {
 		return err
 	}
 	t := &telling{leg: l, topics: topics}
-	query, header := url.Values{}, http.Header{"Accept": {"text/event-stream"}}
+	query, header := url.Values{}, http.Header{"Accept": {streamType}}
+	t.narrowed(query)
 	for _, k := range topics {
 		t.list += string(k.topic) + " "
 	}
@@ -63,7 +68,7 @@ func (l *leg) follow(ctx context.Context, topics []*checker, items bool) error {
 		return err
 	}
 	defer response.Body.Close()
-	if got := response.Header.Get("Content-Type"); response.StatusCode != http.StatusOK || got != "text/event-stream" {
+	if got := response.Header.Get("Content-Type"); response.StatusCode != http.StatusOK || got != streamType {
 		return broke("a stream is answered %d with %s", response.StatusCode, got)
 	}
 	return t.hear(ctx, &retryReader{Reader: response.Body})
@@ -89,12 +94,15 @@ func (t *telling) resume(query url.Values, header http.Header) error {
 		cursors[i] = t.leg.from(k).String()
 	}
 	id := strings.Join(cursors, ",")
-	if len(t.topics) > 1 {
+	if len(t.topics) > 1 || t.narrow {
 		id = t.lastID(id)
 	}
 	switch way := t.random.IntN(3); {
 	case way == 0 || id == "":
 		query["after"], id = cursors, strings.Join(cursors, ",")
+		if view := t.viewName(); view != "" {
+			query["view"] = slices.Repeat([]string{view}, len(cursors))
+		}
 	case way == 1:
 		query.Set("last_event_id", id)
 	default:
@@ -104,7 +112,7 @@ func (t *telling) resume(query url.Values, header http.Header) error {
 	return t.stand(id)
 }
 
-// lastID is the id for several topics; empty if there has been none.
+// lastID is an id for several topics, or a view; empty if there has been none.
 func (t *telling) lastID(cursors string) string {
 	t.mu.Lock()
 	defer t.mu.Unlock()

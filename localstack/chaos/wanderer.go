@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"net/url"
 	"sync"
 	"time"
 
@@ -24,6 +25,7 @@ type wanderer struct {
 	places  map[events.Topic]events.Cursor // by the id of the last stream that had the topic
 	ids     map[string]string              // the last id of the streams of each list of topics
 	known   map[events.Topic]known
+	view    string    // the name of what it sees; empty if it does not know
 	holds   time.Time // when requests may be held again
 	streams time.Time // when a stream may be opened again
 }
@@ -200,6 +202,36 @@ func (l *leg) stands(k *checker) (events.Cursor, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return k.cursor, k.begun
+}
+
+// narrowed asks for what the wanderer sees.
+func (l *leg) narrowed(query url.Values) {
+	if l.narrow {
+		query.Set("filter", narrowFilter)
+		query.Set("fields", narrowField)
+	}
+}
+
+// viewed takes in the name of what the service says is seen, which is always the same; empty for
+// all of a topic.
+func (l *leg) viewed(k *checker, view string) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.narrow != (view != "") || l.view != "" && l.view != view {
+		return broke("%s: seen as %q, and as %q before", k.topic, view, l.view)
+	}
+	l.view = view
+	return nil
+}
+
+// viewName is what the service is told that the wanderer has seen; empty if it does not know.
+func (l *leg) viewName() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.narrow {
+		return events.WholeView
+	}
+	return l.view
 }
 
 // begins lets a topic begin at a cursor, unless it has begun.

@@ -25,11 +25,18 @@ const (
 	wandering = habits // takes another way after every few changes, see wanderer
 )
 
+// What narrow watchers see: by a filter that all items match, one member of each.
+const (
+	narrowFilter = `{"v":[{"exists":true}]}`
+	narrowField  = "v"
+)
+
 // watcher watches a few topics and holds each watch to the promise.
 type watcher struct {
 	url    string
 	rest   string // where the paths of the REST API begin
-	told   *told
+	told   *told  // by all who see the same
+	narrow bool   // of one that wanders: it sees what narrow ones see
 	wallet *wallet
 	habit  habit
 	random *rand.Rand // its own goroutine's
@@ -139,7 +146,7 @@ const (
 func (w *watcher) watch(ctx context.Context, c *client.Client, k *checker, enough func() bool) error {
 	o := w.from(k)
 	if w.habit == narrow {
-		o.Filter, o.Fields = json.RawMessage(`{"v":[{"exists":true}]}`), []string{"v"}
+		o.Filter, o.Fields = json.RawMessage(narrowFilter), []string{narrowField}
 	}
 	for event, err := range c.Watch(ctx, k.topic, o) {
 		if err == nil {
