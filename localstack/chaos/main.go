@@ -50,7 +50,7 @@ func main() {
 // short.
 const harsh = "all,kill=0.03,abandon=0.03,duplicate=0.2,delay=0.1,bisect=0.1,partial=0.1,reslice=0.3,reappear=0.2,redeliver=0.2,post-timeout=0.001," +
 	"lose-frame=0.005,drop-socket=0.001,overtake=0.3,split-shard=0.5,forget=1,pause-dynamodb=0.15,slow-dynamodb=0.05,cut-off=0.002,late-write=0.05," +
-	"http-504=0.02,tear-stream=0.02,idle-cut=0.01,stale-read=0.3"
+	"http-429=0.03,http-500=0.03,http-502=0.03,http-504=0.03,tear-stream=0.03,idle-cut=0.02,kill-hold=0.1,stale-read=0.3"
 
 // command does what the flags say.
 func command(ctx context.Context, args []string) error {

@@ -251,7 +251,7 @@ func (r *run) writeAll(ctx context.Context) error {
 
 // How much more is written, at most: so many times, so many changes of each writer.
 const (
-	moreWrites  = 20
+	moreWrites  = 40
 	writesMore  = 20
 	writeSlowly = 50 * time.Millisecond
 )

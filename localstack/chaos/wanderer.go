@@ -63,7 +63,7 @@ var ways = []way{
 }
 
 // rarely is how often a way that is rare is taken when it is drawn.
-const rarely = 0.1
+const rarely = 0.2
 
 // leg is what is taken over one way. Two may be under way at once.
 type leg struct {
