@@ -111,6 +111,11 @@ func decode(r *http.Response, into any) error {
 // read asks what has changed until that is all.
 func (l *leg) read(ctx context.Context, topics []*checker) error {
 	for _, k := range topics {
+		if _, begun := l.stands(k); !begun && l.random.IntN(2) == 0 {
+			if err := l.now(ctx, k); err != nil {
+				return err
+			}
+		}
 		for more := true; more; {
 			var err error
 			if more, err = l.changes(ctx, k, 0); err != nil {
@@ -173,6 +178,32 @@ func (l *leg) changes(ctx context.Context, k *checker, wait int) (more bool, err
 		return false, err
 	}
 	return body.More, l.takeAll(k, after, body, wait > 0)
+}
+
+// now asks where a topic stands, and begins there.
+func (l *leg) now(ctx context.Context, k *checker) error {
+	query := url.Values{"after": {"now"}}
+	l.narrowed(query)
+	response, err := l.ask(ctx, k.topic, query, http.Header{})
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	var body events.TopicChanges
+	if err := decode(response, &body); err != nil {
+		return err
+	}
+	after, err := events.ParseCursor(body.Cursor)
+	if err != nil {
+		return broken{err}
+	}
+	if len(body.Changes) > 0 { // which have come meanwhile
+		after = events.Cursor{Epoch: after.Epoch, Seq: body.Changes[0].Seq - 1}
+	}
+	if err := l.viewed(k, body.View); err != nil {
+		return err
+	}
+	return l.takeAll(k, after, body, false)
 }
 
 // takeAll takes the changes of a body in, if all of it is right.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -16,6 +17,14 @@ import (
 // holeTime is how long a wanderer waits at a WebSocket for a change that is missing, before it
 // goes another way.
 const holeTime = 300 * time.Millisecond
+
+// talk is what one connection was asked for, and what it has told.
+type talk struct {
+	*leg
+	topics []*checker
+	asked  map[events.Topic]events.Cursor // what it was to go on from, if there was something
+	early  map[events.Topic]map[int64]events.Change
+}
 
 // socket follows topics over a WebSocket. Changes may be lost there, come twice, and in another
 // order: what is missing, another way brings.
@@ -31,10 +40,13 @@ func (l *leg) socket(ctx context.Context, topics []*checker) error {
 	}
 	defer func() { _ = conn.CloseNow() }()
 	conn.SetReadLimit(-1)
+	t := &talk{l, topics, map[events.Topic]events.Cursor{}, map[events.Topic]map[int64]events.Change{}}
 	for i, k := range topics {
+		t.early[k.topic] = map[int64]events.Change{}
 		r := events.Request{Action: events.ActionSubscribe, ID: strconv.Itoa(i), Order: int64(i + 1), Topic: string(k.topic)}
 		if _, begun := l.stands(k); begun {
-			r.After, r.View = l.from(k).String(), l.viewName()
+			t.asked[k.topic] = l.from(k)
+			r.After, r.View = t.asked[k.topic].String(), l.viewName()
 		}
 		if l.narrow {
 			r.Filter, r.Fields = json.RawMessage(narrowFilter), []string{narrowField}
@@ -43,7 +55,7 @@ func (l *leg) socket(ctx context.Context, topics []*checker) error {
 			return err
 		}
 	}
-	return l.listen(ctx, conn, topics)
+	return t.listen(ctx, conn)
 }
 
 // turnedAway judges a handshake that has failed, with an answer or without.
@@ -59,11 +71,7 @@ func (l *leg) turnedAway(r *http.Response, err error) error {
 }
 
 // listen takes in what comes until something is missing for too long.
-func (l *leg) listen(ctx context.Context, conn *websocket.Conn, topics []*checker) error {
-	early := map[events.Topic]map[int64]events.Change{}
-	for _, k := range topics {
-		early[k.topic] = map[int64]events.Change{}
-	}
+func (t *talk) listen(ctx context.Context, conn *websocket.Conn) error {
 	var hole time.Time // since when something is missing
 	for {
 		_, data, err := conn.Read(ctx)
@@ -72,18 +80,18 @@ func (l *leg) listen(ctx context.Context, conn *websocket.Conn, topics []*checke
 		}
 		frame, err := events.Decode(data)
 		if err != nil { // API Gateway's own have no type
-			l.count("answers", "a frame of the gateway")
+			t.count("answers", "a frame of the gateway")
 			return fmt.Errorf("WebSocket: %.200s", data)
 		}
-		if err := l.frame(frame, topics, early); err != nil {
+		if err := t.frame(frame); err != nil {
 			return err
 		}
 		missing := 0
-		for _, k := range topics {
-			if err := l.drain(k, early[k.topic]); err != nil {
+		for _, k := range t.topics {
+			if err := t.drain(k, t.early[k.topic]); err != nil {
 				return err
 			}
-			missing += len(early[k.topic])
+			missing += len(t.early[k.topic])
 		}
 		switch {
 		case missing == 0:
@@ -97,43 +105,47 @@ func (l *leg) listen(ctx context.Context, conn *websocket.Conn, topics []*checke
 }
 
 // frame takes in one frame.
-func (l *leg) frame(frame events.Frame, topics []*checker, early map[events.Topic]map[int64]events.Change) error {
+func (t *talk) frame(frame events.Frame) error {
 	switch f := frame.(type) {
 	case *events.Subscribed:
-		for _, k := range topics {
-			at, begun := l.stands(k)
-			switch {
-			case k.topic != f.Topic:
-				continue
-			case !begun:
-				if err := l.begins(k, f.Cursor); err != nil {
-					return err
-				}
-			case !f.Recovered || f.Seq < at.Seq:
-				return broke("%s: subscribed at %s, recovered %t, having seen up to %s", k.topic, f.Cursor, f.Recovered, at)
-			}
-			return l.viewed(k, f.View)
-		}
+		return t.subscribed(f)
 	case *events.Changes:
 		for _, c := range f.Changes {
-			if early[c.Topic] == nil {
+			if t.early[c.Topic] == nil {
 				return broke("a change of %s, which was not subscribed to", c.Topic)
 			}
-			if err := l.told.same(c); err != nil {
+			if err := t.told.same(c); err != nil {
 				return broken{err}
 			}
-			early[c.Topic][c.Seq] = c
+			t.early[c.Topic][c.Seq] = c
 		}
 	case *events.Reset:
 		return broke("%s: told to start over: %s", f.Topic, f.Reason)
 	case *events.Error:
-		l.count("answers", "error "+string(f.Code))
+		t.count("answers", "error "+string(f.Code))
 		if f.Code.Remedy() != events.RetryLater && f.Code.Remedy() != events.RetryNow {
 			return broke("a subscribe is refused: %w", f)
 		}
 		return fmt.Errorf("WebSocket: %w", f)
 	}
 	return nil
+}
+
+// subscribed takes in the answer to a subscribe. It may be older than what the wanderer has seen:
+// pushes overtake it, and another connection may have told more.
+func (t *talk) subscribed(f *events.Subscribed) error {
+	i := slices.IndexFunc(t.topics, func(k *checker) bool { return k.topic == f.Topic })
+	if i < 0 {
+		return broke("subscribed to %s, which was not asked for", f.Topic)
+	}
+	k := t.topics[i]
+	if asked, resumes := t.asked[k.topic]; resumes && (!f.Recovered || f.Seq < asked.Seq) {
+		return broke("%s: subscribed at %s, recovered %t, asked to go on from %s", k.topic, f.Cursor, f.Recovered, asked)
+	}
+	if err := t.begins(k, f.Cursor); err != nil { // unless it has begun
+		return err
+	}
+	return t.viewed(k, f.View)
 }
 
 // drain takes what follows out of what has come.
