@@ -52,6 +52,10 @@ const harsh = "all,kill=0.03,abandon=0.03,duplicate=0.2,delay=0.1,bisect=0.1,par
 	"lose-frame=0.005,drop-socket=0.001,overtake=0.3,split-shard=0.5,forget=1,pause-dynamodb=0.15,slow-dynamodb=0.05,cut-off=0.002,late-write=0.05," +
 	"http-429=0.03,http-500=0.03,http-502=0.03,http-504=0.03,tear-stream=0.03,idle-cut=0.02,kill-hold=0.1,stale-read=0.3"
 
+// livePause is the pause between two changes of a writer where wanderers are to catch a mutant.
+// So they are near the heads of topics, also where the machine is slow.
+const livePause = 100 * time.Millisecond
+
 // command does what the flags say.
 func command(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("chaos", flag.ContinueOnError)
@@ -87,6 +91,9 @@ func command(ctx context.Context, args []string) error {
 		return soak(ctx, s, *first, *soakTime)
 	case *mutated:
 		s.hasty = true
+		if s.wander {
+			s.interval = livePause
+		}
 		return expectBroken(ctx, s, *first, *seeds)
 	}
 	return runSeeds(ctx, s, *first, *seeds)

@@ -313,7 +313,7 @@ var errPatience = errors.New("not in time")
 func (r *run) await(ctx context.Context, what string, holds func(*watcher) bool) error {
 	var seen int64
 	limit := time.Now().Add(10 * r.patience)
-	if r.hasty { // who does not heal is healed by the next connection, and gets on for long
+	if r.hasty && !r.wander { // who does not heal is healed by the next connection, and gets on for long
 		limit = time.Now().Add(r.patience)
 	}
 	for deadline := time.Now(); ; {
