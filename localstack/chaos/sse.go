@@ -186,7 +186,9 @@ func (t *telling) event(ctx context.Context, e sse.Event) error {
 	case *events.Changes:
 		err = t.changes(f.Changes)
 	case *events.Snapshot:
-		err = t.snapshot(f)
+		if err = t.snapshot(f); f.More {
+			return err // the id is a place amid the items, where nothing is whole
+		}
 	case *events.Error:
 		if f.Code == events.CodeTokenExpired && t.lapsed() {
 			return fmt.Errorf("stream ends: %w", f)
