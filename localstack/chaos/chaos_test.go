@@ -37,6 +37,21 @@ func TestChaos(t *testing.T) {
 			t.Errorf("hostile watchers did too little to prove anything: %s", did)
 		}
 	})
+	s.hostile, s.wander = false, true
+	t.Run("wandering", func(t *testing.T) {
+		r := s.keepsItsPromise(t, *chaosSeed+2)
+		for _, kind := range fault.HTTP() {
+			if r.faults[kind] == 0 {
+				t.Errorf("wanderers never met %s", kind)
+			}
+		}
+		for _, way := range ways {
+			if r.journey.counts["ways"][way.name] == 0 {
+				t.Errorf("nobody went the way %s", way.name)
+			}
+		}
+		t.Logf("wanderers %s", r.journey)
+	})
 }
 
 // keepsItsPromise runs a seed.
@@ -77,6 +92,28 @@ func TestRunWithoutAnOverlapProvesTooLittle(t *testing.T) {
 	}
 }
 
+// TestRunWithoutAFaultOfHTTPOrAWayProvesTooLittle: each has to have happened, where somebody wanders.
+func TestRunWithoutAFaultOfHTTPOrAWayProvesTooLittle(t *testing.T) {
+	w := &watcher{}
+	r := &run{settings: settings{wander: true}, faults: fault.New(fault.Plan{fault.HTTP502: 1}, 7), watchers: []*watcher{w}}
+	if err := r.provesHTTP(); err == nil || !strings.Contains(err.Error(), "http-502, the way GET after") {
+		t.Errorf("a run without a 502 and without any way ends with %v", err)
+	}
+	r.faults.Failing()
+	for _, way := range ways {
+		if err := r.provesHTTP(); err == nil || !strings.Contains(err.Error(), way.name) || strings.Contains(err.Error(), "http-") {
+			t.Errorf("a run without the way %s ends with %v", way.name, err)
+		}
+		w.journey.count("ways", way.name, 1)
+	}
+	if err := r.provesHTTP(); err != nil {
+		t.Error(err)
+	}
+	if r.wander = false; r.provesHTTP() != nil {
+		t.Error("a run in which nobody wanders is to meet faults of HTTP")
+	}
+}
+
 // TestMakeRunsEachMutant: none is left out of `make mutants`.
 func TestMakeRunsEachMutant(t *testing.T) {
 	text, err := os.ReadFile("../../Makefile")
@@ -112,8 +149,10 @@ func TestEditsFit(t *testing.T) {
 	if _, err := overlay("../..", t.TempDir(), []edit{{"functions/fanout/main.go", "not there", ""}}); err == nil {
 		t.Error("an edit of what is not there is made")
 	}
-	if _, err := forgetful("../..", t.TempDir()); err != nil {
-		t.Error(err)
+	for name, there := range map[string]bool{"LOG_RETENTION": true, streamSetting: true, "NOT_THERE": false} {
+		if _, err := withSettings("../..", t.TempDir(), map[string]string{name: "3s"}); (err == nil) != there {
+			t.Errorf("setting %s: %v", name, err)
+		}
 	}
 }
 

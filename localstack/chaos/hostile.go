@@ -70,11 +70,16 @@ func (m *mischief) add(o mischief) {
 }
 
 func (m mischief) String() string {
-	var answers []string
-	for _, answer := range slices.SortedFunc(maps.Keys(m.answers), func(x, y string) int { return cmp.Or(m.answers[y]-m.answers[x], cmp.Compare(x, y)) }) {
-		answers = append(answers, fmt.Sprintf("%d × %s", m.answers[answer], answer))
+	return fmt.Sprintf("%d messages over %d connections; %d frames marked costly; answered %s", m.sent, m.connections, m.costly, ranked(m.answers))
+}
+
+// ranked lists what was counted, the most frequent first.
+func ranked(counts map[string]int) string {
+	var list []string
+	for _, name := range slices.SortedFunc(maps.Keys(counts), func(x, y string) int { return cmp.Or(counts[y]-counts[x], cmp.Compare(x, y)) }) {
+		list = append(list, fmt.Sprintf("%d × %s", counts[name], name))
 	}
-	return fmt.Sprintf("%d messages over %d connections; %d frames marked costly; answered %s", m.sent, m.connections, m.costly, strings.Join(answers, ", "))
+	return strings.Join(list, ", ")
 }
 
 // run lives one connection after another until ctx ends.

@@ -10,7 +10,12 @@
 // With --hostile one watcher in ten does what it can to the others, who are held to the
 // promise all the same.
 //
-//	go run ./localstack/chaos [--hostile] [--seeds 20] [--first 1] [--watchers 200] [--changes 10000]
+// With --wander one watcher in four changes between WebSocket, Server-Sent Events, long polls and
+// plain GETs after every few changes, by one cursor. What the service refuses must be a refusal
+// that passes. The run fails if one of the faults of HTTP never happened, or one way was never
+// taken.
+//
+//	go run ./localstack/chaos [--hostile | --wander] [--seeds 20] [--first 1] [--watchers 200] [--changes 10000]
 //	                          [--faults …] [--mutant NAME] [--soak 30m]
 package main
 
@@ -44,7 +49,12 @@ func main() {
 // harsh is every kind of fault, the rarer ones more often than by default: a run is
 // short.
 const harsh = "all,kill=0.03,abandon=0.03,duplicate=0.2,delay=0.1,bisect=0.1,partial=0.1,reslice=0.3,reappear=0.2,redeliver=0.2,post-timeout=0.001," +
-	"lose-frame=0.005,drop-socket=0.001,overtake=0.3,split-shard=0.5,forget=1,pause-dynamodb=0.15,slow-dynamodb=0.05,cut-off=0.002,late-write=0.05"
+	"lose-frame=0.005,drop-socket=0.001,overtake=0.3,split-shard=0.5,forget=1,pause-dynamodb=0.15,slow-dynamodb=0.05,cut-off=0.002,late-write=0.05," +
+	"http-429=0.03,http-500=0.03,http-502=0.03,http-504=0.03,tear-stream=0.03,idle-cut=0.02,kill-hold=0.1,stale-read=0.3"
+
+// livePause is the pause between two changes of a writer where wanderers are to catch a mutant.
+// So they are near the heads of topics, also where the machine is slow.
+const livePause = 100 * time.Millisecond
 
 // command does what the flags say.
 func command(ctx context.Context, args []string) error {
@@ -54,6 +64,7 @@ func command(ctx context.Context, args []string) error {
 	first := flags.Uint64("first", 1, "the first `seed`")
 	flags.IntVar(&s.watchers, "watchers", 200, "how many `watchers`, of two topics each")
 	flags.BoolVar(&s.hostile, "hostile", false, "let one watcher in ten be hostile")
+	flags.BoolVar(&s.wander, "wander", false, "let one watcher in four change between WebSocket, SSE, long poll and GET")
 	flags.IntVar(&s.changes, "changes", 10_000, "how many `changes` over 20 topics")
 	plan := flags.String("faults", harsh, "`faults`, as go run ./localstack takes them")
 	mutant := flags.String("mutant", "", "break the service on purpose and expect to be told so: "+mutantNames())
@@ -80,6 +91,9 @@ func command(ctx context.Context, args []string) error {
 		return soak(ctx, s, *first, *soakTime)
 	case *mutated:
 		s.hasty = true
+		if s.wander {
+			s.interval = livePause
+		}
 		return expectBroken(ctx, s, *first, *seeds)
 	}
 	return runSeeds(ctx, s, *first, *seeds)
@@ -140,6 +154,9 @@ func (r result) print(seed uint64) {
 	}
 	fmt.Printf("seed %-3d %6.1f s   %d deliveries   %d faults   %d broken promises\n", seed, r.took.Seconds(), r.deliveries, faults, len(r.broken))
 	fmt.Printf("    the clients   %s\n", r.tally)
+	if r.journey.counts != nil {
+		fmt.Printf("    wanderers     %s\n", r.journey)
+	}
 	if r.mischief.sent > 0 {
 		fmt.Printf("    hostile ones  %s\n", r.mischief)
 	}

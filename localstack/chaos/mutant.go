@@ -23,39 +23,70 @@ var unordered = []edit{
 	{"shared/watch/order.go", `	place := m.Time.UnixMilli()*`, `	place := time.Now().UnixMilli()*`},
 }
 
-// mutants are the service, each broken in one place. Chaos that does not catch them
-// proves nothing.
-var mutants = []struct {
+// mutant is the service, broken in one place.
+type mutant struct {
 	name  string
 	what  string
 	edits []edit
-}{
+	shape string // the flag of the shape of chaos that is to catch it; empty for the usual one
+}
+
+// mutants are all there are. Chaos that does not catch them proves nothing.
+var mutants = []mutant{
 	{"numbering", "the head is moved without its condition, so that two fan-outs may give one number twice", []edit{
 		{"shared/dynamo/changes.go", `"attribute_not_exists(topic)"`, `"attribute_not_exists(nothing)"`},
 		{"shared/dynamo/changes.go", `"#last = :fromLast AND epoch = :fromEpoch"`, `"#last <> :fromEpoch OR epoch <> :fromLast"`},
-	}},
+	}, ""},
 	{"healing", "the client does not ask for what is missing while it is connected", []edit{
 		{"shared/client/probe.go", `return w.probe.next(w.order.behind())`, `return time.Time{}`},
-	}},
+	}, ""},
 	{"resume", "the client comes back without its cursor", []edit{
 		{"shared/client/watch.go", `After: w.order.cursor.String(), View: w.view}`, `View: w.view}`},
-	}},
+	}, ""},
 	{"repeats", "the client does not drop what it has seen", []edit{
 		{"shared/client/order.go", `other.Op != events.Skipped || o.started && c.Seq <= o.cursor.Seq {`, `other.Op != events.Skipped {`},
 		{"shared/client/order.go", `return o.early.Get(o.cursor.Seq + 1)`, `_, c, ok := o.early.Min(); return c, ok && c.Seq <= o.cursor.Seq+1`},
-	}},
-	{"order", "requests of a connection count in the order in which functions get them", unordered},
+	}, ""},
+	{"order", "requests of a connection count in the order in which functions get them", unordered, ""},
 	{"departure", "nor does the client wait for the answer when it leaves what it watches again", append(slices.Clone(unordered),
 		edit{"shared/client/departure.go", `doubtful = doubtful || d.doubtful
 		return d.subscribes == 0 && !d.asked`, `return true`},
 		edit{"localstack/chaos/rejoin.go", `n%3 == 0 `, `n >= 0 `}, // all use the client
-	)},
+	), ""},
 	{"report", "the fan-out does not report what it could not number", []edit{
 		{"functions/fanout/handler.go", `failed.add(write.Position)`, `_ = write.Position`},
-	}},
+	}, ""},
 	{"known", "a record that is delivered again is numbered again", []edit{
 		{"shared/watch/number.go", `if seen[w.Position] {`, `if seen[w.Position] && false {`},
-	}},
+	}, ""},
+	{"early-id", "an event's id is sent before its changes", []edit{
+		{"functions/http/stream.go", `id = "id: " + id + "\n"`, `id = "id: " + id + "\n\nevent: " + name + "\n"`},
+	}, "--wander"},
+	{"swapped-id", "the cursors in the id of several topics are in another order than the topics", []edit{
+		{"functions/http/place.go", `parts[i] = partOf(follow)`, `parts[len(parts)-1-i] = partOf(follow)`},
+	}, "--wander"},
+	{"last-flush", "a stream forgets what it would tell in its last second, and its id does not", []edit{
+		{"functions/http/stream.go", `				err = s.tell(n)`, `				if end, _ := ctx.Deadline(); time.Until(end) < time.Second {
+					s.Take(n)
+					s.place()
+					continue
+				}
+				err = s.tell(n)`},
+	}, "--wander"},
+	{"poll-back", "a long poll begins one change behind the cursor", []edit{
+		{"functions/http/hold.go", `watch.Place{After: a.after[0]}`, `watch.Place{After: events.Cursor{Epoch: a.after[0].Epoch, Seq: max(a.after[0].Seq-1, 0)}}`},
+	}, "--wander"},
+	{"poll-head", "a long poll says that the client stands at the head, also after changes that it does not tell", []edit{
+		{"functions/http/hold.go", `	default:
+		h.tell(w, r, news[0].Missed)`, `	default:
+		stand := []watch.Follow{{Query: a.Query}}
+		_ = h.topics.Stand(r.Context(), viewer, stand)
+		news[0].Cursor = stand[0].After
+		h.tell(w, r, news[0].Missed)`},
+	}, "--wander"},
+	{"stale-head", "heads are read with eventual consistency, and what they say is trusted", []edit{
+		{"shared/dynamo/changes.go", `Key: rowKey(topic, headSeq), ConsistentRead: aws.Bool(true),`, `Key: rowKey(topic, headSeq),`},
+	}, "--wander"},
 }
 
 func mutantNames() string {
@@ -83,7 +114,7 @@ func runMutant(ctx context.Context, name string, args []string) error {
 		if err != nil {
 			return err
 		}
-		cmd := exec.CommandContext(ctx, "go", append([]string{"run", "./localstack/chaos", "--mutated"}, withoutMutant(args)...)...)
+		cmd := exec.CommandContext(ctx, "go", slices.Concat([]string{"run", "./localstack/chaos", "--mutated"}, strings.Fields(m.shape), withoutMutant(args))...)
 		cmd.Env = append(os.Environ(), flags)
 		cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 		return cmd.Run()

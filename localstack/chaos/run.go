@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -28,6 +29,7 @@ type settings struct {
 	plan     fault.Plan
 	watchers int
 	hostile  bool // one watcher in ten is
+	wander   bool // one watcher in four takes one way after another
 	// hostileMessages are how many a second all hostile watchers send together; 10 if 0. One
 	// may keep a function busy for a second where two processors do everything; on AWS each
 	// function would have its own.
@@ -56,11 +58,22 @@ func proves(overlaps map[fault.Overlap]int64) error {
 
 // shape names what is not as usual.
 func (s settings) shape() string {
-	if s.hostile {
+	switch {
+	case s.hostile:
 		return ", one in ten of them hostile,"
+	case s.wander:
+		return ", one in four of them changing between transports,"
 	}
 	return ""
 }
+
+// wanderStream is how long a stream is held, at least, where watchers change between transports.
+// A function is not told that a client has left, and holds on: each stream that was left would
+// take one of its client's few holds for a minute.
+const (
+	wanderStream  = "2s"
+	streamSetting = "STREAM_TIME"
+)
 
 // result is what came of a run.
 type result struct {
@@ -85,8 +98,43 @@ type run struct {
 	hostiles  []*hostile
 	writers   []*writer
 	rejoiners []rejoiner
+	// told is what wanderers were told of changes that see all of them, narrowTold what others were.
+	told, narrowTold told
 	// unsubscribed says which rejoiners heard something else than what they last asked for.
 	unsubscribed error
+}
+
+// provesHTTP is an error if wanderers never met a fault of HTTP that was to be, or never took one
+// of the ways there are.
+func (r *run) provesHTTP() error {
+	if missing := r.unmet(); len(missing) > 0 {
+		return fmt.Errorf("there was never %s, so this proves too little", strings.Join(missing, ", "))
+	}
+	return nil
+}
+
+// unmet names the faults of HTTP and the ways that there have not been yet, if anybody wanders.
+func (r *run) unmet() (missing []string) {
+	if !r.wander {
+		return nil
+	}
+	counts, journey := r.faults.Counts(), journey{}
+	for _, kind := range fault.HTTP() {
+		if n, on := counts[kind]; on && n == 0 {
+			missing = append(missing, string(kind))
+		}
+	}
+	for _, w := range r.watchers {
+		w.mu.Lock()
+		journey.add(w.journey)
+		w.mu.Unlock()
+	}
+	for _, way := range ways {
+		if journey.counts["ways"][way.name] == 0 {
+			missing = append(missing, "the way "+way.name)
+		}
+	}
+	return missing
 }
 
 // newRun starts a stack that is broken by the seed, and makes everyone, who do nothing
@@ -98,6 +146,11 @@ func newRun(ctx context.Context, s settings, seed uint64) (*run, error) {
 		logs = io.Discard
 	}
 	var err error
+	if s.wander {
+		if s.template, err = withSettings(s.root, s.build, map[string]string{streamSetting: wanderStream}); err != nil {
+			return nil, err
+		}
+	}
 	r.stack, err = stack.Start(ctx, stack.Options{
 		Addr: "127.0.0.1:0", Root: s.root, BuildDir: s.build, Template: s.template, Progress: s.progress, Log: logs, Logger: slog.New(slog.DiscardHandler),
 		Shards: 4, MaxProcesses: 12, StreamRetention: s.streamRetention, Faults: r.faults,
@@ -137,12 +190,24 @@ func (r *run) add(n int, random *rand.Rand) {
 		r.hostiles = append(r.hostiles, &hostile{url: r.stack.WebSocketURL(), wallet: wallet, random: own, others: topics, pause: pause})
 		return
 	}
-	r.watchers = append(r.watchers, &watcher{url: r.stack.WebSocketURL(), wallet: wallet, habit: habitOf(n), random: own,
-		checkers: []*checker{newChecker(topics[n%len(topics)]), newChecker(topics[(n+7)%len(topics)])}})
+	habit, second := habitOf(n), n+7
+	if r.wander && n%4 == wanderRest {
+		habit, second = wandering, n+1 // one stream tells both, so they must differ
+	}
+	told, narrow := &r.told, n%8 == wanderRest
+	if narrow {
+		told = &r.narrowTold
+	}
+	r.watchers = append(r.watchers, &watcher{url: r.stack.WebSocketURL(), rest: r.stack.HTTPURL(), told: told, narrow: narrow, wallet: wallet, habit: habit, random: own,
+		checkers: []*checker{newChecker(topics[n%len(topics)]), newChecker(topics[second%len(topics)])}})
 }
 
 // hostileDigit ends the numbers of the watchers that are hostile, if any are.
 const hostileDigit = 9
+
+// wanderRest is the remainder by four of the numbers of the watchers that wander, if any do, and
+// by eight of those who see what narrow ones see.
+const wanderRest = 3
 
 // habitOf lets one watcher in ten have each of the habits, and the rest be steady.
 func habitOf(n int) habit {
@@ -164,7 +229,7 @@ func chaos(ctx context.Context, s settings, seed uint64) (result, error) {
 	err = r.watched(ctx, func() error { return r.writeAll(ctx) }, func() error { return r.rejoin(ctx) })
 	res := r.result(time.Since(began))
 	if err == nil && len(res.broken) == 0 {
-		err = proves(res.overlaps)
+		err = cmp.Or(proves(res.overlaps), r.provesHTTP())
 	}
 	return res, err
 }
@@ -176,7 +241,7 @@ func (r *run) writeAll(ctx context.Context) error {
 	for range moreWrites {
 		overlaps := r.faults.Overlaps()
 		delete(overlaps, fault.Overtaken) // comes later
-		if err != nil || proves(overlaps) == nil {
+		if err != nil || proves(overlaps) == nil && len(r.unmet()) == 0 {
 			break
 		}
 		err = r.write(ctx, writesMore, writeSlowly)
@@ -186,7 +251,7 @@ func (r *run) writeAll(ctx context.Context) error {
 
 // How much more is written, at most: so many times, so many changes of each writer.
 const (
-	moreWrites  = 20
+	moreWrites  = 40
 	writesMore  = 20
 	writeSlowly = 50 * time.Millisecond
 )
@@ -248,7 +313,7 @@ var errPatience = errors.New("not in time")
 func (r *run) await(ctx context.Context, what string, holds func(*watcher) bool) error {
 	var seen int64
 	limit := time.Now().Add(10 * r.patience)
-	if r.hasty { // who does not heal is healed by the next connection, and gets on for long
+	if r.hasty && !r.wander { // who does not heal is healed by the next connection, and gets on for long
 		limit = time.Now().Add(r.patience)
 	}
 	for deadline := time.Now(); ; {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"os"
@@ -64,7 +63,7 @@ func soak(ctx context.Context, s settings, seed uint64, d time.Duration) error {
 	if err := os.Setenv(name, value); err != nil { // for go build
 		return err
 	}
-	if s.template, err = forgetful(s.root, s.build); err != nil {
+	if s.template, err = withSettings(s.root, s.build, map[string]string{"LOG_RETENTION": soakLog.String()}); err != nil {
 		return err
 	}
 	probes := &probes{}
@@ -98,19 +97,22 @@ func soak(ctx context.Context, s settings, seed uint64, d time.Duration) error {
 	return nil
 }
 
-// forgetful writes a template whose log is kept for soakLog.
-func forgetful(root, dir string) (path string, err error) {
-	data, err := os.ReadFile(filepath.Join(root, stack.TemplateFile))
+// withSettings writes a template whose functions have other settings, each of which must be there
+// once.
+func withSettings(root, dir string, settings map[string]string) (path string, err error) {
+	text, err := os.ReadFile(filepath.Join(root, stack.TemplateFile))
 	if err != nil {
 		return "", err
 	}
-	const setting = `"LOG_RETENTION": "48h0m0s"`
-	if bytes.Count(data, []byte(setting)) != 1 {
-		return "", fmt.Errorf("%s does not say %s once", stack.TemplateFile, setting)
+	for name, value := range settings {
+		setting := regexp.MustCompile(`"` + name + `": "[^"]*"`)
+		if n := len(setting.FindAll(text, -1)); n != 1 {
+			return "", fmt.Errorf("%s has the setting %s %d times, want once", stack.TemplateFile, name, n)
+		}
+		text = setting.ReplaceAllLiteral(text, fmt.Appendf(nil, "%q: %q", name, value))
 	}
-	data = bytes.Replace(data, []byte(setting), []byte(`"LOG_RETENTION": "`+soakLog.String()+`"`), 1)
 	path = filepath.Join(dir, "template.json")
-	return path, os.WriteFile(path, data, 0o600)
+	return path, os.WriteFile(path, text, 0o600)
 }
 
 // probes keeps the latest that the functions' processes told of themselves.

@@ -43,17 +43,24 @@ type wallet struct {
 }
 
 func (w *wallet) token(context.Context) (string, error) {
+	text, _, err := w.fresh()
+	return text, err
+}
+
+// fresh gives a token and when it expires.
+func (w *wallet) fresh() (text string, expires time.Time, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if !w.sound && w.random.Float64() < noToken {
-		return "", errNoToken
+		return "", time.Time{}, errNoToken
 	}
 	t := token.Token{Subject: w.subject, Issued: time.Now().Add(-time.Hour), Expires: time.Now().Add(time.Hour), Claim: []byte(w.grant)}
 	if !w.sound && w.random.Float64() < lapsing {
 		w.expired++
 		t.Expires = time.Now().Add(time.Duration(w.random.Int64N(int64(lapsesIn))) - longAgo)
 	}
-	return w.issuer.Sign(t)
+	text, err = w.issuer.Sign(t)
+	return text, t.Expires, err
 }
 
 // gave counts the tokens given that lapse soon.

@@ -22,11 +22,21 @@ const (
 	restless       // leaves each topic every now and then, and watches it again at once with the same client
 	narrow         // sees the items by a filter that they all match, and a part of each
 	habits
+	wandering = habits // takes another way after every few changes, see wanderer
+)
+
+// What narrow watchers see: by a filter that all items match, one member of each.
+const (
+	narrowFilter = `{"v":[{"exists":true}]}`
+	narrowField  = "v"
 )
 
 // watcher watches a few topics and holds each watch to the promise.
 type watcher struct {
 	url    string
+	rest   string // where the paths of the REST API begin
+	told   *told  // by all who see the same
+	narrow bool   // of one that wanders: it sees what narrow ones see
 	wallet *wallet
 	habit  habit
 	random *rand.Rand // its own goroutine's
@@ -34,7 +44,8 @@ type watcher struct {
 	mu       sync.Mutex
 	checkers []*checker
 	stats    client.Stats // of the clients that it had
-	err      error        // the first broken promise
+	journey  journey
+	err      error // the first broken promise
 }
 
 // options are impatient: a run is short.
@@ -72,6 +83,10 @@ func (w *watcher) run(ctx context.Context, written <-chan struct{}) {
 
 // live is the life of one client.
 func (w *watcher) live(ctx context.Context, written <-chan struct{}) {
+	if w.habit == wandering {
+		newWanderer(w).wander(ctx)
+		return
+	}
 	c, err := client.Dial(ctx, w.url, w.options())
 	if err != nil {
 		w.fail(ctx, err)
@@ -131,7 +146,7 @@ const (
 func (w *watcher) watch(ctx context.Context, c *client.Client, k *checker, enough func() bool) error {
 	o := w.from(k)
 	if w.habit == narrow {
-		o.Filter, o.Fields = json.RawMessage(`{"v":[{"exists":true}]}`), []string{"v"}
+		o.Filter, o.Fields = json.RawMessage(narrowFilter), []string{narrowField}
 	}
 	for event, err := range c.Watch(ctx, k.topic, o) {
 		if err == nil {
@@ -238,10 +253,13 @@ func (w *watcher) tally(t *tally) {
 	defer w.mu.Unlock()
 	for _, k := range w.checkers {
 		t.deliveries += k.changes
-		t.resets += k.resets
+		if w.habit != wandering { // who starts over at will
+			t.resets += k.resets
+		}
 	}
 	t.stats = sum(t.stats, w.stats)
 	t.expired += w.wallet.gave()
+	t.journey.add(w.journey)
 }
 
 // tally is what the watchers of a run saw.
@@ -250,6 +268,7 @@ type tally struct {
 	resets     int
 	expired    int64 // tokens that were about to lapse
 	stats      client.Stats
+	journey    journey
 }
 
 func (t tally) String() string {

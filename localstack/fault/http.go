@@ -3,6 +3,7 @@ package fault
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"time"
 
 	"github.com/watchroute/watchroute/localstack/restapi"
@@ -21,7 +22,7 @@ const (
 	HTTP504 Kind = "http-504"
 )
 
-// What happens to streamed answers that have begun.
+// What happens to requests that are held, and to streamed answers.
 const (
 	// TearStream sends a part of a piece of a stream, up to the middle of a line, and cuts the
 	// connection. Occasion: a piece.
@@ -29,15 +30,15 @@ const (
 	// IdleCut lets a stream be silent for up to 2 s in place of a piece, and cuts the connection,
 	// as the idle timeout of 5 minutes does. Occasion: a piece that TearStream has not hit.
 	IdleCut Kind = "idle-cut"
-	// KillHold ends a function's process with SIGKILL within 2 s of its beginning to stream,
-	// unless the stream has ended by then. Occasion: a stream.
+	// KillHold ends a function's process with SIGKILL within 2 s of its getting a request of the
+	// REST API, unless it has answered whole by then. Occasion: such a request.
 	KillHold Kind = "kill-hold"
 )
 
 const (
 	// longestSilence is the most that IdleCut lets a stream be silent.
 	longestSilence = 2 * time.Second
-	// longestHold is how long KillHold lets a process stream, at most.
+	// longestHold is how long KillHold lets a process hold a request, at most.
 	longestHold = 2 * time.Second
 )
 
@@ -90,7 +91,9 @@ func (f *Faults) amidLine(piece []byte) int {
 	return line[0] + 1 + f.IntN(TearStream, line[1]-line[0]-1)
 }
 
-// Streaming is Lambda's Streaming: KillHold.
-func (f *Faults) Streaming(i Invocation) {
-	f.within(KillHold, longestHold, i.Kill)
+// overHTTP reports whether an invocation's payload is a request of a REST API, and none to an
+// authorizer.
+func overHTTP(payload []byte) bool {
+	var event struct{ HTTPMethod, Type string }
+	return json.Unmarshal(payload, &event) == nil && event.HTTPMethod != "" && event.Type == ""
 }

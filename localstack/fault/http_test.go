@@ -63,16 +63,17 @@ func TestHTTPKindsAreKinds(t *testing.T) {
 func TestKillWhatHolds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := fault.New(fault.Plan{fault.KillHold: 1}, 7)
-		f.Started(&invocation{kill: func() bool { t.Error("killed before it streamed"); return true }})
+		for _, other := range []string{`{"Records":[]}`, `{"type":"REQUEST","httpMethod":"GET"}`, `{"requestContext":{"routeKey":"$connect"}}`, "none"} {
+			f.Started(&invocation{payload: other, kill: func() bool { t.Errorf("%s is killed, which is no request over HTTP", other); return true }})
+		}
 		var kills atomic.Int64
 		for range 3 {
-			f.Streaming(&invocation{kill: func() bool { return kills.Add(1) <= 2 }}) // the last has ended
+			f.Started(&invocation{payload: `{"resource":"/topics/{topic+}","httpMethod":"GET"}`, kill: func() bool { return kills.Add(1) <= 2 }}) // the last has ended
 		}
 		time.Sleep(2 * time.Second)
 		synctest.Wait()
 		if kills.Load() != 3 || f.Counts()[fault.KillHold] != 2 {
 			t.Errorf("%d kills, counted %d, want 3 and 2", kills.Load(), f.Counts()[fault.KillHold])
 		}
-		fault.New(fault.Plan{fault.Kill: 1}, 7).Streaming(&invocation{kill: func() bool { t.Error("killed without the fault"); return true }})
 	})
 }

@@ -13,7 +13,7 @@ type Invocation interface {
 	Runs() bool    // the process works on it
 }
 
-// Started is Lambda's Started: Kill and Abandon.
+// Started is Lambda's Started: Kill, Abandon and KillHold.
 func (f *Faults) Started(i Invocation) {
 	if f == nil {
 		return
@@ -21,6 +21,9 @@ func (f *Faults) Started(i Invocation) {
 	f.seen.started(i)
 	f.within(Kill, longestLife, i.Kill)
 	f.within(Abandon, longestLife, i.Abandon)
+	if overHTTP(i.Payload()) {
+		f.within(KillHold, longestHold, i.Kill)
+	}
 }
 
 // within may let a fault happen after a while, at most after longest, unless it turns out that

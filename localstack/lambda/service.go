@@ -42,9 +42,7 @@ type Options struct {
 	// Started, if not nil, is told of each invocation that a process has got, and must
 	// not wait.
 	Started func(Running)
-	// Streaming is the same for each answer that begins to be streamed; nil for none.
-	Streaming func(Running)
-	Now       func() time.Time // for deadlines and log stream names; default time.Now
+	Now     func() time.Time // for deadlines and log stream names; default time.Now
 }
 
 // Service runs functions. Safe for concurrent use.

@@ -109,9 +109,6 @@ func (proc *process) pass(w http.ResponseWriter, r *http.Request, inv *invocatio
 	}
 	defer close(inv.answer.passed)
 	inv.answer.begun <- r.Header.Get("Content-Type")
-	if streaming := proc.pool.service.options.Streaming; streaming != nil {
-		streaming(Running{proc, inv})
-	}
 	_, err := io.Copy(leaving{inv.answer.writer}, http.MaxBytesReader(w, r.Body, MaxStream))
 	var large *http.MaxBytesError
 	switch {

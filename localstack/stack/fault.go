@@ -30,7 +30,7 @@ func (s *Stack) brokenREST(o restapi.Options) restapi.Options {
 // brokenLambda adds the faults to Lambda's options, if there are any.
 func (s *Stack) brokenLambda(o lambda.Options) lambda.Options {
 	if f := s.o.Faults; f != nil {
-		o.Started, o.Streaming = func(r lambda.Running) { f.Started(r) }, func(r lambda.Running) { f.Streaming(r) }
+		o.Started = func(r lambda.Running) { f.Started(r) }
 		o.WrapDelivery, o.WrapQueue = f.WrapDelivery, f.WrapQueue
 	}
 	return o
