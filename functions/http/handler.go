@@ -100,7 +100,7 @@ func (h handler) read(w http.ResponseWriter, r *http.Request, viewer watch.Viewe
 		h.refuse(w, r, err)
 	case stream == 0 && json == 0:
 		h.problem(w, r, events.Problem{Code: events.CodeNotAcceptable, Detail: "an answer is application/json or " + streamType})
-	case stream > 0 && stream >= json && r.Method == http.MethodGet:
+	case stream > 0 && stream >= json:
 		h.stream(w, r, viewer, a)
 	case len(a.topics) > 1 || a.snapshot || r.URL.Query().Has("last_event_id"):
 		h.refuse(w, r, badRequest("several topics, snapshot and last_event_id are of a stream, ask with Accept: %s", streamType))

@@ -417,6 +417,25 @@ func TestHeadIsAGetWithoutItsBody(t *testing.T) {
 	}
 }
 
+// TestHeadOfAStreamSaysWhetherThereMayBeOne, which an EventSource that has ended does not say, and
+// holds nothing.
+func TestHeadOfAStreamSaysWhetherThereMayBeOne(t *testing.T) {
+	s := newService(t)
+	s.viewer.Grant = granted(t, "alice", `{"v":1,"allow":[{"topics":["a"],"actions":["read","subscribe"]}]}`)
+	s.db.Engine.ResetUsage()
+	for target, status := range map[string]int{
+		"/topics/a?snapshot=true": 200, "/topics/a?last_event_id=x:1": 200, "/topics/a?topic=b": 403, "/topics/b": 403, "/topics/a?last_event_id=x": 400,
+	} {
+		a := s.ask(http.MethodHead, target, "Accept", streamType)
+		if a.status != status || a.body != "" || status == 200 && a.header.Get("Content-Type") != streamType {
+			t.Errorf("%s is answered %+v", target, a)
+		}
+	}
+	if used := s.db.Engine.Usage().Tables; len(used) != 0 {
+		t.Errorf("they cost %+v", used)
+	}
+}
+
 // TestPagesOfOtherOriginsCannotRead: the browser keeps from them what is answered.
 func TestPagesOfOtherOriginsCannotRead(t *testing.T) {
 	s := newService(t)

@@ -36,7 +36,8 @@ type stream struct {
 
 // stream answers with what comes after the places that the client names, until the time that a
 // stream may be held is over. The client then comes again by itself. One that has no room now
-// does so, too: any other status would end a native EventSource for good.
+// does so, too: any other status would end a native EventSource for good. A HEAD tells whether the
+// client may have a stream, and holds none.
 func (h handler) stream(w http.ResponseWriter, r *http.Request, viewer watch.Viewer, a ask) {
 	follows, now, err := h.follows(r, viewer, a)
 	if err != nil {
@@ -49,6 +50,10 @@ func (h handler) stream(w http.ResponseWriter, r *http.Request, viewer watch.Vie
 		return
 	}
 	defer cancel()
+	if r.Method == http.MethodHead {
+		head(w)
+		return
+	}
 	if until, ok := ctx.Deadline(); ok {
 		expectReader(w, until.Add(endMargin))
 	}
@@ -209,12 +214,17 @@ func (s *stream) end(r *http.Request, err error) {
 
 // begin sends the first bytes at once, with the delay after which the client comes again.
 func (s *stream) begin(again time.Duration) {
-	header := s.w.Header()
+	head(s.w)
+	s.raw("retry: %d\n\n", again.Milliseconds())
+}
+
+// head begins the answer of a stream.
+func head(w http.ResponseWriter) {
+	header := w.Header()
 	header.Set("Content-Type", streamType)
 	header.Set("Cache-Control", "no-cache, no-store")
 	header.Set("X-Accel-Buffering", "no") // which nginx heeds
-	s.w.WriteHeader(http.StatusOK)
-	s.raw("retry: %d\n\n", again.Milliseconds())
+	w.WriteHeader(http.StatusOK)
 }
 
 // place tells the client where it stands before there is a change, so that it loses nothing if the
