@@ -41,8 +41,8 @@ type engine struct {
 	tasks     sync.WaitGroup // readers, diallers and closers
 	life      context.Context
 
-	link     *link     // the connection in use, nil if there is none
-	retiring *link     // the one that link has replaced
+	link     link      // the connection in use, nil if there is none
+	retiring link      // the one that link has replaced
 	retireAt time.Time // when retiring is closed at the latest
 	since    time.Time // when link was made
 	heard    time.Time // when the last frame came over link
@@ -123,7 +123,7 @@ func (e *engine) end(err error) error {
 		p.answer <- err
 	}
 	var goodbyes sync.WaitGroup
-	for _, l := range []*link{e.link, e.retiring} {
+	for _, l := range []link{e.link, e.retiring} {
 		if l != nil {
 			goodbyes.Go(l.close)
 		}
@@ -188,12 +188,12 @@ func (e *engine) connect(now time.Time) {
 	}
 	e.dialling = true
 	e.tasks.Go(func() {
-		l, err := dial(e.life, e.url, e.o)
+		l, err := dialSocket(e.life, e.url, e.o)
 		select {
 		case e.dialled <- dialled{l, err}:
 		case <-e.life.Done():
-			if l != nil {
-				_ = l.conn.CloseNow()
+			if err == nil {
+				l.hangUp()
 			}
 		}
 	})

@@ -216,12 +216,9 @@ func (e *engine) send(r *request, now time.Time) {
 }
 
 func (e *engine) write(frame events.Request) {
-	message, err := events.Marshal(frame)
-	if err != nil {
+	if err := e.link.write(frame); err != nil {
 		e.o.Logger.Warn("request not sent", "action", frame.Action, "err", err) // its deadline passes
-		return
 	}
-	e.link.write(message)
 }
 
 // answered takes a request off the outstanding ones; nil if it is not among them,
