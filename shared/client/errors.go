@@ -22,3 +22,13 @@ type HandshakeError struct {
 func (e *HandshakeError) Error() string {
 	return fmt.Sprintf("connection refused with status %d", e.Status)
 }
+
+// StatusError is an HTTP answer that is not the service's own, such as that of a proxy or of a
+// network that wants a login. What the service refuses is an [*events.Error] instead.
+type StatusError struct {
+	Status int
+}
+
+func (e *StatusError) Error() string {
+	return fmt.Sprintf("answered with status %d by something else than the service", e.Status)
+}

@@ -2,6 +2,9 @@ package client
 
 import "time"
 
+// longestPause bounds how long the service may have a client wait.
+const longestPause = 5 * time.Minute
+
 // unpaced is how many requests a second are as good as no bound.
 const unpaced = 100
 
