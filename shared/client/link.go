@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"log/slog"
+	"time"
 
 	"github.com/watchroute/watchroute/events"
 )
@@ -20,17 +21,27 @@ type link interface {
 	close()
 	// hangUp ends the link without a goodbye.
 	hangUp()
+	// transport is what the link uses now. It may be called at any time.
+	transport() Transport
+	// ordered reports whether the service carries publications about an item out in the order
+	// in which they were written.
+	ordered() bool
 }
 
-// incoming is what came over a link: one of data and err.
+// incoming is what came over a link: one of data, frame, lapsed, working and err.
 type incoming struct {
-	link link
-	data []byte // a frame as the service sent it
-	err  error  // how the link ended
+	link    link
+	data    []byte        // a frame as the service sent it
+	frame   events.Frame  // one that the link made of the service's answer
+	pause   time.Duration // with frame: that the service wants before it is asked again
+	lapsed  events.Topic  // is not subscribed any more, and has to be subscribed again
+	working string        // the id of a request whose answer is long, and on its way
+	err     error         // how the link ended
 }
 
 // dialled is a new link, or why there is none.
 type dialled struct {
 	link link
 	err  error
+	way  int // by which of the ways it was dialled
 }

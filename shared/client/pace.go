@@ -51,3 +51,10 @@ func (p *pace) ease(sent time.Time) {
 		*p = pace{}
 	}
 }
+
+// wait has nothing be sent before a time, which the service has named.
+func (p *pace) wait(until time.Time) {
+	if p.rate > 0 && until.After(p.open) {
+		p.open = until
+	}
+}

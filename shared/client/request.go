@@ -82,7 +82,7 @@ func (e *engine) due(now time.Time) (all []question) {
 			all = append(all, question{w.turn.notBefore, &request{frame: *frame, watch: w}})
 		}
 	}
-	for _, p := range e.publications {
+	for _, p := range e.sendable() {
 		if p.due(now) {
 			all = append(all, question{p.notBefore, &request{frame: p.frame, publication: p}})
 		}
@@ -155,7 +155,7 @@ func (e *engine) askAt(now time.Time) time.Time {
 			sooner(ping)
 		}
 	}
-	for _, p := range e.publications {
+	for _, p := range e.sendable() {
 		if !p.asked {
 			sooner(p.notBefore)
 		}

@@ -54,7 +54,7 @@ func dialSocket(ctx context.Context, address string, o Options) (link, error) {
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(got httptrace.GotConnInfo) { wire = got.Conn }})
 	conn, response, err := websocket.Dial(ctx, address, &websocket.DialOptions{HTTPClient: o.handshaker(), HTTPHeader: header})
 	if err != nil && response != nil && response.StatusCode != http.StatusSwitchingProtocols {
-		return nil, &HandshakeError{Status: response.StatusCode}
+		return nil, &HandshakeError{Status: response.StatusCode, pause: retryAfter(response.Header)}
 	}
 	if err != nil {
 		return nil, fmt.Errorf("dial: %w", withoutURL(err))
@@ -142,6 +142,10 @@ func (l *socket) write(r events.Request) error {
 	}
 	return nil
 }
+
+func (l *socket) transport() Transport { return WebSocket }
+
+func (l *socket) ordered() bool { return true }
 
 // sendAll sends what is written, until ctx ends or a message cannot be sent.
 func (l *socket) sendAll(ctx context.Context) error {

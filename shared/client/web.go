@@ -11,7 +11,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/watchroute/watchroute/events"
@@ -43,7 +42,7 @@ type web struct {
 
 	mu    sync.Mutex // also held while a token is fetched
 	token string
-	known atomic.Bool // token is the one to send
+	known bool // token is the one to send
 }
 
 // isHTTP reports whether an address is one of HTTP rather than of a WebSocket.
@@ -187,13 +186,12 @@ func (w *web) send(ctx context.Context, c call) (*http.Response, error) {
 func (w *web) bearer(ctx context.Context, refused string) (string, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.known.Load() && w.token != refused {
+	if w.known && w.token != refused {
 		return w.token, nil
 	}
 	token, err := w.o.token(ctx)
 	if err == nil {
-		w.token = token
-		w.known.Store(true)
+		w.token, w.known = token, true
 	}
 	return token, err
 }
