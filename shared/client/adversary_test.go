@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"maps"
 	"math"
 	"net"
 	"net/http"
@@ -216,6 +217,7 @@ func changes(epoch string, seq, to int64, op events.Op) string {
 type attack struct {
 	handshake func(http.ResponseWriter, *http.Request, enemy) bool // false if there is to be no connection
 	talk      func(enemy)                                          // over a connection; answers fairly if nil
+	web       func(http.ResponseWriter, *http.Request, enemy) bool // over HTTP alone, if it is not nil; answers fairly if it gives false
 	ends      func(err error) bool                                 // how the client is to end; nil if it is not to
 	dials     int                                                  // how many there may be; usualDials if 0
 	asks      int                                                  // how many requests; usualAsks if 0
@@ -419,6 +421,7 @@ func attacks() map[string]attack {
 // is not busier than its pauses allow, gives up when its user does, and leaves nothing behind.
 func TestAdversaries(t *testing.T) {
 	all := attacks()
+	maps.Copy(all, webAttacks())
 	if len(all) < 30 {
 		t.Fatalf("only %d attacks", len(all))
 	}
@@ -436,7 +439,7 @@ func (a attack) run(t *testing.T) {
 
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- use(ctx, t, &http.Client{Transport: transport}) }()
+	go func() { ended <- a.use(ctx, t, &http.Client{Transport: transport}) }()
 	time.Sleep(attackTime)
 	var err error
 	select {
@@ -496,6 +499,10 @@ func orUsual(most, usual int) int {
 
 // serve is what a client meets.
 func (a attack) serve(by *adversary, w http.ResponseWriter, r *http.Request) {
+	if a.web != nil {
+		a.serveWeb(by, w, r)
+		return
+	}
 	e := enemy{adversary: by, n: by.count(&by.handshakes)}
 	if a.handshake != nil && !a.handshake(w, r, e) {
 		return
@@ -514,8 +521,12 @@ func (a attack) serve(by *adversary, w http.ResponseWriter, r *http.Request) {
 
 // use dials, and watches and publishes until the client or ctx ends. It says why the client
 // has ended; nil if it did not do so by itself. Nothing waits longer than its context.
-func use(ctx context.Context, t *testing.T, by *http.Client) error {
-	c, err := client.Dial(ctx, "ws://gateway/live", client.Options{HTTPClient: by, Token: func(context.Context) (string, error) { return "t", nil }})
+func (a attack) use(ctx context.Context, t *testing.T, by *http.Client) error {
+	url := "ws://gateway/live"
+	if a.web != nil {
+		url = "http://gateway/live"
+	}
+	c, err := client.Dial(ctx, url, client.Options{HTTPClient: by, Token: func(context.Context) (string, error) { return "t", nil }})
 	if ctx.Err() != nil {
 		return nil
 	}

@@ -12,11 +12,27 @@ import (
 
 // Options adjust a client. The zero value of each field means its default.
 type Options struct {
-	// HTTPClient does the handshakes, for proxies and TLS. Its Timeout must be 0.
+	// HTTPClient does the handshakes and requests, for proxies and TLS. Its Timeout must be 0.
 	// Default: http.DefaultClient.
 	HTTPClient *http.Client
-	// Header is sent with each handshake.
+	// Header is sent with each handshake and request.
 	Header http.Header
+	// HTTPURL is the output HttpUrl of the service, https://…/live. With it, the client watches
+	// and publishes over HTTP where WebSockets are blocked. Default: none, or the url of [Dial]
+	// if that is one of HTTP.
+	HTTPURL string
+	// Transports are those that may be used, in order of preference. A transport counts as
+	// blocked after 2 attempts that fail without the service's answer, and after 1 that is
+	// answered as the service would not, or refused for good: 403 may be a proxy's. The client
+	// ends when all refuse it for good. 429, and 401 until that is final, count for nothing.
+	// Default: WebSocket if Dial has its URL, then ServerSentEvents and LongPoll if there is
+	// an HTTPURL.
+	Transports []Transport
+	// BetterInterval is when a client that had to fall back tries what it prefers again. It
+	// stays connected meanwhile, and moves once the better connection stands. The interval is
+	// twice as long after each try that fails, up to 1 hour, and as at first again when
+	// the better connection has lasted. Default: 5 minutes.
+	BetterInterval time.Duration
 	// Token gives the token for each handshake, in the header Authorization, and another
 	// one when the service warns that it expires; an empty one is not sent. It should
 	// give one that is good for minutes, and may be called several times at once.
@@ -82,6 +98,7 @@ func (o Options) withDefaults() Options {
 	orElse(&o.HoleTime, 500*time.Millisecond)
 	orElse(&o.AnswerTime, 15*time.Second)
 	orElse(&o.MaxBackoff, 30*time.Second)
+	orElse(&o.BetterInterval, 5*time.Minute)
 	orElse(&o.Buffer, events.MaxResumeChanges)
 	orElse(&o.BufferBytes, 8<<20)
 	if o.Logger == nil {
@@ -113,20 +130,29 @@ type Client struct {
 	cancel   context.CancelCauseFunc
 	stats    counters
 	logger   *slog.Logger
+	mu       sync.Mutex
+	link     link          // in use; nil if there is none
 	done     chan struct{} // closed when everything has ended
 	err      error         // why; valid after done
 }
 
-// Dial connects to the service at a ws:// or wss:// URL and stays connected until
-// ctx ends or the client is closed: ctx bounds the client's life, not the
-// dialling alone. It returns when the first connection stands. Failures that may
-// pass are tried again until ctx ends; a refusal that will not pass is returned as a
-// [*HandshakeError].
+// Dial connects to the service and stays connected until ctx ends or the client is closed: ctx
+// bounds the client's life, not the dialling alone. url is the output WebSocketUrl (ws:// or
+// wss://), or the output HttpUrl (http:// or https://) for a client that uses HTTP alone. With
+// [Options].HTTPURL beside the first, the client falls back to HTTP where WebSockets are blocked,
+// see [Options].Transports.
+//
+// Dial returns when the first connection stands. Failures that may pass are tried again until
+// ctx ends; a refusal that will not pass is returned as a [*HandshakeError].
 func Dial(ctx context.Context, url string, o Options) (*Client, error) {
 	o = o.withDefaults()
+	ways, err := o.ways(url)
+	if err != nil {
+		return nil, err
+	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	c := &Client{commands: make(chan func(*engine)), cancel: cancel, logger: o.Logger, done: make(chan struct{})}
-	e := newEngine(c, url, o)
+	e := newEngine(c, ways, o)
 	go func() {
 		c.err = e.run(ctx)
 		cancel(c.err)
@@ -156,6 +182,16 @@ func (c *Client) do(command func(*engine)) bool {
 	case <-c.done:
 		return false
 	}
+}
+
+// Transport is what the client is connected by at the moment; empty if it is not connected.
+func (c *Client) Transport() Transport {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.link == nil {
+		return ""
+	}
+	return c.link.transport()
 }
 
 // Stats counts what a client went through since it was made.

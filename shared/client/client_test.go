@@ -247,7 +247,7 @@ func goroutineOfClient() string {
 	stacks := make([]byte, 1<<20)
 	stacks = stacks[:runtime.Stack(stacks, true)]
 	for stack := range strings.SplitSeq(string(stacks), "\n\n") {
-		if strings.Contains(stack, "shared/client.(*engine)") || strings.Contains(stack, "shared/client.(*link)") {
+		if strings.Contains(stack, "shared/client.(*engine)") || strings.Contains(stack, "shared/client.(*socket)") || strings.Contains(stack, "shared/client.(*exchange)") {
 			return stack
 		}
 	}

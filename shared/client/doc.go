@@ -1,5 +1,5 @@
 // Package client is the only place that knows how a watcher stays whole across
-// broken connections. It watches topics over WebSocket and gives every change once
+// broken connections. It watches topics over WebSocket or HTTP and gives every change once
 // and in order, whatever happens to its connection, or says that it must start over
 // and gives the topic's items to start from.
 //
@@ -43,11 +43,24 @@
 // more, waits longer each time. A frame that is no answer to the request whose id it has is
 // passed over, and so are changes with numbers that cannot be.
 //
+// # Over HTTP
+//
+// With [Options].HTTPURL, a client goes on over HTTP where WebSockets are blocked, with the same
+// promises, and comes back when they are not. A watch keeps its cursor whichever transport brings
+// its changes. Topics that are seen alike share streams of Server-Sent Events; where streams are
+// held back on the way, as by a proxy that buffers, topics are polled. A client holds at most 4
+// streams or polls at once. Patterns are watched over a WebSocket alone. [Read] reads a topic's items
+// without watching it.
+//
+//	WebSocket ── blocked ──► streams ── held back ──► long polls
+//	    ▲                      │  ▲                       │
+//	    └─ BetterInterval ─────┘  └──── BetterInterval ───┘
+//
 // # Tokens
 //
 // Where the service wants tokens, [Options].Token fetches them: one for each connection,
 // and another when the service warns that the one in use expires, which replaces it
-// without a new connection. If that fails until the token has expired, the service
+// without a new connection. Over HTTP, requests share a token until it is refused. If that fails until the token has expired, the service
 // closes the connection, and the watches resume on another. What a token does not allow
 // ends the watch concerned; a token that was revoked ends the client. A handshake that is
 // refused with 401 is repeated for 2 minutes, with another token each time: the service may

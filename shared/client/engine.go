@@ -32,7 +32,6 @@ const (
 // frames, commands and deadlines, and after each does whatever has become due.
 type engine struct {
 	client *Client
-	url    string
 	o      Options
 
 	connected chan struct{} // closed when the first connection stands
@@ -41,8 +40,9 @@ type engine struct {
 	tasks     sync.WaitGroup // readers, diallers and closers
 	life      context.Context
 
-	link     *link     // the connection in use, nil if there is none
-	retiring *link     // the one that link has replaced
+	routes   routes    // that connections are made by
+	link     link      // the connection in use, nil if there is none
+	retiring link      // the one that link has replaced
 	retireAt time.Time // when retiring is closed at the latest
 	since    time.Time // when link was made
 	heard    time.Time // when the last frame came over link
@@ -71,9 +71,9 @@ type engine struct {
 	lastID       int
 }
 
-func newEngine(c *Client, url string, o Options) *engine {
+func newEngine(c *Client, ways []dialer, o Options) *engine {
 	return &engine{
-		client: c, url: url, o: o, pingEvery: o.PingInterval,
+		client: c, o: o, pingEvery: o.PingInterval, routes: newRoutes(ways, o),
 		connected: make(chan struct{}), incoming: make(chan incoming), dialled: make(chan dialled),
 		requests: map[string]*request{},
 	}
@@ -123,7 +123,7 @@ func (e *engine) end(err error) error {
 		p.answer <- err
 	}
 	var goodbyes sync.WaitGroup
-	for _, l := range []*link{e.link, e.retiring} {
+	for _, l := range []link{e.link, e.retiring} {
 		if l != nil {
 			goodbyes.Go(l.close)
 		}
@@ -166,6 +166,7 @@ func (e *engine) next(now time.Time) time.Time {
 	}
 	if !e.dialling {
 		sooner(e.moveAt)
+		sooner(e.routes.betterAt)
 	}
 	if e.retiring != nil {
 		sooner(e.retireAt)
@@ -180,20 +181,31 @@ func (e *engine) next(now time.Time) time.Time {
 	return at
 }
 
-// connect dials if there is no connection, or it is to be replaced.
+// connect dials if there is no connection, it is to be replaced, or one of a better kind is to
+// be tried.
 func (e *engine) connect(now time.Time) {
-	due := e.link == nil && !now.Before(e.dialAt) || e.link != nil && !e.moveAt.IsZero() && !now.Before(e.moveAt)
-	if e.dialling || !due {
+	isDue := func(at time.Time) bool { return e.link != nil && !at.IsZero() && !now.Before(at) }
+	way := -1
+	switch {
+	case e.dialling:
+	case e.link == nil && !now.Before(e.dialAt):
+		way = e.routes.at
+	case isDue(e.moveAt):
+		way = e.routes.using
+	case isDue(e.routes.betterAt):
+		way = 0
+	}
+	if way < 0 {
 		return
 	}
 	e.dialling = true
 	e.tasks.Go(func() {
-		l, err := dial(e.life, e.url, e.o)
+		l, err := e.routes.ways[way](e.life)
 		select {
-		case e.dialled <- dialled{l, err}:
+		case e.dialled <- dialled{l, err, way}:
 		case <-e.life.Done():
-			if l != nil {
-				_ = l.conn.CloseNow()
+			if err == nil {
+				l.hangUp()
 			}
 		}
 	})
@@ -203,20 +215,30 @@ func (e *engine) connect(now time.Time) {
 // error is a refusal for good.
 func (e *engine) take(d dialled) error {
 	e.dialling = false
+	now := time.Now()
+	if d.err != nil && e.link != nil && d.way != e.routes.using {
+		e.o.Logger.Info("no better connection", "err", d.err)
+		e.routes.later(now)
+		return nil
+	}
 	if d.err != nil {
-		return e.refused(d.err)
+		return e.refused(d)
 	}
 	e.client.stats.count(func(s *Stats) { s.Connections++ })
-	e.o.Logger.Info("connected", "replacing", e.link != nil)
+	e.o.Logger.Info("connected", "by", d.link.transport(), "replacing", e.link != nil)
 	if e.retiring != nil {
 		e.retire()
 	}
-	now := time.Now()
 	if e.link != nil && e.lasted(now) {
 		e.attempt = 0
 	}
 	e.retiring, e.retireAt = e.link, now.Add(retireTime)
-	e.link, e.since, e.heard, e.moveAt, e.unauthorized = d.link, now, now, time.Time{}, 0
+	if d.way != e.routes.using { // it has yet to show that it works
+		e.retireAt = now.Add(retireTime + e.o.AnswerTime)
+	}
+	e.routes.take(d.way, now)
+	e.use(d.link)
+	e.since, e.heard, e.moveAt, e.unauthorized = now, now, time.Time{}, 0
 	e.pingAt, e.pingDue = now.Add(e.interval()), time.Time{}
 	e.forget()
 	e.tasks.Go(func() { d.link.run(e.life, e.incoming, e.o.Logger) })
@@ -226,14 +248,22 @@ func (e *engine) take(d dialled) error {
 	return nil
 }
 
+// use has a connection be the one in use; nil for none.
+func (e *engine) use(l link) {
+	e.link = l
+	e.client.mu.Lock()
+	e.client.link = l
+	e.client.mu.Unlock()
+}
+
 // refused decides what a dial that failed means.
-func (e *engine) refused(err error) error {
+func (e *engine) refused(d dialled) error {
 	now := time.Now()
-	if !e.passes(err, now) {
-		return err
+	if !e.routes.refused(d.way, d.err, e.passes(d.err, now)) {
+		return d.err
 	}
-	e.o.Logger.Warn("not connected", "err", err)
-	again := now.Add(e.pause())
+	e.o.Logger.Warn("not connected", "err", d.err)
+	again := now.Add(max(e.pause(), pauseOf(d.err)))
 	e.dialAt = again
 	if e.link != nil { // it is to be replaced, and still there
 		e.moveAt = again
@@ -274,7 +304,9 @@ func (e *engine) wasConnected() bool {
 func (e *engine) lose(err error) {
 	e.o.Logger.Info("connection lost", "err", err)
 	now, l := time.Now(), e.link
-	e.link, e.moveAt = nil, time.Time{}
+	e.routes.lost(e.lasted(now))
+	e.use(nil)
+	e.moveAt = time.Time{}
 	e.pingEvery, e.calm = e.o.PingInterval, false
 	e.tasks.Go(l.close)
 	e.forget()

@@ -3,6 +3,7 @@ package client
 import (
 	"errors"
 	"fmt"
+	"time"
 )
 
 // ErrClosed ends what a client was doing when it was closed.
@@ -16,9 +17,33 @@ var ErrOtherView = errors.New("topic is watched with other options")
 // client. What may pass, such as 429 and 500, is tried again instead, and so is 401 for 2
 // minutes, see events.UnauthorizedTime.
 type HandshakeError struct {
-	Status int // HTTP status: 401 and 403 for who may not connect
+	Status int           // HTTP status: 401 and 403 for who may not connect
+	pause  time.Duration // that the service wants before the next
 }
 
 func (e *HandshakeError) Error() string {
 	return fmt.Sprintf("connection refused with status %d", e.Status)
+}
+
+// pauseOf is how long the service wants to be left alone, by an error.
+func pauseOf(err error) time.Duration {
+	var handshake *HandshakeError
+	var refused *refusal
+	switch {
+	case errors.As(err, &handshake):
+		return handshake.pause
+	case errors.As(err, &refused):
+		return refused.pause
+	}
+	return 0
+}
+
+// StatusError is an HTTP answer that is not the service's own, such as that of a proxy or of a
+// network that wants a login. What the service refuses is an [*events.Error] instead.
+type StatusError struct {
+	Status int
+}
+
+func (e *StatusError) Error() string {
+	return fmt.Sprintf("answered with status %d by something else than the service", e.Status)
 }

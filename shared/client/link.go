@@ -2,222 +2,46 @@ package client
 
 import (
 	"context"
-	"crypto/tls"
-	"errors"
-	"fmt"
 	"log/slog"
-	"maps"
-	"net"
-	"net/http"
-	"net/http/httptrace"
-	"net/url"
-	"sync"
 	"time"
 
-	"github.com/coder/websocket"
 	"github.com/watchroute/watchroute/events"
 )
 
-const (
-	// frameBytes is where a message is cut into WebSocket frames: API Gateway
-	// refuses frames over 32 KB.
-	// https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-execution-service-websocket-limits-table.html
-	frameBytes = 16 << 10
-	// writeTime bounds the writing of one message.
-	writeTime = 10 * time.Second
-	// maxRedirects bounds how often one handshake is redirected.
-	maxRedirects = 2
-	// goodbyeTime bounds the closing handshake.
-	goodbyeTime = time.Second
-)
-
-// link is one WebSocket. What is written waits in a queue, so that a service which does not
-// read holds nobody up.
-type link struct {
-	conn *websocket.Conn
-	wire net.Conn // below conn, to hang up without a goodbye; nil if HTTPClient does not tell it
-
-	mu      sync.Mutex
-	queue   [][]byte      // messages that are to be sent
-	waiting chan struct{} // has one element if there may be any
+// link is a way to the service. Whatever carries it, requests are answered by frames as package
+// events has them, so the engine knows nothing of what a link is made of.
+type link interface {
+	// run works until the link is closed or has ended, or ctx ends. It hands on what comes, and
+	// at last how the link ended.
+	run(ctx context.Context, out chan<- incoming, logger *slog.Logger)
+	// write has a request be sent, after those before it. It fails if that cannot be sent as
+	// it is.
+	write(events.Request) error
+	// close says goodbye. It returns after goodbyeTime at the latest.
+	close()
+	// hangUp ends the link without a goodbye.
+	hangUp()
+	// transport is what the link uses now. It may be called at any time.
+	transport() Transport
+	// ordered reports whether the service carries publications about an item out in the order
+	// in which they were written.
+	ordered() bool
 }
 
-// incoming is a frame that came over a link, or how the link ended.
+// incoming is what came over a link: one of data, frame, lapsed, working and err.
 type incoming struct {
-	link *link
-	data []byte
-	err  error
+	link    link
+	data    []byte        // a frame as the service sent it
+	frame   events.Frame  // one that the link made of the service's answer
+	pause   time.Duration // with frame: that the service wants before it is asked again
+	lapsed  events.Topic  // is not subscribed any more, and has to be subscribed again
+	working string        // the id of a request whose answer is long, and on its way
+	err     error         // how the link ended
 }
 
 // dialled is a new link, or why there is none.
 type dialled struct {
-	link *link
+	link link
 	err  error
-}
-
-// dial makes a link. A refusal by the service is a *HandshakeError.
-func dial(ctx context.Context, address string, o Options) (*link, error) {
-	header, err := o.header(ctx)
-	if err != nil {
-		return nil, err
-	}
-	ctx, cancel := context.WithTimeout(ctx, o.AnswerTime)
-	defer cancel()
-	var wire net.Conn
-	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(got httptrace.GotConnInfo) { wire = got.Conn }})
-	conn, response, err := websocket.Dial(ctx, address, &websocket.DialOptions{HTTPClient: o.handshaker(), HTTPHeader: header})
-	if err != nil && response != nil && response.StatusCode != http.StatusSwitchingProtocols {
-		return nil, &HandshakeError{Status: response.StatusCode}
-	}
-	if err != nil {
-		return nil, fmt.Errorf("dial: %w", withoutURL(err))
-	}
-	conn.SetReadLimit(events.MaxFrameBytes)
-	return &link{conn: conn, wire: wire, waiting: make(chan struct{}, 1)}, nil
-}
-
-// handshaker is HTTPClient, which follows maxRedirects: package websocket replaces the bound
-// that net/http has.
-func (o Options) handshaker() *http.Client {
-	h := *o.HTTPClient
-	h.CheckRedirect = func(r *http.Request, via []*http.Request) error {
-		if len(via) > maxRedirects {
-			return errors.New("redirected too often")
-		}
-		if o.HTTPClient.CheckRedirect != nil {
-			return o.HTTPClient.CheckRedirect(r, via)
-		}
-		return nil
-	}
-	return &h
-}
-
-// header is what a handshake is sent with.
-func (o Options) header(ctx context.Context) (http.Header, error) {
-	token, err := o.token(ctx)
-	if token == "" || err != nil {
-		return o.Header, err
-	}
-	header := http.Header{}
-	maps.Copy(header, o.Header)
-	header.Set("Authorization", "Bearer "+token)
-	return header, nil
-}
-
-// withoutURL takes the URL out of an error, as there may be a token in its query.
-func withoutURL(err error) error {
-	if e := (*url.Error)(nil); errors.As(err, &e) {
-		return e.Err
-	}
-	return err
-}
-
-// run reads and sends until the link or ctx ends.
-func (l *link) run(ctx context.Context, out chan<- incoming, logger *slog.Logger) {
-	sending, stop := context.WithCancel(ctx)
-	var sender sync.WaitGroup
-	sender.Go(func() {
-		if err := l.sendAll(sending); err != nil {
-			logger.Warn("request not sent", "err", err) // the reader sees the end, or the deadline passes
-		}
-	})
-	l.read(ctx, out)
-	stop()
-	sender.Wait()
-}
-
-// read hands on every frame, and at last how the link ended.
-func (l *link) read(ctx context.Context, out chan<- incoming) {
-	for {
-		_, data, err := l.conn.Read(ctx)
-		select {
-		case out <- incoming{l, data, err}:
-		case <-ctx.Done():
-			return
-		}
-		if err != nil {
-			return
-		}
-	}
-}
-
-// write has a message be sent, after those before it.
-func (l *link) write(message []byte) {
-	l.mu.Lock()
-	l.queue = append(l.queue, message)
-	l.mu.Unlock()
-	select {
-	case l.waiting <- struct{}{}:
-	default:
-	}
-}
-
-// sendAll sends what is written, until ctx ends or a message cannot be sent.
-func (l *link) sendAll(ctx context.Context) error {
-	for {
-		select {
-		case <-l.waiting:
-		case <-ctx.Done():
-			return nil
-		}
-		l.mu.Lock()
-		queue := l.queue
-		l.queue = nil
-		l.mu.Unlock()
-		for _, message := range queue {
-			if err := l.send(ctx, message); err != nil {
-				return err
-			}
-		}
-	}
-}
-
-// send sends one message, in frames that API Gateway takes.
-func (l *link) send(ctx context.Context, message []byte) error {
-	ctx, cancel := context.WithTimeout(ctx, writeTime)
-	defer cancel()
-	w, err := l.conn.Writer(ctx, websocket.MessageText)
-	if err != nil {
-		return err
-	}
-	for len(message) > frameBytes {
-		if _, err := w.Write(message[:frameBytes]); err != nil {
-			return err
-		}
-		message = message[frameBytes:]
-	}
-	if _, err := w.Write(message); err != nil {
-		return err
-	}
-	return w.Close()
-}
-
-// close says goodbye, and hangs up if there is no answer.
-func (l *link) close() {
-	timer := time.AfterFunc(goodbyeTime, l.hangUp)
-	defer timer.Stop()
-	_ = l.conn.Close(websocket.StatusNormalClosure, "") // the service may have left before
-}
-
-// hangUp ends a link whose goodbye is not answered. CloseNow waits for the goodbye too, for
-// ten seconds.
-func (l *link) hangUp() {
-	switch wire := l.wire.(type) {
-	case nil:
-		_ = l.conn.CloseNow()
-	case *tls.Conn: // which says goodbye as well, and may wait for that
-		_ = wire.NetConn().Close()
-	default:
-		_ = wire.Close()
-	}
-}
-
-// closeCode is the WebSocket close code that ended a link; 1006 if there was none.
-//
-// Source: RFC 6455, section 7.4.1
-func closeCode(err error) int {
-	if code := websocket.CloseStatus(err); code != -1 {
-		return int(code)
-	}
-	return int(websocket.StatusAbnormalClosure)
+	way  int // by which of the ways it was dialled
 }

@@ -2,6 +2,9 @@ package client
 
 import "time"
 
+// longestPause bounds how long the service may have a client wait.
+const longestPause = 5 * time.Minute
+
 // unpaced is how many requests a second are as good as no bound.
 const unpaced = 100
 
@@ -46,5 +49,12 @@ func (p *pace) ease(sent time.Time) {
 	p.refusals = 0
 	if p.rate++; p.rate >= unpaced {
 		*p = pace{}
+	}
+}
+
+// wait has nothing be sent before a time, which the service has named.
+func (p *pace) wait(until time.Time) {
+	if p.rate > 0 && until.After(p.open) {
+		p.open = until
 	}
 }

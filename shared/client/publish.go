@@ -114,6 +114,22 @@ func (e *engine) publish(p *publication) {
 	e.publications = append(e.publications, p)
 }
 
+// sendable gives the publications that may be sent: if the link keeps no order, one waits until
+// those before it about the same item are answered.
+func (e *engine) sendable() []*publication {
+	if e.link == nil || e.link.ordered() {
+		return e.publications
+	}
+	type item struct{ topic, id string }
+	taken := map[item]bool{}
+	return slices.DeleteFunc(slices.Clone(e.publications), func(p *publication) bool {
+		i := item{p.frame.Topic, p.frame.Item.ID}
+		later := taken[i]
+		taken[i] = true
+		return later
+	})
+}
+
 // checkFrame refuses, with a code, what cannot be sent as it is, and what API Gateway would
 // close the connection for.
 func checkFrame(frame events.Request, code events.Code) error {

@@ -22,11 +22,22 @@ func (e *engine) receive(in incoming) error {
 	}
 	if current {
 		e.heard = time.Now()
+		e.routes.heard()
 	}
-	frame, err := events.Decode(in.data)
-	if err != nil {
-		e.unknown(in.data)
+	frame := in.frame
+	switch {
+	case frame != nil:
+	case in.lapsed != "" || in.working != "":
+		if current {
+			e.learn(in)
+		}
 		return nil
+	default:
+		var err error
+		if frame, err = events.Decode(in.data); err != nil {
+			e.unknown(in.data)
+			return nil
+		}
 	}
 	if e.misplaced(frame) {
 		e.o.Logger.Warn("request answered by what is no answer to it")
@@ -35,6 +46,9 @@ func (e *engine) receive(in incoming) error {
 	if current {
 		if err := e.concern(frame); err != nil {
 			return err
+		}
+		if in.pause > 0 {
+			e.pace.wait(time.Now().Add(min(in.pause, longestPause)))
 		}
 	}
 	switch f := frame.(type) {
@@ -54,6 +68,19 @@ func (e *engine) receive(in incoming) error {
 		e.published(f)
 	}
 	return nil
+}
+
+// learn takes in what a link says of its own accord.
+func (e *engine) learn(in incoming) {
+	now := time.Now()
+	if r := e.requests[in.working]; r != nil {
+		r.deadline = now.Add(e.o.AnswerTime)
+	}
+	for _, w := range e.watches {
+		if w.topic == in.lapsed && w.family == nil && w.joined {
+			e.lost(w, now)
+		}
+	}
 }
 
 // misplaced reports whether a frame says that it answers a request to which it is no answer.

@@ -47,7 +47,7 @@ func (e *engine) renew(now time.Time) {
 
 // authorize sends a token over the connection that it was fetched for. One that was
 // made meanwhile has a token of its own.
-func (e *engine) authorize(l *link, token string, err error) {
+func (e *engine) authorize(l link, token string, err error) {
 	now := time.Now()
 	r := &request{frame: events.Request{Action: events.ActionAuth, Token: token}, renewal: &e.renewal}
 	switch {

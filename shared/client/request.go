@@ -82,7 +82,7 @@ func (e *engine) due(now time.Time) (all []question) {
 			all = append(all, question{w.turn.notBefore, &request{frame: *frame, watch: w}})
 		}
 	}
-	for _, p := range e.publications {
+	for _, p := range e.sendable() {
 		if p.due(now) {
 			all = append(all, question{p.notBefore, &request{frame: p.frame, publication: p}})
 		}
@@ -155,7 +155,7 @@ func (e *engine) askAt(now time.Time) time.Time {
 			sooner(ping)
 		}
 	}
-	for _, p := range e.publications {
+	for _, p := range e.sendable() {
 		if !p.asked {
 			sooner(p.notBefore)
 		}
@@ -216,12 +216,9 @@ func (e *engine) send(r *request, now time.Time) {
 }
 
 func (e *engine) write(frame events.Request) {
-	message, err := events.Marshal(frame)
-	if err != nil {
+	if err := e.link.write(frame); err != nil {
 		e.o.Logger.Warn("request not sent", "action", frame.Action, "err", err) // its deadline passes
-		return
 	}
-	e.link.write(message)
 }
 
 // answered takes a request off the outstanding ones; nil if it is not among them,

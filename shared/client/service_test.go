@@ -39,16 +39,18 @@ type service struct {
 	address string
 	http    *http.Client
 	pusher  watch.Pusher
+	front   *front
 
 	mu          sync.Mutex
 	items       map[events.Topic]map[string]string
 	heads       map[events.Topic]watch.Head
 	log         map[events.Topic][]watch.Entry
 	connections map[watch.ConnectionID]map[events.Topic]watch.Subscription
-	pageItems   int                                 // items of a page of the table
-	named       int                                 // topics of a pattern that are named at most; 0 for as many as the service does
-	reads       int                                 // of the log
-	refuse      int                                 // status that $connect answers, if not 0
+	pageItems   int // items of a page of the table
+	named       int // topics of a pattern that are named at most; 0 for as many as the service does
+	reads       int // of the log
+	refuse      int // status that $connect answers, if not 0
+	revoked     []watch.Revocation
 	fail        events.Code                         // what publish fails with once
 	tokens      map[string]watch.Access             // nil if everyone may do everything
 	given       map[watch.ConnectionID]watch.Access // by the token of the handshake
@@ -73,20 +75,23 @@ const topic events.Topic = "stocks/AAPL"
 // bubble runs a test with a service on a network in memory, in a synctest bubble,
 // whose time everything goes by.
 func bubble(t *testing.T, test func(t *testing.T, s *service)) {
-	synctest.Test(t, func(t *testing.T) {
-		s := newService(t.Context())
-		listener := &pipes{conns: make(chan net.Conn), closed: make(chan struct{})}
-		server := &http.Server{Handler: s.gateway, ErrorLog: log.New(io.Discard, "", 0)}
-		go func() { _ = server.Serve(listener) }()
-		transport := &http.Transport{DialContext: listener.dial}
-		s.http, s.address = &http.Client{Transport: transport}, "gateway"
-		t.Cleanup(func() {
-			s.gateway.Close()
-			transport.CloseIdleConnections()
-			_ = server.Close()
-		})
-		test(t, s)
+	synctest.Test(t, func(t *testing.T) { inBubble(t, test) })
+}
+
+// inBubble does the same in the bubble of the caller.
+func inBubble(t *testing.T, test func(t *testing.T, s *service)) {
+	s := newService(t.Context())
+	listener := &pipes{conns: make(chan net.Conn), closed: make(chan struct{})}
+	server := &http.Server{Handler: s.front, ErrorLog: log.New(io.Discard, "", 0)}
+	go func() { _ = server.Serve(listener) }()
+	transport := &http.Transport{DialContext: listener.dial}
+	s.http, s.address = &http.Client{Transport: transport}, "gateway"
+	t.Cleanup(func() {
+		s.gateway.Close()
+		transport.CloseIdleConnections()
+		_ = server.Close()
 	})
+	test(t, s)
 }
 
 func newService(ctx context.Context) *service {
@@ -102,6 +107,7 @@ func newService(ctx context.Context) *service {
 	s.gateway = apigateway.New(apigateway.API{ID: "a", Stage: "live", Region: "us-east-1", Account: "0", Routes: routes}, s,
 		apigateway.Options{Unsigned: true, Logger: slog.New(slog.DiscardHandler)})
 	s.pusher = watch.Pusher{Subscribers: s, Poster: s}
+	s.front = newFront(s)
 	return s
 }
 

@@ -21,6 +21,7 @@ import (
 type watcher struct {
 	seqs    []int64 // of changes
 	resets  []events.ResetReason
+	anew    map[int]bool // by the number of changes before: items came
 	state   map[string]string
 	cursor  events.Cursor
 	err     error
@@ -90,6 +91,10 @@ func (w *watcher) turn(page *client.Page) {
 	w.pages++
 	w.costly += page.Costly
 	if page.First {
+		if w.anew == nil {
+			w.anew = map[int]bool{}
+		}
+		w.anew[len(w.seqs)] = true
 		clear(w.state)
 		w.resets = append(w.resets, page.Reason)
 	}

@@ -1,0 +1,156 @@
+package stack_test
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/watchroute/watchroute/events"
+	goclient "github.com/watchroute/watchroute/shared/client"
+)
+
+// TestClientOverEachTransport: one topic is watched and published to over a WebSocket, streams
+// and long polls. All see the same, and go on from the cursor that the items were read at.
+func TestClientOverEachTransport(t *testing.T) {
+	s := start(t, tokensOnly)
+	token := s.token(t, "alice", all, nil)
+	options := goclient.Options{HTTPURL: s.HTTPURL(), AnswerTime: patience, Token: func(context.Context) (string, error) { return token, nil }}
+	s.put(t, "stocks/AAPL", "quote", "1")
+	var at events.Cursor
+	eventually(t, "the item", func() bool { at = s.read(t, "stocks/AAPL", options); return at.Seq == 1 })
+	var watchers sync.WaitGroup
+	seen := map[goclient.Transport]*string{}
+	clients := map[goclient.Transport]*goclient.Client{}
+	transports := []goclient.Transport{goclient.WebSocket, goclient.ServerSentEvents, goclient.LongPoll}
+	for _, over := range transports {
+		options.Transports = []goclient.Transport{over}
+		c, err := goclient.Dial(t.Context(), s.WebSocketURL(), options)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(c.Close)
+		saw := new(string)
+		seen[over], clients[over] = saw, c
+		watchers.Go(func() {
+			state, seqs, _ := collect(t, c, "stocks/AAPL", goclient.WatchOptions{After: &at}, 7)
+			*saw = fmt.Sprint(state, seqs)
+		})
+	}
+	for i, over := range transports {
+		for n := range 2 {
+			if _, err := clients[over].Publish(t.Context(), "stocks/AAPL", events.Item{ID: string(over), Data: fmt.Appendf(nil, `{"n":%d}`, n)}); err != nil {
+				t.Fatal(err)
+			}
+			eventually(t, "the change", func() bool { return s.read(t, "stocks/AAPL", options).Seq == int64(2*i+n+2) })
+		}
+	}
+	watchers.Wait()
+	want := `map[longpoll:{"n":1} sse:{"n":1} websocket:{"n":1}] [2 3 4 5 6 7]`
+	for over, saw := range seen {
+		if *saw != want || clients[over].Transport() != over {
+			t.Errorf("over %s: %s, want %s", clients[over].Transport(), *saw, want)
+		}
+	}
+}
+
+// read reads a topic's items, and gives the cursor at which they are true.
+func (s *running) read(t *testing.T, topic events.Topic, o goclient.Options) (at events.Cursor) {
+	t.Helper()
+	for event, err := range goclient.Read(t.Context(), s.HTTPURL(), topic, o, goclient.WatchOptions{}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		at = event.Cursor
+	}
+	return at
+}
+
+// network stands between clients and the service. It lets transports through or does not.
+type network struct {
+	*httptest.Server
+	mu      sync.Mutex
+	blocked string // names websocket, sse or both
+	cancels []context.CancelFunc
+}
+
+func newNetwork(t *testing.T, target string) *network {
+	to, err := url.Parse(target)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := &network{}
+	proxy := &httputil.ReverseProxy{FlushInterval: -1, ErrorHandler: func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) },
+		Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(&url.URL{Scheme: to.Scheme, Host: to.Host}) }}
+	n.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithCancel(r.Context())
+		defer cancel()
+		n.mu.Lock()
+		n.cancels = append(n.cancels, cancel)
+		blocked := n.blocked
+		n.mu.Unlock()
+		isSocket, isStream := r.Header.Get("Upgrade") != "", r.Header.Get("Accept") == "text/event-stream"
+		if isSocket && strings.Contains(blocked, "websocket") || isStream && strings.Contains(blocked, "sse") {
+			w.WriteHeader(http.StatusForbidden)
+			return
+		}
+		proxy.ServeHTTP(w, r.WithContext(ctx))
+	}))
+	t.Cleanup(n.Close)
+	return n
+}
+
+// block holds some transports up from here on, and cuts all that is open.
+func (n *network) block(transports string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.blocked = transports
+	for _, cancel := range n.cancels {
+		cancel()
+	}
+	n.cancels = nil
+}
+
+// TestClientOverChangingTransports: a watcher whose network lets one transport through and then
+// another, in any order, sees each change once and in order.
+func TestClientOverChangingTransports(t *testing.T) {
+	s := start(t, nil)
+	n := newNetwork(t, s.HTTPURL())
+	c, err := goclient.Dial(t.Context(), "ws"+strings.TrimPrefix(n.URL, "http")+"/live", goclient.Options{
+		HTTPURL: n.URL + "/live", AnswerTime: patience, BetterInterval: 500 * time.Millisecond, MaxBackoff: time.Second,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	ways := map[string]goclient.Transport{"": goclient.WebSocket, "websocket": goclient.ServerSentEvents, "websocket and sse": goclient.LongPoll}
+	blocks := []string{"", "websocket", "websocket and sse"}
+	rand.Shuffle(len(blocks), func(i, j int) { blocks[i], blocks[j] = blocks[j], blocks[i] })
+	const changes = 30
+	done := make(chan []int64)
+	go func() {
+		_, seqs, _ := collect(t, c, "stocks/AAPL", goclient.WatchOptions{After: &events.Cursor{}}, changes) // from the first
+		done <- seqs
+	}()
+	for i := range changes {
+		if i%10 == 0 {
+			n.block(blocks[i/10])
+		}
+		if i%10 == 5 {
+			eventually(t, "the transport with blocked: "+blocks[i/10], func() bool { return c.Transport() == ways[blocks[i/10]] })
+		}
+		s.put(t, "stocks/AAPL", fmt.Sprint(i%3), fmt.Sprint(i))
+	}
+	for i, seq := range <-done {
+		if seq != int64(i+1) {
+			t.Fatalf("saw %d as change %d", seq, i+1)
+		}
+	}
+}

@@ -1,0 +1,115 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/watchroute/watchroute/events"
+)
+
+// topicPath is the path of a topic. Its characters need no escapes.
+func topicPath(topic string) string { return "/topics/" + topic }
+
+// page reads a page of a topic's items: the first, or the request's Next.
+func (w *web) page(ctx context.Context, r events.Request, progress func()) (*events.Snapshot, error) {
+	query, err := viewQuery(r)
+	if err != nil {
+		return nil, err
+	}
+	query.Del("delta") // which is of changes
+	if r.Next != "" {
+		query.Set("next", r.Next)
+	}
+	var items events.TopicItems
+	if err := w.fetch(ctx, call{method: http.MethodGet, path: topicPath(r.Topic), query: query}, &items, progress); err != nil {
+		return nil, err
+	}
+	cursor, err := events.ParseCursor(items.Cursor)
+	return &events.Snapshot{ID: r.ID, Topic: events.Topic(r.Topic), Cursor: cursor, From: r.Next, Items: items.Items, Costly: items.Costly, Next: items.Next}, err
+}
+
+// news is what a topic has after a cursor.
+type news struct {
+	changes []events.Change
+	cursor  events.Cursor      // where the changes lead to; zero if nothing has come
+	view    string             // what is seen
+	reset   events.ResetReason // why the changes cannot be told, if they cannot
+}
+
+// changes reads what a topic has after the request's cursor, or where it stands after "now". If
+// there is nothing, the service waits for a time.
+func (w *web) changes(ctx context.Context, r events.Request, wait time.Duration, progress func()) (n news, err error) {
+	query, err := viewQuery(r)
+	if err != nil {
+		return n, err
+	}
+	query.Set("after", r.After)
+	if r.View != "" {
+		query.Set("view", r.View)
+	}
+	if wait > 0 {
+		query.Set("wait", strconv.Itoa(int(wait/time.Second)))
+	}
+	var answer events.TopicChanges
+	err = w.fetch(ctx, call{method: http.MethodGet, path: topicPath(r.Topic), query: query, wait: wait}, &answer, progress)
+	if refused := (*refusal)(nil); errors.As(err, &refused) && refused.reset != "" {
+		return news{reset: refused.reset}, nil
+	}
+	if err != nil || answer.Cursor == "" { // of 204
+		return n, err
+	}
+	n = news{changes: sensible(answer.Changes, events.Topic(r.Topic)), view: answer.View}
+	n.cursor, err = events.ParseCursor(answer.Cursor)
+	return n, err
+}
+
+// sensible leaves out changes that no topic, or not this one, can have.
+func sensible(changes []events.Change, topic events.Topic) []events.Change {
+	return slices.DeleteFunc(changes, func(c events.Change) bool { return c.Topic != topic || !plausible(c) })
+}
+
+// publish publishes or removes an item, and gives the mark of its change.
+func (w *web) publish(ctx context.Context, r events.Request) (mark string, err error) {
+	c := call{method: http.MethodDelete, path: topicPath(r.Topic), query: url.Values{"id": {r.Item.ID}}}
+	if r.Op != events.OpRemove {
+		if strings.ContainsFunc(r.Key, func(c rune) bool { return c <= ' ' || c > '~' }) {
+			return "", localRefusal(r.Topic, "over HTTP a key is of visible ASCII characters")
+		}
+		c = call{method: http.MethodPost, path: topicPath(r.Topic), header: http.Header{"Content-Type": {"application/json"}, "Idempotency-Key": {r.Key}}}
+		if c.body, err = events.Marshal(events.PublishedItem{Item: *r.Item, ExpiresAt: r.ExpiresAt}); err != nil {
+			return "", err
+		}
+	}
+	var result events.PublishResult
+	err = w.fetch(ctx, c, &result, nil)
+	return result.Mark, err
+}
+
+// viewQuery is how a topic is to be seen, as a URL asks for it.
+func viewQuery(r events.Request) (url.Values, error) {
+	query := url.Values{}
+	if len(r.Filter) > 0 {
+		query.Set("filter", string(r.Filter))
+	}
+	if len(r.Fields) > 0 {
+		query.Set("fields", strings.Join(r.Fields, ","))
+	}
+	if r.Delta {
+		query.Set("delta", "true")
+	}
+	if slices.ContainsFunc(r.Fields, func(field string) bool { return strings.Contains(field, ",") }) {
+		return nil, localRefusal(r.Topic, "over HTTP a field has no comma")
+	}
+	return query, nil
+}
+
+// localRefusal refuses what cannot be asked for over HTTP.
+func localRefusal(topic, why string) error {
+	return &refusal{code: &events.Error{Code: events.CodeBadRequest, Message: why, Topic: topic}}
+}

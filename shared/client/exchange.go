@@ -1,0 +1,364 @@
+package client
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/watchroute/watchroute/events"
+)
+
+// brokenAfter is how many requests in a row, with no answer of the service to any, end an
+// exchange.
+const brokenAfter = 4
+
+// exchange is a link over HTTP. It carries out each request of the engine by requests of its own,
+// and answers with the frames that a WebSocket would bring. So the engine keeps its promises in
+// the same way over both.
+//
+// What the engine is subscribed to is followed: by a stream, or by polls as long as none brings
+// it. Each topic has a cursor, up to which the changes were handed to the engine, and whatever
+// follows it goes on from there. So nothing depends on which request brings a change. The
+// cursors answer pings, too, without a request; only if the engine has let changes go, or a
+// stream has left some out, are they asked for.
+//
+// One goroutine has all state, that of run. Requests have goroutines of their own and leave what
+// is to be done with the answers to it.
+type exchange struct {
+	*web
+
+	mu      sync.Mutex
+	queue   []events.Request
+	waiting chan struct{} // has one element if there may be any
+	closing chan struct{} // closed when the exchange is to end
+	closed  sync.Once
+	mode    atomic.Value // the Transport
+
+	// What follows is the state of run.
+	life     context.Context
+	tasks    sync.WaitGroup
+	done     chan func()
+	out      chan<- incoming
+	logger   *slog.Logger
+	failures int   // requests in a row to which the service has not answered
+	err      error // why the exchange ends
+
+	follows map[events.Topic]*follow
+	streams streams
+	polls   polls
+}
+
+// dialExchange makes a link over HTTP, if the service answers there and takes the token. There is
+// no route for that: the answer that it looks for is that of a topic without a name. A refusal
+// is a *HandshakeError.
+func dialExchange(ctx context.Context, o Options) (link, error) {
+	x := &exchange{
+		web: newWeb(o.HTTPURL, o), waiting: make(chan struct{}, 1), closing: make(chan struct{}), done: make(chan func()),
+		follows: map[events.Topic]*follow{}, streams: streams{blockFor: o.BetterInterval},
+	}
+	err := x.fetch(ctx, call{method: http.MethodGet, path: "/topics"}, new(any), nil)
+	refused := (*refusal)(nil)
+	switch {
+	case errors.As(err, &refused) && refused.code != nil && refused.code.Code == events.CodeNotFound:
+		x.setMode(time.Now())
+		return x, nil
+	case errors.As(err, &refused):
+		return nil, &HandshakeError{Status: refused.status, pause: refused.pause}
+	case err == nil:
+		return nil, &HandshakeError{Status: http.StatusOK}
+	}
+	return nil, err
+}
+
+func (x *exchange) transport() Transport { return x.mode.Load().(Transport) }
+
+func (x *exchange) ordered() bool { return false }
+
+func (x *exchange) write(r events.Request) error {
+	x.mu.Lock()
+	x.queue = append(x.queue, r)
+	x.mu.Unlock()
+	select {
+	case x.waiting <- struct{}{}:
+	default:
+	}
+	return nil
+}
+
+// written takes what is in the queue.
+func (x *exchange) written() (queue []events.Request) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	queue, x.queue = x.queue, nil
+	return queue
+}
+
+// close ends all requests. Over HTTP there is no goodbye to be said.
+func (x *exchange) close() { x.closed.Do(func() { close(x.closing) }) }
+
+func (x *exchange) hangUp() { x.close() }
+
+func (x *exchange) run(ctx context.Context, out chan<- incoming, logger *slog.Logger) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer x.tasks.Wait()
+	defer cancel()
+	x.life, x.out, x.logger = ctx, out, logger
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for x.err == nil {
+		select {
+		case <-ctx.Done():
+			return
+		case <-x.closing:
+			return
+		case <-x.waiting:
+			for _, r := range x.written() {
+				x.carryOut(r)
+			}
+		case do := <-x.done:
+			do()
+		case <-timer.C:
+		}
+		timer.Reset(time.Until(x.arrange(time.Now())))
+	}
+	x.give(incoming{err: x.err})
+}
+
+// give hands something on to the engine.
+func (x *exchange) give(in incoming) {
+	in.link = x
+	select {
+	case x.out <- in:
+	case <-x.life.Done():
+	case <-x.closing:
+	}
+}
+
+func (x *exchange) answer(f events.Frame) { x.give(incoming{frame: f}) }
+
+// task has something be done beside run, which then does what that gives.
+func (x *exchange) task(do func() (then func())) {
+	x.tasks.Go(func() {
+		then := do()
+		select {
+		case x.done <- then:
+		case <-x.life.Done():
+		case <-x.closing:
+		}
+	})
+}
+
+// working tells the engine, now and then, that an answer is long.
+func (x *exchange) working(r events.Request) func() {
+	last := time.Now()
+	return func() {
+		if time.Since(last) >= time.Second {
+			last = time.Now()
+			x.give(incoming{working: r.ID})
+		}
+	}
+}
+
+// carryOut carries a request of the engine out.
+func (x *exchange) carryOut(r events.Request) {
+	topic := events.Topic(r.Topic)
+	switch _, wildcard := topic.Split(); {
+	case wildcard != "":
+		x.refuse(r, localRefusal(r.Topic, "this client watches patterns over a WebSocket alone"))
+	case r.Action == events.ActionSubscribe:
+		x.task(func() func() { return x.subscribe(r) })
+	case r.Action == events.ActionSnapshot:
+		x.task(func() func() { return x.snapshot(r) })
+	case r.Action == events.ActionPublish:
+		x.task(func() func() { return x.put(r) })
+	case r.Action == events.ActionPing:
+		x.ping(r)
+	case r.Action == events.ActionUnsubscribe:
+		delete(x.follows, topic)
+		x.answer(&events.Unsubscribed{ID: r.ID, Topic: topic})
+	default: // such as an auth: each request has a token of its own
+		x.refuse(r, localRefusal(r.Topic, "over HTTP there is no "+r.Action))
+	}
+}
+
+// subscribe brings a topic in: with what was missed, with its items, or from now on. It reads
+// where the topic stands first, so nothing falls between.
+func (x *exchange) subscribe(r events.Request) func() {
+	now := r
+	now.After, now.View = "now", ""
+	var brought news
+	var err error
+	if r.After != "" {
+		brought, err = x.changes(x.life, r, 0, x.working(r))
+	}
+	reset := brought.reset
+	if r.After == "" || reset != "" {
+		brought, err = x.changes(x.life, now, 0, x.working(r))
+	}
+	if err != nil {
+		return func() { x.refuse(r, err) }
+	}
+	if reset == "" && (r.After != "" || !r.Snapshot) {
+		return func() { x.subscribed(r, brought) }
+	}
+	page, err := x.page(x.life, r, x.working(r))
+	if err != nil {
+		return func() { x.refuse(r, err) }
+	}
+	return func() {
+		x.answered()
+		x.follow(r, page.Cursor, brought.view)
+		x.answer(&events.Subscribed{ID: r.ID, Topic: page.Topic, Cursor: brought.cursor, View: brought.view})
+		if reset != "" {
+			x.answer(&events.Reset{ID: r.ID, Topic: page.Topic, Reason: reset})
+		}
+		x.answer(page)
+	}
+}
+
+// subscribed answers a subscribe that brings no items.
+func (x *exchange) subscribed(r events.Request, brought news) {
+	x.answered()
+	at, stands := brought.cursor, brought.cursor
+	if r.After != "" {
+		at, _ = events.ParseCursor(r.After) // the engine's
+		if stands.Epoch == at.Epoch && stands.Seq < at.Seq {
+			x.refuse(r, errors.New("the answer is older than what was asked for"))
+			return
+		}
+		for _, c := range brought.changes { // there may be more before where the topic stands
+			at = c.Cursor()
+		}
+	}
+	if f := x.follow(r, at, brought.view); f.cursor.Epoch == stands.Epoch && f.cursor.Seq > stands.Seq { // for another watch
+		stands = f.cursor
+	}
+	x.answer(&events.Subscribed{ID: r.ID, Topic: events.Topic(r.Topic), Cursor: stands, Recovered: r.After != "", View: brought.view})
+	if len(brought.changes) > 0 {
+		x.answer(&events.Changes{Changes: brought.changes})
+	}
+}
+
+// snapshot reads a page of a topic's items.
+func (x *exchange) snapshot(r events.Request) func() {
+	page, err := x.page(x.life, r, x.working(r))
+	if err != nil {
+		return func() { x.refuse(r, err) }
+	}
+	return func() { x.answered(); x.answer(page) }
+}
+
+// put publishes or removes an item, as long as the engine waits for it: what is given up must not
+// be carried out after what comes later.
+func (x *exchange) put(r events.Request) func() {
+	ctx, cancel := context.WithTimeoutCause(x.life, x.o.AnswerTime, errNoAnswer)
+	defer cancel()
+	mark, err := x.publish(ctx, r)
+	if err != nil {
+		return func() { x.refuse(r, err) }
+	}
+	return func() {
+		x.answered()
+		x.answer(&events.Published{ID: r.ID, Topic: events.Topic(r.Topic), Item: events.Item{ID: r.Item.ID}, Mark: mark})
+	}
+}
+
+// ping tells where topics stand. It reads what the engine has let go, or was never given.
+func (x *exchange) ping(r events.Request) {
+	pong := &events.Pong{ID: r.ID, Below: events.Below{Cursors: map[events.Topic]string{}}}
+	behind := map[*follow]events.Request{}
+	for topic, at := range r.Cursors {
+		switch f := x.follows[events.Topic(topic)]; {
+		case f == nil: // which says that it is not subscribed
+		case at == f.cursor.String():
+			pong.Cursors[f.topic] = at
+		default:
+			ask := f.request()
+			ask.ID, ask.After = r.ID, at
+			behind[f] = ask
+		}
+	}
+	if len(behind) == 0 {
+		x.answer(pong)
+		return
+	}
+	x.task(func() func() {
+		brought := map[*follow]news{}
+		for f, ask := range behind {
+			n, err := x.changes(x.life, ask, 0, x.working(r))
+			if err != nil {
+				return func() {
+					if lapses(err) {
+						x.lapse(f)
+					}
+					x.refuse(r, err)
+				}
+			}
+			brought[f] = n
+		}
+		return func() { x.pong(pong, brought) }
+	})
+}
+
+// pong answers a ping with what was read for it.
+func (x *exchange) pong(pong *events.Pong, brought map[*follow]news) {
+	x.answered()
+	for f, n := range brought {
+		switch {
+		case x.follows[f.topic] != f:
+		case n.reset != "":
+			delete(x.follows, f.topic)
+			x.answer(&events.Reset{ID: pong.ID, Topic: f.topic, Reason: n.reset})
+		default:
+			x.bring(f, n.changes)
+			pong.Cursors[f.topic] = n.cursor.String()
+		}
+	}
+	x.answer(pong)
+}
+
+// refuse answers a request that was not carried out. What concerns all requests ends the
+// exchange: the engine makes another.
+func (x *exchange) refuse(r events.Request, err error) {
+	f := &events.Error{ID: r.ID, Code: events.CodeUnavailable, Message: err.Error(), Topic: r.Topic}
+	if refused := (*refusal)(nil); errors.As(err, &refused) && refused.code != nil {
+		f.Code, f.Message = refused.code.Code, cmp.Or(refused.code.Message, f.Message)
+	}
+	if x.failed(err); x.err == nil {
+		x.give(incoming{frame: f, pause: pauseOf(err)})
+	}
+}
+
+// answered takes in that the service has answered.
+func (x *exchange) answered() { x.failures = 0 }
+
+// failed takes in why a request failed.
+func (x *exchange) failed(err error) {
+	refused := (*refusal)(nil)
+	switch known := errors.As(err, &refused) && refused.code != nil; {
+	case known && refused.unauthorized():
+		x.err = refused.code
+	case known:
+		x.answered()
+		if refused.code.Code.Remedy() == events.GiveUp {
+			x.answer(refused.code)
+		}
+	default:
+		if x.failures++; x.failures >= brokenAfter {
+			x.err = err
+		}
+	}
+}
+
+// lapses reports whether an error says that a topic cannot be followed as it is. A subscribe
+// tells the engine why.
+func lapses(err error) bool {
+	refused := (*refusal)(nil)
+	return errors.As(err, &refused) && refused.code != nil && !refused.unauthorized() &&
+		(refused.reset != "" || refused.code.Code.Remedy() == events.FixRequest)
+}

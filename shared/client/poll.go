@@ -1,0 +1,126 @@
+package client
+
+import (
+	"errors"
+	"math/rand/v2"
+	"time"
+
+	"github.com/watchroute/watchroute/events"
+)
+
+const (
+	// pollsAtOnce bounds the polls of an exchange.
+	pollsAtOnce = 4
+	// pollTime is how long polls are held, if no others wait for their turn.
+	pollTime = 25 * time.Second
+	// coverPause is after which a topic is polled that a stream should bring.
+	coverPause = 2 * time.Second
+	// lookPause and longestLookPause are between two polls of a topic that are not held.
+	lookPause        = time.Second
+	longestLookPause = 10 * time.Second
+)
+
+// polls are the requests for changes that an exchange makes of topics that no stream brings.
+type polls struct {
+	count int  // under way
+	turn  turn // to ask for any
+	hold  turn // to ask for those that are held
+}
+
+// openPolls polls topics that no stream brings, and gives when others are due. Polls are held
+// where topics are followed by them alone. Then each topic gets its turn within pollTime.
+func (x *exchange) openPolls(now time.Time) (next time.Time) {
+	next = now.Add(time.Hour)
+	var waiting []*follow
+	alone := 0
+	for _, f := range x.follows {
+		if !f.brought() {
+			alone++
+			if !f.polling {
+				waiting = append(waiting, f)
+			}
+		}
+	}
+	wait := time.Duration(0)
+	if x.transport() == LongPoll && !now.Before(x.polls.hold.notBefore) {
+		rounds := (alone + pollsAtOnce - 1) / pollsAtOnce
+		wait = max((pollTime / time.Duration(max(rounds, 1))).Truncate(time.Second), time.Second)
+	}
+	for _, f := range inOrder(waiting, func(f *follow) time.Time { return f.pollAt }) {
+		if x.polls.count >= pollsAtOnce {
+			return next // the end of a poll begins the next
+		}
+		if at := later(f.pollAt, x.polls.turn.notBefore); now.Before(at) {
+			next = sooner(next, at)
+			continue
+		}
+		x.poll(f, wait)
+	}
+	return next
+}
+
+// poll reads what a topic has after its cursor, and waits for that if there is nothing.
+func (x *exchange) poll(f *follow, wait time.Duration) {
+	f.polling = true
+	x.polls.count++
+	began, ask := time.Now(), f.request()
+	x.task(func() func() {
+		brought, err := x.changes(x.life, ask, wait, nil)
+		return func() {
+			f.polling = false
+			x.polls.count--
+			if x.follows[f.topic] == f {
+				x.polled(f, brought, err, wait > 0, wait > 0 && time.Since(began) >= wait/2)
+			}
+		}
+	})
+}
+
+// polled takes in what a poll has brought that may have been held, and was or was not, and says
+// when the next is due.
+func (x *exchange) polled(f *follow, brought news, err error, holds, held bool) {
+	now := time.Now()
+	switch {
+	case err == nil && brought.reset != "", lapses(err):
+		x.lapse(f)
+	case err == nil:
+		x.answered()
+		x.polls.turn = turn{}
+		if holds {
+			x.polls.hold = turn{}
+		}
+		before := f.cursor
+		x.bring(f, brought.changes)
+		x.nextPoll(f, now, held, f.cursor != before)
+	case tooManyHolds(err):
+		x.failed(err)
+		x.polls.hold.again(now, x.pausing(err))
+		f.pollAt = now // without waiting
+	default:
+		x.failed(err)
+		x.polls.turn.again(now, x.pausing(err))
+	}
+}
+
+// nextPoll says when a topic is polled again: at once if that waits, a little later if changes
+// come one after the other, and later each time if the answers say nothing and come at once.
+func (x *exchange) nextPoll(f *follow, now time.Time, held, moved bool) {
+	pause := min(lookPause<<min(f.vain, 8), longestLookPause)
+	switch {
+	case held || moved:
+		f.vain, f.pollAt = 0, now
+		if moved && x.streaming(now) {
+			f.pollAt = now.Add(lookPause)
+		} else if moved {
+			f.pollAt = now.Add(gatherTime)
+		}
+	default:
+		f.vain++
+		f.pollAt = now.Add(pause/2 + rand.N(pause))
+	}
+}
+
+func tooManyHolds(err error) bool {
+	refused := (*refusal)(nil)
+	return errors.As(err, &refused) && refused.code != nil && refused.code.Code == events.CodeTooManyHolds
+}
