@@ -69,6 +69,13 @@ type Pushed struct {
 	Lost   int // connections that missed frames; they see it from the gap in seq
 }
 
+func (p Pushed) plus(other Pushed) Pushed {
+	return Pushed{
+		Frames: p.Frames + other.Frames, Gone: p.Gone + other.Gone,
+		Lapsed: p.Lapsed + other.Lapsed, Lost: p.Lost + other.Lost,
+	}
+}
+
 // Pusher tells watchers of numbered changes.
 type Pusher struct {
 	Subscribers Subscribers
@@ -78,14 +85,14 @@ type Pusher struct {
 // Push posts the topics' changes to everyone subscribed to them, each connection's frames in
 // order and as few as fit. Connections that see the same are one group, for which changes are
 // evaluated and encoded once. Groups in which the clients chose little come first, so that
-// costly filters keep only their own watchers waiting.
+// costly filters keep only their own watchers waiting, and then those of small audiences.
 //
 // A watcher that cannot be reached never fails the others: it is counted in Pushed, and err,
 // if not nil, joins what went wrong. Only topics whose subscribers could not be read are
 // returned as unread; nothing of them was pushed.
 func (p Pusher) Push(ctx context.Context, numbered []Numbered) (pushed Pushed, unread []events.Topic, err error) {
 	watchers, unread, err := p.watchers(ctx, numbered)
-	groups := cheapestFirst(groupsOf(watchers, time.Now()), numbered)
+	groups := inOrder(groupsOf(watchers, time.Now()), numbered)
 	pushed, postErr := p.post(ctx, groups, newEvaluator(numbered))
 	return pushed, unread, errors.Join(err, postErr)
 }
@@ -217,26 +224,37 @@ func groupKey(topics []watched, lapsed bool) string {
 	return string(key)
 }
 
-// cheapestFirst orders groups by what their clients' part of the views may cost.
-func cheapestFirst(groups []*group, numbered []Numbered) []*group {
-	bytes := make([]int, len(numbered))
+// inOrder orders groups by what their clients' part of the views may cost, and those that cost
+// the same by how many watch what they watch: a few watchers do not wait for many.
+func inOrder(groups []*group, numbered []Numbered) []*group {
+	bytes, watchers := make([]int, len(numbered)), make([]int, len(numbered))
 	for i, n := range numbered {
-		for _, e := range n.Entries {
-			bytes[i] += len(e.Data) + len(e.Before)
-		}
+		bytes[i] = dataBytesOf(n.Entries)
 	}
-	cost := func(g *group) (sum int) {
-		for _, w := range g.watched {
-			sum += w.sub.View.Weight() * bytes[w.index]
-		}
-		return sum
-	}
-	costs := make(map[*group]int, len(groups))
 	for _, g := range groups {
-		costs[g] = cost(g)
+		for _, w := range g.watched {
+			watchers[w.index] += len(g.connections)
+		}
 	}
-	slices.SortFunc(groups, func(a, b *group) int { return cmp.Compare(costs[a], costs[b]) })
+	costs, sizes := make(map[*group]int, len(groups)), make(map[*group]int, len(groups))
+	for _, g := range groups {
+		for _, w := range g.watched {
+			costs[g] += w.sub.View.Weight() * bytes[w.index]
+			sizes[g] = max(sizes[g], watchers[w.index])
+		}
+	}
+	slices.SortStableFunc(groups, func(a, b *group) int {
+		return cmp.Or(cmp.Compare(costs[a], costs[b]), cmp.Compare(sizes[a], sizes[b]))
+	})
 	return groups
+}
+
+// dataBytesOf is how much data entries have.
+func dataBytesOf(entries []Entry) (bytes int) {
+	for _, e := range entries {
+		bytes += len(e.Data) + len(e.Before)
+	}
+	return bytes
 }
 
 // errorsKept bounds the errors of one batch that are reported one by one.
@@ -296,10 +314,7 @@ type tally struct {
 func (t *tally) count(p Pushed, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.pushed.Frames += p.Frames
-	t.pushed.Gone += p.Gone
-	t.pushed.Lapsed += p.Lapsed
-	t.pushed.Lost += p.Lost
+	t.pushed = t.pushed.plus(p)
 	if err != nil && len(t.errs) < errorsKept {
 		t.errs = append(t.errs, err)
 	}
