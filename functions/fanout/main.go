@@ -22,6 +22,7 @@ func build(ctx context.Context, s function.Setup) (func(context.Context, dynamo.
 		Subscriptions: s.Settings.Text("SUBSCRIPTIONS_TABLE"),
 	})
 	store.Retention = s.Settings.Duration("LOG_RETENTION", watch.MinRetention)
+	store.ShardSize = s.Settings.Count("SHARD_SIZE")
 	refusals := refusals{failure.Open(s.AWS, s.Settings.Text("FAILURE_QUEUE_URL"))}
 	poster, err := apigw.Open(ctx, s.AWS, s.Settings.Text("CALLBACK_URL"))
 	return newHandler(store, poster, refusals, s.Logger).fanout, err

@@ -50,7 +50,7 @@ func TestFunctions(t *testing.T) {
 			"SERVICE_SECRET_ARN=ServiceSecret STREAM_TIME=1m0s"},
 		"Salvage": {256, 60, "FAILURE_QUEUE_URL=FailureQueue"},
 		"Fanout": {512, 60, "CALLBACK_URL=https://${Api}.execute-api.${AWS::Region}.${AWS::URLSuffix}/live " +
-			"CHANGES_TABLE=Changes CONNECTIONS_TABLE=Connections FAILURE_QUEUE_URL=FailureQueue LOG_RETENTION=48h0m0s " +
+			"CHANGES_TABLE=Changes CONNECTIONS_TABLE=Connections FAILURE_QUEUE_URL=FailureQueue LOG_RETENTION=48h0m0s SHARD_SIZE=1000 " +
 			"SUBSCRIPTIONS_TABLE=Subscriptions"},
 	} {
 		f := functions[id]
@@ -152,7 +152,7 @@ func TestGrants(t *testing.T) {
 		"Message": {
 			"dynamodb:BatchGetItem Subscriptions.Arn",
 			"dynamodb:DeleteItem Events.Arn", "dynamodb:DeleteItem Subscriptions.Arn",
-			"dynamodb:GetItem Changes.Arn", "dynamodb:GetItem Connections.Arn", "dynamodb:GetItem Events.Arn",
+			"dynamodb:GetItem Changes.Arn", "dynamodb:GetItem Connections.Arn", "dynamodb:GetItem Events.Arn", "dynamodb:GetItem Subscriptions.Arn",
 			"dynamodb:PutItem Events.Arn", "dynamodb:PutItem Subscriptions.Arn",
 			"dynamodb:Query Changes.Arn", "dynamodb:Query Events.Arn",
 			"dynamodb:UpdateItem Connections.Arn",
@@ -183,7 +183,7 @@ func TestGrants(t *testing.T) {
 			"dynamodb:DescribeStream Events.StreamArn", "dynamodb:GetItem Changes.Arn",
 			"dynamodb:GetRecords Events.StreamArn", "dynamodb:GetShardIterator Events.StreamArn",
 			"dynamodb:ListStreams *", "dynamodb:PutItem Changes.Arn",
-			"dynamodb:Query Changes.Arn", "dynamodb:Query Subscriptions.Arn", "dynamodb:UpdateItem Changes.Arn",
+			"dynamodb:Query Changes.Arn", "dynamodb:Query Subscriptions.Arn", "dynamodb:UpdateItem Changes.Arn", "dynamodb:UpdateItem Subscriptions.Arn",
 			"execute-api:ManageConnections " + hangUp, "execute-api:ManageConnections " + post,
 			"logs:CreateLogStream FanoutLogs.Arn", "logs:PutLogEvents FanoutLogs.Arn",
 			"sqs:SendMessage FailureQueue.Arn", "sqs:SendMessage GivenUpQueue.Arn",

@@ -103,6 +103,11 @@ type Props struct {
 	// read units, see watch.ReadPrice. Default: 120,000.
 	MaxSubjectUnits int
 
+	// ShardSize is how many subscriptions to a topic, and to the patterns of the topics below it,
+	// may lie in one shard, which is read at once: 35 of them take a read unit. If there are
+	// more, the number of shards doubles, and it never shrinks. Default: 1,000.
+	ShardSize int
+
 	// FanoutConcurrency is how many executions Lambda keeps for fan-out alone, so that
 	// nothing else in the account can take the last ones. It is an upper bound, too: fan-out
 	// needs one for each shard of the stream of Events, of which a table at DynamoDB's
@@ -240,6 +245,7 @@ func (p Props) withDefaults() (Props, error) {
 	setDefault(&p.MaxPublishBytes, events.MaxDataBytes)
 	setDefault(&p.MaxSnapshotItems, 2_000)
 	setDefault(&p.MaxSubjectUnits, 120_000)
+	setDefault(&p.ShardSize, 1_000)
 	setDefault(&p.ThrottlingRate, 500)
 	setDefault(&p.ThrottlingBurst, 500)
 	setDefault(&p.HTTPThrottlingRate, 200)
@@ -275,7 +281,7 @@ func (p Props) faults() []error {
 	for name, n := range map[string]int{
 		"MaxConnections": p.MaxConnections, "MaxMessageRate": p.MaxMessageRate, "MaxSubscriptions": p.MaxSubscriptions,
 		"MaxPublishBytes": p.MaxPublishBytes, "MaxSnapshotItems": p.MaxSnapshotItems, "MaxSubjectUnits": p.MaxSubjectUnits,
-		"MaxSubjectHolds": p.MaxSubjectHolds,
+		"MaxSubjectHolds": p.MaxSubjectHolds, "ShardSize": p.ShardSize,
 	} {
 		if err := settings.CheckCount(n); err != nil {
 			refuse("%s is %d, %w", name, n, err)

@@ -297,6 +297,7 @@ func TestNoGrantIsMissingOrSuperfluous(t *testing.T) {
 			environment(resources, "Message")["MAX_SNAPSHOT_ITEMS"] = "2"
 			environment(resources, "Http")["MAX_SNAPSHOT_ITEMS"] = "2"
 			environment(resources, "Http")["STREAM_TIME"] = "3s"
+			environment(resources, "Fanout")["SHARD_SIZE"] = "1"
 		})
 	})
 	s.ResetUsage() // of what starting the mapping checked

@@ -47,12 +47,13 @@ type Poster interface {
 
 // Subscribers knows who watches a topic.
 type Subscribers interface {
-	// Subscribers reads who is subscribed at this moment to a topic, and to a pattern of
-	// the topics below it, or to the latter alone. Those whose time is over are among them.
-	Subscribers(ctx context.Context, topic events.Topic, belowAlone bool) ([]Subscription, error)
-	// Forget removes a connection with all its subscriptions, and its
-	// subscriptions to topics even if the connection is not known.
-	Forget(context.Context, Key, []events.Topic) error
+	// Subscribers reads who of a part of all connections is subscribed at this moment to a
+	// topic, and to a pattern of the topics below it, or to the latter alone. Those whose time
+	// is over are among them.
+	Subscribers(ctx context.Context, topic events.Topic, belowAlone bool, part Part) ([]Subscription, error)
+	// Forget removes a connection with all its subscriptions, and those that are given even
+	// if the connection is not known.
+	Forget(context.Context, Key, []Subscription) error
 }
 
 // Numbered is what a batch brought to one topic.
@@ -140,7 +141,7 @@ func (p Pusher) readLevels(ctx context.Context, numbered []Numbered) (found map[
 	tasks.SetLimit(readsAtOnce)
 	for level, alone := range belowAlone {
 		tasks.Go(func() error {
-			subs, err := p.Subscribers.Subscribers(ctx, level, alone)
+			subs, err := p.Subscribers.Subscribers(ctx, level, alone, Whole)
 			mu.Lock()
 			defer mu.Unlock()
 			found[level] = subs
@@ -162,7 +163,7 @@ func counting(topic events.Topic, levels []events.Topic, found map[events.Topic]
 	for _, level := range levels {
 		for _, sub := range found[level] {
 			other, ok := counts[sub.Key]
-			if sub.Topic.Matches(topic) && (!ok || closer(sub.Topic, other.Topic)) {
+			if sub.Topic.Matches(topic) && (!ok || countsBefore(sub, other)) {
 				counts[sub.Key] = sub
 			}
 		}
@@ -170,33 +171,50 @@ func counting(topic events.Topic, levels []events.Topic, found map[events.Topic]
 	return counts
 }
 
+// countsBefore reports whether a counts rather than b, which is of the same connection: it names
+// the topic more closely. Two of the same topic are there if a request that a later one had
+// overtaken was cut off before it could take its own back.
+func countsBefore(a, b Subscription) bool {
+	if a.Topic == b.Topic {
+		return a.Order > b.Order
+	}
+	return closer(a.Topic, b.Topic)
+}
+
 // group is a set of connections that see the same of a batch.
 type group struct {
-	watched     []watched
-	connections []Key
+	watched     []watched // by any of them
+	connections []watcher
 	lapsed      bool // their time is over: they are told so, and no more
 }
 
-// topics are what the group watches of the batch, or the patterns by which it does.
-func (g *group) topics() []events.Topic {
-	var topics []events.Topic
-	for _, w := range g.watched {
-		topics = append(topics, w.sub.Topic)
+// watcher is a connection with what it watches of a batch.
+type watcher struct {
+	Key
+	watched []watched
+}
+
+// subscriptions are those by which the connection is a watcher.
+func (w watcher) subscriptions() []Subscription {
+	var subs []Subscription
+	for _, of := range w.watched {
+		subs = append(subs, of.sub)
 	}
-	return topics
+	return subs
 }
 
 // groupsOf puts connections together that see the same.
 func groupsOf(watchers map[Key][]watched, now time.Time) []*group {
 	groups := map[string]*group{}
 	var all []*group
-	for connection, topics := range watchers {
+	for key, topics := range watchers {
+		connection := watcher{key, topics}
 		lapsed := over(topics, now)
-		key := groupKey(topics, lapsed)
-		g, ok := groups[key]
+		sees := groupKey(topics, lapsed)
+		g, ok := groups[sees]
 		if !ok {
 			g = &group{watched: topics, lapsed: lapsed}
-			groups[key] = g
+			groups[sees] = g
 			all = append(all, g)
 		}
 		g.connections = append(g.connections, connection)
@@ -272,10 +290,9 @@ func (p Pusher) post(ctx context.Context, groups []*group, evaluator *evaluator)
 			t.count(Pushed{Lost: len(g.connections)}, err)
 			continue
 		}
-		topics := g.topics()
 		for _, connection := range g.connections {
 			tasks.Go(func() error {
-				t.count(p.deliver(ctx, connection, frames, topics, g.lapsed))
+				t.count(p.deliver(ctx, connection, frames, g.lapsed))
 				return nil
 			})
 		}
@@ -284,19 +301,19 @@ func (p Pusher) post(ctx context.Context, groups []*group, evaluator *evaluator)
 	return t.pushed, errors.Join(t.errs...)
 }
 
-// deliver sends frames to one connection, and forgets it, with the topics that brought it up,
-// if it is gone or its time is over.
-func (p Pusher) deliver(ctx context.Context, connection Key, frames []Frame, topics []events.Topic, lapsed bool) (Pushed, error) {
+// deliver sends frames to one connection, and forgets it, with the subscriptions that brought
+// it up, if it is gone or its time is over.
+func (p Pusher) deliver(ctx context.Context, connection watcher, frames []Frame, lapsed bool) (Pushed, error) {
 	sent, err := p.postAll(ctx, connection.ID, frames)
 	outcome := Pushed{Frames: sent}
 	switch {
 	case errors.Is(err, ErrGone):
 		outcome.Gone = 1
-		err = p.Subscribers.Forget(ctx, connection, topics)
+		err = p.Subscribers.Forget(ctx, connection.Key, connection.subscriptions())
 	case lapsed: // that it could not be told does not keep it
 		if err = p.Poster.Close(ctx, connection.ID); err == nil {
 			outcome.Lapsed = 1
-			err = p.Subscribers.Forget(ctx, connection, topics)
+			err = p.Subscribers.Forget(ctx, connection.Key, connection.subscriptions())
 		}
 	case err != nil:
 		outcome.Lost = 1
