@@ -4,7 +4,9 @@
 //	table          partition key   sort key        attributes
 //	Events         topic           id              the users' data; expiresAt; of a client's publication
 //	                                               watchroute: mark, sum, by, order
-//	Changes        topic           seq = 0         the head: last, epoch, stream, position, first
+//	Changes        topic           seq = 0         the head: last, epoch, stream, position, first,
+//	                                               [lanes], [wanted]
+//	               topic           seq = -1, -2…   the lanes: progress
 //	               topic           seq = 1, 2, 3…  the log: epoch, id, op, at, data, position, lapse,
 //	                                               [before], [high], [expired], [large], expiresAt
 //	               topic + "/**"   seq = a hash    a topic below that has had a change: name

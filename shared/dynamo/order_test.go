@@ -233,7 +233,8 @@ func (p *pusher) push(ctx context.Context, topics []events.Topic, changes int) {
 	for range changes {
 		for _, topic := range topics {
 			at := watch.Position(fmt.Sprint(time.Now().UnixNano()))
-			entries, err := watch.Numberer{Log: p.store}.Number(ctx, stream, []watch.Write{{Topic: topic, ID: "i", Op: events.Added, Position: at, Data: []byte("{}")}})
+			numbered, err := watch.Numberer{Log: p.store}.Number(ctx, stream, []watch.Write{{Topic: topic, ID: "i", Op: events.Added, Position: at, Data: []byte("{}")}})
+			entries := numbered.Entries
 			if err != nil {
 				p.err = err
 				return

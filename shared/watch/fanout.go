@@ -13,6 +13,8 @@ import (
 type Fanout struct {
 	Numberer Numberer
 	Pusher   Pusher
+	// Handover gives topics with many watchers to the lanes; without a Queue there are none.
+	Handover Handover
 	// PushTime bounds the pushing of one batch, so that slow watchers cannot hold
 	// up the shard.
 	PushTime time.Duration
@@ -87,8 +89,7 @@ func (f Fanout) number(ctx context.Context, stream Stream, topics []events.Topic
 	tasks.SetLimit(readsAtOnce)
 	for i, topic := range topics {
 		tasks.Go(func() error {
-			entries, err := f.Numberer.Number(ctx, stream, byTopic[topic])
-			results[i], errs[i] = Numbered{Topic: topic, Entries: entries}, err
+			results[i], errs[i] = f.Numberer.Number(ctx, stream, byTopic[topic])
 			return nil
 		})
 	}
@@ -107,19 +108,37 @@ func (f Fanout) number(ctx context.Context, stream Stream, topics []events.Topic
 	return n
 }
 
-// push pushes what was numbered.
+// push pushes what was numbered, and hands over what has lanes, or needs some. A topic that
+// cannot be handed over fails: only if its writes come again it is.
 func (f Fanout) push(ctx context.Context, n numbering, byTopic map[events.Topic][]Write) Outcome {
 	outcome := Outcome{Stale: n.stale, Failed: n.failed, Err: n.err}
 	if len(n.numbered) == 0 {
 		return outcome
 	}
-	ctx, cancel := context.WithTimeout(ctx, f.PushTime)
+	var inline []Numbered
+	var laned []handed
+	for _, topic := range n.numbered {
+		if topic.Head.Lanes > 0 && f.Handover.Queue != nil {
+			laned = append(laned, handed{Numbered: topic})
+		} else {
+			inline = append(inline, topic)
+		}
+	}
+	failures := make(chan failedTopics, 2)
+	go func() { failures <- f.Handover.all(ctx, f.Numberer.Log, laned) }()
+	watchers, unread, err := f.Pusher.watchers(ctx, inline, Whole)
+	large := f.Handover.take(watchers, inline)
+	go func() { failures <- f.Handover.all(ctx, f.Numberer.Log, large) }()
+	pushing, cancel := context.WithTimeout(ctx, f.PushTime)
 	defer cancel()
-	pushed, unread, err := f.Pusher.Push(ctx, n.numbered)
+	pushed, pushErr := f.Pusher.pushTo(pushing, watchers, inline)
 	outcome.Pushed = pushed
-	outcome.Err = errors.Join(outcome.Err, err)
-	for _, topic := range unread {
-		outcome.Failed = append(outcome.Failed, byTopic[topic]...)
+	outcome.Err = errors.Join(outcome.Err, err, pushErr)
+	for _, failed := range []failedTopics{{topics: unread}, <-failures, <-failures} {
+		outcome.Err = errors.Join(outcome.Err, failed.err)
+		for _, topic := range failed.topics {
+			outcome.Failed = append(outcome.Failed, byTopic[topic]...)
+		}
 	}
 	return outcome
 }

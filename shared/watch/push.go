@@ -59,6 +59,7 @@ type Subscribers interface {
 // Numbered is what a batch brought to one topic.
 type Numbered struct {
 	Topic   events.Topic
+	Head    Head // of the topic then
 	Entries []Entry
 }
 
@@ -92,10 +93,14 @@ type Pusher struct {
 // if not nil, joins what went wrong. Only topics whose subscribers could not be read are
 // returned as unread; nothing of them was pushed.
 func (p Pusher) Push(ctx context.Context, numbered []Numbered) (pushed Pushed, unread []events.Topic, err error) {
-	watchers, unread, err := p.watchers(ctx, numbered)
-	groups := inOrder(groupsOf(watchers, time.Now()), numbered)
-	pushed, postErr := p.post(ctx, groups, newEvaluator(numbered))
+	watchers, unread, err := p.watchers(ctx, numbered, Whole)
+	pushed, postErr := p.pushTo(ctx, watchers, numbered)
 	return pushed, unread, errors.Join(err, postErr)
+}
+
+// pushTo posts the changes to watchers.
+func (p Pusher) pushTo(ctx context.Context, watchers map[Key][]watched, numbered []Numbered) (Pushed, error) {
+	return p.post(ctx, inOrder(groupsOf(watchers, time.Now()), numbered), newEvaluator(numbered))
 }
 
 // watched is a topic of the batch, as an index into numbered, with how it is watched.
@@ -104,9 +109,9 @@ type watched struct {
 	sub   Subscription
 }
 
-// watchers reads who watches each topic, itself or by a pattern.
-func (p Pusher) watchers(ctx context.Context, numbered []Numbered) (map[Key][]watched, []events.Topic, error) {
-	found, failed, err := p.readLevels(ctx, numbered)
+// watchers reads who of a part of all connections watches each topic, itself or by a pattern.
+func (p Pusher) watchers(ctx context.Context, numbered []Numbered, part Part) (map[Key][]watched, []events.Topic, error) {
+	found, failed, err := p.readLevels(ctx, numbered, part)
 	watchers := map[Key][]watched{}
 	var unread []events.Topic
 	for i, n := range numbered {
@@ -124,7 +129,7 @@ func (p Pusher) watchers(ctx context.Context, numbered []Numbered) (map[Key][]wa
 
 // readLevels reads the subscriptions at the topics and at all topics above them, each once
 // for the whole batch.
-func (p Pusher) readLevels(ctx context.Context, numbered []Numbered) (found map[events.Topic][]Subscription, failed map[events.Topic]bool, err error) {
+func (p Pusher) readLevels(ctx context.Context, numbered []Numbered, part Part) (found map[events.Topic][]Subscription, failed map[events.Topic]bool, err error) {
 	belowAlone := map[events.Topic]bool{}
 	for _, n := range numbered {
 		for _, level := range levels(n.Topic)[1:] {
@@ -141,7 +146,7 @@ func (p Pusher) readLevels(ctx context.Context, numbered []Numbered) (found map[
 	tasks.SetLimit(readsAtOnce)
 	for level, alone := range belowAlone {
 		tasks.Go(func() error {
-			subs, err := p.Subscribers.Subscribers(ctx, level, alone, Whole)
+			subs, err := p.Subscribers.Subscribers(ctx, level, alone, part)
 			mu.Lock()
 			defer mu.Unlock()
 			found[level] = subs
