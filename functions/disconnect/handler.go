@@ -6,14 +6,13 @@ import (
 	"net/http"
 
 	awsevents "github.com/aws/aws-lambda-go/events"
-	"github.com/watchroute/watchroute/events"
 	"github.com/watchroute/watchroute/shared/identity"
 	"github.com/watchroute/watchroute/shared/watch"
 )
 
 // connections forgets connections with their subscriptions.
 type connections interface {
-	Forget(context.Context, watch.Key, []events.Topic) error
+	Forget(context.Context, watch.Key, []watch.Subscription) error
 }
 
 type handler struct {

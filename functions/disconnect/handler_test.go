@@ -7,7 +7,6 @@ import (
 	"time"
 
 	awsevents "github.com/aws/aws-lambda-go/events"
-	"github.com/watchroute/watchroute/events"
 	"github.com/watchroute/watchroute/shared/dynamo/dynamotest"
 	"github.com/watchroute/watchroute/shared/identity"
 	"github.com/watchroute/watchroute/shared/watch"
@@ -35,14 +34,14 @@ func TestDisconnectTwiceLateOrUnknown(t *testing.T) {
 			t.Errorf("disconnect of %s: %d, %v", id, got.StatusCode, err)
 		}
 	}
-	if ids, err := store.Subscribers(t.Context(), "a", false); err != nil || len(ids) != 0 {
+	if ids, err := store.Subscribers(t.Context(), "a", false, watch.Whole); err != nil || len(ids) != 0 {
 		t.Errorf("subscribers afterwards: %v, %v", ids, err)
 	}
 }
 
 type brokenConnections struct{}
 
-func (brokenConnections) Forget(context.Context, watch.Key, []events.Topic) error {
+func (brokenConnections) Forget(context.Context, watch.Key, []watch.Subscription) error {
 	return errors.New("table is gone")
 }
 

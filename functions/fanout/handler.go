@@ -34,11 +34,12 @@ type refuser interface {
 	refuse(ctx context.Context, record dynamo.Record, reason events.Code, message string) error
 }
 
-func newHandler(store *dynamo.Store, poster watch.Poster, refusals refuser, logger *slog.Logger) handler {
+func newHandler(store *dynamo.Store, poster watch.Poster, handover watch.Handover, refusals refuser, logger *slog.Logger) handler {
 	return handler{
 		deliverer: watch.Fanout{
 			Numberer: watch.Numberer{Log: store},
 			Pusher:   watch.Pusher{Subscribers: store, Poster: poster},
+			Handover: handover,
 			PushTime: pushTime,
 		},
 		refusals: refusals,

@@ -10,6 +10,7 @@ import (
 	"github.com/watchroute/watchroute/shared/dynamo"
 	"github.com/watchroute/watchroute/shared/failure"
 	"github.com/watchroute/watchroute/shared/function"
+	"github.com/watchroute/watchroute/shared/pushes"
 	"github.com/watchroute/watchroute/shared/watch"
 )
 
@@ -22,7 +23,12 @@ func build(ctx context.Context, s function.Setup) (func(context.Context, dynamo.
 		Subscriptions: s.Settings.Text("SUBSCRIPTIONS_TABLE"),
 	})
 	store.Retention = s.Settings.Duration("LOG_RETENTION", watch.MinRetention)
+	store.ShardSize = s.Settings.Count("SHARD_SIZE")
+	handover := watch.Handover{
+		Lanes: store, Queue: pushes.Open(s.AWS, s.Settings.Text("PUSHES_QUEUE_URL")),
+		LaneSize: store.ShardSize, MaxPosts: s.Settings.Count("MAX_BATCH_POSTS"),
+	}
 	refusals := refusals{failure.Open(s.AWS, s.Settings.Text("FAILURE_QUEUE_URL"))}
 	poster, err := apigw.Open(ctx, s.AWS, s.Settings.Text("CALLBACK_URL"))
-	return newHandler(store, poster, refusals, s.Logger).fanout, err
+	return newHandler(store, poster, handover, refusals, s.Logger).fanout, err
 }

@@ -29,6 +29,7 @@ const (
 	fanout     = "fanout"
 	revoke     = "revoke"
 	salvage    = "salvage"
+	push       = "push"
 	authorizer = "authorizer"
 	web        = "http"
 )
@@ -39,6 +40,7 @@ const (
 	requestTimeout = watch.RequestTime
 	fanoutTimeout  = 60 * time.Second
 	salvageTimeout = 60 * time.Second
+	pushTimeout    = 60 * time.Second
 )
 
 // function is what one Lambda function has of its own.
@@ -62,7 +64,7 @@ func logicalID(name string) string {
 func newFunctions(stack awscdk.Stack, props Props, t tables, q queues, seals awssecretsmanager.CfnSecret, auth *authentication) map[string]awslambda.CfnFunction {
 	functions := []function{
 		connectFunction(t, props), disconnectFunction(t), messageFunction(t, props, seals),
-		fanoutFunction(t, q, props), revokeFunction(t, q, props), salvageFunction(q),
+		fanoutFunction(t, q, props), pushFunction(t, q, props), revokeFunction(t, q, props), salvageFunction(q),
 	}
 	if auth != nil {
 		functions = append(functions, authorizerFunction(stack, *auth, props), renewFunction(t, props, *auth))
@@ -168,7 +170,7 @@ func messageFunction(t tables, props Props, seals awssecretsmanager.CfnSecret) f
 		},
 		grants: []grant{
 			allow(t.connections.AttrArn(), "dynamodb:GetItem", "dynamodb:UpdateItem"),
-			allow(t.subscriptions.AttrArn(), "dynamodb:PutItem", "dynamodb:DeleteItem", "dynamodb:BatchGetItem"),
+			allow(t.subscriptions.AttrArn(), "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:DeleteItem", "dynamodb:BatchGetItem"),
 			allow(t.changes.AttrArn(), "dynamodb:GetItem", "dynamodb:Query"),
 			allow(t.events.AttrArn(), "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:DeleteItem", "dynamodb:Query"),
 			allow(seals.Ref(), "secretsmanager:GetSecretValue"),
@@ -284,16 +286,43 @@ func fanoutFunction(t tables, q queues, props Props) function {
 			"FAILURE_QUEUE_URL":   q.failures.Ref(),
 			"CALLBACK_URL":        sub(props.callbackURL()),
 			"LOG_RETENTION":       jsii.String(props.ChangeRetention.String()),
+			"SHARD_SIZE":          jsii.String(fmt.Sprint(props.ShardSize)),
+			"MAX_BATCH_POSTS":     jsii.String(fmt.Sprint(props.MaxBatchPosts)),
+			"PUSHES_QUEUE_URL":    q.pushes.Ref(),
 		},
 		grants: append(streamGrants(t.events, q),
 			allow(q.failures.AttrArn(), "sqs:SendMessage"),
-			allow(t.changes.AttrArn(), "dynamodb:GetItem", "dynamodb:Query", "dynamodb:PutItem", "dynamodb:UpdateItem"),
-			allow(t.subscriptions.AttrArn(), "dynamodb:Query", "dynamodb:BatchWriteItem"),
+			allow(q.pushes.AttrArn(), "sqs:SendMessage"),
+			allow(t.changes.AttrArn(), "dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query", "dynamodb:PutItem", "dynamodb:UpdateItem"),
+			allow(t.subscriptions.AttrArn(), "dynamodb:Query", "dynamodb:UpdateItem", "dynamodb:BatchWriteItem"),
 			allow(t.connections.AttrArn(), "dynamodb:DeleteItem"),
 			allow(sub(props.connectionsARN("POST")), "execute-api:ManageConnections"),
 			allow(sub(props.connectionsARN("DELETE")), "execute-api:ManageConnections"),
 		),
 		reserved: props.FanoutConcurrency,
+	}
+}
+
+// pushFunction may send to its own queue, what it has no time for.
+func pushFunction(t tables, q queues, props Props) function {
+	return function{
+		name: push, description: "Pushes changes to large audiences", memory: 512, timeout: pushTimeout,
+		environment: map[string]*string{
+			"CHANGES_TABLE":       t.changes.Ref(),
+			"CONNECTIONS_TABLE":   t.connections.Ref(),
+			"SUBSCRIPTIONS_TABLE": t.subscriptions.Ref(),
+			"PUSHES_QUEUE_URL":    q.pushes.Ref(),
+			"CALLBACK_URL":        sub(props.callbackURL()),
+			"SHARD_SIZE":          jsii.String(fmt.Sprint(props.ShardSize)),
+		},
+		grants: []grant{
+			allow(q.pushes.AttrArn(), "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:SendMessage"),
+			allow(t.changes.AttrArn(), "dynamodb:GetItem", "dynamodb:Query", "dynamodb:UpdateItem"),
+			allow(t.subscriptions.AttrArn(), "dynamodb:Query", "dynamodb:UpdateItem", "dynamodb:BatchWriteItem"),
+			allow(t.connections.AttrArn(), "dynamodb:DeleteItem"),
+			allow(sub(props.connectionsARN("POST")), "execute-api:ManageConnections"),
+			allow(sub(props.connectionsARN("DELETE")), "execute-api:ManageConnections"),
+		},
 	}
 }
 
@@ -316,7 +345,7 @@ func salvageFunction(q queues) function {
 
 // findExecutables reports the first function that has not been built.
 func findExecutables(code string) error {
-	for _, name := range []string{connect, disconnect, message, renew, fanout, revoke, salvage, authorizer, web} {
+	for _, name := range []string{connect, disconnect, message, renew, fanout, push, revoke, salvage, authorizer, web} {
 		if _, err := os.Stat(filepath.Join(code, name, build.Executable)); err != nil {
 			return fmt.Errorf("function %s is not built: %w", name, err)
 		}

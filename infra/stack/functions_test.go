@@ -48,9 +48,12 @@ func TestFunctions(t *testing.T) {
 		"Http": {128, 130, "CHANGES_TABLE=Changes CONNECTIONS_TABLE=Connections EVENTS_TABLE=Events MAX_HOLDS=80 " +
 			"MAX_PUBLISH_BYTES=126976 MAX_SNAPSHOT_ITEMS=2000 MAX_SUBJECT_HOLDS=6 MAX_SUBJECT_UNITS=120000 REVOCATIONS_TABLE=Revocations " +
 			"SERVICE_SECRET_ARN=ServiceSecret STREAM_TIME=1m0s"},
+		"Push": {512, 60, "CALLBACK_URL=https://${Api}.execute-api.${AWS::Region}.${AWS::URLSuffix}/live " +
+			"CHANGES_TABLE=Changes CONNECTIONS_TABLE=Connections PUSHES_QUEUE_URL=PushesQueue SHARD_SIZE=1000 SUBSCRIPTIONS_TABLE=Subscriptions"},
 		"Salvage": {256, 60, "FAILURE_QUEUE_URL=FailureQueue"},
 		"Fanout": {512, 60, "CALLBACK_URL=https://${Api}.execute-api.${AWS::Region}.${AWS::URLSuffix}/live " +
 			"CHANGES_TABLE=Changes CONNECTIONS_TABLE=Connections FAILURE_QUEUE_URL=FailureQueue LOG_RETENTION=48h0m0s " +
+			"MAX_BATCH_POSTS=1000 PUSHES_QUEUE_URL=PushesQueue SHARD_SIZE=1000 " +
 			"SUBSCRIPTIONS_TABLE=Subscriptions"},
 	} {
 		f := functions[id]
@@ -152,7 +155,7 @@ func TestGrants(t *testing.T) {
 		"Message": {
 			"dynamodb:BatchGetItem Subscriptions.Arn",
 			"dynamodb:DeleteItem Events.Arn", "dynamodb:DeleteItem Subscriptions.Arn",
-			"dynamodb:GetItem Changes.Arn", "dynamodb:GetItem Connections.Arn", "dynamodb:GetItem Events.Arn",
+			"dynamodb:GetItem Changes.Arn", "dynamodb:GetItem Connections.Arn", "dynamodb:GetItem Events.Arn", "dynamodb:GetItem Subscriptions.Arn",
 			"dynamodb:PutItem Events.Arn", "dynamodb:PutItem Subscriptions.Arn",
 			"dynamodb:Query Changes.Arn", "dynamodb:Query Events.Arn",
 			"dynamodb:UpdateItem Connections.Arn",
@@ -178,15 +181,24 @@ func TestGrants(t *testing.T) {
 			"logs:CreateLogStream RenewLogs.Arn", "logs:PutLogEvents RenewLogs.Arn",
 			"secretsmanager:GetSecretValue TokenSecret",
 		},
+		"Push": {
+			"dynamodb:BatchWriteItem Subscriptions.Arn", "dynamodb:DeleteItem Connections.Arn",
+			"dynamodb:GetItem Changes.Arn", "dynamodb:Query Changes.Arn", "dynamodb:Query Subscriptions.Arn",
+			"dynamodb:UpdateItem Changes.Arn", "dynamodb:UpdateItem Subscriptions.Arn",
+			"execute-api:ManageConnections " + hangUp, "execute-api:ManageConnections " + post,
+			"logs:CreateLogStream PushLogs.Arn", "logs:PutLogEvents PushLogs.Arn",
+			"sqs:DeleteMessage PushesQueue.Arn", "sqs:GetQueueAttributes PushesQueue.Arn", "sqs:ReceiveMessage PushesQueue.Arn", "sqs:SendMessage PushesQueue.Arn",
+		},
 		"Fanout": {
+			"dynamodb:BatchGetItem Changes.Arn",
 			"dynamodb:BatchWriteItem Subscriptions.Arn", "dynamodb:DeleteItem Connections.Arn",
 			"dynamodb:DescribeStream Events.StreamArn", "dynamodb:GetItem Changes.Arn",
 			"dynamodb:GetRecords Events.StreamArn", "dynamodb:GetShardIterator Events.StreamArn",
 			"dynamodb:ListStreams *", "dynamodb:PutItem Changes.Arn",
-			"dynamodb:Query Changes.Arn", "dynamodb:Query Subscriptions.Arn", "dynamodb:UpdateItem Changes.Arn",
+			"dynamodb:Query Changes.Arn", "dynamodb:Query Subscriptions.Arn", "dynamodb:UpdateItem Changes.Arn", "dynamodb:UpdateItem Subscriptions.Arn",
 			"execute-api:ManageConnections " + hangUp, "execute-api:ManageConnections " + post,
 			"logs:CreateLogStream FanoutLogs.Arn", "logs:PutLogEvents FanoutLogs.Arn",
-			"sqs:SendMessage FailureQueue.Arn", "sqs:SendMessage GivenUpQueue.Arn",
+			"sqs:SendMessage FailureQueue.Arn", "sqs:SendMessage GivenUpQueue.Arn", "sqs:SendMessage PushesQueue.Arn",
 		},
 	}
 	all := resources(t)

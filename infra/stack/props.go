@@ -103,6 +103,22 @@ type Props struct {
 	// read units, see watch.ReadPrice. Default: 120,000.
 	MaxSubjectUnits int
 
+	// ShardSize is how many subscriptions to a topic, and to the patterns of the topics below it,
+	// may lie in one shard, which is read at once: 35 of them take a read unit. If there are
+	// more, the number of shards doubles, and it never shrinks. Default: 1,000.
+	ShardSize int
+
+	// MaxBatchPosts is how many connections a batch of changes is pushed to by fan-out itself,
+	// about. All topics of the stream's shard wait for them. The topics with most watchers that
+	// do not fit are pushed to by the function push from then on, which costs a message, an
+	// invocation and a write unit for each change and each ShardSize watchers. Default: 1,000.
+	MaxBatchPosts int
+
+	// PushConcurrency is how many executions of push there are at most, 2 to 1,000. Each makes up
+	// to 128 posts at a time, so that 10 can use up most of the 10,000 requests a second that an account
+	// has. Default: 10.
+	PushConcurrency int
+
 	// FanoutConcurrency is how many executions Lambda keeps for fan-out alone, so that
 	// nothing else in the account can take the last ones. It is an upper bound, too: fan-out
 	// needs one for each shard of the stream of Events, of which a table at DynamoDB's
@@ -240,6 +256,9 @@ func (p Props) withDefaults() (Props, error) {
 	setDefault(&p.MaxPublishBytes, events.MaxDataBytes)
 	setDefault(&p.MaxSnapshotItems, 2_000)
 	setDefault(&p.MaxSubjectUnits, 120_000)
+	setDefault(&p.ShardSize, 1_000)
+	setDefault(&p.MaxBatchPosts, 1_000)
+	setDefault(&p.PushConcurrency, 10)
 	setDefault(&p.ThrottlingRate, 500)
 	setDefault(&p.ThrottlingBurst, 500)
 	setDefault(&p.HTTPThrottlingRate, 200)
@@ -275,7 +294,7 @@ func (p Props) faults() []error {
 	for name, n := range map[string]int{
 		"MaxConnections": p.MaxConnections, "MaxMessageRate": p.MaxMessageRate, "MaxSubscriptions": p.MaxSubscriptions,
 		"MaxPublishBytes": p.MaxPublishBytes, "MaxSnapshotItems": p.MaxSnapshotItems, "MaxSubjectUnits": p.MaxSubjectUnits,
-		"MaxSubjectHolds": p.MaxSubjectHolds,
+		"MaxSubjectHolds": p.MaxSubjectHolds, "ShardSize": p.ShardSize, "MaxBatchPosts": p.MaxBatchPosts,
 	} {
 		if err := settings.CheckCount(n); err != nil {
 			refuse("%s is %d, %w", name, n, err)
@@ -286,6 +305,9 @@ func (p Props) faults() []error {
 	}
 	if levels := []string{"DEBUG", "INFO", "WARN"}; !slices.Contains(levels, p.SystemLogLevel) {
 		refuse("SystemLogLevel is %q, not one of %q", p.SystemLogLevel, levels)
+	}
+	if p.PushConcurrency < 2 || p.PushConcurrency > 1_000 {
+		refuse("PushConcurrency is %d, must be from 2 to 1000", p.PushConcurrency)
 	}
 	if p.HTTPConcurrency == 1 {
 		refuse("HTTPConcurrency is 1, which leaves no room beside a request that waits: at least 2, or 0 for no bound")

@@ -26,27 +26,49 @@ type queues struct {
 	// givenUp is for salvage: where Lambda points to records that it gave up. They have to be
 	// read within the stream's 24 hours.
 	givenUp awssqs.CfnQueue
+	// pushes is the work for large audiences.
+	pushes awssqs.CfnQueue
 }
 
 func newQueues(stack awscdk.Stack) queues {
-	failures := newQueue(stack, "FailureQueue")
+	failures := newQueue(stack, "FailureQueue", awscdk.RemovalPolicy_RETAIN)
 	failures.SetMaximumMessageSize(jsii.Number(failure.MaxBytes)) // set, because the default was 256 KiB once
-	givenUp := newQueue(stack, "GivenUpQueue")
+	givenUp := newQueue(stack, "GivenUpQueue", awscdk.RemovalPolicy_RETAIN)
 	givenUp.SetVisibilityTimeout(jsii.Number((6 * salvageTimeout).Seconds())) // as Lambda advises
 	givenUp.SetRedrivePolicy(map[string]any{"deadLetterTargetArn": failures.AttrArn(), "maxReceiveCount": salvageReceives})
-	return queues{failures: failures, givenUp: givenUp}
+	return queues{failures: failures, givenUp: givenUp, pushes: newPushes(stack)}
 }
 
-// newQueue declares a queue of failures. It outlives the stack: a failure that nobody has
+// pushReceives is how often work is given to push before it is set aside: for two hours, with the
+// visibility timeout. The next work of the lane makes up for it.
+const pushReceives = 20
+
+// newPushes declares the FIFO queue of pushes, in which each lane of a topic is a message group.
+// With deduplication and throughput per group it takes thousands of messages a second.
+// Its messages are worth nothing without the stack, and go with it.
+// Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/high-throughput-fifo.html
+func newPushes(stack awscdk.Stack) awssqs.CfnQueue {
+	given := newQueue(stack, "PushesGivenUpQueue", awscdk.RemovalPolicy_DESTROY)
+	given.SetFifoQueue(jsii.Bool(true)) // as a FIFO queue needs
+	pushes := newQueue(stack, "PushesQueue", awscdk.RemovalPolicy_DESTROY)
+	pushes.SetFifoQueue(jsii.Bool(true))
+	pushes.SetDeduplicationScope(jsii.String("messageGroup"))
+	pushes.SetFifoThroughputLimit(jsii.String("perMessageGroupId"))
+	pushes.SetVisibilityTimeout(jsii.Number((6 * pushTimeout).Seconds())) // as Lambda advises
+	pushes.SetRedrivePolicy(map[string]any{"deadLetterTargetArn": given.AttrArn(), "maxReceiveCount": pushReceives})
+	return pushes
+}
+
+// newQueue declares a queue. One of failures outlives the stack: a failure that nobody has
 // read yet is lost user data, and an empty queue costs nothing. Its messages are encrypted
 // where they lie and, because the policy denies all else, on their way.
 // Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-security-best-practices.html
-func newQueue(stack awscdk.Stack, id string) awssqs.CfnQueue {
+func newQueue(stack awscdk.Stack, id string, removal awscdk.RemovalPolicy) awssqs.CfnQueue {
 	queue := awssqs.NewCfnQueue(stack, jsii.String(id), &awssqs.CfnQueueProps{
 		MessageRetentionPeriod: jsii.Number(failureRetention.Seconds()),
 		SqsManagedSseEnabled:   jsii.Bool(true),
 	})
-	queue.ApplyRemovalPolicy(awscdk.RemovalPolicy_RETAIN, nil)
+	queue.ApplyRemovalPolicy(removal, nil)
 	policy := awssqs.NewCfnQueuePolicy(stack, jsii.String(id+"Policy"), &awssqs.CfnQueuePolicyProps{
 		Queues: &[]*string{queue.Ref()},
 		PolicyDocument: document(map[string]any{
@@ -54,6 +76,6 @@ func newQueue(stack awscdk.Stack, id string) awssqs.CfnQueue {
 			"Condition": map[string]any{"Bool": map[string]any{"aws:SecureTransport": "false"}},
 		}),
 	})
-	policy.ApplyRemovalPolicy(awscdk.RemovalPolicy_RETAIN, nil)
+	policy.ApplyRemovalPolicy(removal, nil)
 	return queue
 }

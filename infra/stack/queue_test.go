@@ -15,6 +15,9 @@ func TestFailuresOutliveTheStack(t *testing.T) {
 		if queue.MessageRetentionPeriod != 14*24*60*60 || !queue.SqsManagedSseEnabled {
 			t.Errorf("%s is %+v", id, queue)
 		}
+		if strings.HasPrefix(id, "Pushes") { // of no use without the stack
+			continue
+		}
 		if all[id].DeletionPolicy != "Retain" || all[id].UpdateReplacePolicy != "Retain" {
 			t.Errorf("%s is deleted: %+v", id, all[id])
 		}
@@ -45,7 +48,7 @@ func TestQueuesTakeNothingInTheClear(t *testing.T) {
 			condition(t, denied.Condition) != "Bool aws:SecureTransport false" {
 			t.Errorf("%s denies %+v", id, denied)
 		}
-		if policy := id + "Policy"; all[policy].DeletionPolicy != "Retain" {
+		if policy := id + "Policy"; all[policy].DeletionPolicy != all[id].DeletionPolicy {
 			t.Errorf("the policy of %s goes with the stack, the queue stays", id)
 		}
 	}
@@ -73,6 +76,27 @@ func TestWhatSalvageCannotCopyIsNotLost(t *testing.T) {
 	}
 }
 
+// TestPushesAreAFIFOQueue of high throughput, which waits long enough for push and sets aside what
+// fails.
+func TestPushesAreAFIFOQueue(t *testing.T) {
+	all := resources(t)
+	queues := ofType[struct {
+		FifoQueue                               bool
+		DeduplicationScope, FifoThroughputLimit string
+		VisibilityTimeout                       int
+		RedrivePolicy                           struct {
+			DeadLetterTargetArn any `json:"deadLetterTargetArn"`
+			MaxReceiveCount     int `json:"maxReceiveCount"`
+		}
+	}](t, all, "AWS::SQS::Queue")
+	timeout := ofType[functionProperties](t, all, "AWS::Lambda::Function")["Push"].Timeout
+	pushes := queues["PushesQueue"]
+	if !pushes.FifoQueue || pushes.DeduplicationScope != "messageGroup" || pushes.FifoThroughputLimit != "perMessageGroupId" || pushes.VisibilityTimeout < 6*timeout ||
+		pushes.RedrivePolicy.MaxReceiveCount < 5 || refer(t, pushes.RedrivePolicy.DeadLetterTargetArn) != "PushesGivenUpQueue.Arn" || !queues["PushesGivenUpQueue"].FifoQueue {
+		t.Errorf("push takes %d s, its queue is %+v", timeout, pushes)
+	}
+}
+
 // mappingProperties are those of streams and queues.
 type mappingProperties struct {
 	FunctionName, EventSourceArn   any
@@ -97,6 +121,7 @@ func TestMappings(t *testing.T) {
 		"EventsToFanout":      {"Events.StreamArn", "Fanout", 100},
 		"RevocationsToRevoke": {"Revocations.StreamArn", "Revoke", 10},
 		"GivenUpToSalvage":    {"GivenUpQueue.Arn", "Salvage", 10},
+		"PushesToPush":        {"PushesQueue.Arn", "Push", 10},
 	} {
 		got, ok := mappings[id]
 		if !ok || refer(t, got.EventSourceArn) != want.from || refer(t, got.FunctionName) != want.to || got.BatchSize != want.batch {
@@ -106,6 +131,12 @@ func TestMappings(t *testing.T) {
 			t.Errorf("%s: %+v", id, got)
 		}
 		delete(mappings, id)
+		if want.to == "Push" {
+			if got.ScalingConfig.MaximumConcurrency != 10 {
+				t.Errorf("%s works on %d batches at once", id, got.ScalingConfig.MaximumConcurrency)
+			}
+			continue
+		}
 		if want.to == "Salvage" {
 			if got.ScalingConfig.MaximumConcurrency != 2 { // a shard takes two readers
 				t.Errorf("%s works on %d batches at once", id, got.ScalingConfig.MaximumConcurrency)

@@ -43,6 +43,7 @@ func New(scope constructs.Construct, id string, props Props) (awscdk.Stack, erro
 	newStreamMapping(stack, "EventsToFanout", tables.events, functions[fanout], queues, 100)
 	newStreamMapping(stack, "RevocationsToRevoke", tables.revocations, functions[revoke], queues, 10) // each may close many connections
 	newGivenUpMapping(stack, functions[salvage], queues)
+	newPushesMapping(stack, functions[push], queues, props)
 	newOutputs(stack, props, tables, queues.failures, seals, auth)
 	return stack, nil
 }

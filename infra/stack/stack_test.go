@@ -112,7 +112,7 @@ func TestSettingsReachTheTemplate(t *testing.T) {
 	template, err := synthesize(t.TempDir(), stack.Props{
 		Architecture: stack.X8664, ChangeRetention: 25*time.Hour + 30*time.Minute, LogDays: 3,
 		ThrottlingRate: 7.5, ThrottlingBurst: 9, AllowTableDeletion: true, SetAccountLogRole: true, Stage: "v1", RouteMetrics: true, BackUpConnections: true, LogLevel: "DEBUG", SystemLogLevel: "INFO",
-		MaxConnections: 3, MaxMessageRate: 4, MaxSubscriptions: 6, MaxPublishBytes: 7, MaxSnapshotItems: 8, MaxSubjectUnits: 9, FanoutConcurrency: 5, MessageConcurrency: 9,
+		MaxConnections: 3, MaxMessageRate: 4, MaxSubscriptions: 6, MaxPublishBytes: 7, MaxSnapshotItems: 8, MaxSubjectUnits: 9, ShardSize: 10, MaxBatchPosts: 11, PushConcurrency: 12, FanoutConcurrency: 5, MessageConcurrency: 9,
 		Auth:           stack.Auth{Issuer: "https://id.example", Audience: "watchers", RefuseQueryTokens: true, RefuseAtHandshake: true},
 		AllowedOrigins: []string{"https://app.example", "http://localhost:3000"},
 	})
@@ -144,6 +144,14 @@ func TestSettingsReachTheTemplate(t *testing.T) {
 		if !strings.Contains(string(all["Message"].Properties), want) {
 			t.Errorf("Message has no %s: %s", want, all["Message"].Properties)
 		}
+	}
+	for id, want := range map[string]string{"Push": `"SHARD_SIZE": "10"`, "Fanout": `"MAX_BATCH_POSTS": "11"`, "PushesToPush": `"MaximumConcurrency": 12`} {
+		if !strings.Contains(string(all[id].Properties), want) {
+			t.Errorf("%s has no %s: %s", id, want, all[id].Properties)
+		}
+	}
+	if want := `"SHARD_SIZE": "10"`; !strings.Contains(string(all["Fanout"].Properties), want) {
+		t.Errorf("Fanout has no %s: %s", want, all["Fanout"].Properties)
 	}
 	if want := `"REFUSE_INSIDE": "false"`; !strings.Contains(string(all["Authorizer"].Properties), want) {
 		t.Errorf("Authorizer has no %s: %s", want, all["Authorizer"].Properties)

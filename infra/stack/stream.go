@@ -45,6 +45,19 @@ func newStreamMapping(stack awscdk.Stack, id string, source awsdynamodb.CfnTable
 	})
 }
 
+// newPushesMapping lets the lanes of large audiences invoke push: those that have work side by
+// side, each one message group, whose messages come one batch after the other.
+// Source: https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html
+func newPushesMapping(stack awscdk.Stack, target awslambda.CfnFunction, q queues, props Props) {
+	awslambda.NewCfnEventSourceMapping(stack, jsii.String("PushesToPush"), &awslambda.CfnEventSourceMappingProps{
+		FunctionName:          target.Ref(),
+		EventSourceArn:        q.pushes.AttrArn(),
+		BatchSize:             jsii.Number(10),
+		FunctionResponseTypes: jsii.Strings("ReportBatchItemFailures"),
+		ScalingConfig:         &awslambda.CfnEventSourceMapping_ScalingConfigProperty{MaximumConcurrency: jsii.Number(float64(props.PushConcurrency))},
+	})
+}
+
 // newGivenUpMapping lets what was given up invoke salvage, two at a time at the most: a
 // stream's shard takes two readers, and salvage is in no hurry.
 // Source: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Streams.html

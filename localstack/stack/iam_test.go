@@ -297,6 +297,9 @@ func TestNoGrantIsMissingOrSuperfluous(t *testing.T) {
 			environment(resources, "Message")["MAX_SNAPSHOT_ITEMS"] = "2"
 			environment(resources, "Http")["MAX_SNAPSHOT_ITEMS"] = "2"
 			environment(resources, "Http")["STREAM_TIME"] = "3s"
+			environment(resources, "Fanout")["SHARD_SIZE"] = "1"
+			environment(resources, "Push")["SHARD_SIZE"] = "1"
+			environment(resources, "Fanout")["MAX_BATCH_POSTS"] = "5"
 		})
 	})
 	s.ResetUsage() // of what starting the mapping checked
@@ -313,6 +316,8 @@ func TestNoGrantIsMissingOrSuperfluous(t *testing.T) {
 		"Fanout logs:CreateLogStream", "Fanout logs:PutLogEvents", "Fanout sqs:SendMessage",
 		"Http logs:CreateLogStream", "Http logs:PutLogEvents",
 		"Message logs:CreateLogStream", "Message logs:PutLogEvents",
+		"Push logs:CreateLogStream", "Push logs:PutLogEvents", "Push sqs:DeleteMessage", "Push sqs:GetQueueAttributes", "Push sqs:ReceiveMessage",
+		"Push sqs:SendMessage", // what it has no time for
 		"Renew logs:CreateLogStream", "Renew logs:PutLogEvents",
 		"Revoke dynamodb:DescribeStream", "Revoke dynamodb:GetRecords", "Revoke dynamodb:GetShardIterator", "Revoke dynamodb:ListStreams",
 		"Revoke logs:CreateLogStream", "Revoke logs:PutLogEvents", "Revoke sqs:SendMessage",
@@ -356,6 +361,7 @@ func (s *running) useEverything(t *testing.T) {
 	s.lookBack(t, watcher)
 	s.meetGone(t, watcher)
 	s.useTokens(t)
+	s.useLanes(t)
 	s.useHTTP(t)
 	s.put(t, "bad//topic", "i", "1")
 	eventually(t, "a message in the failure queue", func() bool { return s.Usage().SQS.Queues["FailureQueue"].Sent == 1 })
@@ -428,17 +434,61 @@ func (s *running) lookBack(t *testing.T, watcher *client) {
 // forgotten it.
 func (s *running) meetGone(t *testing.T, watcher *client) {
 	t.Helper()
-	_, err := s.db.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: aws.String("Subscriptions"), Item: map[string]types.AttributeValue{
-		"topic": &types.AttributeValueMemberS{Value: "a#0"}, "connectionId": &types.AttributeValueMemberS{Value: "AAAAAAAAAAAAAAA="},
-		"subject": &types.AttributeValueMemberS{Value: "anonymous"}, "expiresAt": &types.AttributeValueMemberN{Value: "99999999999"},
-	}})
-	if err != nil {
-		t.Fatal(err)
-	}
+	s.subscribeGone(t, "a")
 	before := s.rows(t, "Subscriptions", "topic", "a#0")
 	s.put(t, "a", "other", "1")
 	watcher.changes(1)
 	eventually(t, "the gone client forgotten", func() bool { return s.rows(t, "Subscriptions", "topic", "a#0") == before-1 })
+}
+
+// subscribeGone subscribes a connection that does not exist.
+func (s *running) subscribeGone(t *testing.T, topic string) {
+	t.Helper()
+	s.putRow(t, "Subscriptions", "topic", topic+"#0", "connectionId", "AAAAAAAAAAAAAAA=", map[string]types.AttributeValue{
+		"subject": &types.AttributeValueMemberS{Value: "anonymous"}, "expiresAt": number(99999999999),
+	})
+}
+
+// useLanes has a topic with more watchers than fan-out pushes to, one of them gone and the token of
+// another expired, until fan-out has divided its lanes.
+func (s *running) useLanes(t *testing.T) {
+	t.Helper()
+	frank := s.connectWith(t, s.token(t, "frank", all, nil))
+	frank.subscribe("crowd")
+	s.lapse(t, "frank", "crowd")
+	s.subscribeGone(t, "crowd")
+	var crowd []*client
+	join := func(n int) {
+		for range n {
+			c := s.connect(t)
+			c.subscribe("crowd")
+			crowd = append(crowd, c)
+		}
+	}
+	join(10)
+	s.put(t, "crowd", "i", "0")
+	for _, c := range crowd {
+		c.changes(1)
+	}
+	join(10) // in more shards, which push finds too full
+	n := 0
+	eventually(t, "the lanes divided", func() bool {
+		n++
+		s.put(t, "crowd", "i", fmt.Sprint(n))
+		for _, c := range crowd {
+			c.changes(1)
+		}
+		return slices.ContainsFunc(s.Usage().IAM.Functions["Fanout"].Grants, func(g iam.GrantUsage) bool {
+			return g.Action == "dynamodb:BatchGetItem" && g.Used > 0
+		})
+	})
+	frank.ended(events.CodeTokenExpired)
+	eventually(t, "the gone client forgotten", func() bool {
+		out, err := s.db.GetItem(t.Context(), &dynamodb.GetItemInput{TableName: aws.String("Subscriptions"), Key: map[string]types.AttributeValue{
+			"topic": text("crowd#0"), "connectionId": text("AAAAAAAAAAAAAAA="),
+		}})
+		return err == nil && out.Item == nil
+	})
 }
 
 // useTokens connects, renews and revokes, in a stack where a subject may have one

@@ -349,19 +349,19 @@ func (s *service) table(topic events.Topic) map[string]string {
 
 // What follows are the tables and the way back to the clients.
 
-func (s *service) Subscribe(_ context.Context, sub watch.Subscription) (bool, error) {
+func (s *service) Subscribe(_ context.Context, sub watch.Subscription) (watch.Kept, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	topics, ok := s.connections[sub.ID]
 	_, already := topics[sub.Topic]
 	switch {
 	case !ok:
-		return false, watch.ErrNotConnected
+		return watch.Kept{}, watch.ErrNotConnected
 	case len(topics) >= events.MaxSubscriptions && !already:
-		return false, watch.ErrTooManySubscriptions
+		return watch.Kept{}, watch.ErrTooManySubscriptions
 	}
 	topics[sub.Topic] = sub
-	return already, nil
+	return watch.Kept{Already: already}, nil
 }
 
 func (s *service) Renew(_ context.Context, sub watch.Subscription) (there bool, err error) {
@@ -392,7 +392,7 @@ func (s *service) Withdraw(_ context.Context, key watch.Key, subs ...watch.Subsc
 	return nil
 }
 
-func (s *service) Subscriptions(_ context.Context, key watch.Key, topics []events.Topic) (subs []watch.Subscription, err error) {
+func (s *service) Subscriptions(_ context.Context, key watch.Key, topics []events.Topic, _ map[events.Topic]int) (subs []watch.Subscription, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, topic := range topics {
@@ -499,7 +499,7 @@ func (s *service) Below(_ context.Context, pattern, _ events.Topic, limit int) (
 	return topics[:min(limit, len(topics))], len(topics) > limit, nil
 }
 
-func (s *service) Subscribers(_ context.Context, topic events.Topic, belowAlone bool) (subs []watch.Subscription, err error) {
+func (s *service) Subscribers(_ context.Context, topic events.Topic, belowAlone bool, _ watch.Part) (subs []watch.Subscription, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, topics := range s.connections {
@@ -512,7 +512,7 @@ func (s *service) Subscribers(_ context.Context, topic events.Topic, belowAlone 
 	return subs, nil
 }
 
-func (s *service) Forget(_ context.Context, key watch.Key, _ []events.Topic) error {
+func (s *service) Forget(_ context.Context, key watch.Key, _ []watch.Subscription) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.connections, key.ID)

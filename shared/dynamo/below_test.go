@@ -132,12 +132,12 @@ func TestSubscriptionsToPatterns(t *testing.T) {
 	}
 	all := []events.Topic{"a", "a/*", "a/**", "a/b"}
 	for _, topic := range all {
-		if already, err := s.Subscribe(t.Context(), subscription(c, topic)); already || err != nil {
-			t.Fatalf("subscribe to %s: already %v, %v", topic, already, err)
+		if kept, err := s.Subscribe(t.Context(), subscription(c, topic)); kept.Already || err != nil {
+			t.Fatalf("subscribe to %s: %+v, %v", topic, kept, err)
 		}
 	}
 	read := func(topic events.Topic, belowAlone bool) string {
-		subs, err := s.Subscribers(t.Context(), topic, belowAlone)
+		subs, err := s.Subscribers(t.Context(), topic, belowAlone, watch.Whole)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -158,7 +158,7 @@ func TestSubscriptionsToPatterns(t *testing.T) {
 			t.Errorf("got %s, want %s", got, want)
 		}
 	}
-	if subs, err := s.Subscriptions(t.Context(), c.Key, all); err != nil || len(subs) != 4 || subs[1].Topic != "a/*" {
+	if subs, err := s.Subscriptions(t.Context(), c.Key, all, nil); err != nil || len(subs) != 4 || subs[1].Topic != "a/*" {
 		t.Errorf("own subscriptions are %+v, %v", subs, err)
 	}
 	if err := s.Unsubscribe(t.Context(), c.Key, "a/*", 1); err != nil || read("a", false) != "[a a/**]" {

@@ -36,7 +36,10 @@ func (s *Store) Head(ctx context.Context, topic events.Topic) (watch.Head, error
 	if err != nil {
 		return watch.Head{}, fmt.Errorf("read head of %s: %w", topic, err)
 	}
+	lanes, _ := integer(out.Item, "lanes") // 0 if there are none
+	wanted, _ := integer(out.Item, "wanted")
 	return watch.Head{
+		Lanes: int(lanes), Wanted: int(wanted),
 		Cursor:   events.Cursor{Epoch: text(out.Item, "epoch"), Seq: last},
 		Stream:   watch.Stream(text(out.Item, "stream")),
 		Position: watch.Position(text(out.Item, "position")),
@@ -68,7 +71,7 @@ func (s *Store) Glance(ctx context.Context, topics []events.Topic) (map[events.T
 }
 
 // Append puts up to watch.MaxAppendEntries entries and moves the head, in one
-// transaction on the condition that the head is still from. It costs two write
+// transaction on the condition that the head is still from, with as many lanes. It costs two write
 // units an entry of up to 1 KB, and two for the head. The SDK repeats a call whose
 // answer was lost with the same token, so that it is carried out once.
 func (s *Store) Append(ctx context.Context, topic events.Topic, from, to watch.Head, entries []watch.Entry) error {
@@ -94,7 +97,11 @@ func (s *Store) moveHead(topic events.Topic, from, to watch.Head) *types.Update 
 		},
 	}
 	if from.Epoch != "" {
-		update.ConditionExpression = aws.String("#last = :fromLast AND epoch = :fromEpoch")
+		condition, lanes := lanesCondition(from.Lanes)
+		if lanes != nil {
+			update.ExpressionAttributeValues[":lanes"] = lanes
+		}
+		update.ConditionExpression = aws.String("#last = :fromLast AND epoch = :fromEpoch AND " + condition)
 		update.ExpressionAttributeValues[":fromLast"] = num(from.Seq)
 		update.ExpressionAttributeValues[":fromEpoch"] = str(from.Epoch)
 	}

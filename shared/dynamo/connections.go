@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -104,7 +103,7 @@ func (s *Store) Session(ctx context.Context, key watch.Key) (watch.Session, erro
 		return watch.Session{}, fmt.Errorf("get connection %s: %w", key.ID, watch.ErrNotConnected)
 	}
 	subscribes, _ := integer(out.Item, "subscribes") // there is none before the first
-	session := watch.Session{Topics: topicsOf(out.Item), Orders: ordersOf(out.Item), Subscribes: int(subscribes)}
+	session := watch.Session{Topics: topicsOf(out.Item), Orders: ordersOf(out.Item), Shards: shardsIn(out.Item), Subscribes: int(subscribes)}
 	if _, refreshed := out.Item["grant"]; refreshed { // with the empty text if it grants nothing
 		access := tokenOf(out.Item)
 		access.Expires = instant(out.Item, "tokenExpiresAt")
@@ -147,22 +146,36 @@ func (s *Store) Refresh(ctx context.Context, key watch.Key, a watch.Access) erro
 }
 
 // Forget deletes the connection's row, which tells its topics, and then its
-// subscriptions: one write unit and one for each, without a read. topics are
+// subscriptions: one write unit and one for each, without a read. subs are
 // deleted even if the row does not list them. Doing so twice is no error.
-func (s *Store) Forget(ctx context.Context, key watch.Key, topics []events.Topic) error {
+func (s *Store) Forget(ctx context.Context, key watch.Key, subs []watch.Subscription) error {
 	out, err := s.db.DeleteItem(ctx, &dynamodb.DeleteItemInput{
 		TableName: &s.tables.Connections, Key: connectionKey(key), ReturnValues: types.ReturnValueAllOld,
 	})
 	if err != nil {
 		return fmt.Errorf("delete connection %s: %w", key.ID, translate(err))
 	}
-	topics = slices.Concat(topics, topicsOf(out.Attributes))
-	slices.Sort(topics) // a pattern may be given for each of its topics
-	topics = slices.Compact(topics)
-	if err := s.deleteSubscriptions(ctx, key.ID, topics); err != nil {
+	places := map[location]bool{} // a pattern may be given for each of its topics
+	for _, sub := range subs {
+		places[location{sub.Topic, sub.Shard}] = true
+	}
+	for _, topic := range topicsOf(out.Attributes) {
+		places[location{topic, shardIn(out.Attributes, topic)}] = true
+	}
+	subs = nil
+	for at := range places {
+		subs = append(subs, watch.Subscription{Key: key, Topic: at.topic, Shard: at.shard})
+	}
+	if err := s.deleteSubscriptions(ctx, subs); err != nil {
 		return fmt.Errorf("delete subscriptions of %s: %w", key.ID, translate(err))
 	}
 	return nil
+}
+
+// location is where a subscription lies.
+type location struct {
+	topic events.Topic
+	shard int
 }
 
 func connectionKey(key watch.Key) map[string]types.AttributeValue {

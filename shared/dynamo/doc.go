@@ -4,13 +4,16 @@
 //	table          partition key   sort key        attributes
 //	Events         topic           id              the users' data; expiresAt; of a client's publication
 //	                                               watchroute: mark, sum, by, order
-//	Changes        topic           seq = 0         the head: last, epoch, stream, position, first
+//	Changes        topic           seq = 0         the head: last, epoch, stream, position, first,
+//	                                               [lanes], [wanted]
+//	               topic           seq = -1, -2…   the lanes: progress
 //	               topic           seq = 1, 2, 3…  the log: epoch, id, op, at, data, position, lapse,
 //	                                               [before], [high], [expired], [large], expiresAt
 //	               topic + "/**"   seq = a hash    a topic below that has had a change: name
 //	Connections    subject         connectionId    watches (topic → order), left (slot → order),
 //	                                               subscribes (how many there were), connectedAt,
-//	                                               expiresAt; before there were orders topics
+//	                                               expiresAt, [# and a hash of a topic] (its shard);
+//	                                               before there were orders topics
 //	                                               (string set) instead of the two maps;
 //	                                               of the token: [tokenId], [issuedAt], and when it
 //	                                               was refreshed grant, tokenExpiresAt, auth (its order)
@@ -18,10 +21,11 @@
 //	                                               then; expiresAt
 //	               anonymous       *holds/ and a   holds: which HTTP requests are held (place → until)
 //	                               number
-//	Subscriptions  topic + "#0"    connectionId    subject, order, [auth], [view], [filter], [fields],
+//	Subscriptions  topic # shard   connectionId    subject, order, [auth], [view], [filter], [fields],
 //	                                               [delta], expiresAt
-//	               topic + "#0"    * or ** and     the same, for the pattern topic/* or topic/**
+//	               topic # shard   * or ** and     the same, for the pattern topic/* or topic/**
 //	                               connectionId
+//	               topic + "#0"    *               shards: how many there are, if more than one
 //	Revocations    subject         tokenId or *    before, expiresAt
 //
 // expiresAt is DynamoDB's time to live, in seconds since 1970. Rows that have
@@ -38,8 +42,8 @@
 // Connections lie together by their subject, so that a subject's can be counted, and
 // all be closed, without another index to write.
 //
-// The "#0" in the key of Subscriptions leaves room to spread the subscribers of one
-// topic over several partitions.
+// The subscriptions to a topic with many are spread over several partitions, its shards, of
+// which there are twice as many whenever one is found too full.
 //
 // Every read that a promise rests on is strongly consistent. No operation scans.
 package dynamo

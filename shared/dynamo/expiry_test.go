@@ -273,7 +273,7 @@ func (l *lease) deliver() {
 }
 
 // Subscribers gives all that are there.
-func (l *lease) Subscribers(_ context.Context, topic events.Topic, belowAlone bool) (subs []watch.Subscription, err error) {
+func (l *lease) Subscribers(_ context.Context, topic events.Topic, belowAlone bool, _ watch.Part) (subs []watch.Subscription, err error) {
 	for _, w := range l.watchers {
 		if topic == l.topic && !belowAlone && !w.away {
 			subs = append(subs, watch.Subscription{Key: w.connection.Key, Topic: topic, View: w.view(), Options: watch.Options{Delta: w.request.Delta}, Until: time.Now().Add(time.Hour)})
@@ -282,7 +282,7 @@ func (l *lease) Subscribers(_ context.Context, topic events.Topic, belowAlone bo
 	return subs, nil
 }
 
-func (l *lease) Forget(context.Context, watch.Key, []events.Topic) error { return nil }
+func (l *lease) Forget(context.Context, watch.Key, []watch.Subscription) error { return nil }
 
 // Post keeps what a watcher is pushed.
 func (l *lease) Post(_ context.Context, id watch.ConnectionID, frame watch.Frame) error {

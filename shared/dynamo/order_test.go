@@ -136,19 +136,22 @@ func (w wish) String() string { body, _ := json.Marshal(w); return string(body) 
 // come in any order. Then each topic is watched as the last request about it has asked for, and
 // the connection's row says the same. Changes are numbered and pushed meanwhile: the last
 // subscribe hears all that come after its cursor. The connection may have been made by a
-// version of the service without orders, and watch a topic since.
+// version of the service without orders, and watch a topic since. The audiences may be thought
+// too large whenever they are read, so that the number of their shards doubles meanwhile: each
+// topic that is watched then still has one row, where the connection's row says.
 func TestTheLastRequestAboutATopicWins(t *testing.T) {
-	topics := []events.Topic{"a", "b"}
 	c := newConcurrent(t, 5)
 	store := c.Store()
 	rapid.Check(t, func(t *rapid.T) {
 		c.sent++
+		topics := []events.Topic{events.Topic(fmt.Sprint("a", c.sent)), events.Topic(fmt.Sprint("b", c.sent))} // of one shard each
 		connection := watch.Connection{Key: watch.Key{Subject: "alice", ID: watch.ConnectionID(fmt.Sprint("c", c.sent))}, Connected: time.Now(), Access: watch.Access{Grant: grant.All()}}
 		publisher := pusher{store: c.stores[len(c.stores)-1], connection: connection.Key}
+		publisher.store.ShardSize = rapid.SampledFrom([]int{0, 0, dynamo.DefaultShardSize}).Draw(t, "shard size")
 		before := map[events.Topic]bool{}
 		if rapid.Bool().Draw(t, "made before orders") {
-			before["a"] = true
-			c.connectBefore(t, connection, "a")
+			before[topics[0]] = true
+			c.connectBefore(t, connection, string(topics[0]))
 		} else if err := store.Connect(t.Context(), connection); err != nil {
 			t.Fatal(err)
 		}
@@ -191,7 +194,7 @@ func TestTheLastRequestAboutATopicWins(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		subs, err := store.Subscriptions(t.Context(), connection.Key, topics)
+		subs, err := store.Subscriptions(t.Context(), connection.Key, topics, session.Shards)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -201,6 +204,9 @@ func TestTheLastRequestAboutATopicWins(t *testing.T) {
 			at := slices.IndexFunc(subs, func(s watch.Subscription) bool { return s.Topic == topic })
 			if watched, listed := at >= 0, slices.Contains(session.Topics, topic); watched != want || listed != want {
 				t.Errorf("%s is watched %v, listed %v, want %v", topic, watched, listed, want)
+			}
+			if rows := rowsOf(t, store, topic); (len(rows) == 1) != want || len(rows) > 1 {
+				t.Errorf("%s has the rows %+v, is to be watched: %v", topic, rows, want)
 			}
 			if asked && w.Action == "subscribe" {
 				publisher.check(t, w, answers[w.sent])
@@ -227,25 +233,37 @@ func (p *pusher) push(ctx context.Context, topics []events.Topic, changes int) {
 	for range changes {
 		for _, topic := range topics {
 			at := watch.Position(fmt.Sprint(time.Now().UnixNano()))
-			entries, err := watch.Numberer{Log: p.store}.Number(ctx, stream, []watch.Write{{Topic: topic, ID: "i", Op: events.Added, Position: at, Data: []byte("{}")}})
+			numbered, err := watch.Numberer{Log: p.store}.Number(ctx, stream, []watch.Write{{Topic: topic, ID: "i", Op: events.Added, Position: at, Data: []byte("{}")}})
+			entries := numbered.Entries
 			if err != nil {
 				p.err = err
 				return
 			}
-			subs, err := p.store.Subscribers(ctx, topic, false)
+			subs, err := p.store.Subscribers(ctx, topic, false, watch.Whole)
 			if err != nil {
 				p.err = err
 				return
 			}
 			cursor := entries[0].Cursor()
 			p.numbered[topic] = append(p.numbered[topic], cursor)
+			latest := watch.Unordered
 			for _, sub := range subs {
-				if sub.Key == p.connection {
+				if sub.Key == p.connection && sub.Order >= latest { // as Pusher has it
 					p.heard[cursor] = wish{Action: "subscribe", Topic: topic, Fields: sub.Fields}
+					latest = sub.Order
 				}
 			}
 		}
 	}
+}
+
+// rowsOf are all subscriptions to a topic.
+func rowsOf(t *rapid.T, store *dynamo.Store, topic events.Topic) []watch.Subscription {
+	subs, err := store.Subscribers(t.Context(), topic, false, watch.Whole)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return subs
 }
 
 // check demands that whoever got the answer hears every change after its cursor.
@@ -293,7 +311,7 @@ func TestConnectionsOfEarlierVersions(t *testing.T) {
 	if err != nil || !slices.Equal(session.Topics, []events.Topic{"a"}) {
 		t.Fatalf("session is %+v, %v", session, err)
 	}
-	subs, err := s.Subscriptions(t.Context(), alice.Key, session.Topics)
+	subs, err := s.Subscriptions(t.Context(), alice.Key, session.Topics, session.Shards)
 	if err != nil || len(subs) != 1 || subs[0].Order != watch.Unordered {
 		t.Fatalf("subscriptions are %+v, %v", subs, err)
 	}
@@ -303,8 +321,8 @@ func TestConnectionsOfEarlierVersions(t *testing.T) {
 	for n, topic := range []events.Topic{"b", "a", "c"} {
 		sub := subscription(alice, topic)
 		sub.Order = watch.Order(n)
-		if already, err := s.Subscribe(t.Context(), sub); err != nil || already != (topic == "a") {
-			t.Errorf("subscribe to %s: already %v, %v", topic, already, err)
+		if kept, err := s.Subscribe(t.Context(), sub); err != nil || kept.Already != (topic == "a") {
+			t.Errorf("subscribe to %s: %+v, %v", topic, kept, err)
 		}
 	}
 	if err := s.Unsubscribe(t.Context(), alice.Key, "a", 9); err != nil {
@@ -315,7 +333,7 @@ func TestConnectionsOfEarlierVersions(t *testing.T) {
 	}
 	old := connection("c2", time.Now())
 	c.connectBefore(t, old, "a")
-	if subs, err = s.Subscriptions(t.Context(), old.Key, []events.Topic{"a"}); err != nil {
+	if subs, err = s.Subscriptions(t.Context(), old.Key, []events.Topic{"a"}, nil); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Withdraw(t.Context(), old.Key, subs...); err != nil {
@@ -410,7 +428,7 @@ func TestWithdrawTakesNothingElseBack(t *testing.T) {
 	if err != nil || len(session.Topics) != len(anew) {
 		t.Errorf("session is %+v, %v", session, err)
 	}
-	if left, err := s.Subscriptions(t.Context(), c.Key, session.Topics); err != nil || len(left) != len(anew) || left[0].Order != 1_000 {
+	if left, err := s.Subscriptions(t.Context(), c.Key, session.Topics, session.Shards); err != nil || len(left) != len(anew) || left[0].Order != 1_000 {
 		t.Errorf("subscriptions are %+v, %v", left, err)
 	}
 	if err := s.Withdraw(t.Context(), watch.Key{Subject: "alice", ID: "gone"}, subs[0]); err != nil {

@@ -26,6 +26,9 @@ type Store struct {
 	tables Tables
 	// Retention is how long the log keeps a change; set it before use.
 	Retention time.Duration
+	// ShardSize is how many subscriptions to a topic may lie in one shard before the number of
+	// shards doubles; set it before use.
+	ShardSize int
 	// Now tells the time; time.Now if nil.
 	Now func() time.Time
 }
@@ -42,7 +45,7 @@ func Open(cfg aws.Config, tables Tables) *Store {
 		cfg.HTTPClient = HTTPClient()
 	}
 	db := dynamodb.NewFromConfig(cfg, func(o *dynamodb.Options) { o.APIOptions = append(o.APIOptions, meterCalls) })
-	return &Store{db: db, tables: tables, Retention: DefaultRetention}
+	return &Store{db: db, tables: tables, Retention: DefaultRetention, ShardSize: DefaultShardSize}
 }
 
 func (s *Store) now() time.Time {

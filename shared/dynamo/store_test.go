@@ -181,7 +181,7 @@ func subscription(c watch.Connection, topic events.Topic) watch.Subscription {
 // subscribers gives the ids of those whose time is not over.
 func subscribers(t *testing.T, s *dynamo.Store, topic events.Topic) (ids []watch.ConnectionID, err error) {
 	t.Helper()
-	subs, err := s.Subscribers(t.Context(), topic, false)
+	subs, err := s.Subscribers(t.Context(), topic, false, watch.Whole)
 	for _, sub := range subs {
 		if sub.Until.After(time.Now()) {
 			ids = append(ids, sub.ID)
@@ -268,8 +268,8 @@ func TestSubscribesAreCounted(t *testing.T) {
 		}
 	}
 	sub.Quota = watch.Quota{}
-	if already, err := s.Subscribe(t.Context(), sub); !already || err != nil {
-		t.Errorf("without a bound: already %v, %v", already, err)
+	if kept, err := s.Subscribe(t.Context(), sub); !kept.Already || err != nil {
+		t.Errorf("without a bound: %+v, %v", kept, err)
 	}
 }
 
@@ -290,11 +290,11 @@ func TestSubscriptionsKeepTheirOptions(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	got, err := s.Subscriptions(t.Context(), c.Key, []events.Topic{"b", "c", "a"})
+	got, err := s.Subscriptions(t.Context(), c.Key, []events.Topic{"b", "c", "a"}, nil)
 	if err != nil || len(got) != 2 || got[0].Topic != "a" || !got[0].View.IsZero() {
 		t.Fatalf("subscriptions %+v, %v", got, err)
 	}
-	watched, err := s.Subscribers(t.Context(), "b", false)
+	watched, err := s.Subscribers(t.Context(), "b", false, watch.Whole)
 	if err != nil || len(watched) != 1 {
 		t.Fatalf("subscribers %+v, %v", watched, err)
 	}
@@ -402,8 +402,8 @@ func TestSubscriptionsOfAConnection(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i, topic := range []events.Topic{"a", "b", "a"} {
-		if already, err := s.Subscribe(t.Context(), subscription(c, topic)); err != nil || already != (i == 2) {
-			t.Errorf("subscribe to %s: already %v, %v", topic, already, err)
+		if kept, err := s.Subscribe(t.Context(), subscription(c, topic)); err != nil || kept.Already != (i == 2) {
+			t.Errorf("subscribe to %s: %+v, %v", topic, kept, err)
 		}
 	}
 	if ids, err := subscribers(t, s, "a"); err != nil || !slices.Equal(ids, []watch.ConnectionID{"c1"}) {
@@ -462,7 +462,7 @@ func TestRenewBringsNothingBack(t *testing.T) {
 	if err != nil || !slices.Equal(session.Topics, []events.Topic{"a"}) || session.Subscribes != 3 {
 		t.Errorf("session is %+v, %v", session, err)
 	}
-	subs, err := s.Subscriptions(t.Context(), c.Key, []events.Topic{"a", "b", "c", "never"})
+	subs, err := s.Subscriptions(t.Context(), c.Key, []events.Topic{"a", "b", "c", "never"}, nil)
 	if err != nil || len(subs) != 1 || subs[0].Until.Unix() != c.Ends().Add(time.Hour).Unix() {
 		t.Errorf("subscriptions are %+v, %v", subs, err)
 	}
@@ -482,7 +482,11 @@ func TestForgetReachesWhatTheRowDoesNotList(t *testing.T) {
 		}
 		topics = append(topics, topic)
 	}
-	if err := s.Forget(t.Context(), c.Key, topics[:3]); err != nil {
+	var given []watch.Subscription
+	for _, topic := range topics[:3] {
+		given = append(given, subscription(c, topic))
+	}
+	if err := s.Forget(t.Context(), c.Key, given); err != nil {
 		t.Fatal(err)
 	}
 	for _, topic := range topics {

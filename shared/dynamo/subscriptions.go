@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -20,17 +21,27 @@ import (
 
 // Subscribe adds the topic to the connection's row, on the condition that it may have one
 // more and that no later request about the topic is in it, and then puts the subscription:
-// two write units. So Forget finds every subscription in the connection's row.
+// two write units and one read unit, and a write unit more if sub.Again is wrong. So Forget
+// finds every subscription in the connection's row.
+//
+// A subscription goes into the shard that the connection's row has for the topic, or for a topic
+// that is not watched yet into that of its slot.
 //
 // An unsubscribe that is carried out between the two finds no subscription to delete. Then
 // the row does not have the topic any more, and the caller, who reads it, withdraws the
 // subscription. If the caller has read the row before the unsubscribe has changed it, the
 // unsubscribe finds the subscription.
-func (s *Store) Subscribe(ctx context.Context, sub watch.Subscription) (already bool, err error) {
-	before, err := s.addTopic(ctx, sub)
+func (s *Store) Subscribe(ctx context.Context, sub watch.Subscription) (watch.Kept, error) {
+	base, _ := sub.Topic.Split()
+	shards, err := s.shards(ctx, base)
 	if err != nil {
-		return false, fmt.Errorf("subscribe %s to %s: %w", sub.ID, sub.Topic, err)
+		return watch.Kept{}, fmt.Errorf("subscribe %s to %s: %w", sub.ID, sub.Topic, err)
 	}
+	kept, err := s.addTopic(ctx, sub, sub.ID.Slot(shards))
+	if err != nil {
+		return watch.Kept{}, fmt.Errorf("subscribe %s to %s: %w", sub.ID, sub.Topic, err)
+	}
+	sub.Shard = kept.Shard
 	_, err = s.db.PutItem(ctx, &dynamodb.PutItemInput{
 		TableName: &s.tables.Subscriptions, Item: subscriptionRow(sub),
 		ConditionExpression:       aws.String("attribute_not_exists(#order) OR #order <= :order"),
@@ -41,13 +52,13 @@ func (s *Store) Subscribe(ctx context.Context, sub watch.Subscription) (already 
 		err = watch.ErrOvertaken // by one that has changed the row, too
 	}
 	if err != nil {
-		return false, fmt.Errorf("put subscription of %s to %s: %w", sub.ID, sub.Topic, translate(err))
+		return watch.Kept{}, fmt.Errorf("put subscription of %s to %s: %w", sub.ID, sub.Topic, translate(err))
 	}
-	return slices.Contains(before, sub.Topic), nil
+	return kept, nil
 }
 
 func subscriptionRow(sub watch.Subscription) map[string]types.AttributeValue {
-	row := subscriptionKey(sub.Topic, sub.ID)
+	row := subscriptionKey(sub)
 	row["subject"] = str(sub.Subject)
 	if sub.Order != watch.Unordered {
 		row["order"] = order(sub.Order)
@@ -77,15 +88,13 @@ func subscription(row map[string]types.AttributeValue) (watch.Subscription, erro
 	if err != nil {
 		return watch.Subscription{}, err
 	}
-	topic, id := watcher(row)
-	sub := watch.Subscription{
-		Key:     watch.Key{Subject: text(row, "subject"), ID: id},
-		Topic:   topic,
-		Order:   orderIn(row, "order"),
-		Options: watch.Options{Fields: listed(row, "fields"), Delta: flag(row, "delta")},
-		View:    view,
-		Until:   instant(row, "expiresAt"),
+	sub, err := located(row)
+	if err != nil {
+		return watch.Subscription{}, err
 	}
+	sub.Subject, sub.View = text(row, "subject"), view
+	sub.Order, sub.Until = orderIn(row, "order"), instant(row, "expiresAt")
+	sub.Options = watch.Options{Fields: listed(row, "fields"), Delta: flag(row, "delta")}
 	if filter := text(row, "filter"); filter != "" {
 		sub.Filter = []byte(filter)
 	}
@@ -95,25 +104,58 @@ func subscription(row map[string]types.AttributeValue) (watch.Subscription, erro
 	return sub, nil
 }
 
-// addTopic counts the subscribe, and gives the topics that the connection had before.
-func (s *Store) addTopic(ctx context.Context, sub watch.Subscription) (before []events.Topic, err error) {
+// addTopic counts the subscribe, and has the row name the topic with its order. The shard is that
+// of a topic which the connection does not watch yet.
+func (s *Store) addTopic(ctx context.Context, sub watch.Subscription, shard int) (watch.Kept, error) {
 	quota := watch.Quota{Topics: cmp.Or(sub.Quota.Topics, unbounded), Subscribes: cmp.Or(sub.Quota.Subscribes, unbounded)}
-	out, err := s.changeTopics(ctx, sub.Key, sub.Topic, &dynamodb.UpdateItemInput{
-		UpdateExpression: aws.String("SET #watches.#topic = :order ADD subscribes :one"),
+	again := sub.Again
+	for range addAttempts {
+		out, err := s.changeTopics(ctx, sub.Key, sub.Topic, addition(sub, quota, again, shard))
+		failed := (*types.ConditionalCheckFailedException)(nil)
+		if err == nil && again {
+			shard = shardIn(out.Attributes, sub.Topic)
+		}
+		if err == nil {
+			return watch.Kept{Already: again, Shard: shard}, nil
+		}
+		if !errors.As(err, &failed) {
+			return watch.Kept{}, translate(err)
+		}
+		refused := refusal(failed.Item, sub, quota)
+		if _, watched := ordersOf(failed.Item)[sub.Topic]; watched == again || failed.Item == nil || errors.Is(refused, watch.ErrOvertaken) {
+			return watch.Kept{}, refused
+		}
+		again = !again
+	}
+	return watch.Kept{}, watch.ErrUnavailable
+}
+
+// addAttempts bounds how often earlier requests may have the connection watch the topic, or stop,
+// while a subscribe runs. Each costs a write unit.
+const addAttempts = 3
+
+// addition changes a connection's row for a subscribe to a topic that it watches, whose shard
+// stays, or to another.
+func addition(sub watch.Subscription, quota watch.Quota, again bool, shard int) *dynamodb.UpdateItemInput {
+	values := map[string]types.AttributeValue{":order": order(sub.Order), ":one": num(1), ":quota": num(int64(quota.Subscribes)), ":topic": str(string(sub.Topic))}
+	set, condition := "#watches.#topic = :order", "(attribute_exists(#watches.#topic) OR contains(#before, :topic))"
+	if !again {
+		set += ", #shard = :shard"
+		condition = "attribute_not_exists(#watches.#topic) AND NOT contains(#before, :topic) AND size(#watches) < :max"
+		values[":shard"], values[":max"] = num(int64(shard)), num(int64(quota.Topics))
+	}
+	remove := ""
+	if !again && shard == 0 {
+		set, remove = "#watches.#topic = :order", " REMOVE #shard"
+		delete(values, ":shard")
+	}
+	return &dynamodb.UpdateItemInput{
+		UpdateExpression: aws.String("SET " + set + remove + " ADD subscribes :one"),
 		ConditionExpression: aws.String("(attribute_not_exists(subscribes) OR subscribes < :quota)" +
-			" AND (attribute_exists(#watches.#topic) OR size(#watches) < :max) AND " + subscribeCounts),
-		ExpressionAttributeValues: map[string]types.AttributeValue{
-			":order": order(sub.Order), ":max": num(int64(quota.Topics)), ":one": num(1), ":quota": num(int64(quota.Subscribes)),
-		},
-		ReturnValues: types.ReturnValueAllOld,
-	})
-	if failed := (*types.ConditionalCheckFailedException)(nil); errors.As(err, &failed) {
-		return nil, refusal(failed.Item, sub, quota)
+			" AND " + condition + " AND " + subscribeCounts),
+		ExpressionAttributeValues: values,
+		ReturnValues:              types.ReturnValueAllOld,
 	}
-	if err != nil {
-		return nil, translate(err)
-	}
-	return topicsOf(out.Attributes), nil
 }
 
 // changeTopics updates a connection's row about one topic. A row of a version that had no
@@ -122,7 +164,7 @@ func (s *Store) changeTopics(ctx context.Context, key watch.Key, topic events.To
 	update.TableName, update.Key = &s.tables.Connections, connectionKey(key)
 	update.ConditionExpression = aws.String("attribute_exists(#watches) AND " + *update.ConditionExpression)
 	update.ExpressionAttributeNames = namesIn(update, map[string]string{
-		"#watches": watchesMap, "#left": leftMap, "#topic": string(topic), "#slot": slot(topic), "#before": topicsBefore,
+		"#watches": watchesMap, "#left": leftMap, "#topic": string(topic), "#slot": slot(topic), "#before": topicsBefore, "#shard": shardAttribute(topic),
 	})
 	update.ReturnValuesOnConditionCheckFailure = types.ReturnValuesOnConditionCheckFailureAllOld
 	out, err := s.db.UpdateItem(ctx, update)
@@ -212,45 +254,49 @@ func unchanged(sub watch.Subscription) (condition *string, names map[string]stri
 // row of more than 1 KB. A connection that is gone is left as it is. The row comes first, so
 // that a subscribe which is under way either sees it or is seen.
 func (s *Store) Unsubscribe(ctx context.Context, key watch.Key, topic events.Topic, at watch.Order) error {
-	if err := s.leave(ctx, key, topic, at); err != nil {
+	shard, err := s.leave(ctx, key, topic, at)
+	if err != nil {
 		return fmt.Errorf("unsubscribe %s from %s: %w", key.ID, topic, translate(err))
 	}
-	return s.deleteSubscription(ctx, watch.Subscription{Key: key, Topic: topic}, &dynamodb.DeleteItemInput{
+	return s.deleteSubscription(ctx, watch.Subscription{Key: key, Topic: topic, Shard: shard}, &dynamodb.DeleteItemInput{
 		ConditionExpression:       aws.String("attribute_not_exists(#order) OR #order < :order"),
 		ExpressionAttributeNames:  map[string]string{"#order": "order"},
 		ExpressionAttributeValues: map[string]types.AttributeValue{":order": order(at)},
 	})
 }
 
-// leave changes the row for Unsubscribe. A row that already says what it would say, by a
-// later unsubscribe, is not changed.
-func (s *Store) leave(ctx context.Context, key watch.Key, topic events.Topic, at watch.Order) error {
-	remove := "REMOVE #watches.#topic DELETE #before :topics"
+// leave changes the row for Unsubscribe, and gives the shard that it had for the topic. A row
+// that already says what it would say, by a later unsubscribe, is not changed.
+func (s *Store) leave(ctx context.Context, key watch.Key, topic events.Topic, at watch.Order) (shard int, err error) {
+	remove := "REMOVE #watches.#topic, #shard DELETE #before :topics"
 	values := map[string]types.AttributeValue{":order": order(at), ":topics": topicSet(topic)}
 	for _, form := range []struct{ update, condition string }{
 		{"SET #left.#slot = :order " + remove, unsubscribeCounts + " AND " + slotHasRoom},
 		{remove, unsubscribeCounts}, // as the slot says enough
 	} {
-		_, err := s.changeTopics(ctx, key, topic, &dynamodb.UpdateItemInput{
+		out, err := s.changeTopics(ctx, key, topic, &dynamodb.UpdateItemInput{
 			UpdateExpression: &form.update, ConditionExpression: &form.condition, ExpressionAttributeValues: values,
+			ReturnValues: types.ReturnValueAllOld,
 		})
 		failed := (*types.ConditionalCheckFailedException)(nil)
 		switch {
+		case err == nil:
+			return shardIn(out.Attributes, topic), nil
 		case !errors.As(err, &failed):
-			return err
+			return 0, err
 		case failed.Item == nil:
-			return nil
+			return 0, nil
 		}
 		row := failed.Item
 		watched, listed := ordersOf(row)[topic]
 		switch {
 		case listed && watched >= at:
-			return watch.ErrOvertaken
+			return 0, watch.ErrOvertaken
 		case !listed:
-			return nil
+			return shardIn(row, topic), nil
 		}
 	}
-	return watch.ErrConflict
+	return 0, watch.ErrConflict
 }
 
 // Withdraw deletes subscriptions, and takes their topics out of the connection's row, each
@@ -300,9 +346,10 @@ func (s *Store) removeTopics(ctx context.Context, key watch.Key, subs []watch.Su
 			before = append(before, string(sub.Topic))
 			continue
 		}
-		topic, at := fmt.Sprint("#t", i), fmt.Sprint(":o", i)
+		topic, shard, at := fmt.Sprint("#t", i), fmt.Sprint("#s", i), fmt.Sprint(":o", i)
 		names["#watches"], names[topic], values[at] = watchesMap, string(sub.Topic), order(sub.Order)
-		removed = append(removed, "#watches."+topic)
+		names[shard] = shardAttribute(sub.Topic)
+		removed = append(removed, "#watches."+topic, shard)
 		conditions = append(conditions, "#watches."+topic+" = "+at)
 	}
 	var update []string
@@ -328,7 +375,7 @@ func (s *Store) removeTopics(ctx context.Context, key watch.Key, subs []watch.Su
 // deleteSubscription deletes a row of Subscriptions under a condition. That it does not hold
 // is no error: another subscription is there, or none.
 func (s *Store) deleteSubscription(ctx context.Context, sub watch.Subscription, deletion *dynamodb.DeleteItemInput) error {
-	deletion.TableName, deletion.Key = &s.tables.Subscriptions, subscriptionKey(sub.Topic, sub.ID)
+	deletion.TableName, deletion.Key = &s.tables.Subscriptions, subscriptionKey(sub)
 	_, err := s.db.DeleteItem(ctx, deletion)
 	if failed := (*types.ConditionalCheckFailedException)(nil); err != nil && !errors.As(err, &failed) {
 		return fmt.Errorf("delete subscription of %s to %s: %w", sub.ID, sub.Topic, translate(err))
@@ -338,12 +385,12 @@ func (s *Store) deleteSubscription(ctx context.Context, sub watch.Subscription, 
 
 // Subscriptions reads those of the topics that a connection is subscribed to: one
 // read unit for each topic.
-func (s *Store) Subscriptions(ctx context.Context, key watch.Key, topics []events.Topic) ([]watch.Subscription, error) {
+func (s *Store) Subscriptions(ctx context.Context, key watch.Key, topics []events.Topic, shards map[events.Topic]int) ([]watch.Subscription, error) {
 	var subs []watch.Subscription
 	for some := range slices.Chunk(topics, maxGets) {
 		var keys []map[string]types.AttributeValue
 		for _, topic := range some {
-			keys = append(keys, subscriptionKey(topic, key.ID))
+			keys = append(keys, subscriptionKey(watch.Subscription{Key: key, Topic: topic, Shard: shards[topic]}))
 		}
 		rows, err := s.batchGet(ctx, s.tables.Subscriptions, consistent(keys))
 		if err != nil {
@@ -388,46 +435,15 @@ func (s *Store) batchGet(ctx context.Context, table string, get types.KeysAndAtt
 	return nil, watch.ErrUnavailable
 }
 
-// Subscribers reads the subscriptions to a topic and to the patterns of the topics below
-// it, or the latter alone, page by page: one read unit for every 4 KB, and at least one.
-func (s *Store) Subscribers(ctx context.Context, topic events.Topic, belowAlone bool) ([]watch.Subscription, error) {
-	var subs []watch.Subscription
-	query := &dynamodb.QueryInput{
-		TableName:                 &s.tables.Subscriptions,
-		KeyConditionExpression:    aws.String("topic = :topic"),
-		ExpressionAttributeValues: map[string]types.AttributeValue{":topic": str(partition(topic))},
-		ConsistentRead:            aws.Bool(true),
-	}
-	if belowAlone {
-		query.KeyConditionExpression = aws.String("topic = :topic AND begins_with(connectionId, :any)")
-		query.ExpressionAttributeValues[":any"] = str(events.AnySegment)
-	}
-	pages := dynamodb.NewQueryPaginator(s.db, query)
-	for pages.HasMorePages() {
-		page, err := pages.NextPage(ctx)
-		if err != nil {
-			return nil, fmt.Errorf("read subscribers of %s: %w", topic, translate(err))
-		}
-		for _, row := range page.Items {
-			sub, err := subscription(row)
-			if err != nil {
-				return nil, fmt.Errorf("read subscriber %s of %s: %w", text(row, "connectionId"), topic, err)
-			}
-			subs = append(subs, sub)
-		}
-	}
-	return subs, nil
-}
-
 // maxBatch is what one BatchWriteItem takes.
 // https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html
 const maxBatch = 25
 
-func (s *Store) deleteSubscriptions(ctx context.Context, id watch.ConnectionID, topics []events.Topic) error {
-	for some := range slices.Chunk(topics, maxBatch) {
+func (s *Store) deleteSubscriptions(ctx context.Context, subs []watch.Subscription) error {
+	for some := range slices.Chunk(subs, maxBatch) {
 		var deletes []types.WriteRequest
-		for _, topic := range some {
-			deletes = append(deletes, types.WriteRequest{DeleteRequest: &types.DeleteRequest{Key: subscriptionKey(topic, id)}})
+		for _, sub := range some {
+			deletes = append(deletes, types.WriteRequest{DeleteRequest: &types.DeleteRequest{Key: subscriptionKey(sub)}})
 		}
 		if err := s.batch(ctx, map[string][]types.WriteRequest{s.tables.Subscriptions: deletes}); err != nil {
 			return err
@@ -463,26 +479,24 @@ func wait(ctx context.Context, attempt int) error {
 	}
 }
 
-// shard ends the key under which a topic's subscriptions lie.
-const shard = "#0"
-
-func partition(topic events.Topic) string { return string(topic) + shard }
-
 // subscriptionKey has the subscriptions to a pattern lie at the topic above, before all
 // others: no connection's id begins with *.
-func subscriptionKey(topic events.Topic, id watch.ConnectionID) map[string]types.AttributeValue {
-	base, wildcard := topic.Split()
-	return map[string]types.AttributeValue{"topic": str(partition(base)), "connectionId": str(wildcard + string(id))}
+func subscriptionKey(sub watch.Subscription) map[string]types.AttributeValue {
+	base, wildcard := sub.Topic.Split()
+	return map[string]types.AttributeValue{"topic": str(partition(base, sub.Shard)), "connectionId": str(wildcard + string(sub.ID))}
 }
 
-// watcher reads what subscriptionKey wrote.
-func watcher(row map[string]types.AttributeValue) (events.Topic, watch.ConnectionID) {
-	topic, rest := strings.TrimSuffix(text(row, "topic"), shard), text(row, "connectionId")
+// located reads what subscriptionKey wrote.
+func located(row map[string]types.AttributeValue) (sub watch.Subscription, err error) {
+	topic, shard, _ := strings.Cut(text(row, "topic"), "#")
+	rest := text(row, "connectionId")
 	id := strings.TrimLeft(rest, events.AnySegment)
 	if wildcard := strings.TrimSuffix(rest, id); wildcard != "" {
 		topic += "/" + wildcard
 	}
-	return events.Topic(topic), watch.ConnectionID(id)
+	sub.Topic, sub.ID = events.Topic(topic), watch.ConnectionID(id)
+	sub.Shard, err = strconv.Atoi(shard)
+	return sub, err
 }
 
 func topicSet(topics ...events.Topic) *types.AttributeValueMemberSS {

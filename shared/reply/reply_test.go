@@ -133,7 +133,7 @@ func TestNothingIsHalfDone(t *testing.T) {
 		if !strings.Contains(got, `"id":"q","code":"unavailable"`) {
 			t.Errorf("answer %s", got)
 		}
-		if ids, err := store.Subscribers(t.Context(), topic, false); err != nil || len(ids) != want {
+		if ids, err := store.Subscribers(t.Context(), topic, false, watch.Whole); err != nil || len(ids) != want {
 			t.Errorf("%s has the subscribers %v, %v", topic, ids, err)
 		}
 	}

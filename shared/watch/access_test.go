@@ -406,7 +406,7 @@ type overtaken struct {
 	by watch.Access
 }
 
-func (o *overtaken) Subscribe(ctx context.Context, sub watch.Subscription) (bool, error) {
+func (o *overtaken) Subscribe(ctx context.Context, sub watch.Subscription) (watch.Kept, error) {
 	if o.access == nil {
 		o.access = &o.by
 	}

@@ -14,12 +14,12 @@ import (
 
 // Subscriptions keeps who watches what.
 type Subscriptions interface {
-	// Subscribe makes the connection watch the topic, or changes how, and tells whether
-	// it did already. ErrNotConnected, ErrTooManySubscriptions, ErrTooManyRequests and
+	// Subscribe makes the connection watch the topic, or changes how, and tells how the
+	// subscription is kept. ErrNotConnected, ErrTooManySubscriptions, ErrTooManyRequests and
 	// ErrOvertaken change nothing. If an unsubscribe overtakes it while it runs, the
 	// subscription may be written and not count: then the session lacks it, and the caller
 	// withdraws it.
-	Subscribe(context.Context, Subscription) (already bool, err error)
+	Subscribe(context.Context, Subscription) (Kept, error)
 	// Renew replaces a subscription that is there with the same Order and no higher Auth, and
 	// tells whether it is; if not, nothing is written.
 	Renew(context.Context, Subscription) (there bool, err error)
@@ -29,8 +29,9 @@ type Subscriptions interface {
 	// Withdraw takes back subscriptions of one connection, each only if it still has the same
 	// Order; doing so twice is no error.
 	Withdraw(context.Context, Key, ...Subscription) error
-	// Subscriptions reads those of the topics that the connection is subscribed to.
-	Subscriptions(context.Context, Key, []events.Topic) ([]Subscription, error)
+	// Subscriptions reads those of the topics that the connection is subscribed to, from the
+	// shards that its session has for them.
+	Subscriptions(ctx context.Context, key Key, topics []events.Topic, shards map[events.Topic]int) ([]Subscription, error)
 }
 
 // Sessions keeps what has become of connections since they were made.
@@ -41,13 +42,14 @@ type Sessions interface {
 	// goes by the token of a later auth.
 	Refresh(context.Context, Key, Access) error
 	// Forget removes a connection with all its subscriptions.
-	Forget(context.Context, Key, []events.Topic) error
+	Forget(context.Context, Key, []Subscription) error
 }
 
 // Session is what has become of a connection since it was made.
 type Session struct {
 	Topics     []events.Topic         // that it watches
 	Orders     map[events.Topic]Order // of the subscribe that counts for each
+	Shards     map[events.Topic]int   // where the subscription to each is kept, unless it is shard 0
 	Subscribes int                    // how many there were
 	Access     *Access                // by its latest token; nil if that is the one it was made with
 }
@@ -205,7 +207,7 @@ func (a *answer) present(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	a.c.watches, a.c.subscribes = session.Topics, session.Subscribes
+	a.c.watches, a.c.shards, a.c.subscribes = session.Topics, session.Shards, session.Subscribes
 	if session.Access != nil {
 		a.c.Access = *session.Access
 	}

@@ -54,7 +54,7 @@ func (a *answer) realign(ctx context.Context) (views map[events.Topic]string, er
 	if err != nil {
 		return nil, err
 	}
-	subs, err := a.Subscriptions.Subscriptions(ctx, a.c.Key, session.Topics)
+	subs, err := a.Subscriptions.Subscriptions(ctx, a.c.Key, session.Topics, session.Shards)
 	if err != nil {
 		return nil, err
 	}
@@ -68,7 +68,7 @@ func (a *answer) realign(ctx context.Context) (views map[events.Topic]string, er
 			frames = append(frames, &events.Unsubscribed{Topic: old.Topic, Reason: events.CodeForbidden})
 			continue
 		}
-		sub.Order = old.Order
+		sub.Order, sub.Shard = old.Order, old.Shard
 		there, err := a.Subscriptions.Renew(ctx, sub)
 		if err != nil {
 			return nil, err

@@ -181,8 +181,8 @@ func TestAuthNarrows(t *testing.T) {
 // hasty is a store whose client unsubscribes from a while its subscriptions are renewed.
 type hasty struct{ *memoryStore }
 
-func (h hasty) Subscriptions(ctx context.Context, key watch.Key, topics []events.Topic) ([]watch.Subscription, error) {
-	subs, err := h.memoryStore.Subscriptions(ctx, key, topics)
+func (h hasty) Subscriptions(ctx context.Context, key watch.Key, topics []events.Topic, shards map[events.Topic]int) ([]watch.Subscription, error) {
+	subs, err := h.memoryStore.Subscriptions(ctx, key, topics, shards)
 	delete(h.subs, "a")
 	return subs, err
 }

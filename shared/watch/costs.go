@@ -32,9 +32,12 @@ const (
 	// leftBytes is what a row of Connections remembers of the topics that were left: package
 	// dynamo has 64 slots for them.
 	leftBytes = 64 * (len("63") + orderBytes)
+	// shardBytes is what a row of Connections has of the shard of a topic: package dynamo names
+	// it by # and 12 characters.
+	shardBytes = 13 + 3
 	// connectionBytes is a row of Connections: the topics with their orders, and the grant of a
 	// token that came later with its subject and id.
-	connectionBytes = events.MaxSubscriptions*(events.MaxTopicBytes+orderBytes) + leftBytes + grant.MaxBytes + 4*grant.MaxSubjectBytes + smallAttributes
+	connectionBytes = events.MaxSubscriptions*(events.MaxTopicBytes+orderBytes+shardBytes) + leftBytes + grant.MaxBytes + 4*grant.MaxSubjectBytes + smallAttributes
 	// optionBytes are a client's filter and fields as it gave them.
 	optionBytes = grant.MaxFilterBytes + grant.MaxFieldsBytes
 	// viewBytes is what comes of them and the grant's filter and mask, which are written anew
@@ -57,6 +60,7 @@ const (
 	subscriptionWrites = (subscriptionBytes + writeUnit - 1) / writeUnit
 	revocationReads    = 2 // one row for the token, one for all tokens of the subject
 	headReads          = 1
+	shardsReads        = 1 // how many shards a topic's subscriptions have
 	logPageReads       = (maxReadBytes + entryBytes) / readUnit
 	itemPageReads      = (maxReadBytes + maxItemBytes) / readUnit
 	// listReads are the units of reading as many topics of a list as an answer tells, and one
@@ -66,6 +70,9 @@ const (
 	itemsBelowReads = maxPatternReads + itemPageReads
 	// keepWrites are the units of keeping a subscription, or of taking it back.
 	keepWrites = connectionWrites + subscriptionWrites
+	// addAttempts is how often package dynamo writes the connection's row when a subscription is
+	// kept first: whether it watches the topic already may change meanwhile.
+	addAttempts = 3
 	// withdrawAttempts is how often a connection's row is written to end subscriptions.
 	withdrawAttempts = 5
 	// forgetWrites are those of deleting a connection with all its subscriptions.
@@ -106,8 +113,8 @@ type Bound struct {
 //
 // Some of the writes draw on the subject's allowance, which a request does once for 1,000 units.
 func Bounds(connections int) []Bound {
-	const subscribeReads = connectionReads + keepAttempts*connectionReads
-	const subscribeWrites = keepAttempts*keepWrites + keepWrites
+	const subscribeReads = connectionReads + keepAttempts*(shardsReads+connectionReads)
+	const subscribeWrites = (addAttempts-1)*connectionWrites + keepAttempts*keepWrites + keepWrites
 	paid := []Bound{
 		{Action: "refused unread", Bytes: smallBytes,
 			Worst: "Frames that are no JSON object, that come too fast, or whose subject has spent its allowance are refused before anything is read. What is over 128 KB never arrives."},

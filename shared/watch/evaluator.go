@@ -86,9 +86,9 @@ func (e *evaluator) seen(g *group) (changes []events.Change) {
 
 // richest gives the fullest purse of a group's subjects. So a subject loses nothing when it
 // sees the same as another that has spent all.
-func (e *evaluator) richest(connections []Key) (richest *grant.Budget) {
+func (e *evaluator) richest(connections []watcher) (richest *grant.Budget) {
 	for _, connection := range connections {
-		key := spender(connection)
+		key := spender(connection.Key)
 		purse := e.purses[key]
 		if purse == nil {
 			purse = grant.NewBudget(maxSubjectSteps)

@@ -26,7 +26,7 @@ func TestViewsAreNotEvaluatedBeyondTheirTime(t *testing.T) {
 			if late && !view.IsZero() {
 				want = "skipped true"
 			}
-			seen := e.seen(&group{watched: []watched{{0, Subscription{View: view}}}, connections: []Key{{Subject: "s"}}})
+			seen := e.seen(&group{watched: []watched{{0, Subscription{View: view}}}, connections: []watcher{{Key: Key{Subject: "s"}}}})
 			if got := fmt.Sprint(seen[0].Op, " ", seen[0].Costly); got != want {
 				t.Errorf("late %t, view %q: %s, want %s", late, view, got, want)
 			}

@@ -13,6 +13,8 @@ import (
 type Fanout struct {
 	Numberer Numberer
 	Pusher   Pusher
+	// Handover gives topics with many watchers to the lanes; without a Queue there are none.
+	Handover Handover
 	// PushTime bounds the pushing of one batch, so that slow watchers cannot hold
 	// up the shard.
 	PushTime time.Duration
@@ -31,50 +33,114 @@ type Outcome struct {
 	Err error
 }
 
-// Deliver numbers the writes of one batch of a stream, topic by topic, and pushes
-// them. A topic that fails does not keep the others back.
+// largeBytes is how much data the writes of one topic may have to be numbered with the others,
+// which wait for each other before they are pushed. Appending one item of 124 KB takes DynamoDB
+// about ten times as long as appending small ones.
+const largeBytes = 64 << 10
+
+// Deliver numbers the writes of one batch of a stream, topic by topic, and pushes them. A topic
+// that fails does not keep the others back, and topics with large items keep only each other
+// waiting: they are numbered at the same time, and pushed after the others.
 func (f Fanout) Deliver(ctx context.Context, stream Stream, writes []Write) Outcome {
 	topics, byTopic := splitByTopic(writes)
-	numbered, outcome := f.number(ctx, stream, topics, byTopic)
-	ctx, cancel := context.WithTimeout(ctx, f.PushTime)
-	defer cancel()
-	pushed, unread, err := f.Pusher.Push(ctx, numbered)
-	outcome.Pushed = pushed
-	outcome.Err = errors.Join(outcome.Err, err)
-	for _, topic := range unread {
-		outcome.Failed = append(outcome.Failed, byTopic[topic]...)
+	var small, large []events.Topic
+	for _, topic := range topics {
+		if dataBytes(byTopic[topic]) > largeBytes {
+			large = append(large, topic)
+		} else {
+			small = append(small, topic)
+		}
 	}
+	later := make(chan numbering, 1)
+	go func() { later <- f.number(ctx, stream, large, byTopic) }()
+	outcome := f.push(ctx, f.number(ctx, stream, small, byTopic), byTopic)
+	outcome.add(f.push(ctx, <-later, byTopic))
 	return outcome
 }
 
+// dataBytes is how much data writes have.
+func dataBytes(writes []Write) (bytes int) {
+	for _, w := range writes {
+		bytes += len(w.Data) + len(w.Before)
+	}
+	return bytes
+}
+
+// add joins what became of two parts of a batch.
+func (o *Outcome) add(other Outcome) {
+	o.Stale = append(o.Stale, other.Stale...)
+	o.Failed = append(o.Failed, other.Failed...)
+	o.Pushed = o.Pushed.plus(other.Pushed)
+	o.Err = errors.Join(o.Err, other.Err)
+}
+
+// numbering is what became of the topics of a batch when they were numbered.
+type numbering struct {
+	numbered      []Numbered
+	stale, failed []Write
+	err           error
+}
+
 // number numbers each topic's writes, several topics at a time.
-func (f Fanout) number(ctx context.Context, stream Stream, topics []events.Topic, byTopic map[events.Topic][]Write) ([]Numbered, Outcome) {
+func (f Fanout) number(ctx context.Context, stream Stream, topics []events.Topic, byTopic map[events.Topic][]Write) numbering {
 	results := make([]Numbered, len(topics))
 	errs := make([]error, len(topics))
 	var tasks errgroup.Group
 	tasks.SetLimit(readsAtOnce)
 	for i, topic := range topics {
 		tasks.Go(func() error {
-			entries, err := f.Numberer.Number(ctx, stream, byTopic[topic])
-			results[i], errs[i] = Numbered{Topic: topic, Entries: entries}, err
+			results[i], errs[i] = f.Numberer.Number(ctx, stream, byTopic[topic])
 			return nil
 		})
 	}
 	_ = tasks.Wait() // the tasks keep their errors in errs
-	var numbered []Numbered
-	var outcome Outcome
+	n := numbering{err: errors.Join(errs...)}
 	for i, topic := range topics {
 		switch {
 		case errors.Is(errs[i], ErrStaleStream):
-			outcome.Stale = append(outcome.Stale, byTopic[topic]...)
+			n.stale = append(n.stale, byTopic[topic]...)
 		case errs[i] != nil:
-			outcome.Failed = append(outcome.Failed, byTopic[topic]...)
+			n.failed = append(n.failed, byTopic[topic]...)
 		default:
-			numbered = append(numbered, results[i])
+			n.numbered = append(n.numbered, results[i])
 		}
 	}
-	outcome.Err = errors.Join(errs...)
-	return numbered, outcome
+	return n
+}
+
+// push pushes what was numbered, and hands over what has lanes, or needs some. A topic that
+// cannot be handed over fails: only if its writes come again it is.
+func (f Fanout) push(ctx context.Context, n numbering, byTopic map[events.Topic][]Write) Outcome {
+	outcome := Outcome{Stale: n.stale, Failed: n.failed, Err: n.err}
+	if len(n.numbered) == 0 {
+		return outcome
+	}
+	var inline []Numbered
+	var laned []handed
+	for _, topic := range n.numbered {
+		if topic.Head.Lanes > 0 && f.Handover.Queue != nil {
+			laned = append(laned, handed{Numbered: topic})
+		} else {
+			inline = append(inline, topic)
+		}
+	}
+	failures := make(chan failedTopics, 2)
+	go func() { failures <- f.Handover.all(ctx, f.Numberer.Log, laned) }()
+	watchers, unread, err := f.Pusher.watchers(ctx, inline, Whole)
+	large := f.Handover.take(watchers, inline)
+	go func() { failures <- f.Handover.all(ctx, f.Numberer.Log, large) }()
+	pushing, cancel := context.WithTimeout(ctx, f.PushTime)
+	defer cancel()
+	pushed, pushErr := f.Pusher.pushTo(pushing, watchers, inline)
+	outcome.Pushed = pushed
+	outcome.Err = errors.Join(outcome.Err, err, pushErr)
+	for _, failed := range []failedTopics{{topics: unread}, <-failures, <-failures} {
+		outcome.Err = errors.Join(outcome.Err, failed.err)
+		for _, topic := range failed.topics {
+			outcome.Failed = append(outcome.Failed, byTopic[topic]...)
+		}
+	}
+	return outcome
 }
 
 // splitByTopic gives the topics in the order of their first write, and the writes

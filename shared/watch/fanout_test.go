@@ -1,6 +1,7 @@
 package watch_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -115,5 +116,86 @@ func TestDeliverPushesKnownChangesAgain(t *testing.T) {
 	}
 	if got := received(t, m, "1"); got != "a/b=1 a/b=2 a/b=1 a/b=2" {
 		t.Errorf("received %q", got)
+	}
+}
+
+// slowLog has appends wait until it is told to go on.
+type slowLog struct {
+	*memoryLog
+	proceed chan struct{}
+}
+
+func (l slowLog) Append(ctx context.Context, topic events.Topic, from, to watch.Head, entries []watch.Entry) error {
+	select {
+	case <-l.proceed:
+		return l.memoryLog.Append(ctx, topic, from, to, entries)
+	case <-time.After(20 * time.Second):
+		return errors.New("the others have not been pushed")
+	}
+}
+
+// mixedLogs are Logs of several topics, of which some are slow.
+type mixedLogs map[events.Topic]watch.Log
+
+func (l mixedLogs) Head(ctx context.Context, topic events.Topic) (watch.Head, error) {
+	return l[topic].Head(ctx, topic)
+}
+
+func (l mixedLogs) Announce(ctx context.Context, topic events.Topic) error {
+	return l[topic].Announce(ctx, topic)
+}
+
+func (l mixedLogs) Append(ctx context.Context, topic events.Topic, from, to watch.Head, entries []watch.Entry) error {
+	return l[topic].Append(ctx, topic, from, to, entries)
+}
+
+func (l mixedLogs) Before(ctx context.Context, topic events.Topic, seq int64, limit int) ([]watch.Entry, error) {
+	return l[topic].Before(ctx, topic, seq, limit)
+}
+
+// announcing is a Poster that tells when it has posted to a connection.
+type announcing struct {
+	*memoryWatchers
+	id     watch.ConnectionID
+	posted chan struct{}
+}
+
+func (a announcing) Post(ctx context.Context, id watch.ConnectionID, frame watch.Frame) error {
+	err := a.memoryWatchers.Post(ctx, id, frame)
+	if id == a.id {
+		close(a.posted)
+	}
+	return err
+}
+
+// TestLargeItemsKeepOnlyTheirOwnTopicWaiting: the transaction of a large item takes long. The
+// watchers of another topic of the batch have their change before it is done.
+func TestLargeItemsKeepOnlyTheirOwnTopicWaiting(t *testing.T) {
+	posted := make(chan struct{})
+	m := announcing{&memoryWatchers{topics: map[events.Topic][]watch.ConnectionID{"small": {"1"}, "large": {"2"}}}, "1", posted}
+	logs := mixedLogs{"small": newLog(), "large": slowLog{newLog(), posted}}
+	large, small := writes(1)[0], writes(1)[0]
+	large.Topic, large.Data = "large", []byte(`"`+strings.Repeat("x", 100_000)+`"`)
+	small.Topic = "small"
+	outcome := watch.Fanout{Numberer: watch.Numberer{Log: logs}, Pusher: watch.Pusher{Subscribers: m, Poster: m}, PushTime: time.Second}.
+		Deliver(t.Context(), stream1, []watch.Write{large, small})
+	if outcome.Err != nil || len(outcome.Failed) > 0 || outcome.Pushed.Frames != 2 {
+		t.Errorf("outcome %+v", outcome)
+	}
+}
+
+// TestFewWatchersAreNotBehindMany: more connections watch one topic than are posted to at once,
+// and none of these posts ends before the only watcher of another topic has been posted to.
+func TestFewWatchersAreNotBehindMany(t *testing.T) {
+	m := waiting{&memoryWatchers{topics: map[events.Topic][]watch.ConnectionID{"few": {"only"}}}, "only", make(chan struct{})}
+	for n := range 500 {
+		m.topics["many"] = append(m.topics["many"], watch.ConnectionID(fmt.Sprint(n)))
+	}
+	for range 10 { // or it may come first by chance
+		m.came = make(chan struct{})
+		pushed, _, err := watch.Pusher{Subscribers: m, Poster: m}.Push(t.Context(), []watch.Numbered{entries("many", 1), entries("few", 1)})
+		if err != nil || pushed.Frames != 501 {
+			t.Fatalf("pushed %+v, %v", pushed, err)
+		}
 	}
 }

@@ -140,7 +140,7 @@ type memoryWatchers struct {
 
 var errRead = errors.New("subscribers cannot be read")
 
-func (m *memoryWatchers) Subscribers(_ context.Context, topic events.Topic, belowAlone bool) ([]watch.Subscription, error) {
+func (m *memoryWatchers) Subscribers(_ context.Context, topic events.Topic, belowAlone bool, part watch.Part) ([]watch.Subscription, error) {
 	if topic == m.unread {
 		return nil, errRead
 	}
@@ -156,7 +156,7 @@ func (m *memoryWatchers) Subscribers(_ context.Context, topic events.Topic, belo
 			subs = append(subs, sub)
 		}
 	}
-	return subs, nil
+	return slices.DeleteFunc(subs, func(sub watch.Subscription) bool { return !part.Has(sub.ID) }), nil
 }
 
 func (m *memoryWatchers) Close(_ context.Context, id watch.ConnectionID) error {
@@ -169,14 +169,17 @@ func (m *memoryWatchers) Close(_ context.Context, id watch.ConnectionID) error {
 	return nil
 }
 
-func (m *memoryWatchers) Forget(_ context.Context, key watch.Key, topics []events.Topic) error {
+func (m *memoryWatchers) Forget(_ context.Context, key watch.Key, subs []watch.Subscription) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.forgotten = append(m.forgotten, key.ID)
 	if m.forgot == nil {
 		m.forgot = map[watch.ConnectionID][]events.Topic{}
 	}
-	m.forgot[key.ID] = topics
+	m.forgot[key.ID] = nil
+	for _, sub := range subs {
+		m.forgot[key.ID] = append(m.forgot[key.ID], sub.Topic)
+	}
 	return nil
 }
 
@@ -283,22 +286,22 @@ func (s *memoryStore) Refresh(_ context.Context, _ watch.Key, a watch.Access) er
 	return nil
 }
 
-func (s *memoryStore) Forget(context.Context, watch.Key, []events.Topic) error {
+func (s *memoryStore) Forget(context.Context, watch.Key, []watch.Subscription) error {
 	clear(s.subs)
 	clear(s.row)
 	s.forgotten = true
 	return nil
 }
 
-func (s *memoryStore) Subscribe(_ context.Context, sub watch.Subscription) (already bool, err error) {
+func (s *memoryStore) Subscribe(_ context.Context, sub watch.Subscription) (kept watch.Kept, err error) {
 	s.note("subscribe", sub.Topic)
 	s.step()
-	already, err = s.enter(sub)
+	kept.Already, err = s.enter(sub)
 	s.step()
 	if err == nil {
 		err = s.place(sub)
 	}
-	return already, err
+	return kept, err
 }
 
 // enter has the row name the topic.
@@ -384,7 +387,7 @@ func (s *memoryStore) Withdraw(_ context.Context, _ watch.Key, subs ...watch.Sub
 	return nil
 }
 
-func (s *memoryStore) Subscriptions(_ context.Context, _ watch.Key, topics []events.Topic) ([]watch.Subscription, error) {
+func (s *memoryStore) Subscriptions(_ context.Context, _ watch.Key, topics []events.Topic, _ map[events.Topic]int) ([]watch.Subscription, error) {
 	s.step()
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -35,6 +35,9 @@ type Head struct {
 	Stream        Stream   // the stream that the topic is numbered by
 	Position      Position // the furthest write of Stream that is numbered
 	First         bool     // the topic had no epoch before
+	// Lanes is in how many parts the audience is pushed to by [LanePusher], each on its own; 0 if
+	// [Fanout] pushes to all of it. Wanted is how many there should be, if that is more.
+	Lanes, Wanted int
 }
 
 // Entry is a numbered change as the log keeps it.
@@ -53,7 +56,8 @@ type Log interface {
 	// Head reads a topic's head as it is at this moment.
 	Head(context.Context, events.Topic) (Head, error)
 	// Append puts entries and moves the head from from to to, all or nothing.
-	// ErrConflict means that the head is not from any more.
+	// ErrConflict means that the head has another cursor than from, or other lanes. It
+	// changes no lanes.
 	Append(ctx context.Context, topic events.Topic, from, to Head, entries []Entry) error
 	// Announce has a topic that has no head yet found by the patterns that it is one of.
 	// Doing so twice is no error.
@@ -71,59 +75,60 @@ type Numberer struct {
 // Number gives each write its number in the topic and keeps it in the log. writes
 // are of one topic and one stream, in any order; each may have been numbered
 // before, by this call or any other. The entries come in the order of their seq,
-// one for each distinct position.
+// one for each distinct position. The head is as it was when the last of them was there.
 //
 // ErrStaleStream means that none was numbered, as the topic has moved on to a
 // later stream. After any other error some of them may be numbered; trying again
 // finds them.
-func (n Numberer) Number(ctx context.Context, stream Stream, writes []Write) ([]Entry, error) {
+func (n Numberer) Number(ctx context.Context, stream Stream, writes []Write) (Numbered, error) {
 	writes = sortedByPosition(writes)
 	for attempt := range numberingAttempts {
-		entries, err := n.try(ctx, stream, writes)
+		numbered, err := n.try(ctx, stream, writes)
 		if !errors.Is(err, ErrConflict) {
-			return entries, err
+			return numbered, err
 		}
 		if err := pause(ctx, attempt); err != nil {
-			return nil, err
+			return Numbered{}, err
 		}
 	}
-	return nil, fmt.Errorf("number %d writes of %s: lost %d races: %w",
+	return Numbered{}, fmt.Errorf("number %d writes of %s: lost %d races: %w",
 		len(writes), writes[0].Topic, numberingAttempts, ErrUnavailable)
 }
 
 // try numbers the writes against the head as it stands now.
-func (n Numberer) try(ctx context.Context, stream Stream, writes []Write) ([]Entry, error) {
+func (n Numberer) try(ctx context.Context, stream Stream, writes []Write) (Numbered, error) {
 	topic := writes[0].Topic
 	stored, err := n.Log.Head(ctx, topic)
 	if err != nil {
-		return nil, err
+		return Numbered{}, err
 	}
 	if stream.before(stored.Stream) {
-		return nil, fmt.Errorf("%s: %w", topic, ErrStaleStream)
+		return Numbered{}, fmt.Errorf("%s: %w", topic, ErrStaleStream)
 	}
 	head := stored
 	if stored.Stream != stream {
-		head = Head{Cursor: events.Cursor{Epoch: newEpoch()}, Stream: stream, First: stored.Stream == ""}
+		head = Head{Cursor: events.Cursor{Epoch: newEpoch()}, Stream: stream, First: stored.Stream == "", Lanes: stored.Lanes, Wanted: stored.Wanted}
 	}
 	entries, err := n.known(ctx, topic, head, writes)
 	if err != nil {
-		return nil, err
+		return Numbered{}, err
 	}
 	if stored.Epoch == "" {
 		if err := n.Log.Announce(ctx, topic); err != nil {
-			return nil, err
+			return Numbered{}, err
 		}
 	}
 	fresh := number(head, writes, entries)
 	for piece := range pieces(fresh) {
 		end := piece[len(piece)-1]
-		next := Head{Cursor: end.Cursor(), Stream: stream, Position: end.High, First: head.First}
+		next := head
+		next.Cursor, next.Position = end.Cursor(), end.High
 		if err := n.Log.Append(ctx, topic, stored, next, piece); err != nil {
-			return nil, err
+			return Numbered{}, err
 		}
 		stored = next
 	}
-	return append(entries, fresh...), nil
+	return Numbered{Topic: topic, Head: stored, Entries: append(entries, fresh...)}, nil
 }
 
 // known looks up which of the writes the log has already, in the order of seq.

@@ -40,7 +40,8 @@ func newLog() *memoryLog { return &memoryLog{rows: map[int64]watch.Entry{}} }
 // mustNumber numbers and gives id=seq for each entry.
 func mustNumber(t *testing.T, log watch.Log, stream watch.Stream, writes []watch.Write) string {
 	t.Helper()
-	entries, err := watch.Numberer{Log: log}.Number(t.Context(), stream, writes)
+	numbered, err := watch.Numberer{Log: log}.Number(t.Context(), stream, writes)
+	entries := numbered.Entries
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -126,7 +127,8 @@ func TestNumberCutsLargeBatches(t *testing.T) {
 	for i := range all[:40] {
 		all[i].Data = []byte(`"` + strings.Repeat("x", 120_000) + `"`)
 	}
-	entries, err := watch.Numberer{Log: log}.Number(t.Context(), stream1, all)
+	numbered, err := watch.Numberer{Log: log}.Number(t.Context(), stream1, all)
+	entries := numbered.Entries
 	if err != nil || len(entries) != 250 {
 		t.Fatalf("%d entries, %v", len(entries), err)
 	}
@@ -138,7 +140,8 @@ func TestNumberCutsLargeBatches(t *testing.T) {
 func TestNumberLeavesLargeDataOut(t *testing.T) {
 	w := writes(1)
 	w[0].Data = []byte(`"` + strings.Repeat("x", events.MaxDataBytes) + `"`)
-	entries, err := watch.Numberer{Log: newLog()}.Number(t.Context(), stream1, w)
+	numbered, err := watch.Numberer{Log: newLog()}.Number(t.Context(), stream1, w)
+	entries := numbered.Entries
 	if err != nil || !entries[0].Large || entries[0].Data != nil {
 		t.Errorf("entry is large %v with %d bytes of data, %v", entries[0].Large, len(entries[0].Data), err)
 	}
@@ -201,7 +204,8 @@ func TestNumberProperty(t *testing.T) {
 		}
 		numbers := map[string]int64{}
 		deliver := func(batch []watch.Write) bool {
-			entries, err := watch.Numberer{Log: log}.Number(context.Background(), stream1, batch)
+			numbered, err := watch.Numberer{Log: log}.Number(context.Background(), stream1, batch)
+			entries := numbered.Entries
 			if err != nil {
 				return false
 			}

@@ -142,9 +142,9 @@ func TestASubscribeWinsWithinAMillisecond(t *testing.T) {
 // refusedAnew has another token come amid a subscribe, which cannot be carried out by that one.
 type refusedAnew struct{ *overtaken }
 
-func (r refusedAnew) Subscribe(ctx context.Context, sub watch.Subscription) (bool, error) {
+func (r refusedAnew) Subscribe(ctx context.Context, sub watch.Subscription) (watch.Kept, error) {
 	if r.access != nil {
-		return true, watch.ErrTooManyRequests
+		return watch.Kept{Already: true}, watch.ErrTooManyRequests
 	}
 	return r.overtaken.Subscribe(ctx, sub)
 }

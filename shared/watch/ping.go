@@ -52,7 +52,7 @@ func parseCursors(of map[string]string) (map[events.Topic]events.Cursor, error) 
 // stands further than the client, who asks on.
 func (a *answer) catchUp(ctx context.Context, cursors map[events.Topic]events.Cursor) (events.Below, error) {
 	asked := slices.Sorted(maps.Keys(cursors))
-	subs, err := a.Subscriptions.Subscriptions(ctx, a.c.Key, concerned(a.c.watches, asked))
+	subs, err := a.Subscriptions.Subscriptions(ctx, a.c.Key, concerned(a.c.watches, asked), a.c.shards)
 	if err != nil {
 		return events.Below{}, err
 	}

@@ -47,17 +47,19 @@ type Poster interface {
 
 // Subscribers knows who watches a topic.
 type Subscribers interface {
-	// Subscribers reads who is subscribed at this moment to a topic, and to a pattern of
-	// the topics below it, or to the latter alone. Those whose time is over are among them.
-	Subscribers(ctx context.Context, topic events.Topic, belowAlone bool) ([]Subscription, error)
-	// Forget removes a connection with all its subscriptions, and its
-	// subscriptions to topics even if the connection is not known.
-	Forget(context.Context, Key, []events.Topic) error
+	// Subscribers reads who of a part of all connections is subscribed at this moment to a
+	// topic, and to a pattern of the topics below it, or to the latter alone. Those whose time
+	// is over are among them.
+	Subscribers(ctx context.Context, topic events.Topic, belowAlone bool, part Part) ([]Subscription, error)
+	// Forget removes a connection with all its subscriptions, and those that are given even
+	// if the connection is not known.
+	Forget(context.Context, Key, []Subscription) error
 }
 
 // Numbered is what a batch brought to one topic.
 type Numbered struct {
 	Topic   events.Topic
+	Head    Head // of the topic then
 	Entries []Entry
 }
 
@@ -69,6 +71,13 @@ type Pushed struct {
 	Lost   int // connections that missed frames; they see it from the gap in seq
 }
 
+func (p Pushed) plus(other Pushed) Pushed {
+	return Pushed{
+		Frames: p.Frames + other.Frames, Gone: p.Gone + other.Gone,
+		Lapsed: p.Lapsed + other.Lapsed, Lost: p.Lost + other.Lost,
+	}
+}
+
 // Pusher tells watchers of numbered changes.
 type Pusher struct {
 	Subscribers Subscribers
@@ -78,16 +87,20 @@ type Pusher struct {
 // Push posts the topics' changes to everyone subscribed to them, each connection's frames in
 // order and as few as fit. Connections that see the same are one group, for which changes are
 // evaluated and encoded once. Groups in which the clients chose little come first, so that
-// costly filters keep only their own watchers waiting.
+// costly filters keep only their own watchers waiting, and then those of small audiences.
 //
 // A watcher that cannot be reached never fails the others: it is counted in Pushed, and err,
 // if not nil, joins what went wrong. Only topics whose subscribers could not be read are
 // returned as unread; nothing of them was pushed.
 func (p Pusher) Push(ctx context.Context, numbered []Numbered) (pushed Pushed, unread []events.Topic, err error) {
-	watchers, unread, err := p.watchers(ctx, numbered)
-	groups := cheapestFirst(groupsOf(watchers, time.Now()), numbered)
-	pushed, postErr := p.post(ctx, groups, newEvaluator(numbered))
+	watchers, unread, err := p.watchers(ctx, numbered, Whole)
+	pushed, postErr := p.pushTo(ctx, watchers, numbered)
 	return pushed, unread, errors.Join(err, postErr)
+}
+
+// pushTo posts the changes to watchers.
+func (p Pusher) pushTo(ctx context.Context, watchers map[Key][]watched, numbered []Numbered) (Pushed, error) {
+	return p.post(ctx, inOrder(groupsOf(watchers, time.Now()), numbered), newEvaluator(numbered))
 }
 
 // watched is a topic of the batch, as an index into numbered, with how it is watched.
@@ -96,9 +109,9 @@ type watched struct {
 	sub   Subscription
 }
 
-// watchers reads who watches each topic, itself or by a pattern.
-func (p Pusher) watchers(ctx context.Context, numbered []Numbered) (map[Key][]watched, []events.Topic, error) {
-	found, failed, err := p.readLevels(ctx, numbered)
+// watchers reads who of a part of all connections watches each topic, itself or by a pattern.
+func (p Pusher) watchers(ctx context.Context, numbered []Numbered, part Part) (map[Key][]watched, []events.Topic, error) {
+	found, failed, err := p.readLevels(ctx, numbered, part)
 	watchers := map[Key][]watched{}
 	var unread []events.Topic
 	for i, n := range numbered {
@@ -116,7 +129,7 @@ func (p Pusher) watchers(ctx context.Context, numbered []Numbered) (map[Key][]wa
 
 // readLevels reads the subscriptions at the topics and at all topics above them, each once
 // for the whole batch.
-func (p Pusher) readLevels(ctx context.Context, numbered []Numbered) (found map[events.Topic][]Subscription, failed map[events.Topic]bool, err error) {
+func (p Pusher) readLevels(ctx context.Context, numbered []Numbered, part Part) (found map[events.Topic][]Subscription, failed map[events.Topic]bool, err error) {
 	belowAlone := map[events.Topic]bool{}
 	for _, n := range numbered {
 		for _, level := range levels(n.Topic)[1:] {
@@ -133,7 +146,7 @@ func (p Pusher) readLevels(ctx context.Context, numbered []Numbered) (found map[
 	tasks.SetLimit(readsAtOnce)
 	for level, alone := range belowAlone {
 		tasks.Go(func() error {
-			subs, err := p.Subscribers.Subscribers(ctx, level, alone)
+			subs, err := p.Subscribers.Subscribers(ctx, level, alone, part)
 			mu.Lock()
 			defer mu.Unlock()
 			found[level] = subs
@@ -155,7 +168,7 @@ func counting(topic events.Topic, levels []events.Topic, found map[events.Topic]
 	for _, level := range levels {
 		for _, sub := range found[level] {
 			other, ok := counts[sub.Key]
-			if sub.Topic.Matches(topic) && (!ok || closer(sub.Topic, other.Topic)) {
+			if sub.Topic.Matches(topic) && (!ok || countsBefore(sub, other)) {
 				counts[sub.Key] = sub
 			}
 		}
@@ -163,33 +176,50 @@ func counting(topic events.Topic, levels []events.Topic, found map[events.Topic]
 	return counts
 }
 
+// countsBefore reports whether a counts rather than b, which is of the same connection: it names
+// the topic more closely. Two of the same topic are there if a request that a later one had
+// overtaken was cut off before it could take its own back.
+func countsBefore(a, b Subscription) bool {
+	if a.Topic == b.Topic {
+		return a.Order > b.Order
+	}
+	return closer(a.Topic, b.Topic)
+}
+
 // group is a set of connections that see the same of a batch.
 type group struct {
-	watched     []watched
-	connections []Key
+	watched     []watched // by any of them
+	connections []watcher
 	lapsed      bool // their time is over: they are told so, and no more
 }
 
-// topics are what the group watches of the batch, or the patterns by which it does.
-func (g *group) topics() []events.Topic {
-	var topics []events.Topic
-	for _, w := range g.watched {
-		topics = append(topics, w.sub.Topic)
+// watcher is a connection with what it watches of a batch.
+type watcher struct {
+	Key
+	watched []watched
+}
+
+// subscriptions are those by which the connection is a watcher.
+func (w watcher) subscriptions() []Subscription {
+	var subs []Subscription
+	for _, of := range w.watched {
+		subs = append(subs, of.sub)
 	}
-	return topics
+	return subs
 }
 
 // groupsOf puts connections together that see the same.
 func groupsOf(watchers map[Key][]watched, now time.Time) []*group {
 	groups := map[string]*group{}
 	var all []*group
-	for connection, topics := range watchers {
+	for key, topics := range watchers {
+		connection := watcher{key, topics}
 		lapsed := over(topics, now)
-		key := groupKey(topics, lapsed)
-		g, ok := groups[key]
+		sees := groupKey(topics, lapsed)
+		g, ok := groups[sees]
 		if !ok {
 			g = &group{watched: topics, lapsed: lapsed}
-			groups[key] = g
+			groups[sees] = g
 			all = append(all, g)
 		}
 		g.connections = append(g.connections, connection)
@@ -217,26 +247,37 @@ func groupKey(topics []watched, lapsed bool) string {
 	return string(key)
 }
 
-// cheapestFirst orders groups by what their clients' part of the views may cost.
-func cheapestFirst(groups []*group, numbered []Numbered) []*group {
-	bytes := make([]int, len(numbered))
+// inOrder orders groups by what their clients' part of the views may cost, and those that cost
+// the same by how many watch what they watch: a few watchers do not wait for many.
+func inOrder(groups []*group, numbered []Numbered) []*group {
+	bytes, watchers := make([]int, len(numbered)), make([]int, len(numbered))
 	for i, n := range numbered {
-		for _, e := range n.Entries {
-			bytes[i] += len(e.Data) + len(e.Before)
-		}
+		bytes[i] = dataBytesOf(n.Entries)
 	}
-	cost := func(g *group) (sum int) {
-		for _, w := range g.watched {
-			sum += w.sub.View.Weight() * bytes[w.index]
-		}
-		return sum
-	}
-	costs := make(map[*group]int, len(groups))
 	for _, g := range groups {
-		costs[g] = cost(g)
+		for _, w := range g.watched {
+			watchers[w.index] += len(g.connections)
+		}
 	}
-	slices.SortFunc(groups, func(a, b *group) int { return cmp.Compare(costs[a], costs[b]) })
+	costs, sizes := make(map[*group]int, len(groups)), make(map[*group]int, len(groups))
+	for _, g := range groups {
+		for _, w := range g.watched {
+			costs[g] += w.sub.View.Weight() * bytes[w.index]
+			sizes[g] = max(sizes[g], watchers[w.index])
+		}
+	}
+	slices.SortStableFunc(groups, func(a, b *group) int {
+		return cmp.Or(cmp.Compare(costs[a], costs[b]), cmp.Compare(sizes[a], sizes[b]))
+	})
 	return groups
+}
+
+// dataBytesOf is how much data entries have.
+func dataBytesOf(entries []Entry) (bytes int) {
+	for _, e := range entries {
+		bytes += len(e.Data) + len(e.Before)
+	}
+	return bytes
 }
 
 // errorsKept bounds the errors of one batch that are reported one by one.
@@ -254,10 +295,9 @@ func (p Pusher) post(ctx context.Context, groups []*group, evaluator *evaluator)
 			t.count(Pushed{Lost: len(g.connections)}, err)
 			continue
 		}
-		topics := g.topics()
 		for _, connection := range g.connections {
 			tasks.Go(func() error {
-				t.count(p.deliver(ctx, connection, frames, topics, g.lapsed))
+				t.count(p.deliver(ctx, connection, frames, g.lapsed))
 				return nil
 			})
 		}
@@ -266,19 +306,19 @@ func (p Pusher) post(ctx context.Context, groups []*group, evaluator *evaluator)
 	return t.pushed, errors.Join(t.errs...)
 }
 
-// deliver sends frames to one connection, and forgets it, with the topics that brought it up,
-// if it is gone or its time is over.
-func (p Pusher) deliver(ctx context.Context, connection Key, frames []Frame, topics []events.Topic, lapsed bool) (Pushed, error) {
+// deliver sends frames to one connection, and forgets it, with the subscriptions that brought
+// it up, if it is gone or its time is over.
+func (p Pusher) deliver(ctx context.Context, connection watcher, frames []Frame, lapsed bool) (Pushed, error) {
 	sent, err := p.postAll(ctx, connection.ID, frames)
 	outcome := Pushed{Frames: sent}
 	switch {
 	case errors.Is(err, ErrGone):
 		outcome.Gone = 1
-		err = p.Subscribers.Forget(ctx, connection, topics)
+		err = p.Subscribers.Forget(ctx, connection.Key, connection.subscriptions())
 	case lapsed: // that it could not be told does not keep it
 		if err = p.Poster.Close(ctx, connection.ID); err == nil {
 			outcome.Lapsed = 1
-			err = p.Subscribers.Forget(ctx, connection, topics)
+			err = p.Subscribers.Forget(ctx, connection.Key, connection.subscriptions())
 		}
 	case err != nil:
 		outcome.Lost = 1
@@ -296,10 +336,7 @@ type tally struct {
 func (t *tally) count(p Pushed, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.pushed.Frames += p.Frames
-	t.pushed.Gone += p.Gone
-	t.pushed.Lapsed += p.Lapsed
-	t.pushed.Lost += p.Lost
+	t.pushed = t.pushed.plus(p)
 	if err != nil && len(t.errs) < errorsKept {
 		t.errs = append(t.errs, err)
 	}

@@ -47,10 +47,10 @@ func (h *history) Below(context.Context, events.Topic, events.Topic, int) ([]eve
 	return nil, false, h.err
 }
 
-func (h *history) Subscribe(_ context.Context, sub watch.Subscription) (bool, error) {
+func (h *history) Subscribe(_ context.Context, sub watch.Subscription) (watch.Kept, error) {
 	h.subscribed++
 	h.order = sub.Order
-	return false, nil
+	return watch.Kept{}, nil
 }
 
 func (h *history) Renew(context.Context, watch.Subscription) (bool, error) { return true, nil }
@@ -76,11 +76,11 @@ func (h *history) Session(context.Context, watch.Key) (watch.Session, error) {
 	return watch.Session{Topics: h.topics, Orders: orders}, nil
 }
 
-func (h *history) Forget(context.Context, watch.Key, []events.Topic) error { return nil }
+func (h *history) Forget(context.Context, watch.Key, []watch.Subscription) error { return nil }
 
 func (h *history) Refresh(context.Context, watch.Key, watch.Access) error { return nil }
 
-func (h *history) Subscriptions(_ context.Context, key watch.Key, topics []events.Topic) ([]watch.Subscription, error) {
+func (h *history) Subscriptions(_ context.Context, key watch.Key, topics []events.Topic, _ map[events.Topic]int) ([]watch.Subscription, error) {
 	var subs []watch.Subscription
 	for _, topic := range topics {
 		if slices.Contains(h.topics, topic) {

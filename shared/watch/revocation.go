@@ -44,9 +44,9 @@ func CheckRevoked(ctx context.Context, r Revocations, subject string, a Access) 
 type Connections interface {
 	// Connections reads them. Their grants are not read.
 	Connections(ctx context.Context, subject string) ([]Connection, error)
-	// Forget removes a connection with all its subscriptions, and its
-	// subscriptions to topics even if the connection is not known.
-	Forget(context.Context, Key, []events.Topic) error
+	// Forget removes a connection with all its subscriptions, and those that are given even
+	// if the connection is not known.
+	Forget(context.Context, Key, []Subscription) error
 }
 
 // Revoker cuts off whoever a revocation hits.

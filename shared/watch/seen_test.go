@@ -33,7 +33,8 @@ func (s story) tell(t rapid.TB, writes ...watch.Write) []watch.Entry {
 		writes[i].Topic = "a"
 		writes[i].Position = watch.Position(fmt.Sprint(int(s.log.head.Seq) + i + 1))
 	}
-	entries, err := watch.Numberer{Log: s.log}.Number(context.Background(), stream1, writes)
+	numbered, err := watch.Numberer{Log: s.log}.Number(context.Background(), stream1, writes)
+	entries := numbered.Entries
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/watchroute/watchroute/events"
@@ -77,14 +78,16 @@ func (a *answer) keep(ctx context.Context, topic events.Topic, o Options) (sub S
 			return sub, already, err
 		}
 		sub.Order, sub.Quota = a.order, a.Limits.quota(a.c, time.Now())
-		there, err := a.Subscriptions.Subscribe(ctx, sub)
+		sub.Shard, sub.Again = before.Shard, attempt > 0 || slices.Contains(a.c.watches, topic)
+		kept, err := a.Subscriptions.Subscribe(ctx, sub)
 		if err != nil && attempt > 0 {
 			a.undo(ctx, sub, already)
 		}
 		if err != nil {
 			return sub, already, err
 		}
-		already = already || there && attempt == 0
+		sub.Shard = kept.Shard
+		already = already || kept.Already && attempt == 0
 		session, err := a.Sessions.Session(ctx, a.c.Key)
 		switch {
 		case errors.Is(err, ErrNotConnected) || err == nil && session.Orders[topic] != sub.Order:

@@ -1,0 +1,34 @@
+// Push pushes changes to the large audiences that fan-out has handed over.
+package main
+
+import (
+	"context"
+	"os"
+
+	awsevents "github.com/aws/aws-lambda-go/events"
+	"github.com/watchroute/watchroute/shared/apigw"
+	"github.com/watchroute/watchroute/shared/dynamo"
+	"github.com/watchroute/watchroute/shared/function"
+	"github.com/watchroute/watchroute/shared/pushes"
+	"github.com/watchroute/watchroute/shared/watch"
+)
+
+func main() { function.Start(os.Getenv, build) }
+
+func build(ctx context.Context, s function.Setup) (func(context.Context, awsevents.SQSEvent) (awsevents.SQSEventResponse, error), error) {
+	store := dynamo.Open(s.AWS, dynamo.Tables{
+		Changes:       s.Settings.Text("CHANGES_TABLE"),
+		Connections:   s.Settings.Text("CONNECTIONS_TABLE"),
+		Subscriptions: s.Settings.Text("SUBSCRIPTIONS_TABLE"),
+	})
+	store.ShardSize = s.Settings.Count("SHARD_SIZE")
+	poster, err := apigw.Open(ctx, s.AWS, s.Settings.Text("CALLBACK_URL"))
+	return handler{
+		pusher: watch.LanePusher{
+			Lanes: store, Log: store, Pusher: watch.Pusher{Subscribers: store, Poster: poster},
+			LaneSize: store.ShardSize, Time: laneTime,
+		},
+		queue:  pushes.Open(s.AWS, s.Settings.Text("PUSHES_QUEUE_URL")),
+		logger: s.Logger,
+	}.push, err
+}

@@ -1,0 +1,328 @@
+package dynamo_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/watchroute/watchroute/events"
+	"github.com/watchroute/watchroute/shared/dynamo"
+	"github.com/watchroute/watchroute/shared/dynamo/dynamotest"
+	"github.com/watchroute/watchroute/shared/watch"
+	"pgregory.net/rapid"
+)
+
+// laneWorld is fan-out, the queue of pushes, and who watches.
+type laneWorld struct {
+	rapid.TB
+	ctx context.Context
+	*dynamo.Store
+	fanout   watch.Fanout
+	pusher   watch.LanePusher
+	topic    events.Topic
+	ids      int
+	position int
+	pending  [][]watch.Write // batches that have to come again
+	latest   []watch.Write   // a batch that went through, and may come again
+	again    bool            // it comes while the next one is numbered
+	queue    []watch.Work
+	done     []watch.Work // that may come once more
+	refuses  bool         // the queue takes nothing
+
+	mu     sync.Mutex
+	heard  map[watch.ConnectionID]events.Cursor // what each has without a hole
+	holes  []string
+	posts  int // until the function is killed; negative for never
+	cancel context.CancelFunc
+}
+
+func (w *laneWorld) Send(_ context.Context, works []watch.Work) error {
+	if w.refuses {
+		return errors.New("the queue takes nothing")
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.queue = append(w.queue, works...)
+	return nil
+}
+
+// Post notes what a connection hears, and whether it misses anything before.
+func (w *laneWorld) Post(ctx context.Context, id watch.ConnectionID, frame watch.Frame) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.posts == 0 {
+		w.cancel()
+	}
+	if w.posts--; ctx.Err() != nil {
+		return ctx.Err()
+	}
+	decoded, err := events.Decode(frame.Body)
+	if err != nil {
+		return err
+	}
+	for _, c := range decoded.(*events.Changes).Changes {
+		switch at := w.heard[id]; {
+		case c.Seq > at.Seq+1:
+			w.holes = append(w.holes, fmt.Sprintf("%s has %s, and hears of %d", id, at, c.Seq))
+			w.heard[id] = c.Cursor()
+		case c.Seq == at.Seq+1:
+			w.heard[id] = c.Cursor()
+		}
+	}
+	return nil
+}
+
+func (w *laneWorld) Close(context.Context, watch.ConnectionID) error { return nil }
+
+// join has somebody subscribe, to the topic or the pattern that it is one of.
+func (w *laneWorld) join() {
+	w.ids++
+	c := connection(watch.ConnectionID(fmt.Sprint(w.topic, w.ids)), time.Now())
+	if err := w.Store.Connect(w.ctx, c); err != nil {
+		w.Fatal(err)
+	}
+	sub := subscription(c, w.topic)
+	if w.ids%3 == 0 {
+		base, _, _ := strings.Cut(string(w.topic), "/")
+		sub.Topic = events.Topic(base + "/*")
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if _, err := w.Store.Subscribe(w.ctx, sub); err != nil {
+		w.Fatal(err)
+	}
+	head, err := w.Store.Head(w.ctx, w.topic)
+	if err != nil {
+		w.Fatal(err)
+	}
+	w.heard[c.ID] = head.Cursor
+}
+
+// write makes a batch of changes.
+func (w *laneWorld) write(changes int) {
+	var writes []watch.Write
+	for range changes {
+		w.position++
+		writes = append(writes, watch.Write{Topic: w.topic, ID: "i", Op: events.Added, Position: watch.Position(fmt.Sprintf("%08d", w.position)), Data: []byte("{}")})
+	}
+	w.pending = append(w.pending, writes)
+}
+
+// deliver lets fan-out have the first batch, which comes again if it fails.
+func (w *laneWorld) deliver() {
+	if len(w.pending) == 0 {
+		return
+	}
+	if outcome := w.fanout.Deliver(w.ctx, stream, w.pending[0]); len(outcome.Failed) == 0 {
+		w.latest, w.pending = w.pending[0], w.pending[1:]
+	}
+}
+
+// Append has the latest batch pushed, and then come again and pushed again, before a later one is
+// in the log, as if the function that had it were thought dead.
+func (w *laneWorld) Append(ctx context.Context, topic events.Topic, from, to watch.Head, entries []watch.Entry) error {
+	if w.again && w.latest != nil {
+		w.again = false
+		w.drain()
+		w.fanout.Deliver(w.ctx, stream, w.latest)
+		w.drain()
+	}
+	return w.Store.Append(ctx, topic, from, to, entries)
+}
+
+// push lets the pusher have a message: the first of the nth lane that has one. It is killed
+// after some posts, unless that is negative.
+func (w *laneWorld) push(nth, posts int, leisure time.Duration) {
+	if len(w.queue) == 0 {
+		return
+	}
+	lane := w.queue[nth%len(w.queue)].Lane
+	at := slices.IndexFunc(w.queue, func(other watch.Work) bool { return other.Lane == lane })
+	work := w.queue[at]
+	w.pusher.Time = leisure
+	left, failed := w.run(work, posts)
+	if failed != nil {
+		return // and it comes again
+	}
+	w.queue = slices.Delete(w.queue, at, at+1)
+	w.done = append(w.done, work)
+	if left != nil {
+		w.queue = append(w.queue, *left)
+	}
+}
+
+func (w *laneWorld) run(work watch.Work, posts int) (*watch.Work, error) {
+	ctx, cancel := context.WithCancel(w.ctx)
+	defer cancel()
+	w.posts, w.cancel = posts, cancel
+	_, left, _, failed := w.pusher.Push(ctx, work)
+	w.posts = -1
+	return left, failed
+}
+
+// drain pushes all that is in the queue.
+func (w *laneWorld) drain() {
+	for len(w.queue) > 0 {
+		w.push(0, -1, time.Minute)
+	}
+}
+
+// settled checks that everybody has everything.
+func (w *laneWorld) settled() {
+	for len(w.pending) > 0 {
+		w.deliver()
+	}
+	w.drain()
+	head, err := w.Store.Head(w.ctx, w.topic)
+	if err != nil {
+		w.Fatal(err)
+	}
+	for id, at := range w.heard {
+		if at.Seq != head.Seq {
+			w.Errorf("%s has %s of %s, in %d lanes", id, at, head.Cursor, head.Lanes)
+		}
+	}
+	if len(w.holes) > 0 {
+		w.Errorf("holes: %q", w.holes)
+	}
+}
+
+// TestLanesLoseNothing: watchers come while changes are made and pushed, and the lanes of the
+// topic and the shards of its audience double meanwhile. Pushes are killed at any post, have no time for all
+// connections, and come twice, late and out of order. Fan-out finds that the queue takes nothing. Nobody
+// ever misses a change before it hears of a later one, and in the end all have all.
+func TestLanesLoseNothing(t *testing.T) {
+	d := dynamotest.Start(t)
+	worlds, widest := 0, 0
+	rapid.Check(t, func(t *rapid.T) {
+		worlds++
+		w := &laneWorld{TB: t, ctx: t.Context(), Store: d.Store(), topic: events.Topic(fmt.Sprint("lanes", worlds, "/t")), heard: map[watch.ConnectionID]events.Cursor{}, posts: -1}
+		w.Store.ShardSize = 3
+		pusher := watch.Pusher{Subscribers: w.Store, Poster: w}
+		w.fanout = watch.Fanout{Numberer: watch.Numberer{Log: w}, Pusher: pusher, PushTime: time.Minute,
+			Handover: watch.Handover{Lanes: w.Store, Queue: w, LaneSize: 3, MaxPosts: 4}}
+		w.pusher = watch.LanePusher{Lanes: w.Store, Log: w.Store, Pusher: pusher, LaneSize: 3, Round: 2}
+		steps := map[string]func(*rapid.T){
+			"join": func(t *rapid.T) {
+				for range rapid.IntRange(1, 6).Draw(t, "watchers") {
+					w.join()
+				}
+			},
+			"write":   func(t *rapid.T) { w.write(rapid.IntRange(1, 3).Draw(t, "changes")) },
+			"deliver": func(*rapid.T) { w.deliver() },
+			"not handed over": func(*rapid.T) {
+				w.refuses = true
+				w.deliver()
+				w.refuses = false
+			},
+			"deliver while the latest comes again": func(*rapid.T) {
+				w.again = true
+				w.deliver()
+				w.again = false
+				if len(w.pending) == 0 {
+					w.settled() // as the next batch would make up for what this one missed
+				}
+			},
+			"push":         func(t *rapid.T) { w.push(rapid.IntRange(0, 9).Draw(t, "lane"), -1, time.Minute) },
+			"push in part": func(t *rapid.T) { w.push(rapid.IntRange(0, 9).Draw(t, "lane"), -1, 0) },
+			"kill": func(t *rapid.T) {
+				w.push(rapid.IntRange(0, 9).Draw(t, "lane"), rapid.IntRange(0, 5).Draw(t, "posts"), time.Minute)
+			},
+			"twice": func(t *rapid.T) {
+				if len(w.done) > 0 {
+					_, _ = w.run(rapid.SampledFrom(w.done).Draw(t, "work"), -1)
+				}
+			},
+			"out of order": func(t *rapid.T) {
+				if len(w.queue) > 0 {
+					_, _ = w.run(rapid.SampledFrom(w.queue).Draw(t, "work"), -1)
+				}
+			},
+		}
+		t.Repeat(steps)
+		w.settled()
+		head, _ := w.Store.Head(t.Context(), w.topic)
+		widest = max(widest, head.Lanes)
+	})
+	if !t.Failed() && widest < 4 {
+		t.Errorf("no topic had more than %d lanes", widest)
+	}
+}
+
+// TestLanesDoubleWhileAChangeIsNumbered: fan-out has read the head of a topic, and then the batch
+// before comes again, to an invocation that divides the lanes. The change that is numbered next
+// reaches the new lanes as well.
+func TestLanesDoubleWhileAChangeIsNumbered(t *testing.T) {
+	w := newLanes(t, dynamotest.Start(t), 3)
+	lanes := func() int {
+		head, err := w.Store.Head(w.ctx, w.topic)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return head.Lanes
+	}
+	change := func() {
+		w.write(1)
+		w.deliver()
+	}
+	for range 5 {
+		w.join()
+	}
+	change()
+	few := lanes()
+	w.settled()
+	for range 40 {
+		w.join()
+	}
+	change()
+	w.again = true // whoever pushes it finds that the lanes are too full
+	change()
+	w.settled()
+	if many := lanes(); few == 0 || many != 2*few {
+		t.Errorf("%d lanes became %d", few, many)
+	}
+}
+
+// TestWorkThatIsDoneCostsARead, whoever has done it.
+func TestWorkThatIsDoneCostsARead(t *testing.T) {
+	d := dynamotest.Start(t)
+	w := newLanes(t, d, 100)
+	for range 5 {
+		w.join()
+	}
+	for range 3 {
+		w.write(1)
+		w.deliver()
+	}
+	if _, failed := w.run(w.queue[0], -1); failed != nil {
+		t.Fatal(failed)
+	}
+	for _, work := range w.queue {
+		if work.Lane != w.queue[0].Lane {
+			continue
+		}
+		d.Engine.ResetUsage()
+		if _, failed := w.run(work, -1); failed != nil {
+			t.Fatal(failed)
+		}
+		if reads, writes := d.Units(); reads != 1 || writes != 0 {
+			t.Errorf("%v reads and %v writes", reads, writes)
+		}
+	}
+}
+
+// newLanes has lanes of a size, for topics with more than four watchers.
+func newLanes(t testing.TB, d *dynamotest.Database, size int) *laneWorld {
+	w := &laneWorld{TB: t, ctx: t.Context(), Store: d.Store(), topic: "lanes/a", heard: map[watch.ConnectionID]events.Cursor{}, posts: -1}
+	w.Store.ShardSize = size
+	pusher := watch.Pusher{Subscribers: w.Store, Poster: w}
+	w.fanout = watch.Fanout{Numberer: watch.Numberer{Log: w}, Pusher: pusher, PushTime: time.Minute,
+		Handover: watch.Handover{Lanes: w.Store, Queue: w, LaneSize: size, MaxPosts: 4}}
+	w.pusher = watch.LanePusher{Lanes: w.Store, Log: w.Store, Pusher: pusher, LaneSize: size}
+	return w
+}
