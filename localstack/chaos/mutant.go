@@ -35,7 +35,7 @@ type mutant struct {
 var mutants = []mutant{
 	{"numbering", "the head is moved without its condition, so that two fan-outs may give one number twice", []edit{
 		{"shared/dynamo/changes.go", `"attribute_not_exists(topic)"`, `"attribute_not_exists(nothing)"`},
-		{"shared/dynamo/changes.go", `"#last = :fromLast AND epoch = :fromEpoch"`, `"#last <> :fromEpoch OR epoch <> :fromLast"`},
+		{"shared/dynamo/changes.go", `"#last = :fromLast AND epoch = :fromEpoch AND "`, `"(#last <> :fromEpoch OR epoch <> :fromLast) AND "`},
 	}, ""},
 	{"healing", "the client does not ask for what is missing while it is connected", []edit{
 		{"shared/client/probe.go", `return w.probe.next(w.order.behind())`, `return time.Time{}`},
