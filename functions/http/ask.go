@@ -31,7 +31,8 @@ type ask struct {
 // afterNow is what after is for a client that has nothing of the topic, and wants what comes.
 const afterNow = "now"
 
-// parameters are all that a GET takes. Only those of listed may be there several times.
+// parameters are all that a GET takes. Only those of listed may be there several times. One that is
+// empty is refused: next= would give the first page again, and filter= would filter nothing.
 var parameters = []string{"next", "limit", "after", "view", "wait", "filter", "fields", "delta", "topic", "snapshot", "last_event_id"}
 
 var listed = []string{"topic", "after", "view"}
@@ -45,8 +46,11 @@ func parseAsk(topic events.Topic, query url.Values) (a ask, err error) {
 		if !slices.Contains(parameters, name) {
 			return a, badRequest("parameter %s is not known, known are %s", clip(name), strings.Join(parameters, ", "))
 		}
-		if len(values) > 1 && !slices.Contains(listed, name) {
+		switch single := !slices.Contains(listed, name); {
+		case single && len(values) > 1:
 			return a, badRequest("parameter %s is given %d times", name, len(values))
+		case single && values[0] == "" && name != "last_event_id": // which a client has only after its first event
+			return a, badRequest("parameter %s is empty, leave it out", name)
 		}
 	}
 	a.Topic, a.next = topic, query.Get("next")

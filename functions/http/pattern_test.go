@@ -330,7 +330,7 @@ func TestWhatAPatternDoesNotHave(t *testing.T) {
 	begun, _ := s.open("/topics/stocks/*").next()
 	s.streamTime = time.Second // or what is taken is taken for a minute
 	_, hash, _ := cutLast(begun.id, "~")
-	for _, part := range []string{"x", "e:1", "e:1!a=e:1", "!a", "!a=x", "!a//b=e:1", "!=e:1", "!a/b=e:1", "!a=" + strings.Repeat("x", 2000) + "~1"} {
+	for _, part := range []string{"x", "e:1", "e:1!a=e:1", "!a", "!a=x", "!a=-", "*!a=-", "!a//b=e:1", "!=e:1", "!a/b=e:1", "!a=" + strings.Repeat("x", 2000) + "~1"} {
 		a := s.ask(http.MethodGet, "/topics/stocks/*", "Accept", "text/event-stream", "Last-Event-ID", part+"~"+hash)
 		if a.status != 400 || !strings.Contains(a.body, `"code":"bad_cursor"`) {
 			t.Errorf("the id %.60s of this list is answered %+v", part, a)

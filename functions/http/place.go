@@ -176,9 +176,14 @@ func readPart(follow *watch.Follow, part string) (err error) {
 		if err != nil {
 			return badID("%v", err)
 		}
-		if follow.Below[topic], err = parsePlace(place); err != nil {
+		at, err := parsePlace(place)
+		if err != nil {
 			return err
 		}
+		if at.Void {
+			return badID("what is below a pattern is not void alone")
+		}
+		follow.Below[topic] = at
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/watchroute/watchroute/events"
@@ -38,6 +39,10 @@ func (h handler) publish(w http.ResponseWriter, r *http.Request, viewer watch.Vi
 		h.refuse(w, r, badRequest("a POST takes no parameters, its body has the item"))
 		return
 	}
+	if id, twice := repeated(body.Items); twice && publishing.Key != "" {
+		h.refuse(w, r, badRequest("items have the id %s twice, so that Idempotency-Key would name two publications of it", clip(id)))
+		return
+	}
 	if body.Items == nil {
 		h.put(w, r, viewer, publishing, body.PublishedItem)
 		return
@@ -48,6 +53,18 @@ func (h handler) publish(w http.ResponseWriter, r *http.Request, viewer watch.Vi
 	}
 	w.Header().Set("Cache-Control", "no-store")
 	h.answer(w, r, http.StatusOK, "application/json", events.PublishResults{Topic: topic, Results: results})
+}
+
+// repeated finds an id that several of the items have.
+func repeated(items []events.PublishedItem) (id string, found bool) {
+	seen := map[string]bool{}
+	for _, item := range items {
+		if item.ID != "" && seen[item.ID] {
+			return item.ID, true
+		}
+		seen[item.ID] = true
+	}
+	return "", false
 }
 
 // put answers for a single item.
@@ -122,9 +139,18 @@ func readItems(w http.ResponseWriter, r *http.Request) (body events.PublishReque
 	if err != nil {
 		return body, badRequest("body cannot be read")
 	}
-	var object map[string]json.RawMessage
-	if err := exactjson.Unmarshal(text, &object); err != nil || object == nil {
-		return body, &events.Error{Code: events.CodeBadJSON, Message: "body is not a JSON object"}
+	return parseItems(text)
+}
+
+// itemMembers are those of an item that is published.
+var itemMembers = []string{"id", "data", "expiresAt"}
+
+// parseItems reads the text of a POST's body. Each member must be known: an item whose data has a
+// misspelt name would be put without data.
+func parseItems(text []byte) (body events.PublishRequest, err error) {
+	object, err := members(text)
+	if err != nil {
+		return body, err
 	}
 	if err := events.CheckText(text); err != nil {
 		return body, &events.Error{Code: events.CodeBadItem, Message: "body " + err.Error()}
@@ -132,11 +158,42 @@ func readItems(w http.ResponseWriter, r *http.Request) (body events.PublishReque
 	if err := exactjson.Unmarshal(text, &body); err != nil {
 		return body, badRequest("body is not an item, or a list of items")
 	}
-	if body.Items != nil && (object["id"] != nil || object["data"] != nil) {
-		return body, badRequest("body has an item and a list of items")
-	}
-	if n := len(body.Items); n > maxBatch || body.Items != nil && n == 0 {
+	list, several := object["items"]
+	switch n := len(body.Items); {
+	case !several:
+		return body, checkMembers(object)
+	case len(object) > 1:
+		return body, badRequest("body has items, and must have nothing else: each item has its own members")
+	case n < 1 || n > maxBatch:
 		return body, badRequest("items are %d, from 1 to %d are allowed", n, maxBatch)
 	}
+	var items []json.RawMessage
+	_ = exactjson.Unmarshal(list, &items) // which it is, as body has them
+	for _, item := range items {
+		object, err := members(item)
+		if err == nil {
+			err = checkMembers(object)
+		}
+		if err != nil {
+			return body, err
+		}
+	}
 	return body, nil
+}
+
+// members reads an object.
+func members(text []byte) (object map[string]json.RawMessage, err error) {
+	if err := exactjson.Unmarshal(text, &object); err != nil || object == nil {
+		return nil, &events.Error{Code: events.CodeBadJSON, Message: "body is not a JSON object, or an item in it is none"}
+	}
+	return object, nil
+}
+
+func checkMembers(item map[string]json.RawMessage) error {
+	for name := range item {
+		if !slices.Contains(itemMembers, name) {
+			return badRequest("%s is not a member of an item, those are %s", clip(name), strings.Join(itemMembers, ", "))
+		}
+	}
+	return nil
 }

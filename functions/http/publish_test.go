@@ -124,6 +124,25 @@ func TestRepeatedPostChangesNothing(t *testing.T) {
 	}
 }
 
+// TestKeyThatWouldNameTwoPublications: both would have one mark, and a repetition would put the first
+// one again over the second.
+func TestKeyThatWouldNameTwoPublications(t *testing.T) {
+	s := newService(t)
+	const twice = `{"items":[{"id":"i","data":{"n":1}},{"id":"j"},{"id":"i","data":{"n":2}}]}`
+	if a := s.post("/topics/a", twice, "Idempotency-Key", "k"); a.status != 400 || !strings.Contains(a.body, "twice") {
+		t.Errorf("with a key: answered %d %s", a.status, a.body)
+	}
+	if a := s.post("/topics/a", twice); a.status != 200 {
+		t.Errorf("without a key, when the last one counts: answered %d %s", a.status, a.body)
+	}
+	if _, a := get[events.TopicItems](s, 200, "/topics/a"); !strings.Contains(a.body, `{"n":2}`) {
+		t.Errorf("items are %s", a.body)
+	}
+	if a := s.post("/topics/a", `{"items":[{"data":{}},{"data":{}}]}`); a.status != 200 {
+		t.Errorf("without ids: answered %d %s", a.status, a.body)
+	}
+}
+
 func TestPostsThatAreRefused(t *testing.T) {
 	s := newService(t)
 	large := `{"id":"i","data":{"x":"` + strings.Repeat("x", maxBodyBytes) + `"}}`
@@ -131,25 +150,34 @@ func TestPostsThatAreRefused(t *testing.T) {
 		body string
 		want events.Code
 	}{
-		"no JSON":            {`{`, events.CodeBadJSON},
-		"a list":             {`[]`, events.CodeBadJSON},
-		"null":               {`null`, events.CodeBadJSON},
-		"an id of a number":  {`{"id":1}`, events.CodeBadRequest},
-		"data is a list":     {`{"id":"i","data":[]}`, events.CodeBadItem},
-		"half a character":   {`{"id":"i","data":{"x":"\ud800"}}`, events.CodeBadItem},
-		"an empty list":      {`{"items":[]}`, events.CodeBadRequest},
-		"both":               {`{"id":"i","items":[{"id":"j"}]}`, events.CodeBadRequest},
-		"too many":           {`{"items":[` + strings.Repeat(`{},`, 25) + `{}]}`, events.CodeBadRequest},
-		"too large":          {large, events.CodeTooLarge},
-		"expired":            {`{"id":"i","expiresAt":1}`, events.CodeBadItem},
-		"reserved attribute": {`{"id":"i","data":{"expiresAt":5}}`, events.CodeBadItem},
-		"the index's":        {`{"id":"i","data":{"unsplit":"x"}}`, events.CodeBadItem},
+		"no JSON":                                {`{`, events.CodeBadJSON},
+		"a list":                                 {`[]`, events.CodeBadJSON},
+		"null":                                   {`null`, events.CodeBadJSON},
+		"an id of a number":                      {`{"id":1}`, events.CodeBadRequest},
+		"data is a list":                         {`{"id":"i","data":[]}`, events.CodeBadItem},
+		"half a character":                       {`{"id":"i","data":{"x":"\ud800"}}`, events.CodeBadItem},
+		"an empty list":                          {`{"items":[]}`, events.CodeBadRequest},
+		"both":                                   {`{"id":"i","items":[{"id":"j"}]}`, events.CodeBadRequest},
+		"no list":                                {`{"items":null}`, events.CodeBadRequest},
+		"nothing in a list":                      {`{"items":[null,{"id":"j"}]}`, events.CodeBadJSON},
+		"both, of which one would be lost":       {`{"expiresAt":5000000000,"items":[{"id":"j"}]}`, events.CodeBadRequest},
+		"misspelt data":                          {`{"id":"i","Data":{"x":1}}`, events.CodeBadRequest},
+		"misspelt in a list":                     {`{"items":[{"id":"i"},{"id":"j","dta":{"x":1}}]}`, events.CodeBadRequest},
+		"an item of a snapshot without its data": {`{"id":"i","large":true}`, events.CodeBadRequest},
+		"too many":                               {`{"items":[` + strings.Repeat(`{},`, 25) + `{}]}`, events.CodeBadRequest},
+		"too large":                              {large, events.CodeTooLarge},
+		"expired":                                {`{"id":"i","expiresAt":1}`, events.CodeBadItem},
+		"reserved attribute":                     {`{"id":"i","data":{"expiresAt":5}}`, events.CodeBadItem},
+		"the index's":                            {`{"id":"i","data":{"unsplit":"x"}}`, events.CodeBadItem},
 	} {
 		a := s.post("/topics/a", c.body)
 		var problem events.Problem
 		if err := json.Unmarshal([]byte(a.body), &problem); err != nil || problem.Code != c.want || a.status != c.want.Status() {
 			t.Errorf("%s is answered %d %.200s, want %s", name, a.status, a.body, c.want)
 		}
+	}
+	if items, _ := get[events.TopicItems](s, 200, "/topics/a"); len(items.Items) > 0 {
+		t.Errorf("a refused body has put %v", items.Items)
 	}
 	if a := s.post("/topics/a", `{"data":{}}`, "Idempotency-Key", "k"); a.status != 400 || !strings.Contains(a.body, "id") {
 		t.Errorf("a key for an item without an id is answered %+v", a)
