@@ -3,7 +3,8 @@
 //
 // It does what the SDK's client for that API does with a quarter of its work: one
 // kept-alive HTTP/1.1 connection a post under way, a body hashed once for all who get
-// it, and the SDK's own signer. The SDK's client stays the oracle of its tests.
+// it, and a signer that prepares what the calls of a second have in common. The SDK's
+// client and signer are the oracles of its tests.
 //
 // Source: https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-how-to-call-websocket-api-connections.html
 package apigw
@@ -22,7 +23,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/watchroute/watchroute/shared/watch"
 )
 
@@ -42,9 +42,8 @@ const (
 // use.
 type Poster struct {
 	connections string // URL before a connection's id
-	region      string
 	credentials aws.CredentialsProvider
-	signer      *v4.Signer
+	signer      signer
 	http        *http.Client
 	attempts    int
 }
@@ -54,15 +53,18 @@ type Poster struct {
 // AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI and AWS_ENDPOINT_URL go before it. Open
 // does not reach out.
 func Open(ctx context.Context, cfg aws.Config, callback string) (*Poster, error) {
-	address, err := endpoint(ctx, cfg, callback)
+	text, err := endpoint(ctx, cfg, callback)
 	if err != nil {
 		return nil, err
 	}
+	address, err := url.Parse(text + "/@connections/")
+	if err != nil {
+		return nil, fmt.Errorf("callback address %q: %w", text, err)
+	}
 	return &Poster{
-		connections: address + "/@connections/",
-		region:      cfg.Region,
+		connections: text + "/@connections/",
 		credentials: cfg.Credentials,
-		signer:      v4.NewSigner(),
+		signer:      signer{host: host(address), path: address.EscapedPath(), region: cfg.Region},
 		attempts:    1,
 		http: &http.Client{Timeout: attemptTime, Transport: &http.Transport{
 			Proxy:               http.ProxyFromEnvironment,
@@ -123,19 +125,23 @@ func (p *Poster) Probe(ctx context.Context, id watch.ConnectionID) error {
 
 // call makes one call of the management API.
 func (p *Poster) call(ctx context.Context, method string, id watch.ConnectionID, frame watch.Frame) error {
-	request, err := http.NewRequestWithContext(ctx, method, p.connections+escape(id), bytes.NewReader(frame.Body))
+	escaped := escape(id)
+	request, err := http.NewRequestWithContext(ctx, method, p.connections+escaped, bytes.NewReader(frame.Body))
 	if err != nil {
 		return fmt.Errorf("make call: %w", err)
-	}
-	if method == http.MethodPost {
-		request.Header.Set("Content-Type", "application/octet-stream")
 	}
 	credentials, err := p.credentials.Retrieve(ctx)
 	if err != nil {
 		return fmt.Errorf("get credentials: %w", err)
 	}
-	if err := p.signer.SignHTTP(ctx, credentials, request, frame.SHA256, "execute-api", p.region, time.Now()); err != nil {
+	signature, err := p.signer.sign(credentials, method, escaped, frame, time.Now())
+	if err != nil {
 		return fmt.Errorf("sign call: %w", err)
+	}
+	signature.addTo(request.Header)
+	request.Host = p.signer.host
+	if typed(method) {
+		request.Header.Set("Content-Type", mediaType)
 	}
 	response, err := p.http.Do(request)
 	if err != nil {
@@ -155,6 +161,17 @@ func (p *Poster) call(ctx context.Context, method string, id watch.ConnectionID,
 // escape writes a connection's id, which ends in "=", as the SDK does in the path.
 func escape(id watch.ConnectionID) string {
 	return strings.ReplaceAll(url.PathEscape(string(id)), "=", "%3D")
+}
+
+// typed reports whether calls of a method have a body, if only an empty one.
+func typed(method string) bool { return method == http.MethodPost }
+
+// host is what the header Host has for an address: the port only if it is not the scheme's own.
+func host(address *url.URL) string {
+	if port := address.Port(); address.Scheme == "http" && port == "80" || address.Scheme == "https" && port == "443" {
+		return strings.TrimSuffix(address.Host, ":"+port)
+	}
+	return address.Host
 }
 
 // statusError is an answer that is neither success nor 410.
