@@ -26,9 +26,9 @@ func (s *Stack) handler() http.Handler {
 	mux.HandleFunc("GET /_localstack/health", s.health)
 	mux.HandleFunc("GET /_localstack/usage", s.usage)
 	mux.HandleFunc("GET /_localstack/outputs", s.outputs)
-	mux.HandleFunc(functionsPath, s.asFunction(aws))
 	mux.Handle("/", aws)
-	return s.wall.before(s.restFirst(mux), func(reason string) { s.o.Logger.Warn("request refused", "reason", reason) })
+	all := s.functionsFirst(s.asFunction(aws), s.restFirst(mux))
+	return s.wall.before(all, func(reason string) { s.o.Logger.Warn("request refused", "reason", reason) })
 }
 
 // aws sends each request to the service that it is for.
