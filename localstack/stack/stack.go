@@ -207,8 +207,8 @@ func (s *Stack) start(ctx context.Context, parsed *template.Template) error {
 	if err != nil {
 		return err
 	}
-	s.server = &http.Server{Handler: s.handler(), ConnState: s.count, ReadHeaderTimeout: 10 * time.Second}
-	for _, listener := range restapi.RememberSpelling(s.server, s.listeners) {
+	s.server = &http.Server{Handler: s.handler(), ReadHeaderTimeout: 10 * time.Second}
+	for _, listener := range restapi.RememberSpelling(s.server, s.postsFirst()) {
 		go func() {
 			if err := s.server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 				s.o.Logger.Error("stack stopped serving", "addr", listener.Addr(), "err", err)
