@@ -94,7 +94,7 @@ const requestNice = 19
 
 // reuseWait is a few times what a client's request takes. A thousand clients that connect at once
 // are served by fewer processes, of 9 MB each.
-const reuseWait = 50 * time.Millisecond
+const reuseWait = 100 * time.Millisecond
 
 // newFaults reads the plan of what is to be broken; nil if that is nothing. A seed of 0
 // stands for a random one, short enough to type.
