@@ -22,6 +22,7 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/watchroute/watchroute/localstack/fault"
 	"github.com/watchroute/watchroute/localstack/stack"
@@ -65,7 +66,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	fmt.Fprintln(out, "Building the functions …")
 	options := stack.Options{
 		Addr: *addr, Root: root, Template: *template, Anonymous: *anonymous, Progress: out, AllowOrigins: origins, AllowHosts: hosts,
-		Log: os.Stderr, Logger: slog.New(slog.NewTextHandler(os.Stderr, nil)), Faults: faults, RequestNice: requestNice,
+		Log: os.Stderr, Logger: slog.New(slog.NewTextHandler(os.Stderr, nil)), Faults: faults, RequestNice: requestNice, ReuseWait: reuseWait,
 	}
 	if *unthrottled {
 		options.Gateway.Account.Rate = -1
@@ -90,6 +91,10 @@ func listInto(list *[]string) func(text string) error {
 
 // requestNice leaves most of the processor to deliveries while a client floods.
 const requestNice = 19
+
+// reuseWait is a few times what a client's request takes. A thousand clients that connect at once
+// are served by fewer processes, of 9 MB each.
+const reuseWait = 100 * time.Millisecond
 
 // newFaults reads the plan of what is to be broken; nil if that is nothing. A seed of 0
 // stands for a random one, short enough to type.

@@ -25,7 +25,7 @@ type connectionInfo struct {
 func (g *Gateway) manage(w http.ResponseWriter, r *http.Request, id string) {
 	status, body, err := g.operate(r, id)
 	if err == nil {
-		w.Header().Set("X-Amzn-RequestId", newID())
+		w.Header()["X-Amzn-Requestid"] = []string{newID()} // Set would write the name anew each time
 		if body != nil {
 			w.Header().Set("Content-Type", "application/json")
 		}

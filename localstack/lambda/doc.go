@@ -11,7 +11,8 @@
 // A process that asks for work takes the oldest waiting invocation and becomes
 // idle only if there is none. An invocation takes the process that was used
 // last, so that those that are not needed age and end; a new process starts only
-// if more invocations wait than processes are on their way to ask.
+// if more invocations wait than processes are on their way to ask, and they have
+// waited for [Options].ReuseWait.
 //
 // A process is running until its answer has come to its end. [Service.Invoke] collects the
 // answer, and [Service.InvokeStream] passes its bytes on as they come. Nobody tells a

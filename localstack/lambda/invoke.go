@@ -9,11 +9,12 @@ import (
 
 // invocation is one payload on its way through a function.
 type invocation struct {
-	id      string
-	payload []byte
-	began   time.Time    // when a process got it
-	done    chan outcome // holds the one outcome
-	answer  *answer      // of a stream; nil if the answer is collected
+	id        string
+	payload   []byte
+	submitted time.Time    // when it began to wait
+	began     time.Time    // when a process got it
+	done      chan outcome // holds the one outcome
+	answer    *answer      // of a stream; nil if the answer is collected
 
 	// initFailures counts the processes that died while starting for this
 	// invocation. Guarded by the pool's mutex.

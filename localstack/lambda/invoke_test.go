@@ -60,6 +60,28 @@ func TestProcessIsReused(t *testing.T) {
 	}
 }
 
+// A burst that one process can serve starts no second one; a process that is stuck does.
+func TestABurstWaitsForABusyProcess(t *testing.T) {
+	s := newService(t, lambda.Options{ReuseWait: time.Hour}, lambda.Function{})
+	if pids := slices.Compact(invokeAll(t, s, request{Do: "pid"}, 20)); len(pids) != 1 {
+		t.Errorf("processes %v ran, want one", pids)
+	}
+	const wait = 100 * time.Millisecond
+	s = newService(t, lambda.Options{ReuseWait: wait}, lambda.Function{})
+	g := newGate(t)
+	first := started(t, s, g, 1)
+	eventually(t, "it runs", func() bool { return len(s.Processes("f")) == 1 })
+	began := time.Now()
+	other := invoke[int](t, s, request{Do: "pid"})
+	if took := time.Since(began); took < wait/2 {
+		t.Errorf("another process started after %v", took)
+	}
+	g.open(t)
+	if pid := <-first; pid == other || pid <= 0 {
+		t.Errorf("processes %d and %d ran", pid, other)
+	}
+}
+
 func TestScalesOutToTheLimit(t *testing.T) {
 	s := newService(t, lambda.Options{MaxProcesses: 3}, lambda.Function{})
 	met := invokeAll(t, s, request{Do: "meet", Text: t.TempDir(), N: 3}, 3)

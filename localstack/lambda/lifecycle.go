@@ -106,6 +106,7 @@ func (p *pool) ready(proc *process, over *link) *lane {
 	}
 	over.sent.Store(false)
 	l.current, l.link, proc.used = nil, over, time.Now()
+	p.freedAt = proc.used
 	p.enterLocked(l, idle)
 	if p.closed || proc.generation != p.generation {
 		p.retireLocked(proc)

@@ -21,6 +21,9 @@ type pool struct {
 	idle       []*lane               // the last one was used last
 	queue      []*invocation         // the first one waits longest
 	runs       int                   // lanes that are running
+	startedAt  time.Time             // when a process was started last
+	freedAt    time.Time             // when one asked for work last
+	again      *time.Timer           // dispatches again once an invocation has waited for long enough
 	usage      FunctionUsage
 }
 
@@ -53,6 +56,7 @@ func (p *pool) submit(inv *invocation) error {
 		p.usage.Throttles++
 		return fmt.Errorf("%w: %d executions of %s are reserved, and all of them run", ErrThrottled, *reserved, p.function.Name)
 	}
+	inv.submitted = time.Now()
 	p.queue = append(p.queue, inv)
 	p.usage.Peak = max(p.usage.Peak, p.activeLocked())
 	p.dispatchLocked()
@@ -99,6 +103,9 @@ func (p *pool) close() []*process {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.closed = true
+	if p.again != nil {
+		p.again.Stop()
+	}
 	for _, inv := range p.queue {
 		inv.end(outcome{err: ErrClosed})
 	}
@@ -120,16 +127,52 @@ func (p *pool) close() []*process {
 }
 
 // dispatchLocked hands waiting invocations to processes that have nothing to do, and starts as
-// many new ones as are missing. Only if no more may start do processes get several invocations
-// at once: on AWS each has an environment of its own.
+// many new ones as are missing, as soon as they may. Only if no more may start do processes get
+// several invocations at once: on AWS each has an environment of its own.
 func (p *pool) dispatchLocked() {
 	p.handOutLocked(true, 0)
 	for !p.closed && len(p.queue) > p.comingLocked() && p.aliveLocked() < p.service.options.MaxProcesses {
+		if wait := p.reuseWaitLocked(); wait > 0 {
+			p.dispatchInLocked(wait)
+			break
+		}
 		p.startLocked()
 	}
 	if p.aliveLocked() >= p.service.options.MaxProcesses {
 		p.handOutLocked(false, p.comingLocked())
 	}
+}
+
+// reuseWaits bounds the wait for a busy process as a multiple of [Options].ReuseWait, should
+// processes become free all the time, but too few of them.
+const reuseWaits = 5
+
+// reuseWaitLocked is how long the oldest invocation that no process is on its way for has yet to
+// wait before one starts; see [Options].ReuseWait.
+func (p *pool) reuseWaitLocked() time.Duration {
+	wait := p.service.options.ReuseWait * time.Duration(p.aliveLocked())
+	if wait == 0 || p.fed || p.function.PerProcess > 1 {
+		return 0
+	}
+	submitted := p.queue[p.comingLocked()].submitted
+	stuck := latest(submitted, p.freedAt, p.startedAt).Add(wait)
+	late := latest(submitted.Add(reuseWaits*wait), p.startedAt.Add(wait))
+	return min(time.Until(stuck), time.Until(late))
+}
+
+func latest(times ...time.Time) time.Time { return slices.MaxFunc(times, time.Time.Compare) }
+
+// dispatchInLocked dispatches again after a time, unless that is to happen already.
+func (p *pool) dispatchInLocked(wait time.Duration) {
+	if p.again != nil {
+		return
+	}
+	p.again = time.AfterFunc(wait, func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.again = nil
+		p.dispatchLocked()
+	})
 }
 
 // handOutLocked gives waiting invocations to idle lanes, as long as there are both, and leaves
@@ -202,6 +245,7 @@ func (p *pool) startLocked() {
 	proc := newProcess(p)
 	p.processes[proc] = struct{}{}
 	p.usage.ColdStarts++
+	p.startedAt = proc.began
 	p.limitLocked(proc.lanes[0], initLimit)
 	go proc.run()
 }

@@ -3,6 +3,8 @@ package lambda
 import (
 	"slices"
 	"testing"
+	"testing/synctest"
+	"time"
 )
 
 // idlePool makes a pool of n processes that wait for work, the last one used
@@ -128,4 +130,49 @@ func TestAProcessMayAskWithFewerLanesThanItHas(t *testing.T) {
 			t.Fatalf("another lane asks, and the first is in state %d", first.state)
 		}
 	}
+}
+
+// An invocation waits for a busy process as long as one becomes free now and then, but not for
+// ever, and not at all where waiting saves nothing.
+func TestReuseWaitIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := idlePool(1)
+		defer func() { p.close() }()
+		p.service.options.ReuseWait = time.Second
+		for range 2 { // one runs, one waits
+			if err := p.submit(newInvocation()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		expect := func(want time.Duration, when string) {
+			t.Helper()
+			if got := p.reuseWaitLocked(); got != want {
+				t.Errorf("%s it waits %v more, want %v", when, got, want)
+			}
+		}
+		expect(time.Second, "at first")
+		time.Sleep(900 * time.Millisecond)
+		expect(100*time.Millisecond, "while the process is stuck")
+		p.freedAt = time.Now()
+		expect(time.Second, "when a process has become free")
+		time.Sleep(3900 * time.Millisecond)
+		p.freedAt = time.Now()
+		expect(200*time.Millisecond, "when processes become free, but too few")
+		p.startedAt = time.Now()
+		expect(time.Second, "when another has been started")
+		other := newProcess(p)
+		p.processes[other] = struct{}{}
+		other.started = true
+		expect(2*time.Second, "of two processes")
+		delete(p.processes, other)
+		p.fed = true
+		expect(0, "of a stream")
+		p.fed, p.function.PerProcess = false, 2
+		expect(0, "of a function whose processes are shared")
+		p.function.PerProcess = 1
+		for proc := range p.processes {
+			p.endLocked(proc)
+		}
+		expect(0, "without any process")
+	})
 }

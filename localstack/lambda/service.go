@@ -23,6 +23,12 @@ type Options struct {
 	MaxProcesses int
 	// IdleProcess is how long a process stays without work; default 5 min.
 	IdleProcess time.Duration
+	// ReuseWait is how long, times the processes that a function has, none of them must have become
+	// free or been started before another one starts for an invocation that waits; if some do
+	// become free, five times as long. 0, as on AWS, is no wait. It saves the memory of processes
+	// that a burst would start for a moment. Functions that a mapping feeds, and those with
+	// PerProcess above 1, whose invocations last, do not wait.
+	ReuseWait time.Duration
 	// RequestNice is the nice value of the processes of functions that no mapping feeds,
 	// which lets them yield to the others; 0 leaves it as it is. On AWS no environment
 	// takes another's processor: a flood of requests does not hold up what streams bring.
@@ -64,8 +70,8 @@ func New(o Options) (*Service, error) {
 	o.Account = cmp.Or(o.Account, "000000000000")
 	o.MaxProcesses = cmp.Or(o.MaxProcesses, 10)
 	o.IdleProcess = cmp.Or(o.IdleProcess, 5*time.Minute)
-	if o.MaxProcesses < 0 || o.IdleProcess < 0 {
-		return nil, fmt.Errorf("%w: MaxProcesses and IdleProcess must be above 0", ErrInvalid)
+	if o.MaxProcesses < 0 || o.IdleProcess < 0 || o.ReuseWait < 0 {
+		return nil, fmt.Errorf("%w: MaxProcesses and IdleProcess must be above 0, and ReuseWait not below", ErrInvalid)
 	}
 	if o.Now == nil {
 		o.Now = time.Now

@@ -8,9 +8,13 @@ import (
 	"sync"
 )
 
-// remembered is how many of a connection's latest bytes are kept, at least: more than a
-// request's line and headers and what may be read after them.
-const remembered = 32 << 10
+const (
+	// remembered is how many of a connection's latest bytes are kept during a request, at least:
+	// more than its line and headers and what may be read after them.
+	remembered = 32 << 10
+	// readAhead is the same between requests: what net/http may have read of the next one.
+	readAhead = 4 << 10
+)
 
 // RememberSpelling lets events tell the names of headers as clients wrote them, which net/http
 // does not keep. The server must serve the listeners that are returned.
@@ -20,8 +24,12 @@ func RememberSpelling(server *http.Server, listeners []net.Listener) []net.Liste
 	}
 	before := server.ConnState
 	server.ConnState = func(c net.Conn, state http.ConnState) {
-		if spelled, ok := c.(*spelledConn); ok && state == http.StateHijacked {
+		spelled, ok := c.(*spelledConn)
+		switch {
+		case ok && state == http.StateHijacked:
 			spelled.forget()
+		case ok && state == http.StateIdle:
+			spelled.rest()
 		}
 		if before != nil {
 			before(c, state)
@@ -67,6 +75,18 @@ func (c *spelledConn) Read(p []byte) (int, error) {
 	}
 	c.latest = append(c.latest, p[max(0, n-remembered):n]...)
 	return n, err
+}
+
+// rest keeps what the next request may need. Its buffer stays, unless it has become large: a
+// stack has a few hundred connections that wait for their next request.
+func (c *spelledConn) rest() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	next := c.latest[max(0, len(c.latest)-readAhead):]
+	if cap(c.latest) > 4*readAhead {
+		c.latest = nil
+	}
+	c.latest = append(c.latest[:0], next...)
 }
 
 func (c *spelledConn) forget() {

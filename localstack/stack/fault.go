@@ -36,9 +36,6 @@ func (s *Stack) brokenLambda(o lambda.Options) lambda.Options {
 	return o
 }
 
-// processKey is the context key of the access key that a function signs its call with.
-type processKey struct{}
-
 // accessKey is that of a request, as far as it is signed.
 //
 // Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
@@ -50,12 +47,12 @@ func accessKey(r *http.Request) string {
 
 // caller is the function's process that calls, nil for anybody else.
 func (s *Stack) caller(ctx context.Context) *fault.Caller {
-	if ctx.Value(callerKey{}) == nil {
+	from, _ := ctx.Value(callerKey{}).(*caller)
+	if from == nil {
 		return nil
 	}
-	key, _ := ctx.Value(processKey{}).(string)
-	return &fault.Caller{Process: key, Abandon: func() bool {
-		running, ok := s.functions.Running(key)
+	return &fault.Caller{Process: from.accessKey, Abandon: func() bool {
+		running, ok := s.functions.Running(from.accessKey)
 		return ok && running.Abandon()
 	}}
 }

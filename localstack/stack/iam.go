@@ -177,8 +177,25 @@ func (a access) resetUsage() {
 	}
 }
 
-// callerKey is the context key of the function that calls, as a *iam.Session.
+// callerKey is the context key of the function that calls, as a caller.
 type callerKey struct{}
+
+// caller is a function that calls.
+type caller struct {
+	session   *iam.Session
+	accessKey string // that it signs its call with
+}
+
+// functionsFirst serves what functions ask for, which is most, before anything else is looked at.
+func (s *Stack) functionsFirst(functions, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, functionsPath) {
+			functions.ServeHTTP(w, r)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
 
 // asFunction serves the requests of a function below its path.
 func (s *Stack) asFunction(next http.Handler) http.HandlerFunc {
@@ -196,8 +213,7 @@ func (s *Stack) asFunction(next http.Handler) http.HandlerFunc {
 		address := *r.URL
 		address.Path = path
 		_, address.RawPath = belowFunction(r.URL.RawPath)
-		ctx := context.WithValue(context.WithValue(r.Context(), callerKey{}, session), processKey{}, accessKey(r))
-		r = r.WithContext(ctx) // a copy, which may change
+		r = r.WithContext(context.WithValue(r.Context(), callerKey{}, &caller{session, accessKey(r)})) // a copy, which may change
 		r.URL = &address
 		next.ServeHTTP(w, r)
 	}
@@ -215,11 +231,11 @@ func belowFunction(path string) (name, below string) {
 // authorize gives a *iam.Denied if the caller is a function whose role does not
 // allow all the calls. Whoever else calls may do everything.
 func (s *Stack) authorize(ctx context.Context, calls func() []iam.Call) error {
-	session, _ := ctx.Value(callerKey{}).(*iam.Session)
-	if session == nil {
+	from, _ := ctx.Value(callerKey{}).(*caller)
+	if from == nil {
 		return nil
 	}
-	err := session.Authorize(calls()...)
+	err := from.session.Authorize(calls()...)
 	if denied := (*iam.Denied)(nil); errors.As(err, &denied) {
 		s.o.Logger.Warn("call denied", "user", denied.User, "action", denied.Action, "resource", denied.Resource)
 	}

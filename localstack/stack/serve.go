@@ -12,6 +12,7 @@ import (
 	"github.com/watchroute/watchroute/localstack/iam"
 	"github.com/watchroute/watchroute/localstack/lambda"
 	"github.com/watchroute/watchroute/localstack/restapi"
+	"github.com/watchroute/watchroute/localstack/shortcut"
 	"github.com/watchroute/watchroute/localstack/sqs"
 )
 
@@ -26,9 +27,9 @@ func (s *Stack) handler() http.Handler {
 	mux.HandleFunc("GET /_localstack/health", s.health)
 	mux.HandleFunc("GET /_localstack/usage", s.usage)
 	mux.HandleFunc("GET /_localstack/outputs", s.outputs)
-	mux.HandleFunc(functionsPath, s.asFunction(aws))
 	mux.Handle("/", aws)
-	return s.wall.before(s.restFirst(mux), func(reason string) { s.o.Logger.Warn("request refused", "reason", reason) })
+	all := s.functionsFirst(s.asFunction(aws), s.restFirst(mux))
+	return s.wall.before(all, func(reason string) { s.o.Logger.Warn("request refused", "reason", reason) })
 }
 
 // aws sends each request to the service that it is for.
@@ -150,9 +151,17 @@ func writeJSON(w http.ResponseWriter, status int, value any) {
 	_ = enc.Encode(value) // the client has gone; there is no one left to tell
 }
 
-// count counts accepted connections.
-func (s *Stack) count(_ net.Conn, state http.ConnState) {
-	if state == http.StateNew {
-		s.accepted.Add(1)
+// postsFirst serves the posts of functions to connections past net/http, as there are thousands of
+// them in a second, and counts the TCP connections. Faults that break an answer need net/http.
+func (s *Stack) postsFirst() []net.Listener {
+	o := shortcut.Options{Prefix: functionsPath, Contains: "/@connections/", Handler: s.server.Handler, Logger: s.o.Logger,
+		Accepted: func() { s.accepted.Add(1) }}
+	if s.o.Faults != nil {
+		o.Contains = "\n" // which no path has
 	}
+	first := make([]net.Listener, len(s.listeners))
+	for i, l := range s.listeners {
+		first[i] = shortcut.Listen(l, o)
+	}
+	return first
 }

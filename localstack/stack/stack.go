@@ -69,6 +69,9 @@ type Options struct {
 	// MaxProcesses bounds the processes of one function; twice the processors, at
 	// least 4, if 0.
 	MaxProcesses int
+	// ReuseWait lets the requests of clients wait for a busy process before another one starts;
+	// see [lambda.Options]. 0 lets none wait, as on AWS.
+	ReuseWait time.Duration
 	// RequestNice lets the functions that clients' requests invoke yield to those that
 	// streams feed; see [lambda.Options]. 0 lets all be equal.
 	RequestNice int
@@ -198,13 +201,14 @@ func (s *Stack) start(ctx context.Context, parsed *template.Template) error {
 	s.secrets = secrets.New(secrets.Options{Region: Region, Account: Account})
 	var err error
 	s.functions, err = lambda.New(s.brokenLambda(lambda.Options{
-		Region: Region, Account: Account, MaxProcesses: cmp.Or(s.o.MaxProcesses, maxProcesses()), IdleProcess: idleProcess, RequestNice: s.o.RequestNice, Log: s.o.Log,
+		Region: Region, Account: Account, MaxProcesses: cmp.Or(s.o.MaxProcesses, maxProcesses()), IdleProcess: idleProcess,
+		ReuseWait: s.o.ReuseWait, RequestNice: s.o.RequestNice, Log: s.o.Log,
 	}))
 	if err != nil {
 		return err
 	}
-	s.server = &http.Server{Handler: s.handler(), ConnState: s.count, ReadHeaderTimeout: 10 * time.Second}
-	for _, listener := range restapi.RememberSpelling(s.server, s.listeners) {
+	s.server = &http.Server{Handler: s.handler(), ReadHeaderTimeout: 10 * time.Second}
+	for _, listener := range restapi.RememberSpelling(s.server, s.postsFirst()) {
 		go func() {
 			if err := s.server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 				s.o.Logger.Error("stack stopped serving", "addr", listener.Addr(), "err", err)

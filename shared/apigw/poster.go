@@ -1,20 +1,18 @@
 // Package apigw is the only place that posts to WebSocket connections and closes them, through
 // API Gateway's @connections management API.
 //
-// It does what the SDK's client for that API does with a quarter of its work: one
-// kept-alive HTTP/1.1 connection a post under way, a body hashed once for all who get
-// it, and the SDK's own signer. The SDK's client stays the oracle of its tests.
+// It does what the SDK's client for that API does with a small part of its work: one
+// kept-alive HTTP/1.1 connection a post under way, which the caller itself writes to and
+// reads from, a body hashed once for all who get it, and a signer that prepares what the
+// posts of a second have in common. The SDK's client and signer are the oracles of its tests.
 //
 // Source: https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-how-to-call-websocket-api-connections.html
 package apigw
 
 import (
-	"bytes"
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"net/http"
 	"net/url"
@@ -22,7 +20,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/watchroute/watchroute/shared/watch"
 )
 
@@ -41,12 +38,35 @@ const (
 // Poster posts frames to the connections of one WebSocket API. Safe for concurrent
 // use.
 type Poster struct {
-	connections string // URL before a connection's id
-	region      string
 	credentials aws.CredentialsProvider
-	signer      *v4.Signer
-	http        *http.Client
+	signer      signer
+	transport   transport
 	attempts    int
+}
+
+// transport makes calls.
+type transport interface {
+	// do makes a call and gives its answer, within attemptTime. errBroken means that another
+	// try may do better at once.
+	do(context.Context, call) (answer, error)
+}
+
+// call is one call of the management API.
+type call struct {
+	method    string
+	host      string // as signed
+	path, id  string // escaped
+	body      []byte
+	signature signature
+}
+
+// typed reports whether calls of a method have a body, if only an empty one.
+func typed(method string) bool { return method == http.MethodPost }
+
+// answer is what the caller needs of one.
+type answer struct {
+	status int
+	kind   string // AWS's name for an error, if any
 }
 
 // Open makes a poster. callback is the API's address with the stage, such as
@@ -54,24 +74,23 @@ type Poster struct {
 // AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI and AWS_ENDPOINT_URL go before it. Open
 // does not reach out.
 func Open(ctx context.Context, cfg aws.Config, callback string) (*Poster, error) {
-	address, err := endpoint(ctx, cfg, callback)
+	text, err := endpoint(ctx, cfg, callback)
+	if err != nil {
+		return nil, err
+	}
+	address, err := url.Parse(text + "/@connections/")
+	if err != nil {
+		return nil, fmt.Errorf("callback address %q: %w", text, err)
+	}
+	t, err := open(address, http.ProxyFromEnvironment)
 	if err != nil {
 		return nil, err
 	}
 	return &Poster{
-		connections: address + "/@connections/",
-		region:      cfg.Region,
 		credentials: cfg.Credentials,
-		signer:      v4.NewSigner(),
+		signer:      signer{host: host(address), path: address.EscapedPath(), region: cfg.Region},
+		transport:   t,
 		attempts:    1,
-		http: &http.Client{Timeout: attemptTime, Transport: &http.Transport{
-			Proxy:               http.ProxyFromEnvironment,
-			MaxIdleConns:        connectionsKept,
-			MaxIdleConnsPerHost: connectionsKept,
-			IdleConnTimeout:     time.Minute,
-			TLSHandshakeTimeout: attemptTime,
-			TLSNextProto:        map[string]func(string, *tls.Conn) http.RoundTripper{}, // no HTTP/2: it multiplexes onto one connection
-		}},
 	}, nil
 }
 
@@ -92,7 +111,7 @@ func OpenPatient(ctx context.Context, cfg aws.Config, callback string) (*Poster,
 // kept-alive HTTP connection that turns out to be closed is replaced at once.
 func (p *Poster) Post(ctx context.Context, id watch.ConnectionID, frame watch.Frame) error {
 	err := p.call(ctx, http.MethodPost, id, frame)
-	if broken(err) {
+	if errors.Is(err, errBroken) {
 		err = p.call(ctx, http.MethodPost, id, frame)
 	}
 	for attempt := 1; attempt < p.attempts && passing(err); attempt++ {
@@ -123,33 +142,25 @@ func (p *Poster) Probe(ctx context.Context, id watch.ConnectionID) error {
 
 // call makes one call of the management API.
 func (p *Poster) call(ctx context.Context, method string, id watch.ConnectionID, frame watch.Frame) error {
-	request, err := http.NewRequestWithContext(ctx, method, p.connections+escape(id), bytes.NewReader(frame.Body))
-	if err != nil {
-		return fmt.Errorf("make call: %w", err)
-	}
-	if method == http.MethodPost {
-		request.Header.Set("Content-Type", "application/octet-stream")
-	}
 	credentials, err := p.credentials.Retrieve(ctx)
 	if err != nil {
 		return fmt.Errorf("get credentials: %w", err)
 	}
-	if err := p.signer.SignHTTP(ctx, credentials, request, frame.SHA256, "execute-api", p.region, time.Now()); err != nil {
+	c := call{method: method, host: p.signer.host, path: p.signer.path, id: escape(id), body: frame.Body}
+	if c.signature, err = p.signer.sign(credentials, method, c.id, frame, time.Now()); err != nil {
 		return fmt.Errorf("sign call: %w", err)
 	}
-	response, err := p.http.Do(request)
+	got, err := p.transport.do(ctx, c)
 	if err != nil {
-		return err
+		return fmt.Errorf("call API Gateway: %w", err)
 	}
-	defer response.Body.Close()
-	_, _ = io.Copy(io.Discard, io.LimitReader(response.Body, 1<<16)) // read to the end, or the connection is not kept
-	switch response.StatusCode {
+	switch got.status {
 	case http.StatusOK, http.StatusNoContent:
 		return nil
 	case http.StatusGone:
 		return watch.ErrGone
 	}
-	return &statusError{response.StatusCode, response.Header.Get("X-Amzn-Errortype")}
+	return &statusError{got}
 }
 
 // escape writes a connection's id, which ends in "=", as the SDK does in the path.
@@ -157,11 +168,16 @@ func escape(id watch.ConnectionID) string {
 	return strings.ReplaceAll(url.PathEscape(string(id)), "=", "%3D")
 }
 
-// statusError is an answer that is neither success nor 410.
-type statusError struct {
-	status int
-	kind   string // AWS's name for it, if any
+// host is what the header Host has for an address: the port only if it is not the scheme's own.
+func host(address *url.URL) string {
+	if port := address.Port(); address.Scheme == "http" && port == "80" || address.Scheme == "https" && port == "443" {
+		return strings.TrimSuffix(address.Host, ":"+port)
+	}
+	return address.Host
 }
+
+// statusError is an answer that is neither success nor 410.
+type statusError struct{ answer }
 
 func (e *statusError) Error() string {
 	return fmt.Sprintf("API Gateway answered %d %s", e.status, e.kind)
@@ -169,15 +185,9 @@ func (e *statusError) Error() string {
 
 // passing reports whether an error may go away by itself.
 func passing(err error) bool {
-	var answer *statusError
-	if errors.As(err, &answer) {
-		return answer.status == http.StatusTooManyRequests || answer.status >= 500
+	var refused *statusError
+	if errors.As(err, &refused) {
+		return refused.status == http.StatusTooManyRequests || refused.status >= 500
 	}
-	return broken(err)
-}
-
-// broken reports whether the HTTP connection failed rather than took too long.
-func broken(err error) bool {
-	var failed *url.Error
-	return errors.As(err, &failed) && !failed.Timeout() && !errors.Is(err, context.Canceled)
+	return errors.Is(err, errBroken)
 }

@@ -286,8 +286,7 @@ const errorsKept = 5
 // post sends each group what it sees, to several connections at a time. Groups for which
 // there is no time left are lost.
 func (p Pusher) post(ctx context.Context, groups []*group, evaluator *evaluator) (Pushed, error) {
-	var tasks errgroup.Group
-	tasks.SetLimit(postsAtOnce)
+	posting := newWorkers(postsAtOnce)
 	var t tally
 	for _, g := range groups {
 		frames, err := evaluator.frames(ctx, g)
@@ -296,13 +295,10 @@ func (p Pusher) post(ctx context.Context, groups []*group, evaluator *evaluator)
 			continue
 		}
 		for _, connection := range g.connections {
-			tasks.Go(func() error {
-				t.count(p.deliver(ctx, connection, frames, g.lapsed))
-				return nil
-			})
+			posting.do(func() { t.count(p.deliver(ctx, connection, frames, g.lapsed)) })
 		}
 	}
-	_ = tasks.Wait() // the tally keeps the errors
+	posting.wait()
 	return t.pushed, errors.Join(t.errs...)
 }
 
