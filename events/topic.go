@@ -62,6 +62,12 @@ func (t Topic) Split() (base Topic, wildcard string) {
 	return t, ""
 }
 
+// IsPattern reports whether t names all topics below one, and not a single topic.
+func (t Topic) IsPattern() bool {
+	_, wildcard := t.Split()
+	return wildcard != ""
+}
+
 // Matches reports whether a topic is the one, or one of those, that t names.
 func (t Topic) Matches(topic Topic) bool {
 	base, wildcard := t.Split()

@@ -86,7 +86,7 @@ func parseAsk(topic events.Topic, query url.Values) (a ask, err error) {
 // checkPatterns refuses what a pattern does not have: a cursor, and a number of items.
 func (a *ask) checkPatterns(query url.Values) error {
 	switch {
-	case !slices.ContainsFunc(a.topics, isPattern):
+	case !slices.ContainsFunc(a.topics, events.Topic.IsPattern):
 		return nil
 	case query.Has("after"):
 		return badRequest("after is of one topic, not of a pattern; a stream goes on from last_event_id")

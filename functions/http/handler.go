@@ -106,7 +106,7 @@ func (h handler) read(w http.ResponseWriter, r *http.Request, viewer watch.Viewe
 		h.refuse(w, r, badRequest("several topics, snapshot and last_event_id are of a stream, ask with Accept: %s", streamType))
 	case a.now || len(a.after) > 0:
 		h.changes(w, r, viewer, a)
-	case isPattern(a.Topic):
+	case a.Topic.IsPattern():
 		h.itemsBelow(w, r, viewer, a)
 	default:
 		h.items(w, r, viewer, a)

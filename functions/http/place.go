@@ -47,14 +47,14 @@ func placeOf(follows []watch.Follow) string {
 	for i, follow := range follows {
 		parts[i] = partOf(follow)
 	}
-	if only := follows[0]; len(follows) == 1 && only.View == events.WholeView && only.Place == (watch.Place{After: only.After}) && !isPattern(only.Topic) {
+	if only := follows[0]; len(follows) == 1 && only.View == events.WholeView && only.Place == (watch.Place{After: only.After}) && !only.Topic.IsPattern() {
 		return parts[0]
 	}
 	return strings.Join(parts, ",") + "~" + listHash(follows)
 }
 
 func partOf(follow watch.Follow) string {
-	if !isPattern(follow.Topic) {
+	if !follow.Topic.IsPattern() {
 		return textOf(follow.Place)
 	}
 	part := ""
@@ -98,7 +98,7 @@ func fits(follows []watch.Follow) error {
 	whole := slices.Clone(follows)
 	patterns := false
 	for i := range whole {
-		patterns = patterns || isPattern(whole[i].Topic)
+		patterns = patterns || whole[i].Topic.IsPattern()
 		whole[i].Place = reached(whole[i].Place)
 		whole[i].Below = maps.Clone(whole[i].Below)
 		for topic, place := range whole[i].Below {
@@ -131,7 +131,7 @@ func resume(follows []watch.Follow, id string) error {
 	}
 	text, hash, hashed := cutLast(id, "~")
 	parts := strings.Split(text, ",")
-	if len(parts) != len(follows) || !hashed && (len(follows) > 1 || isPattern(follows[0].Topic)) {
+	if len(parts) != len(follows) || !hashed && (len(follows) > 1 || follows[0].Topic.IsPattern()) {
 		return badID("it is not of this list of topics")
 	}
 	same := hash == listHash(follows)
@@ -152,7 +152,7 @@ func resume(follows []watch.Follow, id string) error {
 
 // readPart reads what partOf has written.
 func readPart(follow *watch.Follow, part string) (err error) {
-	if !isPattern(follow.Topic) {
+	if !follow.Topic.IsPattern() {
 		follow.Place, err = parsePlace(part)
 		return err
 	}
@@ -219,10 +219,4 @@ func cutLast(s, separator string) (before, after string, found bool) {
 
 func badID(format string, args ...any) error {
 	return &events.Error{Code: events.CodeBadCursor, Message: "Last-Event-ID: " + fmt.Sprintf(format, args...)}
-}
-
-// isPattern reports whether a name of the URL is of all topics below one.
-func isPattern(topic events.Topic) bool {
-	_, wildcard := topic.Split()
-	return wildcard != ""
 }

@@ -148,7 +148,7 @@ var itemMembers = []string{"id", "data", "expiresAt"}
 // parseItems reads the text of a POST's body. Each member must be known: an item whose data has a
 // misspelt name would be put without data.
 func parseItems(text []byte) (body events.PublishRequest, err error) {
-	object, err := members(text)
+	object, err := members("body", text)
 	if err != nil {
 		return body, err
 	}
@@ -170,7 +170,7 @@ func parseItems(text []byte) (body events.PublishRequest, err error) {
 	var items []json.RawMessage
 	_ = exactjson.Unmarshal(list, &items) // which it is, as body has them
 	for _, item := range items {
-		object, err := members(item)
+		object, err := members("an item", item)
 		if err == nil {
 			err = checkMembers(object)
 		}
@@ -181,10 +181,10 @@ func parseItems(text []byte) (body events.PublishRequest, err error) {
 	return body, nil
 }
 
-// members reads an object.
-func members(text []byte) (object map[string]json.RawMessage, err error) {
+// members reads an object, which what names for the client.
+func members(what string, text []byte) (object map[string]json.RawMessage, err error) {
 	if err := exactjson.Unmarshal(text, &object); err != nil || object == nil {
-		return nil, &events.Error{Code: events.CodeBadJSON, Message: "body is not a JSON object, or an item in it is none"}
+		return nil, &events.Error{Code: events.CodeBadJSON, Message: what + " is not a JSON object"}
 	}
 	return object, nil
 }

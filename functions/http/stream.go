@@ -238,7 +238,7 @@ func (s *stream) place() {
 	cursors := map[events.Topic]string{}
 	for _, follow := range follows {
 		places := follow.Below
-		if !isPattern(follow.Topic) {
+		if !follow.Topic.IsPattern() {
 			places = map[events.Topic]watch.Place{follow.Topic: follow.Place}
 		}
 		for topic, place := range places {
@@ -251,8 +251,11 @@ func (s *stream) place() {
 		}
 	}
 	frame := &events.Subscribed{Topic: follows[0].Topic, Cursor: follows[0].After}
-	if len(follows) > 1 || isPattern(frame.Topic) {
+	if len(follows) > 1 || frame.Topic.IsPattern() {
 		frame.Cursors = cursors
+	}
+	if view := follows[0].View; len(follows) == 1 && view != events.WholeView {
+		frame.View = view // so that the client can go on in another way, with its cursor
 	}
 	s.send(frame, s.id())
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -128,6 +129,24 @@ func TestStreamGoesOnFromTheLastEvent(t *testing.T) {
 		if id := r.expect("changes", `"seq":3`); id != epoch+":4" {
 			t.Errorf("%s with %q: id is %s", target, header, id)
 		}
+	}
+}
+
+// TestStreamNamesWhatIsSeen: whoever goes on with a GET gives that along with its cursor, and is told if
+// it is another view by then.
+func TestStreamNamesWhatIsSeen(t *testing.T) {
+	s := newService(t)
+	s.put("a", "i", `{"n":1,"m":2}`)
+	e, _ := s.open("/topics/a?fields=n").next()
+	var begun events.Subscribed
+	if err := json.Unmarshal([]byte(e.data), &begun); err != nil || begun.View == "" {
+		t.Fatalf("the stream begins with %+v, %v", e, err)
+	}
+	after := "after=" + begun.Cursor.String() + "&view=" + begun.View
+	get[events.TopicChanges](s, 200, "/topics/a?fields=n&"+after)
+	get[events.Problem](s, 410, "/topics/a?fields=m&"+after)
+	if e, _ := s.open("/topics/a").next(); strings.Contains(e.data, "view") {
+		t.Errorf("a stream of all of a topic begins with %+v", e)
 	}
 }
 

@@ -167,8 +167,8 @@ func (x *exchange) working(r events.Request) func() {
 // carryOut carries a request of the engine out.
 func (x *exchange) carryOut(r events.Request) {
 	topic := events.Topic(r.Topic)
-	switch _, wildcard := topic.Split(); {
-	case wildcard != "":
+	switch {
+	case topic.IsPattern():
 		x.refuse(r, localRefusal(r.Topic, "this client watches patterns over a WebSocket alone"))
 	case r.Action == events.ActionSubscribe:
 		x.task(func() func() { return x.subscribe(r) })

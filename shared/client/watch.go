@@ -160,7 +160,7 @@ func newWatched(topic events.Topic, o WatchOptions) (w watched, err error) {
 	o.Filter, o.Fields, o.Cursors = slices.Clone(o.Filter), slices.Clone(o.Fields), maps.Clone(o.Cursors)
 	o.Delta = o.Delta && (o.Snapshot || o.After != nil || o.Cursors != nil)
 	w = newWatch(topic, o)
-	if _, wildcard := topic.Split(); wildcard != "" {
+	if topic.IsPattern() {
 		w = newFamily(topic, o)
 	}
 	return w, checkFrame(*w.about(events.Request{Action: events.ActionSubscribe}), events.CodeBadRequest)

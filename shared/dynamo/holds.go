@@ -41,12 +41,10 @@ func (s *Store) Hold(ctx context.Context, key watch.Key, until time.Time, limits
 		if len(places) == 0 {
 			break
 		}
-		hold := watch.Hold{Key: key, Until: until, Place: at.place(places[0])}
-		mark := holdMark(until)
-		held, err := s.takePlace(ctx, hold, mark, now, most, over)
+		hold := watch.Hold{Place: at.place(places[0]), Mark: holdMark(until)}
+		held, err := s.takePlace(ctx, hold, now, most, over)
 		_, name := placed(hold.Place)
-		if err == nil || number(held, name) == mark {
-			hold.Mark = mark
+		if err == nil || number(held, name) == hold.Mark {
 			return hold, nil
 		}
 		if failed := (*types.ConditionalCheckFailedException)(nil); !errors.As(err, &failed) {
@@ -68,14 +66,14 @@ func (s *Store) Hold(ctx context.Context, key watch.Key, until time.Time, limits
 
 // takePlace writes the hold into the row, and takes out those that are over. If the place is
 // not free, or the row is full, it gives the row's holds; nil if there is no row.
-func (s *Store) takePlace(ctx context.Context, hold watch.Hold, mark string, now int64, most int, over map[string]types.AttributeValue) (held map[string]types.AttributeValue, err error) {
+func (s *Store) takePlace(ctx context.Context, hold watch.Hold, now int64, most int, over map[string]types.AttributeValue) (held map[string]types.AttributeValue, err error) {
 	row, name := placed(hold.Place)
 	update := &dynamodb.UpdateItemInput{
 		TableName: &s.tables.Connections, Key: holdsKey(row),
 		UpdateExpression:                    aws.String("SET #holds.#place = :until"),
 		ConditionExpression:                 aws.String("(attribute_not_exists(#holds.#place) OR #holds.#place < :now) AND size(#holds) < :most"),
 		ExpressionAttributeNames:            map[string]string{"#holds": "holds", "#place": name},
-		ExpressionAttributeValues:           map[string]types.AttributeValue{":until": &types.AttributeValueMemberN{Value: mark}, ":now": num(now), ":most": num(int64(most + len(over)))},
+		ExpressionAttributeValues:           map[string]types.AttributeValue{":until": &types.AttributeValueMemberN{Value: hold.Mark}, ":now": num(now), ":most": num(int64(most + len(over)))},
 		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
 	}
 	var removed []string

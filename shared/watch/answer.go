@@ -259,14 +259,14 @@ func (a *answer) carryOut(ctx context.Context) error {
 	}
 	switch a.r.Action {
 	case events.ActionSubscribe:
-		if isPattern(topic) {
+		if topic.IsPattern() {
 			return a.subscribeBelow(ctx, topic)
 		}
 		return a.subscribe(ctx, topic)
 	case events.ActionUnsubscribe:
 		return a.unsubscribe(ctx, topic)
 	case events.ActionSnapshot:
-		if isPattern(topic) {
+		if topic.IsPattern() {
 			return a.snapshotBelow(ctx, topic)
 		}
 		return a.snapshot(ctx, topic)

@@ -7,12 +7,6 @@ import (
 	"github.com/watchroute/watchroute/events"
 )
 
-// isPattern reports whether a client watches all topics below one.
-func isPattern(topic events.Topic) bool {
-	_, wildcard := topic.Split()
-	return wildcard != ""
-}
-
 // subscribeBelow watches all topics of a pattern, those that are yet to come among them.
 // As with one topic, the subscription is written before the heads are read. The client asks
 // for what it missed by ping, topic by topic.

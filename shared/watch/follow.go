@@ -91,7 +91,7 @@ func (f Feed) Stand(ctx context.Context, v Viewer, follows []Follow) error {
 	_, err := carry(ctx, f.Topics, v.Key, func(ctx context.Context, w *work) (any, error) {
 		var topics []events.Topic
 		for i, follow := range follows {
-			if !isPattern(follow.Topic) {
+			if !follow.Topic.IsPattern() {
 				topics = append(topics, follow.Topic)
 				continue
 			}
@@ -103,7 +103,7 @@ func (f Feed) Stand(ctx context.Context, v Viewer, follows []Follow) error {
 		}
 		heads, err := w.heads(ctx, topics)
 		for i := range follows {
-			if follow := &follows[i]; err == nil && !isPattern(follow.Topic) {
+			if follow := &follows[i]; err == nil && !follow.Topic.IsPattern() {
 				follow.After, follow.stood = heads[follow.Topic].Cursor, true
 			}
 		}

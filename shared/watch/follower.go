@@ -59,7 +59,7 @@ func (f Feed) Follow(v Viewer, follows ...Follow) *Follower {
 		follow.View = viewName(markOf(view))
 	}
 	for i, follow := range follower.follows {
-		if !isPattern(follow.Topic) {
+		if !follow.Topic.IsPattern() {
 			follower.add(i, follow.Topic, follow.Place, !follow.stood)
 			continue
 		}
@@ -78,7 +78,7 @@ func (f *Follower) add(of int, topic events.Topic, at Place, due bool) {
 	}
 	follow := f.follows[of]
 	t := &followed{Query: Query{Topic: topic, Options: follow.Options}, Place: at, of: of, due: due}
-	if isPattern(follow.Topic) {
+	if follow.Topic.IsPattern() {
 		t.through = follow.Topic
 	}
 	f.topics, f.known[topic] = append(f.topics, t), t
@@ -217,7 +217,7 @@ func (f *Follower) pending() (*followed, *Follow) {
 				return t, nil
 			}
 		}
-		if follow := &f.follows[i]; follow.Items && isPattern(follow.Topic) {
+		if follow := &f.follows[i]; follow.Items && follow.Topic.IsPattern() {
 			return nil, follow
 		}
 	}
@@ -347,7 +347,7 @@ func (f *Follower) names() []events.Topic {
 func (f *Follower) listed(ctx context.Context) (map[events.Topic]int, error) {
 	found := map[events.Topic]int{}
 	for i, follow := range f.follows {
-		if !isPattern(follow.Topic) {
+		if !follow.Topic.IsPattern() {
 			continue
 		}
 		topics, more, err := f.feed.Stands.GlanceBelow(ctx, follow.Topic, events.MaxCursors)

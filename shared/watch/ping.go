@@ -60,9 +60,9 @@ func (a *answer) catchUp(ctx context.Context, cursors map[events.Topic]events.Cu
 	for _, topic := range asked {
 		_, watched := best(topic, subs)
 		switch {
-		case isPattern(topic) && slices.ContainsFunc(subs, func(s Subscription) bool { return s.Topic == topic }):
+		case topic.IsPattern() && slices.ContainsFunc(subs, func(s Subscription) bool { return s.Topic == topic }):
 			patterns = append(patterns, topic)
-		case !isPattern(topic) && watched:
+		case !topic.IsPattern() && watched:
 			topics = append(topics, topic)
 		}
 	}

@@ -74,24 +74,12 @@ func (t Topics) SnapshotBelow(ctx context.Context, v Viewer, q Query, next strin
 		}
 		shown.View = markOf(from.view)
 		shown.Next, err = w.itemsBelow(ctx, from, func(p page) error {
-			first, err := w.firstPage(ctx, p)
+			first, _, err := w.read(ctx, p)
 			shown.Topics = append(shown.Topics, TopicPage{p.topic, first})
 			return err
 		})
 		return shown, err
 	})
-}
-
-// firstPage reads the first page of a topic's items.
-func (w *work) firstPage(ctx context.Context, p page) (Page, error) {
-	found, err := w.page(ctx, p)
-	shown := Page{Cursor: p.cursor, View: markOf(p.view), Items: found.items, Costly: found.costly}
-	if err == nil && found.next != "" {
-		var at events.Bookmark
-		at, err = w.bookmark(ctx, p, found.next, maxRowIDBytes)
-		shown.Next = at.String()
-	}
-	return shown, err
 }
 
 // below is which items of a pattern's topics are shown.

@@ -156,7 +156,7 @@ func (a Access) view(action grant.Action, q Query) (grant.View, error) {
 
 // allows tells what an action may show of a topic, or of all topics of a pattern.
 func (a Access) allows(action grant.Action, topic events.Topic) (grant.View, bool) {
-	if isPattern(topic) {
+	if topic.IsPattern() {
 		return a.Grant.Covers(action, grant.Pattern(topic))
 	}
 	return a.Grant.Allows(action, topic)

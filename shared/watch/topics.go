@@ -3,6 +3,7 @@ package watch
 import (
 	"cmp"
 	"context"
+	"time"
 
 	"github.com/watchroute/watchroute/events"
 	"github.com/watchroute/watchroute/shared/grant"
@@ -108,25 +109,27 @@ func (w *work) snapshot(ctx context.Context, a Access, q PageQuery) (Page, error
 		at.limit = q.Limit
 	}
 	version := version{page: at, next: q.Next, head: head.Cursor}
-	shown := Page{Cursor: at.cursor, View: markOf(view)}
 	if known, err := w.known(ctx, version, q.Known); err != nil || known != "" {
-		shown.Version, shown.Unchanged = known, true
-		return shown, err
+		return Page{Cursor: at.cursor, View: markOf(view), Version: known, Unchanged: true}, err
 	}
-	found, err := w.page(ctx, at)
+	shown, until, err := w.read(ctx, at)
 	if err != nil {
 		return Page{}, err
 	}
-	shown.Items, shown.Costly = found.items, found.costly
-	if found.next != "" {
-		bookmark, err := w.bookmark(ctx, at, found.next, maxRowIDBytes)
-		if err != nil {
-			return Page{}, err
-		}
-		shown.Next = bookmark.String()
-	}
-	shown.Version, err = w.version(ctx, version, found.until)
+	shown.Version, err = w.version(ctx, version, until)
 	return shown, err
+}
+
+// read reads a page, and tells when the first of its items expires.
+func (w *work) read(ctx context.Context, p page) (shown Page, until time.Time, err error) {
+	found, err := w.page(ctx, p)
+	shown = Page{Cursor: p.cursor, View: markOf(p.view), Items: found.items, Costly: found.costly}
+	if err == nil && found.next != "" {
+		var next events.Bookmark
+		next, err = w.bookmark(ctx, p, found.next, maxRowIDBytes)
+		shown.Next = next.String()
+	}
+	return shown, found.until, err
 }
 
 // Missed is what a client missed of a topic since its cursor.
