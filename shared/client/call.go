@@ -39,6 +39,7 @@ type news struct {
 	changes []events.Change
 	cursor  events.Cursor      // where the changes lead to; zero if nothing has come
 	view    string             // what is seen
+	more    bool               // there are more changes
 	reset   events.ResetReason // why the changes cannot be told, if they cannot
 }
 
@@ -64,7 +65,7 @@ func (w *web) changes(ctx context.Context, r events.Request, wait time.Duration,
 	if err != nil || answer.Cursor == "" { // of 204
 		return n, err
 	}
-	n = news{changes: sensible(answer.Changes, events.Topic(r.Topic)), view: answer.View}
+	n = news{changes: sensible(answer.Changes, events.Topic(r.Topic)), view: answer.View, more: answer.More}
 	n.cursor, err = events.ParseCursor(answer.Cursor)
 	return n, err
 }

@@ -195,18 +195,6 @@ func TestRevokedOverHTTP(t *testing.T) {
 	})
 }
 
-// TestPatternsAreRefusedOverHTTP: a watch that cannot be had ends with the reason.
-func TestPatternsAreRefusedOverHTTP(t *testing.T) {
-	overEach(t, func(t *testing.T, s *service, over client.Transport) {
-		w := follow(t, s.dial(t, s.overHTTP(over)), "stocks/*", client.WatchOptions{}, nil)
-		settle(time.Second)
-		var refused *events.Error
-		if !errors.As(w.err, &refused) || refused.Code != events.CodeBadRequest {
-			t.Errorf("ended with %v", w.err)
-		}
-	})
-}
-
 // TestRetryAfter: nothing is asked before the time that the service has named.
 func TestRetryAfter(t *testing.T) {
 	overEach(t, func(t *testing.T, s *service, over client.Transport) {

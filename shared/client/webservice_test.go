@@ -27,13 +27,14 @@ type front struct {
 	mu         sync.Mutex
 	proxy      func(http.ResponseWriter, *http.Request) bool // true if it has answered
 	streamTime time.Duration
-	requests   []*http.Request // over HTTP
-	held       int             // streams and polls
+	requests   []*http.Request           // over HTTP
+	places     map[string][]watch.Follow // by the ids of events of patterns' streams
+	held       int                       // streams and polls
 	mostHeld   int
 }
 
 func newFront(s *service) *front {
-	return &front{service: s, gateway: s.gateway, streamTime: time.Minute}
+	return &front{service: s, gateway: s.gateway, streamTime: time.Minute, places: map[string][]watch.Follow{}}
 }
 
 // httpURL is where the routes of HTTP begin.
@@ -123,6 +124,15 @@ func (f *front) topics(w http.ResponseWriter, r *http.Request, about events.Topi
 		f.publishes(w, r, feed, v, about)
 	case isStream(r):
 		f.stream(w, r, feed, v, q)
+	case isPattern(about) && query.Has("after"):
+		view, stand, err := feed.StandBelow(r.Context(), v, q)
+		if err != nil {
+			refuse(w, err)
+			return
+		}
+		say(w, events.StandBelow{Topic: about, View: view, Below: stand})
+	case isPattern(about):
+		f.itemsBelow(w, r, feed, v, q)
 	case query.Has("after"):
 		f.changes(w, r, feed, v, q)
 	default:
@@ -133,6 +143,36 @@ func (f *front) topics(w http.ResponseWriter, r *http.Request, about events.Topi
 		}
 		say(w, events.TopicItems{Topic: about, Cursor: page.Cursor.String(), View: page.View, Items: page.Items, Costly: page.Costly, Next: page.Next})
 	}
+}
+
+func isPattern(topic events.Topic) bool {
+	_, wildcard := topic.Split()
+	return wildcard != ""
+}
+
+func (f *front) itemsBelow(w http.ResponseWriter, r *http.Request, feed watch.Feed, v watch.Viewer, q watch.Query) {
+	below, err := feed.SnapshotBelow(r.Context(), v, q, "")
+	if err != nil {
+		refuse(w, err)
+		return
+	}
+	body := events.ItemsBelow{Topic: q.Topic, View: below.View, Next: below.Next}
+	for _, page := range below.Topics {
+		body.Topics = append(body.Topics, events.TopicItems{Topic: page.Topic, Cursor: page.Cursor.String(), Items: page.Items, Next: page.Next})
+	}
+	say(w, body)
+}
+
+// place keeps where a client stands that follows a pattern, and gives it a name.
+func (f *front) place(follows []watch.Follow) string {
+	if !isPattern(follows[0].Topic) {
+		return "place"
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	id := fmt.Sprint("place", len(f.places))
+	f.places[id] = follows
+	return id
 }
 
 func say(w http.ResponseWriter, body any) {
@@ -185,6 +225,24 @@ func follows(feed watch.Feed, v watch.Viewer, q watch.Query, query url.Values) (
 	return all, err
 }
 
+// followsBelow is a pattern, and where the client stands in its topics.
+func (f *front) followsBelow(feed watch.Feed, v watch.Viewer, q watch.Query, id string) ([]watch.Follow, error) {
+	follow, err := feed.Begin(v, q, false)
+	all := []watch.Follow{follow}
+	f.mu.Lock()
+	place, kept := f.places[id]
+	f.mu.Unlock()
+	switch {
+	case err != nil:
+		return nil, err
+	case kept:
+		return place, nil
+	case id != "":
+		return nil, &events.Error{Code: events.CodeBadCursor, Message: "no such place"}
+	}
+	return all, feed.Stand(context.Background(), v, all)
+}
+
 func (f *front) hold() (release func()) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -229,7 +287,13 @@ func (f *front) changes(w http.ResponseWriter, r *http.Request, feed watch.Feed,
 
 func (f *front) stream(w http.ResponseWriter, r *http.Request, feed watch.Feed, v watch.Viewer, q watch.Query) {
 	defer f.hold()()
-	all, err := follows(feed, v, q, r.URL.Query())
+	var all []watch.Follow
+	var err error
+	if isPattern(q.Topic) {
+		all, err = f.followsBelow(feed, v, q, r.Header.Get("Last-Event-ID"))
+	} else {
+		all, err = follows(feed, v, q, r.URL.Query())
+	}
 	follower := feed.Follow(v, all...)
 	var news []watch.News
 	if err == nil {
@@ -249,7 +313,12 @@ func (f *front) stream(w http.ResponseWriter, r *http.Request, feed watch.Feed, 
 		_ = http.NewResponseController(w).Flush()
 	}
 	write("retry: 1000\n\n")
-	write("id: place\n\n")
+	begun := &events.Subscribed{Topic: q.Topic, Below: events.Below{Cursors: map[events.Topic]string{}}}
+	for topic, place := range follower.Follows()[0].Below {
+		begun.Cursors[topic] = place.After.String()
+	}
+	frame, _ := events.Encode(begun)
+	write("event: subscribed\nid: %s\ndata: %s\n\n", f.place(follower.Follows()), frame)
 	for err == nil {
 		for _, missed := range news {
 			follower.Take(missed)
@@ -258,8 +327,12 @@ func (f *front) stream(w http.ResponseWriter, r *http.Request, feed watch.Feed, 
 				write("event: reset\ndata: %s\n\n", body)
 			}
 			frames, _ := events.PackChanges(missed.Changes)
-			for _, frame := range frames {
-				write("event: changes\nid: place\ndata: %s\n\n", frame)
+			for i, frame := range frames {
+				id := ""
+				if i == len(frames)-1 {
+					id = "id: " + f.place(follower.Follows()) + "\n"
+				}
+				write("event: changes\n%sdata: %s\n\n", id, frame)
 			}
 		}
 		if ctx.Err() != nil {
