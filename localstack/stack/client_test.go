@@ -154,3 +154,73 @@ func TestClientOverChangingTransports(t *testing.T) {
 		}
 	}
 }
+
+// TestPatternOverChangingTransports: the same for a pattern, of which topics come into being over
+// each transport. A second watcher, with one that cannot change, sees the same.
+func TestPatternOverChangingTransports(t *testing.T) {
+	s := start(t, nil)
+	n := newNetwork(t, s.HTTPURL())
+	options := goclient.Options{HTTPURL: n.URL + "/live", AnswerTime: patience, BetterInterval: 500 * time.Millisecond, MaxBackoff: time.Second}
+	c, err := goclient.Dial(t.Context(), "ws"+strings.TrimPrefix(n.URL, "http")+"/live", options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	const changes = 40
+	saw := make(chan string, 1)
+	go func() { saw <- collectBelow(t, c, changes) }()
+	ways := []struct {
+		blocked string
+		by      goclient.Transport
+	}{{"websocket", goclient.ServerSentEvents}, {"websocket and sse", goclient.LongPoll}, {"websocket", goclient.ServerSentEvents}, {"", goclient.WebSocket}}
+	for i := range changes {
+		way := ways[i/10]
+		if i%10 == 0 {
+			n.block(way.blocked)
+		}
+		if i%10 == 5 {
+			eventually(t, "the transport with blocked: "+way.blocked, func() bool { return c.Transport() == way.by })
+		}
+		s.put(t, fmt.Sprint("stocks/", i%(1+i/4)), fmt.Sprint(i%3), fmt.Sprint(i))
+	}
+	want := map[events.Topic][]int64{}
+	for i := range changes {
+		topic := events.Topic(fmt.Sprint("stocks/", i%(1+i/4)))
+		want[topic] = append(want[topic], int64(len(want[topic])+1))
+	}
+	if got := <-saw; got != fmt.Sprint(want) {
+		t.Errorf("saw %s, want %v", got, want)
+	}
+	for _, over := range []goclient.Transport{goclient.ServerSentEvents, goclient.LongPoll} {
+		options.Transports = []goclient.Transport{over}
+		once, err := goclient.Dial(t.Context(), s.WebSocketURL(), options)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := collectBelow(t, once, changes); got != fmt.Sprint(want) {
+			t.Errorf("over %s saw %s, want %v", over, got, want)
+		}
+		once.Close()
+	}
+}
+
+// collectBelow watches stocks/* from the first changes on until so many have come.
+func collectBelow(t *testing.T, c *goclient.Client, count int) string {
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	seqs := map[events.Topic][]int64{}
+	for event, err := range c.Watch(ctx, "stocks/*", goclient.WatchOptions{Cursors: map[events.Topic]events.Cursor{}}) {
+		switch {
+		case err != nil || event.Page != nil:
+			t.Errorf("%v, page %v, after %v", err, event.Page, seqs)
+			return ""
+		case event.Change != nil:
+			seqs[event.Topic] = append(seqs[event.Topic], event.Change.Seq)
+			count--
+		}
+		if count == 0 {
+			break
+		}
+	}
+	return fmt.Sprint(seqs)
+}
