@@ -369,6 +369,9 @@ func TestWhereAPatternStands(t *testing.T) {
 		t.Errorf("a stream from now on begins with %+v", begun)
 	}
 	masked, _ := get[events.StandBelow](s, 200, "/topics/stocks/*?after=now&fields=n")
+	if begun, _ := s.open("/topics/stocks/*?fields=n").next(); !strings.Contains(begun.data, `"view":"`+masked.View+`"`) {
+		t.Errorf("what is seen of the pattern is %q, a stream begins with %+v", masked.View, begun)
+	}
 	if items, _ := get[events.TopicItems](s, 200, "/topics/stocks/a?fields=n"); masked.View == "" || masked.View != items.View {
 		t.Errorf("what is seen of the pattern is %q, of a topic %q", masked.View, items.View)
 	}

@@ -254,6 +254,9 @@ func (s *stream) place() {
 	if len(follows) > 1 || isPattern(frame.Topic) {
 		frame.Cursors = cursors
 	}
+	if view := follows[0].View; len(follows) == 1 && view != events.WholeView {
+		frame.View = view
+	}
 	s.send(frame, s.id())
 }
 

@@ -392,6 +392,10 @@ func (x *exchange) openPattern(p *pattern) {
 func (x *exchange) eventBelow(p *pattern, frame events.Frame, id string) {
 	switch f := frame.(type) {
 	case *events.Subscribed:
+		if cmp.Or(f.View, events.WholeView) != p.seen {
+			x.lapseBelow(p)
+			return
+		}
 		p.stands(stand{Below: f.Below})
 	case *events.Reset:
 		if f.Reason == events.ResetView || p.topics[f.Topic] == nil {

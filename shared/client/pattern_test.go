@@ -39,6 +39,26 @@ func TestPatternOverHTTP(t *testing.T) {
 	})
 }
 
+// TestPatternChangesBeforeItsStream: what comes after the pattern was subscribed to and before its
+// first stream begins is read at once, also of a new topic.
+func TestPatternChangesBeforeItsStream(t *testing.T) {
+	bubble(t, func(t *testing.T, s *service) {
+		s.put("stocks/a", "1", `{}`)
+		s.front.before(func(_ http.ResponseWriter, r *http.Request) bool {
+			if isStream(r) {
+				time.Sleep(800 * time.Millisecond) // less than until the first look
+			}
+			return false
+		})
+		w := gather(t, s.dial(t, s.overHTTP(client.ServerSentEvents)), client.WatchOptions{})
+		settle(400 * time.Millisecond)
+		s.put("stocks/a", "1", `{}`)
+		s.put("stocks/b", "1", `{}`)
+		settle(5 * time.Second)
+		expect(t, "changes", w.told(), "a [2], b [1]")
+	})
+}
+
 // TestPatternWithItemsOverHTTP: the items of all topics take one request, and changes follow.
 func TestPatternWithItemsOverHTTP(t *testing.T) {
 	overEach(t, func(t *testing.T, s *service, over client.Transport) {
@@ -184,9 +204,20 @@ func TestPatternIsRefusedOverHTTP(t *testing.T) {
 }
 
 // TestPatternInAnotherViewOverHTTP: when a later token shows other things, all topics start over.
-func TestPatternInAnotherViewOverHTTP(t *testing.T) {
+func TestPatternInAnotherViewOverHTTP(t *testing.T) { patternInAnotherView(t, false) }
+
+// TestPatternInAnotherViewFromNow: the same where a stream begins now, as the first one does.
+func TestPatternInAnotherViewFromNow(t *testing.T) { patternInAnotherView(t, true) }
+
+func patternInAnotherView(t *testing.T, lossy bool) {
 	overEach(t, func(t *testing.T, s *service, over client.Transport) {
 		s.put("stocks/a", "1", `{"n":1,"pin":2}`)
+		s.front.before(func(w http.ResponseWriter, r *http.Request) bool {
+			if lossy {
+				r.Header.Del("Last-Event-ID")
+			}
+			return false
+		})
 		o := s.overHTTP(over)
 		masked := s.issue(granting(t, `{"topics":["stocks/*"],"actions":["subscribe","read"],"mask":{"omit":["pin"]}}`), 10*time.Minute)
 		whole := s.issue(granting(t, `{"topics":["stocks/*"],"actions":["subscribe","read"]}`), 10*time.Minute)

@@ -317,6 +317,9 @@ func (f *front) stream(w http.ResponseWriter, r *http.Request, feed watch.Feed, 
 	for topic, place := range follower.Follows()[0].Below {
 		begun.Cursors[topic] = place.After.String()
 	}
+	if view := follower.Follows()[0].View; view != events.WholeView {
+		begun.View = view
+	}
 	frame, _ := events.Encode(begun)
 	write("event: subscribed\nid: %s\ndata: %s\n\n", f.place(follower.Follows()), frame)
 	for err == nil {
