@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -31,6 +32,9 @@ type front struct {
 	places     map[string][]watch.Follow // by the ids of events of patterns' streams
 	held       int                       // streams and polls
 	mostHeld   int
+	mostHolds  int         // streams that the service holds; 0 for any number
+	refused    int         // streams that there was no room for
+	holds      []time.Time // until when it does, also for who has left
 }
 
 func newFront(s *service) *front {
@@ -255,6 +259,27 @@ func (f *front) hold() (release func()) {
 	}
 }
 
+// lease takes one of the streams that the service holds, as on AWS: one whose client has left is
+// held up to its time.
+func (f *front) lease() (release func(), room bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.holds = slices.DeleteFunc(f.holds, func(until time.Time) bool { return !time.Now().Before(until) })
+	if f.mostHolds > 0 && len(f.holds) >= f.mostHolds {
+		f.refused++
+		return nil, false
+	}
+	until := time.Now().Add(f.streamTime)
+	f.holds = append(f.holds, until)
+	return func() {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		if i := slices.Index(f.holds, until); i >= 0 {
+			f.holds = slices.Delete(f.holds, i, i+1)
+		}
+	}, true
+}
+
 func (f *front) changes(w http.ResponseWriter, r *http.Request, feed watch.Feed, v watch.Viewer, q watch.Query) {
 	all, err := follows(feed, v, q, r.URL.Query())
 	if err != nil {
@@ -286,6 +311,12 @@ func (f *front) changes(w http.ResponseWriter, r *http.Request, feed watch.Feed,
 }
 
 func (f *front) stream(w http.ResponseWriter, r *http.Request, feed watch.Feed, v watch.Viewer, q watch.Query) {
+	release, room := f.lease()
+	if !room {
+		w.Header().Set("Content-Type", "text/event-stream")
+		_, _ = io.WriteString(w, "retry: 8000\n\n: too many\n\n")
+		return
+	}
 	defer f.hold()()
 	var all []watch.Follow
 	var err error
@@ -339,6 +370,9 @@ func (f *front) stream(w http.ResponseWriter, r *http.Request, feed watch.Feed, 
 			}
 		}
 		if ctx.Err() != nil {
+			if r.Context().Err() == nil { // else nobody notices
+				release()
+			}
 			return
 		}
 		beat, stop := context.WithTimeout(ctx, 15*time.Second)
