@@ -2,6 +2,7 @@ package stack_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -223,4 +224,30 @@ func collectBelow(t *testing.T, c *goclient.Client, count int) string {
 		}
 	}
 	return fmt.Sprint(seqs)
+}
+
+// TestClientReadsUnlessUnchanged: with the ETag that it was given, the client reads the items again
+// only when there is a change.
+func TestClientReadsUnlessUnchanged(t *testing.T) {
+	s := start(t, nil)
+	read := func(etag string) (items int, now string, err error) {
+		for event, err := range goclient.ReadUnless(t.Context(), s.HTTPURL(), "stocks/AAPL", etag, goclient.Options{}, goclient.WatchOptions{}) {
+			if err != nil {
+				return items, now, err
+			}
+			items, now = items+len(event.Page.Items), now+event.Page.ETag
+		}
+		return items, now, nil
+	}
+	for n := range 2 {
+		s.put(t, "stocks/AAPL", fmt.Sprint(n), "1")
+		eventually(t, "the change", func() bool { return s.read(t, "stocks/AAPL", goclient.Options{}).Seq == int64(n+1) })
+		items, etag, err := read("")
+		if items != n+1 || err != nil {
+			t.Fatalf("read %d items: %v", items, err)
+		}
+		if _, _, err := read(etag); !errors.Is(err, goclient.ErrUnchanged) {
+			t.Errorf("with the ETag %q: %v", etag, err)
+		}
+	}
 }

@@ -140,9 +140,14 @@ func (f *front) topics(w http.ResponseWriter, r *http.Request, about events.Topi
 	case query.Has("after"):
 		f.changes(w, r, feed, v, q)
 	default:
-		page, err := feed.Snapshot(r.Context(), v, watch.PageQuery{Query: q, Next: query.Get("next")})
+		page, err := feed.Snapshot(r.Context(), v, watch.PageQuery{Query: q, Next: query.Get("next"), Known: []string{r.Header.Get("If-None-Match")}})
 		if err != nil {
 			refuse(w, err)
+			return
+		}
+		w.Header().Set("ETag", page.Version)
+		if page.Unchanged {
+			w.WriteHeader(http.StatusNotModified)
 			return
 		}
 		say(w, events.TopicItems{Topic: about, Cursor: page.Cursor.String(), View: page.View, Items: page.Items, Costly: page.Costly, Next: page.Next})
