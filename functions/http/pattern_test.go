@@ -244,7 +244,7 @@ func TestPatternShowsWhatItsGrantDoes(t *testing.T) {
 	s.put("stocks/a", "i", `{"n":2,"pin":3}`)
 	id := r.expect("changes", `"data":{"n":2}`)
 	r.end()
-	for _, target := range []string{"/topics/stocks/**", "/topics/other/*"} {
+	for _, target := range []string{"/topics/stocks/**", "/topics/other/*", "/topics/stocks/**?after=now", "/topics/other/*?after=now"} {
 		for _, accept := range []string{"application/json", "text/event-stream"} {
 			if a := s.ask(http.MethodGet, target, "Accept", accept); a.status != 403 {
 				t.Errorf("%s as %s is answered %+v", target, accept, a)
