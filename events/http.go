@@ -25,6 +25,14 @@ type ItemsBelow struct {
 	Next   string       `json:"next,omitempty"` // what ?next= takes for more topics; empty if these were all
 }
 
+// StandBelow is what HTTP answers a GET of a pattern with ?after=now with: where its topics stand.
+// What comes after that is read topic by topic.
+type StandBelow struct {
+	Topic Topic  `json:"topic"` // the pattern
+	View  string `json:"view,omitempty"`
+	Below
+}
+
 // TopicChanges is what HTTP answers a GET of a topic with ?after= with: the changes after that
 // cursor, in order.
 type TopicChanges struct {

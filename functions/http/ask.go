@@ -88,8 +88,10 @@ func (a *ask) checkPatterns(query url.Values) error {
 	switch {
 	case !slices.ContainsFunc(a.topics, events.Topic.IsPattern):
 		return nil
-	case query.Has("after"):
-		return badRequest("after is of one topic, not of a pattern; a stream goes on from last_event_id")
+	case len(a.after) > 0:
+		return badRequest("after is of one topic, not of a pattern, but for after=now; a stream goes on from last_event_id")
+	case query.Has("wait"):
+		return badRequest("wait is for changes of one topic, not of a pattern, follow it by a stream")
 	case a.limit > 0:
 		return badRequest("limit is of one topic, not of a pattern")
 	}

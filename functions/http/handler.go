@@ -25,6 +25,7 @@ type topics interface {
 	Begin(v watch.Viewer, q watch.Query, items bool) (watch.Follow, error)
 	Hold(ctx context.Context, v watch.Viewer, until time.Time) (release func(context.Context) error, err error)
 	Stand(context.Context, watch.Viewer, []watch.Follow) error
+	StandBelow(context.Context, watch.Viewer, watch.Query) (view string, stand events.Below, err error)
 	Follow(watch.Viewer, ...watch.Follow) *watch.Follower
 	Publish(context.Context, watch.Viewer, watch.Publishing) (watch.Publication, error)
 }
@@ -36,6 +37,7 @@ type topics interface {
 //	GET …?after= and Prefer: wait=25    the same, held until there are some
 //	GET … Accept: text/event-stream     the same as they come, as Server-Sent Events
 //	GET, HEAD /topics/{pattern}         the items of all topics below one
+//	GET, HEAD /topics/{pattern}?after=now  where these topics stand
 //	POST /topics/{topic}                puts an item, or several
 //	DELETE /topics/{topic}?id=          deletes an item
 //
@@ -104,6 +106,8 @@ func (h handler) read(w http.ResponseWriter, r *http.Request, viewer watch.Viewe
 		h.stream(w, r, viewer, a)
 	case len(a.topics) > 1 || a.snapshot || r.URL.Query().Has("last_event_id"):
 		h.refuse(w, r, badRequest("several topics, snapshot and last_event_id are of a stream, ask with Accept: %s", streamType))
+	case a.now && a.Topic.IsPattern():
+		h.standBelow(w, r, viewer, a)
 	case a.now || len(a.after) > 0:
 		h.changes(w, r, viewer, a)
 	case a.Topic.IsPattern():
@@ -192,6 +196,21 @@ func (h handler) itemsBelow(w http.ResponseWriter, r *http.Request, viewer watch
 		body.Topics = append(body.Topics, bodyOf(page.Topic, page.Page))
 	}
 	h.answer(w, r, http.StatusOK, "application/json", body)
+}
+
+// standBelow answers with where the topics of a pattern stand.
+func (h handler) standBelow(w http.ResponseWriter, r *http.Request, viewer watch.Viewer, a ask) {
+	view, stand, err := h.topics.StandBelow(r.Context(), viewer, a.Query)
+	if err != nil {
+		h.refuse(w, r, err)
+		return
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	if wantsNone(r) {
+		w.WriteHeader(http.StatusNotModified)
+		return
+	}
+	h.answer(w, r, http.StatusOK, "application/json", events.StandBelow{Topic: a.Topic, View: view, Below: stand})
 }
 
 // bodyOf writes a page of a topic's items.

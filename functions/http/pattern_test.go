@@ -244,7 +244,7 @@ func TestPatternShowsWhatItsGrantDoes(t *testing.T) {
 	s.put("stocks/a", "i", `{"n":2,"pin":3}`)
 	id := r.expect("changes", `"data":{"n":2}`)
 	r.end()
-	for _, target := range []string{"/topics/stocks/**", "/topics/other/*"} {
+	for _, target := range []string{"/topics/stocks/**", "/topics/other/*", "/topics/stocks/**?after=now", "/topics/other/*?after=now"} {
 		for _, accept := range []string{"application/json", "text/event-stream"} {
 			if a := s.ask(http.MethodGet, target, "Accept", accept); a.status != 403 {
 				t.Errorf("%s as %s is answered %+v", target, accept, a)
@@ -309,7 +309,7 @@ func TestItemsBelowAPattern(t *testing.T) {
 func TestWhatAPatternDoesNotHave(t *testing.T) {
 	s := newService(t)
 	s.put("stocks/a", "i", `{}`)
-	for _, query := range []string{"after=:0", "limit=5", "after=:0&wait=5", "topic=stocks/a", "next=x", "next=e:1~x"} {
+	for _, query := range []string{"after=:0", "limit=5", "after=:0&wait=5", "after=now&wait=5", "after=now&limit=5", "topic=stocks/a", "next=x", "next=e:1~x"} {
 		if a := s.ask(http.MethodGet, "/topics/stocks/*?"+query); a.status != 400 {
 			t.Errorf("%s is answered %+v", query, a)
 		}
@@ -340,5 +340,39 @@ func TestWhatAPatternDoesNotHave(t *testing.T) {
 		if a.status != 400 || !strings.Contains(a.body, `"code":"bad_topic"`) {
 			t.Errorf("publishing to a pattern is answered %+v", a)
 		}
+	}
+}
+
+// TestWhereAPatternStands: after=now tells it, and what comes after that is told by each topic.
+func TestWhereAPatternStands(t *testing.T) {
+	s := newService(t)
+	s.put("stocks/a", "i", `{"n":1}`)
+	s.put("stocks/a", "i", `{"n":2}`)
+	s.put("stocks/b", "i", `{"n":3}`)
+	s.put("stocks/b/deep", "i", `{"n":4}`)
+	stand, a := get[events.StandBelow](s, 200, "/topics/stocks/*?after=now")
+	if len(stand.Cursors) != 2 || stand.Topic != "stocks/*" || stand.More || !strings.HasSuffix(stand.Cursors["stocks/a"], ":2") {
+		t.Fatalf("the pattern is answered %s", a.body)
+	}
+	s.put("stocks/b", "i", `{"n":5}`)
+	news, _ := get[events.TopicChanges](s, 200, "/topics/stocks/b?after="+stand.Cursors["stocks/b"])
+	if len(news.Changes) != 1 || string(news.Changes[0].Data) != `{"n":5}` {
+		t.Errorf("b has %v", news.Changes)
+	}
+	if deep, a := get[events.StandBelow](s, 200, "/topics/stocks/**?after=now"); len(deep.Cursors) != 3 {
+		t.Errorf("all levels are answered %s", a.body)
+	}
+	if none, a := get[events.StandBelow](s, 200, "/topics/none/*?after=now"); len(none.Cursors) > 0 {
+		t.Errorf("a pattern without topics is answered %s", a.body)
+	}
+	if begun, _ := s.open("/topics/stocks/*?after=now").next(); begun.name != "subscribed" || strings.Count(begun.id, "=") != 2 {
+		t.Errorf("a stream from now on begins with %+v", begun)
+	}
+	masked, _ := get[events.StandBelow](s, 200, "/topics/stocks/*?after=now&fields=n")
+	if begun, _ := s.open("/topics/stocks/*?fields=n").next(); !strings.Contains(begun.data, `"view":"`+masked.View+`"`) {
+		t.Errorf("what is seen of the pattern is %q, a stream begins with %+v", masked.View, begun)
+	}
+	if items, _ := get[events.TopicItems](s, 200, "/topics/stocks/a?fields=n"); masked.View == "" || masked.View != items.View {
+		t.Errorf("what is seen of the pattern is %q, of a topic %q", masked.View, items.View)
 	}
 }

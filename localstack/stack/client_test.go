@@ -2,6 +2,7 @@ package stack_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -151,6 +152,102 @@ func TestClientOverChangingTransports(t *testing.T) {
 	for i, seq := range <-done {
 		if seq != int64(i+1) {
 			t.Fatalf("saw %d as change %d", seq, i+1)
+		}
+	}
+}
+
+// TestPatternOverChangingTransports: the same for a pattern, of which topics come into being over
+// each transport. A second watcher, with one that cannot change, sees the same.
+func TestPatternOverChangingTransports(t *testing.T) {
+	s := start(t, nil)
+	n := newNetwork(t, s.HTTPURL())
+	options := goclient.Options{HTTPURL: n.URL + "/live", AnswerTime: patience, BetterInterval: 500 * time.Millisecond, MaxBackoff: time.Second}
+	c, err := goclient.Dial(t.Context(), "ws"+strings.TrimPrefix(n.URL, "http")+"/live", options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	const changes = 40
+	saw := make(chan string, 1)
+	go func() { saw <- collectBelow(t, c, changes) }()
+	ways := []struct {
+		blocked string
+		by      goclient.Transport
+	}{{"websocket", goclient.ServerSentEvents}, {"websocket and sse", goclient.LongPoll}, {"websocket", goclient.ServerSentEvents}, {"", goclient.WebSocket}}
+	for i := range changes {
+		way := ways[i/10]
+		if i%10 == 0 {
+			n.block(way.blocked)
+		}
+		if i%10 == 5 {
+			eventually(t, "the transport with blocked: "+way.blocked, func() bool { return c.Transport() == way.by })
+		}
+		s.put(t, fmt.Sprint("stocks/", i%(1+i/4)), fmt.Sprint(i%3), fmt.Sprint(i))
+	}
+	want := map[events.Topic][]int64{}
+	for i := range changes {
+		topic := events.Topic(fmt.Sprint("stocks/", i%(1+i/4)))
+		want[topic] = append(want[topic], int64(len(want[topic])+1))
+	}
+	if got := <-saw; got != fmt.Sprint(want) {
+		t.Errorf("saw %s, want %v", got, want)
+	}
+	for _, over := range []goclient.Transport{goclient.ServerSentEvents, goclient.LongPoll} {
+		options.Transports = []goclient.Transport{over}
+		once, err := goclient.Dial(t.Context(), s.WebSocketURL(), options)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := collectBelow(t, once, changes); got != fmt.Sprint(want) {
+			t.Errorf("over %s saw %s, want %v", over, got, want)
+		}
+		once.Close()
+	}
+}
+
+// collectBelow watches stocks/* from the first changes on until so many have come.
+func collectBelow(t *testing.T, c *goclient.Client, count int) string {
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	seqs := map[events.Topic][]int64{}
+	for event, err := range c.Watch(ctx, "stocks/*", goclient.WatchOptions{Cursors: map[events.Topic]events.Cursor{}}) {
+		switch {
+		case err != nil || event.Page != nil:
+			t.Errorf("%v, page %v, after %v", err, event.Page, seqs)
+			return ""
+		case event.Change != nil:
+			seqs[event.Topic] = append(seqs[event.Topic], event.Change.Seq)
+			count--
+		}
+		if count == 0 {
+			break
+		}
+	}
+	return fmt.Sprint(seqs)
+}
+
+// TestClientReadsUnlessUnchanged: with the ETag that it was given, the client reads the items again
+// only when there is a change.
+func TestClientReadsUnlessUnchanged(t *testing.T) {
+	s := start(t, nil)
+	read := func(etag string) (items int, now string, err error) {
+		for event, err := range goclient.ReadUnless(t.Context(), s.HTTPURL(), "stocks/AAPL", etag, goclient.Options{}, goclient.WatchOptions{}) {
+			if err != nil {
+				return items, now, err
+			}
+			items, now = items+len(event.Page.Items), now+event.Page.ETag
+		}
+		return items, now, nil
+	}
+	for n := range 2 {
+		s.put(t, "stocks/AAPL", fmt.Sprint(n), "1")
+		eventually(t, "the change", func() bool { return s.read(t, "stocks/AAPL", goclient.Options{}).Seq == int64(n+1) })
+		items, etag, err := read("")
+		if items != n+1 || err != nil {
+			t.Fatalf("read %d items: %v", items, err)
+		}
+		if _, _, err := read(etag); !errors.Is(err, goclient.ErrUnchanged) {
+			t.Errorf("with the ETag %q: %v", etag, err)
 		}
 	}
 }

@@ -174,7 +174,7 @@ func fair(r events.Request) []string {
 	snapshot := &events.Snapshot{ID: r.ID, Topic: about, Cursor: start, Items: []events.Item{}}
 	switch r.Action {
 	case events.ActionSubscribe:
-		if _, wildcard := about.Split(); wildcard != "" {
+		if about.IsPattern() {
 			return encoded(&events.Subscribed{ID: r.ID, Topic: about, Below: events.Below{Cursors: map[events.Topic]string{"orders/1": start.String()}}})
 		}
 		subscribed := &events.Subscribed{ID: r.ID, Topic: about, Cursor: start, Recovered: r.After != ""}

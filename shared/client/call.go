@@ -18,20 +18,34 @@ func topicPath(topic string) string { return "/topics/" + topic }
 
 // page reads a page of a topic's items: the first, or the request's Next.
 func (w *web) page(ctx context.Context, r events.Request, progress func()) (*events.Snapshot, error) {
+	page, _, err := w.pageUnless(ctx, r, "", progress)
+	return page, err
+}
+
+// pageUnless does the same, unless the page has an ETag, which is ErrUnchanged. It gives the page's.
+func (w *web) pageUnless(ctx context.Context, r events.Request, known string, progress func()) (page *events.Snapshot, etag string, err error) {
 	query, err := viewQuery(r)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	query.Del("delta") // which is of changes
 	if r.Next != "" {
 		query.Set("next", r.Next)
 	}
+	c := call{method: http.MethodGet, path: topicPath(r.Topic), query: query, heads: func(header http.Header) { etag = header.Get("ETag") }}
+	if known != "" {
+		c.header = http.Header{"If-None-Match": {known}}
+	}
 	var items events.TopicItems
-	if err := w.fetch(ctx, call{method: http.MethodGet, path: topicPath(r.Topic), query: query}, &items, progress); err != nil {
-		return nil, err
+	err = w.fetch(ctx, c, &items, progress)
+	if refused := (*refusal)(nil); errors.As(err, &refused) && refused.status == http.StatusNotModified && known != "" {
+		return nil, known, ErrUnchanged
+	}
+	if err != nil {
+		return nil, "", err
 	}
 	cursor, err := events.ParseCursor(items.Cursor)
-	return &events.Snapshot{ID: r.ID, Topic: events.Topic(r.Topic), Cursor: cursor, From: r.Next, Items: items.Items, Costly: items.Costly, Next: items.Next}, err
+	return &events.Snapshot{ID: r.ID, Topic: events.Topic(r.Topic), Cursor: cursor, From: r.Next, Items: items.Items, Costly: items.Costly, Next: items.Next}, etag, err
 }
 
 // news is what a topic has after a cursor.
@@ -39,6 +53,7 @@ type news struct {
 	changes []events.Change
 	cursor  events.Cursor      // where the changes lead to; zero if nothing has come
 	view    string             // what is seen
+	more    bool               // there are more changes
 	reset   events.ResetReason // why the changes cannot be told, if they cannot
 }
 
@@ -64,7 +79,7 @@ func (w *web) changes(ctx context.Context, r events.Request, wait time.Duration,
 	if err != nil || answer.Cursor == "" { // of 204
 		return n, err
 	}
-	n = news{changes: sensible(answer.Changes, events.Topic(r.Topic)), view: answer.View}
+	n = news{changes: sensible(answer.Changes, events.Topic(r.Topic)), view: answer.View, more: answer.More}
 	n.cursor, err = events.ParseCursor(answer.Cursor)
 	return n, err
 }

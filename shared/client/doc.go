@@ -49,8 +49,13 @@
 // promises, and comes back when they are not. A watch keeps its cursor whichever transport brings
 // its changes. Topics that are seen alike share streams of Server-Sent Events; where streams are
 // held back on the way, as by a proxy that buffers, topics are polled. A client holds at most 4
-// streams or polls at once. Patterns are watched over a WebSocket alone. [Read] reads a topic's items
-// without watching it.
+// streams or polls at once. A pattern has a stream of its own. Where it has none, the client looks
+// where its topics stand, and reads those that stand further: after a second at first, then later
+// each time nothing has come, up to 15 seconds; later in proportion if there are more than 100
+// topics. That is so with long polls, with more than 3 patterns, and where the service makes no
+// stream because the topics are too many to be named, some 100. Of a pattern of more than
+// events.MaxCursors topics, only those that the service names, and Cursors, are watched over HTTP.
+// [Read] reads a topic's items without watching it.
 //
 //	WebSocket ── blocked ──► streams ── held back ──► long polls
 //	    ▲                      │  ▲                       │

@@ -13,6 +13,9 @@ var ErrClosed = errors.New("client is closed")
 // Fields or Delta. Another client can watch it.
 var ErrOtherView = errors.New("topic is watched with other options")
 
+// ErrUnchanged is what [ReadUnless] gives instead of items that the caller has.
+var ErrUnchanged = errors.New("items are unchanged")
+
 // HandshakeError is a connection that the service refuses for good. It ends the
 // client. What may pass, such as 429 and 500, is tried again instead, and so is 401 for 2
 // minutes, see events.UnauthorizedTime.

@@ -48,9 +48,10 @@ type exchange struct {
 	failures int   // requests in a row to which the service has not answered
 	err      error // why the exchange ends
 
-	follows map[events.Topic]*follow
-	streams streams
-	polls   polls
+	follows  map[events.Topic]*follow
+	patterns map[events.Topic]*pattern
+	streams  streams
+	polls    polls
 }
 
 // dialExchange makes a link over HTTP, if the service answers there and takes the token. There is
@@ -59,7 +60,7 @@ type exchange struct {
 func dialExchange(ctx context.Context, o Options) (link, error) {
 	x := &exchange{
 		web: newWeb(o.HTTPURL, o), waiting: make(chan struct{}, 1), closing: make(chan struct{}), done: make(chan func()),
-		follows: map[events.Topic]*follow{}, streams: streams{blockFor: o.BetterInterval},
+		follows: map[events.Topic]*follow{}, patterns: map[events.Topic]*pattern{}, streams: streams{blockFor: o.BetterInterval},
 	}
 	err := x.fetch(ctx, call{method: http.MethodGet, path: "/topics"}, new(any), nil)
 	refused := (*refusal)(nil)
@@ -168,8 +169,8 @@ func (x *exchange) working(r events.Request) func() {
 func (x *exchange) carryOut(r events.Request) {
 	topic := events.Topic(r.Topic)
 	switch {
-	case topic.IsPattern():
-		x.refuse(r, localRefusal(r.Topic, "this client watches patterns over a WebSocket alone"))
+	case topic.IsPattern() && r.Action == events.ActionSubscribe:
+		x.task(func() func() { return x.subscribeBelow(r) })
 	case r.Action == events.ActionSubscribe:
 		x.task(func() func() { return x.subscribe(r) })
 	case r.Action == events.ActionSnapshot:
@@ -180,6 +181,7 @@ func (x *exchange) carryOut(r events.Request) {
 		x.ping(r)
 	case r.Action == events.ActionUnsubscribe:
 		delete(x.follows, topic)
+		delete(x.patterns, topic)
 		x.answer(&events.Unsubscribed{ID: r.ID, Topic: topic})
 	default: // such as an auth: each request has a token of its own
 		x.refuse(r, localRefusal(r.Topic, "over HTTP there is no "+r.Action))
@@ -270,21 +272,16 @@ func (x *exchange) put(r events.Request) func() {
 
 // ping tells where topics stand. It reads what the engine has let go, or was never given.
 func (x *exchange) ping(r events.Request) {
-	pong := &events.Pong{ID: r.ID, Below: events.Below{Cursors: map[events.Topic]string{}}}
 	behind := map[*follow]events.Request{}
-	for topic, at := range r.Cursors {
-		switch f := x.follows[events.Topic(topic)]; {
-		case f == nil: // which says that it is not subscribed
-		case at == f.cursor.String():
-			pong.Cursors[f.topic] = at
-		default:
+	for name, at := range r.Cursors {
+		if f := x.following(events.Topic(name)); f != nil && (f.lost || at != f.cursor.String()) {
 			ask := f.request()
 			ask.ID, ask.After = r.ID, at
 			behind[f] = ask
 		}
 	}
 	if len(behind) == 0 {
-		x.answer(pong)
+		x.pong(r, nil)
 		return
 	}
 	x.task(func() func() {
@@ -301,18 +298,31 @@ func (x *exchange) ping(r events.Request) {
 			}
 			brought[f] = n
 		}
-		return func() { x.pong(pong, brought) }
+		return func() { x.answered(); x.pong(r, brought) }
 	})
 }
 
-// pong answers a ping with what was read for it.
-func (x *exchange) pong(pong *events.Pong, brought map[*follow]news) {
-	x.answered()
+// pong answers a ping with what was read for it. What it does not name is not subscribed.
+func (x *exchange) pong(r events.Request, brought map[*follow]news) {
+	pong := &events.Pong{ID: r.ID, Below: events.Below{Cursors: map[events.Topic]string{}}}
+	for name := range r.Cursors {
+		topic := events.Topic(name)
+		if f := x.following(topic); f != nil {
+			pong.Cursors[topic] = f.cursor.String()
+		}
+		if p := x.patterns[topic]; p != nil {
+			p.tell(&pong.Below)
+		}
+	}
 	for f, n := range brought {
 		switch {
-		case x.follows[f.topic] != f:
-		case n.reset != "":
+		case !x.current(f):
+			delete(pong.Cursors, f.topic)
+		case n.reset != "" && f.of == nil:
 			delete(x.follows, f.topic)
+			delete(pong.Cursors, f.topic)
+			x.answer(&events.Reset{ID: pong.ID, Topic: f.topic, Reason: n.reset})
+		case n.reset != "":
 			x.answer(&events.Reset{ID: pong.ID, Topic: f.topic, Reason: n.reset})
 		default:
 			x.bring(f, n.changes)

@@ -195,18 +195,6 @@ func TestRevokedOverHTTP(t *testing.T) {
 	})
 }
 
-// TestPatternsAreRefusedOverHTTP: a watch that cannot be had ends with the reason.
-func TestPatternsAreRefusedOverHTTP(t *testing.T) {
-	overEach(t, func(t *testing.T, s *service, over client.Transport) {
-		w := follow(t, s.dial(t, s.overHTTP(over)), "stocks/*", client.WatchOptions{}, nil)
-		settle(time.Second)
-		var refused *events.Error
-		if !errors.As(w.err, &refused) || refused.Code != events.CodeBadRequest {
-			t.Errorf("ended with %v", w.err)
-		}
-	})
-}
-
 // TestRetryAfter: nothing is asked before the time that the service has named.
 func TestRetryAfter(t *testing.T) {
 	overEach(t, func(t *testing.T, s *service, over client.Transport) {
@@ -317,6 +305,60 @@ func TestNoRoomForStreams(t *testing.T) {
 		if asked := len(s.front.asked(func(*http.Request) bool { return true })); asked > 200 {
 			t.Errorf("%d requests in 6 minutes", asked)
 		}
+	})
+}
+
+// TestClientThatLeavesStreams: the service goes on holding streams that a client has left, so one
+// that watches something else every few seconds has no room for more after a while. Its topics are
+// polled meanwhile, and streams bring them again when the holds are over.
+func TestClientThatLeavesStreams(t *testing.T) {
+	bubble(t, func(t *testing.T, s *service) {
+		s.front.mostHolds, s.front.streamTime = 6, 2*time.Minute
+		c := s.dial(t, s.overHTTP(client.ServerSentEvents, client.LongPoll))
+		stays := follow(t, c, "stays", client.WatchOptions{}, nil)
+		changes, slowest := int64(0), time.Duration(0)
+		change := func(within time.Duration) {
+			s.put("stays", "1", `{}`)
+			changes++
+			for began := time.Now(); ; settle(time.Second) {
+				seeing.Lock()
+				seen := len(stays.seqs)
+				seeing.Unlock()
+				took := time.Since(began)
+				if int64(seen) == changes {
+					slowest = max(slowest, took)
+					return
+				}
+				if took > within {
+					t.Fatalf("change %d is not there after %v", changes, took)
+				}
+			}
+		}
+		for n := range 300 {
+			topic := events.Topic(fmt.Sprint("passing/", n))
+			passing := follow(t, c, topic, client.WatchOptions{}, nil)
+			settle(4 * time.Second)
+			if n%10 == 0 {
+				s.put(topic, "1", `{}`)
+				change(16 * time.Second)
+				settle(16 * time.Second)
+				passing.saw(t, 1, 1)
+			}
+			passing.cancel()
+		}
+		asked := len(s.front.asked(func(*http.Request) bool { return true }))
+		if asked > 1500 || s.front.refused < 10 {
+			t.Errorf("%d requests in 30 minutes, of which %d had no room", asked, s.front.refused)
+		}
+		settle(3 * time.Minute)
+		for range 5 {
+			settle(20 * time.Second)
+			change(2 * time.Second)
+		}
+		if c.Transport() != client.ServerSentEvents {
+			t.Errorf("watches by %s", c.Transport())
+		}
+		t.Logf("%d requests, %d had no room, the slowest change took %v", asked, s.front.refused, slowest)
 	})
 }
 

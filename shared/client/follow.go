@@ -17,6 +17,10 @@ type follow struct {
 	seen   string         // the mark of what is seen
 	cursor events.Cursor  // the changes up to it were handed on
 
+	of   *pattern      // that the topic is of; nil if it is followed by itself
+	head events.Cursor // of a pattern's topic: where the service says that it stands
+	lost bool          // of a pattern's topic: the changes after the cursor cannot be told
+
 	stream *stream   // that is to bring it; nil if there is none
 	since  time.Time // when it was left without one
 
@@ -62,8 +66,13 @@ func (x *exchange) follow(r events.Request, at events.Cursor, mark string) *foll
 	return f
 }
 
-// lapse has the engine subscribe to a topic again, as it cannot be followed as it is.
+// lapse has the engine subscribe to a topic again, as it cannot be followed as it is. One of a
+// pattern is followed from where it stands, and the engine asks for what it misses.
 func (x *exchange) lapse(f *follow) {
+	if f.of != nil {
+		f.lost = true
+		return
+	}
 	if x.follows[f.topic] == f {
 		delete(x.follows, f.topic)
 		x.give(incoming{lapsed: f.topic})
@@ -75,7 +84,9 @@ func (x *exchange) bring(f *follow, changes []events.Change) {
 	if len(changes) == 0 {
 		return
 	}
-	x.answer(&events.Changes{Changes: changes})
+	if x.answer(&events.Changes{Changes: changes}); f.lost {
+		return
+	}
 	for _, c := range changes {
 		to := c.Cursor()
 		switch {
@@ -92,9 +103,9 @@ func (x *exchange) bring(f *follow, changes []events.Change) {
 func (x *exchange) arrange(now time.Time) time.Time {
 	x.setMode(now)
 	x.leaveStreams()
-	next := x.openPolls(now)
+	next := sooner(x.openPolls(now), x.openLooks(now))
 	if x.streaming(now) {
-		next = sooner(next, x.openStreams(now))
+		next = sooner(next, sooner(x.openStreams(now), x.openPatterns(now)))
 	} else if x.streams.blocked.After(now) {
 		next = sooner(next, x.streams.blocked)
 	}

@@ -34,7 +34,7 @@ type incoming struct {
 	data    []byte        // a frame as the service sent it
 	frame   events.Frame  // one that the link made of the service's answer
 	pause   time.Duration // with frame: that the service wants before it is asked again
-	lapsed  events.Topic  // is not subscribed any more, and has to be subscribed again
+	lapsed  events.Topic  // is not subscribed any more, and has to be subscribed again, but for a topic of a pattern, whose changes cannot be told
 	working string        // the id of a request whose answer is long, and on its way
 	err     error         // how the link ended
 }

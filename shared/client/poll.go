@@ -23,6 +23,7 @@ const (
 // polls are the requests for changes that an exchange makes of topics that no stream brings.
 type polls struct {
 	count int  // under way
+	reads int  // of topics of patterns, under way
 	turn  turn // to ask for any
 	hold  turn // to ask for those that are held
 }

@@ -17,14 +17,22 @@ import (
 // [*events.Error] for what the service refuses, and a [*StatusError] for an answer that is not
 // the service's.
 func Read(ctx context.Context, url string, topic events.Topic, o Options, w WatchOptions) iter.Seq2[Event, error] {
+	return ReadUnless(ctx, url, topic, "", o, w)
+}
+
+// ReadUnless does the same, unless the items are as they were when an earlier read gave a page with
+// this ETag. Then the only error is [ErrUnchanged], for which the service reads once. An ETag is good
+// for the same topic, Filter, Fields and view of the token. Items on later pages that have expired
+// since, and whose removal is not yet told, count as unchanged. An empty ETag reads all.
+func ReadUnless(ctx context.Context, url string, topic events.Topic, etag string, o Options, w WatchOptions) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
-		if err := readAll(ctx, url, topic, o.withDefaults(), w, func(e Event) bool { return yield(e, nil) }); err != nil {
+		if err := readAll(ctx, url, topic, etag, o.withDefaults(), w, func(e Event) bool { return yield(e, nil) }); err != nil {
 			yield(Event{}, err)
 		}
 	}
 }
 
-func readAll(ctx context.Context, url string, topic events.Topic, o Options, w WatchOptions, give func(Event) bool) error {
+func readAll(ctx context.Context, url string, topic events.Topic, known string, o Options, w WatchOptions, give func(Event) bool) error {
 	if is, err := isHTTP(url, "url"); err != nil || !is {
 		return errors.Join(err, errors.New("url must be an http:// or https:// URL"))
 	}
@@ -34,7 +42,8 @@ func readAll(ctx context.Context, url string, topic events.Topic, o Options, w W
 	from := newWeb(url, o)
 	r := events.Request{Topic: string(topic), Filter: w.Filter, Fields: w.Fields}
 	for first := true; ; first = false {
-		page, err := from.page(ctx, r, nil)
+		page, etag, err := from.pageUnless(ctx, r, known, nil)
+		known = "" // which is of the first page
 		if refused := (*refusal)(nil); errors.As(err, &refused) {
 			return refused.Unwrap()
 		}
@@ -42,6 +51,9 @@ func readAll(ctx context.Context, url string, topic events.Topic, o Options, w W
 			return err
 		}
 		event := Event{Topic: topic, Page: &Page{First: first, Last: page.Next == "", Items: page.Items, Costly: page.Costly}}
+		if first {
+			event.Page.ETag = etag
+		}
 		if event.Page.Last {
 			event.Cursor = page.Cursor
 		}

@@ -1,6 +1,7 @@
 package client_test
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -36,6 +37,40 @@ func TestReadOnce(t *testing.T) {
 			if err == nil {
 				t.Error("read from a WebSocket URL")
 			}
+		}
+	})
+}
+
+// TestReadUnlessUnchanged: items that the caller has are not read again, until they change.
+func TestReadUnlessUnchanged(t *testing.T) {
+	bubble(t, func(t *testing.T, s *service) {
+		s.pageItems = 2
+		read := func(etag string) (items int, now string, err error) {
+			for event, err := range client.ReadUnless(t.Context(), s.httpURL(), topic, etag, client.Options{HTTPClient: s.http}, client.WatchOptions{}) {
+				if err != nil {
+					return items, now, err
+				}
+				items, now = items+len(event.Page.Items), now+event.Page.ETag
+			}
+			return items, now, nil
+		}
+		for n := range 5 {
+			s.put(topic, fmt.Sprint(n), `{}`)
+		}
+		items, etag, err := read("")
+		if items != 5 || etag == "" || err != nil {
+			t.Fatalf("read %d items with the ETag %q and %v", items, etag, err)
+		}
+		if items, _, err := read(etag); items != 0 || !errors.Is(err, client.ErrUnchanged) {
+			t.Errorf("read %d unchanged items again, with %v", items, err)
+		}
+		s.put(topic, "5", `{}`)
+		if items, now, err := read(etag); items != 6 || now == etag || err != nil {
+			t.Errorf("read %d changed items with the ETag %q, which was %q, and %v", items, now, etag, err)
+		}
+		s.front.before(status(http.StatusNotModified, isItems))
+		if _, _, err := read(""); errors.Is(err, client.ErrUnchanged) || err == nil {
+			t.Errorf("unchanged from what was never read: %v", err)
 		}
 	})
 }

@@ -76,9 +76,21 @@ func (e *engine) learn(in incoming) {
 	if r := e.requests[in.working]; r != nil {
 		r.deadline = now.Add(e.o.AnswerTime)
 	}
+	for _, f := range e.families {
+		switch {
+		case f.pattern == in.lapsed:
+			e.lostFamily(f, now)
+		case f.topics[in.lapsed] == nil && f.pattern.Matches(in.lapsed) && f.probe.ping == nil:
+			f.probe.due = now // and is named
+		}
+	}
 	for _, w := range e.watches {
-		if w.topic == in.lapsed && w.family == nil && w.joined {
+		switch {
+		case w.topic != in.lapsed || !w.joined:
+		case w.family == nil:
 			e.lost(w, now)
+		case w.probe.ping == nil:
+			w.probe.due = now // and is told why
 		}
 	}
 }

@@ -58,6 +58,7 @@ type streams struct {
 // stream is an answer that brings the changes of topics as they come.
 type stream struct {
 	follows map[events.Topic]*follow
+	of      *pattern // that it is of, instead of topics
 	view    string
 	cancel  context.CancelCauseFunc
 	opened  time.Time
@@ -81,6 +82,9 @@ func (x *exchange) leaveStreams() {
 }
 
 func (x *exchange) unused(s *stream) bool {
+	if s.of != nil {
+		return x.patterns[s.of.name] != s.of || s.of.stream != s
+	}
 	for _, f := range s.follows {
 		if x.follows[f.topic] == f && f.stream == s {
 			return false
@@ -115,8 +119,7 @@ func (x *exchange) openStreams(now time.Time) (next time.Time) {
 
 // openStream opens a stream for as many of some topics as one has room for, and gives the others.
 func (x *exchange) openStream(view string, group []*follow) (rest []*follow) {
-	ctx, cancel := context.WithCancelCause(x.life)
-	s := &stream{follows: map[events.Topic]*follow{}, view: view, cancel: cancel, opened: time.Now()}
+	s := &stream{follows: map[events.Topic]*follow{}, view: view}
 	query, _ := viewQuery(group[0].asked) // which the service has understood
 	size := len(x.base) + len(view)
 	for i, f := range group {
@@ -132,14 +135,23 @@ func (x *exchange) openStream(view string, group []*follow) (rest []*follow) {
 		query.Add("view", f.seen)
 		s.follows[f.topic], f.stream = f, s
 	}
-	c := call{method: http.MethodGet, path: topicPath(string(group[0].topic)), query: query, header: http.Header{"Accept": {sseType}, "Accept-Encoding": {"identity"}}}
+	x.startStream(s, call{method: http.MethodGet, path: topicPath(string(group[0].topic)), query: query, header: http.Header{}})
+	return rest
+}
+
+// startStream asks for a stream.
+func (x *exchange) startStream(s *stream, c call) *stream {
+	ctx, cancel := context.WithCancelCause(x.life)
+	s.cancel, s.opened = cancel, time.Now()
+	c.header.Set("Accept", sseType)
+	c.header.Set("Accept-Encoding", "identity")
 	x.streams.open = append(x.streams.open, s)
 	x.task(func() func() {
 		defer cancel(nil)
 		again, err := x.read(ctx, s, c)
 		return func() { x.ended(s, again, err) }
 	})
-	return rest
+	return s
 }
 
 // read hands on what a stream brings until it ends, and gives when it wants to be opened again.
@@ -215,6 +227,9 @@ func (x *exchange) event(s *stream, e sse.Event) {
 	if err != nil {
 		return // of a later service
 	}
+	if s.of != nil && !x.unused(s) {
+		x.eventBelow(s.of, frame, e.LastEventID)
+	}
 	switch f := frame.(type) {
 	case *events.Changes:
 		for topic, followed := range s.follows {
@@ -242,6 +257,9 @@ func (x *exchange) ended(s *stream, again time.Duration, err error) {
 			f.leave(now)
 		}
 	}
+	if s.of != nil && s.of.stream == s {
+		s.of.leave(now)
+	}
 	if unused || x.err != nil {
 		return
 	}
@@ -267,7 +285,9 @@ func (x *exchange) judge(s *stream, err error, now time.Time) {
 			return
 		}
 		x.failed(err)
-		if lapses(err) { // for one of its topics, or for what streams are
+		if lapses(err) && s.of != nil {
+			x.endedBelow(s.of, refused.code, now)
+		} else if lapses(err) { // for one of its topics, or for what streams are
 			for _, f := range s.follows {
 				x.lapse(f)
 			}
@@ -298,7 +318,7 @@ func (x *exchange) trouble(now time.Time) {
 func (x *exchange) mergeInto(ended *stream, now time.Time) {
 	room := topicsOfStream - len(ended.follows)
 	for _, s := range x.streams.open {
-		if s.view != ended.view || len(s.follows) > room {
+		if s.of != nil || ended.of != nil || s.view != ended.view || len(s.follows) > room {
 			continue
 		}
 		room -= len(s.follows)

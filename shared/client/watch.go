@@ -47,6 +47,9 @@ type Page struct {
 	// Costly is how many items at this place of the topic the service did not look at, because
 	// Filter and Fields would have cost too much on them. Items that match may be among them.
 	Costly int
+	// ETag, on a first page of [Read] and [ReadUnless], names the items as they are. Give it to
+	// ReadUnless to read them only when they have changed.
+	ETag string
 }
 
 // WatchOptions say where a watch begins. The zero value means from now on.

@@ -73,7 +73,8 @@ type call struct {
 	query  url.Values
 	header http.Header
 	body   []byte
-	wait   time.Duration // for changes, before it is answered
+	wait   time.Duration     // for changes, before it is answered
+	heads  func(http.Header) // is given the header of an answer of 2xx; may be nil
 }
 
 // refusal is an answer that says why a request was not carried out.
@@ -116,6 +117,9 @@ func (w *web) fetch(ctx context.Context, c call, into any, progress func()) erro
 		return because(ctx, err)
 	}
 	defer response.Body.Close()
+	if c.heads != nil {
+		c.heads(response.Header)
+	}
 	if response.StatusCode == http.StatusNoContent {
 		return nil
 	}

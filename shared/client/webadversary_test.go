@@ -12,6 +12,9 @@ import (
 	"github.com/watchroute/watchroute/events"
 )
 
+// ofBelow is a topic of the pattern that clients watch.
+const ofBelow events.Topic = "orders/1"
+
 // serveWeb is what a client meets over HTTP. What asks for no topic counts as a handshake.
 func (a attack) serveWeb(by *adversary, w http.ResponseWriter, r *http.Request) {
 	about := events.Topic(strings.TrimPrefix(strings.TrimPrefix(r.URL.Path, "/live/topics"), "/"))
@@ -42,6 +45,10 @@ func fairWeb(w http.ResponseWriter, r *http.Request, e enemy, about events.Topic
 		var item events.PublishedItem
 		_ = json.NewDecoder(r.Body).Decode(&item)
 		say(w, events.PublishResult{ID: item.ID})
+	case isLook(r):
+		say(w, events.StandBelow{Topic: about, Below: events.Below{Cursors: map[events.Topic]string{ofBelow: start.String()}}})
+	case about.IsPattern():
+		say(w, events.ItemsBelow{Topic: about, Topics: []events.TopicItems{{Topic: ofBelow, Cursor: start.String()}}})
 	case r.URL.Query().Has("after"):
 		say(w, events.TopicChanges{Topic: about, Cursor: start.String(), View: events.WholeView})
 	default:
@@ -88,6 +95,10 @@ func to(of func(*http.Request) bool, do web) web {
 
 func isDial(r *http.Request) bool    { return r.URL.Path == "/live/topics" }
 func isRequest(r *http.Request) bool { return !isDial(r) }
+func isLook(r *http.Request) bool {
+	return !isStream(r) && r.URL.Query().Get("after") == "now" && strings.HasSuffix(r.URL.Path, "*")
+}
+func ofPattern(r *http.Request) bool { return strings.HasSuffix(r.URL.Path, "*") }
 func isAny(*http.Request) bool       { return true }
 func isChanges(r *http.Request) bool {
 	return isRequest(r) && !isStream(r) && r.URL.Query().Has("after") && r.URL.Query().Get("after") != "now"
@@ -153,6 +164,9 @@ func webAttacks() map[string]attack {
 	news := func(epoch string, seq, to int64) string {
 		return "data: " + changes(epoch, seq, to, events.Added) + "\n\n"
 	}
+	newsBelow := func(epoch string, seq, to int64) string {
+		return event(&events.Changes{Changes: []events.Change{{Topic: ofBelow, Epoch: epoch, Seq: seq, To: to, Op: events.Added, ID: "i"}}})
+	}
 	all := map[string]attack{
 		"nothing bad": {dials: 1, asks: 60, web: to(isStream, func(w http.ResponseWriter, r *http.Request, e enemy) bool { return false })},
 
@@ -215,7 +229,29 @@ func webAttacks() map[string]attack {
 			problem(w, events.Problem{Code: events.CodeReset, Reason: events.ResetEpoch})
 			return true
 		})},
-		"pages without end": {dials: 1, asks: 1000, web: to(isItems, func(w http.ResponseWriter, _ *http.Request, e enemy) bool {
+		"patterns whose topics always stand further": {dials: 1, asks: 1000, web: noStreams(to(isLook, func(w http.ResponseWriter, _ *http.Request, e enemy) bool {
+			say(w, events.StandBelow{Below: events.Below{Cursors: map[events.Topic]string{ofBelow: fmt.Sprint("e:", 100+e.n), "other": "e:1", "orders/*": "e:1", "orders/b": "x"}}})
+			return true
+		}))},
+		"patterns whose topics are in another epoch each time": {dials: 1, asks: 1000, web: noStreams(to(isLook, func(w http.ResponseWriter, _ *http.Request, e enemy) bool {
+			say(w, events.StandBelow{Below: events.Below{Cursors: map[events.Topic]string{ofBelow: fmt.Sprintf("e%d:1", e.n)}}})
+			return true
+		}))},
+		"patterns in another view each time": {dials: 1, asks: 700, web: noStreams(to(isLook, func(w http.ResponseWriter, _ *http.Request, e enemy) bool {
+			say(w, events.StandBelow{View: fmt.Sprint("v", e.n), Below: events.Below{Cursors: map[events.Topic]string{ofBelow: "e:1"}}})
+			return true
+		}))},
+		"patterns with more topics each time": {dials: 1, asks: 4000, web: noStreams(to(isLook, func(w http.ResponseWriter, _ *http.Request, e enemy) bool {
+			say(w, events.StandBelow{Below: events.Below{More: true, Cursors: map[events.Topic]string{events.Topic(fmt.Sprint("orders/", e.n)): "e:1"}}})
+			return true
+		}))},
+		"streams of patterns that reset":            {dials: 1, asks: 700, web: to(ofPattern, to(isStream, streaming(time.Second, event(&events.Reset{Topic: ofBelow, Reason: events.ResetEpoch}))))},
+		"streams of patterns in another view":       {dials: 1, asks: 700, web: to(ofPattern, to(isStream, streaming(time.Second, event(&events.Reset{Topic: ofBelow, Reason: events.ResetView}))))},
+		"streams of patterns with bad ids":          {dials: 1, asks: 700, web: to(ofPattern, to(isStream, endingStream("id: \x01\nevent: changes\n"+newsBelow("e", 2, 0))))},
+		"streams of patterns that take no id":       {dials: 1, asks: 700, web: to(func(r *http.Request) bool { return r.Header.Get("Last-Event-ID") != "" }, badPlace)},
+		"streams of patterns that are too long":     {dials: 1, asks: 700, web: to(ofPattern, to(isStream, streaming(time.Second, event(&events.Error{Code: events.CodeTooManyTopics}))))},
+		"streams of patterns of two epochs in turn": {dials: 1, asks: 700, web: to(ofPattern, to(isStream, streaming(time.Second, newsBelow("f", 9, 0), newsBelow("e", 9, 0), newsBelow("f", 10, 0), newsBelow("e", 10, 0))))},
+		"pages without end": {dials: 1, asks: 1500, web: to(isItems, func(w http.ResponseWriter, _ *http.Request, e enemy) bool {
 			e.waits(time.Second)
 			say(w, events.TopicItems{Topic: topic, Cursor: start.String(), Next: fmt.Sprint("n", e.n)})
 			return true
@@ -243,7 +279,7 @@ func webAttacks() map[string]attack {
 			return true
 		}
 		a := attack{web: to(isRequest, answer)}
-		s := attack{web: to(isStream, streaming(time.Second, event(&events.Error{Code: code}))), asks: 500}
+		s := attack{web: to(isStream, streaming(time.Second, event(&events.Error{Code: code}))), asks: 700}
 		if code.Remedy() == events.GiveUp {
 			a.ends, a.dials = revoked, 1
 			s.ends, s.dials = revoked, 1
@@ -256,4 +292,10 @@ func webAttacks() map[string]attack {
 		over["over HTTP: "+name] = a
 	}
 	return over
+}
+
+// badPlace says that the id of a stream's event is none.
+func badPlace(w http.ResponseWriter, _ *http.Request, _ enemy) bool {
+	problem(w, events.Problem{Code: events.CodeBadCursor})
+	return true
 }

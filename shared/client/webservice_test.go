@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -27,13 +28,17 @@ type front struct {
 	mu         sync.Mutex
 	proxy      func(http.ResponseWriter, *http.Request) bool // true if it has answered
 	streamTime time.Duration
-	requests   []*http.Request // over HTTP
-	held       int             // streams and polls
+	requests   []*http.Request           // over HTTP
+	places     map[string][]watch.Follow // by the ids of events of patterns' streams
+	held       int                       // streams and polls
 	mostHeld   int
+	mostHolds  int         // streams that the service holds; 0 for any number
+	refused    int         // streams that there was no room for
+	holds      []time.Time // until when it does, also for who has left
 }
 
 func newFront(s *service) *front {
-	return &front{service: s, gateway: s.gateway, streamTime: time.Minute}
+	return &front{service: s, gateway: s.gateway, streamTime: time.Minute, places: map[string][]watch.Follow{}}
 }
 
 // httpURL is where the routes of HTTP begin.
@@ -123,16 +128,55 @@ func (f *front) topics(w http.ResponseWriter, r *http.Request, about events.Topi
 		f.publishes(w, r, feed, v, about)
 	case isStream(r):
 		f.stream(w, r, feed, v, q)
-	case query.Has("after"):
-		f.changes(w, r, feed, v, q)
-	default:
-		page, err := feed.Snapshot(r.Context(), v, watch.PageQuery{Query: q, Next: query.Get("next")})
+	case about.IsPattern() && query.Has("after"):
+		view, stand, err := feed.StandBelow(r.Context(), v, q)
 		if err != nil {
 			refuse(w, err)
 			return
 		}
+		say(w, events.StandBelow{Topic: about, View: view, Below: stand})
+	case about.IsPattern():
+		f.itemsBelow(w, r, feed, v, q)
+	case query.Has("after"):
+		f.changes(w, r, feed, v, q)
+	default:
+		page, err := feed.Snapshot(r.Context(), v, watch.PageQuery{Query: q, Next: query.Get("next"), Known: []string{r.Header.Get("If-None-Match")}})
+		if err != nil {
+			refuse(w, err)
+			return
+		}
+		w.Header().Set("ETag", page.Version)
+		if page.Unchanged {
+			w.WriteHeader(http.StatusNotModified)
+			return
+		}
 		say(w, events.TopicItems{Topic: about, Cursor: page.Cursor.String(), View: page.View, Items: page.Items, Costly: page.Costly, Next: page.Next})
 	}
+}
+
+func (f *front) itemsBelow(w http.ResponseWriter, r *http.Request, feed watch.Feed, v watch.Viewer, q watch.Query) {
+	below, err := feed.SnapshotBelow(r.Context(), v, q, "")
+	if err != nil {
+		refuse(w, err)
+		return
+	}
+	body := events.ItemsBelow{Topic: q.Topic, View: below.View, Next: below.Next}
+	for _, page := range below.Topics {
+		body.Topics = append(body.Topics, events.TopicItems{Topic: page.Topic, Cursor: page.Cursor.String(), Items: page.Items, Next: page.Next})
+	}
+	say(w, body)
+}
+
+// place keeps where a client stands that follows a pattern, and gives it a name.
+func (f *front) place(follows []watch.Follow) string {
+	if !follows[0].Topic.IsPattern() {
+		return "place"
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	id := fmt.Sprint("place", len(f.places))
+	f.places[id] = follows
+	return id
 }
 
 func say(w http.ResponseWriter, body any) {
@@ -185,6 +229,24 @@ func follows(feed watch.Feed, v watch.Viewer, q watch.Query, query url.Values) (
 	return all, err
 }
 
+// followsBelow is a pattern, and where the client stands in its topics.
+func (f *front) followsBelow(feed watch.Feed, v watch.Viewer, q watch.Query, id string) ([]watch.Follow, error) {
+	follow, err := feed.Begin(v, q, false)
+	all := []watch.Follow{follow}
+	f.mu.Lock()
+	place, kept := f.places[id]
+	f.mu.Unlock()
+	switch {
+	case err != nil:
+		return nil, err
+	case kept:
+		return place, nil
+	case id != "":
+		return nil, &events.Error{Code: events.CodeBadCursor, Message: "no such place"}
+	}
+	return all, feed.Stand(context.Background(), v, all)
+}
+
 func (f *front) hold() (release func()) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -195,6 +257,27 @@ func (f *front) hold() (release func()) {
 		defer f.mu.Unlock()
 		f.held--
 	}
+}
+
+// lease takes one of the streams that the service holds, as on AWS: one whose client has left is
+// held up to its time.
+func (f *front) lease() (release func(), room bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.holds = slices.DeleteFunc(f.holds, func(until time.Time) bool { return !time.Now().Before(until) })
+	if f.mostHolds > 0 && len(f.holds) >= f.mostHolds {
+		f.refused++
+		return nil, false
+	}
+	until := time.Now().Add(f.streamTime)
+	f.holds = append(f.holds, until)
+	return func() {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		if i := slices.Index(f.holds, until); i >= 0 {
+			f.holds = slices.Delete(f.holds, i, i+1)
+		}
+	}, true
 }
 
 func (f *front) changes(w http.ResponseWriter, r *http.Request, feed watch.Feed, v watch.Viewer, q watch.Query) {
@@ -228,8 +311,20 @@ func (f *front) changes(w http.ResponseWriter, r *http.Request, feed watch.Feed,
 }
 
 func (f *front) stream(w http.ResponseWriter, r *http.Request, feed watch.Feed, v watch.Viewer, q watch.Query) {
+	release, room := f.lease()
+	if !room {
+		w.Header().Set("Content-Type", "text/event-stream")
+		_, _ = io.WriteString(w, "retry: 8000\n\n: too many\n\n")
+		return
+	}
 	defer f.hold()()
-	all, err := follows(feed, v, q, r.URL.Query())
+	var all []watch.Follow
+	var err error
+	if q.Topic.IsPattern() {
+		all, err = f.followsBelow(feed, v, q, r.Header.Get("Last-Event-ID"))
+	} else {
+		all, err = follows(feed, v, q, r.URL.Query())
+	}
 	follower := feed.Follow(v, all...)
 	var news []watch.News
 	if err == nil {
@@ -249,7 +344,15 @@ func (f *front) stream(w http.ResponseWriter, r *http.Request, feed watch.Feed, 
 		_ = http.NewResponseController(w).Flush()
 	}
 	write("retry: 1000\n\n")
-	write("id: place\n\n")
+	begun := &events.Subscribed{Topic: q.Topic, Below: events.Below{Cursors: map[events.Topic]string{}}}
+	for topic, place := range follower.Follows()[0].Below {
+		begun.Cursors[topic] = place.After.String()
+	}
+	if view := follower.Follows()[0].View; view != events.WholeView {
+		begun.View = view
+	}
+	frame, _ := events.Encode(begun)
+	write("event: subscribed\nid: %s\ndata: %s\n\n", f.place(follower.Follows()), frame)
 	for err == nil {
 		for _, missed := range news {
 			follower.Take(missed)
@@ -258,11 +361,18 @@ func (f *front) stream(w http.ResponseWriter, r *http.Request, feed watch.Feed, 
 				write("event: reset\ndata: %s\n\n", body)
 			}
 			frames, _ := events.PackChanges(missed.Changes)
-			for _, frame := range frames {
-				write("event: changes\nid: place\ndata: %s\n\n", frame)
+			for i, frame := range frames {
+				id := ""
+				if i == len(frames)-1 {
+					id = "id: " + f.place(follower.Follows()) + "\n"
+				}
+				write("event: changes\n%sdata: %s\n\n", id, frame)
 			}
 		}
 		if ctx.Err() != nil {
+			if r.Context().Err() == nil { // else nobody notices
+				release()
+			}
 			return
 		}
 		beat, stop := context.WithTimeout(ctx, 15*time.Second)

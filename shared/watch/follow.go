@@ -129,5 +129,31 @@ func (f Feed) standBelow(ctx context.Context, pattern events.Topic) (map[events.
 	return below, err
 }
 
+// StandBelow tells where the topics of a pattern stand, up to [events.MaxCursors] of them, and what
+// of them the client sees, as in [events.Subscribed]. They may be a second old, and cost half a read
+// unit each, and half a unit for every 4 KB of their list. What is wrong for the client is in the
+// error, see [WireError].
+func (f Feed) StandBelow(ctx context.Context, v Viewer, q Query) (view string, stand events.Below, err error) {
+	seen, err := v.view(grant.Subscribe, q)
+	if err != nil {
+		return "", events.Below{}, err
+	}
+	stand, err = carry(ctx, f.Topics, v.Key, func(ctx context.Context, _ *work) (events.Below, error) {
+		topics, more, err := f.Stands.GlanceBelow(ctx, q.Topic, events.MaxCursors)
+		if err != nil {
+			return events.Below{}, err
+		}
+		stands, err := f.Stands.Glance(ctx, topics)
+		told := told{Below: events.Below{More: more || len(topics) > events.MaxCursors}}
+		for _, topic := range topics[:min(len(topics), events.MaxCursors)] {
+			if stand, numbered := stands[topic]; numbered { // or its first change is on its way
+				told.add(topic, Head{Cursor: stand})
+			}
+		}
+		return told.Below, err
+	})
+	return markOf(seen), stand, err
+}
+
 // errTooManyTopics refuses to follow patterns of more topics than one client can keep cursors of.
 var errTooManyTopics = &events.Error{Code: events.CodeTooManyTopics, Message: "the pattern has more topics than can be followed in this way, follow narrower ones, or over a WebSocket"}

@@ -1,0 +1,438 @@
+package client
+
+import (
+	"cmp"
+	"context"
+	"math/rand/v2"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/watchroute/watchroute/events"
+)
+
+// pattern is a pattern that is followed: each of its topics by itself. A stream of the pattern
+// brings what comes. As long as there is none, the client looks where the topics stand, now and
+// then. Either way, topics that stand further than what was handed on are read one by one.
+//
+// So nothing depends on where a stream begins, and the engine may come with cursors of another
+// link.
+type pattern struct {
+	name   events.Topic
+	asked  events.Request // what the engine has subscribed with
+	seen   string         // the mark of what is seen
+	topics map[events.Topic]*follow
+	more   bool // the service has not named all topics
+	older  bool // nor had it when the pattern came in, so topics may be older than that
+
+	stream *stream   // that is to bring it; nil if there is none
+	place  string    // the id of the last event of a stream
+	since  time.Time // when it was left without one
+	apart  time.Time // until when there is none, as the service makes none of so many topics
+
+	looking bool      // a look is under way
+	lookAt  time.Time // when to look
+	vain    int       // looks in a row that have found nothing
+}
+
+// placeBytes bounds the id of a stream's event. The service makes none that is longer.
+const placeBytes = 4 << 10
+
+// patternStreams bounds the streams of patterns, so that there is one for topics.
+const patternStreams = streamsAtOnce - 1
+
+// topicsOfLook is how many topics a look may tell of before looks are rarer in proportion. The
+// service reads each.
+const topicsOfLook = 100
+
+// stand is where the topics of a pattern stand.
+type stand struct {
+	events.Below
+	view string
+}
+
+// standBelow asks where the topics of a pattern stand.
+func (w *web) standBelow(ctx context.Context, r events.Request) (s stand, err error) {
+	query, err := viewQuery(r)
+	if err != nil {
+		return s, err
+	}
+	query.Del("delta") // which is of changes
+	query.Set("after", "now")
+	var answer events.StandBelow
+	err = w.fetch(ctx, call{method: http.MethodGet, path: topicPath(r.Topic), query: query}, &answer, nil)
+	return stand{answer.Below, answer.View}, err
+}
+
+// itemsBelow reads the first items of the first topics of a pattern.
+func (w *web) itemsBelow(ctx context.Context, r events.Request, progress func()) (pages []*events.Snapshot, err error) {
+	query, err := viewQuery(r)
+	if err != nil {
+		return nil, err
+	}
+	query.Del("delta")
+	var answer events.ItemsBelow
+	err = w.fetch(ctx, call{method: http.MethodGet, path: topicPath(r.Topic), query: query}, &answer, progress)
+	for _, items := range answer.Topics {
+		if cursor, wrong := events.ParseCursor(items.Cursor); wrong == nil {
+			pages = append(pages, &events.Snapshot{ID: r.ID, Topic: items.Topic, Cursor: cursor, Items: items.Items, Costly: items.Costly, More: items.Next != "", Next: items.Next})
+		}
+	}
+	return append(pages, &events.Snapshot{ID: r.ID, Topic: events.Topic(r.Topic)}), err
+}
+
+// subscribeBelow brings a pattern in: with where its topics stand, and with items if these are
+// asked for. What else the engine misses of a topic it asks for by ping.
+func (x *exchange) subscribeBelow(r events.Request) func() {
+	at, err := x.standBelow(x.life, r)
+	var pages []*events.Snapshot
+	if err == nil && r.Snapshot {
+		pages, err = x.itemsBelow(x.life, r, x.working(r))
+	}
+	if err != nil {
+		return func() { x.refuse(r, err) }
+	}
+	return func() {
+		x.answered()
+		p := x.followBelow(r, at)
+		told := events.Below{Cursors: map[events.Topic]string{}, More: at.More}
+		for topic, f := range p.topics {
+			if told.Cursors[topic] = f.cursor.String(); f.behind() {
+				told.Cursors[topic] = f.head.String()
+			}
+		}
+		x.answer(&events.Subscribed{ID: r.ID, Topic: p.name, View: at.view, Below: told})
+		for _, page := range pages {
+			x.answer(page)
+		}
+	}
+}
+
+// followBelow has a pattern be followed. One that is followed already in the same way goes on from
+// where it is.
+func (x *exchange) followBelow(r events.Request, at stand) *pattern {
+	now := time.Now()
+	p := &pattern{
+		name: events.Topic(r.Topic), asked: r, seen: cmp.Or(at.view, events.WholeView), older: at.More,
+		topics: map[events.Topic]*follow{}, since: now, lookAt: now.Add(lookPause),
+	}
+	if old := x.patterns[p.name]; old != nil && old.view() == p.view() && old.seen == p.seen {
+		old.stands(at)
+		return old
+	}
+	for topic, text := range at.Cursors {
+		if head, err := events.ParseCursor(text); err == nil && p.has(topic) {
+			p.follow(topic, head)
+		}
+	}
+	p.more = at.More
+	x.patterns[p.name] = p
+	return p
+}
+
+// has reports whether a topic is one of the pattern.
+func (p *pattern) has(topic events.Topic) bool {
+	return !topic.IsPattern() && p.name.Matches(topic)
+}
+
+// view is the same for what is seen alike.
+func (p *pattern) view() string {
+	query, _ := viewQuery(p.asked) // which the service has understood
+	return query.Encode()
+}
+
+// follow has a topic of a pattern be followed from a cursor.
+func (p *pattern) follow(topic events.Topic, at events.Cursor) *follow {
+	p.topics[topic] = p.member(topic, at)
+	return p.topics[topic]
+}
+
+// member is a topic of a pattern.
+func (p *pattern) member(topic events.Topic, at events.Cursor) *follow {
+	f := &follow{topic: topic, asked: p.asked, seen: p.seen, cursor: at, head: at, of: p}
+	f.asked.Topic, f.asked.Snapshot = string(topic), false
+	return f
+}
+
+// stands takes in where the topics of a pattern stand. Those that have come into being since it
+// was followed are read from their first change on.
+func (p *pattern) stands(at stand) {
+	p.more = at.More
+	for topic, text := range at.Cursors {
+		head, err := events.ParseCursor(text)
+		if err != nil || !p.has(topic) {
+			continue
+		}
+		f := p.topics[topic]
+		if f == nil && p.older {
+			f = p.follow(topic, head)
+		} else if f == nil {
+			f = p.follow(topic, events.Cursor{Epoch: head.Epoch})
+		}
+		f.head = head
+	}
+}
+
+// behind reports whether the service has named a place of the topic that was not handed on.
+func (f *follow) behind() bool {
+	return f.head.Epoch != f.cursor.Epoch || f.head.Seq > f.cursor.Seq
+}
+
+// tell names the pattern, and where its topics stand as far as that was handed on.
+func (p *pattern) tell(below *events.Below) {
+	below.Cursors[p.name], below.More = events.Cursor{}.String(), below.More || p.more
+	for topic, f := range p.topics {
+		if _, named := below.Cursors[topic]; !named && !f.lost {
+			below.Cursors[topic] = f.cursor.String()
+		}
+	}
+}
+
+// current reports whether a topic is followed still.
+func (x *exchange) current(f *follow) bool {
+	if f.of != nil {
+		return x.patterns[f.of.name] == f.of
+	}
+	return x.follows[f.topic] == f
+}
+
+// following gives how a topic is followed: by itself, or as one of a pattern; nil if it is not.
+func (x *exchange) following(topic events.Topic) *follow {
+	if f := x.follows[topic]; f != nil {
+		return f
+	}
+	for _, p := range x.patterns {
+		if f := p.topics[topic]; f != nil {
+			return f
+		}
+	}
+	for _, p := range x.patterns {
+		if p.more && p.has(topic) { // which the engine knows from elsewhere
+			return p.member(topic, events.Cursor{})
+		}
+	}
+	return nil
+}
+
+// lapseBelow has the engine subscribe to a pattern again, as it cannot be followed as it is.
+func (x *exchange) lapseBelow(p *pattern) {
+	if x.patterns[p.name] == p {
+		delete(x.patterns, p.name)
+		x.give(incoming{lapsed: p.name})
+	}
+}
+
+// brought reports whether a stream brings the pattern.
+func (p *pattern) brought() bool { return p.stream != nil && p.stream.begun }
+
+// leave has a pattern be without a stream. The client looks if there is none again soon.
+func (p *pattern) leave(now time.Time) { p.stream, p.since, p.lookAt = nil, now, now.Add(coverPause) }
+
+// openLooks looks where the topics of patterns stand that no stream brings, and reads those of all
+// patterns that stand further. It gives when others are due.
+func (x *exchange) openLooks(now time.Time) (next time.Time) {
+	next = now.Add(time.Hour)
+	var waiting []*follow
+	for _, p := range x.patterns {
+		for _, f := range p.topics {
+			if (f.lost || f.behind()) && !f.polling {
+				waiting = append(waiting, f)
+			}
+		}
+		if p.looking || p.brought() {
+			continue
+		}
+		if at := later(p.lookAt, x.polls.turn.notBefore); now.Before(at) {
+			next = sooner(next, at)
+			continue
+		}
+		x.look(p)
+	}
+	for _, f := range inOrder(waiting, func(f *follow) time.Time { return f.pollAt }) {
+		if x.polls.reads >= pollsAtOnce {
+			return next // the end of one begins the next
+		}
+		if at := later(f.pollAt, x.polls.turn.notBefore); now.Before(at) {
+			next = sooner(next, at)
+			continue
+		}
+		x.readMember(f)
+	}
+	return next
+}
+
+// look asks where the topics of a pattern stand.
+func (x *exchange) look(p *pattern) {
+	p.looking = true
+	x.task(func() func() {
+		at, err := x.standBelow(x.life, p.asked)
+		return func() {
+			p.looking = false
+			if x.patterns[p.name] == p {
+				x.looked(p, at, err)
+			}
+		}
+	})
+}
+
+// looked takes in what a look has found, and says when the next is due: later each time if there is
+// nothing, and later for many topics.
+func (x *exchange) looked(p *pattern, at stand, err error) {
+	now := time.Now()
+	switch {
+	case lapses(err), err == nil && cmp.Or(at.view, events.WholeView) != p.seen:
+		x.lapseBelow(p)
+		return
+	case err != nil:
+		x.failed(err)
+		x.polls.turn.again(now, x.pausing(err))
+		return
+	}
+	x.answered()
+	x.polls.turn = turn{}
+	p.stands(at)
+	p.vain++
+	pause := min(lookPause<<min(p.vain, 8), longestLookPause) * time.Duration(1+len(p.topics)/topicsOfLook)
+	p.lookAt = now.Add(pause/2 + rand.N(pause))
+}
+
+// readMember reads what a topic of a pattern has after its cursor; or where it stands, if there is
+// nothing to go on from.
+func (x *exchange) readMember(f *follow) {
+	f.polling = true
+	x.polls.reads++
+	ask := f.request()
+	if f.lost {
+		ask.After, ask.View = "now", ""
+	}
+	x.task(func() func() {
+		brought, err := x.changes(x.life, ask, 0, nil)
+		return func() {
+			f.polling = false
+			x.polls.reads--
+			if x.current(f) {
+				x.readOf(f, brought, err)
+			}
+		}
+	})
+}
+
+// readOf takes in what was read of a topic of a pattern. If its changes cannot be told, it is
+// followed from where it stands, and the engine asks what it misses, which it is told then.
+func (x *exchange) readOf(f *follow, brought news, err error) {
+	now := time.Now()
+	switch {
+	case lapses(err), err == nil && (brought.reset == events.ResetView || f.lost && cmp.Or(brought.view, events.WholeView) != f.seen):
+		x.lapseBelow(f.of)
+		return
+	case err != nil:
+		x.failed(err)
+		x.polls.turn.again(now, x.pausing(err))
+		return
+	}
+	x.answered()
+	x.polls.turn = turn{}
+	switch {
+	case brought.reset != "":
+		f.lost = true
+		f.vain++
+		f.pollAt = now.Add(rand.N(min(lookPause<<min(f.vain, 8), longestLookPause)))
+	case f.lost:
+		f.lost, f.cursor, f.head = false, brought.cursor, brought.cursor
+		x.give(incoming{lapsed: f.topic})
+	default:
+		before := f.cursor
+		x.bring(f, brought.changes)
+		if !brought.more {
+			f.head = f.cursor
+		}
+		if f.vain = 0; f.cursor != before { // others often come soon
+			f.of.vain, f.of.lookAt = 0, sooner(f.of.lookAt, now.Add(lookPause))
+		} else if brought.more {
+			f.pollAt = now.Add(lookPause)
+		}
+	}
+}
+
+// openPatterns opens streams of patterns that have none, and gives when others are due.
+func (x *exchange) openPatterns(now time.Time) (next time.Time) {
+	next = now.Add(time.Hour)
+	open := 0
+	for _, s := range x.streams.open {
+		if s.of != nil {
+			open++
+		}
+	}
+	for _, p := range x.patterns {
+		due := later(later(p.since, p.apart), x.streams.turn.notBefore)
+		switch {
+		case p.stream != nil || open >= patternStreams || len(x.streams.open) >= streamsAtOnce:
+		case now.Before(due):
+			next = sooner(next, due)
+		default:
+			x.openPattern(p)
+			open++
+		}
+	}
+	return next
+}
+
+// openPattern opens a stream of a pattern: after what the last one has brought, or from now on.
+func (x *exchange) openPattern(p *pattern) {
+	query, _ := viewQuery(p.asked) // which the service has understood
+	c := call{method: http.MethodGet, path: topicPath(string(p.name)), query: query, header: http.Header{}}
+	if p.place != "" {
+		c.header.Set("Last-Event-ID", p.place)
+	}
+	p.stream = x.startStream(&stream{of: p, view: query.Encode()}, c)
+}
+
+// eventBelow takes in an event of a pattern's stream.
+func (x *exchange) eventBelow(p *pattern, frame events.Frame, id string) {
+	switch f := frame.(type) {
+	case *events.Subscribed:
+		if cmp.Or(f.View, events.WholeView) != p.seen {
+			x.lapseBelow(p)
+			return
+		}
+		p.stands(stand{Below: f.Below})
+	case *events.Reset:
+		if f.Reason == events.ResetView || p.topics[f.Topic] == nil {
+			x.lapseBelow(p)
+			return
+		}
+		p.topics[f.Topic].lost = true
+	case *events.Changes:
+		of := map[events.Topic][]events.Change{}
+		for _, c := range f.Changes {
+			if p.has(c.Topic) && plausible(c) {
+				of[c.Topic] = append(of[c.Topic], c)
+			}
+		}
+		for topic, changes := range of {
+			followed := p.topics[topic]
+			if followed == nil {
+				followed = p.follow(topic, events.Cursor{Epoch: changes[0].Epoch, Seq: changes[0].Seq - 1})
+			}
+			x.bring(followed, changes)
+		}
+	}
+	if p.place = ""; len(id) <= placeBytes && !strings.ContainsFunc(id, func(c rune) bool { return c < ' ' || c > '~' }) {
+		p.place = id
+	}
+}
+
+// endedBelow takes in why the stream of a pattern was refused or ended, if that does not pass.
+func (x *exchange) endedBelow(p *pattern, why *events.Error, now time.Time) {
+	known := p.place != ""
+	p.place = ""
+	switch {
+	case why.Code == events.CodeTooManyTopics:
+		p.apart = now.Add(max(x.o.BetterInterval, longestBetterInterval))
+		x.logger.Info("the pattern has too many topics for a stream, they are looked at", "pattern", p.name)
+	case why.Code == events.CodeBadCursor && known: // another one begins anew
+	default:
+		x.lapseBelow(p)
+		x.trouble(now)
+	}
+}
