@@ -14,10 +14,11 @@ import (
 )
 
 const (
-	// laneTime is how long a lane is pushed to before the rest is handed on. What has begun by
-	// then needs less than what Lambda gives besides: a thousand posts that all take as long as
-	// one may, 128 at a time, are 24 seconds.
-	laneTime = 20 * time.Second
+	// laneTime is how long a lane is pushed to before the rest is handed on, and round how many
+	// connections are pushed to before that is looked at. A round that has begun by then ends in
+	// what Lambda gives besides, also if all of its posts, 128 at a time, take the three seconds that one may.
+	laneTime = 2 * time.Second
+	round    = 256
 	// deadlineMargin is kept free of the time that Lambda gives, to report what
 	// failed rather than be cut off.
 	deadlineMargin = time.Second

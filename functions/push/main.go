@@ -26,7 +26,7 @@ func build(ctx context.Context, s function.Setup) (func(context.Context, awseven
 	return handler{
 		pusher: watch.LanePusher{
 			Lanes: store, Log: store, Pusher: watch.Pusher{Subscribers: store, Poster: poster},
-			LaneSize: store.ShardSize, Time: laneTime,
+			LaneSize: store.ShardSize, Time: laneTime, Round: round,
 		},
 		queue:  pushes.Open(s.AWS, s.Settings.Text("PUSHES_QUEUE_URL")),
 		logger: s.Logger,
