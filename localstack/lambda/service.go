@@ -23,9 +23,10 @@ type Options struct {
 	MaxProcesses int
 	// IdleProcess is how long a process stays without work; default 5 min.
 	IdleProcess time.Duration
-	// RequestNice is the nice value of the processes of functions that no mapping feeds,
+	// RequestNice is the nice value of the processes of functions that no stream feeds,
 	// which lets them yield to the others; 0 leaves it as it is. On AWS no environment
-	// takes another's processor: a flood of requests does not hold up what streams bring.
+	// takes another's processor: a flood of requests, or of messages in a queue, does not
+	// hold up what streams bring.
 	RequestNice int
 	// Log gets what functions write to stdout and stderr, each line with the
 	// function's name before it; nil drops it.
