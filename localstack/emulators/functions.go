@@ -65,7 +65,7 @@ func (d *deployment) mappingsAsDeclared(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if id == queueMapping {
+		if id == queueMapping || id == fifoMapping {
 			got.StartingPosition = "" // see queueHasAStartingPosition
 		}
 		faults = append(faults,
@@ -74,11 +74,14 @@ func (d *deployment) mappingsAsDeclared(ctx context.Context) error {
 			same("function of "+id, got.FunctionArn, "arn:aws:lambda:"+region+":"+account+":function:"+want.FunctionName),
 		)
 	}
-	return errors.Join(append(faults, same("number of mappings", len(ids), 3))...)
+	return errors.Join(append(faults, same("number of mappings", len(ids), 4))...)
 }
 
-// queueMapping is the mapping whose source is a queue.
-const queueMapping = "GivenUpToSalvage"
+// The mappings whose sources are queues.
+const (
+	queueMapping = "GivenUpToSalvage"
+	fifoMapping  = "PushesToPush"
+)
 
 // madeMapping is a mapping as the emulator describes it.
 type madeMapping struct {
