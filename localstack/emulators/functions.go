@@ -31,7 +31,7 @@ func (d *deployment) functionsAsDeclared(ctx context.Context) error {
 		}
 		faults = append(faults, same(id, got, want), same("architecture of "+id, got.Architectures, []string{d.architecture}))
 	}
-	return errors.Join(append(faults, same("number of functions", len(ids), 9))...)
+	return errors.Join(append(faults, same("number of functions", len(ids), 10))...)
 }
 
 // mapping is what an event source mapping's definition and description have in
