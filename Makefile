@@ -9,7 +9,7 @@ STATICCHECK := go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME    ?= 10s
 SOAKTIME    ?= 30m
 SEEDS       ?= 10
-MUTANTS     ?= numbering report known order departure resume repeats healing early-id swapped-id last-flush poll-back poll-head stale-head
+MUTANTS     ?= numbering report known order departure resume repeats healing early-id swapped-id last-flush poll-back poll-head stale-head lane lanes shards rows
 MUTANTSEEDS ?= 3
 VENV        := .build/venv
 NPM         := .build/npm
@@ -41,10 +41,11 @@ costs: ## print what each request may cost at most, what the worst does cost, an
 	@go test -count=1 -v -run '^TestCostOf' ./functions/http
 	@go test -count=1 -v -run '^TestCostOfHTTP$$' ./localstack/stack
 
-chaos: ## break the local stack in every way and check what 200 watchers see: SEEDS (10) seeds, and as many with hostile watchers, and with some that change transports
+chaos: ## break the local stack in every way and check what 200 watchers see: SEEDS (10) seeds, and as many with hostile watchers, and with some that change transports, and with one topic that all watch
 	@go run ./localstack/chaos --seeds $(SEEDS)
 	@go run ./localstack/chaos --seeds $(SEEDS) --hostile
 	@go run ./localstack/chaos --seeds $(SEEDS) --wander
+	@go run ./localstack/chaos --seeds $(SEEDS) --crowd
 
 mutants: ## break the service itself, one place at a time, and see that each of MUTANTSEEDS (3) seeds of chaos catches it
 	@for mutant in $(MUTANTS); do go run ./localstack/chaos --mutant $$mutant --seeds $(MUTANTSEEDS) || exit 1; done

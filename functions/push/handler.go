@@ -14,10 +14,15 @@ import (
 )
 
 const (
-	// laneTime is how long a lane is pushed to before the rest is handed on. What has begun by
-	// then needs less than what Lambda gives besides: a thousand posts that all take as long as
-	// one may, 128 at a time, are 24 seconds.
-	laneTime = 20 * time.Second
+	// laneTime is how long a lane is pushed to before the rest is handed on, and round how many
+	// connections are pushed to before that is looked at. A round that has begun by then ends in
+	// what Lambda gives besides, also if all of its posts take the three seconds that one may.
+	laneTime = 2 * time.Second
+	round    = 64
+	// postsAtOnce bounds the posts of all lanes that are under way: so many use up what the
+	// function has of a processor, and few enough that lanes and executions side by side do not
+	// keep API Gateway from answering others.
+	postsAtOnce = 32
 	// deadlineMargin is kept free of the time that Lambda gives, to report what
 	// failed rather than be cut off.
 	deadlineMargin = time.Second
@@ -27,6 +32,26 @@ type handler struct {
 	pusher watch.LanePusher
 	queue  watch.Queue
 	logger *slog.Logger
+}
+
+// bounded is a Poster with a bound of posts at once.
+type bounded struct {
+	watch.Poster
+	slots chan struct{}
+}
+
+func newBounded(poster watch.Poster) bounded {
+	return bounded{poster, make(chan struct{}, postsAtOnce)}
+}
+
+func (b bounded) Post(ctx context.Context, id watch.ConnectionID, frame watch.Frame) error {
+	select {
+	case b.slots <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() { <-b.slots }()
+	return b.Poster.Post(ctx, id, frame)
 }
 
 // lane is one lane of a topic.

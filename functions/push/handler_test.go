@@ -32,6 +32,8 @@ type world struct {
 }
 
 func (w *world) Send(_ context.Context, works []watch.Work) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	w.works = append(w.works, works...)
 	return nil
 }
@@ -177,4 +179,44 @@ func TestALaneThatFailsComesAgain(t *testing.T) {
 		t.Errorf("to come again: %q", failed)
 	}
 	w.wantHeard(1, 2)
+}
+
+// counting counts the posts that are under way.
+type counting struct {
+	*world
+	now, most int
+}
+
+func (c *counting) Post(context.Context, watch.ConnectionID, watch.Frame) error {
+	c.mu.Lock()
+	c.now++
+	c.most = max(c.most, c.now)
+	c.mu.Unlock()
+	time.Sleep(time.Millisecond)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now--
+	return nil
+}
+
+// TestPostsAtOnceAreBounded, however many lanes there are; what waits ends with its time.
+func TestPostsAtOnceAreBounded(t *testing.T) {
+	c := &counting{world: &world{}}
+	poster := newBounded(c)
+	var posts sync.WaitGroup
+	for range 10 * postsAtOnce {
+		posts.Go(func() { _ = poster.Post(t.Context(), "c", watch.Frame{}) })
+	}
+	posts.Wait()
+	if c.most > postsAtOnce {
+		t.Errorf("%d posts at once", c.most)
+	}
+	for range postsAtOnce {
+		poster.slots <- struct{}{}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := poster.Post(ctx, "c", watch.Frame{}); !errors.Is(err, context.Canceled) {
+		t.Errorf("a post that has no more time: %v", err)
+	}
 }

@@ -25,8 +25,8 @@ func build(ctx context.Context, s function.Setup) (func(context.Context, awseven
 	poster, err := apigw.Open(ctx, s.AWS, s.Settings.Text("CALLBACK_URL"))
 	return handler{
 		pusher: watch.LanePusher{
-			Lanes: store, Log: store, Pusher: watch.Pusher{Subscribers: store, Poster: poster},
-			LaneSize: store.ShardSize, Time: laneTime,
+			Lanes: store, Log: store, Pusher: watch.Pusher{Subscribers: store, Poster: newBounded(poster)},
+			LaneSize: store.ShardSize, Time: laneTime, Round: round,
 		},
 		queue:  pushes.Open(s.AWS, s.Settings.Text("PUSHES_QUEUE_URL")),
 		logger: s.Logger,

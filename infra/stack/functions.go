@@ -40,7 +40,7 @@ const (
 	requestTimeout = watch.RequestTime
 	fanoutTimeout  = 60 * time.Second
 	salvageTimeout = 60 * time.Second
-	pushTimeout    = 60 * time.Second
+	pushTimeout    = 10 * time.Second
 )
 
 // function is what one Lambda function has of its own.

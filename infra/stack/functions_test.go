@@ -48,7 +48,7 @@ func TestFunctions(t *testing.T) {
 		"Http": {128, 130, "CHANGES_TABLE=Changes CONNECTIONS_TABLE=Connections EVENTS_TABLE=Events MAX_HOLDS=80 " +
 			"MAX_PUBLISH_BYTES=126976 MAX_SNAPSHOT_ITEMS=2000 MAX_SUBJECT_HOLDS=6 MAX_SUBJECT_UNITS=120000 REVOCATIONS_TABLE=Revocations " +
 			"SERVICE_SECRET_ARN=ServiceSecret STREAM_TIME=1m0s"},
-		"Push": {512, 60, "CALLBACK_URL=https://${Api}.execute-api.${AWS::Region}.${AWS::URLSuffix}/live " +
+		"Push": {512, 10, "CALLBACK_URL=https://${Api}.execute-api.${AWS::Region}.${AWS::URLSuffix}/live " +
 			"CHANGES_TABLE=Changes CONNECTIONS_TABLE=Connections PUSHES_QUEUE_URL=PushesQueue SHARD_SIZE=1000 SUBSCRIPTIONS_TABLE=Subscriptions"},
 		"Salvage": {256, 60, "FAILURE_QUEUE_URL=FailureQueue"},
 		"Fanout": {512, 60, "CALLBACK_URL=https://${Api}.execute-api.${AWS::Region}.${AWS::URLSuffix}/live " +

@@ -39,9 +39,9 @@ func newQueues(stack awscdk.Stack) queues {
 	return queues{failures: failures, givenUp: givenUp, pushes: newPushes(stack)}
 }
 
-// pushReceives is how often work is given to push before it is set aside: for two hours, with the
-// visibility timeout. The next work of the lane makes up for it.
-const pushReceives = 20
+// pushReceives is how often work is given to push before it is set aside: for a quarter of an
+// hour, with the visibility timeout. The next work of the lane makes up for it.
+const pushReceives = 100
 
 // newPushes declares the FIFO queue of pushes, in which each lane of a topic is a message group.
 // With deduplication and throughput per group it takes thousands of messages a second.
@@ -54,7 +54,10 @@ func newPushes(stack awscdk.Stack) awssqs.CfnQueue {
 	pushes.SetFifoQueue(jsii.Bool(true))
 	pushes.SetDeduplicationScope(jsii.String("messageGroup"))
 	pushes.SetFifoThroughputLimit(jsii.String("perMessageGroupId"))
-	pushes.SetVisibilityTimeout(jsii.Number((6 * pushTimeout).Seconds())) // as Lambda advises
+	// Lambda takes no less, and advises six times as much, so that a throttled message is not
+	// received again meanwhile. Here that costs a read, and a lane whose function is killed waits
+	// for as long.
+	pushes.SetVisibilityTimeout(jsii.Number(pushTimeout.Seconds()))
 	pushes.SetRedrivePolicy(map[string]any{"deadLetterTargetArn": given.AttrArn(), "maxReceiveCount": pushReceives})
 	return pushes
 }

@@ -91,7 +91,7 @@ func TestPushesAreAFIFOQueue(t *testing.T) {
 	}](t, all, "AWS::SQS::Queue")
 	timeout := ofType[functionProperties](t, all, "AWS::Lambda::Function")["Push"].Timeout
 	pushes := queues["PushesQueue"]
-	if !pushes.FifoQueue || pushes.DeduplicationScope != "messageGroup" || pushes.FifoThroughputLimit != "perMessageGroupId" || pushes.VisibilityTimeout < 6*timeout ||
+	if !pushes.FifoQueue || pushes.DeduplicationScope != "messageGroup" || pushes.FifoThroughputLimit != "perMessageGroupId" || pushes.VisibilityTimeout < timeout || pushes.VisibilityTimeout > 10 ||
 		pushes.RedrivePolicy.MaxReceiveCount < 5 || refer(t, pushes.RedrivePolicy.DeadLetterTargetArn) != "PushesGivenUpQueue.Arn" || !queues["PushesGivenUpQueue"].FifoQueue {
 		t.Errorf("push takes %d s, its queue is %+v", timeout, pushes)
 	}

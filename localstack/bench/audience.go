@@ -65,10 +65,10 @@ func (s *stackProcess) watch(ctx context.Context) (*websocket.Conn, error) {
 		return nil, err
 	}
 	conn.SetReadLimit(128 << 10)
-	answer, err := subscribe(ctx, conn)
+	answer, err := subscribe(ctx, conn, s.topic)
 	for attempt := 0; err == nil && bytes.Contains(answer, []byte("Too Many Requests")) && attempt < 20; attempt++ {
 		time.Sleep(100 * time.Millisecond)
-		answer, err = subscribe(ctx, conn)
+		answer, err = subscribe(ctx, conn, s.topic)
 	}
 	if err == nil && !bytes.Contains(answer, []byte(`"subscribed"`)) {
 		err = fmt.Errorf("subscribe is answered %s", answer)
@@ -77,7 +77,7 @@ func (s *stackProcess) watch(ctx context.Context) (*websocket.Conn, error) {
 }
 
 // subscribe asks once, and gives the answer.
-func subscribe(ctx context.Context, conn *websocket.Conn) ([]byte, error) {
+func subscribe(ctx context.Context, conn *websocket.Conn, topic string) ([]byte, error) {
 	if err := conn.Write(ctx, websocket.MessageText, []byte(`{"action":"subscribe","topic":"`+topic+`"}`)); err != nil {
 		return nil, err
 	}

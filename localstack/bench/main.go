@@ -39,6 +39,7 @@ func parts() []part {
 	all := []part{
 		{"functions", functions},
 		{"deliveries", deliveries},
+		{"lanes", lanes},
 		{"resume", resume},
 		{"http/gets", gets},
 		{"http/resume", resumeByGet},

@@ -20,7 +20,7 @@ import (
 	"github.com/watchroute/watchroute/shared/dynamo"
 )
 
-// topic is what everyone watches.
+// topic is what everyone watches, unless there are others.
 const topic = "bench/topic"
 
 // stackProcess is a running local stack.
@@ -29,7 +29,13 @@ type stackProcess struct {
 	addr  string
 	ready time.Duration // from the functions being built, which is done before
 	db    *dynamodb.Client
-	next  int // of the item to be written
+	topic string // what is written and watched
+	next  int    // of the item to be written
+}
+
+// about is the same stack, of which another topic is written and watched.
+func (s *stackProcess) about(topic string) *stackProcess {
+	return &stackProcess{cmd: s.cmd, addr: s.addr, ready: s.ready, db: s.db, topic: topic}
 }
 
 // startStack runs the stack, without API Gateway's account limit of 10,000 requests
@@ -44,7 +50,7 @@ func launch(ctx context.Context, executable string, logs *os.File, args ...strin
 	if err != nil {
 		return nil, err
 	}
-	s := &stackProcess{cmd: exec.CommandContext(ctx, executable, append(args, "--addr", addr)...), addr: addr}
+	s := &stackProcess{cmd: exec.CommandContext(ctx, executable, append(args, "--addr", addr)...), addr: addr, topic: topic}
 	s.cmd.Stdout, s.cmd.Stderr = io.Discard, logs
 	s.cmd.Cancel = func() error { return s.cmd.Process.Signal(os.Interrupt) }
 	began := time.Now()
@@ -159,7 +165,7 @@ func (s *stackProcess) putItem(ctx context.Context, item map[string]types.Attrib
 func (s *stackProcess) item() map[string]types.AttributeValue {
 	s.next++
 	return map[string]types.AttributeValue{
-		"topic": text(topic), "id": text(strconv.Itoa(s.next % 1000)),
+		"topic": text(s.topic), "id": text(strconv.Itoa(s.next % 1000)),
 		"at": text(strconv.FormatInt(time.Now().UnixNano(), 10)), "text": text(strings.Repeat("x", 200)),
 	}
 }

@@ -30,7 +30,9 @@ func TestChaos(t *testing.T) {
 	}
 	s := settings{root: "../..", build: t.TempDir(), plan: plan, watchers: 30, hostileMessages: 4, changes: 800, topics: 7, writers: 8, interval: 50 * time.Millisecond, patience: 2 * time.Minute}
 	t.Run("honest", func(t *testing.T) { s.keepsItsPromise(t, *chaosSeed) })
-	s.hostile = true
+	s.crowd = true
+	t.Run("crowd", func(t *testing.T) { s.keepsItsPromise(t, *chaosSeed) })
+	s.crowd, s.hostile = false, true
 	t.Run("hostile", func(t *testing.T) {
 		did := s.keepsItsPromise(t, *chaosSeed+1).mischief
 		if did.connections < 3 || did.answers["subscribed"] == 0 || did.answers["published"] == 0 {
@@ -149,7 +151,7 @@ func TestEditsFit(t *testing.T) {
 	if _, err := overlay("../..", t.TempDir(), []edit{{"functions/fanout/main.go", "not there", ""}}); err == nil {
 		t.Error("an edit of what is not there is made")
 	}
-	for name, there := range map[string]bool{"LOG_RETENTION": true, streamSetting: true, "NOT_THERE": false} {
+	for name, there := range map[string]bool{"LOG_RETENTION": true, streamSetting: true, "SHARD_SIZE": true, "NOT_THERE": false} {
 		if _, err := withSettings("../..", t.TempDir(), map[string]string{name: "3s"}); (err == nil) != there {
 			t.Errorf("setting %s: %v", name, err)
 		}

@@ -10,12 +10,15 @@
 // With --hostile one watcher in ten does what it can to the others, who are held to the
 // promise all the same.
 //
+// With --crowd all watch one topic, whose audience has shards and lanes of 20, which double as the
+// watchers come.
+//
 // With --wander one watcher in four changes between WebSocket, Server-Sent Events, long polls and
 // plain GETs after every few changes, by one cursor. What the service refuses must be a refusal
 // that passes. The run fails if one of the faults of HTTP never happened, or one way was never
 // taken.
 //
-//	go run ./localstack/chaos [--hostile | --wander] [--seeds 20] [--first 1] [--watchers 200] [--changes 10000]
+//	go run ./localstack/chaos [--hostile | --wander | --crowd] [--seeds 20] [--first 1] [--watchers 200] [--changes 10000]
 //	                          [--faults …] [--mutant NAME] [--soak 30m]
 package main
 
@@ -65,6 +68,7 @@ func command(ctx context.Context, args []string) error {
 	flags.IntVar(&s.watchers, "watchers", 200, "how many `watchers`, of two topics each")
 	flags.BoolVar(&s.hostile, "hostile", false, "let one watcher in ten be hostile")
 	flags.BoolVar(&s.wander, "wander", false, "let one watcher in four change between WebSocket, SSE, long poll and GET")
+	flags.BoolVar(&s.crowd, "crowd", false, "let all watch one topic, and "+crowdBound+" watchers be many")
 	flags.IntVar(&s.changes, "changes", 10_000, "how many `changes` over 20 topics")
 	plan := flags.String("faults", harsh, "`faults`, as go run ./localstack takes them")
 	mutant := flags.String("mutant", "", "break the service on purpose and expect to be told so: "+mutantNames())

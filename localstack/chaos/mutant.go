@@ -1,8 +1,10 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -87,6 +89,29 @@ var mutants = []mutant{
 	{"stale-head", "heads are read with eventual consistency, and what they say is trusted", []edit{
 		{"shared/dynamo/changes.go", `Key: rowKey(topic, headSeq), ConsistentRead: aws.Bool(true),`, `Key: rowKey(topic, headSeq),`},
 	}, "--wander"},
+	{"lane", "a lane is moved before its watchers are posted to, so that a push that is killed is not repeated", []edit{
+		{"shared/watch/lane.go", `		r, failed := l.round(`, `		_ = l.Lanes.Advance(ctx, w.Topic, w.Lane, progress, Progress{Cursor: head.Cursor})
+		r, failed := l.round(`},
+	}, ""},
+	{"lanes", "a change is numbered whatever lanes there are by now, so that a new lane does not hear of it", []edit{
+		{"shared/dynamo/changes.go", `lanesCondition(from.Lanes)`, `"attribute_exists(topic)", types.AttributeValue(nil)`},
+	}, ""},
+	{"shards", "who pushes a change knows the number of shards from before it was numbered", []edit{
+		{"shared/dynamo/shards.go", `found := make([][]map[string]types.AttributeValue, shards)`, `shards = max(1, shards/2)
+	found := make([][]map[string]types.AttributeValue, shards)`},
+	}, ""},
+	{"rows", "a subscription is kept where it would be now, though there is one where it was", []edit{
+		{"shared/dynamo/subscriptions.go", `			shard = shardIn(out.Attributes, sub.Topic)`, `			_ = out`},
+	}, ""},
+}
+
+// tests are those that have to fail with some mutants, as arguments of go test, instead of chaos.
+// Whatever a push misses the client asks for, so that chaos sees nothing but the delay.
+var tests = map[string][]string{
+	"lane":   {"-run", "^TestLanesLoseNothing$", "./shared/dynamo", "-rapid.nofailfile"},
+	"lanes":  {"-run", "^TestLanesDoubleWhileAChangeIsNumbered$", "./shared/dynamo"},
+	"shards": {"-run", "^TestAnAudienceSplitsAsItGrows$", "./shared/dynamo"},
+	"rows":   {"-run", "^TestDoublingBetweenRequests", "./shared/dynamo"},
 }
 
 func mutantNames() string {
@@ -114,12 +139,31 @@ func runMutant(ctx context.Context, name string, args []string) error {
 		if err != nil {
 			return err
 		}
+		if tests := tests[m.name]; tests != nil {
+			return expectFailure(ctx, tests, flags)
+		}
 		cmd := exec.CommandContext(ctx, "go", slices.Concat([]string{"run", "./localstack/chaos", "--mutated"}, strings.Fields(m.shape), withoutMutant(args))...)
 		cmd.Env = append(os.Environ(), flags)
 		cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 		return cmd.Run()
 	}
 	return fmt.Errorf("no mutant %q: there are %s", name, mutantNames())
+}
+
+// expectFailure runs tests, which are to fail, and not because they do not build.
+func expectFailure(ctx context.Context, tests []string, flags string) error {
+	cmd := exec.CommandContext(ctx, "go", append([]string{"test", "-count=1"}, tests...)...)
+	cmd.Env = append(os.Environ(), flags)
+	out, err := cmd.CombinedOutput()
+	failed := (*exec.ExitError)(nil)
+	switch {
+	case err == nil:
+		return fmt.Errorf("not caught by go test %s", strings.Join(tests, " "))
+	case !errors.As(err, &failed) || !bytes.Contains(out, []byte("--- FAIL")):
+		return fmt.Errorf("go test %s: %w\n%s", strings.Join(tests, " "), err, out)
+	}
+	fmt.Printf("caught by go test %s\n", strings.Join(tests, " "))
+	return nil
 }
 
 // withoutMutant takes --mutant and its value out of the arguments.

@@ -30,6 +30,7 @@ type settings struct {
 	watchers int
 	hostile  bool // one watcher in ten is
 	wander   bool // one watcher in four takes one way after another
+	crowd    bool // all watch the first topic, and crowdBound are many
 	// hostileMessages are how many a second all hostile watchers send together; 10 if 0. One
 	// may keep a function busy for a second where two processors do everything; on AWS each
 	// function would have its own.
@@ -63,6 +64,8 @@ func (s settings) shape() string {
 		return ", one in ten of them hostile,"
 	case s.wander:
 		return ", one in four of them changing between transports,"
+	case s.crowd:
+		return ", the first of which all watch, in shards and lanes of " + crowdBound + ","
 	}
 	return ""
 }
@@ -74,6 +77,10 @@ const (
 	wanderStream  = "2s"
 	streamSetting = "STREAM_TIME"
 )
+
+// crowdBound is how many watchers a shard or a lane has at most where one topic is watched by all,
+// about, and how many a batch pushes to.
+const crowdBound = "20"
 
 // result is what came of a run.
 type result struct {
@@ -146,6 +153,11 @@ func newRun(ctx context.Context, s settings, seed uint64) (*run, error) {
 		logs = io.Discard
 	}
 	var err error
+	if s.crowd {
+		if s.template, err = withSettings(s.root, s.build, map[string]string{"SHARD_SIZE": crowdBound, "MAX_BATCH_POSTS": crowdBound}); err != nil {
+			return nil, err
+		}
+	}
 	if s.wander {
 		if s.template, err = withSettings(s.root, s.build, map[string]string{streamSetting: wanderStream}); err != nil {
 			return nil, err
@@ -194,12 +206,16 @@ func (r *run) add(n int, random *rand.Rand) {
 	if r.wander && n%4 == wanderRest {
 		habit, second = wandering, n+1 // one stream tells both, so they must differ
 	}
+	first := topics[n%len(topics)]
+	if r.crowd {
+		first, topics = topics[0], topics[1:]
+	}
 	told, narrow := &r.told, n%8 == wanderRest
 	if narrow {
 		told = &r.narrowTold
 	}
 	r.watchers = append(r.watchers, &watcher{url: r.stack.WebSocketURL(), rest: r.stack.HTTPURL(), told: told, narrow: narrow, wallet: wallet, habit: habit, random: own,
-		checkers: []*checker{newChecker(topics[n%len(topics)]), newChecker(topics[second%len(topics)])}})
+		checkers: []*checker{newChecker(first), newChecker(topics[second%len(topics)])}})
 }
 
 // hostileDigit ends the numbers of the watchers that are hostile, if any are.
@@ -230,6 +246,9 @@ func chaos(ctx context.Context, s settings, seed uint64) (result, error) {
 	res := r.result(time.Since(began))
 	if err == nil && len(res.broken) == 0 {
 		err = cmp.Or(proves(res.overlaps), r.provesHTTP())
+	}
+	if usage := r.stack.Usage(); err == nil && s.crowd && usage.Lambda.Functions["Push"].Invocations < 2 {
+		err = errors.New("push was never invoked twice, so this proves too little")
 	}
 	return res, err
 }

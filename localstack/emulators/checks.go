@@ -43,10 +43,10 @@ func (d *deployment) checkDeclared(ctx context.Context, r *report) {
 	r.holds("five tables: keys, index, stream, deletion protection", d.tablesAsDeclared(ctx))
 	r.deviates("it leaves out the tables' expiry; our template sets expiresAt on all five", d.expiryIsLeftOut(ctx))
 	r.deviates("it leaves out point-in-time recovery; our template sets it on the three of user data", d.recoveryIsLeftOut(ctx))
-	r.holds("nine functions: provided.al2023, architecture, memory, time, role, log group, environment", d.functionsAsDeclared(ctx))
-	r.holds("three mappings, Events to fan-out, Revocations to revoke and what they give up to salvage: source, function, batches, failures", d.mappingsAsDeclared(ctx))
+	r.holds("ten functions: provided.al2023, architecture, memory, time, role, log group, environment", d.functionsAsDeclared(ctx))
+	r.holds("four mappings, Events to fan-out, Revocations to revoke, what they give up to salvage, and pushes to push: source, function, batches, failures", d.mappingsAsDeclared(ctx))
 	r.deviates("it gives the mapping of the queue a starting position, which streams have only", d.queueHasAStartingPosition(ctx))
-	r.holds("two queues: retention, encryption, hiding, redrive; their policies", d.queuesAsDeclared(ctx))
+	r.holds("four queues: order, retention, encryption, hiding, redrive; their policies", d.queuesAsDeclared(ctx))
 	r.holds("permissions: each route may invoke its function, the REST API its own, and both their authorizer", d.permissionsAsDeclared(ctx))
 	r.holds("nine routes: key, integration, authorizer, answer", d.routesAsDeclared(ctx))
 	r.holds("the authorizer: type, function", d.authorizerAsDeclared(ctx))
@@ -96,7 +96,7 @@ func (d *deployment) checkAdmission(ctx context.Context, r *report) {
 // checkLifecycle checks deploying again and destroying.
 func (d *deployment) checkLifecycle(ctx context.Context, r *report) {
 	zips, err := d.takeZips(ctx)
-	r.holds("nine zips, none over 4.5 MB (arm64) or 5 MB (x86_64)", errors.Join(err, d.zipsAreSmall(zips)))
+	r.holds("ten zips, none over 4.5 MB (arm64) or 5 MB (x86_64)", errors.Join(err, d.zipsAreSmall(zips)))
 	r.holds("cdk deploy from a copy of the source changes nothing", d.deployingAgainChangesNothing(ctx))
 	r.holds("and uploads the same zips, byte for byte", d.zipsAreTheSame(ctx, zips))
 	r.holds("cdk destroy keeps Events, Changes, Revocations, both queues and both secrets, and nothing else", d.destroyKeepsData(ctx))

@@ -31,7 +31,7 @@ func (d *deployment) functionsAsDeclared(ctx context.Context) error {
 		}
 		faults = append(faults, same(id, got, want), same("architecture of "+id, got.Architectures, []string{d.architecture}))
 	}
-	return errors.Join(append(faults, same("number of functions", len(ids), 9))...)
+	return errors.Join(append(faults, same("number of functions", len(ids), 10))...)
 }
 
 // mapping is what an event source mapping's definition and description have in
@@ -65,7 +65,7 @@ func (d *deployment) mappingsAsDeclared(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if id == queueMapping {
+		if id == queueMapping || id == fifoMapping {
 			got.StartingPosition = "" // see queueHasAStartingPosition
 		}
 		faults = append(faults,
@@ -74,11 +74,14 @@ func (d *deployment) mappingsAsDeclared(ctx context.Context) error {
 			same("function of "+id, got.FunctionArn, "arn:aws:lambda:"+region+":"+account+":function:"+want.FunctionName),
 		)
 	}
-	return errors.Join(append(faults, same("number of mappings", len(ids), 3))...)
+	return errors.Join(append(faults, same("number of mappings", len(ids), 4))...)
 }
 
-// queueMapping is the mapping whose source is a queue.
-const queueMapping = "GivenUpToSalvage"
+// The mappings whose sources are queues.
+const (
+	queueMapping = "GivenUpToSalvage"
+	fifoMapping  = "PushesToPush"
+)
 
 // madeMapping is a mapping as the emulator describes it.
 type madeMapping struct {

@@ -16,6 +16,9 @@ type queue struct {
 	MessageRetentionPeriod int
 	VisibilityTimeout      int
 	SqsManagedSseEnabled   bool
+	FifoQueue              bool
+	DeduplicationScope     string
+	FifoThroughputLimit    string
 	RedrivePolicy          struct {
 		DeadLetterTargetARN string `json:"deadLetterTargetArn"`
 		MaxReceiveCount     int    `json:"maxReceiveCount"`
@@ -25,7 +28,7 @@ type queue struct {
 // queuesAsDeclared compares the queues' attributes.
 func (d *deployment) queuesAsDeclared(ctx context.Context) error {
 	ids := d.template.ids("AWS::SQS::Queue")
-	faults := []error{same("queues", ids, []string{"FailureQueue", "GivenUpQueue"})}
+	faults := []error{same("queues", ids, []string{"FailureQueue", "GivenUpQueue", "PushesGivenUpQueue", "PushesQueue"})}
 	for _, id := range ids {
 		var want queue
 		if err := d.want(id, &want); err != nil {
@@ -42,6 +45,14 @@ func (d *deployment) queuesAsDeclared(ctx context.Context) error {
 			same("retention of "+id, got["MessageRetentionPeriod"], fmt.Sprint(want.MessageRetentionPeriod)),
 			same("encryption of "+id, got["SqsManagedSseEnabled"], fmt.Sprint(want.SqsManagedSseEnabled)),
 		)
+		if want.FifoQueue {
+			faults = append(faults, same("order of "+id, got["FifoQueue"], "true"))
+		}
+		if want.DeduplicationScope != "" {
+			faults = append(faults,
+				same("deduplication of "+id, got["DeduplicationScope"], want.DeduplicationScope),
+				same("throughput of "+id, got["FifoThroughputLimit"], want.FifoThroughputLimit))
+		}
 		if want.VisibilityTimeout != 0 {
 			faults = append(faults, same("hiding of "+id, got["VisibilityTimeout"], fmt.Sprint(want.VisibilityTimeout)))
 		}

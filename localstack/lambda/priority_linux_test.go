@@ -27,17 +27,27 @@ func TestRequestNice(t *testing.T) {
 	if got := niceOf(t, invoke[int](t, s, request{Do: "pid"})); got != fmt.Sprint(nice) {
 		t.Errorf("invoked by requests, its nice value is %s", got)
 	}
-	registry, events := newStream(1)
-	if err := s.Map(lambda.Mapping{StreamARN: events.ARN(), Function: "f", StartingPosition: "LATEST"}, registry); err != nil {
+	if err := s.MapQueue(lambda.QueueMapping{QueueARN: queueARN, Function: "f", BatchSize: 1}, newQueue(t, 60)); err != nil {
 		t.Fatal(err)
 	}
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Update("f", self); err != nil { // which needs a new process
+	update := func() { // as a process keeps its value
+		if err := s.Update("f", self); err != nil {
+			t.Fatal(err)
+		}
+	}
+	update()
+	if got := niceOf(t, invoke[int](t, s, request{Do: "pid"})); got != fmt.Sprint(nice) {
+		t.Errorf("fed by a queue, its nice value is %s", got)
+	}
+	registry, events := newStream(1)
+	if err := s.Map(lambda.Mapping{StreamARN: events.ARN(), Function: "f", StartingPosition: "LATEST"}, registry); err != nil {
 		t.Fatal(err)
 	}
+	update()
 	if got, own := niceOf(t, invoke[int](t, s, request{Do: "pid"})), niceOf(t, os.Getpid()); got != own {
 		t.Errorf("fed by a stream, its nice value is %s, not %s", got, own)
 	}

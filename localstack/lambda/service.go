@@ -29,9 +29,10 @@ type Options struct {
 	// that a burst would start for a moment. Functions that a mapping feeds, and those with
 	// PerProcess above 1, whose invocations last, do not wait.
 	ReuseWait time.Duration
-	// RequestNice is the nice value of the processes of functions that no mapping feeds,
+	// RequestNice is the nice value of the processes of functions that no stream feeds,
 	// which lets them yield to the others; 0 leaves it as it is. On AWS no environment
-	// takes another's processor: a flood of requests does not hold up what streams bring.
+	// takes another's processor: a flood of requests, or of messages in a queue, does not
+	// hold up what streams bring.
 	RequestNice int
 	// Log gets what functions write to stdout and stderr, each line with the
 	// function's name before it; nil drops it.

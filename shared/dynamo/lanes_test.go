@@ -326,3 +326,46 @@ func newLanes(t testing.TB, d *dynamotest.Database, size int) *laneWorld {
 	w.pusher = watch.LanePusher{Lanes: w.Store, Log: w.Store, Pusher: pusher, LaneSize: size}
 	return w
 }
+
+// TestCostOfLanes: fan-out reads nobody who watches a topic that has lanes. A change costs a
+// message and a write for each lane, and to read how far it is, the head, the log, and those of the shards
+// that its connections may be in.
+func TestCostOfLanes(t *testing.T) {
+	const watchers, size = 500, 100
+	d := dynamotest.Start(t)
+	w := newLanes(t, d, size)
+	lanes := 0
+	for n := range watchers { // one after another, as people come
+		w.join()
+		if n%50 == 49 {
+			w.write(1)
+			w.deliver()
+			w.settled()
+		}
+	}
+	for range 3 {
+		w.write(1)
+		w.deliver()
+		w.settled()
+	}
+	head, err := w.Store.Head(w.ctx, w.topic)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lanes = head.Lanes
+	w.write(1)
+	d.Engine.ResetUsage()
+	w.deliver()
+	if reads, writes := d.Units(); reads != 1 || writes != 4 {
+		t.Errorf("fan-out: %v reads and %v writes", reads, writes)
+	}
+	if len(w.queue) != lanes {
+		t.Errorf("%d messages for %d lanes", len(w.queue), lanes)
+	}
+	w.drain()
+	reads, writes := d.Units()
+	t.Logf("a change to %d watchers in %d lanes: %v reads, %v writes", watchers, lanes, reads, writes)
+	if most := float64(1 + lanes*(4+4*size/35)); writes != float64(4+lanes) || reads > most {
+		t.Errorf("want at most %v reads, and %d writes", most, 4+lanes)
+	}
+}

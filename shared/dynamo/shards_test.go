@@ -155,7 +155,7 @@ func TestASubscriptionStaysInItsShard(t *testing.T) {
 					c.join("a", 200, 50)
 					c.audience("a", watch.Whole)
 				}
-				me := connection("connection10", time.Now())
+				me := connection(moving(), time.Now())
 				if err := c.Connect(t.Context(), me); err != nil {
 					t.Fatal(err)
 				}
@@ -218,6 +218,15 @@ func (c crowded) renewAndForget(s watch.Subscription) error {
 	return c.Forget(c.t.Context(), s.Key, nil)
 }
 
+// moving is a connection that would be kept in another shard as soon as there are two.
+func moving() watch.ConnectionID {
+	for n := 0; ; n++ {
+		if id := watch.ConnectionID(fmt.Sprint("moving", n)); id.Slot(2) != 0 {
+			return id
+		}
+	}
+}
+
 // oneToken is an Authenticator that knows one.
 type oneToken struct{ access watch.Access }
 
@@ -232,7 +241,7 @@ func (o oneToken) Check(context.Context, string, watch.Access) error { return ni
 func TestDoublingBetweenRequestsLeavesOneRowAndOneView(t *testing.T) {
 	for _, topic := range []events.Topic{"a", "a/*"} {
 		c := newCrowded(t, 3)
-		me := connection("connection10", time.Now())
+		me := connection(moving(), time.Now())
 		me.Grant = grant.All()
 		if err := c.Connect(t.Context(), me); err != nil {
 			t.Fatal(err)
