@@ -42,13 +42,16 @@ func lanes(ctx context.Context, dir string) error {
 	if err != nil {
 		return err
 	}
-	for range 20 { // until there are as many lanes as it takes, and processes
+	for range 20 { // until there are as many lanes as it takes
 		if err := large.put(ctx, 1); err != nil {
 			return err
 		}
 		if err := b.await(ctx, large.next*many); err != nil {
 			return err
 		}
+	}
+	if _, err := large.quiet(ctx, b, burstTime); err != nil { // and processes
+		return err
 	}
 	quiet, err := small.quiet(ctx, a, steadyTime)
 	if err != nil {

@@ -31,7 +31,7 @@ func (s *Service) Map(m Mapping, streams mapping.Streams) error {
 	}
 	m.Function = p.arn()
 	return s.feed(p, m.StreamARN, func() (poller, error) {
-		p.feed()
+		p.prefer()
 		return mapping.Start(m, streams, mapping.Options{
 			Backoff: s.options.RetryBackoff, Wrap: s.options.WrapDelivery, Invoke: s.invoker(m.Function),
 		})
@@ -78,10 +78,18 @@ func (s *Service) feed(to *pool, source string, start func() (poller, error)) er
 		return fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
 	s.mappings = append(s.mappings, started)
+	to.feed()
 	return nil
 }
 
-// feed notes that the pool has a mapping from a stream.
+// prefer notes that the pool has a mapping from a stream.
+func (p *pool) prefer() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.preferred = true
+}
+
+// feed notes that the pool has a mapping.
 func (p *pool) feed() {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -16,7 +16,8 @@ type pool struct {
 	function   Function
 	generation int // of the code; processes of an older one get no more work
 	closed     bool
-	fed        bool                  // by a stream
+	fed        bool                  // by an event source mapping
+	preferred  bool                  // as a stream feeds it
 	processes  map[*process]struct{} // all that have not exited
 	idle       []*lane               // the last one was used last
 	queue      []*invocation         // the first one waits longest

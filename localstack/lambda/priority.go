@@ -5,9 +5,9 @@ import "syscall"
 // setPriority lets a new process, all threads of it, yield as [Options].RequestNice says.
 func (p *pool) setPriority(pid int) {
 	p.mu.Lock()
-	fed := p.fed
+	preferred := p.preferred
 	p.mu.Unlock()
-	if nice := p.service.options.RequestNice; nice != 0 && !fed {
+	if nice := p.service.options.RequestNice; nice != 0 && !preferred {
 		_ = syscall.Setpriority(syscall.PRIO_PGRP, pid, nice) // or it stays as it is
 	}
 }
