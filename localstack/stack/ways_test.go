@@ -228,6 +228,19 @@ func requestsFor(frame string) []httpRequest {
 	return nil
 }
 
+// hasUnknownMember reports whether the item of a publish has a member that is not known, which
+// HTTP refuses, whoever asks, and a frame may have.
+func hasUnknownMember(frame string) bool {
+	var publish struct {
+		Item map[string]json.RawMessage `json:"item"`
+	}
+	_ = json.Unmarshal([]byte(frame), &publish) // or there is none
+	for _, known := range []string{"id", "data", "expiresAt"} {
+		delete(publish.Item, known)
+	}
+	return len(publish.Item) > 0
+}
+
 // knocks are requests of each kind for a topic that ofAlice grants.
 var knocks = []httpRequest{
 	{"GET", "", nil}, {"HEAD", "", nil}, {"GET", "", []string{"Accept", "text/event-stream"}}, {"POST", "", nil}, {"DELETE", "", nil}, {"PATCH", "", nil},
