@@ -455,7 +455,6 @@ func (s *running) useLanes(t *testing.T) {
 	t.Helper()
 	frank := s.connectWith(t, s.token(t, "frank", all, nil))
 	frank.subscribe("crowd")
-	s.lapse(t, "frank", "crowd")
 	s.subscribeGone(t, "crowd")
 	var crowd []*client
 	join := func(n int) {
@@ -466,6 +465,7 @@ func (s *running) useLanes(t *testing.T) {
 		}
 	}
 	join(10)
+	s.lapse(t, "frank", "crowd") // now: DynamoDB deletes his row when its time is over
 	s.put(t, "crowd", "i", "0")
 	for _, c := range crowd {
 		c.changes(1)
