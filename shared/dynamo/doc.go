@@ -8,7 +8,8 @@
 //	                                               [lanes], [wanted]
 //	               topic           seq = -1, -2…   the lanes: progress
 //	               topic           seq = 1, 2, 3…  the log: epoch, id, op, at, data, position, lapse,
-//	                                               [before], [high], [expired], [large], expiresAt
+//	                                               [undo] or [before], [high], [expired], [large],
+//	                                               expiresAt
 //	               topic + "/**"   seq = a hash    a topic below that has had a change: name
 //	Connections    subject         connectionId    watches (topic → order), left (slot → order),
 //	                                               subscribes (how many there were), connectedAt,
