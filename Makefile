@@ -9,7 +9,7 @@ STATICCHECK := go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME    ?= 10s
 SOAKTIME    ?= 30m
 SEEDS       ?= 10
-MUTANTS     ?= numbering report known order departure resume repeats healing early-id swapped-id last-flush poll-back poll-head stale-head lane lanes shards rows
+MUTANTS     ?= numbering lock report known order departure resume repeats healing early-id swapped-id last-flush poll-back poll-head stale-head lane lanes shards rows
 MUTANTSEEDS ?= 3
 VENV        := .build/venv
 NPM         := .build/npm
@@ -36,10 +36,10 @@ quick: ## go vet, and the tests that run no stack, as far as a change concerns t
 bench: ## measure the local stack: deliveries, resume, HTTP, zips, a flood, attacks (ARGS="-part http")
 	@go run ./localstack/bench $(ARGS)
 
-costs: ## print what each request may cost at most, what the worst does cost, and what is held over HTTP
+costs: ## print what each request may cost at most, what the worst does cost, what is held over HTTP, and a change by size
 	@go test -count=1 -v -run '^TestWorstCost$$' ./shared/reply
 	@go test -count=1 -v -run '^TestCostOf' ./functions/http
-	@go test -count=1 -v -run '^TestCostOfHTTP$$' ./localstack/stack
+	@go test -count=1 -v -run '^TestCostOf(HTTP|AChangeBySize)$$' ./localstack/stack
 
 chaos: ## break the local stack in every way and check what 200 watchers see: SEEDS (10) seeds, and as many with hostile watchers, and with some that change transports, and with one topic that all watch
 	@go run ./localstack/chaos --seeds $(SEEDS)

@@ -2,6 +2,7 @@ package stack_test
 
 import (
 	"fmt"
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -117,37 +118,72 @@ func TestCostOfAChange(t *testing.T) {
 	t.Errorf("never were %d changes one batch that needed no new connection", changes)
 }
 
-// TestCostOfAChangeBySize prints how many changes a second a topic takes. A partition takes
-// 1,000 write units a second, and a change of a topic is numbered in its partition of Changes.
+// TestCostOfAChangeBySize prints how many changes a second a topic takes, by the size of its items,
+// by how many of them change in one batch, and by how much of each changes: one short member, or
+// nearly all of it. A partition takes 1,000 write units a second, and a change of a topic is
+// numbered in its partition of Changes.
 //
 // Source: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-partition-key-design.html
 func TestCostOfAChangeBySize(t *testing.T) {
-	const changes, partition = 20, 1_000
+	const partition = 1_000
 	s := start(t, nil)
+	t.Log("write units for each modification, and changes a second in a topic")
+	t.Logf("%10s %8s %20s %20s", "item", "a batch", "a member changes", "all of it changes")
 	for _, c := range []struct {
-		size    int
-		atLeast float64
-	}{{256, 450}, {1_000, 160}, {4_000, 60}, {10_000, 24}, {100_000, 2.5}} {
-		size := c.size
-		topic := fmt.Sprint("sizes/", size)
-		put := func(letter string) {
-			s.putDataTogether(t, topic, "item", changes, "text", &types.AttributeValueMemberS{Value: strings.Repeat(letter, size-len(`{"text":""}`))})
-		}
-		logged := func(n int) {
-			eventually(t, "changes in the log", func() bool { return s.latest(t, topic) == fmt.Sprint(n) })
-		}
-		put("a")
-		logged(changes)
-		s.ResetUsage()
-		put("b") // which keeps the state before, too
-		logged(2 * changes)
-		_, write := units(s.Usage())
-		rate := partition / (write / changes)
-		t.Logf("an item of %6d bytes that is modified: %5.1f write units, %5.1f changes a second", size, write/changes, rate)
-		if rate < c.atLeast {
-			t.Errorf("want %v changes a second", c.atLeast)
+		size        int
+		batch       int
+		member, all float64 // write units at most
+	}{
+		{256, 1, 2, 2}, {1 << 10, 1, 3, 4}, {4 << 10, 1, 6, 10}, {32 << 10, 1, 34, 66}, {events.MaxDataBytes, 1, 126, 250},
+		{256, 10, 2.2, 2.2}, {1 << 10, 10, 4.2, 6.2}, {4 << 10, 10, 10.2, 18.2}, {32 << 10, 10, 66.2, 130.2}, {events.MaxDataBytes, 10, 250.2, 498.2},
+	} {
+		m := &modified{running: s, topic: fmt.Sprint("sizes/", c.size, "/", c.batch), size: c.size, batch: c.batch, letter: "a"}
+		m.put(t)
+		member := m.cost(t, func() { m.n++ })
+		all := m.cost(t, func() { m.letter = string(m.letter[0] + 1) })
+		t.Logf("%7.2f KB %8d %8.1f %9.1f/s %8.1f %9.1f/s", float64(c.size)/1024, c.batch, member, partition/member, all, partition/all)
+		if member > c.member || all > c.all {
+			t.Errorf("%v and %v write units, want at most %v and %v", member, all, c.member, c.all)
 		}
 	}
+}
+
+// modified are items of one topic that change together.
+type modified struct {
+	*running
+	topic       string
+	size, batch int    // of JSON, and items
+	n           int    // a short member of each item
+	letter      string // of which the rest of it is
+	puts        int
+}
+
+// put puts all items, and waits until the log has them.
+func (m *modified) put(t *testing.T) {
+	t.Helper()
+	n := fmt.Sprintf("%04d", m.n)
+	text := strings.Repeat(m.letter, m.size-len(`{"n":"0000","text":""}`))
+	m.putDataTogether(t, m.topic, "item", m.batch, map[string]types.AttributeValue{
+		"n": &types.AttributeValueMemberS{Value: n}, "text": &types.AttributeValueMemberS{Value: text},
+	})
+	m.puts++
+	eventually(t, "changes in the log", func() bool { return m.latest(t, m.topic) == fmt.Sprint(m.puts*m.batch) })
+}
+
+// cost is what one of the modifications takes, counted the first time that all are one batch.
+func (m *modified) cost(t *testing.T, change func()) float64 {
+	t.Helper()
+	for range 20 {
+		change()
+		m.ResetUsage()
+		m.put(t)
+		if u := m.Usage(); u.Lambda.Functions["Fanout"].Invocations == 1 {
+			_, write := units(u)
+			return write / float64(m.batch)
+		}
+	}
+	t.Fatalf("never were %d changes one batch", m.batch)
+	return 0
 }
 
 // TestCostOfHTTP counts requests of the real functions. What is revoked of the token and of its
@@ -216,18 +252,19 @@ func (s *running) latest(t *testing.T, topic string) string {
 // putTogether puts n items in one transaction.
 func (s *running) putTogether(t *testing.T, topic, prefix string, n int) {
 	t.Helper()
-	s.putDataTogether(t, topic, prefix, n, "price", &types.AttributeValueMemberN{Value: "150.75"})
+	s.putDataTogether(t, topic, prefix, n, map[string]types.AttributeValue{"price": &types.AttributeValueMemberN{Value: "150.75"}})
 }
 
-// putDataTogether puts n items with one attribute in one transaction.
-func (s *running) putDataTogether(t *testing.T, topic, prefix string, n int, name string, value types.AttributeValue) {
+// putDataTogether puts n items with the same data in one transaction.
+func (s *running) putDataTogether(t *testing.T, topic, prefix string, n int, data map[string]types.AttributeValue) {
 	t.Helper()
 	var writes []types.TransactWriteItem
 	for i := range n {
-		writes = append(writes, types.TransactWriteItem{Put: &types.Put{TableName: aws.String("Events"), Item: map[string]types.AttributeValue{
+		row := map[string]types.AttributeValue{
 			"topic": &types.AttributeValueMemberS{Value: topic}, "id": &types.AttributeValueMemberS{Value: fmt.Sprintf("%s-%d", prefix, i)},
-			name: value,
-		}}})
+		}
+		maps.Copy(row, data)
+		writes = append(writes, types.TransactWriteItem{Put: &types.Put{TableName: aws.String("Events"), Item: row}})
 	}
 	if _, err := s.db.TransactWriteItems(t.Context(), &dynamodb.TransactWriteItemsInput{TransactItems: writes}); err != nil {
 		t.Fatal(err)

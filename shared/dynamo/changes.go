@@ -70,21 +70,6 @@ func (s *Store) Glance(ctx context.Context, topics []events.Topic) (map[events.T
 	return stands, nil
 }
 
-// Append puts up to watch.MaxAppendEntries entries and moves the head, in one
-// transaction on the condition that the head is still from, with as many lanes. It costs two write
-// units an entry of up to 1 KB, and two for the head. The SDK repeats a call whose
-// answer was lost with the same token, so that it is carried out once.
-func (s *Store) Append(ctx context.Context, topic events.Topic, from, to watch.Head, entries []watch.Entry) error {
-	writes := []types.TransactWriteItem{{Update: s.moveHead(topic, from, to)}}
-	for _, e := range entries {
-		writes = append(writes, types.TransactWriteItem{Put: &types.Put{TableName: &s.tables.Changes, Item: s.entryRow(e)}})
-	}
-	if _, err := s.db.TransactWriteItems(ctx, &dynamodb.TransactWriteItemsInput{TransactItems: writes}); err != nil {
-		return fmt.Errorf("append %d changes to %s: %w", len(entries), topic, translate(err))
-	}
-	return nil
-}
-
 func (s *Store) moveHead(topic events.Topic, from, to watch.Head) *types.Update {
 	update := &types.Update{
 		TableName: &s.tables.Changes, Key: rowKey(topic, headSeq),
@@ -121,7 +106,7 @@ func (s *Store) entryRow(e watch.Entry) map[string]types.AttributeValue {
 		row["data"] = str(string(e.Data))
 	}
 	if e.Before != nil {
-		row["before"] = str(string(e.Before))
+		putBefore(row, e)
 	}
 	if e.Mark != "" {
 		row["mark"] = str(e.Mark)
@@ -136,6 +121,17 @@ func (s *Store) entryRow(e watch.Entry) map[string]types.AttributeValue {
 		row["large"] = &types.AttributeValueMemberBOOL{Value: true}
 	}
 	return row
+}
+
+// putBefore keeps the state before: as the difference from the data if that is smaller, else whole.
+func putBefore(row map[string]types.AttributeValue, e watch.Entry) {
+	if e.Data != nil {
+		if text := differing(e.Before, e.Data); text != "" {
+			row["undo"] = str(text)
+			return
+		}
+	}
+	row["before"] = str(string(e.Before))
 }
 
 // noLapse stands for the zero Lapse in a row, in as many bytes as the others: the size of a row
@@ -160,9 +156,13 @@ func (s *Store) Before(ctx context.Context, topic events.Topic, seq int64, limit
 	return entries, nil
 }
 
-// Since reads up to 1 MB of the log rows from behind from up to to, in order: one
+// Since reads up to 1 MB of the log rows from behind from up to to, in order: at most one
 // read unit for every 4 KB of them. Rows whose time to live has passed are left out,
 // whether DynamoDB has deleted them yet or not.
+//
+// A row counts as if it held the state before whole, both for where the reading ends and for what
+// the meter is told. How much an item differs from what it was depends on members that a view
+// may hide, so whoever reads must not learn it.
 func (s *Store) Since(ctx context.Context, topic events.Topic, from, to int64) ([]watch.Entry, error) {
 	now := s.now()
 	out, err := s.db.Query(ctx, s.logQuery(topic, from+1, to))
@@ -170,17 +170,51 @@ func (s *Store) Since(ctx context.Context, topic events.Topic, from, to int64) (
 		return nil, fmt.Errorf("read log of %s since %d: %w", topic, from, translate(err))
 	}
 	entries := make([]watch.Entry, 0, len(out.Items))
+	bytes := 0
 	for _, row := range out.Items {
-		if expired(row, now) {
-			continue
-		}
 		e, err := entry(topic, row)
 		if err != nil {
 			return nil, fmt.Errorf("read log of %s since %d: %w", topic, from, err)
 		}
-		entries = append(entries, e)
+		if !expired(row, now) {
+			entries = append(entries, e)
+		}
+		if bytes += wholeBytes(row, e); bytes >= pageBytes {
+			break
+		}
 	}
+	read := max(1, (bytes+readUnitBytes-1)/readUnitBytes)
+	watch.MeterOf(ctx).Spend(float64(read)-units(out.ConsumedCapacity), 0)
 	return entries, nil
+}
+
+// A read unit, and where a query ends: with the row that reaches as many bytes.
+//
+// Source: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Query.Pagination.html
+const (
+	readUnitBytes = 4 << 10
+	pageBytes     = 1 << 20
+)
+
+// wholeBytes is what a row takes with the state before as it was, or a little more: numbers may
+// take less.
+//
+// Source: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html
+func wholeBytes(row map[string]types.AttributeValue, e watch.Entry) (bytes int) {
+	for name, value := range row {
+		switch v := value.(type) {
+		case *types.AttributeValueMemberS:
+			bytes += len(name) + len(v.Value)
+		case *types.AttributeValueMemberN:
+			bytes += len(name) + (len(v.Value)+1)/2 + 1
+		default:
+			bytes += len(name) + 1
+		}
+	}
+	if difference := text(row, "undo"); difference != "" {
+		bytes += len("before") + len(e.Before) - len("undo") - len(difference)
+	}
+	return bytes
 }
 
 // logQuery reads the log rows from first to last, both included.
@@ -219,6 +253,11 @@ func entry(topic events.Topic, row map[string]types.AttributeValue) (watch.Entry
 	}
 	if before := text(row, "before"); before != "" {
 		e.Before = json.RawMessage(before)
+	}
+	if difference := text(row, "undo"); difference != "" {
+		if e.Before, err = undo(e.Data, difference); err != nil {
+			return watch.Entry{}, fmt.Errorf("undo change %d: %w", seq, err)
+		}
 	}
 	if e.High == "" {
 		e.High = e.Position

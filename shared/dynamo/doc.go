@@ -8,7 +8,8 @@
 //	                                               [lanes], [wanted]
 //	               topic           seq = -1, -2…   the lanes: progress
 //	               topic           seq = 1, 2, 3…  the log: epoch, id, op, at, data, position, lapse,
-//	                                               [before], [high], [expired], [large], expiresAt
+//	                                               [undo] or [before], [high], [expired], [large],
+//	                                               expiresAt
 //	               topic + "/**"   seq = a hash    a topic below that has had a change: name
 //	Connections    subject         connectionId    watches (topic → order), left (slot → order),
 //	                                               subscribes (how many there were), connectedAt,
@@ -32,7 +33,8 @@
 // passed it may stay for days and are skipped by whoever reads them; package ttl says which
 // rows these are. Subscriptions are not skipped: theirs is also the end that the pusher holds
 // them to, and those that are past it are closed. Log rows beyond
-// the head's last are left over from an earlier epoch and are never read.
+// the head's last are left over from an earlier epoch, or have not got their number yet, and are
+// never read.
 //
 // Requests of one connection may be carried out in any order. The connection's row decides
 // which one counts for a topic, by the order that each request has, see watch.Order. It is

@@ -1,6 +1,7 @@
 package dynamo_test
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -166,6 +167,94 @@ func TestSinceGivesLargeLogsInPages(t *testing.T) {
 	}
 	if pages != 3 {
 		t.Errorf("3 MB in %d pages", pages)
+	}
+}
+
+// modification is the change of an item of a few KB: of one member, or of all that is large.
+func modification(topic events.Topic, seq int64, kilobytes int, all bool) watch.Entry {
+	e := entries(topic, seq)[0]
+	e.Op = events.Modified
+	letters := []string{"x", "x"}
+	if all {
+		letters[1] = "y"
+	}
+	for i, into := range []*json.RawMessage{&e.Before, &e.Data} {
+		*into = fmt.Appendf(nil, `{"n":1.%d0,"none":null,"text":"%s"}`, i, strings.Repeat(letters[i], kilobytes<<10))
+	}
+	return e
+}
+
+// TestARowIsSmallWhereLittleDiffers, and yet tells what was byte for byte.
+func TestARowIsSmallWhereLittleDiffers(t *testing.T) {
+	d := dynamotest.Start(t)
+	s := d.Store()
+	for topic, c := range map[events.Topic]struct {
+		all    bool
+		writes float64
+	}{"a": {false, 2 * (5 + 1)}, "b": {true, 2 * (9 + 1)}} { // in a transaction, with the head
+		want := modification(topic, 1, 4, c.all)
+		d.Engine.ResetUsage()
+		if err := s.Append(t.Context(), topic, watch.Head{}, headAt(1), []watch.Entry{want}); err != nil {
+			t.Fatal(err)
+		}
+		if _, writes := d.Units(); writes != c.writes {
+			t.Errorf("%s: %v write units, want %v", topic, writes, c.writes)
+		}
+		for name, read := range map[string]func() ([]watch.Entry, error){
+			"since":  func() ([]watch.Entry, error) { return s.Since(t.Context(), topic, 0, 1) },
+			"before": func() ([]watch.Entry, error) { return s.Before(t.Context(), topic, 1, 1) },
+		} {
+			if got, err := read(); err != nil || len(got) != 1 || fmt.Sprint(got[0]) != fmt.Sprint(want) {
+				t.Errorf("%s gives %+v, %v, want %+v", name, got, err, want)
+			}
+		}
+	}
+}
+
+// TestRowsOfEarlierVersionsTellWhatWas: they have the state before whole.
+func TestRowsOfEarlierVersionsTellWhatWas(t *testing.T) {
+	d := dynamotest.Start(t)
+	want := modification("a", 1, 1, false)
+	row := attributes{"topic": str("a"), "seq": number("1"), "epoch": str("e"), "id": str("1"), "op": str("modified"), "at": number("1001"),
+		"position": str("1001"), "lapse": str(string(want.Lapse)), "data": str(string(want.Data)), "before": str(string(want.Before)),
+		"expiresAt": number(fmt.Sprint(time.Now().Add(time.Hour).Unix()))}
+	if _, err := d.Client.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: &dynamotest.Tables.Changes, Item: row}); err != nil {
+		t.Fatal(err)
+	}
+	got, err := d.Store().Since(t.Context(), "a", 0, 1)
+	if err != nil || len(got) != 1 || fmt.Sprint(got[0]) != fmt.Sprint(want) {
+		t.Errorf("%+v, %v, want %+v", got, err, want)
+	}
+}
+
+// TestHowMuchDiffersShowsToNoReader: a view may hide what differs. So the pages of the log end at the
+// same numbers, and as many units are told.
+func TestHowMuchDiffersShowsToNoReader(t *testing.T) {
+	d := dynamotest.Start(t)
+	s := d.Store()
+	const changes = 30
+	read := map[bool]string{}
+	for _, all := range []bool{true, false} {
+		topic, head := events.Topic(fmt.Sprint(all))[:4], watch.Head{}
+		for seq := int64(1); seq <= changes; seq++ {
+			if err := s.Append(t.Context(), topic, head, headAt(seq), []watch.Entry{modification(topic, seq, 60+int(seq), all)}); err != nil {
+				t.Fatal(err)
+			}
+			head = headAt(seq)
+		}
+		for from := int64(0); from < changes; {
+			ctx, meter := watch.Metered(t.Context())
+			page, err := s.Since(ctx, topic, from, changes)
+			if err != nil || len(page) == 0 {
+				t.Fatal(len(page), err)
+			}
+			from = page[len(page)-1].Seq
+			units, _ := meter.Units()
+			read[all] += fmt.Sprintf("up to %d: %v units\n", from, units)
+		}
+	}
+	if read[false] != read[true] {
+		t.Errorf("if a member changes, the log is read\n%s\nif all changes\n%s", read[false], read[true])
 	}
 }
 

@@ -308,7 +308,7 @@ func (w *worst) publishes() {
 	w.asks("publish, to remove", published, w.heavy, request(events.Request{Action: "publish", Op: events.OpRemove, Topic: string(w.large), Item: &events.Item{ID: "2"}}, watch.Options{}))
 	deep := events.Topic("s/s/s/s/s/s/s/" + strings.Repeat("x", events.MaxTopicBytes-14))
 	w.measure("numbering what was published", "", func() []string {
-		write := watch.Write{Topic: deep, ID: strings.Repeat("i", events.MaxItemIDBytes), Op: events.Modified, Before: full, Data: full, Position: watch.Position(strings.Repeat("9", 40))}
+		write := watch.Write{Topic: deep, ID: strings.Repeat("i", events.MaxItemIDBytes), Op: events.Modified, Before: []byte(strings.ReplaceAll(string(full), "xx", "yy")), Data: full, Position: watch.Position(strings.Repeat("9", 40))}
 		if _, err := (watch.Numberer{Log: w.store}).Number(w.Context(), stream, []watch.Write{write}); err != nil {
 			w.Fatal(err)
 		}
