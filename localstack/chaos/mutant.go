@@ -39,9 +39,6 @@ var mutants = []mutant{
 		{"shared/dynamo/changes.go", `"attribute_not_exists(topic)"`, `"attribute_not_exists(nothing)"`},
 		{"shared/dynamo/changes.go", `"#last = :fromLast AND epoch = :fromEpoch AND "`, `"(#last <> :fromEpoch OR epoch <> :fromLast) AND "`},
 	}, ""},
-	{"lock", "a change's row is put where another has the number already", []edit{
-		{"shared/dynamo/append.go", `"attribute_not_exists(seq)"`, `"attribute_not_exists(nothing)"`},
-	}, ""},
 	{"healing", "the client does not ask for what is missing while it is connected", []edit{
 		{"shared/client/probe.go", `return w.probe.next(w.order.behind())`, `return time.Time{}`},
 	}, ""},
@@ -109,10 +106,8 @@ var mutants = []mutant{
 }
 
 // tests are those that have to fail with some mutants, as arguments of go test, instead of chaos.
-// Whatever a push misses the client asks for, so that chaos sees nothing but the delay. And two
-// fan-outs of chaos that race have the same change, which may be put twice.
+// Whatever a push misses the client asks for, so that chaos sees nothing but the delay.
 var tests = map[string][]string{
-	"lock":   {"-run", "^TestNumbersWhileFunctionsRaceAndEnd$", "./shared/dynamo", "-rapid.nofailfile"},
 	"lane":   {"-run", "^TestLanesLoseNothing$", "./shared/dynamo", "-rapid.nofailfile"},
 	"lanes":  {"-run", "^TestLanesDoubleWhileAChangeIsNumbered$", "./shared/dynamo"},
 	"shards": {"-run", "^TestAnAudienceSplitsAsItGrows$", "./shared/dynamo"},

@@ -33,8 +33,7 @@
 // passed it may stay for days and are skipped by whoever reads them; package ttl says which
 // rows these are. Subscriptions are not skipped: theirs is also the end that the pusher holds
 // them to, and those that are past it are closed. Log rows beyond
-// the head's last are left over from an earlier epoch, or have not got their number yet, and are
-// never read.
+// the head's last are left over from an earlier epoch and are never read.
 //
 // Requests of one connection may be carried out in any order. The connection's row decides
 // which one counts for a topic, by the order that each request has, see watch.Order. It is

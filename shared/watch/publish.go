@@ -15,9 +15,8 @@ import (
 	"github.com/watchroute/watchroute/shared/grant"
 )
 
-// numberingFactor is how many write units the numbering of a change takes at most for each that
-// its item takes: two for the new state and two for the one before, if they differ in all and are in
-// a transaction with others.
+// numberingFactor is how many write units the numbering of a change takes for each that its
+// item takes: two for the new state and two for the one before, as they are in a transaction.
 const numberingFactor = 4
 
 // Publishing is what a client asks to publish.
