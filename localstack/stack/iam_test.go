@@ -465,7 +465,7 @@ func (s *running) useLanes(t *testing.T) {
 		}
 	}
 	join(10)
-	s.lapse(t, "frank", "crowd") // now: DynamoDB deletes his row when its time is over
+	s.lapse(t, "frank", "crowd")
 	s.put(t, "crowd", "i", "0")
 	for _, c := range crowd {
 		c.changes(1)

@@ -65,7 +65,10 @@ func (s *running) revoke(t testing.TB, subject, id string) {
 	s.putRow(t, s.Outputs["RevocationsTable"], "subject", subject, "tokenId", id, map[string]types.AttributeValue{"before": number(time.Now().Unix())})
 }
 
-// lapse lets a subscription's time be over.
+// lapse lets a subscription's time be over, for so long that DynamoDB does not delete the row: it
+// leaves alone what is more than five years old.
+//
+// Source: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/howitworks-ttl.html
 func (s *running) lapse(t testing.TB, subject, topic string) {
 	t.Helper()
 	out, err := s.db.Query(t.Context(), &dynamodb.QueryInput{
@@ -79,7 +82,7 @@ func (s *running) lapse(t testing.TB, subject, topic string) {
 		if row["subject"].(*types.AttributeValueMemberS).Value != subject {
 			continue
 		}
-		row["expiresAt"] = number(time.Now().Add(-time.Second).Unix())
+		row["expiresAt"] = number(time.Now().AddDate(-6, 0, 0).Unix())
 		if _, err := s.db.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: aws.String(s.Outputs["SubscriptionsTable"]), Item: row}); err != nil {
 			t.Fatal(err)
 		}
