@@ -85,8 +85,7 @@ func (x *exchange) polled(f *follow, brought news, err error, holds, held bool) 
 	case err == nil && brought.reset != "", lapses(err):
 		x.lapse(f)
 	case err == nil:
-		x.answered()
-		x.polls.turn = turn{}
+		x.pollAnswered()
 		if holds {
 			x.polls.hold = turn{}
 		}
@@ -98,9 +97,20 @@ func (x *exchange) polled(f *follow, brought news, err error, holds, held bool) 
 		x.polls.hold.again(now, x.pausing(err))
 		f.pollAt = now // without waiting
 	default:
-		x.failed(err)
-		x.polls.turn.again(now, x.pausing(err))
+		x.pollFailed(err)
 	}
+}
+
+// pollAnswered notes that a request of the polls was answered.
+func (x *exchange) pollAnswered() {
+	x.answered()
+	x.polls.turn = turn{}
+}
+
+// pollFailed notes that a request of the polls failed: no other one is made until a pause is over.
+func (x *exchange) pollFailed(err error) {
+	x.failed(err)
+	x.polls.turn.again(time.Now(), x.pausing(err))
 }
 
 // nextPoll says when a topic is polled again: at once if that waits, a little later if changes
