@@ -183,19 +183,14 @@ func (h handler) itemsBelow(w http.ResponseWriter, r *http.Request, viewer watch
 		h.refuse(w, r, err)
 		return
 	}
-	w.Header().Set("Cache-Control", "no-store")
-	if wantsNone(r) {
-		w.WriteHeader(http.StatusNotModified)
-		return
-	}
-	if below.Next != "" {
+	if below.Next != "" && !wantsNone(r) {
 		w.Header().Set("Link", nextLink(r, below.Next))
 	}
 	body := events.ItemsBelow{Topic: a.Topic, View: below.View, Topics: []events.TopicItems{}, Next: below.Next}
 	for _, page := range below.Topics {
 		body.Topics = append(body.Topics, bodyOf(page.Topic, page.Page))
 	}
-	h.answer(w, r, http.StatusOK, "application/json", body)
+	h.answerUntagged(w, r, body)
 }
 
 // standBelow answers with where the topics of a pattern stand.
@@ -205,12 +200,17 @@ func (h handler) standBelow(w http.ResponseWriter, r *http.Request, viewer watch
 		h.refuse(w, r, err)
 		return
 	}
+	h.answerUntagged(w, r, events.StandBelow{Topic: a.Topic, View: view, Below: stand})
+}
+
+// answerUntagged answers with what has no ETag, so that no cache may keep it.
+func (h handler) answerUntagged(w http.ResponseWriter, r *http.Request, body any) {
 	w.Header().Set("Cache-Control", "no-store")
 	if wantsNone(r) {
 		w.WriteHeader(http.StatusNotModified)
 		return
 	}
-	h.answer(w, r, http.StatusOK, "application/json", events.StandBelow{Topic: a.Topic, View: view, Below: stand})
+	h.answer(w, r, http.StatusOK, "application/json", body)
 }
 
 // bodyOf writes a page of a topic's items.
@@ -283,12 +283,7 @@ func (h handler) tell(w http.ResponseWriter, r *http.Request, missed watch.Misse
 			Detail: "the changes after this cursor cannot be told, read the items anew"})
 		return
 	}
-	w.Header().Set("Cache-Control", "no-store")
-	if wantsNone(r) {
-		w.WriteHeader(http.StatusNotModified)
-		return
-	}
-	h.answer(w, r, http.StatusOK, "application/json", events.TopicChanges{
+	h.answerUntagged(w, r, events.TopicChanges{
 		Topic: missed.Topic, Cursor: missed.Cursor.String(), View: missed.View, Changes: orNone(missed.Changes), More: missed.More,
 	})
 }
