@@ -276,6 +276,17 @@ func streamGrants(source awsdynamodb.CfnTable, q queues) []grant {
 	}
 }
 
+// audienceGrants are what it takes to read who watches a topic, to post to them, and to forget those
+// who are gone.
+func audienceGrants(t tables, props Props) []grant {
+	return []grant{
+		allow(t.subscriptions.AttrArn(), "dynamodb:Query", "dynamodb:UpdateItem", "dynamodb:BatchWriteItem"),
+		allow(t.connections.AttrArn(), "dynamodb:DeleteItem"),
+		allow(sub(props.connectionsARN("POST")), "execute-api:ManageConnections"),
+		allow(sub(props.connectionsARN("DELETE")), "execute-api:ManageConnections"),
+	}
+}
+
 func fanoutFunction(t tables, q queues, props Props) function {
 	return function{
 		name: fanout, description: "Numbers changes and pushes them to who watches", memory: 512, timeout: fanoutTimeout,
@@ -290,15 +301,11 @@ func fanoutFunction(t tables, q queues, props Props) function {
 			"MAX_BATCH_POSTS":     jsii.String(fmt.Sprint(props.MaxBatchPosts)),
 			"PUSHES_QUEUE_URL":    q.pushes.Ref(),
 		},
-		grants: append(streamGrants(t.events, q),
+		grants: slices.Concat(streamGrants(t.events, q), []grant{
 			allow(q.failures.AttrArn(), "sqs:SendMessage"),
 			allow(q.pushes.AttrArn(), "sqs:SendMessage"),
 			allow(t.changes.AttrArn(), "dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query", "dynamodb:PutItem", "dynamodb:UpdateItem"),
-			allow(t.subscriptions.AttrArn(), "dynamodb:Query", "dynamodb:UpdateItem", "dynamodb:BatchWriteItem"),
-			allow(t.connections.AttrArn(), "dynamodb:DeleteItem"),
-			allow(sub(props.connectionsARN("POST")), "execute-api:ManageConnections"),
-			allow(sub(props.connectionsARN("DELETE")), "execute-api:ManageConnections"),
-		),
+		}, audienceGrants(t, props)),
 		reserved: props.FanoutConcurrency,
 	}
 }
@@ -315,14 +322,10 @@ func pushFunction(t tables, q queues, props Props) function {
 			"CALLBACK_URL":        sub(props.callbackURL()),
 			"SHARD_SIZE":          jsii.String(fmt.Sprint(props.ShardSize)),
 		},
-		grants: []grant{
+		grants: append([]grant{
 			allow(q.pushes.AttrArn(), "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:SendMessage"),
 			allow(t.changes.AttrArn(), "dynamodb:GetItem", "dynamodb:Query", "dynamodb:UpdateItem"),
-			allow(t.subscriptions.AttrArn(), "dynamodb:Query", "dynamodb:UpdateItem", "dynamodb:BatchWriteItem"),
-			allow(t.connections.AttrArn(), "dynamodb:DeleteItem"),
-			allow(sub(props.connectionsARN("POST")), "execute-api:ManageConnections"),
-			allow(sub(props.connectionsARN("DELETE")), "execute-api:ManageConnections"),
-		},
+		}, audienceGrants(t, props)...),
 	}
 }
 

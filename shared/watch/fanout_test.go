@@ -134,25 +134,6 @@ func (l slowLog) Append(ctx context.Context, topic events.Topic, from, to watch.
 	}
 }
 
-// mixedLogs are Logs of several topics, of which some are slow.
-type mixedLogs map[events.Topic]watch.Log
-
-func (l mixedLogs) Head(ctx context.Context, topic events.Topic) (watch.Head, error) {
-	return l[topic].Head(ctx, topic)
-}
-
-func (l mixedLogs) Announce(ctx context.Context, topic events.Topic) error {
-	return l[topic].Announce(ctx, topic)
-}
-
-func (l mixedLogs) Append(ctx context.Context, topic events.Topic, from, to watch.Head, entries []watch.Entry) error {
-	return l[topic].Append(ctx, topic, from, to, entries)
-}
-
-func (l mixedLogs) Before(ctx context.Context, topic events.Topic, seq int64, limit int) ([]watch.Entry, error) {
-	return l[topic].Before(ctx, topic, seq, limit)
-}
-
 // announcing is a Poster that tells when it has posted to a connection.
 type announcing struct {
 	*memoryWatchers
@@ -173,7 +154,7 @@ func (a announcing) Post(ctx context.Context, id watch.ConnectionID, frame watch
 func TestLargeItemsKeepOnlyTheirOwnTopicWaiting(t *testing.T) {
 	posted := make(chan struct{})
 	m := announcing{&memoryWatchers{topics: map[events.Topic][]watch.ConnectionID{"small": {"1"}, "large": {"2"}}}, "1", posted}
-	logs := mixedLogs{"small": newLog(), "large": slowLog{newLog(), posted}}
+	logs := topicLogs{"small": newLog(), "large": slowLog{newLog(), posted}}
 	large, small := writes(1)[0], writes(1)[0]
 	large.Topic, large.Data = "large", []byte(`"`+strings.Repeat("x", 100_000)+`"`)
 	small.Topic = "small"

@@ -101,7 +101,7 @@ func (l *memoryLog) ids() (ids []string, dense bool) {
 }
 
 // topicLogs is a Log of several topics.
-type topicLogs map[events.Topic]*memoryLog
+type topicLogs map[events.Topic]watch.Log
 
 func (l topicLogs) Head(ctx context.Context, topic events.Topic) (watch.Head, error) {
 	return l[topic].Head(ctx, topic)
