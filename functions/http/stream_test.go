@@ -124,9 +124,10 @@ func TestStreamGoesOnFromTheLastEvent(t *testing.T) {
 		"/topics/a?after=" + epoch + ":2":         "",
 		"/topics/a":                               epoch + ":2",
 		"/topics/a?after=" + epoch + ":0":         epoch + ":2",
+		"/topics/a?last_event_id=" + epoch + ":0": epoch + ":2", // an EventSource that comes again by itself has both
 	} {
 		r := s.open(target, "Last-Event-ID", header)
-		if id := r.expect("changes", `"seq":3`); id != epoch+":4" {
+		if id := r.expect("changes", `"changes":[{"topic":"a","epoch":"`+epoch+`","seq":3,`); id != epoch+":4" { // what it has does not come again
 			t.Errorf("%s with %q: id is %s", target, header, id)
 		}
 	}
@@ -331,6 +332,35 @@ func TestSpentSubjectComesAgain(t *testing.T) {
 	}
 }
 
+// TestStreamsThatTroubleEnds come again later than those whose time is over, and not together. What may
+// pass is no error to an EventSource.
+func TestStreamsThatTroubleEnds(t *testing.T) {
+	inFakeTime(t, func(t *testing.T, s *service, _ string) {
+		s.feed.Stands = troubled{s.store}
+		retries := map[int]bool{}
+		for range 8 {
+			a := s.ask(http.MethodGet, "/topics/a", "Accept", streamType)
+			begins, ends, _ := strings.Cut(a.body, "event: subscribed\n")
+			_, ends, _ = strings.Cut(ends, "\n\n")
+			var retry int
+			if n, _ := fmt.Sscanf(ends, "retry: %d\n\n", &retry); n != 1 || begins != "retry: 1000\n\n" || retry < 5_000 || retry > 10_000 || strings.Contains(ends, "event:") {
+				t.Fatalf("a stream is answered %d %q", a.status, a.body)
+			}
+			retries[retry] = true
+		}
+		if len(retries) < 4 {
+			t.Errorf("8 streams are told only %d different times", len(retries))
+		}
+	})
+}
+
+// troubled cannot be looked at.
+type troubled struct{ watch.Stands }
+
+func (troubled) Glance(context.Context, []events.Topic) (map[events.Topic]events.Cursor, error) {
+	return nil, watch.ErrUnavailable
+}
+
 func cursorOf(s *service, topic string) string {
 	items, _ := get[events.TopicItems](s, 200, "/topics/"+topic)
 	return items.Cursor
@@ -375,6 +405,35 @@ func TestExpiredTokenIsNotHeldWith(t *testing.T) {
 			t.Errorf("with %s the answer is %s", header, a.body)
 		}
 	}
+}
+
+// TestHoldsEndInTime: before the token expires, and before Lambda would kill the function, which
+// would cut the answer and leave the hold. A client is told in order that nothing has come.
+func TestHoldsEndInTime(t *testing.T) {
+	inFakeTime(t, func(t *testing.T, s *service, at string) {
+		s.streamTime = 14 * time.Minute
+		for what, c := range map[string]struct{ token, function, most time.Duration }{
+			"the token":    {token: 10 * time.Second, function: 15 * time.Minute, most: 9 * time.Second},
+			"the function": {token: time.Hour, function: 7 * time.Second, most: 6 * time.Second},
+		} {
+			for accept, status := range map[string]int{"application/json": 204, streamType: 200} {
+				began := time.Now()
+				s.viewer.Expires = began.Add(c.token)
+				ctx, cancel := context.WithTimeout(t.Context(), c.function)
+				r := httptest.NewRequestWithContext(ctx, http.MethodGet, "/topics/a?wait=25&after="+at, nil)
+				r.Header.Set("Accept", accept)
+				w := httptest.NewRecorder()
+				s.ServeHTTP(w, r)
+				cancel()
+				if took := time.Since(began); w.Code != status || took != c.most || strings.Contains(w.Body.String(), "error") {
+					t.Errorf("what %s bounds is answered %d %q after %v, want %d after %v", what, w.Code, w.Body, took, status, c.most)
+				}
+			}
+		}
+		if holds, err := s.store.Hold(t.Context(), s.viewer.Key, time.Now().Add(time.Minute), watch.HoldLimits{Subject: 1, Total: 80}); err != nil {
+			t.Errorf("a hold is left: %v, %v", holds, err)
+		}
+	})
 }
 
 func manyTopics(n int) string {
