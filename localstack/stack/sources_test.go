@@ -308,6 +308,12 @@ func (f foreign) decided(t *testing.T) (after func(*testing.T)) {
 	s.put(t, "busy", "i", "2")
 
 	return func(t *testing.T) {
+		t.Run("the wrapper's tokens expire, and nothing else happens", func(t *testing.T) {
+			for _, source := range wrapped {
+				source.await(t, "third pause", 3, named("pause"))
+				source.pauses(t, func(time.Duration) time.Duration { return 2 * time.Second }) // not a longer one each time
+			}
+		})
 		s.put(t, "stale", "i", "2")
 		for _, topic := range []string{"long", "wrapped"} {
 			s.put(t, topic, "i", "2")
@@ -332,7 +338,6 @@ func (f foreign) decided(t *testing.T) (after func(*testing.T)) {
 				source.await(t, "end", 1, ended)
 			}
 			for _, source := range wrapped {
-				source.await(t, "pause", 1, named("pause"))
 				source.hasEach(t, 1, 3)
 			}
 		})
@@ -528,7 +533,7 @@ func (s *running) signal(t testing.TB, signal syscall.Signal) {
 // late has the function not answer in time, and later answer again.
 func (f foreign) late(t *testing.T) (after func(*testing.T)) {
 	s := f.httpStack(t, time.Minute, "1000", func(o *stack.Options) { o.REST.IdleTimeout, o.MaxProcesses = time.Second, 1 })
-	return f.refused(t, refusal{s, "late", func() { s.signal(t, syscall.SIGSTOP) }, func() { s.signal(t, syscall.SIGCONT) }, http.StatusServiceUnavailable})
+	return f.refused(t, refusal{s, "late", func() { s.signal(t, syscall.SIGSTOP) }, func() { s.signal(t, syscall.SIGCONT) }, http.StatusServiceUnavailable, 0})
 }
 
 // unjudged cuts the authorizer off from DynamoDB, and the function with it, so that those who are held come again.
@@ -536,7 +541,7 @@ func (f foreign) unjudged(t *testing.T) (after func(*testing.T)) {
 	faults := fault.New(fault.Plan{fault.CutOff: 1}, seed)
 	faults.Off()
 	s := f.httpStack(t, time.Minute, "1000", func(o *stack.Options) { tokensOnly(o); o.Faults = faults })
-	return f.refused(t, refusal{s, "unjudged", func() { faults.Only(fault.CutOff) }, faults.Off, http.StatusServiceUnavailable})
+	return f.refused(t, refusal{s, "unjudged", func() { faults.Only(fault.CutOff) }, faults.Off, http.StatusServiceUnavailable, 7})
 }
 
 // refusedByTheGateway has API Gateway answer in place of the function.
@@ -545,7 +550,7 @@ func (f foreign) refusedByTheGateway(t *testing.T, s *running, faults *fault.Fau
 		fault.HTTP429: http.StatusTooManyRequests, fault.HTTP500: http.StatusServiceUnavailable, fault.HTTP502: http.StatusServiceUnavailable,
 	} {
 		fails := func() { faults.Only(kind); s.signal(t, syscall.SIGKILL) } // so that all come again
-		t.Run("API Gateway's own: "+string(kind), f.refused(t, refusal{s, string(kind), fails, faults.Off, status}))
+		t.Run("API Gateway's own: "+string(kind), f.refused(t, refusal{s, string(kind), fails, faults.Off, status, 0}))
 	}
 }
 
@@ -555,6 +560,7 @@ type refusal struct {
 	topic         string // that nobody else watches
 	begins, works func() // it begins, and everything works again
 	status        int
+	pauses        int // that the wrapper makes meanwhile; 0 for two
 }
 
 // refused begins a refusal. It wants it to end native sources, and the README's wrapper to come again, after
@@ -573,8 +579,8 @@ func (f foreign) refused(t *testing.T, r refusal) (after func(*testing.T)) {
 			source.await(t, "end", 1, ended)
 		}
 		for _, source := range wrapped {
-			source.await(t, "second pause", 2, named("pause"))
-			source.growing(t)
+			source.await(t, fmt.Sprintf("pause %d", max(2, r.pauses)), max(2, r.pauses), named("pause"))
+			source.pauses(t, func(before time.Duration) time.Duration { return min(2*before, time.Minute) })
 		}
 		if r.Usage().REST.Answers[r.status] == 0 {
 			t.Errorf("nobody was answered %d", r.status)
@@ -587,18 +593,21 @@ func (f foreign) refused(t *testing.T, r refusal) (after func(*testing.T)) {
 	}
 }
 
-// growing wants the wrapper's first pauses to be from half of 2 s and 4 s up to that.
-func (s *source) growing(t testing.TB) {
+// pauses wants each of the wrapper's pauses to be a part of the longest that it may be by then, more than
+// half of it and by chance, so that not all come again at once. The first may take two seconds.
+func (s *source) pauses(t testing.TB, next func(longest time.Duration) time.Duration) {
 	t.Helper()
-	most := 2000.0
+	longest := 2 * time.Second
 	for _, h := range s.all() {
-		if h.Type != "pause" || most > 4000 {
+		if h.Type != "pause" {
 			continue
 		}
 		var pause float64
-		if _, err := fmt.Sscan(h.Data, &pause); err != nil || pause < most/2 || pause > most {
-			t.Errorf("%s makes a pause of %s ms, want up to %v", s.client, h.Data, most)
+		most := float64(longest.Milliseconds())
+		if _, err := fmt.Sscan(h.Data, &pause); err != nil || pause < most/2 || pause >= most {
+			t.Errorf("%s makes a pause of %s ms, want less than %v and at least half of that: %+v", s.client, h.Data, most, s.all())
+			return
 		}
-		most *= 2
+		longest = next(longest)
 	}
 }
