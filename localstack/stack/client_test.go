@@ -135,11 +135,14 @@ func TestClientOverChangingTransports(t *testing.T) {
 	blocks := []string{"", "websocket", "websocket and sse"}
 	rand.Shuffle(len(blocks), func(i, j int) { blocks[i], blocks[j] = blocks[j], blocks[i] })
 	const changes = 30
-	done := make(chan []int64)
+	saw := make(chan string, 1)
 	go func() {
-		_, seqs, _ := collect(t, c, "stocks/AAPL", goclient.WatchOptions{After: &events.Cursor{}}, changes) // from the first
-		done <- seqs
+		defer close(saw) // also if it gives up, which ends this alone
+
+		_, seqs, resets := collect(t, c, "stocks/AAPL", goclient.WatchOptions{After: &events.Cursor{}}, changes) // from the first
+		saw <- fmt.Sprint(seqs, resets)
 	}()
+	var want []int64
 	for i := range changes {
 		if i%10 == 0 {
 			n.block(blocks[i/10])
@@ -148,11 +151,10 @@ func TestClientOverChangingTransports(t *testing.T) {
 			eventually(t, "the transport with blocked: "+blocks[i/10], func() bool { return c.Transport() == ways[blocks[i/10]] })
 		}
 		s.put(t, "stocks/AAPL", fmt.Sprint(i%3), fmt.Sprint(i))
+		want = append(want, int64(i+1))
 	}
-	for i, seq := range <-done {
-		if seq != int64(i+1) {
-			t.Fatalf("saw %d as change %d", seq, i+1)
-		}
+	if got := <-saw; got != fmt.Sprint(want, []events.ResetReason(nil)) {
+		t.Errorf("saw %s, want %v and no reset, blocked were %q", got, want, blocks)
 	}
 }
 

@@ -120,9 +120,11 @@ func TestALargeAudienceHearsEverything(t *testing.T) {
 // TestALargeAudienceHearsEverythingWhateverHappens to the function that pushes, and to its queue.
 func TestALargeAudienceHearsEverythingWhateverHappens(t *testing.T) {
 	lanes := smallLanes(t)
+	var faults *fault.Faults
 	s := start(t, func(o *stack.Options) {
 		lanes(o)
-		o.Faults = fault.New(fault.Plan{fault.Reappear: 0.2, fault.Redeliver: 0.2, fault.Delay: 0.2, fault.Duplicate: 0.1, fault.Reslice: 0.1}, seed)
+		faults = fault.New(fault.Plan{fault.Reappear: 0.2, fault.Redeliver: 0.2, fault.Delay: 0.2, fault.Duplicate: 0.1, fault.Reslice: 0.1}, seed)
+		o.Faults = faults
 	})
 	c := &crowd{running: s, t: t, topic: "stocks/AAPL"}
 	for range 6 {
@@ -131,6 +133,12 @@ func TestALargeAudienceHearsEverythingWhateverHappens(t *testing.T) {
 		c.change(2)
 	}
 	c.hearsAll()
+	if n := s.lanes(t, c.topic); n < 4 {
+		t.Errorf("48 watchers are in %d lanes of about 5", n)
+	}
+	if counts := faults.Counts(); counts[fault.Reappear]+counts[fault.Redeliver] == 0 {
+		t.Errorf("nothing has happened to the function that pushes: %v", counts)
+	}
 }
 
 // TestCostOfALargeAudience: besides what a change costs, each lane costs a message, a write unit,
