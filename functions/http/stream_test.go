@@ -257,6 +257,7 @@ func TestStreamEndsInTime(t *testing.T) {
 	s.streamTime = time.Second
 	s.put("a", "i", `{}`)
 	r := s.open("/topics/a")
+	defer time.AfterFunc(20*time.Second, r.end).Stop() // or the test would go on as long as the stream
 	for {
 		e, ok := r.next()
 		if !ok {
@@ -272,6 +273,25 @@ func TestStreamEndsInTime(t *testing.T) {
 	if _, err := s.store.Hold(t.Context(), s.viewer.Key, time.Now().Add(time.Minute), watch.HoldLimits{Subject: 1, Total: 80}); err != nil {
 		t.Errorf("the hold is left: %v", err)
 	}
+}
+
+// TestStreamsEndNotTogether, though they were opened together: all would come again at once.
+func TestStreamsEndNotTogether(t *testing.T) {
+	inFakeTime(t, func(t *testing.T, s *service, _ string) {
+		ends := map[time.Duration]bool{}
+		for range 8 {
+			began := time.Now()
+			s.ask(http.MethodGet, "/topics/a", "Accept", streamType)
+			took := time.Since(began)
+			if took < s.streamTime || took > 2*s.streamTime {
+				t.Errorf("a stream is held for %v, want at least %v and at most twice that", took, s.streamTime)
+			}
+			ends[took.Truncate(time.Second)] = true
+		}
+		if len(ends) < 4 {
+			t.Errorf("8 streams are held for only %d different times", len(ends))
+		}
+	})
 }
 
 // TestTooManyStreamsComeAgain: any status but 200 would end an EventSource for good.
