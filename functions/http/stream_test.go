@@ -92,6 +92,24 @@ func (r *reader) expect(name, text string) (id string) {
 	}
 }
 
+// TestStreamIsNotKeptOnItsWay: neither by a cache, nor by a proxy until there is more of it.
+func TestStreamIsNotKeptOnItsWay(t *testing.T) {
+	s := newService(t)
+	s.put("a", "i", `{}`)
+	held := s.open("/topics/a")
+	defer held.end()
+	s.feed.HoldLimits.Subject = 1
+	for what, header := range map[string]http.Header{
+		"a stream": held.response.Header, "one too many": s.ask(http.MethodGet, "/topics/a", "Accept", streamType).header, "a HEAD": s.ask(http.MethodHead, "/topics/a", "Accept", streamType).header,
+	} {
+		for name, want := range map[string]string{"Content-Type": "text/event-stream", "Cache-Control": "no-cache, no-store", "X-Accel-Buffering": "no", "Content-Encoding": "", "Content-Length": ""} {
+			if got := header.Get(name); got != want {
+				t.Errorf("%s has %s %q, want %q", what, name, got, want)
+			}
+		}
+	}
+}
+
 func TestStreamTellsWhatComes(t *testing.T) {
 	s := newService(t)
 	s.put("a", "i", `{"n":1}`)
