@@ -96,9 +96,9 @@ func (r *reader) expect(name, text string) (id string) {
 func TestStreamIsNotKeptOnItsWay(t *testing.T) {
 	s := newService(t)
 	s.put("a", "i", `{}`)
+	s.feed.HoldLimits.Subject = 1
 	held := s.open("/topics/a")
 	defer held.end()
-	s.feed.HoldLimits.Subject = 1
 	for what, header := range map[string]http.Header{
 		"a stream": held.response.Header, "one too many": s.ask(http.MethodGet, "/topics/a", "Accept", streamType).header, "a HEAD": s.ask(http.MethodHead, "/topics/a", "Accept", streamType).header,
 	} {
