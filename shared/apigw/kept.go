@@ -20,17 +20,17 @@ import (
 const (
 	// idleTime is how long a connection without a call is kept.
 	idleTime = time.Minute
-	// answerLimit bounds an answer that is read, in bytes. Those of API Gateway have a few
-	// hundred.
+	// answerLimit bounds the bytes that are read of an answer. Answers of API Gateway have a few
+	// hundred bytes.
 	answerLimit = 64 << 10
-	// oneWrite is up to how many bytes a body goes out together with the headers.
+	// oneWrite is the largest body, in bytes, that is written together with the headers.
 	oneWrite = 16 << 10
 )
 
-// kept makes calls over HTTP/1.1 connections that it keeps open, one call at a time over each.
-// net/http starts two goroutines for each connection and hands every call from one to another,
-// which is most of what a post costs. Here the caller writes and reads itself. Answers are read
-// by net/http. Safe for concurrent use.
+// kept makes calls over HTTP/1.1 connections that it keeps open, one call at a time over each. The
+// caller itself writes the request and reads the answer. net/http would start two goroutines for
+// each connection and hand every call from one to another, which is most of the cost of a post.
+// net/http only parses the answers. Safe for concurrent use.
 //
 // Source: https://www.rfc-editor.org/rfc/rfc9112
 type kept struct {
@@ -60,12 +60,12 @@ type link struct {
 	used    time.Time // when its last call ended
 }
 
-// errBroken marks failures of a connection that are neither a timeout nor the end of the context:
-// another connection may do better.
+// errBroken marks failures of a connection that are neither a timeout nor the end of the context.
+// Another connection may do better.
 var errBroken = errors.New("connection broken")
 
-// do makes a call and gives its answer, within attemptTime. A kept connection may have been closed
-// meanwhile; then the call is made once more, over a new one.
+// do makes a call and gives its answer, within attemptTime. If the server has closed the kept
+// connection meanwhile, do makes the call once more over a new one.
 func (k *kept) do(ctx context.Context, c call) (answer, error) {
 	deadline := time.Now().Add(attemptTime)
 	if end, ok := ctx.Deadline(); ok && end.Before(deadline) {
@@ -84,7 +84,7 @@ func (k *kept) do(ctx context.Context, c call) (answer, error) {
 	return k.exchange(ctx, l, c, deadline)
 }
 
-// failure marks an error of a connection as errBroken if it is.
+// failure marks an error as errBroken if the connection caused it.
 func failure(ctx context.Context, err error) error {
 	var network net.Error
 	switch {
@@ -114,7 +114,7 @@ func (k *kept) dial(ctx context.Context, deadline time.Time) (*link, error) {
 	return l, nil
 }
 
-// exchange makes a call over a connection, and keeps that if another call can follow.
+// exchange makes a call over a connection, and keeps the connection if another call can follow.
 func (k *kept) exchange(ctx context.Context, l *link, c call, deadline time.Time) (answer, error) {
 	err := l.SetDeadline(deadline)
 	stop := context.AfterFunc(ctx, func() { _ = l.SetDeadline(time.Unix(1, 0)) })
@@ -170,13 +170,13 @@ func (l *link) send(c call) error {
 	return err
 }
 
-// receive reads the answer to a call of a method. It is whole if nothing keeps another call from
-// following.
+// receive reads the answer to a call with a method. whole is true if another call can follow on the
+// connection.
 func (l *link) receive(method string) (got answer, whole bool, err error) {
 	l.limited.N = answerLimit
 	request := &http.Request{Method: method}
 	response, err := http.ReadResponse(l.answers, request)
-	for err == nil && response.StatusCode/100 == 1 { // the answer is yet to come
+	for err == nil && response.StatusCode/100 == 1 { // an interim answer; the final one follows
 		response, err = http.ReadResponse(l.answers, request)
 	}
 	if err != nil {
@@ -185,10 +185,10 @@ func (l *link) receive(method string) (got answer, whole bool, err error) {
 	defer response.Body.Close()
 	_, err = io.Copy(io.Discard, response.Body)
 	whole = err == nil && !response.Close && l.limited.N > 0 && l.answers.Buffered() == 0
-	return answerTo(response), whole, nil // the status counts, even if the rest does not come
+	return answerTo(response), whole, nil // the status counts, even if reading the rest fails
 }
 
-// take gives the connection that was used last; nil if there is none that is fresh.
+// take gives the connection that was used last, or nil if none is fresh.
 func (k *kept) take() *link {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -201,7 +201,7 @@ func (k *kept) take() *link {
 	return l
 }
 
-// keep keeps a connection for later calls, unless there are enough.
+// keep keeps a connection for later calls, unless there are enough already.
 func (k *kept) keep(l *link) {
 	l.used = time.Now()
 	k.mu.Lock()
@@ -214,7 +214,7 @@ func (k *kept) keep(l *link) {
 	k.idle = append(k.idle, l)
 }
 
-// dropLocked closes what has been idle for too long.
+// dropLocked closes connections that have been idle for too long.
 func (k *kept) dropLocked() {
 	fresh := slices.IndexFunc(k.idle, func(l *link) bool { return time.Since(l.used) < idleTime })
 	if fresh < 0 {

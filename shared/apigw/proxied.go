@@ -10,7 +10,8 @@ import (
 	"net/url"
 )
 
-// open chooses how calls to an address are made: net/http makes them if a proxy stands between.
+// open chooses how calls to an address are made: over kept connections, or by net/http if a proxy
+// is configured.
 func open(address *url.URL, proxy func(*http.Request) (*url.URL, error)) (transport, error) {
 	through, err := proxy(&http.Request{URL: address})
 	if err != nil {
@@ -51,11 +52,11 @@ func (p *proxied) do(ctx context.Context, c call) (answer, error) {
 		return answer{}, failure(ctx, err)
 	}
 	defer response.Body.Close()
-	_, _ = io.Copy(io.Discard, io.LimitReader(response.Body, answerLimit)) // read to the end, or the connection is not kept
+	_, _ = io.Copy(io.Discard, io.LimitReader(response.Body, answerLimit)) // read to the end, so that net/http keeps the connection
 	return answerTo(response), nil
 }
 
-// answerTo is what the caller needs of a response.
+// answerTo takes the parts that the caller needs from a response.
 func answerTo(response *http.Response) answer {
 	return answer{response.StatusCode, response.Header.Get("X-Amzn-Errortype")}
 }

@@ -23,8 +23,8 @@ const (
 	mediaType = "application/octet-stream" // of a frame; calls of other methods have no body
 )
 
-// signer signs calls with Signature Version 4. It signs as the SDK does, byte for byte, and makes
-// only once what the calls of one second have in common. Safe for concurrent use.
+// signer signs calls with Signature Version 4. Its signatures are the SDK's, byte for byte. It
+// computes only once what all calls of one second have in common. Safe for concurrent use.
 //
 // Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
 type signer struct {
@@ -70,20 +70,20 @@ func printable(text string) bool {
 	return !strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' })
 }
 
-// signingSecond is what the calls of one second have in common.
+// signingSecond holds what all calls of one second have in common.
 type signingSecond struct {
 	unix        int64
 	credentials aws.Credentials
 	date        string
 	path        string // canonical, before a connection's id
-	headers     string // canonical, without those that tell of the body
+	headers     string // canonical, without those that describe the body
 	names       string // of the same headers
 	toSign      string // before the hash of the canonical request
-	credential  string // begins Authorization
+	credential  string // the beginning of the header Authorization
 	pens        sync.Pool
 }
 
-// pen is what one signature is made with.
+// pen holds the hash and the buffers for one signature.
 type pen struct {
 	mac hash.Hash // keyed
 	buf []byte
@@ -115,7 +115,7 @@ func (s *signer) second(credentials aws.Credentials, now time.Time) *signingSeco
 	return second
 }
 
-// of reports whether the second was prepared with the same credentials.
+// of reports whether the second was prepared with these credentials.
 func (s *signingSecond) of(c aws.Credentials) bool {
 	return s.credentials.AccessKeyID == c.AccessKeyID && s.credentials.SecretAccessKey == c.SecretAccessKey &&
 		s.credentials.SessionToken == c.SessionToken
@@ -166,8 +166,8 @@ func (s *signingSecond) appendNames(b []byte, method string, frame watch.Frame) 
 	return append(b, s.names...)
 }
 
-// appendCanonical appends a path with what is not unreserved in it escaped: once more, where the
-// path is escaped already.
+// appendCanonical appends a path and escapes all characters that are not unreserved. A path that is
+// escaped already is escaped again.
 func appendCanonical(b []byte, path string) []byte {
 	const digits = "0123456789ABCDEF"
 	for _, c := range []byte(path) {

@@ -16,19 +16,20 @@ import (
 // topicPath is the path of a topic. Its characters need no escapes.
 func topicPath(topic string) string { return "/topics/" + topic }
 
-// page reads a page of a topic's items: the first, or the request's Next.
+// page reads a page of a topic's items: the first one, or the one at the request's Next.
 func (w *web) page(ctx context.Context, r events.Request, progress func()) (*events.Snapshot, error) {
 	page, _, err := w.pageUnless(ctx, r, "", progress)
 	return page, err
 }
 
-// pageUnless does the same, unless the page has an ETag, which is ErrUnchanged. It gives the page's.
+// pageUnless reads a page too, and gives its ETag. If the ETag is the known one, the error is
+// ErrUnchanged.
 func (w *web) pageUnless(ctx context.Context, r events.Request, known string, progress func()) (page *events.Snapshot, etag string, err error) {
 	query, err := viewQuery(r)
 	if err != nil {
 		return nil, "", err
 	}
-	query.Del("delta") // which is of changes
+	query.Del("delta") // applies to changes only
 	if r.Next != "" {
 		query.Set("next", r.Next)
 	}
@@ -48,17 +49,17 @@ func (w *web) pageUnless(ctx context.Context, r events.Request, known string, pr
 	return &events.Snapshot{ID: r.ID, Topic: events.Topic(r.Topic), Cursor: cursor, From: r.Next, Items: items.Items, Costly: items.Costly, Next: items.Next}, etag, err
 }
 
-// news is what a topic has after a cursor.
+// news holds what a topic has after a cursor.
 type news struct {
 	changes []events.Change
-	cursor  events.Cursor      // where the changes lead to; zero if nothing has come
-	view    string             // what is seen
+	cursor  events.Cursor      // the cursor after the changes; zero if nothing has come
+	view    string             // the mark of what the client may see
 	more    bool               // there are more changes
-	reset   events.ResetReason // why the changes cannot be told, if they cannot
+	reset   events.ResetReason // why the changes are not available; empty if they are
 }
 
-// changes reads what a topic has after the request's cursor, or where it stands after "now". If
-// there is nothing, the service waits for a time.
+// changes reads what a topic has after the request's cursor, or reads the topic's current cursor
+// for "now". If there is nothing new, the service holds the request for the time wait.
 func (w *web) changes(ctx context.Context, r events.Request, wait time.Duration, progress func()) (n news, err error) {
 	query, err := viewQuery(r)
 	if err != nil {
@@ -76,7 +77,7 @@ func (w *web) changes(ctx context.Context, r events.Request, wait time.Duration,
 	if refused := (*refusal)(nil); errors.As(err, &refused) && refused.reset != "" {
 		return news{reset: refused.reset}, nil
 	}
-	if err != nil || answer.Cursor == "" { // of 204
+	if err != nil || answer.Cursor == "" { // status 204
 		return n, err
 	}
 	n = news{changes: sensible(answer.Changes, events.Topic(r.Topic)), view: answer.View, more: answer.More}
@@ -84,12 +85,12 @@ func (w *web) changes(ctx context.Context, r events.Request, wait time.Duration,
 	return n, err
 }
 
-// sensible leaves out changes that no topic, or not this one, can have.
+// sensible drops changes that are invalid or belong to another topic.
 func sensible(changes []events.Change, topic events.Topic) []events.Change {
 	return slices.DeleteFunc(changes, func(c events.Change) bool { return c.Topic != topic || !plausible(c) })
 }
 
-// publish publishes or removes an item, and gives the mark of its change.
+// publish publishes or removes an item, and gives the mark of the change.
 func (w *web) publish(ctx context.Context, r events.Request) (mark string, err error) {
 	c := call{method: http.MethodDelete, path: topicPath(r.Topic), query: url.Values{"id": {r.Item.ID}}}
 	if r.Op != events.OpRemove {
@@ -106,7 +107,7 @@ func (w *web) publish(ctx context.Context, r events.Request) (mark string, err e
 	return result.Mark, err
 }
 
-// viewQuery is how a topic is to be seen, as a URL asks for it.
+// viewQuery gives the request's filter, fields and delta as URL parameters.
 func viewQuery(r events.Request) (url.Values, error) {
 	query := url.Values{}
 	if len(r.Filter) > 0 {
@@ -124,7 +125,7 @@ func viewQuery(r events.Request) (url.Values, error) {
 	return query, nil
 }
 
-// localRefusal refuses what cannot be asked for over HTTP.
+// localRefusal refuses a request that cannot be made over HTTP.
 func localRefusal(topic, why string) error {
 	return &refusal{code: &events.Error{Code: events.CodeBadRequest, Message: why, Topic: topic}}
 }

@@ -17,21 +17,21 @@ type Options struct {
 	HTTPClient *http.Client
 	// Header is sent with each handshake and request.
 	Header http.Header
-	// HTTPURL is the output HttpUrl of the service, https://…/live. With it, the client watches
-	// and publishes over HTTP where WebSockets are blocked. Default: none, or the url of [Dial]
-	// if that is one of HTTP.
+	// HTTPURL is the output HttpUrl of the service, https://…/live. With it, the client watches and
+	// publishes over HTTP where WebSockets are blocked. Default: none, or the url of [Dial] if that
+	// is an HTTP URL.
 	HTTPURL string
-	// Transports are those that may be used, in order of preference. A transport counts as
-	// blocked after 2 attempts that fail without the service's answer, and after 1 that is
-	// answered as the service would not, or refused for good: 403 may be a proxy's. The client
-	// ends when all refuse it for good. 429, and 401 until that is final, count for nothing.
-	// Default: WebSocket if Dial has its URL, then ServerSentEvents and LongPoll if there is
-	// an HTTPURL.
+	// Transports are the transports that the client may use, in order of preference. A transport
+	// counts as blocked after 2 attempts that get no answer from the service, or after 1 attempt
+	// with an answer that the service would not give. One final refusal counts too, because a 403
+	// may come from a proxy. The client ends when all transports refuse it for good. An answer 429
+	// does not count, nor does a 401 until it is final. Default: WebSocket if Dial has its URL,
+	// then ServerSentEvents and LongPoll if there is an HTTPURL.
 	Transports []Transport
-	// BetterInterval is when a client that had to fall back tries what it prefers again. It
-	// stays connected meanwhile, and moves once the better connection stands. The interval is
-	// twice as long after each try that fails, up to 1 hour, and as at first again when
-	// the better connection has lasted. Default: 5 minutes.
+	// BetterInterval is the time after which a client that had to fall back tries a preferred
+	// transport again. It stays connected meanwhile, and moves once the better connection stands.
+	// Each failed try doubles the interval, up to 1 hour. It is reset when the better connection
+	// has lasted. Default: 5 minutes.
 	BetterInterval time.Duration
 	// Token gives the token for each handshake, in the header Authorization, and another
 	// one when the service warns that it expires; an empty one is not sent. It should
@@ -138,9 +138,9 @@ type Client struct {
 
 // Dial connects to the service and stays connected until ctx ends or the client is closed: ctx
 // bounds the client's life, not the dialling alone. url is the output WebSocketUrl (ws:// or
-// wss://), or the output HttpUrl (http:// or https://) for a client that uses HTTP alone. With
-// [Options].HTTPURL beside the first, the client falls back to HTTP where WebSockets are blocked,
-// see [Options].Transports.
+// wss://), or the output HttpUrl (http:// or https://) for a client that uses HTTP alone. A client
+// with the WebSocketUrl and [Options].HTTPURL falls back to HTTP where WebSockets are blocked, see
+// [Options].Transports.
 //
 // Dial returns when the first connection stands. Failures that may pass are tried again until
 // ctx ends; a refusal that will not pass is returned as a [*HandshakeError].
@@ -184,7 +184,7 @@ func (c *Client) do(command func(*engine)) bool {
 	}
 }
 
-// Transport is what the client is connected by at the moment; empty if it is not connected.
+// Transport gives the transport that the client is connected by now; empty if it is not connected.
 func (c *Client) Transport() Transport {
 	c.mu.Lock()
 	defer c.mu.Unlock()

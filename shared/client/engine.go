@@ -40,7 +40,7 @@ type engine struct {
 	tasks     sync.WaitGroup // readers, diallers and closers
 	life      context.Context
 
-	routes   routes    // that connections are made by
+	routes   routes    // the ways to connect
 	link     link      // the connection in use, nil if there is none
 	retiring link      // the one that link has replaced
 	retireAt time.Time // when retiring is closed at the latest
@@ -181,8 +181,8 @@ func (e *engine) next(now time.Time) time.Time {
 	return at
 }
 
-// connect dials if there is no connection, it is to be replaced, or one of a better kind is to
-// be tried.
+// connect dials if there is no connection, if the connection is to be replaced, or if a better
+// transport is to be tried.
 func (e *engine) connect(now time.Time) {
 	isDue := func(at time.Time) bool { return e.link != nil && !at.IsZero() && !now.Before(at) }
 	way := -1
@@ -248,7 +248,7 @@ func (e *engine) take(d dialled) error {
 	return nil
 }
 
-// use has a connection be the one in use; nil for none.
+// use makes l the connection in use; nil means none.
 func (e *engine) use(l link) {
 	e.link = l
 	e.client.mu.Lock()

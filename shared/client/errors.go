@@ -13,22 +13,22 @@ var ErrClosed = errors.New("client is closed")
 // Fields or Delta. Another client can watch it.
 var ErrOtherView = errors.New("topic is watched with other options")
 
-// ErrUnchanged is what [ReadUnless] gives instead of items that the caller has.
+// ErrUnchanged is the error of [ReadUnless] if the items have not changed.
 var ErrUnchanged = errors.New("items are unchanged")
 
 // HandshakeError is a connection that the service refuses for good. It ends the
 // client. What may pass, such as 429 and 500, is tried again instead, and so is 401 for 2
 // minutes, see events.UnauthorizedTime.
 type HandshakeError struct {
-	Status int           // HTTP status: 401 and 403 for who may not connect
-	pause  time.Duration // that the service wants before the next
+	Status int           // HTTP status: 401 and 403 if the client may not connect
+	pause  time.Duration // the pause that the service asks for before the next handshake
 }
 
 func (e *HandshakeError) Error() string {
 	return fmt.Sprintf("connection refused with status %d", e.Status)
 }
 
-// pauseOf is how long the service wants to be left alone, by an error.
+// pauseOf gives how long the service wants to be left alone, according to an error.
 func pauseOf(err error) time.Duration {
 	var handshake *HandshakeError
 	var refused *refusal
@@ -41,8 +41,8 @@ func pauseOf(err error) time.Duration {
 	return 0
 }
 
-// StatusError is an HTTP answer that is not the service's own, such as that of a proxy or of a
-// network that wants a login. What the service refuses is an [*events.Error] instead.
+// StatusError is an HTTP answer that does not come from the service, but from a proxy or from a
+// network that requires a login. A refusal by the service is an [*events.Error] instead.
 type StatusError struct {
 	Status int
 }

@@ -13,33 +13,33 @@ import (
 	"github.com/watchroute/watchroute/events"
 )
 
-// brokenAfter is how many requests in a row, with no answer of the service to any, end an
-// exchange.
+// brokenAfter is how many requests in a row may get no answer from the service before the exchange
+// ends.
 const brokenAfter = 4
 
-// exchange is a link over HTTP. It carries out each request of the engine by requests of its own,
-// and answers with the frames that a WebSocket would bring. So the engine keeps its promises in
+// exchange is a link over HTTP. It carries out each request of the engine with HTTP requests, and
+// answers with the frames that a WebSocket would bring. The engine therefore keeps its promises in
 // the same way over both.
 //
-// What the engine is subscribed to is followed: by a stream, or by polls as long as none brings
-// it. Each topic has a cursor, up to which the changes were handed to the engine, and whatever
-// follows it goes on from there. So nothing depends on which request brings a change. The
-// cursors answer pings, too, without a request; only if the engine has let changes go, or a
-// stream has left some out, are they asked for.
+// The exchange follows the topics that the engine is subscribed to: by a stream, or by polls while
+// no stream brings the topic. Each topic has a cursor. The changes up to it were handed to the
+// engine, and every stream or poll continues from it. It therefore does not matter which request
+// brings a change. The exchange also answers pings from the cursors, without a request. It asks the
+// service only if the engine has dropped changes, or a stream has left some out.
 //
-// One goroutine has all state, that of run. Requests have goroutines of their own and leave what
-// is to be done with the answers to it.
+// The goroutine of run owns all state. Requests run in goroutines of their own, and leave the
+// handling of their answers to run.
 type exchange struct {
 	*web
 
 	mu      sync.Mutex
 	queue   []events.Request
-	waiting chan struct{} // has one element if there may be any
+	waiting chan struct{} // has one element if the queue may not be empty
 	closing chan struct{} // closed when the exchange is to end
 	closed  sync.Once
 	mode    atomic.Value // the Transport
 
-	// What follows is the state of run.
+	// The fields below belong to run.
 	life     context.Context
 	tasks    sync.WaitGroup
 	done     chan func()
@@ -54,9 +54,9 @@ type exchange struct {
 	polls    polls
 }
 
-// dialExchange makes a link over HTTP, if the service answers there and takes the token. There is
-// no route for that: the answer that it looks for is that of a topic without a name. A refusal
-// is a *HandshakeError.
+// dialExchange makes a link over HTTP, if the service answers there and accepts the token. No route
+// exists for this check: dialExchange asks for a topic without a name and looks for the service's
+// own error. A refusal is a *HandshakeError.
 func dialExchange(ctx context.Context, o Options) (link, error) {
 	x := &exchange{
 		web: newWeb(o.HTTPURL, o), waiting: make(chan struct{}, 1), closing: make(chan struct{}), done: make(chan func()),
@@ -91,7 +91,7 @@ func (x *exchange) write(r events.Request) error {
 	return nil
 }
 
-// written takes what is in the queue.
+// written takes the requests out of the queue.
 func (x *exchange) written() (queue []events.Request) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -99,7 +99,7 @@ func (x *exchange) written() (queue []events.Request) {
 	return queue
 }
 
-// close ends all requests. Over HTTP there is no goodbye to be said.
+// close ends all requests. HTTP has no closing handshake.
 func (x *exchange) close() { x.closed.Do(func() { close(x.closing) }) }
 
 func (x *exchange) hangUp() { x.close() }
@@ -130,7 +130,7 @@ func (x *exchange) run(ctx context.Context, out chan<- incoming, logger *slog.Lo
 	x.give(incoming{err: x.err})
 }
 
-// give hands something on to the engine.
+// give hands an incoming frame to the engine.
 func (x *exchange) give(in incoming) {
 	in.link = x
 	select {
@@ -142,7 +142,7 @@ func (x *exchange) give(in incoming) {
 
 func (x *exchange) answer(f events.Frame) { x.give(incoming{frame: f}) }
 
-// task has something be done beside run, which then does what that gives.
+// task runs do in a goroutine of its own; run then calls the function that do returns.
 func (x *exchange) task(do func() (then func())) {
 	x.tasks.Go(func() {
 		then := do()
@@ -154,7 +154,8 @@ func (x *exchange) task(do func() (then func())) {
 	})
 }
 
-// working tells the engine, now and then, that an answer is long.
+// working gives a function that tells the engine, now and then, that a long answer is still
+// arriving.
 func (x *exchange) working(r events.Request) func() {
 	last := time.Now()
 	return func() {
@@ -165,7 +166,7 @@ func (x *exchange) working(r events.Request) func() {
 	}
 }
 
-// carryOut carries a request of the engine out.
+// carryOut carries out a request of the engine.
 func (x *exchange) carryOut(r events.Request) {
 	topic := events.Topic(r.Topic)
 	switch {
@@ -183,13 +184,13 @@ func (x *exchange) carryOut(r events.Request) {
 		delete(x.follows, topic)
 		delete(x.patterns, topic)
 		x.answer(&events.Unsubscribed{ID: r.ID, Topic: topic})
-	default: // such as an auth: each request has a token of its own
+	default: // such as an auth: each HTTP request carries a token
 		x.refuse(r, localRefusal(r.Topic, "over HTTP there is no "+r.Action))
 	}
 }
 
-// subscribe brings a topic in: with what was missed, with its items, or from now on. It reads
-// where the topic stands first, so nothing falls between.
+// subscribe begins to follow a topic: with what was missed, with its items, or from now on. It
+// reads the topic's cursor first, so no change is lost in between.
 func (x *exchange) subscribe(r events.Request) func() {
 	now := r
 	now.After, now.View = "now", ""
@@ -223,21 +224,21 @@ func (x *exchange) subscribe(r events.Request) func() {
 	}
 }
 
-// subscribed answers a subscribe that brings no items.
+// subscribed answers a subscribe that asks for no items.
 func (x *exchange) subscribed(r events.Request, brought news) {
 	x.answered()
 	at, stands := brought.cursor, brought.cursor
 	if r.After != "" {
-		at, _ = events.ParseCursor(r.After) // the engine's
+		at, _ = events.ParseCursor(r.After) // the engine's cursor
 		if stands.Epoch == at.Epoch && stands.Seq < at.Seq {
 			x.refuse(r, errors.New("the answer is older than what was asked for"))
 			return
 		}
-		for _, c := range brought.changes { // there may be more before where the topic stands
+		for _, c := range brought.changes { // there may be earlier changes than the topic's cursor
 			at = c.Cursor()
 		}
 	}
-	if f := x.follow(r, at, brought.view); f.cursor.Epoch == stands.Epoch && f.cursor.Seq > stands.Seq { // for another watch
+	if f := x.follow(r, at, brought.view); f.cursor.Epoch == stands.Epoch && f.cursor.Seq > stands.Seq { // another watch follows the topic already
 		stands = f.cursor
 	}
 	x.answer(&events.Subscribed{ID: r.ID, Topic: events.Topic(r.Topic), Cursor: stands, Recovered: r.After != "", View: brought.view})
@@ -255,8 +256,8 @@ func (x *exchange) snapshot(r events.Request) func() {
 	return func() { x.answered(); x.answer(page) }
 }
 
-// put publishes or removes an item, as long as the engine waits for it: what is given up must not
-// be carried out after what comes later.
+// put publishes or removes an item, and stops when the engine no longer waits. A publication that
+// the engine has given up must not be carried out after a later one.
 func (x *exchange) put(r events.Request) func() {
 	ctx, cancel := context.WithTimeoutCause(x.life, x.o.AnswerTime, errNoAnswer)
 	defer cancel()
@@ -270,7 +271,8 @@ func (x *exchange) put(r events.Request) func() {
 	}
 }
 
-// ping tells where topics stand. It reads what the engine has let go, or was never given.
+// ping answers with the cursors of topics. It reads changes that the engine has dropped or was
+// never given.
 func (x *exchange) ping(r events.Request) {
 	behind := map[*follow]events.Request{}
 	for name, at := range r.Cursors {
@@ -302,7 +304,8 @@ func (x *exchange) ping(r events.Request) {
 	})
 }
 
-// pong answers a ping with what was read for it. What it does not name is not subscribed.
+// pong answers a ping with what was read for it. The engine takes a topic that it does not name as
+// not subscribed.
 func (x *exchange) pong(r events.Request, brought map[*follow]news) {
 	pong := &events.Pong{ID: r.ID, Below: events.Below{Cursors: map[events.Topic]string{}}}
 	for name := range r.Cursors {
@@ -332,8 +335,8 @@ func (x *exchange) pong(r events.Request, brought map[*follow]news) {
 	x.answer(pong)
 }
 
-// refuse answers a request that was not carried out. What concerns all requests ends the
-// exchange: the engine makes another.
+// refuse answers a request that was not carried out. An error that concerns all requests ends the
+// exchange, and the engine makes another.
 func (x *exchange) refuse(r events.Request, err error) {
 	f := &events.Error{ID: r.ID, Code: events.CodeUnavailable, Message: err.Error(), Topic: r.Topic}
 	if refused := (*refusal)(nil); errors.As(err, &refused) && refused.code != nil {
@@ -344,10 +347,10 @@ func (x *exchange) refuse(r events.Request, err error) {
 	}
 }
 
-// answered takes in that the service has answered.
+// answered notes that the service has answered.
 func (x *exchange) answered() { x.failures = 0 }
 
-// failed takes in why a request failed.
+// failed notes why a request failed.
 func (x *exchange) failed(err error) {
 	refused := (*refusal)(nil)
 	switch known := errors.As(err, &refused) && refused.code != nil; {
@@ -365,8 +368,8 @@ func (x *exchange) failed(err error) {
 	}
 }
 
-// lapses reports whether an error says that a topic cannot be followed as it is. A subscribe
-// tells the engine why.
+// lapses reports whether an error means that a topic cannot be followed any more in this way. The
+// engine then subscribes again, and the answer tells it why.
 func lapses(err error) bool {
 	refused := (*refusal)(nil)
 	return errors.As(err, &refused) && refused.code != nil && !refused.unauthorized() &&

@@ -10,48 +10,48 @@ import (
 	"github.com/watchroute/watchroute/events"
 )
 
-// follow is a topic that is followed.
+// follow is the state of a topic that the exchange follows.
 type follow struct {
 	topic  events.Topic
-	asked  events.Request // what the engine has subscribed with
-	seen   string         // the mark of what is seen
+	asked  events.Request // the engine's subscribe
+	seen   string         // the mark of what the client may see
 	cursor events.Cursor  // the changes up to it were handed on
 
-	of   *pattern      // that the topic is of; nil if it is followed by itself
-	head events.Cursor // of a pattern's topic: where the service says that it stands
-	lost bool          // of a pattern's topic: the changes after the cursor cannot be told
+	of   *pattern      // the pattern that the topic belongs to; nil if it is followed by itself
+	head events.Cursor // for a pattern's topic: its last cursor that the service has named
+	lost bool          // for a pattern's topic: the changes after the cursor are not available
 
-	stream *stream   // that is to bring it; nil if there is none
-	since  time.Time // when it was left without one
+	stream *stream   // the stream that shall bring it; nil if there is none
+	since  time.Time // since when it has had no stream
 
 	polling bool      // a poll is under way
 	pollAt  time.Time // when to poll
-	vain    int       // polls in a row that have brought nothing, and at once
+	vain    int       // polls in a row that came back at once and empty
 }
 
-// request asks for what comes after the cursor.
+// request asks for the changes after the cursor.
 func (f *follow) request() events.Request {
 	r := f.asked
 	r.After, r.View = f.cursor.String(), f.seen
 	return r
 }
 
-// view is the same for topics that can share a stream.
+// view gives the same text for topics that can share a stream.
 func (f *follow) view() string {
-	query, _ := viewQuery(f.asked) // which the service has understood
+	query, _ := viewQuery(f.asked) // viewQuery has accepted it before
 	return query.Encode()
 }
 
 // brought reports whether a stream brings the topic.
 func (f *follow) brought() bool { return f.stream != nil && f.stream.begun }
 
-// leave has a topic be without a stream. It is polled if there is none again soon.
+// leave removes a topic from its stream. The topic is polled if it gets no other stream soon.
 func (f *follow) leave(now time.Time) {
 	f.stream, f.since, f.pollAt = nil, now, now.Add(coverPause)
 }
 
-// follow has a topic be followed from a cursor. One that is followed already in the same way goes
-// on from where it is.
+// follow begins to follow a topic from a cursor. A topic that is followed already in the same way
+// keeps its cursor.
 func (x *exchange) follow(r events.Request, at events.Cursor, mark string) *follow {
 	now := time.Now()
 	f := &follow{topic: events.Topic(r.Topic), asked: r, seen: cmp.Or(mark, events.WholeView), cursor: at, since: now, pollAt: now}
@@ -66,8 +66,9 @@ func (x *exchange) follow(r events.Request, at events.Cursor, mark string) *foll
 	return f
 }
 
-// lapse has the engine subscribe to a topic again, as it cannot be followed as it is. One of a
-// pattern is followed from where it stands, and the engine asks for what it misses.
+// lapse makes the engine subscribe to a topic again, because it cannot be followed in this way. A
+// pattern's topic is instead followed from its current cursor, and the engine asks for what it
+// misses.
 func (x *exchange) lapse(f *follow) {
 	if f.of != nil {
 		f.lost = true
@@ -79,7 +80,7 @@ func (x *exchange) lapse(f *follow) {
 	}
 }
 
-// bring hands changes of a topic on.
+// bring hands changes of a topic to the engine.
 func (x *exchange) bring(f *follow, changes []events.Change) {
 	if len(changes) == 0 {
 		return
@@ -99,7 +100,7 @@ func (x *exchange) bring(f *follow, changes []events.Change) {
 	}
 }
 
-// arrange opens streams and polls as they are due, and gives when it is to be called again.
+// arrange opens streams and polls that are due, and gives the time of its next call.
 func (x *exchange) arrange(now time.Time) time.Time {
 	x.setMode(now)
 	x.leaveStreams()
@@ -112,7 +113,7 @@ func (x *exchange) arrange(now time.Time) time.Time {
 	return next
 }
 
-// setMode says what the exchange uses.
+// setMode records which transport the exchange uses.
 func (x *exchange) setMode(now time.Time) {
 	mode := LongPoll
 	if x.streaming(now) {
@@ -135,15 +136,16 @@ func later(a, b time.Time) time.Time {
 	return b
 }
 
-// pausing gives the pause after some failures in a row, of which an error is the last: a random
-// part of a time that doubles with each, but not less than the service wants.
+// pausing gives the function that computes the pause after failures in a row; err is the last of
+// them. The pause is a random part of a time that doubles with each failure, and at least what the
+// service asks for.
 func (x *exchange) pausing(err error) func(failures int) time.Duration {
 	return func(failures int) time.Duration {
 		return max(pauseOf(err), rand.N(min(firstBackoff<<min(failures, 16), x.o.MaxBackoff))+time.Millisecond)
 	}
 }
 
-// inOrder gives topics by a time, and then by their names.
+// inOrder sorts topics by a time, and then by their names.
 func inOrder(follows []*follow, at func(*follow) time.Time) []*follow {
 	slices.SortFunc(follows, func(a, b *follow) int {
 		return cmp.Or(at(a).Compare(at(b)), strings.Compare(string(a.topic), string(b.topic)))

@@ -8,14 +8,13 @@ import (
 	"github.com/watchroute/watchroute/events"
 )
 
-// link is a way to the service. Whatever carries it, requests are answered by frames as package
-// events has them, so the engine knows nothing of what a link is made of.
+// link is a connection to the service over any transport. It answers requests with the frames of
+// package events, so the engine does not depend on the transport.
 type link interface {
-	// run works until the link is closed or has ended, or ctx ends. It hands on what comes, and
+	// run works until the link is closed or has ended, or ctx ends. It hands on what arrives, and
 	// at last how the link ended.
 	run(ctx context.Context, out chan<- incoming, logger *slog.Logger)
-	// write has a request be sent, after those before it. It fails if that cannot be sent as
-	// it is.
+	// write queues a request. It fails if the request cannot be sent over this link.
 	write(events.Request) error
 	// close says goodbye. It returns after goodbyeTime at the latest.
 	close()
@@ -23,19 +22,19 @@ type link interface {
 	hangUp()
 	// transport is what the link uses now. It may be called at any time.
 	transport() Transport
-	// ordered reports whether the service carries publications about an item out in the order
-	// in which they were written.
+	// ordered reports whether the service carries out publications about an item in the order in
+	// which they were written.
 	ordered() bool
 }
 
-// incoming is what came over a link: one of data, frame, lapsed, working and err.
+// incoming is what came over a link. One of data, frame, lapsed, working and err is set.
 type incoming struct {
 	link    link
 	data    []byte        // a frame as the service sent it
 	frame   events.Frame  // one that the link made of the service's answer
-	pause   time.Duration // with frame: that the service wants before it is asked again
-	lapsed  events.Topic  // is not subscribed any more, and has to be subscribed again, but for a topic of a pattern, whose changes cannot be told
-	working string        // the id of a request whose answer is long, and on its way
+	pause   time.Duration // with frame: the pause that the service asks for before the next request
+	lapsed  events.Topic  // is not subscribed any more; the engine subscribes again. For a pattern's topic: its changes are not available
+	working string        // the id of a request whose long answer is arriving
 	err     error         // how the link ended
 }
 
@@ -43,5 +42,5 @@ type incoming struct {
 type dialled struct {
 	link link
 	err  error
-	way  int // by which of the ways it was dialled
+	way  int // index of the way that dialled it
 }

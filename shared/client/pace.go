@@ -2,7 +2,7 @@ package client
 
 import "time"
 
-// longestPause bounds how long the service may have a client wait.
+// longestPause bounds how long the service may make a client wait.
 const longestPause = 5 * time.Minute
 
 // unpaced is how many requests a second are as good as no bound.
@@ -52,7 +52,7 @@ func (p *pace) ease(sent time.Time) {
 	}
 }
 
-// wait has nothing be sent before a time, which the service has named.
+// wait sends nothing before a time that the service has named.
 func (p *pace) wait(until time.Time) {
 	if p.rate > 0 && until.After(p.open) {
 		p.open = until

@@ -10,53 +10,54 @@ import (
 	"github.com/watchroute/watchroute/events"
 )
 
-// pattern is a pattern that is followed: each of its topics by itself. A stream of the pattern
-// brings what comes. As long as there is none, the client looks where the topics stand, now and
-// then. Either way, topics that stand further than what was handed on are read one by one.
+// pattern is the state of a pattern that the exchange follows. Each of its topics is followed by
+// itself, and a stream of the pattern brings their changes. While there is no stream, the client
+// asks now and then for the cursors of the topics. In both cases it reads, one by one, the topics
+// whose cursors are ahead of what was handed on.
 //
-// So nothing depends on where a stream begins, and the engine may come with cursors of another
+// It therefore does not matter where a stream begins, and the engine may bring cursors of another
 // link.
 type pattern struct {
 	name   events.Topic
-	asked  events.Request // what the engine has subscribed with
-	seen   string         // the mark of what is seen
+	asked  events.Request // the engine's subscribe
+	seen   string         // the mark of what the client may see
 	topics map[events.Topic]*follow
 	more   bool // the service has not named all topics
-	older  bool // nor had it when the pattern came in, so topics may be older than that
+	older  bool // it had not done so at the subscribe either, so topics may be older than that
 
-	stream *stream   // that is to bring it; nil if there is none
+	stream *stream   // the stream that shall bring it; nil if there is none
 	place  string    // the id of the last event of a stream
-	since  time.Time // when it was left without one
-	apart  time.Time // until when there is none, as the service makes none of so many topics
+	since  time.Time // since when it has had no stream
+	apart  time.Time // until then no stream is opened, as the service refused one for so many topics
 
 	looking bool      // a look is under way
 	lookAt  time.Time // when to look
 	vain    int       // looks in a row that have found nothing
 }
 
-// placeBytes bounds the id of a stream's event. The service makes none that is longer.
+// placeBytes bounds the id of a stream's event. The service makes no longer one.
 const placeBytes = 4 << 10
 
-// patternStreams bounds the streams of patterns, so that there is one for topics.
+// patternStreams bounds the streams of patterns, so that one stream is left for topics.
 const patternStreams = streamsAtOnce - 1
 
-// topicsOfLook is how many topics a look may tell of before looks are rarer in proportion. The
-// service reads each.
+// topicsOfLook is how many topics a look may cover at the normal pause. With more topics the pause
+// grows in proportion, because the service reads each of them.
 const topicsOfLook = 100
 
-// stand is where the topics of a pattern stand.
+// stand holds the current cursors of a pattern's topics.
 type stand struct {
 	events.Below
 	view string
 }
 
-// standBelow asks where the topics of a pattern stand.
+// standBelow asks for the current cursors of a pattern's topics.
 func (w *web) standBelow(ctx context.Context, r events.Request) (s stand, err error) {
 	query, err := viewQuery(r)
 	if err != nil {
 		return s, err
 	}
-	query.Del("delta") // which is of changes
+	query.Del("delta") // applies to changes only
 	query.Set("after", "now")
 	var answer events.StandBelow
 	err = w.fetch(ctx, call{method: http.MethodGet, path: topicPath(r.Topic), query: query}, &answer, nil)
@@ -80,8 +81,8 @@ func (w *web) itemsBelow(ctx context.Context, r events.Request, progress func())
 	return append(pages, &events.Snapshot{ID: r.ID, Topic: events.Topic(r.Topic)}), err
 }
 
-// subscribeBelow brings a pattern in: with where its topics stand, and with items if these are
-// asked for. What else the engine misses of a topic it asks for by ping.
+// subscribeBelow begins to follow a pattern: with the current cursors of its topics, and with items
+// if the engine asks for them. The engine asks by ping for what else it misses of a topic.
 func (x *exchange) subscribeBelow(r events.Request) func() {
 	at, err := x.standBelow(x.life, r)
 	var pages []*events.Snapshot
@@ -107,8 +108,8 @@ func (x *exchange) subscribeBelow(r events.Request) func() {
 	}
 }
 
-// followBelow has a pattern be followed. One that is followed already in the same way goes on from
-// where it is.
+// followBelow begins to follow a pattern. A pattern that is followed already in the same way keeps
+// its cursors.
 func (x *exchange) followBelow(r events.Request, at stand) *pattern {
 	now := time.Now()
 	p := &pattern{
@@ -129,32 +130,32 @@ func (x *exchange) followBelow(r events.Request, at stand) *pattern {
 	return p
 }
 
-// has reports whether a topic is one of the pattern.
+// has reports whether a topic belongs to the pattern.
 func (p *pattern) has(topic events.Topic) bool {
 	return !topic.IsPattern() && p.name.Matches(topic)
 }
 
-// view is the same for what is seen alike.
+// view gives the same text for patterns with the same filter, fields and delta.
 func (p *pattern) view() string {
-	query, _ := viewQuery(p.asked) // which the service has understood
+	query, _ := viewQuery(p.asked) // viewQuery has accepted it before
 	return query.Encode()
 }
 
-// follow has a topic of a pattern be followed from a cursor.
+// follow begins to follow a topic of the pattern from a cursor.
 func (p *pattern) follow(topic events.Topic, at events.Cursor) *follow {
 	p.topics[topic] = p.member(topic, at)
 	return p.topics[topic]
 }
 
-// member is a topic of a pattern.
+// member makes the state of a topic of the pattern.
 func (p *pattern) member(topic events.Topic, at events.Cursor) *follow {
 	f := &follow{topic: topic, asked: p.asked, seen: p.seen, cursor: at, head: at, of: p}
 	f.asked.Topic, f.asked.Snapshot = string(topic), false
 	return f
 }
 
-// stands takes in where the topics of a pattern stand. Those that have come into being since it
-// was followed are read from their first change on.
+// stands takes the current cursors of the pattern's topics. A topic that was created after the
+// subscribe is read from its first change on.
 func (p *pattern) stands(at stand) {
 	p.more = at.More
 	for topic, text := range at.Cursors {
@@ -172,12 +173,12 @@ func (p *pattern) stands(at stand) {
 	}
 }
 
-// behind reports whether the service has named a place of the topic that was not handed on.
+// behind reports whether the service has named a cursor of the topic that was not handed on yet.
 func (f *follow) behind() bool {
 	return f.head.Epoch != f.cursor.Epoch || f.head.Seq > f.cursor.Seq
 }
 
-// tell names the pattern, and where its topics stand as far as that was handed on.
+// tell names the pattern, and the cursors of its topics up to which changes were handed on.
 func (p *pattern) tell(below *events.Below) {
 	below.Cursors[p.name], below.More = events.Cursor{}.String(), below.More || p.more
 	for topic, f := range p.topics {
@@ -187,7 +188,7 @@ func (p *pattern) tell(below *events.Below) {
 	}
 }
 
-// current reports whether a topic is followed still.
+// current reports whether a topic is still followed.
 func (x *exchange) current(f *follow) bool {
 	if f.of != nil {
 		return x.patterns[f.of.name] == f.of
@@ -195,7 +196,8 @@ func (x *exchange) current(f *follow) bool {
 	return x.follows[f.topic] == f
 }
 
-// following gives how a topic is followed: by itself, or as one of a pattern; nil if it is not.
+// following gives the state of a topic, followed by itself or as one of a pattern; nil if it is not
+// followed.
 func (x *exchange) following(topic events.Topic) *follow {
 	if f := x.follows[topic]; f != nil {
 		return f
@@ -206,14 +208,15 @@ func (x *exchange) following(topic events.Topic) *follow {
 		}
 	}
 	for _, p := range x.patterns {
-		if p.more && p.has(topic) { // which the engine knows from elsewhere
+		if p.more && p.has(topic) { // the engine knows the topic from elsewhere
 			return p.member(topic, events.Cursor{})
 		}
 	}
 	return nil
 }
 
-// lapseBelow has the engine subscribe to a pattern again, as it cannot be followed as it is.
+// lapseBelow makes the engine subscribe to a pattern again, because it cannot be followed in this
+// way.
 func (x *exchange) lapseBelow(p *pattern) {
 	if x.patterns[p.name] == p {
 		delete(x.patterns, p.name)
@@ -224,7 +227,7 @@ func (x *exchange) lapseBelow(p *pattern) {
 // brought reports whether a stream brings the pattern.
 func (p *pattern) brought() bool { return p.stream != nil && p.stream.begun }
 
-// leave has a pattern be without a stream. The client looks if there is none again soon.
+// leave removes a pattern from its stream. The client looks if it gets no other stream soon.
 func (p *pattern) leave(now time.Time) { p.stream, p.since, p.lookAt = nil, now, now.Add(coverPause) }
 
 // openPatterns opens streams of patterns that have none, and gives when others are due.
@@ -250,9 +253,10 @@ func (x *exchange) openPatterns(now time.Time) (next time.Time) {
 	return next
 }
 
-// openPattern opens a stream of a pattern: after what the last one has brought, or from now on.
+// openPattern opens a stream of a pattern: after the last event of the stream before, or from now
+// on.
 func (x *exchange) openPattern(p *pattern) {
-	query, _ := viewQuery(p.asked) // which the service has understood
+	query, _ := viewQuery(p.asked) // viewQuery has accepted it before
 	c := call{method: http.MethodGet, path: topicPath(string(p.name)), query: query, header: http.Header{}}
 	if p.place != "" {
 		c.header.Set("Last-Event-ID", p.place)
@@ -260,7 +264,7 @@ func (x *exchange) openPattern(p *pattern) {
 	p.stream = x.startStream(&stream{of: p, view: query.Encode()}, c)
 }
 
-// eventBelow takes in an event of a pattern's stream.
+// eventBelow handles an event of a pattern's stream.
 func (x *exchange) eventBelow(p *pattern, frame events.Frame, id string) {
 	switch f := frame.(type) {
 	case *events.Subscribed:
@@ -295,7 +299,7 @@ func (x *exchange) eventBelow(p *pattern, frame events.Frame, id string) {
 	}
 }
 
-// endedBelow takes in why the stream of a pattern was refused or ended, if that does not pass.
+// endedBelow handles a lasting refusal or end of a pattern's stream.
 func (x *exchange) endedBelow(p *pattern, why *events.Error, now time.Time) {
 	known := p.place != ""
 	p.place = ""
@@ -303,7 +307,7 @@ func (x *exchange) endedBelow(p *pattern, why *events.Error, now time.Time) {
 	case why.Code == events.CodeTooManyTopics:
 		p.apart = now.Add(max(x.o.BetterInterval, longestBetterInterval))
 		x.logger.Info("the pattern has too many topics for a stream, they are looked at", "pattern", p.name)
-	case why.Code == events.CodeBadCursor && known: // another one begins anew
+	case why.Code == events.CodeBadCursor && known: // the next one begins anew
 	default:
 		x.lapseBelow(p)
 		x.trouble(now)

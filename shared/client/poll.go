@@ -11,25 +11,26 @@ import (
 const (
 	// pollsAtOnce bounds the polls of an exchange.
 	pollsAtOnce = 4
-	// pollTime is how long polls are held, if no others wait for their turn.
+	// pollTime is how long the service holds a poll, if no other topic waits for its turn.
 	pollTime = 25 * time.Second
-	// coverPause is after which a topic is polled that a stream should bring.
+	// coverPause is the time after which the client polls a topic whose stream is late.
 	coverPause = 2 * time.Second
-	// lookPause and longestLookPause are between two polls of a topic that are not held.
+	// lookPause and longestLookPause bound the pause between two polls of a topic that the service
+	// does not hold.
 	lookPause        = time.Second
 	longestLookPause = 10 * time.Second
 )
 
-// polls are the requests for changes that an exchange makes of topics that no stream brings.
+// polls are the requests of an exchange for changes of topics that no stream brings.
 type polls struct {
 	count int  // under way
-	reads int  // of topics of patterns, under way
-	turn  turn // to ask for any
-	hold  turn // to ask for those that are held
+	reads int  // reads under way of topics of patterns
+	turn  turn // next request of any kind
+	hold  turn // next request that is held
 }
 
-// openPolls polls topics that no stream brings, and gives when others are due. Polls are held
-// where topics are followed by them alone. Then each topic gets its turn within pollTime.
+// openPolls polls topics that no stream brings, and gives the time when more are due. The service
+// holds polls only if they alone bring topics. Then each topic gets its turn within pollTime.
 func (x *exchange) openPolls(now time.Time) (next time.Time) {
 	next = now.Add(time.Hour)
 	var waiting []*follow
@@ -60,7 +61,7 @@ func (x *exchange) openPolls(now time.Time) (next time.Time) {
 	return next
 }
 
-// poll reads what a topic has after its cursor, and waits for that if there is nothing.
+// poll reads what a topic has after its cursor, and waits if there is nothing.
 func (x *exchange) poll(f *follow, wait time.Duration) {
 	f.polling = true
 	x.polls.count++
@@ -77,8 +78,8 @@ func (x *exchange) poll(f *follow, wait time.Duration) {
 	})
 }
 
-// polled takes in what a poll has brought that may have been held, and was or was not, and says
-// when the next is due.
+// polled takes the result of a poll, and decides when the next is due. holds says whether the poll
+// asked to be held, and held whether the service did hold it.
 func (x *exchange) polled(f *follow, brought news, err error, holds, held bool) {
 	now := time.Now()
 	switch {
@@ -95,7 +96,7 @@ func (x *exchange) polled(f *follow, brought news, err error, holds, held bool) 
 	case tooManyHolds(err):
 		x.failed(err)
 		x.polls.hold.again(now, x.pausing(err))
-		f.pollAt = now // without waiting
+		f.pollAt = now // does not wait
 	default:
 		x.pollFailed(err)
 	}

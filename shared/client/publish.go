@@ -114,8 +114,8 @@ func (e *engine) publish(p *publication) {
 	e.publications = append(e.publications, p)
 }
 
-// sendable gives the publications that may be sent: if the link keeps no order, one waits until
-// those before it about the same item are answered.
+// sendable gives the publications that may be sent. If the link keeps no order, a publication waits
+// until all earlier ones about the same item are answered.
 func (e *engine) sendable() []*publication {
 	if e.link == nil || e.link.ordered() {
 		return e.publications

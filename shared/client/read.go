@@ -8,22 +8,22 @@ import (
 	"github.com/watchroute/watchroute/events"
 )
 
-// Read reads the items of a topic once, over HTTP, for who does not want to watch it. url is the
-// output HttpUrl. The items come page by page, as a watch with [WatchOptions].Snapshot gives them:
-// the last page has the cursor from which a later watch goes on with [WatchOptions].After. Of
-// Options, those of requests and tokens count, and of WatchOptions Filter and Fields.
+// Read reads the items of a topic once, over HTTP, without watching it. url is the output HttpUrl.
+// The items come page by page, as a watch with [WatchOptions].Snapshot gives them. The last page
+// has the cursor from which a later watch continues with [WatchOptions].After. Read uses the fields
+// of Options about requests and tokens, and of WatchOptions only Filter and Fields.
 //
-// Nothing is tried again, but for a token that has expired. The error, which comes last, is an
-// [*events.Error] for what the service refuses, and a [*StatusError] for an answer that is not
-// the service's.
+// Read tries nothing again, except with a new token after one has expired. The error comes last. It
+// is an [*events.Error] if the service refuses, and a [*StatusError] if the answer is not the
+// service's.
 func Read(ctx context.Context, url string, topic events.Topic, o Options, w WatchOptions) iter.Seq2[Event, error] {
 	return ReadUnless(ctx, url, topic, "", o, w)
 }
 
-// ReadUnless does the same, unless the items are as they were when an earlier read gave a page with
-// this ETag. Then the only error is [ErrUnchanged], for which the service reads once. An ETag is good
-// for the same topic, Filter, Fields and view of the token. Items on later pages that have expired
-// since, and whose removal is not yet told, count as unchanged. An empty ETag reads all.
+// ReadUnless reads as [Read] does, unless the items have not changed since an earlier read gave a
+// page with this ETag. Then the only error is [ErrUnchanged], and the service does a single read.
+// An ETag is valid for the same topic, Filter, Fields and view of the token. It ignores items on
+// later pages that have expired since, until their removal is published. An empty ETag reads all.
 func ReadUnless(ctx context.Context, url string, topic events.Topic, etag string, o Options, w WatchOptions) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
 		if err := readAll(ctx, url, topic, etag, o.withDefaults(), w, func(e Event) bool { return yield(e, nil) }); err != nil {
@@ -43,7 +43,7 @@ func readAll(ctx context.Context, url string, topic events.Topic, known string, 
 	r := events.Request{Topic: string(topic), Filter: w.Filter, Fields: w.Fields}
 	for first := true; ; first = false {
 		page, etag, err := from.pageUnless(ctx, r, known, nil)
-		known = "" // which is of the first page
+		known = "" // it is the ETag of the first page
 		if refused := (*refusal)(nil); errors.As(err, &refused) {
 			return refused.Unwrap()
 		}

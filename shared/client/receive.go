@@ -70,7 +70,7 @@ func (e *engine) receive(in incoming) error {
 	return nil
 }
 
-// learn takes in what a link says of its own accord.
+// learn handles what a link says of its own accord.
 func (e *engine) learn(in incoming) {
 	now := time.Now()
 	if r := e.requests[in.working]; r != nil {
@@ -81,7 +81,7 @@ func (e *engine) learn(in incoming) {
 		case f.pattern == in.lapsed:
 			e.lostFamily(f, now)
 		case f.topics[in.lapsed] == nil && f.pattern.Matches(in.lapsed) && f.probe.ping == nil:
-			f.probe.due = now // and is named
+			f.probe.due = now // and the ping names it
 		}
 	}
 	for _, w := range e.watches {
@@ -90,7 +90,7 @@ func (e *engine) learn(in incoming) {
 		case w.family == nil:
 			e.lost(w, now)
 		case w.probe.ping == nil:
-			w.probe.due = now // and is told why
+			w.probe.due = now // and the answer tells the reason
 		}
 	}
 }

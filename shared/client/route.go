@@ -9,21 +9,21 @@ import (
 	"time"
 )
 
-// Transport is how a client watches.
+// Transport is how a client is connected to the service.
 type Transport string
 
-// The transports that there are. All give the same promises.
+// The transports. All give the same promises.
 const (
 	// WebSocket is a connection that the service pushes changes to. It costs least.
 	WebSocket Transport = "websocket"
-	// ServerSentEvents is an HTTP answer that brings changes as they come, for as long as the
-	// service holds it. Plain GETs bring topics in.
+	// ServerSentEvents is an HTTP answer that brings changes as they happen, for as long as the
+	// service holds it. Plain GETs read what came before.
 	ServerSentEvents Transport = "sse"
-	// LongPoll is HTTP requests, each of which waits for the next change of a topic.
+	// LongPoll is a series of HTTP requests. Each of them waits for the next change of a topic.
 	LongPoll Transport = "longpoll"
 )
 
-// blockedAfter is how many attempts in a row fail without a sign why, until a way counts as
+// blockedAfter is how many attempts in a row may fail without a reason before a way counts as
 // blocked.
 const blockedAfter = 2
 
@@ -34,7 +34,7 @@ const longestBetterInterval = time.Hour
 // dialer makes a link.
 type dialer func(context.Context) (link, error)
 
-// ways gives how links are made, in order of preference.
+// ways gives the dialers of the transports, in order of preference.
 func (o *Options) ways(address string) (ways []dialer, err error) {
 	overHTTP, err := isHTTP(address, "url")
 	if err != nil {
@@ -75,18 +75,18 @@ func (o *Options) ways(address string) (ways []dialer, err error) {
 	return ways, nil
 }
 
-// prefers reports whether one of two transports is there, and not after the other.
+// prefers reports whether the transport one is allowed, and other is not preferred to it.
 func (o Options) prefers(one, other Transport) bool {
 	i, j := slices.Index(o.Transports, one), slices.Index(o.Transports, other)
 	return i >= 0 && (j < 0 || i < j)
 }
 
-// routes decides by which way a connection is made.
+// routes decides by which way the next connection is made.
 type routes struct {
 	ways     []dialer // in order of preference
-	at       int      // the one to be dialled next
-	using    int      // the one of the connection in use, or of the last
-	failures int      // of the one at, since something came over it
+	at       int      // index of the way to dial next
+	using    int      // index of the way of the current or last connection
+	failures int      // of the way at, since something came over it
 	spoke    bool     // something came over the connection in use
 	final    []bool   // the way refuses for good
 
@@ -114,14 +114,13 @@ func (r *routes) take(way int, now time.Time) {
 	}
 }
 
-// later puts the next try of the better way off, and the one after it for longer.
+// later postpones the next try of the better way, and doubles the interval.
 func (r *routes) later(now time.Time) {
 	r.betterAt = now.Add(r.every)
 	r.every = min(2*r.every, max(longestBetterInterval, r.least))
 }
 
-// refused takes in why a way could not be taken, and whether that may pass. It is false if there
-// is no way left.
+// refused notes why a way failed, and whether that may pass. It gives false if no way is left.
 func (r *routes) refused(way int, err error, passes bool) bool {
 	r.final[way] = !passes
 	if !slices.Contains(r.final, false) {
@@ -131,8 +130,8 @@ func (r *routes) refused(way int, err error, passes bool) bool {
 	return true
 }
 
-// lost takes in that the connection in use has ended, and whether it had lasted. One over which
-// nothing has come is as good as none.
+// lost notes that the connection in use has ended, and whether it had lasted. A connection over
+// which nothing has come counts as none.
 func (r *routes) lost(lasted bool) {
 	switch {
 	case !r.spoke:
@@ -142,10 +141,10 @@ func (r *routes) lost(lasted bool) {
 	}
 }
 
-// heard takes in that something came over the connection in use.
+// heard notes that something came over the connection in use.
 func (r *routes) heard() { r.failures, r.spoke = 0, true }
 
-// doubt has the next connection be made another way if there is enough doubt about one.
+// doubt makes the next connection take another way if there is enough doubt about this one.
 func (r *routes) doubt(way, doubt int) {
 	if way != r.at {
 		return
@@ -155,9 +154,9 @@ func (r *routes) doubt(way, doubt int) {
 	}
 }
 
-// doubtOf is how much a failure says against the way that was taken, rather than against the
-// service or the client: nothing, something, or enough to take another way. What refuses for good
-// may be a proxy, so the other ways are asked before the client ends.
+// doubtOf gives how much a failure says against the way, rather than against the service or the
+// client: nothing, something, or enough to take another way. A final refusal may come from a proxy,
+// so the client tries the other ways before it ends.
 func doubtOf(err error, passes bool) int {
 	var refusal *HandshakeError
 	switch {
@@ -167,7 +166,7 @@ func doubtOf(err error, passes bool) int {
 		return 1
 	case slices.Contains([]int{http.StatusUnauthorized, http.StatusTooManyRequests, http.StatusInternalServerError}, refusal.Status):
 		return 0
-	case refusal.Status < 400 || refusal.Status == http.StatusNotImplemented: // which the service does not say
+	case refusal.Status < 400 || refusal.Status == http.StatusNotImplemented: // the service does not answer so
 		return blockedAfter
 	}
 	return 1

@@ -19,7 +19,7 @@ import (
 )
 
 const (
-	// frameBytes is where a message is cut into WebSocket frames: API Gateway
+	// frameBytes is the size of the WebSocket frames that a message is cut into. API Gateway
 	// refuses frames over 32 KB.
 	// https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-execution-service-websocket-limits-table.html
 	frameBytes = 16 << 10
@@ -31,15 +31,15 @@ const (
 	goodbyeTime = time.Second
 )
 
-// socket is a link over one WebSocket. What is written waits in a queue, so that a service which
-// does not read holds nobody up.
+// socket is a link over one WebSocket. Messages wait in a queue, so a service that does not read
+// blocks no caller.
 type socket struct {
 	conn *websocket.Conn
-	wire net.Conn // below conn, to hang up without a goodbye; nil if HTTPClient does not tell it
+	wire net.Conn // below conn, to hang up without a goodbye; nil if HTTPClient hides it
 
 	mu      sync.Mutex
 	queue   [][]byte      // messages that are to be sent
-	waiting chan struct{} // has one element if there may be any
+	waiting chan struct{} // has one element if the queue may not be empty
 }
 
 // dialSocket makes a link over a WebSocket. A refusal by the service is a *HandshakeError.
@@ -63,8 +63,8 @@ func dialSocket(ctx context.Context, address string, o Options) (link, error) {
 	return &socket{conn: conn, wire: wire, waiting: make(chan struct{}, 1)}, nil
 }
 
-// handshaker is HTTPClient, which follows maxRedirects: package websocket replaces the bound
-// that net/http has.
+// handshaker is HTTPClient with the bound maxRedirects, because package websocket replaces the
+// bound of net/http.
 func (o Options) handshaker() *http.Client {
 	h := *o.HTTPClient
 	h.CheckRedirect = func(r *http.Request, via []*http.Request) error {
@@ -79,7 +79,7 @@ func (o Options) handshaker() *http.Client {
 	return &h
 }
 
-// header is what a handshake is sent with.
+// header gives the header of a handshake.
 func (o Options) header(ctx context.Context) (http.Header, error) {
 	token, err := o.token(ctx)
 	if token == "" || err != nil {
@@ -91,7 +91,7 @@ func (o Options) header(ctx context.Context) (http.Header, error) {
 	return header, nil
 }
 
-// withoutURL takes the URL out of an error, as there may be a token in its query.
+// withoutURL removes the URL from an error, because its query may contain a token.
 func withoutURL(err error) error {
 	if e := (*url.Error)(nil); errors.As(err, &e) {
 		return e.Err
@@ -147,7 +147,7 @@ func (l *socket) transport() Transport { return WebSocket }
 
 func (l *socket) ordered() bool { return true }
 
-// sendAll sends what is written, until ctx ends or a message cannot be sent.
+// sendAll sends the queue, until ctx ends or a message cannot be sent.
 func (l *socket) sendAll(ctx context.Context) error {
 	for {
 		select {
@@ -167,7 +167,7 @@ func (l *socket) sendAll(ctx context.Context) error {
 	}
 }
 
-// send sends one message, in frames that API Gateway takes.
+// send sends one message, in frames that API Gateway accepts.
 func (l *socket) send(ctx context.Context, message []byte) error {
 	ctx, cancel := context.WithTimeout(ctx, writeTime)
 	defer cancel()
@@ -191,23 +191,23 @@ func (l *socket) send(ctx context.Context, message []byte) error {
 func (l *socket) close() {
 	timer := time.AfterFunc(goodbyeTime, l.hangUp)
 	defer timer.Stop()
-	_ = l.conn.Close(websocket.StatusNormalClosure, "") // the service may have left before
+	_ = l.conn.Close(websocket.StatusNormalClosure, "") // the service may have closed it before
 }
 
-// hangUp ends a link whose goodbye is not answered. CloseNow waits for the goodbye too, for
-// ten seconds.
+// hangUp ends a link whose goodbye is not answered. CloseNow is not enough, because it waits up to
+// ten seconds for the goodbye.
 func (l *socket) hangUp() {
 	switch wire := l.wire.(type) {
 	case nil:
 		_ = l.conn.CloseNow()
-	case *tls.Conn: // which says goodbye as well, and may wait for that
+	case *tls.Conn: // it says goodbye as well, and may wait for that
 		_ = wire.NetConn().Close()
 	default:
 		_ = wire.Close()
 	}
 }
 
-// closeCode is the WebSocket close code that ended a link; 1006 if there was none.
+// closeCode gives the WebSocket close code that ended a link; 1006 if there was none.
 //
 // Source: RFC 6455, section 7.4.1
 func closeCode(err error) int {

@@ -16,28 +16,28 @@ import (
 const (
 	// sseType is the content type of Server-Sent Events.
 	sseType = "text/event-stream"
-	// topicsOfStream is how many topics one stream is of, at most. The service holds as many.
+	// topicsOfStream bounds the topics of one stream. The service accepts as many.
 	topicsOfStream = 50
 	// streamURLBytes bounds the URL of a stream.
 	streamURLBytes = maxURLBytes * 3 / 4
-	// streamsAtOnce bounds the streams of an exchange. The service holds 6 requests of a subject
-	// by default, and goes on holding one that was left.
+	// streamsAtOnce bounds the streams of an exchange. By default the service holds 6 requests of a
+	// subject, and goes on holding a request that the client has left.
 	streamsAtOnce = 4
-	// gatherTime is how long topics are gathered for one stream.
+	// gatherTime is how long the client gathers topics for one stream.
 	gatherTime = 200 * time.Millisecond
-	// beginTime is how long a stream may take to say where it begins.
+	// beginTime bounds the time until the first event of a stream.
 	beginTime = 10 * time.Second
-	// silentTime is how long a stream may say nothing: two and a half times the service's
-	// heartbeat of 15 s.
+	// silentTime is how long a stream may be silent: two and a half times the service's heartbeat
+	// of 15 s.
 	silentTime = 37500 * time.Millisecond
-	// soundTime is how long a stream must have brought something for its end to be normal.
+	// soundTime is how long a stream must have worked for its end to be normal.
 	soundTime = 30 * time.Second
-	// streamTime bounds a stream: API Gateway ends each after 15 minutes.
+	// streamTime bounds a stream, because API Gateway ends each after 15 minutes.
 	// https://docs.aws.amazon.com/apigateway/latest/developerguide/response-transfer-mode.html
 	streamTime = 16 * time.Minute
-	// returnPause is after which a stream is opened again that has named no time.
+	// returnPause is the pause before a stream is opened again, if the service has named no time.
 	returnPause = 3 * time.Second
-	// maxEventBytes bounds one event: a frame, and what stands around it.
+	// maxEventBytes bounds one event: a frame with its field names.
 	maxEventBytes = 2 * events.MaxFrameBytes
 )
 
@@ -46,31 +46,31 @@ var (
 	errEndless = errors.New("the stream does not end")
 )
 
-// streams are those of an exchange.
+// streams are the streams of an exchange.
 type streams struct {
 	open     []*stream
-	turn     turn          // to open the next
-	troubles int           // streams that did not bring what they should, in a row
-	blocked  time.Time     // until when none is opened for that
-	blockFor time.Duration // the next time
+	turn     turn          // next stream to open
+	troubles int           // streams in a row that did not work
+	blocked  time.Time     // until then no stream is opened because of them
+	blockFor time.Duration // the next such time
 }
 
-// stream is an answer that brings the changes of topics as they come.
+// stream is an answer that brings the changes of topics as they happen.
 type stream struct {
 	follows map[events.Topic]*follow
-	of      *pattern // that it is of, instead of topics
+	of      *pattern // the pattern that it is of, instead of topics
 	view    string
 	cancel  context.CancelCauseFunc
 	opened  time.Time
-	begun   bool // it is held, and brings what comes
+	begun   bool // its first event has come
 }
 
-// streaming reports whether streams are what topics are to be followed by.
+// streaming reports whether topics shall be followed by streams.
 func (x *exchange) streaming(now time.Time) bool {
 	return x.o.prefers(ServerSentEvents, LongPoll) && !now.Before(x.streams.blocked)
 }
 
-// leaveStreams ends the streams that nothing is followed by.
+// leaveStreams ends the streams that no topic needs.
 func (x *exchange) leaveStreams() {
 	x.streams.open = slices.DeleteFunc(x.streams.open, func(s *stream) bool {
 		unused := x.unused(s)
@@ -93,8 +93,8 @@ func (x *exchange) unused(s *stream) bool {
 	return true
 }
 
-// openStreams opens streams for topics that have none, and gives when others are due. Topics that
-// are seen alike share streams.
+// openStreams opens streams for topics that have none, and gives the time when more are due. Topics
+// with the same view share streams.
 func (x *exchange) openStreams(now time.Time) (next time.Time) {
 	next = now.Add(time.Hour)
 	alike, due := map[string][]*follow{}, map[string]time.Time{}
@@ -117,10 +117,10 @@ func (x *exchange) openStreams(now time.Time) (next time.Time) {
 	return next
 }
 
-// openStream opens a stream for as many of some topics as one has room for, and gives the others.
+// openStream opens a stream for as many of the topics as fit, and gives the others.
 func (x *exchange) openStream(view string, group []*follow) (rest []*follow) {
 	s := &stream{follows: map[events.Topic]*follow{}, view: view}
-	query, _ := viewQuery(group[0].asked) // which the service has understood
+	query, _ := viewQuery(group[0].asked) // viewQuery has accepted it before
 	size := len(x.base) + len(view)
 	for i, f := range group {
 		entry := url.Values{"topic": {string(f.topic)}, "after": {f.cursor.String()}, "view": {f.seen}}
@@ -139,7 +139,7 @@ func (x *exchange) openStream(view string, group []*follow) (rest []*follow) {
 	return rest
 }
 
-// startStream asks for a stream.
+// startStream requests a stream.
 func (x *exchange) startStream(s *stream, c call) *stream {
 	ctx, cancel := context.WithCancelCause(x.life)
 	s.cancel, s.opened = cancel, time.Now()
@@ -154,7 +154,8 @@ func (x *exchange) startStream(s *stream, c call) *stream {
 	return s
 }
 
-// read hands on what a stream brings until it ends, and gives when it wants to be opened again.
+// read hands on the events of a stream until it ends, and gives the pause before it is opened
+// again.
 func (x *exchange) read(ctx context.Context, s *stream, c call) (again time.Duration, err error) {
 	watchdog := time.AfterFunc(beginTime, func() { s.cancel(errSilent) })
 	defer watchdog.Stop()
@@ -182,15 +183,15 @@ func (x *exchange) read(ctx context.Context, s *stream, c call) (again time.Dura
 		taken := make(chan struct{})
 		select {
 		case x.done <- func() { x.event(s, e); close(taken) }:
-			<-taken // what comes too fast waits on the way
+			<-taken // back-pressure: events that come too fast wait in the network
 		case <-ctx.Done():
 		}
 	})
 }
 
-// parse gives the events of an answer, and at its end the time after which it wants another
-// request. A connection of package sse is the part of it that tells that time; it gets the answer
-// that is there, and is stopped before it asks for another.
+// parse gives the events of an answer, and at its end the pause that the service asks for. A
+// connection of package sse parses that pause. It gets the answer that is there already, and is
+// stopped before it sends another request.
 func parse(ctx context.Context, response *http.Response, event func(sse.Event)) (again time.Duration, err error) {
 	once, stop := context.WithCancel(ctx)
 	defer stop()
@@ -209,12 +210,12 @@ func parse(ctx context.Context, response *http.Response, event func(sse.Event)) 
 	return again, because(ctx, err)
 }
 
-// answered is a transport that has the answer already.
+// answered is a transport that returns an answer that is there already.
 type answered struct{ response *http.Response }
 
 func (a answered) RoundTrip(*http.Request) (*http.Response, error) { return a.response, nil }
 
-// event takes in an event of a stream.
+// event handles an event of a stream.
 func (x *exchange) event(s *stream, e sse.Event) {
 	if e.LastEventID != "" && !s.begun {
 		s.begun = true
@@ -225,7 +226,7 @@ func (x *exchange) event(s *stream, e sse.Event) {
 	}
 	frame, err := events.Decode([]byte(e.Data))
 	if err != nil {
-		return // of a later service
+		return // from a later version of the service
 	}
 	if s.of != nil && !x.unused(s) {
 		x.eventBelow(s.of, frame, e.LastEventID)
@@ -246,8 +247,8 @@ func (x *exchange) event(s *stream, e sse.Event) {
 	}
 }
 
-// ended takes in how a stream has ended, and says when the next may be opened. The topics are
-// polled meanwhile.
+// ended handles the end of a stream, and decides when the next may be opened. The topics are polled
+// meanwhile.
 func (x *exchange) ended(s *stream, again time.Duration, err error) {
 	now := time.Now()
 	unused := x.unused(s)
@@ -274,20 +275,20 @@ func (x *exchange) ended(s *stream, again time.Duration, err error) {
 	x.logger.Info("stream ended", "err", err, "again in", x.streams.turn.notBefore.Sub(now))
 }
 
-// judge decides what the end of a stream says about the others.
+// judge decides what the end of a stream means for the other streams.
 func (x *exchange) judge(s *stream, err error, now time.Time) {
 	lasted := now.Sub(s.opened)
 	ended := errors.Is(err, io.EOF)
 	refused := (*refusal)(nil)
 	switch {
 	case errors.As(err, &refused) && refused.code != nil:
-		if refused.unauthorized() && s.begun { // while it was held: the next gets another token
+		if refused.unauthorized() && s.begun { // while the stream was held; the next gets another token
 			return
 		}
 		x.failed(err)
 		if lapses(err) && s.of != nil {
 			x.endedBelow(s.of, refused.code, now)
-		} else if lapses(err) { // for one of its topics, or for what streams are
+		} else if lapses(err) { // one of its topics, or streams as such, are refused
 			for _, f := range s.follows {
 				x.lapse(f)
 			}
@@ -302,8 +303,8 @@ func (x *exchange) judge(s *stream, err error, now time.Time) {
 	}
 }
 
-// trouble takes in that a stream did not bring what it should. After a few in a row topics are
-// polled, if they may be.
+// trouble notes that a stream did not work. After a few in a row, topics are polled, if Options
+// allow it.
 func (x *exchange) trouble(now time.Time) {
 	t := &x.streams
 	if t.troubles++; t.troubles >= blockedAfter && x.o.prefers(LongPoll, "") {
@@ -313,8 +314,8 @@ func (x *exchange) trouble(now time.Time) {
 	}
 }
 
-// mergeInto has the topics of other streams be in the next one with those of a stream that has
-// ended, if they are seen alike and there is room.
+// mergeInto moves the topics of other streams into the next stream with those of a stream that has
+// ended, if they have the same view and there is room.
 func (x *exchange) mergeInto(ended *stream, now time.Time) {
 	room := topicsOfStream - len(ended.follows)
 	for _, s := range x.streams.open {

@@ -47,8 +47,8 @@ type Page struct {
 	// Costly is how many items at this place of the topic the service did not look at, because
 	// Filter and Fields would have cost too much on them. Items that match may be among them.
 	Costly int
-	// ETag, on a first page of [Read] and [ReadUnless], names the items as they are. Give it to
-	// ReadUnless to read them only when they have changed.
+	// ETag is set on a first page of [Read] and [ReadUnless]. It identifies the state of the items.
+	// Give it to ReadUnless to read the items again only if they have changed.
 	ETag string
 }
 

@@ -18,23 +18,25 @@ import (
 )
 
 const (
-	// maxAnswerBytes bounds an answer. The service brings events.MaxResumeBytes of changes at
-	// once, with as much again if masks have made them longer.
+	// maxAnswerBytes bounds an answer. The service gives up to events.MaxResumeBytes of changes at
+	// once, and masks may have made them twice as long.
 	maxAnswerBytes = 4 * events.MaxResumeBytes
-	// maxProblemBytes bounds an answer that says what is wrong.
+	// maxProblemBytes bounds an answer that reports an error.
 	maxProblemBytes = 64 << 10
-	// steadyBytes is what an answer has to bring within Options.AnswerTime to be waited for.
+	// steadyBytes is how much an answer must bring within each Options.AnswerTime, or the client
+	// gives it up.
 	steadyBytes = 4 << 10
-	// maxURLBytes bounds a URL. API Gateway takes 10,240 bytes of it and the headers together.
+	// maxURLBytes bounds a URL. API Gateway accepts 10,240 bytes for the request line and the
+	// headers together.
 	// https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html
 	maxURLBytes = 6 << 10
 )
 
-// requestsAtOnce bounds the requests that are answered at once, and with them the memory that
-// answers take. What waits for changes is not among them.
+// requestsAtOnce bounds the requests under way, and with them the memory for answers. Requests that
+// wait for changes do not count.
 const requestsAtOnce = 6
 
-// web asks the service over HTTP.
+// web makes requests to the service over HTTP.
 type web struct {
 	base string // the output HttpUrl
 	o    Options
@@ -45,7 +47,7 @@ type web struct {
 	known bool // token is the one to send
 }
 
-// isHTTP reports whether an address is one of HTTP rather than of a WebSocket.
+// isHTTP reports whether an address is an HTTP URL rather than a WebSocket URL.
 func isHTTP(address, name string) (bool, error) {
 	u, err := url.Parse(address)
 	switch {
@@ -61,7 +63,7 @@ func isHTTP(address, name string) (bool, error) {
 	return false, fmt.Errorf("%s has the scheme %q, known are wss, ws, https and http", name, u.Scheme)
 }
 
-// newWeb asks the service with the output HttpUrl.
+// newWeb makes a web for the output HttpUrl.
 func newWeb(url string, o Options) *web {
 	return &web{base: strings.TrimSuffix(url, "/"), o: o, room: make(chan struct{}, requestsAtOnce)}
 }
@@ -73,16 +75,16 @@ type call struct {
 	query  url.Values
 	header http.Header
 	body   []byte
-	wait   time.Duration     // for changes, before it is answered
-	heads  func(http.Header) // is given the header of an answer of 2xx; may be nil
+	wait   time.Duration     // how long the service shall wait for changes before it answers
+	heads  func(http.Header) // gets the header of a 2xx answer; may be nil
 }
 
-// refusal is an answer that says why a request was not carried out.
+// refusal is an answer that reports why a request was not carried out.
 type refusal struct {
 	status int
-	code   *events.Error      // in the service's words; nil if the answer is not the service's
+	code   *events.Error      // the service's error; nil if the answer is not the service's
 	reset  events.ResetReason // of CodeReset
-	pause  time.Duration      // that the service asks for
+	pause  time.Duration      // the pause that the service asks for
 }
 
 func (r *refusal) Error() string { return r.Unwrap().Error() }
@@ -94,13 +96,13 @@ func (r *refusal) Unwrap() error {
 	return &StatusError{r.status}
 }
 
-// unauthorized reports whether another token may do better.
+// unauthorized reports whether another token may help.
 func (r *refusal) unauthorized() bool { return r.status == http.StatusUnauthorized }
 
-// fetch asks when there is room, and reads the JSON that is answered into a value, unless there is
-// no body. progress, if it is not nil, is told that a long answer is on its way.
+// fetch sends a request when there is room, and decodes the JSON of the answer into a value, if
+// there is a body. It calls progress, if not nil, while a long answer arrives.
 func (w *web) fetch(ctx context.Context, c call, into any, progress func()) error {
-	if c.wait == 0 { // else it would keep others waiting
+	if c.wait == 0 { // a request that waits would keep others waiting
 		select {
 		case w.room <- struct{}{}:
 			defer func() { <-w.room }()
@@ -149,7 +151,7 @@ func (w *web) fetch(ctx context.Context, c call, into any, progress func()) erro
 	return nil
 }
 
-// because is why a request failed: the cause of its context's end, if that is the reason.
+// because gives the reason why a request failed: the cause of its context's end, if that ended it.
 func because(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -157,7 +159,7 @@ func because(ctx context.Context, err error) error {
 	return withoutURL(err)
 }
 
-// tap tells of all that is read.
+// tap calls a function for all that is read.
 type tap struct {
 	io.ReadCloser
 	came func(bytes int)
@@ -169,8 +171,8 @@ func (t tap) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// send asks, with another token if the first is not good any more. An answer of 2xx is to be
-// read and closed; any other is an error.
+// send sends a request, and sends it again with another token if the first is refused. The caller
+// reads and closes a 2xx answer; any other answer is an error.
 func (w *web) send(ctx context.Context, c call) (*http.Response, error) {
 	token, err := w.bearer(ctx, "")
 	if err != nil {
@@ -186,7 +188,7 @@ func (w *web) send(ctx context.Context, c call) (*http.Response, error) {
 	return w.sendWith(ctx, c, token)
 }
 
-// bearer gives the token to send: another one than one that was refused.
+// bearer gives the token to send. It is never the token that was refused.
 func (w *web) bearer(ctx context.Context, refused string) (string, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -231,7 +233,7 @@ func (w *web) sendWith(ctx context.Context, c call, token string) (*http.Respons
 	return nil, refusalOf(response)
 }
 
-// refusalOf reads why a request was refused. An answer that is torn off says nothing.
+// refusalOf reads why a request was refused. It gives no reason if the answer is cut off.
 func refusalOf(response *http.Response) error {
 	body, err := io.ReadAll(io.LimitReader(response.Body, maxProblemBytes))
 	if err != nil {
@@ -248,7 +250,7 @@ func refusalOf(response *http.Response) error {
 	return r
 }
 
-// retryAfter is the pause that an answer asks for, in seconds; longestPause at most.
+// retryAfter gives the pause that an answer asks for, at most longestPause.
 //
 // Source: RFC 9110, section 10.2.3
 func retryAfter(header http.Header) time.Duration {
