@@ -54,8 +54,8 @@ func (s *Store) Below(ctx context.Context, pattern, after events.Topic, limit in
 	return s.below(ctx, pattern, after, limit, true)
 }
 
-// GlanceBelow reads the first topics of the list for half as much: a topic that was listed within
-// the last second may be missing.
+// GlanceBelow reads the first topics of the list with eventual consistency, which costs half as
+// much. A topic that was listed within the last second may be missing.
 func (s *Store) GlanceBelow(ctx context.Context, pattern events.Topic, limit int) (topics []events.Topic, more bool, err error) {
 	return s.below(ctx, pattern, "", limit, false)
 }

@@ -70,10 +70,10 @@ func (s *Store) Glance(ctx context.Context, topics []events.Topic) (map[events.T
 	return stands, nil
 }
 
-// Append puts up to watch.MaxAppendEntries entries and moves the head, in one
-// transaction on the condition that the head is still from, with as many lanes. It costs two write
-// units an entry of up to 1 KB, and two for the head. The SDK repeats a call whose
-// answer was lost with the same token, so that it is carried out once.
+// Append puts up to watch.MaxAppendEntries entries and moves the head, in one transaction. Its
+// condition is that the head still is from, with as many lanes. It costs two write units for each
+// entry of up to 1 KB, and two for the head. If an answer is lost, the SDK repeats the call with
+// the same token, and DynamoDB carries it out once.
 func (s *Store) Append(ctx context.Context, topic events.Topic, from, to watch.Head, entries []watch.Entry) error {
 	writes := []types.TransactWriteItem{{Update: s.moveHead(topic, from, to)}}
 	for _, e := range entries {
@@ -138,7 +138,8 @@ func (s *Store) entryRow(e watch.Entry) map[string]types.AttributeValue {
 	return row
 }
 
-// putBefore keeps the state before: as the difference from the data if that is smaller, else whole.
+// putBefore keeps the state before: as a difference from the data if that is smaller, else the
+// whole state.
 func putBefore(row map[string]types.AttributeValue, e watch.Entry) {
 	if e.Data != nil {
 		if text := differing(e.Before, e.Data); text != "" {
@@ -171,13 +172,13 @@ func (s *Store) Before(ctx context.Context, topic events.Topic, seq int64, limit
 	return entries, nil
 }
 
-// Since reads up to 1 MB of the log rows from behind from up to to, in order: at most one
-// read unit for every 4 KB of them. Rows whose time to live has passed are left out,
-// whether DynamoDB has deleted them yet or not.
+// Since reads up to 1 MB of the log rows with from < seq <= to, in order. It costs at most one read
+// unit for every 4 KB. It leaves out rows whose time to live has passed, even if DynamoDB has not
+// deleted them yet.
 //
-// A row counts as if it held the state before whole, both for where the reading ends and for what
-// the meter is told. How much an item differs from what it was depends on members that a view
-// may hide, so whoever reads must not learn it.
+// Each row counts as if it held the whole state before, both for the end of the page and for the
+// cost reported to the meter. A reader therefore cannot learn how much an item has changed in
+// members that its view hides.
 func (s *Store) Since(ctx context.Context, topic events.Topic, from, to int64) ([]watch.Entry, error) {
 	now := s.now()
 	out, err := s.db.Query(ctx, s.logQuery(topic, from+1, to))
@@ -203,7 +204,7 @@ func (s *Store) Since(ctx context.Context, topic events.Topic, from, to int64) (
 	return entries, nil
 }
 
-// A read unit, and where a query ends: with the row that reaches as many bytes.
+// A read unit covers readUnitBytes. A query ends with the row that reaches pageBytes.
 //
 // Source: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Query.Pagination.html
 const (
@@ -211,8 +212,8 @@ const (
 	pageBytes     = 1 << 20
 )
 
-// wholeBytes is what a row takes with the state before as it was, or a little more: numbers may
-// take less.
+// wholeBytes is the size of a row that holds the whole state before, or a little more, because
+// numbers may take fewer bytes.
 //
 // Source: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html
 func wholeBytes(row map[string]types.AttributeValue, e watch.Entry) (bytes int) {

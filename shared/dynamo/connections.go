@@ -145,9 +145,9 @@ func (s *Store) Refresh(ctx context.Context, key watch.Key, a watch.Access) erro
 	return fmt.Errorf("refresh connection %s: %w", key.ID, err)
 }
 
-// Forget deletes the connection's row, which tells its topics, and then its
-// subscriptions: one write unit and one for each, without a read. subs are
-// deleted even if the row does not list them. Doing so twice is no error.
+// Forget deletes the connection's row, which lists its topics, and then its subscriptions. It costs
+// one write unit, and one for each subscription, without a read. It deletes subs even if the row
+// does not list them. Forgetting twice is no error.
 func (s *Store) Forget(ctx context.Context, key watch.Key, subs []watch.Subscription) error {
 	out, err := s.db.DeleteItem(ctx, &dynamodb.DeleteItemInput{
 		TableName: &s.tables.Connections, Key: connectionKey(key), ReturnValues: types.ReturnValueAllOld,
@@ -172,7 +172,7 @@ func (s *Store) Forget(ctx context.Context, key watch.Key, subs []watch.Subscrip
 	return nil
 }
 
-// location is where a subscription lies.
+// location is the place of a subscription in the table.
 type location struct {
 	topic events.Topic
 	shard int

@@ -11,21 +11,21 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// difference tells what an object was from what it is, member by member. So a row of the log has
-// the state before in fewer bytes, if most of it has stayed. Unlike a merge patch it can tell a
-// member that was null from one that was not there. Arrays are told whole.
+// difference holds what changed from the present state of an object to its former one, member by
+// member. It keeps a log row small if most members have not changed. Unlike a merge patch, it
+// distinguishes a member that was null from a missing member. Arrays are kept whole.
 //
-// A member of what is stands in it at most once, so an object never grows by more than the
-// difference has bytes.
+// A member of the present state is named at most once. An object therefore never grows by more
+// bytes than the difference has.
 type difference struct {
-	Was map[string]jsontext.Value `json:"was,omitempty"` // members that had another value, or that are not there any more
-	New []string                  `json:"new,omitempty"` // members that were not there
-	In  map[string]difference     `json:"in,omitempty"`  // members that were objects, and are, with their difference
+	Was map[string]jsontext.Value `json:"was,omitempty"` // members that had another value, or that do not exist any more
+	New []string                  `json:"new,omitempty"` // members that did not exist
+	In  map[string]difference     `json:"in,omitempty"`  // members that were objects and still are, with their difference
 }
 
-// differing gives the difference by which undo makes what was of what is. Both are objects as
-// itemData gives them. It is empty if it would not be smaller than what was, or not the same
-// byte for byte.
+// differing gives the difference from which undo makes was out of is. Both are objects as itemData
+// gives them. The result is empty if the difference is not smaller than was, or if undo would not
+// give was byte for byte.
 func differing(was, is json.RawMessage) string {
 	d, err := differenceOf(jsontext.Value(was), jsontext.Value(is))
 	if err != nil {
@@ -41,7 +41,7 @@ func differing(was, is json.RawMessage) string {
 	return string(text)
 }
 
-// undo gives what was before, as differing had it.
+// undo gives the former state from the present one and a difference.
 func undo(is json.RawMessage, text string) (json.RawMessage, error) {
 	var d difference
 	if err := jsonv2.Unmarshal([]byte(text), &d); err != nil {
@@ -81,7 +81,7 @@ func differenceOf(was, is jsontext.Value) (d difference, err error) {
 	return d, nil
 }
 
-// appendWas appends what was before, its members sorted by name.
+// appendWas appends the former state, with members sorted by name.
 func (d difference) appendWas(dst []byte, is jsontext.Value) ([]byte, error) {
 	members, err := membersOf(is)
 	if err != nil {
@@ -108,7 +108,7 @@ func (d difference) appendWas(dst []byte, is jsontext.Value) ([]byte, error) {
 	return append(dst, '}'), nil
 }
 
-// membersOf gives the members of an object, their values as they are written.
+// membersOf gives the members of an object, with their values as written.
 func membersOf(object jsontext.Value) (members map[string]jsontext.Value, err error) {
 	if err = jsonv2.Unmarshal(object, &members); err == nil && members == nil {
 		err = errors.New("null is no object")

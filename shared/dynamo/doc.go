@@ -29,22 +29,21 @@
 //	               topic + "#0"    *               shards: how many there are, if more than one
 //	Revocations    subject         tokenId or *    before, expiresAt
 //
-// expiresAt is DynamoDB's time to live, in seconds since 1970. Rows that have
-// passed it may stay for days and are skipped by whoever reads them; package ttl says which
-// rows these are. Subscriptions are not skipped: theirs is also the end that the pusher holds
-// them to, and those that are past it are closed. Log rows beyond
-// the head's last are left over from an earlier epoch and are never read.
+// expiresAt is DynamoDB's time to live, in seconds since 1970. Rows that have passed it may stay
+// for days, and all readers skip them; package ttl lists these rows. Subscriptions are not skipped:
+// the pusher reads an expired one and closes its connection. Log rows beyond the head's last are
+// left over from an earlier epoch and are never read.
 //
-// Requests of one connection may be carried out in any order. The connection's row decides
-// which one counts for a topic, by the order that each request has, see watch.Order. It is
-// there as long as the connection: in Subscriptions, a trace of what was left would have to
-// be read with every change.
+// Requests of one connection may be carried out in any order. The connection's row decides which
+// one counts for a topic, by the order of each request, see watch.Order. The row lives as long as
+// the connection. A trace of an unsubscribe in Subscriptions would have to be read with every
+// change.
 //
-// Connections lie together by their subject, so that a subject's can be counted, and
-// all be closed, without another index to write.
+// Connections lie together by their subject. All connections of a subject can therefore be counted
+// and closed without another index.
 //
-// The subscriptions to a topic with many are spread over several partitions, its shards, of
-// which there are twice as many whenever one is found too full.
+// The subscriptions to a topic with many of them are spread over several partitions, its shards.
+// The number of shards doubles whenever a shard is found too full.
 //
 // Every read that a promise rests on is strongly consistent. No operation scans.
 package dynamo

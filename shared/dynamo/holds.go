@@ -27,12 +27,13 @@ const rowHolds = 40
 // holdAttempts bounds how often another place is tried after somebody has taken the one.
 const holdAttempts = 4
 
-// Hold takes one of the subject's places in its row: mostly one write unit, up to 1 KB of the
-// row, and as much for each attempt. Places whose time is over are free.
+// Hold takes one of the subject's places in its row. It mostly costs one write unit for a row of up
+// to 1 KB, and as much for each further attempt. Places whose time is over are free.
 //
-// What is written into the place is a number that no other hold has: the time at which it ends,
-// and random digits behind the point. The SDK repeats a call whose answer was lost, and the
-// repetition is refused, as the place is taken: by this very hold, as its number tells.
+// Hold writes a number into the place that no other hold has: the time at which the hold ends, with
+// random digits behind the point. If an answer is lost, the SDK repeats the call, and the
+// repetition is refused because the place is taken. The number then shows that this hold has taken
+// it.
 func (s *Store) Hold(ctx context.Context, key watch.Key, until time.Time, limits watch.HoldLimits) (watch.Hold, error) {
 	at, most := holdsOf(key, limits.Total)
 	now, places := s.now().Unix(), rand.Perm(limits.Subject)
@@ -99,8 +100,8 @@ func (s *Store) takePlace(ctx context.Context, hold watch.Hold, now int64, most 
 	return held, err
 }
 
-// holdMark makes the number of a hold: 10 digits and 12 behind the point, of the 38 that a number may
-// have. It is written as DynamoDB gives it back, without zeros at its end.
+// holdMark makes the number of a hold: 10 digits and 12 behind the point, of the 38 that a number
+// may have. It has no zeros at its end, as DynamoDB gives numbers back.
 func holdMark(until time.Time) string {
 	return fmt.Sprintf("%d.%011d%d", until.Unix(), rand.Int64N(1e11), 1+rand.IntN(9))
 }
@@ -132,7 +133,8 @@ func (s *Store) createHolds(ctx context.Context, row string) error {
 	return nil
 }
 
-// Release frees the hold's place: as much as Hold. A place that is somebody else's by now is left.
+// Release frees the hold's place, at the cost of Hold. It leaves a place that another hold has
+// taken meanwhile.
 func (s *Store) Release(ctx context.Context, hold watch.Hold) error {
 	row, name := placed(hold.Place)
 	_, err := s.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{

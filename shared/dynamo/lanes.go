@@ -14,13 +14,13 @@ import (
 	"github.com/watchroute/watchroute/shared/watch"
 )
 
-// laneKey is the key of a lane's row in Changes: those of a topic are below its head.
+// laneKey is the key of a lane's row in Changes. The lanes have sort keys below the head's.
 func laneKey(topic events.Topic, lane int) map[string]types.AttributeValue {
 	return rowKey(topic, headSeq-1-int64(lane))
 }
 
-// Widen gives a topic more lanes, in one transaction on the condition that it has as many as head
-// says: two write units for the head, and for each lane.
+// Widen gives a topic more lanes, in one transaction. Its condition is that the topic has as many
+// lanes as head says. It costs two write units for the head, and two for each lane.
 func (s *Store) Widen(ctx context.Context, topic events.Topic, head watch.Head, added []watch.Progress) error {
 	condition, value := lanesCondition(head.Lanes)
 	update := &types.Update{
@@ -35,7 +35,7 @@ func (s *Store) Widen(ctx context.Context, topic events.Topic, head watch.Head, 
 	writes := []types.TransactWriteItem{{Update: update}}
 	for i, progress := range added {
 		if progress == (watch.Progress{}) {
-			continue // not known, and not known to the new lane
+			continue // an unknown progress stays unknown for the new lane
 		}
 		row := laneKey(topic, head.Lanes+i)
 		row["progress"] = str(progressText(progress))
@@ -47,7 +47,7 @@ func (s *Store) Widen(ctx context.Context, topic events.Topic, head watch.Head, 
 	return nil
 }
 
-// lanesCondition is true for a head with so many lanes.
+// lanesCondition gives a condition that holds for a head with so many lanes.
 func lanesCondition(lanes int) (condition string, value types.AttributeValue) {
 	if lanes == 0 {
 		return "attribute_not_exists(lanes)", nil
@@ -55,7 +55,8 @@ func lanesCondition(lanes int) (condition string, value types.AttributeValue) {
 	return "lanes = :lanes", num(int64(lanes))
 }
 
-// Want has the head say that a topic with so many lanes wants twice as many: a write unit.
+// Want records in the head that a topic with so many lanes wants twice as many. It costs a write
+// unit.
 func (s *Store) Want(ctx context.Context, topic events.Topic, lanes int) error {
 	_, err := s.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
 		TableName: &s.tables.Changes, Key: rowKey(topic, headSeq),
@@ -72,7 +73,7 @@ func (s *Store) Want(ctx context.Context, topic events.Topic, lanes int) error {
 	return nil
 }
 
-// Progress reads how far a lane has come: one read unit.
+// Progress reads the progress of a lane. It costs one read unit.
 func (s *Store) Progress(ctx context.Context, topic events.Topic, lane int) (watch.Progress, error) {
 	out, err := s.db.GetItem(ctx, &dynamodb.GetItemInput{
 		TableName: &s.tables.Changes, Key: laneKey(topic, lane), ConsistentRead: aws.Bool(true),
@@ -83,8 +84,8 @@ func (s *Store) Progress(ctx context.Context, topic events.Topic, lane int) (wat
 	return progressIn(out.Item)
 }
 
-// AllProgress reads how far the first lanes of a topic have come, up to maxGets: one read unit
-// for each.
+// AllProgress reads the progress of a topic's first lanes, up to maxGets of them. It costs one read
+// unit for each.
 func (s *Store) AllProgress(ctx context.Context, topic events.Topic, lanes int) ([]watch.Progress, error) {
 	keys := make([]map[string]types.AttributeValue, lanes)
 	for lane := range keys {
@@ -107,7 +108,7 @@ func (s *Store) AllProgress(ctx context.Context, topic events.Topic, lanes int) 
 	return all, nil
 }
 
-// Advance moves a lane's progress: a write unit.
+// Advance moves a lane's progress. It costs a write unit.
 func (s *Store) Advance(ctx context.Context, topic events.Topic, lane int, from, to watch.Progress) error {
 	update := &dynamodb.UpdateItemInput{
 		TableName: &s.tables.Changes, Key: laneKey(topic, lane),
@@ -129,7 +130,7 @@ func (s *Store) Advance(ctx context.Context, topic events.Topic, lane int, from,
 	return nil
 }
 
-// progressText is one attribute, so that one condition compares all of it.
+// progressText puts the progress into one attribute, so that one condition compares all of it.
 func progressText(p watch.Progress) string {
 	if p.Until == 0 && p.After == "" {
 		return p.Cursor.String()

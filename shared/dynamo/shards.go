@@ -17,50 +17,48 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// The subscriptions to a topic, and to the patterns of the topics below it, lie in as many
-// shards as the row headcount in shard 0 says: a power of two, which only grows. A new
-// subscription goes into the shard of its connection's slot, see [watch.ConnectionID.Slot]. One
-// that is there stays where it is, and the connection's row has its shard. So when the number
-// has doubled from n, shard s+n begins to take half of what went to shard s before.
+// The subscriptions to a topic, and to the patterns of the topics below it, are spread over shards.
+// The row headcount in shard 0 has their number: a power of two that only grows. A new subscription
+// goes into the shard of its connection's slot, see [watch.ConnectionID.Slot]. An existing
+// subscription stays where it is, and the connection's row names its shard. When the number has
+// doubled from n, shard s+n takes half of the new subscriptions that shard s took before.
 //
-// A subscriber reads the number, writes its row, and is then told where the topic stands. Who
-// pushes a change has numbered it before reading the number. So the number that is read has all
-// shards of those who were told a lower number than the change's, and a change needs no
-// condition on it.
+// A subscriber reads the number, writes its row, and then reads the topic's cursor. A pusher
+// numbers a change before it reads the number of shards. It therefore finds the shards of all
+// subscribers whose cursor is below the change, and needs no condition on the number.
 const (
-	// headcount is the sort key of the row with the number of shards. It is before those of all
-	// subscriptions, so that who reads them has it in the first page.
+	// headcount is the sort key of the row with the number of shards. It sorts before all
+	// subscriptions, so the first page of a read has it.
 	headcount = events.AnySegment
-	// DefaultShardSize is how many subscriptions a shard may have before their number doubles:
-	// about 35 read units.
+	// DefaultShardSize is how many subscriptions a shard may have before the number of shards
+	// doubles. Reading so many takes about 35 read units.
 	DefaultShardSize = 1_000
-	// maxShards is when the number doubles no more: with that many a topic has millions of
-	// subscriptions.
+	// maxShards bounds the number of shards. A topic with that many has millions of subscriptions.
 	maxShards = 1_024
-	// shardsAtOnce bounds the shards of a topic that are read at a time.
+	// shardsAtOnce bounds the shards of a topic that are read at once.
 	shardsAtOnce = 16
 )
 
-// partition is the key under which a shard's subscriptions lie.
+// partition is the partition key of a shard's subscriptions.
 func partition(topic events.Topic, shard int) string {
 	return string(topic) + "#" + strconv.Itoa(shard)
 }
 
-// shardAttribute is where a connection's row has the shard of what it watches. It has none for
-// shard 0, which is where all subscriptions were before there were others. A hash of the topic
-// keeps the row small.
+// shardAttribute names the attribute of a connection's row with the shard of a topic that it
+// watches. There is none for shard 0, which held all subscriptions before there were shards. A hash
+// of the topic keeps the row small.
 func shardAttribute(topic events.Topic) string {
 	sum := sha256.Sum256([]byte(topic))
 	return "#" + base64.RawURLEncoding.EncodeToString(sum[:9])
 }
 
-// shardIn gives the shard of what a connection watches, by its row.
+// shardIn gives the shard of a topic that a connection watches, from the connection's row.
 func shardIn(row map[string]types.AttributeValue, topic events.Topic) int {
 	shard, _ := integer(row, shardAttribute(topic)) // 0 if there is none
 	return int(shard)
 }
 
-// shardsIn gives the shards of all that a connection watches, unless they are 0.
+// shardsIn gives the shards of all topics that a connection watches, except shard 0.
 func shardsIn(row map[string]types.AttributeValue) map[events.Topic]int {
 	shards := map[events.Topic]int{}
 	for topic := range ordersOf(row) {
@@ -71,7 +69,7 @@ func shardsIn(row map[string]types.AttributeValue) map[events.Topic]int {
 	return shards
 }
 
-// shards reads how many shards the subscriptions at a topic have: one read unit.
+// shards reads the number of shards of a topic. It costs one read unit.
 func (s *Store) shards(ctx context.Context, topic events.Topic) (int, error) {
 	out, err := s.db.GetItem(ctx, &dynamodb.GetItemInput{
 		TableName: &s.tables.Subscriptions, Key: headcountKey(topic), ConsistentRead: aws.Bool(true),
@@ -86,16 +84,17 @@ func headcountKey(topic events.Topic) map[string]types.AttributeValue {
 	return map[string]types.AttributeValue{"topic": str(partition(topic, 0)), "connectionId": str(headcount)}
 }
 
-// shardsOf reads the number of shards in its row; 1 if there is none.
+// shardsOf gives the number of shards from its row; 1 if there is none.
 func shardsOf(row map[string]types.AttributeValue) int {
 	n, _ := integer(row, "shards")
 	return max(1, int(n))
 }
 
-// Subscribers reads the subscriptions of a part of all connections to a topic and to the patterns
-// of the topics below it, or the latter alone: for each shard that they may lie in one read unit
-// for every 4 KB, and at least one. If a shard is too full, it doubles their number, which costs
-// a write unit. If that fails, whoever reads the shard next tries again.
+// Subscribers reads the subscriptions to a topic and to the patterns of the topics below it, or
+// only the latter. It gives those of one part of all connections. It reads each shard that may have
+// some, and a read unit covers 4 KB of one shard. If a shard is too full, Subscribers doubles the
+// number of shards, which costs a write unit. If that fails, the next reader of the shard tries
+// again.
 func (s *Store) Subscribers(ctx context.Context, topic events.Topic, belowAlone bool, part watch.Part) ([]watch.Subscription, error) {
 	rows, shards, err := s.shard(ctx, topic, 0, belowAlone)
 	if err != nil {
@@ -120,7 +119,7 @@ func (s *Store) Subscribers(ctx context.Context, topic events.Topic, belowAlone 
 	var subs []watch.Subscription
 	for shard, rows := range found {
 		if len(rows) > s.ShardSize && newest(shard, shards) {
-			_ = s.doubleShards(ctx, topic, shards) // which is not what was asked for
+			_ = s.doubleShards(ctx, topic, shards) // the caller has not asked for it, so its error does not count
 		}
 		for _, row := range rows {
 			sub, err := subscription(row)
@@ -135,7 +134,7 @@ func (s *Store) Subscribers(ctx context.Context, topic events.Topic, belowAlone 
 	return subs, nil
 }
 
-// shard reads the rows of one shard, page by page, and from shard 0 how many there are.
+// shard reads the rows of one shard, page by page, and from shard 0 also the number of shards.
 func (s *Store) shard(ctx context.Context, topic events.Topic, shard int, belowAlone bool) (rows []map[string]types.AttributeValue, shards int, err error) {
 	query := &dynamodb.QueryInput{
 		TableName:                 &s.tables.Subscriptions,
@@ -165,21 +164,23 @@ func (s *Store) shard(ctx context.Context, topic events.Topic, shard int, belowA
 	return rows, shards, nil
 }
 
-// born is how many shards there were at least when a shard got its first subscription.
+// born is the least number of shards that there can have been when a shard got its first
+// subscription.
 func born(shard int) int { return 1 << bits.Len(uint(shard)) }
 
-// mayHave reports whether connections of a part may have subscriptions in a shard: the slots of
-// those in the shard are equal to its number modulo the number of shards there were when they
-// subscribed, and thus modulo the smallest one that there may have been.
+// mayHave reports whether connections of a part may have subscriptions in a shard. A shard's number
+// equals the slots of its connections, modulo the number of shards when they subscribed. It is
+// therefore equal modulo the smallest possible number too.
 func mayHave(shard int, part watch.Part) bool {
 	return (shard-part.Index)&(min(born(shard), part.Of)-1) == 0
 }
 
-// newest reports whether a shard is one of those that came last, which alone tell that there are
-// too few. The others keep what they had before, up to two hours, as long as a connection lasts.
+// newest reports whether a shard is one of those that were added last. Only these show that there
+// are too few shards. The others keep earlier subscriptions until their connections end, for up to
+// two hours.
 func newest(shard, shards int) bool { return born(shard) == shards }
 
-// doubleShards doubles the number of shards, unless somebody else has done so.
+// doubleShards doubles the number of shards, unless another reader has done so.
 func (s *Store) doubleShards(ctx context.Context, topic events.Topic, from int) error {
 	if from >= maxShards {
 		return nil

@@ -38,7 +38,7 @@ type Store struct {
 // delivered again always finds its entry.
 const DefaultRetention = 48 * time.Hour
 
-// Open makes a store of the tables. It does not reach out. Without an HTTP client in cfg it uses
+// Open makes a store of the tables. It makes no call. Without an HTTP client in cfg it uses
 // [HTTPClient].
 func Open(cfg aws.Config, tables Tables) *Store {
 	if cfg.HTTPClient == nil {

@@ -103,8 +103,8 @@ func subscription(row map[string]types.AttributeValue) (watch.Subscription, erro
 	return sub, nil
 }
 
-// addTopic counts the subscribe, and has the row name the topic with its order. The shard is that
-// of a topic which the connection does not watch yet.
+// addTopic counts the subscribe, and puts the topic with its order into the row. shard is for a
+// topic that the connection does not watch yet.
 func (s *Store) addTopic(ctx context.Context, sub watch.Subscription, shard int) (watch.Kept, error) {
 	quota := watch.Quota{Topics: cmp.Or(sub.Quota.Topics, unbounded), Subscribes: cmp.Or(sub.Quota.Subscribes, unbounded)}
 	again := sub.Again
@@ -133,8 +133,8 @@ func (s *Store) addTopic(ctx context.Context, sub watch.Subscription, shard int)
 // while a subscribe runs. Each costs a write unit.
 const addAttempts = 3
 
-// addition changes a connection's row for a subscribe to a topic that it watches, whose shard
-// stays, or to another.
+// addition changes a connection's row for a subscribe. A topic that the connection watches already
+// keeps its shard.
 func addition(sub watch.Subscription, quota watch.Quota, again bool, shard int) *dynamodb.UpdateItemInput {
 	values := map[string]types.AttributeValue{":order": order(sub.Order), ":one": num(1), ":quota": num(int64(quota.Subscribes)), ":topic": str(string(sub.Topic))}
 	set, condition := "#watches.#topic = :order", "(attribute_exists(#watches.#topic) OR contains(#before, :topic))"

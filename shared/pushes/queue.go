@@ -1,5 +1,5 @@
-// Package pushes is the only place that knows how work gets into the queue of pushes, and out of
-// it: a FIFO queue with a message group for each lane of a topic.
+// Package pushes is the only place that knows the queue of pushes: a FIFO queue with a message
+// group for each lane of a topic.
 package pushes
 
 import (
@@ -20,7 +20,7 @@ import (
 	"github.com/watchroute/watchroute/shared/watch"
 )
 
-// maxBatch is what one SendMessageBatch takes.
+// maxBatch is how many messages SendMessageBatch takes.
 //
 // Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html
 const maxBatch = 10
@@ -31,13 +31,14 @@ type Queue struct {
 	sqs *sqs.Client
 }
 
-// Open gives the queue with a URL. It does not reach out.
+// Open gives the queue with a URL. It makes no call.
 func Open(cfg aws.Config, url string) Queue {
 	return Queue{url: url, sqs: sqs.NewFromConfig(cfg)}
 }
 
-// Send puts work into the queue, ten messages a request. The queue takes the same work once in
-// five minutes. After an error some of it may be in the queue; it may be sent again.
+// Send puts work into the queue, ten messages a request. The queue drops work that it has taken in
+// the last five minutes. After an error some of the work may be in the queue, and the caller may
+// send all of it again.
 func (q Queue) Send(ctx context.Context, works []watch.Work) error {
 	for some := range slices.Chunk(works, maxBatch) {
 		var entries []types.SendMessageBatchRequestEntry
@@ -81,10 +82,10 @@ func Read(body string) (watch.Work, error) {
 	return w, nil
 }
 
-// group is the message group of a lane. It is a hash, because SQS takes 128 characters.
+// group is the message group of a lane. It is a hash, because SQS allows 128 characters at most.
 func group(w watch.Work) string { return hash(string(w.Topic), strconv.Itoa(w.Lane)) }
 
-// deduplication is the same for the same work only.
+// deduplication gives the same text only for the same work.
 func deduplication(w watch.Work) string {
 	return hash(string(w.Topic), strconv.Itoa(w.Lane), w.Until.String(), w.Turn)
 }

@@ -14,11 +14,10 @@ import (
 
 // Subscriptions keeps who watches what.
 type Subscriptions interface {
-	// Subscribe makes the connection watch the topic, or changes how, and tells how the
+	// Subscribe makes the connection watch the topic, or changes how it does. It gives where the
 	// subscription is kept. ErrNotConnected, ErrTooManySubscriptions, ErrTooManyRequests and
-	// ErrOvertaken change nothing. If an unsubscribe overtakes it while it runs, the
-	// subscription may be written and not count: then the session lacks it, and the caller
-	// withdraws it.
+	// ErrOvertaken change nothing. If an unsubscribe overtakes it while it runs, the subscription
+	// may be written and not count. Then the session lacks it, and the caller withdraws it.
 	Subscribe(context.Context, Subscription) (Kept, error)
 	// Renew replaces a subscription that is there with the same Order and no higher Auth, and
 	// tells whether it is; if not, nothing is written.
@@ -29,8 +28,8 @@ type Subscriptions interface {
 	// Withdraw takes back subscriptions of one connection, each only if it still has the same
 	// Order; doing so twice is no error.
 	Withdraw(context.Context, Key, ...Subscription) error
-	// Subscriptions reads those of the topics that the connection is subscribed to, from the
-	// shards that its session has for them.
+	// Subscriptions reads the connection's subscriptions to the topics, from the shards that its
+	// session has for them.
 	Subscriptions(ctx context.Context, key Key, topics []events.Topic, shards map[events.Topic]int) ([]Subscription, error)
 }
 
@@ -49,7 +48,7 @@ type Sessions interface {
 type Session struct {
 	Topics     []events.Topic         // that it watches
 	Orders     map[events.Topic]Order // of the subscribe that counts for each
-	Shards     map[events.Topic]int   // where the subscription to each is kept, unless it is shard 0
+	Shards     map[events.Topic]int   // the shard of the subscription to each topic, unless it is shard 0
 	Subscribes int                    // how many there were
 	Access     *Access                // by its latest token; nil if that is the one it was made with
 }

@@ -52,9 +52,9 @@ type Connection struct {
 	// ToldInside says that the connection may be open although it was not admitted, so
 	// that the client can be told. Nothing is kept of it then.
 	ToldInside bool
-	watches    []events.Topic       // what it watches, when it is answered
-	shards     map[events.Topic]int // where its subscriptions are kept, see Subscription.Shard
-	subscribes int                  // how often it has subscribed by then
+	watches    []events.Topic       // the topics that it watches when it is answered
+	shards     map[events.Topic]int // the shards of its subscriptions, see Subscription.Shard
+	subscribes int                  // how often it has subscribed so far
 }
 
 // Access is what a token gives its subject.
@@ -105,13 +105,13 @@ type Subscription struct {
 	Auth  Order      // that of the token's Access
 	Until time.Time  // when it ends by itself
 	Quota Quota      // what the connection may have of them
-	Again bool       // whether the connection watches the topic already, as far as is known
-	// Shard is the part of the audience that the store keeps it in. It stays the same for as
-	// long as the connection watches the topic.
+	Again bool       // whether the connection watches the topic already, as far as the caller knows
+	// Shard is the part of the audience in which the store keeps it. It stays the same for as long
+	// as the connection watches the topic.
 	Shard int
 }
 
-// Kept says how a subscription is kept.
+// Kept describes a subscription that was kept.
 type Kept struct {
 	Already bool // the connection watched the topic before
 	Shard   int  // as in Subscription

@@ -32,8 +32,8 @@ const (
 	// leftBytes is what a row of Connections remembers of the topics that were left: package
 	// dynamo has 64 slots for them.
 	leftBytes = 64 * (len("63") + orderBytes)
-	// shardBytes is what a row of Connections has of the shard of a topic: package dynamo names
-	// it by # and 12 characters.
+	// shardBytes is the size of a topic's shard in a row of Connections. Package dynamo names it by
+	// # and 12 characters.
 	shardBytes = 13 + 3
 	// connectionBytes is a row of Connections: the topics with their orders, and the grant of a
 	// token that came later with its subject and id.
@@ -60,11 +60,11 @@ const (
 	subscriptionWrites = (subscriptionBytes + writeUnit - 1) / writeUnit
 	revocationReads    = 2 // one row for the token, one for all tokens of the subject
 	headReads          = 1
-	shardsReads        = 1 // how many shards a topic's subscriptions have
+	shardsReads        = 1 // the number of shards of a topic
 	logPageReads       = (maxReadBytes + entryBytes) / readUnit
-	// logOverReads are those that an answer's pages of the log may take besides what is counted of
-	// them, but for the last: a page ends where it would if all rows held the state before whole,
-	// and what was read behind that is read again.
+	// logOverReads are the read units that an answer's pages of the log may take beyond those
+	// counted. A page ends as if all rows held the whole state before. The next page reads again
+	// the rows that were read beyond that end.
 	logOverReads  = maxAnswerReads / (maxReadBytes / readUnit) * entryBytes / readUnit
 	itemPageReads = (maxReadBytes + maxItemBytes) / readUnit
 	// listReads are the units of reading as many topics of a list as an answer tells, and one
@@ -74,8 +74,8 @@ const (
 	itemsBelowReads = maxPatternReads + itemPageReads
 	// keepWrites are the units of keeping a subscription, or of taking it back.
 	keepWrites = connectionWrites + subscriptionWrites
-	// addAttempts is how often package dynamo writes the connection's row when a subscription is
-	// kept first: whether it watches the topic already may change meanwhile.
+	// addAttempts is how often package dynamo writes the connection's row to keep a subscription.
+	// Whether the connection watches the topic already may change between two attempts.
 	addAttempts = 3
 	// withdrawAttempts is how often a connection's row is written to end subscriptions.
 	withdrawAttempts = 5

@@ -13,7 +13,7 @@ import (
 type Fanout struct {
 	Numberer Numberer
 	Pusher   Pusher
-	// Handover gives topics with many watchers to the lanes; without a Queue there are none.
+	// Handover gives topics with many watchers to the lanes. Without a Queue there are no lanes.
 	Handover Handover
 	// PushTime bounds the pushing of one batch, so that slow watchers cannot hold
 	// up the shard.
@@ -33,14 +33,14 @@ type Outcome struct {
 	Err error
 }
 
-// largeBytes is how much data the writes of one topic may have to be numbered with the others,
-// which wait for each other before they are pushed. Appending one item of 124 KB takes DynamoDB
+// largeBytes bounds the data, in bytes, of a topic that is numbered together with others. All of
+// them wait for the slowest before they are pushed. Appending one item of 124 KB takes DynamoDB
 // about ten times as long as appending small ones.
 const largeBytes = 64 << 10
 
 // Deliver numbers the writes of one batch of a stream, topic by topic, and pushes them. A topic
-// that fails does not keep the others back, and topics with large items keep only each other
-// waiting: they are numbered at the same time, and pushed after the others.
+// that fails does not delay the others. Topics with large items delay only each other: they are
+// numbered at the same time, and pushed after the others.
 func (f Fanout) Deliver(ctx context.Context, stream Stream, writes []Write) Outcome {
 	topics, byTopic := splitByTopic(writes)
 	var small, large []events.Topic
@@ -58,7 +58,7 @@ func (f Fanout) Deliver(ctx context.Context, stream Stream, writes []Write) Outc
 	return outcome
 }
 
-// dataBytes is how much data writes have.
+// dataBytes gives the size of the writes' data.
 func dataBytes(writes []Write) (bytes int) {
 	for _, w := range writes {
 		bytes += len(w.Data) + len(w.Before)
@@ -66,7 +66,7 @@ func dataBytes(writes []Write) (bytes int) {
 	return bytes
 }
 
-// add joins what became of two parts of a batch.
+// add joins the outcomes of two parts of a batch.
 func (o *Outcome) add(other Outcome) {
 	o.Stale = append(o.Stale, other.Stale...)
 	o.Failed = append(o.Failed, other.Failed...)
@@ -74,7 +74,7 @@ func (o *Outcome) add(other Outcome) {
 	o.Err = errors.Join(o.Err, other.Err)
 }
 
-// numbering is what became of the topics of a batch when they were numbered.
+// numbering is the result of numbering the topics of a batch.
 type numbering struct {
 	numbered      []Numbered
 	stale, failed []Write
@@ -108,8 +108,8 @@ func (f Fanout) number(ctx context.Context, stream Stream, topics []events.Topic
 	return n
 }
 
-// push pushes what was numbered, and hands over what has lanes, or needs some. A topic that
-// cannot be handed over fails: only if its writes come again it is.
+// push pushes the numbered topics, and hands over those that have lanes or need some. A topic that
+// cannot be handed over fails, so that its writes come again.
 func (f Fanout) push(ctx context.Context, n numbering, byTopic map[events.Topic][]Write) Outcome {
 	outcome := Outcome{Stale: n.stale, Failed: n.failed, Err: n.err}
 	if len(n.numbered) == 0 {

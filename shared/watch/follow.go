@@ -8,36 +8,36 @@ import (
 	"github.com/watchroute/watchroute/shared/grant"
 )
 
-// Follow is a topic or a pattern that a client without a connection follows: how, and from where.
+// Follow describes how a client without a connection follows a topic or a pattern, and from where.
 type Follow struct {
 	Query
-	// Place is how far the client has come in the topic. Of a pattern it says only whether the
-	// topics that Below does not name begin with their items, and whether all is void.
+	// Place is how far the client has come in the topic. For a pattern it says only two things:
+	// whether topics missing in Below begin with their items, and whether all of it is void.
 	Place
-	// Below is how far the client has come in topics of a pattern. It goes on at the first change
-	// of a topic that is not named here.
+	// Below is how far the client has come in topics of a pattern. A topic that is missing here
+	// begins with its first change.
 	Below map[events.Topic]Place
-	// View is what the client has seen up to its place, as [Topics.Changes] has it.
+	// View is the mark of what the client has seen up to its place, as in [Topics.Changes].
 	View string
 
-	stood bool // After, or Below, was read this moment
+	stood bool // After, or Below, has just been read
 }
 
 // Place is how far a client has come in a topic.
 type Place struct {
-	After events.Cursor // up to which it has all changes
-	Items bool          // it has not all items yet, and has them before any change
-	Next  string        // the page of items that it has come to, as [Page] has it; empty for the first
-	Void  bool          // what it has is void: it is to be told so, and then has the items
+	After events.Cursor // it has all changes up to here
+	Items bool          // it does not have all items yet, and gets them before any change
+	Next  string        // the next page of items, as in [Page]; empty for the first
+	Void  bool          // what it has is void: it is told so, and then gets the items
 }
 
 // Pauses between two looks at where topics stand.
 const (
 	// busyPause is the first pause after a change: others often come soon.
 	busyPause = 250 * time.Millisecond
-	// quietPause is the longest pause, and the first one of who waits for a change. It is a little
-	// more than a second, so that a poll of 25 s costs no more than 25 looks, although it begins
-	// with a consistent read, which costs as much as two.
+	// quietPause is the longest pause, and the first one of a client that waits for a change. It is
+	// a little more than a second. A poll of 25 s then costs no more than 25 looks, although it
+	// begins with a consistent read, which costs as much as two looks.
 	quietPause = 1050 * time.Millisecond
 )
 
@@ -46,7 +46,7 @@ type Stands interface {
 	// Glance reads it with eventual consistency: it may miss what was numbered within the
 	// last second. A topic that has had no change is left out.
 	Glance(context.Context, []events.Topic) (map[events.Topic]events.Cursor, error)
-	// GlanceBelow reads what [History].Below does from the first topic on, in the same way.
+	// GlanceBelow reads the first topics of what [History].Below reads, with the same consistency.
 	GlanceBelow(ctx context.Context, pattern events.Topic, limit int) (topics []events.Topic, more bool, err error)
 }
 
@@ -65,17 +65,17 @@ func (f Feed) Hold(ctx context.Context, v Viewer, until time.Time) (release func
 	if err != nil {
 		return nil, err
 	}
-	return func(ctx context.Context) error { // also of a subject that has spent its allowance
+	return func(ctx context.Context) error { // also for a subject that has spent its allowance
 		ctx, w := f.begin(ctx, v.Key)
 		err := f.Holds.Release(ctx, hold)
-		_ = w.settle(ctx) // what is not charged is owed
+		_ = w.settle(ctx) // costs that cannot be charged now are owed
 		return err
 	}, nil
 }
 
-// Begin tells how a client follows a topic or a pattern that it has nothing of yet, with the items
-// first or without. The error says why it may not: a filter may be wrong, or the token may not
-// allow it.
+// Begin describes how a client follows a topic or a pattern of which it has nothing yet, with the
+// items first or without. The error says why the client may not follow it: the filter may be wrong,
+// or the token may forbid it.
 func (f Feed) Begin(v Viewer, q Query, items bool) (Follow, error) {
 	view, err := v.view(grant.Subscribe, q)
 	if err == nil && items && !v.readable(q.asked()) {
@@ -84,9 +84,9 @@ func (f Feed) Begin(v Viewer, q Query, items bool) (Follow, error) {
 	return Follow{Query: q, Place: Place{Items: items}, View: viewName(markOf(view))}, err
 }
 
-// Stand puts the cursors at which topics stand now into what is followed: one read for each. Those
-// of a pattern's topics may be a second old, and cost what a look of a [Follower] does. Whoever
-// follows them at once reads them no second time.
+// Stand puts the present cursors of topics into follows, with one read for each. The cursors of a
+// pattern's topics may be a second old, and cost as much as a look of a [Follower]. A Follower that
+// starts at once does not read them again.
 func (f Feed) Stand(ctx context.Context, v Viewer, follows []Follow) error {
 	_, err := carry(ctx, f.Topics, v.Key, func(ctx context.Context, w *work) (any, error) {
 		var topics []events.Topic
@@ -112,7 +112,7 @@ func (f Feed) Stand(ctx context.Context, v Viewer, follows []Follow) error {
 	return err
 }
 
-// standBelow tells where the topics of a pattern stand.
+// standBelow gives where the topics of a pattern stand.
 func (f Feed) standBelow(ctx context.Context, pattern events.Topic) (map[events.Topic]Place, error) {
 	topics, more, err := f.Stands.GlanceBelow(ctx, pattern, events.MaxCursors)
 	if err == nil && more {
@@ -129,10 +129,10 @@ func (f Feed) standBelow(ctx context.Context, pattern events.Topic) (map[events.
 	return below, err
 }
 
-// StandBelow tells where the topics of a pattern stand, up to [events.MaxCursors] of them, and what
-// of them the client sees, as in [events.Subscribed]. They may be a second old, and cost half a read
-// unit each, and half a unit for every 4 KB of their list. What is wrong for the client is in the
-// error, see [WireError].
+// StandBelow gives where the topics of a pattern stand, up to [events.MaxCursors] of them, and the
+// mark of what the client sees, as in [events.Subscribed]. The cursors may be a second old. They
+// cost half a read unit each, and half a unit for every 4 KB of their list. The error reports what
+// is wrong for the client, see [WireError].
 func (f Feed) StandBelow(ctx context.Context, v Viewer, q Query) (view string, stand events.Below, err error) {
 	seen, err := v.view(grant.Subscribe, q)
 	if err != nil {
@@ -146,7 +146,7 @@ func (f Feed) StandBelow(ctx context.Context, v Viewer, q Query) (view string, s
 		stands, err := f.Stands.Glance(ctx, topics)
 		told := told{Below: events.Below{More: more || len(topics) > events.MaxCursors}}
 		for _, topic := range topics[:min(len(topics), events.MaxCursors)] {
-			if stand, numbered := stands[topic]; numbered { // or its first change is on its way
+			if stand, numbered := stands[topic]; numbered { // its first change may be on its way
 				told.add(topic, Head{Cursor: stand})
 			}
 		}
@@ -155,5 +155,5 @@ func (f Feed) StandBelow(ctx context.Context, v Viewer, q Query) (view string, s
 	return markOf(seen), stand, err
 }
 
-// errTooManyTopics refuses to follow patterns of more topics than one client can keep cursors of.
+// errTooManyTopics refuses patterns with more topics than one client can keep cursors for.
 var errTooManyTopics = &events.Error{Code: events.CodeTooManyTopics, Message: "the pattern has more topics than can be followed in this way, follow narrower ones, or over a WebSocket"}

@@ -11,17 +11,17 @@ import (
 	"github.com/watchroute/watchroute/shared/grant"
 )
 
-// Follower waits for changes of topics on behalf of one client that nobody can post to. It gives
-// what is new of a topic until that is taken. A place that the client holds is good for another
-// Follower, so nothing is lost with this one. It is not safe for concurrent use.
+// Follower waits for changes of topics on behalf of a client without a connection. It gives what is
+// new of a topic until the caller takes it. The client holds the places, and another Follower can
+// continue from them, so nothing is lost with this one. It is not safe for concurrent use.
 type Follower struct {
 	feed    Feed
 	viewer  Viewer
-	follows []Follow // as they were given; of a topic the place is in topics
+	follows []Follow // as given; the places of topics are in topics
 	topics  []*followed
 	known   map[events.Topic]*followed
-	turn    int  // of topics: which one's changes are read first
-	looked  bool // for topics of the patterns
+	turn    int  // index into topics: whose changes are read first
+	looked  bool // the patterns were looked at for new topics
 	pause   time.Duration
 }
 
@@ -29,28 +29,29 @@ type Follower struct {
 type followed struct {
 	Query
 	Place
-	of  int  // the follow that it is of
+	of  int  // index of the follow that it belongs to
 	due bool // to be read without a wait
 }
 
-// News is what is new of a topic: changes, that they cannot be told, or a page of items.
+// News is what is new of a topic: changes, a reset because they are not available, or a page of
+// items.
 type News struct {
 	Missed
-	// Page is what comes instead of changes. Of a pattern it is empty, and says that all its
-	// topics' items were told.
+	// Page is set if the client gets items instead of changes. For a pattern it is empty, and means
+	// that the client has all items of its topics.
 	Page *Page
 	From string // the Next of the page before
 }
 
-// Follow begins to follow topics and patterns, of which none may be given twice. A topic that
-// several of them name is followed as the closest of them says. What the client has seen in
-// another view than the one it has now is void.
+// Follow begins to follow topics and patterns. None may be given twice. If several of them match a
+// topic, the closest one counts. A place becomes void if the client has reached it with another
+// view than its present one.
 func (f Feed) Follow(v Viewer, follows ...Follow) *Follower {
 	follower := &Follower{feed: f, viewer: v, follows: slices.Clone(follows), known: map[events.Topic]*followed{}, pause: quietPause, looked: true}
 	for i := range follower.follows {
 		follow := &follower.follows[i]
 		view, err := v.view(grant.Subscribe, follow.Query)
-		if err != nil { // which the first read tells
+		if err != nil { // the first read reports it
 			continue
 		}
 		if otherView(follow.View, markOf(view)) {
@@ -71,7 +72,7 @@ func (f Feed) Follow(v Viewer, follows ...Follow) *Follower {
 	return follower
 }
 
-// add follows a topic, if it is not followed by something else.
+// add follows a topic, unless another follow counts for it.
 func (f *Follower) add(of int, topic events.Topic, at Place, due bool) {
 	if owner, ok := f.owner(topic); !ok || owner != of || f.known[topic] != nil {
 		return
@@ -84,7 +85,7 @@ func (f *Follower) add(of int, topic events.Topic, at Place, due bool) {
 	f.topics, f.known[topic] = append(f.topics, t), t
 }
 
-// owner gives which of the follows counts for a topic.
+// owner gives the follow that counts for a topic.
 func (f *Follower) owner(topic events.Topic) (of int, ok bool) {
 	for i, follow := range f.follows {
 		if follow.Topic.Matches(topic) && (!ok || closer(follow.Topic, f.follows[of].Topic)) {
@@ -94,7 +95,8 @@ func (f *Follower) owner(topic events.Topic) (of int, ok bool) {
 	return of, ok
 }
 
-// Follows gives how far the client has come, in the order in which it follows, and what it sees.
+// Follows gives how far the client has come, in the order of the follows, and the mark of what it
+// sees.
 func (f *Follower) Follows() []Follow {
 	follows := slices.Clone(f.follows)
 	for i := range follows {
@@ -114,14 +116,14 @@ func (f *Follower) Follows() []Follow {
 	return follows
 }
 
-// maxNews is how many bytes of changes are given at a time when those of another topic are read.
-// The changes of one topic may be as many again, see [events.MaxResumeBytes].
+// maxNews is the size of the changes, in bytes, from which on no further topic is read. The changes
+// of the last topic may add as much again, see [events.MaxResumeBytes].
 const maxNews = 1 << 20
 
-// Now gives what there is after the places that the client has come to, without a wait: what is
-// void, one page of items, and of each topic that may have changes its head is read, and the log
-// as far as one answer may. What it has no room for comes the next time. What is wrong for the
-// client is in the error, see [WireError].
+// Now gives what is new after the client's places, without a wait: what is void, one page of items,
+// and changes. It reads the head of each topic that may have changes, and the log as far as one
+// answer allows. The rest comes the next time. The error reports what is wrong for the client, see
+// [WireError].
 func (f *Follower) Now(ctx context.Context) (news []News, err error) {
 	if !f.looked {
 		if err := f.look(ctx); err != nil {
@@ -164,7 +166,7 @@ func (f *Follower) Now(ctx context.Context) (news []News, err error) {
 	return news, nil
 }
 
-// voided tells what is void.
+// voided gives the topics and patterns whose places are void.
 func (f *Follower) voided() (news []News, err error) {
 	for _, follow := range f.Follows() {
 		if !follow.Void {
@@ -178,7 +180,7 @@ func (f *Follower) voided() (news []News, err error) {
 	return news, nil
 }
 
-// page reads the next page of items; nil if the client has all that it is to have. It ends the
+// page reads the next page of items, or gives nil if the client has all items. It finishes the
 // items of one topic before it begins with those of another.
 func (f *Follower) page(ctx context.Context) (*News, error) {
 	t, pattern := f.pending()
@@ -204,7 +206,7 @@ func (f *Follower) page(ctx context.Context) (*News, error) {
 	return &News{Missed: Missed{Topic: t.Topic, View: page.View}, Page: &page, From: t.Next}, nil
 }
 
-// pending finds whose items come next: a topic's, or the end of a pattern's.
+// pending finds whose items come next: those of a topic, or the end of a pattern's.
 func (f *Follower) pending() (*followed, *Follow) {
 	for _, t := range f.topics {
 		if t.Items && t.Next != "" {
@@ -224,7 +226,7 @@ func (f *Follower) pending() (*followed, *Follow) {
 	return nil, nil
 }
 
-// Take notes that the client has what is new of a topic, or the changes up to its Cursor.
+// Take notes that the client has the news of a topic, or the changes up to its Cursor.
 func (f *Follower) Take(n News) {
 	t := f.known[n.Topic]
 	switch {
@@ -241,7 +243,7 @@ func (f *Follower) Take(n News) {
 	}
 }
 
-// takeBelow does the same for a pattern.
+// takeBelow notes the same for a pattern.
 func (f *Follower) takeBelow(n News) {
 	for i := range f.follows {
 		if follow := &f.follows[i]; follow.Topic == n.Topic {
@@ -250,13 +252,13 @@ func (f *Follower) takeBelow(n News) {
 	}
 }
 
-// Next gives what Now gives, and waits until there is something. It gives nothing once the
-// context ends, and later goes on from there.
+// Next gives what Now gives, and waits until there is something. It gives nothing when the context
+// ends; a later call continues from there.
 //
-// A wait reads the topics' heads, with eventual consistency: half a read unit for each topic a
-// second, and more often after a change. With a pattern it reads the list of its topics as well,
-// which is half a unit for every 4 KB, some sixty topics. It reads the revocations of the client
-// before it gives what has come meanwhile.
+// While it waits, Next reads the topics' heads with eventual consistency. This costs half a read
+// unit a second for each topic, and more after a change. For a pattern it also reads the list of
+// its topics: half a unit for every 4 KB, about sixty topics. It checks the client's revocations
+// before it gives anything that came during the wait.
 func (f *Follower) Next(ctx context.Context) ([]News, error) {
 	news, err := f.Now(ctx)
 	for err == nil && len(news) == 0 && f.rest(ctx) {
@@ -269,7 +271,7 @@ func (f *Follower) Next(ctx context.Context) ([]News, error) {
 	}
 	if len(news) > 0 {
 		f.pause = busyPause
-		return news, nil // what is wrong is so the next time, too
+		return news, nil // an error that lasts comes again the next time
 	}
 	if ctx.Err() != nil {
 		return nil, nil
@@ -281,7 +283,7 @@ func (f *Follower) anyDue() bool {
 	return slices.ContainsFunc(f.topics, func(t *followed) bool { return t.due || t.Items })
 }
 
-// Check gives ErrRevoked or ErrTokenExpired if the client may not see any more what it follows.
+// Check gives ErrRevoked or ErrTokenExpired if the client may no longer see what it follows.
 func (f *Follower) Check(ctx context.Context) error {
 	if expires := f.viewer.Expires; !expires.IsZero() && !time.Now().Before(expires) {
 		return ErrTokenExpired
@@ -295,7 +297,7 @@ func (f *Follower) Check(ctx context.Context) error {
 	return err
 }
 
-// rest lets a pause pass, which is longer each time. It is false if the context ends first.
+// rest waits for a pause that grows each time. It gives false if the context ends first.
 func (f *Follower) rest(ctx context.Context) bool {
 	timer := time.NewTimer(f.pause)
 	defer timer.Stop()
@@ -308,8 +310,8 @@ func (f *Follower) rest(ctx context.Context) bool {
 	}
 }
 
-// look finds which topics may have something, and the topics of patterns that are new. A look may
-// be older than what the client has: then the topic is read once, consistently, which tells.
+// look finds the topics that may have something new, and new topics of patterns. It may read older
+// cursors than the client has. Such a topic is then read once with strong consistency.
 func (f *Follower) look(ctx context.Context) error {
 	_, err := carry(ctx, f.feed.Topics, f.viewer.Key, func(ctx context.Context, _ *work) (any, error) {
 		found, err := f.listed(ctx)
@@ -324,7 +326,7 @@ func (f *Follower) look(ctx context.Context) error {
 			t.due = t.due || stands[t.Topic] != t.After
 		}
 		for _, topic := range slices.Sorted(maps.Keys(found)) {
-			if of := found[topic]; stands[topic] != (events.Cursor{}) { // or its first change is on its way
+			if of := found[topic]; stands[topic] != (events.Cursor{}) { // its first change may be on its way
 				f.add(of, topic, Place{Items: f.follows[of].Items || f.follows[of].Void}, true)
 			}
 		}
@@ -342,7 +344,7 @@ func (f *Follower) names() []events.Topic {
 	return names
 }
 
-// listed reads which topics the patterns have that are not followed yet, and which follow counts
+// listed reads the topics of the patterns that are not followed yet, with the follow that counts
 // for each.
 func (f *Follower) listed(ctx context.Context) (map[events.Topic]int, error) {
 	found := map[events.Topic]int{}

@@ -5,11 +5,11 @@ import (
 	"time"
 )
 
-// Hold is a request that is held open for a client. Each takes an execution of the function,
-// whatever the client does with it. Only the store knows what is in it.
+// Hold is a request that is held open for a client. Each hold occupies an execution of the
+// function, even if the client has left. Only the store knows the meaning of its fields.
 type Hold struct {
 	Place string
-	Mark  string // tells the hold from others in this place
+	Mark  string // distinguishes the hold from others in this place
 }
 
 // HoldLimits bound the requests that are held at a time.
@@ -20,9 +20,9 @@ type HoldLimits struct {
 
 // Holds keeps which requests are held, over all processes.
 type Holds interface {
-	// Hold keeps that the subject holds a request until then. The hold ends by itself at that
+	// Hold records that the subject holds a request until then. The hold ends by itself at that
 	// time, so that a function that was killed holds nothing for long. ErrTooManyHolds means that
-	// the subject may not hold more, or that there are too many.
+	// the subject, or all subjects together, hold too many.
 	Hold(ctx context.Context, key Key, until time.Time, limits HoldLimits) (Hold, error)
 	// Release ends a hold; doing so twice is no error.
 	Release(context.Context, Hold) error

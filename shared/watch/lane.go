@@ -15,92 +15,92 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// A topic with many watchers is not pushed to with the others of a batch, which would wait for
-// it. Its audience is divided into lanes: the parts of all connections, see [Part]. Fan-out puts
-// one [Work] for each lane into a queue, and a [LanePusher] pushes to the lane what the log has
-// above the lane's [Progress], be it more than the work says. So a lane that is behind catches up
-// with few posts, and work that others have done costs one read.
+// If a topic has many watchers, the other topics of its batch would wait for it. Its audience is
+// therefore divided into lanes, and each lane is a part of all connections, see [Part]. Fan-out
+// puts one [Work] for each lane into a queue. A [LanePusher] pushes to the lane all changes in the
+// log above the lane's [Progress], even those after the work. A lane that is behind catches up with
+// few posts, and repeated work costs one read.
 //
 //	inline ──more watchers than fit into a batch──► n lanes ──a lane has too many──► 2n lanes …
 //
-// The head of the topic says how many lanes there are, and numbering has the condition that it
-// does not change. Fan-out alone changes it, together with the progress of the new lanes, and then
-// sends work for all lanes. Should it end before that, the batch comes again.
+// The topic's head has the number of lanes. Numbering has the condition that this number does not
+// change. Only fan-out changes it, in one transaction with the progress of the new lanes, and then
+// sends work for all lanes. If fan-out ends before that, the batch comes again.
 //
-// A new lane begins where the batch begins, or where the lane is that it takes half of the
-// connections from. What was pushed to them meanwhile they get twice, and no one misses anything.
+// A new lane begins where the batch begins, or at the progress of the lane that it splits. Its
+// connections get the changes that were pushed to them meanwhile twice, and miss none.
 
-// MaxLanes bounds the lanes of a topic. Together they can use up what API Gateway takes of an
-// account in a second.
+// MaxLanes bounds the lanes of a topic. So many lanes together can use up the requests that API
+// Gateway allows an account in a second.
 const MaxLanes = 64
 
 // Progress is how far a lane has come.
 type Progress struct {
-	events.Cursor // all connections of the lane have been pushed what is up to it
-	// If it is above the cursor, the connections up to After, in the order of their ids, have
-	// been pushed what is up to Until.
+	events.Cursor // all connections of the lane have got the changes up to it
+	// If Until is above the cursor, the connections up to After, in the order of their ids, have
+	// got the changes up to Until.
 	Until int64
 	After ConnectionID
 }
 
-// behind reports whether there is something to push up to a cursor. Progress in another epoch
+// behind reports whether changes up to a cursor are still to be pushed. Progress in another epoch
 // is behind.
 func (p Progress) behind(c events.Cursor) bool { return p.Epoch != c.Epoch || p.Seq < c.Seq }
 
-// Lanes keeps the lanes of topics.
+// Lanes stores the lanes of topics.
 type Lanes interface {
-	// Widen gives a topic more lanes than head has, and the new ones their progress, all or
-	// nothing. ErrConflict means that it does not have as many lanes as head says any more.
+	// Widen gives a topic more lanes than head has, with the progress of the new ones, all or
+	// nothing. ErrConflict means that the topic no longer has as many lanes as head says.
 	Widen(ctx context.Context, topic events.Topic, head Head, added []Progress) error
-	// Want has the head say that a topic with so many lanes wants twice as many. If it has
-	// others by now, nothing happens.
+	// Want records in the head that a topic with so many lanes wants twice as many. If the topic
+	// has another number of lanes by now, nothing happens.
 	Want(ctx context.Context, topic events.Topic, lanes int) error
-	// Progress reads how far a lane has come; the zero Progress if it is not known.
+	// Progress reads the progress of a lane; the zero Progress if it is not known.
 	Progress(ctx context.Context, topic events.Topic, lane int) (Progress, error)
-	// AllProgress reads that of a topic's first lanes.
+	// AllProgress reads the progress of a topic's first lanes.
 	AllProgress(ctx context.Context, topic events.Topic, lanes int) ([]Progress, error)
-	// Advance moves a lane's progress. ErrConflict means that it is not from any more.
+	// Advance moves a lane's progress. ErrConflict means that the progress is not from any more.
 	Advance(ctx context.Context, topic events.Topic, lane int, from, to Progress) error
 }
 
-// Work has a lane pushed to.
+// Work orders a push to one lane.
 type Work struct {
 	Topic events.Topic  `json:"topic"`
 	Lane  int           `json:"lane"`
 	From  events.Cursor `json:"from"`  // before the first change; the lane begins here if its progress is lost
 	Until events.Cursor `json:"until"` // the last change
-	// Turn tells work that goes on from what it goes on from.
+	// Turn distinguishes work from the work that it continues.
 	Turn string `json:"turn,omitempty"`
 }
 
-// Queue takes work to those who push it: the work of one lane in order and at least once.
+// Queue carries work to the lane pushers: the work of one lane in order and at least once.
 type Queue interface {
 	Send(context.Context, []Work) error
 }
 
-// Handover gives large audiences to the lanes.
+// Handover moves large audiences to lanes.
 type Handover struct {
 	Lanes Lanes
 	Queue Queue
 	// LaneSize is how many connections a lane should have at most.
 	LaneSize int
-	// MaxPosts is how many connections one batch pushes to itself, about. Topics whose
-	// audiences do not fit any more get lanes.
+	// MaxPosts is about how many connections one batch pushes to itself. Topics whose audiences do
+	// not fit any more get lanes.
 	MaxPosts int
 }
 
-// smallest is the share of MaxPosts that an audience has at least to be given lanes. Smaller ones
-// are pushed to with the batch, whatever else it has.
+// smallest is the divisor of MaxPosts for the smallest audience that gets lanes. A batch pushes to
+// smaller audiences itself.
 const smallest = 10
 
 // handed is a topic of a batch that is handed over.
 type handed struct {
 	Numbered
-	audience int // for which it is given lanes; 0 if it has some
+	audience int // the audience that the lanes are made for; 0 if it has lanes
 }
 
-// take takes the topics whose watchers do not fit into a batch, which are those with most, out
-// of the watchers, and gives them.
+// take removes from watchers the topics whose audiences do not fit into a batch, and gives them.
+// They are the topics with the largest audiences.
 func (h Handover) take(watchers map[Key][]watched, numbered []Numbered) (large []handed) {
 	if h.Queue == nil {
 		return nil
@@ -134,13 +134,13 @@ func (h Handover) take(watchers map[Key][]watched, numbered []Numbered) (large [
 	return large
 }
 
-// failedTopics are those that could not be handed over, or whose watchers could not be read.
+// failedTopics are topics that could not be handed over, or whose watchers could not be read.
 type failedTopics struct {
 	topics []events.Topic
 	err    error
 }
 
-// handedAtOnce bounds the topics that are handed over at a time.
+// handedAtOnce bounds the topics that are handed over at once.
 const handedAtOnce = 8
 
 // all hands topics over.
@@ -164,8 +164,8 @@ func (h Handover) all(ctx context.Context, log Log, topics []handed) (failed fai
 	return failed
 }
 
-// handOver sends the work for a topic, which it gives lanes if it has none, and twice as many if
-// so many are wanted.
+// handOver sends the work for a topic. It first gives the topic lanes if it has none, and twice as
+// many if the head wants them.
 func (h Handover) handOver(ctx context.Context, log Log, t handed) error {
 	for attempt := range numberingAttempts {
 		added, err := h.added(ctx, t)
@@ -195,7 +195,7 @@ func (h Handover) handOver(ctx context.Context, log Log, t handed) error {
 	return fmt.Errorf("give %s lanes: %w", t.Topic, ErrUnavailable)
 }
 
-// added is where the lanes begin that a topic is to be given.
+// added gives the progress at which the new lanes of a topic begin.
 func (h Handover) added(ctx context.Context, t handed) ([]Progress, error) {
 	switch {
 	case t.Head.Lanes == 0:
@@ -230,32 +230,32 @@ func (n Numbered) before() events.Cursor {
 type LaneLog interface {
 	// Head reads a topic's head as it is at this moment.
 	Head(context.Context, events.Topic) (Head, error)
-	// Since reads entries with a seq above from, up to to, in order. It leaves out
-	// those whose retention has passed, and may stop short while there are more.
+	// Since reads the entries with from < seq <= to, in order. It leaves out those whose retention
+	// has passed, and may stop early while there are more.
 	Since(ctx context.Context, topic events.Topic, from, to int64) ([]Entry, error)
 }
 
-// LanePusher pushes to lanes what the log has for them.
+// LanePusher pushes changes of the log to lanes.
 type LanePusher struct {
 	Lanes  Lanes
 	Log    LaneLog
 	Pusher Pusher
-	// LaneSize is how many connections a lane should have at most: one that has more is
-	// divided with the next batch.
+	// LaneSize is how many connections a lane should have at most. A larger lane is split with the
+	// next batch.
 	LaneSize int
-	// Time is how long work goes on at most until it is handed on to the next. It is
-	// looked at when Round connections have been pushed to, by default 1,000.
+	// Time bounds the work on a lane before the rest is handed on. It is checked after every
+	// Round connections, 1,000 by default.
 	Time  time.Duration
 	Round int
 }
 
-// laneAttempts bounds how often somebody else may move a lane while it is pushed to.
+// laneAttempts bounds how often another pusher may move a lane during a push.
 const laneAttempts = 10
 
-// Push pushes to a lane everything up to the head, as it stands at the beginning, and moves the
-// lane's progress after each round of posts. If its time is over before, it gives the work that
-// is left, which goes on where this ended. A watcher that cannot be reached is counted in Pushed
-// and in err, and fails nothing; failed is the error after which the work has to come again.
+// Push pushes to a lane everything up to the head as read at the beginning. It moves the lane's
+// progress after each round of posts. If its time ends first, it gives the rest as work that
+// continues from there. An unreachable watcher is counted in Pushed and in err, and fails nothing.
+// failed is an error after which the work has to come again.
 func (l LanePusher) Push(ctx context.Context, w Work) (pushed Pushed, left *Work, err, failed error) {
 	progress, failed := l.Lanes.Progress(ctx, w.Topic, w.Lane)
 	if failed != nil || !progress.behind(w.Until) {
@@ -296,7 +296,7 @@ func turn(p Progress) string {
 	return p.Cursor.String() + " " + strconv.FormatInt(p.Until, 10) + " " + string(p.After)
 }
 
-// begin is where the lane goes on: a new epoch from its start.
+// begin gives where the lane continues: a new epoch from its start.
 func (l LanePusher) begin(p Progress, w Work, head Head) Progress {
 	if p == (Progress{}) {
 		p.Cursor = w.From
@@ -307,15 +307,15 @@ func (l LanePusher) begin(p Progress, w Work, head Head) Progress {
 	return p
 }
 
-// round is what came of pushing one page of the log.
+// round is the result of pushing one page of the log.
 type round struct {
 	to     Progress
 	pushed Pushed
 	err    error
 }
 
-// round pushes one page of the log to all connections of a lane that do not have it, or to as
-// many as there is time for.
+// round pushes one page of the log to all connections of a lane that do not have it, or to as many
+// as there is time for.
 func (l LanePusher) round(ctx context.Context, w Work, head *Head, at Progress, began time.Time) (r round, failed error) {
 	if at.Until <= at.Seq {
 		at.Until, at.After = head.Seq, ""
@@ -325,7 +325,7 @@ func (l LanePusher) round(ctx context.Context, w Work, head *Head, at Progress, 
 		return r, failed
 	}
 	if len(entries) > 0 && entries[len(entries)-1].Seq < at.Until {
-		at.Until, at.After = entries[len(entries)-1].Seq, "" // a page, of which there are more
+		at.Until, at.After = entries[len(entries)-1].Seq, "" // one page, and more follow
 	}
 	numbered := []Numbered{{Topic: w.Topic, Head: *head, Entries: entries}}
 	watchers, unread, err := l.Pusher.watchers(ctx, numbered, Part{Index: w.Lane, Of: head.Lanes})
@@ -353,12 +353,12 @@ func (l LanePusher) divide(ctx context.Context, w Work, head *Head, connections 
 	if connections <= l.LaneSize || head.Wanted > head.Lanes || head.Lanes >= MaxLanes {
 		return
 	}
-	if l.Lanes.Want(ctx, w.Topic, head.Lanes) == nil { // or the next one asks
+	if l.Lanes.Want(ctx, w.Topic, head.Lanes) == nil { // if it fails, the next round asks
 		head.Wanted = 2 * head.Lanes
 	}
 }
 
-// waitingAfter gives the connections with ids above one, in the order of their ids.
+// waitingAfter gives the connections with ids above after, in the order of their ids.
 func waitingAfter(watchers map[Key][]watched, after ConnectionID) []Key {
 	keys := slices.SortedFunc(maps.Keys(watchers), func(a, b Key) int {
 		return cmp.Or(cmp.Compare(a.ID, b.ID), cmp.Compare(a.Subject, b.Subject))
@@ -372,7 +372,7 @@ func waitingAfter(watchers map[Key][]watched, after ConnectionID) []Key {
 	return keys[at:]
 }
 
-// only are some of the watchers.
+// only gives some of the watchers.
 func only(watchers map[Key][]watched, some []Key) map[Key][]watched {
 	if len(watchers) == len(some) {
 		return watchers

@@ -35,8 +35,8 @@ type Head struct {
 	Stream        Stream   // the stream that the topic is numbered by
 	Position      Position // the furthest write of Stream that is numbered
 	First         bool     // the topic had no epoch before
-	// Lanes is in how many parts the audience is pushed to by [LanePusher], each on its own; 0 if
-	// [Fanout] pushes to all of it. Wanted is how many there should be, if that is more.
+	// Lanes is the number of parts into which the audience is divided for [LanePusher]; 0 if
+	// [Fanout] pushes to all of it. Wanted is the number that there should be, if it is larger.
 	Lanes, Wanted int
 }
 

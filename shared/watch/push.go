@@ -47,19 +47,19 @@ type Poster interface {
 
 // Subscribers knows who watches a topic.
 type Subscribers interface {
-	// Subscribers reads who of a part of all connections is subscribed at this moment to a
-	// topic, and to a pattern of the topics below it, or to the latter alone. Those whose time
-	// is over are among them.
+	// Subscribers reads the present subscriptions to a topic and to patterns of the topics below
+	// it, or only the latter. It reads those of one part of all connections, and also those whose
+	// time is over.
 	Subscribers(ctx context.Context, topic events.Topic, belowAlone bool, part Part) ([]Subscription, error)
-	// Forget removes a connection with all its subscriptions, and those that are given even
-	// if the connection is not known.
+	// Forget removes a connection with all its subscriptions. It removes the given subscriptions
+	// even if the connection is not known.
 	Forget(context.Context, Key, []Subscription) error
 }
 
 // Numbered is what a batch brought to one topic.
 type Numbered struct {
 	Topic   events.Topic
-	Head    Head // of the topic then
+	Head    Head // of the topic at that time
 	Entries []Entry
 }
 
@@ -84,14 +84,14 @@ type Pusher struct {
 	Poster      Poster
 }
 
-// Push posts the topics' changes to everyone subscribed to them, each connection's frames in
-// order and as few as fit. Connections that see the same are one group, for which changes are
-// evaluated and encoded once. Groups in which the clients chose little come first, so that
-// costly filters keep only their own watchers waiting, and then those of small audiences.
+// Push posts the topics' changes to all connections subscribed to them, each connection's frames in
+// order and as few as fit. Connections that see the same form a group, and changes are evaluated
+// and encoded once for it. Groups with cheap filters come first, so that a costly filter delays
+// only its own watchers. Among those, small audiences come first.
 //
-// A watcher that cannot be reached never fails the others: it is counted in Pushed, and err,
-// if not nil, joins what went wrong. Only topics whose subscribers could not be read are
-// returned as unread; nothing of them was pushed.
+// A watcher that cannot be reached never fails the others. It is counted in Pushed, and err, if not
+// nil, joins all such errors. unread has only topics whose subscribers could not be read; nothing
+// of them was pushed.
 func (p Pusher) Push(ctx context.Context, numbered []Numbered) (pushed Pushed, unread []events.Topic, err error) {
 	watchers, unread, err := p.watchers(ctx, numbered, Whole)
 	pushed, postErr := p.pushTo(ctx, watchers, numbered)
@@ -109,7 +109,7 @@ type watched struct {
 	sub   Subscription
 }
 
-// watchers reads who of a part of all connections watches each topic, itself or by a pattern.
+// watchers reads the connections of a part that watch each topic, by its name or by a pattern.
 func (p Pusher) watchers(ctx context.Context, numbered []Numbered, part Part) (map[Key][]watched, []events.Topic, error) {
 	found, failed, err := p.readLevels(ctx, numbered, part)
 	watchers := map[Key][]watched{}
@@ -176,9 +176,9 @@ func counting(topic events.Topic, levels []events.Topic, found map[events.Topic]
 	return counts
 }
 
-// countsBefore reports whether a counts rather than b, which is of the same connection: it names
-// the topic more closely. Two of the same topic are there if a request that a later one had
-// overtaken was cut off before it could take its own back.
+// countsBefore reports whether a counts rather than b of the same connection, because it names the
+// topic more closely. A connection may have two of the same topic if a request that was overtaken
+// was cut off before it could withdraw its own.
 func countsBefore(a, b Subscription) bool {
 	if a.Topic == b.Topic {
 		return a.Order > b.Order
@@ -188,7 +188,7 @@ func countsBefore(a, b Subscription) bool {
 
 // group is a set of connections that see the same of a batch.
 type group struct {
-	watched     []watched // by any of them
+	watched     []watched // by each of them
 	connections []watcher
 	lapsed      bool // their time is over: they are told so, and no more
 }
@@ -199,7 +199,7 @@ type watcher struct {
 	watched []watched
 }
 
-// subscriptions are those by which the connection is a watcher.
+// subscriptions gives the subscriptions by which the connection is a watcher.
 func (w watcher) subscriptions() []Subscription {
 	var subs []Subscription
 	for _, of := range w.watched {
@@ -247,8 +247,8 @@ func groupKey(topics []watched, lapsed bool) string {
 	return string(key)
 }
 
-// inOrder orders groups by what their clients' part of the views may cost, and those that cost
-// the same by how many watch what they watch: a few watchers do not wait for many.
+// inOrder sorts groups by the cost of their clients' filters and fields, and then by the size of
+// their audience. A few watchers do not wait for many.
 func inOrder(groups []*group, numbered []Numbered) []*group {
 	bytes, watchers := make([]int, len(numbered)), make([]int, len(numbered))
 	for i, n := range numbered {
@@ -272,7 +272,7 @@ func inOrder(groups []*group, numbered []Numbered) []*group {
 	return groups
 }
 
-// dataBytesOf is how much data entries have.
+// dataBytesOf gives the size of the entries' data.
 func dataBytesOf(entries []Entry) (bytes int) {
 	for _, e := range entries {
 		bytes += len(e.Data) + len(e.Before)
@@ -302,8 +302,8 @@ func (p Pusher) post(ctx context.Context, groups []*group, evaluator *evaluator)
 	return t.pushed, errors.Join(t.errs...)
 }
 
-// deliver sends frames to one connection, and forgets it, with the subscriptions that brought
-// it up, if it is gone or its time is over.
+// deliver sends frames to one connection. If the connection is gone or its time is over, deliver
+// forgets it together with its subscriptions in this batch.
 func (p Pusher) deliver(ctx context.Context, connection watcher, frames []Frame, lapsed bool) (Pushed, error) {
 	sent, err := p.postAll(ctx, connection.ID, frames)
 	outcome := Pushed{Frames: sent}

@@ -46,11 +46,11 @@ func (a *answer) sendItemsBelow(ctx context.Context, pattern events.Topic, view 
 	return a.out.err
 }
 
-// PageBelow is a part of the items of a pattern's topics.
+// PageBelow is a page of the items of a pattern's topics.
 type PageBelow struct {
-	View   string // what is seen, as in [events.Subscribed]
+	View   string // the mark of what is seen, as in [events.Subscribed]
 	Topics []TopicPage
-	Next   string // where more topics begin; empty if these were all
+	Next   string // where more topics begin; empty if there are none
 }
 
 // TopicPage is the first page of a topic's items. Its Next is good for the topic's own name.
@@ -59,8 +59,8 @@ type TopicPage struct {
 	Page
 }
 
-// SnapshotBelow reads the items of a pattern's topics, from the first or from the place next: the
-// first page of each. What is wrong for the client is in the error, see [WireError].
+// SnapshotBelow reads the first page of items of each topic of a pattern, beginning with the first
+// topic or at next. The error reports what is wrong for the client, see [WireError].
 func (t Topics) SnapshotBelow(ctx context.Context, v Viewer, q Query, next string) (PageBelow, error) {
 	return carry(ctx, t, v.Key, func(ctx context.Context, w *work) (shown PageBelow, err error) {
 		from := below{pattern: q.Topic}
@@ -82,16 +82,16 @@ func (t Topics) SnapshotBelow(ctx context.Context, v Viewer, q Query, next strin
 	})
 }
 
-// below is which items of a pattern's topics are shown.
+// below selects the items of a pattern's topics to show.
 type below struct {
 	pattern events.Topic
 	view    grant.View
-	after   events.Topic          // a topic after which they begin; empty for the first
-	known   map[events.Topic]Head // that were read before
+	after   events.Topic          // the topic before the first one shown; empty for the beginning
+	known   map[events.Topic]Head // heads that were read before
 }
 
-// itemsBelow shows the topics one after the other, as far as the answer may, and gives the place
-// where the others begin.
+// itemsBelow shows the topics one after the other, as far as the answer allows, and gives the place
+// where the rest begins.
 func (w *work) itemsBelow(ctx context.Context, b below, show func(page) error) (next string, err error) {
 	topics, more, err := w.topics.History.Below(ctx, b.pattern, b.after, maxSnapshotTopics)
 	if err != nil {

@@ -33,7 +33,7 @@ type Query struct {
 	through events.Topic // the pattern by which it sees the topic; empty if by the topic's name
 }
 
-// asked is what the client has named, a topic or a pattern, which decides what it may see.
+// asked is the topic or pattern that the client has named. It decides what the client may see.
 func (q Query) asked() events.Topic { return cmp.Or(q.through, q.Topic) }
 
 // work is what one request does: what that has cost so far, and what it may still bring.
@@ -120,7 +120,7 @@ func (w *work) snapshot(ctx context.Context, a Access, q PageQuery) (Page, error
 	return shown, err
 }
 
-// read reads a page, and tells when the first of its items expires.
+// read reads a page, and gives the time at which the first of its items expires.
 func (w *work) read(ctx context.Context, p page) (shown Page, until time.Time, err error) {
 	found, err := w.page(ctx, p)
 	shown = Page{Cursor: p.cursor, View: markOf(p.view), Items: found.items, Costly: found.costly}

@@ -3,7 +3,7 @@ package watch
 import "sync"
 
 // workers run functions, a bounded number of them at once. A goroutine runs one function after
-// another, so that its stack, which grows while it posts, grows once and not for every post.
+// another, because its stack grows during a post. Growing it once is cheaper than for every post.
 type workers struct {
 	tasks   chan func()
 	started int
@@ -13,8 +13,8 @@ type workers struct {
 // newWorkers makes workers that run up to n functions at once. Callers must wait for them.
 func newWorkers(n int) *workers { return &workers{tasks: make(chan func(), n)} }
 
-// do lets a function run, as soon as there is a worker for it. It is not to be called from several
-// goroutines.
+// do runs a function as soon as a worker is free. It must not be called from several goroutines at
+// once.
 func (w *workers) do(task func()) {
 	if w.started == cap(w.tasks) {
 		w.tasks <- task
@@ -29,7 +29,7 @@ func (w *workers) do(task func()) {
 	})
 }
 
-// wait returns once all functions have. None may follow.
+// wait returns when all functions have returned. None may be added after it.
 func (w *workers) wait() {
 	close(w.tasks)
 	w.running.Wait()

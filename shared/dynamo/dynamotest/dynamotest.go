@@ -39,8 +39,8 @@ func Start(t testing.TB) *Database {
 	return d
 }
 
-// StartInside makes a database that the SDK reaches without a network. So it works inside a bubble
-// of package testing/synctest, whose time stands still while a network is waited for.
+// StartInside makes a database that the SDK reaches without a network. It therefore works in a
+// bubble of package testing/synctest, whose time does not advance during a wait for the network.
 func StartInside(t testing.TB) *Database {
 	t.Helper()
 	d := newDatabase(t)
@@ -53,7 +53,7 @@ func StartInside(t testing.TB) *Database {
 // inside is an HTTP client of a single handler.
 type inside struct{ handler http.Handler }
 
-// Do answers as a server would.
+// Do answers a request as a server would.
 func (i inside) Do(r *http.Request) (*http.Response, error) {
 	r = r.Clone(r.Context())
 	r.Host, r.RequestURI = r.URL.Host, r.URL.RequestURI()
