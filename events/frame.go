@@ -14,10 +14,10 @@ type Frame interface {
 	kind() string
 }
 
-// Subscribed answers subscribe: from now on every change after the cursor is
-// pushed. Epoch is empty and Seq 0 for a topic that never had a change, and for a pattern.
-// A stream over HTTP that does not begin with items begins with it, too: the stream goes on from
-// there. If it is of several topics or of a pattern, Cursors has all of them.
+// Subscribed answers subscribe: from now on every change after the cursor is pushed. Epoch is empty
+// and Seq 0 for a topic that never had a change, and for a pattern. A stream over HTTP that does
+// not begin with items begins with it, too: the stream goes on from the cursor. For several topics
+// or a pattern, Cursors has all cursors.
 type Subscribed struct {
 	ID    string `json:"id,omitempty"`
 	Topic Topic  `json:"topic"`

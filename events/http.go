@@ -16,17 +16,17 @@ type TopicItems struct {
 	Next   string `json:"next,omitempty"` // what ?next= takes for the next page; empty in the last
 }
 
-// ItemsBelow is what HTTP answers a GET of a pattern with: the first page of the items of each
-// topic, in an order that does not change. A topic that has more is asked on for by its own name.
+// ItemsBelow is the HTTP answer to a GET of a pattern: the first page of the items of each topic,
+// in an order that does not change. The further pages of a topic are read by the topic's own name.
 type ItemsBelow struct {
 	Topic  Topic        `json:"topic"` // the pattern
 	View   string       `json:"view,omitempty"`
 	Topics []TopicItems `json:"topics"`
-	Next   string       `json:"next,omitempty"` // what ?next= takes for more topics; empty if these were all
+	Next   string       `json:"next,omitempty"` // the value of ?next= for more topics; empty if there are none
 }
 
-// StandBelow is what HTTP answers a GET of a pattern with ?after=now with: where its topics stand.
-// What comes after that is read topic by topic.
+// StandBelow is the HTTP answer to a GET of a pattern with ?after=now: where its topics stand.
+// Later changes are read topic by topic.
 type StandBelow struct {
 	Topic Topic  `json:"topic"` // the pattern
 	View  string `json:"view,omitempty"`

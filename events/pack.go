@@ -14,8 +14,8 @@ func PackChanges(changes []Change) ([][]byte, error) {
 	return frames, err
 }
 
-// PackChangesUpTo does what [PackChanges] does, and gives the cursor of the last change in each
-// frame.
+// PackChangesUpTo packs changes as [PackChanges] does, and also gives the cursor of the last change
+// in each frame.
 func PackChangesUpTo(changes []Change) (frames [][]byte, last []Cursor, err error) {
 	p := packer{head: `{"type":"changes","changes":[`, tail: `]}`}
 	for _, c := range changes {

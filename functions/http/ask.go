@@ -17,22 +17,23 @@ import (
 // ask is what the URL of a GET asks for.
 type ask struct {
 	watch.Query
-	next  string          // the page of a snapshot to go on with
-	limit int             // of items on a page; 0 for as many as the service gives
-	after []events.Cursor // of each topic, in their order; none asks for the items
-	views []string        // that were seen up to after; none asks for no check
-	now   bool            // after is where the topic stands
+	next  string          // the page of a snapshot to continue with
+	limit int             // the most items on a page; 0 for as many as the service gives
+	after []events.Cursor // one for each topic, in their order; none asks for the items
+	views []string        // the views seen up to after; none asks for no check
+	now   bool            // after is the topic's present cursor
 
 	wait     time.Duration  // for a change after the cursor
-	topics   []events.Topic // of a stream: the path's and others, patterns among them
+	topics   []events.Topic // of a stream: the topic in the path and others, patterns among them
 	snapshot bool           // a stream begins with the items
 }
 
-// afterNow is what after is for a client that has nothing of the topic, and wants what comes.
+// afterNow is the value of after for a client that has nothing of the topic, and wants new changes
+// only.
 const afterNow = "now"
 
-// parameters are all that a GET takes. Only those of listed may be there several times. One that is
-// empty is refused: next= would give the first page again, and filter= would filter nothing.
+// parameters are all parameters of a GET. Only those of listed may be repeated. An empty one is
+// refused, because next= would give the first page again, and filter= would filter nothing.
 var parameters = []string{"next", "limit", "after", "view", "wait", "filter", "fields", "delta", "topic", "snapshot", "last_event_id"}
 
 var listed = []string{"topic", "after", "view"}
@@ -49,7 +50,7 @@ func parseAsk(topic events.Topic, query url.Values) (a ask, err error) {
 		switch single := !slices.Contains(listed, name); {
 		case single && len(values) > 1:
 			return a, badRequest("parameter %s is given %d times", name, len(values))
-		case single && values[0] == "" && name != "last_event_id": // which a client has only after its first event
+		case single && values[0] == "" && name != "last_event_id": // a client gets its value only with its first event
 			return a, badRequest("parameter %s is empty, leave it out", name)
 		}
 	}
@@ -83,7 +84,7 @@ func parseAsk(topic events.Topic, query url.Values) (a ask, err error) {
 	return a, a.checkPatterns(query)
 }
 
-// checkPatterns refuses what a pattern does not have: a cursor, and a number of items.
+// checkPatterns refuses parameters that a pattern does not have: a cursor, and a number of items.
 func (a *ask) checkPatterns(query url.Values) error {
 	switch {
 	case !slices.ContainsFunc(a.topics, events.Topic.IsPattern):
@@ -98,10 +99,10 @@ func (a *ask) checkPatterns(query url.Values) error {
 	return nil
 }
 
-// parseAfter reads where the client stands in each topic, and what it has seen up to there.
+// parseAfter reads the client's cursor of each topic, and the views that it has seen up to there.
 func (a *ask) parseAfter(query url.Values) error {
 	if slices.Equal(query["after"], []string{afterNow}) {
-		a.now, a.snapshot = true, false // a client that names its place does not begin with the items
+		a.now, a.snapshot = true, false // a client that gives its cursor does not begin with the items
 		return nil
 	}
 	for _, text := range query["after"] {
@@ -121,7 +122,7 @@ func (a *ask) parseAfter(query url.Values) error {
 	return nil
 }
 
-// follow is a topic that is followed from where the client stands.
+// follow describes how a topic is followed from the client's cursor.
 func (a *ask) follow(i int, begun watch.Follow) watch.Follow {
 	begun.After = a.after[i]
 	if len(a.views) > 0 && a.views[i] != "" {
@@ -130,7 +131,7 @@ func (a *ask) follow(i int, begun watch.Follow) watch.Follow {
 	return begun
 }
 
-// view is that of a single topic.
+// view is the view of a single topic.
 func (a *ask) view() string { return strings.Join(a.views, "") }
 
 // parseTopics reads which topics a stream is of, each once.
@@ -219,7 +220,7 @@ func clip(s string) string {
 	return strings.ToValidUTF8(s[:most], "") + "…"
 }
 
-// topicOf reads the topic of a URL's path, which is escaped. Those that read may name a pattern.
+// topicOf reads the topic from a URL's escaped path. Methods that read may name a pattern.
 func topicOf(r *http.Request) (events.Topic, bool, error) {
 	escaped, ok := strings.CutPrefix(r.URL.EscapedPath(), "/topics/")
 	if !ok {

@@ -55,8 +55,8 @@ func (g gateway) serve(ctx context.Context, event awsevents.APIGatewayProxyReque
 	return &awsevents.APIGatewayProxyStreamingResponse{StatusCode: w.status, MultiValueHeaders: w.sent, Body: body}, nil
 }
 
-// panicked answers a request that the handler has not begun to answer. The error cuts short what
-// it has begun.
+// panicked answers a request that the handler has not begun to answer. If the handler has begun,
+// the returned error cuts the answer short.
 func (g gateway) panicked(w *streamWriter, r *http.Request, why any) error {
 	err := fmt.Errorf("handler panicked: %v\n%s", why, debug.Stack())
 	select {

@@ -41,11 +41,11 @@ type topics interface {
 //	POST /topics/{topic}                puts an item, or several
 //	DELETE /topics/{topic}?id=          deletes an item
 //
-// An error is a problem as RFC 9457 has it.
+// An error is a problem of RFC 9457.
 type handler struct {
 	topics     topics
 	streamTime time.Duration                             // for which a stream is held, at least
-	readPause  time.Duration                             // after which a client is cut that does not read
+	readPause  time.Duration                             // a client that reads nothing for so long is cut
 	viewer     func(*http.Request) (watch.Viewer, error) // who asks
 	origins    []origin.Origin                           // of pages that may read answers; none for all
 	logger     *slog.Logger
@@ -56,7 +56,7 @@ func (h handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.allowPages(w, r)
 	topic, found, err := topicOf(r)
 	switch {
-	case r.Method == http.MethodOptions: // of any path, or a page could not read what is wrong with it
+	case r.Method == http.MethodOptions: // on any path, or a page could not read the error
 		h.options(w)
 	case !found:
 		h.problem(w, r, events.Problem{Code: events.CodeNotFound, Detail: "the routes are /topics/{topic}"})
@@ -117,8 +117,8 @@ func (h handler) read(w http.ResponseWriter, r *http.Request, viewer watch.Viewe
 	}
 }
 
-// accepted tells how much the client likes Server-Sent Events, and how much it likes JSON: 0 for
-// not at all. A stream must be asked for by its name.
+// accepted gives how much the client prefers Server-Sent Events, and how much JSON; 0 means not at
+// all. A stream must be requested by its exact type.
 //
 // Source: RFC 9110, section 12.5.1
 func accepted(r *http.Request) (stream, json float64) {
@@ -126,7 +126,7 @@ func accepted(r *http.Request) (stream, json float64) {
 	if strings.TrimSpace(ranges) == "" {
 		return 0, 1
 	}
-	closest := -1 // the place in jsonRanges of the range that counts for JSON
+	closest := -1 // the place in jsonRanges of the most specific range so far
 	for text := range strings.SplitSeq(ranges, ",") {
 		kind, parameters, err := mime.ParseMediaType(text)
 		if err != nil {
@@ -146,7 +146,7 @@ func accepted(r *http.Request) (stream, json float64) {
 	return stream, json
 }
 
-// jsonRanges are the media ranges that JSON is of, the closest one last.
+// jsonRanges are the media ranges that include JSON, the most specific one last.
 var jsonRanges = []string{"*/*", "application/*", "application/json"}
 
 // items answers with a page of a topic's items. A client that has it already is told so, after
@@ -171,12 +171,12 @@ func (h handler) items(w http.ResponseWriter, r *http.Request, viewer watch.View
 	h.answer(w, r, http.StatusOK, "application/json", bodyOf(a.Topic, page))
 }
 
-// wantsNone reports whether the client has said that it wants no representation of what there is.
+// wantsNone reports whether the client wants no answer if there is any representation.
 //
 // Source: RFC 9110, section 13.1.2
 func wantsNone(r *http.Request) bool { return strings.TrimSpace(r.Header.Get("If-None-Match")) == "*" }
 
-// itemsBelow answers with the items of all topics of a pattern, the first page of each.
+// itemsBelow answers with the first page of the items of each topic of a pattern.
 func (h handler) itemsBelow(w http.ResponseWriter, r *http.Request, viewer watch.Viewer, a ask) {
 	below, err := h.topics.SnapshotBelow(r.Context(), viewer, a.Query, a.next)
 	if err != nil {
@@ -213,7 +213,7 @@ func (h handler) answerUntagged(w http.ResponseWriter, r *http.Request, body any
 	h.answer(w, r, http.StatusOK, "application/json", body)
 }
 
-// bodyOf writes a page of a topic's items.
+// bodyOf makes the body for a page of a topic's items.
 func bodyOf(topic events.Topic, page watch.Page) events.TopicItems {
 	return events.TopicItems{Topic: topic, Cursor: page.Cursor.String(), View: page.View, Items: orNone(page.Items), Costly: page.Costly, Next: page.Next}
 }
@@ -261,7 +261,7 @@ func (h handler) changes(w http.ResponseWriter, r *http.Request, viewer watch.Vi
 	h.tell(w, r, missed)
 }
 
-// stand puts the cursor at which a topic stands in the place of now: one read.
+// stand replaces now by the topic's present cursor. It costs one read.
 func (h handler) stand(ctx context.Context, viewer watch.Viewer, a *ask) error {
 	if !a.now {
 		return nil

@@ -84,8 +84,8 @@ func (h handler) poll(w http.ResponseWriter, r *http.Request, viewer watch.Viewe
 // cursorHeader says where the client stands if there is no body to say it.
 const cursorHeader = "Watchroute-Cursor"
 
-// wait holds the request until there is something, or the time is over. Also that nothing has come
-// is told only to who may still know.
+// wait holds the request until there is something new, or the time is over. Before it reports that
+// nothing has come, it checks that the client may still know that.
 func (h handler) wait(ctx context.Context, viewer watch.Viewer, follower *watch.Follower, asked time.Duration) ([]watch.News, error) {
 	waiting, cancel, err := held(ctx, viewer, asked)
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 	"github.com/watchroute/watchroute/shared/watch"
 )
 
-// The id of a stream's events says how far the client has come with them:
+// The id of a stream's event says how far the client has come:
 //
 //	id      = part *( "," part ) "~" hash   // a part for each name in the URL, in their order
 //	        / cursor                        // of a single topic that is seen whole
@@ -23,16 +23,16 @@ import (
 //	        / bookmark                      // it is to have the items from there on
 //	        / "-"                           // it is to be told that what it has is void, and to have the items
 //
-// The name of a pattern's topic is what stands in place of the wildcard. Topics of a pattern that
-// have no place begin with their first change; with their items, if the part begins with * or -.
-// The hash is of the names in the URL, and of what is seen of each.
+// name is the part of the topic in place of the pattern's wildcard. A topic of a pattern that has
+// no place begins with its first change, or with its items if the part begins with * or -. The hash
+// covers the names in the URL, and what the client sees of each.
 const (
-	// maxIDBytes bounds an id. It comes back in a header, and API Gateway takes 10,240 bytes of
-	// all headers together, the token among them.
+	// maxIDBytes bounds an id. It comes back in a header, and API Gateway allows 10,240 bytes for
+	// all headers together, including the token.
 	//
 	// Source: https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html
 	maxIDBytes = 4 << 10
-	// bookmarkBytes is how long a bookmark may be, of which an id has one at most.
+	// bookmarkBytes bounds a bookmark. An id has one at most.
 	bookmarkBytes = 1500
 )
 
@@ -58,7 +58,7 @@ func partOf(follow watch.Follow) string {
 		return textOf(follow.Place)
 	}
 	part := ""
-	begun := watch.Place{} // what a topic is that has no place
+	begun := watch.Place{} // the place of a topic that has none in the id
 	if follow.Items || follow.Void {
 		part = textOf(follow.Place)
 		begun.Items = true
@@ -92,8 +92,8 @@ func listHash(follows []watch.Follow) string {
 	return hex.EncodeToString(hash.Sum(nil)[:4])
 }
 
-// fits refuses what is followed if the id could become too long once the client has a cursor of
-// each topic, and is amid the items of one.
+// fits refuses follows whose id could become too long. The longest id has a cursor of each topic,
+// and a bookmark in the items of one.
 func fits(follows []watch.Follow) error {
 	whole := slices.Clone(follows)
 	patterns := false
@@ -111,8 +111,8 @@ func fits(follows []watch.Follow) error {
 	return nil
 }
 
-// reached is a place where the client has a cursor. One that it does not have yet is taken to be
-// as long as those of a topic's first million changes.
+// reached gives a place at which the client has a cursor. A missing cursor is taken to be as long
+// as that of a topic's millionth change.
 func reached(p watch.Place) watch.Place {
 	if p.Items || p.Void || p.After == (events.Cursor{}) {
 		p.After = events.Cursor{Epoch: "xxxxxxxx", Seq: 999_999}
@@ -123,8 +123,8 @@ func reached(p watch.Place) watch.Place {
 // otherViews is what a client has seen that has seen the topics otherwise than it would now.
 const otherViews = "other"
 
-// resume puts the places of an id into what the URL names. The id must have as many parts. If it is
-// of other names, or what is seen of one is not what it was, all of them start over.
+// resume puts the places of an id into the follows that the URL names. The id must have as many
+// parts. If the id has other names, or the client saw another view, all of them start over.
 func resume(follows []watch.Follow, id string) error {
 	if len(id) > maxIDBytes {
 		return badID("it has %d bytes, at most %d are allowed", len(id), maxIDBytes)
@@ -150,7 +150,7 @@ func resume(follows []watch.Follow, id string) error {
 	return nil
 }
 
-// readPart reads what partOf has written.
+// readPart reads one part of an id, as partOf writes it.
 func readPart(follow *watch.Follow, part string) (err error) {
 	if !follow.Topic.IsPattern() {
 		follow.Place, err = parsePlace(part)

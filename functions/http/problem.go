@@ -24,7 +24,7 @@ func (h handler) problemOf(r *http.Request, err error) events.Problem {
 	return whole(events.Problem{Code: wire.Code, Detail: wire.Message, Topic: wire.Topic})
 }
 
-// about names in an error the topic that is refused, for a client that has asked for several.
+// about adds the refused topic to an error, for a client that has asked for several.
 func about(topic events.Topic, err error) error {
 	wire := (*events.Error)(nil)
 	if !errors.As(err, &wire) {
@@ -46,7 +46,7 @@ func whole(p events.Problem) events.Problem {
 func (h handler) problem(w http.ResponseWriter, r *http.Request, p events.Problem) {
 	p = whole(p)
 	header := w.Header()
-	for _, name := range []string{"ETag", "Link", "Preference-Applied", cursorHeader} { // of an answer that it was to be
+	for _, name := range []string{"ETag", "Link", "Preference-Applied", cursorHeader} { // headers set for the answer that this replaces
 		header.Del(name)
 	}
 	if p.Code.Remedy() == events.RetryLater {
@@ -71,7 +71,7 @@ func retryAfter(code events.Code) string {
 // answer writes a body as JSON, or only its headers to who asks for no more.
 func (h handler) answer(w http.ResponseWriter, r *http.Request, status int, contentType string, body any) {
 	encoded, err := events.Marshal(body)
-	if err != nil { // which only data can cause that is not JSON, and a problem has none
+	if err != nil { // only data that is no JSON can cause it, and a problem has no data
 		h.refuse(w, r, fmt.Errorf("encode the answer: %w", err))
 		return
 	}

@@ -35,7 +35,7 @@ func (h handler) publish(w http.ResponseWriter, r *http.Request, viewer watch.Vi
 		h.refuse(w, r, badRequest("Idempotency-Key has %d bytes, at most %d are allowed", len(publishing.Key), events.MaxRequestIDBytes))
 		return
 	}
-	if len(r.URL.Query()) > 0 { // such as an id that would not count
+	if len(r.URL.Query()) > 0 { // such as an id, which would have no effect
 		h.refuse(w, r, badRequest("a POST takes no parameters, its body has the item"))
 		return
 	}
@@ -55,7 +55,7 @@ func (h handler) publish(w http.ResponseWriter, r *http.Request, viewer watch.Vi
 	h.answer(w, r, http.StatusOK, "application/json", events.PublishResults{Topic: topic, Results: results})
 }
 
-// repeated finds an id that several of the items have.
+// repeated finds an id that several items have.
 func repeated(items []events.PublishedItem) (id string, found bool) {
 	seen := map[string]bool{}
 	for _, item := range items {
@@ -109,7 +109,8 @@ func (h handler) remove(w http.ResponseWriter, r *http.Request, viewer watch.Vie
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// checkConditions refuses to write under a condition that is not looked at. Items have no ETag.
+// checkConditions refuses conditions that are not supported, rather than write in spite of them.
+// Items have no ETag.
 //
 // Source: RFC 9110, section 13.1
 func checkConditions(r *http.Request, onlyNew bool) error {
@@ -142,11 +143,11 @@ func readItems(w http.ResponseWriter, r *http.Request) (body events.PublishReque
 	return parseItems(text)
 }
 
-// itemMembers are those of an item that is published.
+// itemMembers are the members of a published item.
 var itemMembers = []string{"id", "data", "expiresAt"}
 
-// parseItems reads the text of a POST's body. Each member must be known: an item whose data has a
-// misspelt name would be put without data.
+// parseItems reads the text of a POST's body. It refuses unknown members, because a misspelt data
+// would put an item without data.
 func parseItems(text []byte) (body events.PublishRequest, err error) {
 	object, err := members("body", text)
 	if err != nil {
@@ -168,7 +169,7 @@ func parseItems(text []byte) (body events.PublishRequest, err error) {
 		return body, badRequest("items are %d, from 1 to %d are allowed", n, maxBatch)
 	}
 	var items []json.RawMessage
-	_ = exactjson.Unmarshal(list, &items) // which it is, as body has them
+	_ = exactjson.Unmarshal(list, &items) // it is a list, as body has parsed it
 	for _, item := range items {
 		object, err := members("an item", item)
 		if err == nil {
@@ -181,7 +182,7 @@ func parseItems(text []byte) (body events.PublishRequest, err error) {
 	return body, nil
 }
 
-// members reads an object, which what names for the client.
+// members reads an object. what names it in errors for the client.
 func members(what string, text []byte) (object map[string]json.RawMessage, err error) {
 	if err := exactjson.Unmarshal(text, &object); err != nil || object == nil {
 		return nil, &events.Error{Code: events.CodeBadJSON, Message: what + " is not a JSON object"}

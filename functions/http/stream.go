@@ -34,10 +34,10 @@ type stream struct {
 	err error // of the first write that failed; nothing is written after it
 }
 
-// stream answers with what comes after the places that the client names, until the time that a
-// stream may be held is over. The client then comes again by itself. One that has no room now
-// does so, too: any other status would end a native EventSource for good. A HEAD tells whether the
-// client may have a stream, and holds none.
+// stream answers with all that is new after the client's places, until the time for holding a
+// stream is over. The client then comes again by itself. A client for which there is no room now
+// gets a stream that ends at once, because any other status would end a native EventSource for
+// good. A HEAD tells whether the client may have a stream, and holds none.
 func (h handler) stream(w http.ResponseWriter, r *http.Request, viewer watch.Viewer, a ask) {
 	follows, now, err := h.follows(r, viewer, a)
 	if err != nil {
@@ -84,9 +84,9 @@ func (h handler) turnAway(w http.ResponseWriter, r *http.Request, err error) {
 	s.comment(problem.Detail)
 }
 
-// follows tells what the client follows and from which places, and whether these are where the topics
-// stand now, which is not read yet. Nothing is read or held for that: what the token does not allow,
-// or what cannot be, is refused for good.
+// follows gives the topics that the client follows and its places in them. now is true if the
+// places are the present cursors, which are read later. It reads and holds nothing, so that invalid
+// and forbidden requests are refused for good.
 func (h handler) follows(r *http.Request, viewer watch.Viewer, a ask) (follows []watch.Follow, now bool, err error) {
 	if a.next != "" || a.limit > 0 {
 		return nil, false, badRequest("next and limit are of items, a stream has none")
@@ -111,8 +111,8 @@ func (h handler) follows(r *http.Request, viewer watch.Viewer, a ask) (follows [
 	return follows, !placed && !a.snapshot, err
 }
 
-// open reads what is new since the client's places, or where the topics stand now: so a client that
-// can be told nothing is refused before there is a stream.
+// open reads what is new since the client's places, or the present cursors. An error is therefore
+// reported before the stream begins.
 func (h handler) open(ctx context.Context, w http.ResponseWriter, viewer watch.Viewer, follows []watch.Follow, now bool) (s *stream, news []watch.News, err error) {
 	if now {
 		if err := h.topics.Stand(ctx, viewer, follows); err != nil {
@@ -121,7 +121,7 @@ func (h handler) open(ctx context.Context, w http.ResponseWriter, viewer watch.V
 	}
 	s = &stream{handler: h, Follower: h.topics.Follow(viewer, follows...), w: w}
 	news, err = s.Now(ctx)
-	if err == nil || len(news) > 0 && passes(err) { // so that a client with many topics comes further each time
+	if err == nil || len(news) > 0 && passes(err) { // so that a client with many topics gets further each time
 		err = fits(s.Follows())
 	}
 	return s, news, err
@@ -136,7 +136,7 @@ func lastID(r *http.Request) string {
 	return r.URL.Query().Get("last_event_id")
 }
 
-// run sends what is new, and what comes.
+// run sends the first news, and then new ones as they come.
 func (s *stream) run(ctx context.Context, news []watch.News) (err error) {
 	s.place()
 	for {
@@ -166,8 +166,8 @@ func (s *stream) await(ctx context.Context) ([]watch.News, error) {
 	return news, err
 }
 
-// tell sends what is new of a topic. Each event has the id of what the client has with it, so
-// that the stream may break off after any of them, and nothing comes twice or is lost.
+// tell sends what is new of a topic. The id of each event says how far the client has come with it.
+// The stream may therefore break after any event, and nothing comes twice or is lost.
 func (s *stream) tell(n watch.News) error {
 	switch {
 	case n.Reset != "":
@@ -218,7 +218,7 @@ func (s *stream) begin(again time.Duration) {
 	s.raw("retry: %d\n\n", again.Milliseconds())
 }
 
-// head begins the answer of a stream.
+// head writes the headers of a stream.
 func head(w http.ResponseWriter) {
 	header := w.Header()
 	header.Set("Content-Type", streamType)
@@ -227,10 +227,10 @@ func head(w http.ResponseWriter) {
 	w.WriteHeader(http.StatusOK)
 }
 
-// place tells the client where it stands before there is a change, so that it loses nothing if the
-// stream breaks off. It is an event with data. An id without data should count as well, but some
-// clients, npm's eventsource among them, forget it. A client that does not have all items yet is told
-// with these.
+// place sends the client's places before there is a change, so that nothing is lost if the stream
+// breaks. It is an event with data: an id without data should count as well, but some clients, such
+// as npm's eventsource, forget it. A client that does not have all items yet gets its place with
+// them.
 //
 // Source: https://html.spec.whatwg.org/multipage/server-sent-events.html#dispatchMessage
 func (s *stream) place() {
@@ -255,7 +255,7 @@ func (s *stream) place() {
 		frame.Cursors = cursors
 	}
 	if view := follows[0].View; len(follows) == 1 && view != events.WholeView {
-		frame.View = view // so that the client can go on in another way, with its cursor
+		frame.View = view // the client can go on in another way, with its cursor
 	}
 	s.send(frame, s.id())
 }

@@ -14,17 +14,16 @@ import (
 )
 
 const (
-	// laneTime is how long a lane is pushed to before the rest is handed on, and round how many
-	// connections are pushed to before that is looked at. A round that has begun by then ends in
-	// what Lambda gives besides, also if all of its posts take the three seconds that one may.
+	// laneTime bounds the pushing to a lane before the rest is handed on. round is how many
+	// connections are pushed to between two checks of that time. The last round still ends within
+	// the function's timeout, even if each of its posts takes the full three seconds.
 	laneTime = 2 * time.Second
 	round    = 64
-	// postsAtOnce bounds the posts of all lanes that are under way: so many use up what the
-	// function has of a processor, and few enough that lanes and executions side by side do not
-	// keep API Gateway from answering others.
+	// postsAtOnce bounds the posts of all lanes that are under way. So many use up the function's
+	// share of a processor. More would keep API Gateway from answering others while lanes and
+	// executions run side by side.
 	postsAtOnce = 32
-	// deadlineMargin is kept free of the time that Lambda gives, to report what
-	// failed rather than be cut off.
+	// deadlineMargin is the part of the timeout that is kept free to report failures.
 	deadlineMargin = time.Second
 )
 
@@ -34,7 +33,7 @@ type handler struct {
 	logger *slog.Logger
 }
 
-// bounded is a Poster with a bound of posts at once.
+// bounded is a Poster that bounds the posts under way.
 type bounded struct {
 	watch.Poster
 	slots chan struct{}
@@ -60,8 +59,8 @@ type lane struct {
 	index int
 }
 
-// push answers one batch of the queue of pushes, all lanes of it side by side. It reports the
-// messages that have to come again: those of a lane together, which keeps their order.
+// push answers one batch of the queue of pushes, with all its lanes side by side. It reports the
+// messages that have to come again. All messages of a lane fail together, which keeps their order.
 func (h handler) push(ctx context.Context, batch awsevents.SQSEvent) (awsevents.SQSEventResponse, error) {
 	ctx, cancel := function.WithMargin(ctx, deadlineMargin)
 	defer cancel()
@@ -101,7 +100,7 @@ func (h handler) push(ctx context.Context, batch awsevents.SQSEvent) (awsevents.
 	return awsevents.SQSEventResponse{BatchItemFailures: failed}, nil
 }
 
-// work pushes to one lane, and hands on what there was no time for.
+// work pushes to one lane, and hands on the rest if its time ends.
 func (h handler) work(ctx context.Context, work watch.Work) error {
 	pushed, left, err, failed := h.pusher.Push(ctx, work)
 	if err != nil || pushed.Lost > 0 {

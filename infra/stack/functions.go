@@ -310,7 +310,7 @@ func fanoutFunction(t tables, q queues, props Props) function {
 	}
 }
 
-// pushFunction may send to its own queue, what it has no time for.
+// pushFunction may send to its own queue, to hand on the work that it has no time for.
 func pushFunction(t tables, q queues, props Props) function {
 	return function{
 		name: push, description: "Pushes changes to large audiences", memory: 512, timeout: pushTimeout,

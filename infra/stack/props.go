@@ -104,19 +104,20 @@ type Props struct {
 	MaxSubjectUnits int
 
 	// ShardSize is how many subscriptions to a topic, and to the patterns of the topics below it,
-	// may lie in one shard, which is read at once: 35 of them take a read unit. If there are
-	// more, the number of shards doubles, and it never shrinks. Default: 1,000.
+	// may lie in one shard. A shard is read at once, and 35 subscriptions take a read unit. If
+	// there are more, the number of shards doubles; it never shrinks. Default: 1,000.
 	ShardSize int
 
-	// MaxBatchPosts is how many connections a batch of changes is pushed to by fan-out itself,
-	// about. All topics of the stream's shard wait for them. The topics with most watchers that
-	// do not fit are pushed to by the function push from then on, which costs a message, an
-	// invocation and a write unit for each change and each ShardSize watchers. Default: 1,000.
+	// MaxBatchPosts is about how many connections fan-out itself pushes to for a batch of changes.
+	// All topics of the stream's shard wait for these posts. If the watchers of a batch do not fit,
+	// the function push serves the topics with the most watchers from then on. This costs a
+	// message, an invocation and a write unit for each change and each ShardSize watchers. Default:
+	// 1,000.
 	MaxBatchPosts int
 
 	// PushConcurrency is how many executions of push there are at most, 2 to 1,000. Each makes up
-	// to 128 posts at a time, so that 10 can use up most of the 10,000 requests a second that an account
-	// has. Default: 10.
+	// to 32 posts at a time. 10 executions can use up most of the 10,000 requests a second that an
+	// account has. Default: 10.
 	PushConcurrency int
 
 	// FanoutConcurrency is how many executions Lambda keeps for fan-out alone, so that

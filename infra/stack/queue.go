@@ -26,7 +26,7 @@ type queues struct {
 	// givenUp is for salvage: where Lambda points to records that it gave up. They have to be
 	// read within the stream's 24 hours.
 	givenUp awssqs.CfnQueue
-	// pushes is the work for large audiences.
+	// pushes has the work for large audiences.
 	pushes awssqs.CfnQueue
 }
 
@@ -39,24 +39,25 @@ func newQueues(stack awscdk.Stack) queues {
 	return queues{failures: failures, givenUp: givenUp, pushes: newPushes(stack)}
 }
 
-// pushReceives is how often work is given to push before it is set aside: for a quarter of an
-// hour, with the visibility timeout. The next work of the lane makes up for it.
+// pushReceives is how often push gets the same work before it is set aside. With the visibility
+// timeout, this takes a quarter of an hour. The next work of the lane makes up for it.
 const pushReceives = 100
 
 // newPushes declares the FIFO queue of pushes, in which each lane of a topic is a message group.
-// With deduplication and throughput per group it takes thousands of messages a second.
-// Its messages are worth nothing without the stack, and go with it.
+// With deduplication and throughput per group it takes thousands of messages a second. Its messages
+// are useless without the stack, and are deleted with it.
 // Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/high-throughput-fifo.html
 func newPushes(stack awscdk.Stack) awssqs.CfnQueue {
 	given := newQueue(stack, "PushesGivenUpQueue", awscdk.RemovalPolicy_DESTROY)
-	given.SetFifoQueue(jsii.Bool(true)) // as a FIFO queue needs
+	given.SetFifoQueue(jsii.Bool(true)) // required for a FIFO queue
 	pushes := newQueue(stack, "PushesQueue", awscdk.RemovalPolicy_DESTROY)
 	pushes.SetFifoQueue(jsii.Bool(true))
 	pushes.SetDeduplicationScope(jsii.String("messageGroup"))
 	pushes.SetFifoThroughputLimit(jsii.String("perMessageGroupId"))
-	// Lambda takes no less, and advises six times as much, so that a throttled message is not
-	// received again meanwhile. Here that costs a read, and a lane whose function is killed waits
-	// for as long.
+	// The visibility timeout is the function's timeout, the least that Lambda allows. Lambda
+	// advises six times as much, because it may receive a throttled message again in the meantime.
+	// Here that costs only a read, and a longer timeout would delay a lane whose function was
+	// killed.
 	pushes.SetVisibilityTimeout(jsii.Number(pushTimeout.Seconds()))
 	pushes.SetRedrivePolicy(map[string]any{"deadLetterTargetArn": given.AttrArn(), "maxReceiveCount": pushReceives})
 	return pushes

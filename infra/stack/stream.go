@@ -45,8 +45,8 @@ func newStreamMapping(stack awscdk.Stack, id string, source awsdynamodb.CfnTable
 	})
 }
 
-// newPushesMapping lets the lanes of large audiences invoke push: those that have work side by
-// side, each one message group, whose messages come one batch after the other.
+// newPushesMapping invokes push with the work of large audiences. Lanes run side by side. Each lane
+// is a message group, and gets one batch after the other.
 // Source: https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html
 func newPushesMapping(stack awscdk.Stack, target awslambda.CfnFunction, q queues, props Props) {
 	awslambda.NewCfnEventSourceMapping(stack, jsii.String("PushesToPush"), &awslambda.CfnEventSourceMappingProps{
