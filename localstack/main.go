@@ -92,8 +92,8 @@ func listInto(list *[]string) func(text string) error {
 // requestNice leaves most of the processor to deliveries while a client floods.
 const requestNice = 19
 
-// reuseWait is a few times what a client's request takes. A thousand clients that connect at once
-// are served by fewer processes, of 9 MB each.
+// reuseWait is a few times the duration of a client's request. It lets fewer processes, of 9 MB
+// each, serve a thousand clients that connect at once.
 const reuseWait = 100 * time.Millisecond
 
 // newFaults reads the plan of what is to be broken; nil if that is nothing. A seed of 0

@@ -13,16 +13,16 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// getTime is how long GETs are sent in each measurement.
+// getTime is how long each measurement sends GETs.
 const getTime = 3 * time.Second
 
-// topicURL is where a topic is read over HTTP.
+// topicURL is the URL of a topic over HTTP.
 func (s *stackProcess) topicURL(topic string) string {
 	return "http://" + s.addr + "/live/topics/" + topic
 }
 
-// gets prints how many GETs a second are answered, with the items and without as nothing has
-// changed, over few and many connections. It is an error if one is answered otherwise.
+// gets prints how many GETs a second are answered over few and over many connections. It measures
+// answers with the items, and answers that nothing has changed. Any other answer is an error.
 func gets(ctx context.Context, dir string) error {
 	return withRoomy(ctx, dir, "gets", func(s *stackProcess) error { return s.gets(ctx) })
 }
@@ -70,8 +70,8 @@ func (s *stackProcess) measureGets(ctx context.Context, name string, connections
 	return nil
 }
 
-// sendGets sends GETs for a while over so many connections, each as soon as the one before is
-// answered.
+// sendGets sends GETs for a while over some connections. Each connection sends its next GET when
+// the one before is answered.
 func (s *stackProcess) sendGets(ctx context.Context, c *http.Client, connections int, d time.Duration, header http.Header, status int) (latencies, error) {
 	took := make([]latencies, connections)
 	senders, ctx := errgroup.WithContext(ctx)
@@ -92,7 +92,7 @@ func (s *stackProcess) sendGets(ctx context.Context, c *http.Client, connections
 }
 
 // resumeByGet prints how long a client takes to read the changes that it missed, answer by answer.
-// It is an error if one is missing, or in another place.
+// A missing or misplaced change is an error.
 func resumeByGet(ctx context.Context, dir string) error {
 	return withRoomy(ctx, dir, "resume", func(s *stackProcess) error { return s.resumeByGet(ctx) })
 }
@@ -122,9 +122,9 @@ func (s *stackProcess) resumeByGet(ctx context.Context) error {
 	return nil
 }
 
-// reading is what came of reading changes.
+// reading is the result of reading changes.
 type reading struct {
-	last           int64 // of the changes: all up to it were read
+	last           int64 // all changes up to this seq were read
 	answers, bytes int
 }
 
@@ -152,13 +152,13 @@ func (s *stackProcess) readAll(ctx context.Context) (r reading, err error) {
 	return r, nil
 }
 
-// got is an answer that was read whole.
+// got is an answer that was read completely.
 type got struct {
 	header http.Header
 	body   []byte
 }
 
-// get gives the answer to a GET. Another status than the wanted one is an error.
+// get gives the answer to a GET. Any status but the wanted one is an error.
 func get(ctx context.Context, c *http.Client, url string, header http.Header, status int) (got, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {

@@ -12,14 +12,14 @@ import (
 const (
 	few  = 5
 	many = 5_000
-	// How much longer the few may wait while the topic of the many is written than they do
-	// otherwise.
+	// The bounds for the few watchers: how many times longer they may wait while the topic of the
+	// many is written.
 	laneTimesP50 = 3
 	laneTimesP99 = 8
 )
 
-// lanes prints how long few watchers of one topic wait while another topic, which many watch, is
-// written as often.
+// lanes prints how long the few watchers of one topic wait while another topic with many watchers
+// is written as often.
 func lanes(ctx context.Context, dir string) error {
 	small, err := startStack(ctx, filepath.Join(dir, build.Executable))
 	if err != nil {
@@ -42,7 +42,7 @@ func lanes(ctx context.Context, dir string) error {
 	if err != nil {
 		return err
 	}
-	for range 20 { // until there are as many lanes as it takes
+	for range 20 { // until there are enough lanes
 		if err := large.put(ctx, 1); err != nil {
 			return err
 		}
@@ -50,7 +50,7 @@ func lanes(ctx context.Context, dir string) error {
 			return err
 		}
 	}
-	if _, err := large.quiet(ctx, b, burstTime); err != nil { // and processes
+	if _, err := large.quiet(ctx, b, burstTime); err != nil { // and until there are enough processes
 		return err
 	}
 	quiet, err := small.quiet(ctx, a, steadyTime)

@@ -80,7 +80,7 @@ func command(ctx context.Context, args []string) error {
 	return measureAll(ctx, chosen, dir)
 }
 
-// partTime is how long a part may take: one that waits for what never comes ends with an error.
+// partTime bounds a part, so that a part that waits in vain ends with an error.
 const partTime = 10 * time.Minute
 
 // measureAll measures one part after another. One that fails does not keep the others
@@ -98,7 +98,7 @@ func measureAll(ctx context.Context, parts []part, dir string) error {
 	return errors.Join(failed...)
 }
 
-// bounded measures the part within its time.
+// bounded measures the part within partTime.
 func (p part) bounded(ctx context.Context, dir string) error {
 	ctx, cancel := context.WithTimeout(ctx, partTime)
 	defer cancel()

@@ -15,8 +15,7 @@ import (
 // of those may have as many connections as they like.
 const others = 50
 
-// withOthers starts a stack, with API Gateway's limits, has the others watch, and does
-// something.
+// withOthers starts a stack with API Gateway's limits, lets the others watch, and runs do.
 func withOthers(ctx context.Context, dir, name string, do func(*stackProcess, *audience) error) error {
 	return logged(dir, name, func(logs *os.File) error {
 		s, err := launch(ctx, filepath.Join(dir, build.Executable), logs)
@@ -27,8 +26,8 @@ func withOthers(ctx context.Context, dir, name string, do func(*stackProcess, *a
 	})
 }
 
-// logged keeps what a stack logs, as it has a line for each refused connection and each stream that
-// is cut, and shows a part of it if something fails.
+// logged keeps the log of a stack in a file, because it has a line for each refused connection and
+// each cut stream. It shows the last errors of the log if do fails.
 func logged(dir, name string, do func(logs *os.File) error) error {
 	logs, err := os.Create(filepath.Join(dir, name+".log"))
 	if err != nil {

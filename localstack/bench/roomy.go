@@ -12,8 +12,8 @@ import (
 	"github.com/watchroute/watchroute/shared/build"
 )
 
-// withRoomy runs the stack without the limits of HTTP requests, which would be all that is
-// measured, and does something.
+// withRoomy runs do on a stack without the limits of HTTP requests, which would otherwise determine
+// the result.
 func withRoomy(ctx context.Context, dir, name string, do func(*stackProcess) error) error {
 	template, err := os.ReadFile(stack.TemplateFile)
 	if err != nil {
@@ -36,8 +36,8 @@ func withRoomy(ctx context.Context, dir, name string, do func(*stackProcess) err
 	})
 }
 
-// roomy gives a template without throttles of the REST API, in which a subject may read and a
-// function may hold as much as anybody measures, and streams last longer than a measurement.
+// roomy gives a template without throttles of the REST API. A subject may read, and a function may
+// hold, as much as any measurement does. Streams last longer than a measurement.
 func roomy(template []byte) ([]byte, error) {
 	var root map[string]any
 	if err := json.Unmarshal(template, &root); err != nil {
@@ -63,11 +63,11 @@ func roomy(template []byte) ([]byte, error) {
 	return json.Marshal(root)
 }
 
-// replace changes a value of an object below root. It must have one: a limit of another name would
-// be left.
+// replace changes a value of an object below root. The object must have the value, because a limit
+// that was renamed would otherwise stay.
 func replace(root map[string]any, object []string, name string, value any) error {
 	for _, key := range object {
-		root, _ = root[key].(map[string]any) // what is no object has nothing to replace
+		root, _ = root[key].(map[string]any) // a value that is no object has nothing to replace
 	}
 	if _, found := root[name]; !found {
 		return fmt.Errorf("there is no %s in %s", name, strings.Join(object, "."))

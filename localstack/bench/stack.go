@@ -20,7 +20,7 @@ import (
 	"github.com/watchroute/watchroute/shared/dynamo"
 )
 
-// topic is what everyone watches, unless there are others.
+// topic is the topic that everyone watches, unless there are others.
 const topic = "bench/topic"
 
 // stackProcess is a running local stack.
@@ -29,11 +29,11 @@ type stackProcess struct {
 	addr  string
 	ready time.Duration // from the functions being built, which is done before
 	db    *dynamodb.Client
-	topic string // what is written and watched
-	next  int    // of the item to be written
+	topic string // the topic that is written and watched
+	next  int    // number of the next item to write
 }
 
-// about is the same stack, of which another topic is written and watched.
+// about gives the same stack with another topic to write and watch.
 func (s *stackProcess) about(topic string) *stackProcess {
 	return &stackProcess{cmd: s.cmd, addr: s.addr, ready: s.ready, db: s.db, topic: topic}
 }

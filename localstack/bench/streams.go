@@ -17,20 +17,20 @@ import (
 const (
 	// streamTime is how long changes are written steadily to streams, and beside them.
 	streamTime = 6 * time.Second
-	// loneChanges is how many changes are written that come after quiet.
+	// loneChanges is how many changes are written after a quiet time.
 	loneChanges = 5
-	// loneAfter is for how long it is quiet before each of them, and up to a second more. A stream
-	// looks as seldom as it ever does then.
+	// loneAfter is the quiet time before each of them, to which up to a second is added. Streams
+	// then look at their slowest rate.
 	loneAfter = 2 * time.Second
 )
 
-// ofASubject is how many streams a subject has here. The leases of a subject are one row.
+// ofASubject is how many streams a subject has here. All holds of a subject are in one row.
 const ofASubject = 5
 
 // streams prints how long a change takes from PutItem to its event, at few and many streams of
-// Server-Sent Events, and what memory they take. A stream is not posted to: it looks for changes
-// by itself, every quarter of a second while there are some, and else once a second. It is an
-// error if a stream misses a change.
+// Server-Sent Events, and how much memory they take. Nothing is posted to a stream. It looks for
+// changes itself: every quarter of a second while there are some, and once a second otherwise. A
+// missed change is an error.
 func streams(ctx context.Context, dir string) error {
 	fmt.Printf("\nstreams of one topic, items of 256 bytes (load average %s)\n", load())
 	for _, n := range []int{1, 50, 200} {
@@ -41,7 +41,7 @@ func streams(ctx context.Context, dir string) error {
 	return nil
 }
 
-// streamTo measures with one number of streams.
+// streamTo measures with n streams.
 func (s *stackProcess) streamTo(ctx context.Context, n int) error {
 	before := s.memory()
 	a, err := s.gatherStreams(ctx, topic, n)
@@ -63,12 +63,12 @@ func (s *stackProcess) streamTo(ctx context.Context, n int) error {
 	return nil
 }
 
-// lone writes changes, each after some quiet, and gives how long they take.
+// lone writes changes, each after a quiet time, and gives how long they take.
 func (s *stackProcess) lone(ctx context.Context, a *audience) (latencies, error) {
 	a.reset()
 	for n := range loneChanges {
 		select {
-		case <-time.After(loneAfter + rand.N(time.Second)): // at no fixed time between two looks
+		case <-time.After(loneAfter + rand.N(time.Second)): // at a random time between two looks
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}
@@ -82,11 +82,11 @@ func (s *stackProcess) lone(ctx context.Context, a *audience) (latencies, error)
 	return a.takeLatencies(), nil
 }
 
-// held is how many streams WebSocket watchers are measured beside.
+// held is how many streams are held beside the measured WebSocket watchers.
 const held = 100
 
 // besideStreams prints how long changes take to WebSocket watchers beside held streams: of another
-// topic, which is quiet, and of the same. It is an error if one of them misses a change.
+// topic, which is quiet, and of the same topic. A missed change is an error.
 func besideStreams(ctx context.Context, dir string) error {
 	for _, of := range []string{"bench/another", topic} {
 		measure := func(s *stackProcess, others *audience) error { return s.beside(ctx, others, of) }
@@ -149,7 +149,7 @@ func (s *stackProcess) gatherStreams(ctx context.Context, topic string, n int) (
 	return a, tasks.Wait()
 }
 
-// openStream opens a stream, and listens to it once it tells its place.
+// openStream opens a stream, and listens to it once it has told its place.
 func (s *stackProcess) openStream(ctx context.Context, a *audience, m *member, topic, token string) error {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.topicURL(topic), nil)
 	if err != nil {
@@ -166,7 +166,7 @@ func (s *stackProcess) openStream(ctx context.Context, a *audience, m *member, t
 	lines.Buffer(nil, 1<<20)
 	for placed := false; lines.Scan(); {
 		placed = placed || bytes.HasPrefix(lines.Bytes(), []byte("id: "))
-		if placed && len(lines.Bytes()) == 0 { // the event is over that tells the place
+		if placed && len(lines.Bytes()) == 0 { // the end of the event with the place
 			go a.follow(m, lines)
 			return nil
 		}
@@ -174,7 +174,7 @@ func (s *stackProcess) openStream(ctx context.Context, a *audience, m *member, t
 	return errors.Join(fmt.Errorf("a stream is answered %s and not held", response.Status), lines.Err())
 }
 
-// follow takes what a stream tells, until leave closes it.
+// follow takes the changes of a stream until leave closes it.
 func (a *audience) follow(m *member, lines *bufio.Scanner) {
 	for lines.Scan() {
 		if data, found := bytes.CutPrefix(lines.Bytes(), []byte("data: ")); found {

@@ -16,7 +16,7 @@ import (
 	"github.com/watchroute/watchroute/shared/client"
 )
 
-// answerTime is how long an answer that is not held may take, besides what it waits for.
+// answerTime bounds an answer, in addition to the time for which it may be held.
 const answerTime = 10 * time.Second
 
 // authorized gives a token, the same for the whole leg.
@@ -28,11 +28,11 @@ func (l *leg) authorized() (string, error) {
 	return l.token, err
 }
 
-// lapsed reports whether a refusal of the token may be right. Nothing is held in a token's last
-// second.
+// lapsed reports whether a refusal of the token may be right. The service holds nothing in a
+// token's last second.
 func (l *leg) lapsed() bool { return time.Now().Add(2 * time.Second).After(l.expires) }
 
-// ask sends a GET. The error is trouble, or a refusal that breaks a promise.
+// ask sends a GET. The error is trouble, or a broken promise.
 func (l *leg) ask(ctx context.Context, topic events.Topic, query url.Values, header http.Header) (*http.Response, error) {
 	token, err := l.authorized()
 	if err != nil {
@@ -61,9 +61,10 @@ func (l *leg) ask(ctx context.Context, topic events.Topic, query url.Values, hea
 	return nil, l.refused(response, body)
 }
 
-// refused judges a refusal: what passes is trouble, and what does not breaks a promise, as the
-// requests are right and the token allows them. A reset does not pass: nothing is old enough to be
-// forgotten here. Nor does an internal error: what DynamoDB refuses is called unavailable.
+// refused judges a refusal. A passing refusal is trouble. A lasting one breaks a promise, because
+// the requests are valid and the token allows them. A reset is lasting too, because nothing here is
+// old enough to be forgotten. So is an internal error, because a refusal by DynamoDB must be
+// reported as unavailable.
 func (l *leg) refused(r *http.Response, body []byte) error {
 	media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	var p events.Problem
@@ -96,7 +97,7 @@ func (l *leg) noHoldsFor(d time.Duration) {
 	l.holds = time.Now().Add(d)
 }
 
-// decode reads a body. One that is not whole is trouble, one that is not JSON is a broken promise.
+// decode reads a body. An incomplete body is trouble, and one that is not JSON is a broken promise.
 func decode(r *http.Response, into any) error {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
@@ -108,7 +109,7 @@ func decode(r *http.Response, into any) error {
 	return nil
 }
 
-// read asks what has changed until that is all.
+// read asks for changes until there are no more.
 func (l *leg) read(ctx context.Context, topics []*checker) error {
 	for _, k := range topics {
 		if _, begun := l.stands(k); !begun && l.random.IntN(2) == 0 {
@@ -138,7 +139,7 @@ func (l *leg) poll(ctx context.Context, topics []*checker) error {
 	return nil
 }
 
-// changes asks what comes after a cursor, and waits for it up to some seconds.
+// changes asks for the changes after a cursor, and lets the service wait for up to some seconds.
 func (l *leg) changes(ctx context.Context, k *checker, wait int) (more bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, answerTime+time.Duration(wait)*time.Second)
 	defer cancel()
@@ -197,7 +198,7 @@ func (l *leg) now(ctx context.Context, k *checker) error {
 	if err != nil {
 		return broken{err}
 	}
-	if len(body.Changes) > 0 { // which have come meanwhile
+	if len(body.Changes) > 0 { // they have come meanwhile
 		after = events.Cursor{Epoch: after.Epoch, Seq: body.Changes[0].Seq - 1}
 	}
 	if err := l.viewed(k, body.View); err != nil {
@@ -206,7 +207,7 @@ func (l *leg) now(ctx context.Context, k *checker) error {
 	return l.takeAll(k, after, body, false)
 }
 
-// takeAll takes the changes of a body in, if all of it is right.
+// takeAll takes the changes of a body, if all of it is right.
 func (l *leg) takeAll(k *checker, after events.Cursor, body events.TopicChanges, waited bool) error {
 	told := line{after}
 	for _, c := range body.Changes {
@@ -228,7 +229,7 @@ func (l *leg) takeAll(k *checker, after events.Cursor, body events.TopicChanges,
 	return nil
 }
 
-// known is what a client has of a topic's items, for as long as their tag is the same.
+// known is what a client has of a topic's items, for as long as their ETag is the same.
 type known struct {
 	tag   string
 	items events.TopicItems
@@ -270,7 +271,8 @@ func (l *leg) pages(ctx context.Context, topics []*checker) error {
 	return l.start(k, pages, at)
 }
 
-// ordered reports whether items are in the order of their ids, on a page and after those before.
+// ordered reports whether the items of a page are in the order of their ids, and after those
+// before.
 func ordered(before, page []events.Item) bool {
 	if len(before) > 0 {
 		page = append(before[len(before)-1:len(before):len(before)], page...)
@@ -283,7 +285,7 @@ func ordered(before, page []events.Item) bool {
 	})
 }
 
-// page reads one page, which the client may have.
+// page reads one page.
 func (l *leg) page(ctx context.Context, k *checker, query url.Values) (page events.TopicItems, err error) {
 	whole, header := !query.Has("limit") && !query.Has("next"), http.Header{}
 	l.mu.Lock()

@@ -73,7 +73,7 @@ func (m mischief) String() string {
 	return fmt.Sprintf("%d messages over %d connections; %d frames marked costly; answered %s", m.sent, m.connections, m.costly, ranked(m.answers))
 }
 
-// ranked lists what was counted, the most frequent first.
+// ranked lists counts, the most frequent first.
 func ranked(counts map[string]int) string {
 	var list []string
 	for _, name := range slices.SortedFunc(maps.Keys(counts), func(x, y string) int { return cmp.Or(counts[y]-counts[x], cmp.Compare(x, y)) }) {

@@ -1,22 +1,21 @@
-// Chaos runs the local stack with every fault switched on, has many watchers follow
-// what is written, and holds each of them to the promise: every change once and in
-// order, or a plain word to start over and then what the table has. When all is seen,
-// clients leave and rejoin topics, and what each asked for last must count. Everything is
-// drawn from seeds, which are printed.
+// Chaos runs the local stack with every fault switched on, while many watchers follow what is
+// written. It checks each watcher for the promise: every change once and in order, or a plain word
+// to start over and then the present state of the table. At the end, clients leave and rejoin
+// topics, and the last request of each must count. Everything is drawn from seeds, which are
+// printed.
 //
-// A run counts how often functions, and messages, really got in each other's way. It fails if
-// they never did in one of the ways that the faults are for, as it proves too little then.
+// A run counts how often invocations and messages really overtook each other. It fails if one of
+// these ways never happened, because it then proves too little.
 //
-// With --hostile one watcher in ten does what it can to the others, who are held to the
-// promise all the same.
+// With --hostile one watcher in ten does all it can against the others. The promise to the others
+// stays the same.
 //
-// With --crowd all watch one topic, whose audience has shards and lanes of 20, which double as the
+// With --crowd all watch one topic. Its audience has shards and lanes of 20, which double as
 // watchers come.
 //
 // With --wander one watcher in four changes between WebSocket, Server-Sent Events, long polls and
-// plain GETs after every few changes, by one cursor. What the service refuses must be a refusal
-// that passes. The run fails if one of the faults of HTTP never happened, or one way was never
-// taken.
+// plain GETs after every few changes, and keeps one cursor. The service may only refuse for a time.
+// The run fails if one of the faults of HTTP never happened, or one way was never taken.
 //
 //	go run ./localstack/chaos [--hostile | --wander | --crowd] [--seeds 20] [--first 1] [--watchers 200] [--changes 10000]
 //	                          [--faults …] [--mutant NAME] [--soak 30m]
@@ -55,8 +54,8 @@ const harsh = "all,kill=0.03,abandon=0.03,duplicate=0.2,delay=0.1,bisect=0.1,par
 	"lose-frame=0.005,drop-socket=0.001,overtake=0.3,split-shard=0.5,forget=1,pause-dynamodb=0.15,slow-dynamodb=0.05,cut-off=0.002,late-write=0.05," +
 	"http-429=0.03,http-500=0.03,http-502=0.03,http-504=0.03,tear-stream=0.03,idle-cut=0.02,kill-hold=0.1,stale-read=0.3"
 
-// livePause is the pause between two changes of a writer where wanderers are to catch a mutant.
-// So they are near the heads of topics, also where the machine is slow.
+// livePause is the pause between two changes of a writer where wanderers are to catch a mutant. It
+// keeps them near the heads of topics, even on a slow machine.
 const livePause = 100 * time.Millisecond
 
 // command does what the flags say.

@@ -30,10 +30,10 @@ type mutant struct {
 	name  string
 	what  string
 	edits []edit
-	shape string // the flag of the shape of chaos that is to catch it; empty for the usual one
+	shape string // the flag of the run that must catch it; empty for the usual one
 }
 
-// mutants are all there are. Chaos that does not catch them proves nothing.
+// mutants are all mutants. A chaos run that does not catch them proves nothing.
 var mutants = []mutant{
 	{"numbering", "the head is moved without its condition, so that two fan-outs may give one number twice", []edit{
 		{"shared/dynamo/changes.go", `"attribute_not_exists(topic)"`, `"attribute_not_exists(nothing)"`},
@@ -105,8 +105,8 @@ var mutants = []mutant{
 	}, ""},
 }
 
-// tests are those that have to fail with some mutants, as arguments of go test, instead of chaos.
-// Whatever a push misses the client asks for, so that chaos sees nothing but the delay.
+// tests are the arguments of go test for mutants that tests must catch instead of chaos. A client
+// asks for all that a push has missed, so chaos would see only a delay.
 var tests = map[string][]string{
 	"lane":   {"-run", "^TestLanesLoseNothing$", "./shared/dynamo", "-rapid.nofailfile"},
 	"lanes":  {"-run", "^TestLanesDoubleWhileAChangeIsNumbered$", "./shared/dynamo"},
@@ -150,7 +150,7 @@ func runMutant(ctx context.Context, name string, args []string) error {
 	return fmt.Errorf("no mutant %q: there are %s", name, mutantNames())
 }
 
-// expectFailure runs tests, which are to fail, and not because they do not build.
+// expectFailure runs tests that must fail, and not because they do not build.
 func expectFailure(ctx context.Context, tests []string, flags string) error {
 	cmd := exec.CommandContext(ctx, "go", append([]string{"test", "-count=1"}, tests...)...)
 	cmd.Env = append(os.Environ(), flags)

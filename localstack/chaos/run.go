@@ -28,8 +28,8 @@ type settings struct {
 	plan     fault.Plan
 	watchers int
 	hostile  bool // one watcher in ten is
-	wander   bool // one watcher in four takes one way after another
-	crowd    bool // all watch the first topic, and crowdBound are many
+	wander   bool // one watcher in four changes between transports
+	crowd    bool // all watch the first topic, and more than crowdBound of them count as many
 	// hostileMessages are how many a second all hostile watchers send together; 10 if 0. One
 	// may keep a function busy for a second where two processors do everything; on AWS each
 	// function would have its own.
@@ -59,16 +59,16 @@ func (s settings) shape() string {
 	return ""
 }
 
-// wanderStream is how long a stream is held, at least, where watchers change between transports.
-// A function is not told that a client has left, and holds on: each stream that was left would
-// take one of its client's few holds for a minute.
+// wanderStream is how long a stream is held at least while watchers change between transports. A
+// function does not learn that a client has left, and goes on holding. Each stream that was left
+// would take one of its client's few holds for a minute.
 const (
 	wanderStream  = "2s"
 	streamSetting = "STREAM_TIME"
 )
 
-// crowdBound is how many watchers a shard or a lane has at most where one topic is watched by all,
-// about, and how many a batch pushes to.
+// crowdBound is about how many watchers a shard or a lane has at most while all watch one topic. A
+// batch pushes to as many.
 const crowdBound = "20"
 
 // result is what came of a run.
@@ -94,7 +94,8 @@ type run struct {
 	hostiles  []*hostile
 	writers   []*writer
 	rejoiners []rejoiner
-	// told is what wanderers were told of changes that see all of them, narrowTold what others were.
+	// told has the changes told to wanderers that see all of them, and narrowTold those told to the
+	// others.
 	told, narrowTold told
 	// unsubscribed says which rejoiners heard something else than what they last asked for.
 	unsubscribed error
@@ -160,7 +161,7 @@ func (r *run) add(n int, random *rand.Rand) {
 	}
 	habit, second := habitOf(n), n+7
 	if r.wander && n%4 == wanderRest {
-		habit, second = wandering, n+1 // one stream tells both, so they must differ
+		habit, second = wandering, n+1 // one stream brings both topics, so they must differ
 	}
 	first := topics[n%len(topics)]
 	if r.crowd {
@@ -177,8 +178,8 @@ func (r *run) add(n int, random *rand.Rand) {
 // hostileDigit ends the numbers of the watchers that are hostile, if any are.
 const hostileDigit = 9
 
-// wanderRest is the remainder by four of the numbers of the watchers that wander, if any do, and
-// by eight of those who see what narrow ones see.
+// wanderRest is the remainder modulo 4 of the numbers of wanderers, if there are any. It is also
+// the remainder modulo 8 of those that see what narrow watchers see.
 const wanderRest = 3
 
 // habitOf lets one watcher in ten have each of the habits, and the rest be steady.
@@ -288,7 +289,7 @@ var errPatience = errors.New("not in time")
 func (r *run) await(ctx context.Context, what string, holds func(*watcher) bool) error {
 	var seen int64
 	limit := time.Now().Add(10 * r.patience)
-	if r.hasty && !r.wander { // who does not heal is healed by the next connection, and gets on for long
+	if r.hasty && !r.wander { // a client that does not heal gets missing changes with its next connection, and continues for long
 		limit = time.Now().Add(r.patience)
 	}
 	for deadline := time.Now(); ; {

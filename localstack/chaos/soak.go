@@ -97,8 +97,8 @@ func soak(ctx context.Context, s settings, seed uint64, d time.Duration) error {
 	return nil
 }
 
-// withSettings writes a template whose functions have other settings, each of which must be there,
-// and is another one for all functions that have it.
+// withSettings writes a template whose functions have other settings. Each setting must exist, and
+// changes for all functions that have it.
 func withSettings(root, dir string, settings map[string]string) (path string, err error) {
 	text, err := os.ReadFile(filepath.Join(root, stack.TemplateFile))
 	if err != nil {

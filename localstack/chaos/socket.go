@@ -14,20 +14,20 @@ import (
 	"github.com/watchroute/watchroute/events"
 )
 
-// holeTime is how long a wanderer waits at a WebSocket for a change that is missing, before it
-// goes another way.
+// holeTime is how long a wanderer waits at a WebSocket for a missing change before it goes another
+// way.
 const holeTime = 300 * time.Millisecond
 
-// talk is what one connection was asked for, and what it has told.
+// talk is one connection: what it was asked for, and what it has told.
 type talk struct {
 	*leg
 	topics []*checker
-	asked  map[events.Topic]events.Cursor // what it was to go on from, if there was something
+	asked  map[events.Topic]events.Cursor // the cursors to continue from, if there were some
 	early  map[events.Topic]map[int64]events.Change
 }
 
-// socket follows topics over a WebSocket. Changes may be lost there, come twice, and in another
-// order: what is missing, another way brings.
+// socket follows topics over a WebSocket. Changes may be lost there, come twice, or come in another
+// order. Another way brings those that are missing.
 func (l *leg) socket(ctx context.Context, topics []*checker) error {
 	token, err := l.authorized()
 	if err != nil {
@@ -70,16 +70,16 @@ func (l *leg) turnedAway(r *http.Response, err error) error {
 	return err
 }
 
-// listen takes in what comes until something is missing for too long.
+// listen takes frames until a change is missing for too long.
 func (t *talk) listen(ctx context.Context, conn *websocket.Conn) error {
-	var hole time.Time // since when something is missing
+	var hole time.Time // since when a change is missing
 	for {
 		_, data, err := conn.Read(ctx)
 		if err != nil {
 			return closed(err)
 		}
 		frame, err := events.Decode(data)
-		if err != nil { // API Gateway's own have no type
+		if err != nil { // API Gateway's own frames have no type
 			t.count("answers", "a frame of the gateway")
 			return fmt.Errorf("WebSocket: %.200s", data)
 		}
@@ -104,7 +104,7 @@ func (t *talk) listen(ctx context.Context, conn *websocket.Conn) error {
 	}
 }
 
-// frame takes in one frame.
+// frame takes one frame.
 func (t *talk) frame(frame events.Frame) error {
 	switch f := frame.(type) {
 	case *events.Subscribed:
@@ -131,8 +131,8 @@ func (t *talk) frame(frame events.Frame) error {
 	return nil
 }
 
-// subscribed takes in the answer to a subscribe. It may be older than what the wanderer has seen:
-// pushes overtake it, and another connection may have told more.
+// subscribed takes the answer to a subscribe. It may be older than what the wanderer has seen,
+// because pushes overtake it, and another connection may have told more.
 func (t *talk) subscribed(f *events.Subscribed) error {
 	i := slices.IndexFunc(t.topics, func(k *checker) bool { return k.topic == f.Topic })
 	if i < 0 {
@@ -148,7 +148,7 @@ func (t *talk) subscribed(f *events.Subscribed) error {
 	return t.viewed(k, f.View)
 }
 
-// drain takes what follows out of what has come.
+// drain takes the early changes that are next in order.
 func (l *leg) drain(k *checker, early map[int64]events.Change) error {
 	at, begun := l.stands(k)
 	if !begun {

@@ -20,11 +20,11 @@ import (
 // streamType is the content type of Server-Sent Events.
 const streamType = "text/event-stream"
 
-// maxEventBytes is more than any event of a stream has.
+// maxEventBytes is more than the size of any event.
 const maxEventBytes = 16 << 20
 
-// stream follows topics by Server-Sent Events from where the wanderer stands, or from where
-// they stand now if it has nothing that says so.
+// stream follows topics by Server-Sent Events from the wanderer's cursors, or from now on if it has
+// none.
 func (l *leg) stream(ctx context.Context, topics []*checker) error {
 	return l.follow(ctx, topics, false)
 }
@@ -34,15 +34,15 @@ func (l *leg) streamItems(ctx context.Context, topics []*checker) error {
 	return l.follow(ctx, topics, true)
 }
 
-// telling is what one stream tells.
+// telling is one stream and what it tells.
 type telling struct {
 	*leg
 	topics []*checker
 	list   string
-	lines  []line // by topic; none before the stream has said where it begins
-	id     string // the last
+	lines  []line // by topic; empty until the stream has said where it begins
+	id     string // of the last event
 	items  []client.Page
-	from   string // where the next of the items begin
+	from   string // the Next of the next page of items
 }
 
 func (l *leg) follow(ctx context.Context, topics []*checker, items bool) error {
@@ -83,8 +83,8 @@ func (l *leg) mayStream(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// resume says where the stream is to begin, in one of the ways there are: by a cursor of each topic,
-// or by the id of the last stream of them, as it is or with other cursors.
+// resume says where the stream is to begin, in one of several ways: by a cursor of each topic, or
+// by the id of their last stream, unchanged or with other cursors.
 func (t *telling) resume(query url.Values, header http.Header) error {
 	cursors := make([]string, len(t.topics))
 	for i, k := range t.topics {
@@ -112,7 +112,7 @@ func (t *telling) resume(query url.Values, header http.Header) error {
 	return t.stand(id)
 }
 
-// lastID is an id for several topics, or a view; empty if there has been none.
+// lastID is an id for several topics, or for a view; empty if there has been none.
 func (t *telling) lastID(cursors string) string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -124,7 +124,7 @@ func (t *telling) lastID(cursors string) string {
 	return cursors + "~" + hash
 }
 
-// stand has the lines begin where an id says.
+// stand lets the lines begin at the cursors of an id.
 func (t *telling) stand(id string) error {
 	text, _, _ := strings.Cut(id, "~")
 	parts := strings.Split(text, ",")
@@ -142,7 +142,7 @@ func (t *telling) stand(id string) error {
 	return nil
 }
 
-// hear takes in what the stream says until it ends, or the wanderer has enough.
+// hear takes events until the stream ends, or the wanderer has enough.
 func (t *telling) hear(ctx context.Context, body *retryReader) error {
 	defer func() {
 		t.mu.Lock()
@@ -171,9 +171,9 @@ func (t *telling) hear(ctx context.Context, body *retryReader) error {
 	return nil
 }
 
-// event takes in one event.
+// event takes one event.
 func (t *telling) event(ctx context.Context, e sse.Event) error {
-	if e.Data == "" { // which is not dispatched, but its id counts
+	if e.Data == "" { // not dispatched, but its id counts
 		return t.settle(e.LastEventID)
 	}
 	frame, err := events.Decode([]byte(e.Data))
@@ -187,7 +187,7 @@ func (t *telling) event(ctx context.Context, e sse.Event) error {
 		err = t.changes(f.Changes)
 	case *events.Snapshot:
 		if err = t.snapshot(f); f.More {
-			return err // the id is a place amid the items, where nothing is whole
+			return err // the id is a place amid the items, where nothing is complete
 		}
 	case *events.Error:
 		if f.Code == events.CodeTokenExpired && t.lapsed() {
@@ -203,8 +203,8 @@ func (t *telling) event(ctx context.Context, e sse.Event) error {
 	return t.settle(e.LastEventID)
 }
 
-// place takes in where the stream stands, which its id says, too. One that was not told where to
-// begin may begin ahead of the wanderer, who asks for what is between.
+// place takes the place of the stream, and compares it with the event's id. A stream without a
+// given place may begin ahead of the wanderer. The wanderer then asks for the changes in between.
 func (t *telling) place(ctx context.Context, f *events.Subscribed, id string) error {
 	told := t.lines
 	if err := t.stand(id); err != nil {
@@ -237,7 +237,7 @@ func (t *telling) place(ctx context.Context, f *events.Subscribed, id string) er
 	return nil
 }
 
-// settle keeps the id of the last event. It must be of what the stream has told so far.
+// settle keeps the id of the last event. It must agree with what the stream has told so far.
 func (t *telling) settle(id string) error {
 	if id == t.id {
 		return nil
@@ -280,7 +280,7 @@ func (t *telling) changes(changes []events.Change) error {
 	return nil
 }
 
-// snapshot takes the items in once they are whole.
+// snapshot takes the items once they are complete.
 func (t *telling) snapshot(f *events.Snapshot) error {
 	k := t.topics[0]
 	if t.lines != nil || f.Topic != k.topic || f.From != t.from {
@@ -294,13 +294,13 @@ func (t *telling) snapshot(f *events.Snapshot) error {
 	return t.start(k, t.items, f.Cursor)
 }
 
-// retryReader reads a stream, and keeps when it is to be asked for again, which package sse does
-// not tell, and how it has ended.
+// retryReader reads a stream. It keeps the retry time and how the stream has ended, which package
+// sse does not report.
 type retryReader struct {
 	io.Reader
 	retry time.Duration
 	err   error
-	line  []byte // what has been read of a line, as far as it matters
+	line  []byte // the current line, as far as it matters
 }
 
 func (r *retryReader) Read(p []byte) (int, error) {
@@ -313,7 +313,7 @@ func (r *retryReader) Read(p []byte) (int, error) {
 			continue
 		}
 		if text, ok := bytes.CutPrefix(r.line, []byte("retry: ")); ok {
-			milliseconds, _ := strconv.Atoi(string(text)) // 0 is none
+			milliseconds, _ := strconv.Atoi(string(text)) // 0 means none
 			r.retry = time.Duration(milliseconds) * time.Millisecond
 		}
 		r.line = r.line[:0]

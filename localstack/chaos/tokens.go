@@ -47,7 +47,7 @@ func (w *wallet) token(context.Context) (string, error) {
 	return text, err
 }
 
-// fresh gives a token and when it expires.
+// fresh gives a token and the time at which it expires.
 func (w *wallet) fresh() (text string, expires time.Time, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -14,18 +14,18 @@ import (
 	"github.com/watchroute/watchroute/shared/client"
 )
 
-// wanderer follows its topics by one cursor for each, and takes another way after every few
-// changes, after every fault, and now and then in the middle of an answer. It speaks the wire
-// itself, so that it tests the service and not the client.
+// wanderer follows each of its topics by one cursor. It takes another way after every few changes,
+// after every fault, and now and then in the middle of an answer. It speaks the wire protocol
+// itself, so it tests the service and not the client.
 type wanderer struct {
 	*watcher
 	http *http.Client
 
 	// Guarded by the watcher's mutex.
-	places  map[events.Topic]events.Cursor // by the id of the last stream that had the topic
+	places  map[events.Topic]events.Cursor // according to the id of the last stream that had the topic
 	ids     map[string]string              // the last id of the streams of each list of topics
 	known   map[events.Topic]known
-	view    string    // the name of what it sees; empty if it does not know
+	view    string    // the mark of what it sees; empty if unknown
 	holds   time.Time // when requests may be held again
 	streams time.Time // when a stream may be opened again
 }
@@ -36,21 +36,21 @@ const (
 	briefestLeg  = 200 * time.Millisecond
 	longestLeg   = 3 * time.Second
 	longestPause = 2 * time.Second // between two tries after trouble, unless the service asks for more
-	// longestTrouble is how long a wanderer meets nothing but trouble at most.
+	// longestTrouble bounds how long a wanderer may meet nothing but trouble.
 	longestTrouble = 90 * time.Second
 )
 
 // way is one way to follow topics.
 type way struct {
 	name  string
-	held  bool // the service holds requests on it
+	held  bool // the service holds its requests
 	begin bool // it can be the first
-	one   bool // it is of one topic
-	rare  bool // it forgets what was seen, so that less can be checked
+	one   bool // it follows one topic
+	rare  bool // it forgets what was seen, so less can be checked
 	take  func(*leg, context.Context, []*checker) error
 }
 
-// ways are all there are.
+// ways are all ways.
 var ways = []way{
 	{name: "GET after", begin: true, take: (*leg).read},
 	{name: "long poll", held: true, one: true, take: (*leg).poll},
@@ -62,10 +62,10 @@ var ways = []way{
 	{name: "stream with items", held: true, begin: true, one: true, rare: true, take: (*leg).streamItems},
 }
 
-// rarely is how often a way that is rare is taken when it is drawn.
+// rarely is the probability that a rare way is taken when it is drawn.
 const rarely = 0.2
 
-// leg is what is taken over one way. Two may be under way at once.
+// leg is the use of one way. Two may be under way at once.
 type leg struct {
 	*wanderer
 	random  *rand.Rand
@@ -74,11 +74,11 @@ type leg struct {
 	expires time.Time // of the token
 }
 
-// errEnough ends a leg that has taken what it was to take.
+// errEnough ends a leg that has taken enough changes.
 var errEnough = errors.New("enough")
 
 // broken is a promise that was not kept. Any other error of a leg is trouble, after which the
-// wanderer goes another way.
+// wanderer takes another way.
 type broken struct{ error }
 
 func (b broken) Unwrap() error { return b.error }
@@ -88,7 +88,7 @@ func broke(format string, args ...any) error { return broken{fmt.Errorf(format, 
 // trouble is a refusal that passes.
 type trouble struct {
 	error
-	after time.Duration // that the service asks to wait
+	after time.Duration // the pause that the service asks for
 }
 
 func newWanderer(w *watcher) *wanderer {
@@ -130,7 +130,7 @@ func (w *wanderer) step(ctx context.Context) (name string, err error) {
 	defer cancel()
 	err = way.take(w.newLeg(rand.New(rand.NewPCG(w.random.Uint64(), 0))), ctx, topics)
 	if errors.Is(err, errEnough) || err != nil && ctx.Err() != nil && !errors.As(err, new(broken)) {
-		err = nil // it has left by itself
+		err = nil // the leg has ended by itself
 	}
 	if err == nil {
 		w.count("ways", way.name)
@@ -142,7 +142,7 @@ func (w *wanderer) newLeg(random *rand.Rand) *leg {
 	return &leg{wanderer: w, random: random, left: 1 + random.IntN(mostTaken)}
 }
 
-// choose draws a way that may be taken now, and the topics that it is taken for.
+// choose draws a way that may be taken now, and topics for it.
 func (w *wanderer) choose() (way, []*checker) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -167,7 +167,7 @@ func (w *wanderer) choose() (way, []*checker) {
 	}
 }
 
-// twice has two connections at once, which must tell the same.
+// twice uses two connections at once, which must tell the same.
 func (l *leg) twice(ctx context.Context, topics []*checker) error {
 	both := []func(*leg, context.Context, []*checker) error{(*leg).stream, (*leg).stream, (*leg).poll, (*leg).socket}
 	l.random.Shuffle(len(both), func(i, j int) { both[i], both[j] = both[j], both[i] })
@@ -186,8 +186,8 @@ func (l *leg) twice(ctx context.Context, topics []*checker) error {
 	return errors.Join(errs...)
 }
 
-// from is the cursor that a topic is asked for from: where the wanderer stands, or where the last
-// stream's id says that it stood, which may be earlier. Without one there is the beginning.
+// from is the cursor from which the wanderer asks for a topic: its own, or the one in the last
+// stream's id, which may be earlier. Without one it is the beginning.
 func (l *leg) from(k *checker) events.Cursor {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -197,14 +197,14 @@ func (l *leg) from(k *checker) events.Cursor {
 	return k.cursor
 }
 
-// stands is where the wanderer stands in a topic; false if it has not begun.
+// stands gives the wanderer's cursor of a topic; false if it has not begun.
 func (l *leg) stands(k *checker) (events.Cursor, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return k.cursor, k.begun
 }
 
-// narrowed asks for what the wanderer sees.
+// narrowed adds the filter and fields of the wanderer.
 func (l *leg) narrowed(query url.Values) {
 	if l.narrow {
 		query.Set("filter", narrowFilter)
@@ -212,7 +212,7 @@ func (l *leg) narrowed(query url.Values) {
 	}
 }
 
-// viewed takes in the name of what the service says is seen, which is always the same; empty for
+// viewed checks the mark of the view that the service names. It is always the same, and empty for
 // all of a topic.
 func (l *leg) viewed(k *checker, view string) error {
 	l.mu.Lock()
@@ -224,7 +224,7 @@ func (l *leg) viewed(k *checker, view string) error {
 	return nil
 }
 
-// viewName is what the service is told that the wanderer has seen; empty if it does not know.
+// viewName is the mark that the wanderer sends of what it has seen; empty if unknown.
 func (l *leg) viewName() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -244,7 +244,7 @@ func (l *leg) begins(k *checker, at events.Cursor) error {
 	return l.see(k, client.Event{Cursor: at})
 }
 
-// see tells the checker. The lock is held.
+// see passes an event to the checker. The lock is held.
 func (l *leg) see(k *checker, e client.Event) error {
 	if err := k.see(e); err != nil {
 		return broken{err}
@@ -252,7 +252,7 @@ func (l *leg) see(k *checker, e client.Event) error {
 	return nil
 }
 
-// take takes a change in. One that the wanderer has already must be the same as before.
+// take takes a change. If the wanderer has it already, it must be the same as before.
 func (l *leg) take(k *checker, c events.Change) error {
 	if err := l.told.same(c); err != nil {
 		return broken{err}
@@ -272,7 +272,7 @@ func (l *leg) take(k *checker, c events.Change) error {
 	return nil
 }
 
-// start takes the items of a topic in, as of a cursor.
+// start takes the items of a topic, with their cursor.
 func (l *leg) start(k *checker, pages []client.Page, at events.Cursor) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -287,7 +287,7 @@ func (l *leg) start(k *checker, pages []client.Page, at events.Cursor) error {
 	return nil
 }
 
-// line is what one answer tells of a topic: each change is the next after the one before.
+// line is what one answer tells of a topic. Each change must be the next after the one before.
 type line struct{ at events.Cursor }
 
 func (l *line) next(topic events.Topic, c events.Change) error {
@@ -298,8 +298,7 @@ func (l *line) next(topic events.Topic, c events.Change) error {
 	return nil
 }
 
-// told is what each change was for the first who was told of it. Everybody is told the same, over
-// every way.
+// told keeps each change as it was told first. All ways must tell all watchers the same.
 type told struct {
 	mu      sync.Mutex
 	changes map[events.Topic]map[events.Cursor]string
@@ -326,9 +325,9 @@ func (t *told) same(c events.Change) error {
 	return nil
 }
 
-// journey is what wanderers did, and what came of it.
+// journey counts what wanderers did, and the results.
 type journey struct {
-	counts  map[string]map[string]int // of what: ways, answers
+	counts  map[string]map[string]int // of ways and of answers
 	repeats int
 }
 

@@ -25,7 +25,7 @@ const (
 	wandering = habits // takes another way after every few changes, see wanderer
 )
 
-// What narrow watchers see: by a filter that all items match, one member of each.
+// The view of narrow watchers: a filter that all items match, and one member of each item.
 const (
 	narrowFilter = `{"v":[{"exists":true}]}`
 	narrowField  = "v"
@@ -34,9 +34,9 @@ const (
 // watcher watches a few topics and holds each watch to the promise.
 type watcher struct {
 	url    string
-	rest   string // where the paths of the REST API begin
-	told   *told  // by all who see the same
-	narrow bool   // of one that wanders: it sees what narrow ones see
+	rest   string // the URL before the paths of the REST API
+	told   *told  // shared by all watchers with the same view
+	narrow bool   // of a wanderer: it sees what narrow watchers see
 	wallet *wallet
 	habit  habit
 	random *rand.Rand // its own goroutine's
@@ -253,7 +253,7 @@ func (w *watcher) tally(t *tally) {
 	defer w.mu.Unlock()
 	for _, k := range w.checkers {
 		t.deliveries += k.changes
-		if w.habit != wandering { // who starts over at will
+		if w.habit != wandering { // wanderers start over at will
 			t.resets += k.resets
 		}
 	}

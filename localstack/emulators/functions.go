@@ -77,7 +77,7 @@ func (d *deployment) mappingsAsDeclared(ctx context.Context) error {
 	return errors.Join(append(faults, same("number of mappings", len(ids), 4))...)
 }
 
-// The mappings whose sources are queues.
+// The mappings from queues.
 const (
 	queueMapping = "GivenUpToSalvage"
 	fifoMapping  = "PushesToPush"

@@ -18,7 +18,7 @@ const (
 	mostRepeated = 100
 )
 
-// untrue is the function error in place of a success.
+// untrue replaces a success by a function error.
 const untrue = `{"errorType":"Fault","errorMessage":"the function succeeded, but is said to have failed"}`
 
 // lane disturbs the deliveries of one lane of a shard, which come one after the other.

@@ -18,36 +18,36 @@ const (
 	HTTP500 Kind = "http-500"
 	// HTTP502 answers 502 after the function has run, as for an answer that cannot be read.
 	HTTP502 Kind = "http-502"
-	// HTTP504 answers 504 after the function has run, as for an answer that does not begin in time.
+	// HTTP504 answers 504 after the function has run, as if its answer did not begin in time.
 	HTTP504 Kind = "http-504"
 )
 
-// What happens to requests that are held, and to streamed answers.
+// Faults of held requests and of streamed answers.
 const (
-	// TearStream sends a part of a piece of a stream, up to the middle of a line, and cuts the
+	// TearStream sends a piece of a stream up to the middle of a line, and then cuts the
 	// connection. Occasion: a piece.
 	TearStream Kind = "tear-stream"
 	// IdleCut lets a stream be silent for up to 2 s in place of a piece, and cuts the connection,
 	// as the idle timeout of 5 minutes does. Occasion: a piece that TearStream has not hit.
 	IdleCut Kind = "idle-cut"
-	// KillHold ends a function's process with SIGKILL within 2 s of its getting a request of the
-	// REST API, unless it has answered whole by then. Occasion: such a request.
+	// KillHold ends a function's process with SIGKILL up to 2 s after it got a request of the REST
+	// API, unless it has sent its whole answer before. Occasion: such a request.
 	KillHold Kind = "kill-hold"
 )
 
 const (
 	// longestSilence is the most that IdleCut lets a stream be silent.
 	longestSilence = 2 * time.Second
-	// longestHold is how long KillHold lets a process hold a request, at most.
+	// longestHold bounds how long KillHold lets a process hold a request.
 	longestHold = 2 * time.Second
 )
 
-// HTTP is all kinds that only clients over HTTP meet.
+// HTTP gives the kinds that only clients over HTTP meet.
 func HTTP() []Kind {
 	return []Kind{HTTP429, HTTP500, HTTP502, HTTP504, TearStream, IdleCut, KillHold}
 }
 
-// Failing is a REST API's Failing: HTTP429, HTTP500, HTTP502 and HTTP504.
+// Failing is the Failing of a REST API: HTTP429, HTTP500, HTTP502 and HTTP504.
 func (f *Faults) Failing() restapi.Failure {
 	switch {
 	case f.Hit(HTTP429):
@@ -74,10 +74,10 @@ func (f *Faults) PassingPiece(ctx context.Context, piece []byte) (sent int, cut 
 	return len(piece), false
 }
 
-// amidLine draws a place in a piece that is neither at the beginning of a line nor at its end,
-// where there is one. Each line of a piece is as likely as the others.
+// amidLine draws a place in a piece that is neither at the beginning nor at the end of a line, if
+// possible. Each line of a piece is equally likely.
 func (f *Faults) amidLine(piece []byte) int {
-	var lines [][2]int // where each begins and ends
+	var lines [][2]int // the beginning and end of each
 	for begin, line := 0, []byte(nil); begin < len(piece); begin += len(line) + 1 {
 		line, _, _ = bytes.Cut(piece[begin:], []byte("\n"))
 		if len(line) > 1 {
@@ -91,8 +91,8 @@ func (f *Faults) amidLine(piece []byte) int {
 	return line[0] + 1 + f.IntN(TearStream, line[1]-line[0]-1)
 }
 
-// overHTTP reports whether an invocation's payload is a request of a REST API, and none to an
-// authorizer.
+// overHTTP reports whether an invocation's payload is a request of a REST API to a function other
+// than an authorizer.
 func overHTTP(payload []byte) bool {
 	var event struct{ HTTPMethod, Type string }
 	return json.Unmarshal(payload, &event) == nil && event.HTTPMethod != "" && event.Type == ""

@@ -13,7 +13,7 @@ type Invocation interface {
 	Runs() bool    // the process works on it
 }
 
-// Started is Lambda's Started: Kill, Abandon and KillHold.
+// Started is the Started of Lambda: Kill, Abandon and KillHold.
 func (f *Faults) Started(i Invocation) {
 	if f == nil {
 		return

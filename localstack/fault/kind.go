@@ -16,7 +16,7 @@ const (
 	// Duplicate invokes the function twice with a batch of a stream, at the same
 	// time, as a poller that is thought dead and is not. Occasion: a batch.
 	Duplicate Kind = "duplicate"
-	// Delay lets a batch of a stream or a queue wait up to 500 ms before it is delivered.
+	// Delay makes a batch of a stream or a queue wait up to 500 ms before it is delivered.
 	// Occasion: a batch.
 	Delay Kind = "delay"
 	// Bisect replaces the answer for a batch by a function error, so that the
@@ -30,14 +30,14 @@ const (
 	// from one to all of the last 100, so that batches begin elsewhere. Occasion: a
 	// batch that is not the first of its shard.
 	Reslice Kind = "reslice"
-	// Reappear lets a batch of a queue wait up to 500 ms before it is delivered, and the queue
-	// shows it again meanwhile, as if that took longer than the visibility timeout. Another
-	// batch may have it, and what follows it in its message group, at the same time or
-	// first. Occasion: a batch of a queue.
+	// Reappear makes a batch of a queue wait up to 500 ms before it is delivered. The queue shows
+	// it again meanwhile, as if the wait were longer than the visibility timeout. Another batch may
+	// get it, and the messages after it in its message group, at the same time or first. Occasion:
+	// a batch of a queue.
 	Reappear Kind = "reappear"
-	// Redeliver replaces the answer for a batch of a queue by a function error, and the queue
-	// shows it again at once, as if the visibility timeout had passed; at a rate of 1 all
-	// goes to the dead-letter queue. Occasion: a batch of a queue that went through.
+	// Redeliver replaces the answer for a batch of a queue by a function error. The queue shows the
+	// batch again at once, as if the visibility timeout had passed. At a rate of 1 all messages go
+	// to the dead-letter queue. Occasion: a batch of a queue that went through.
 	Redeliver Kind = "redeliver"
 )
 
@@ -94,8 +94,8 @@ const (
 	// what it was about to do is done, and more. Two at most are held back at once.
 	// Occasion: a transaction of a function, while fewer are.
 	LateWrite Kind = "late-write"
-	// StaleRead answers a read of a function that is eventually consistent with what an equal one
-	// was answered up to 1 s before. Occasion: such a read, if there was another.
+	// StaleRead answers an eventually consistent read of a function with the answer that an equal
+	// read got up to 1 s before. Occasion: such a read, if there was another.
 	StaleRead Kind = "stale-read"
 )
 

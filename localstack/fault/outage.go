@@ -75,10 +75,10 @@ func (f *Faults) pause(ctx context.Context) {
 	close(o.over)
 }
 
-// WrapService gives the service with operations that begin when no pause is on, and
-// some of which others overtake: Pause, Slow, CutOff, LateWrite and StaleRead. caller tells from an operation's
-// context which function calls, nil for anybody else. Whoever waits does so to the end: as
-// on AWS an operation is carried out though its caller has left.
+// WrapService gives the service with operations that begin when no pause is on, and some of which
+// others overtake: Pause, Slow, CutOff, LateWrite and StaleRead. caller gives the calling function
+// from an operation's context, or nil for any other caller. An operation always waits to the end:
+// as on AWS, it is carried out although its caller has left.
 func (f *Faults) WrapService(service *awsjson.Service, caller func(context.Context) *Caller) *awsjson.Service {
 	if f == nil {
 		return service

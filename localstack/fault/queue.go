@@ -6,8 +6,8 @@ import (
 	"github.com/watchroute/watchroute/localstack/lambda/mapping"
 )
 
-// WrapQueue is the Wrap of a queue's mapping: Delay, Reappear and Redeliver. A FIFO queue never
-// takes a message twice within its deduplication interval, but it gives one twice.
+// WrapQueue is the Wrap of a queue's mapping: Delay, Reappear and Redeliver. A FIFO queue accepts a
+// message only once within its deduplication interval, but may deliver it twice.
 func (f *Faults) WrapQueue(ctx context.Context, d mapping.QueueDelivery) (mapping.Answer, error) {
 	if f.Hit(Delay) && !sleep(ctx, f.Duration(Delay, 0, longestDelay)) {
 		return mapping.Answer{}, ctx.Err()
@@ -22,7 +22,8 @@ func (f *Faults) WrapQueue(ctx context.Context, d mapping.QueueDelivery) (mappin
 	return answer, err
 }
 
-// shown shows a batch again, and reports whether it could. If not, the fault did not happen.
+// shown shows a batch again, and reports whether that was possible. If not, the fault did not
+// happen.
 func (f *Faults) shown(kind Kind, d mapping.QueueDelivery) bool {
 	if d.Show() != nil {
 		f.Miss(kind)

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// longestStale is how old what StaleRead answers is at most: DynamoDB has most writes everywhere
-// within a second.
+// longestStale bounds the age of the answers of StaleRead. Most writes of DynamoDB are visible
+// everywhere within a second.
 //
 // Source: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.ReadConsistency.html
 const longestStale = time.Second
@@ -17,14 +17,14 @@ const longestStale = time.Second
 // staleOperations are the reads that may be eventually consistent.
 var staleOperations = []string{"GetItem", "BatchGetItem", "Query"}
 
-// stale keeps what reads were answered that are eventually consistent.
+// stale keeps the answers of eventually consistent reads.
 type stale struct {
 	mu      sync.Mutex
 	answers map[string]staleAnswer // by operation and request
 	cleared time.Time
 }
 
-// staleAnswer is the answer of one read, which is never changed after it was given.
+// staleAnswer is the answer of one read. It is not changed after it was given.
 type staleAnswer struct {
 	result any
 	at     time.Time
@@ -35,7 +35,7 @@ func eventual(name string, body []byte) bool {
 	return slices.Contains(staleOperations, name) && !bytes.Contains(body, []byte(`"ConsistentRead":true`))
 }
 
-// staleRead gives an earlier answer in place of a read's, if that is to be.
+// staleRead gives an earlier answer to a read, if the fault happens.
 func (f *Faults) staleRead(name string, body []byte) (result any, ok bool) {
 	if !eventual(name, body) {
 		return nil, false
@@ -49,7 +49,8 @@ func (f *Faults) staleRead(name string, body []byte) (result any, ok bool) {
 	return before.result, true
 }
 
-// keep keeps an answer, unless there is a younger one than a second: so some answers are old.
+// keep keeps an answer, unless it has one from the last second. Some kept answers are therefore
+// old.
 func (s *stale) keep(name string, body []byte, result any) {
 	if !eventual(name, body) {
 		return

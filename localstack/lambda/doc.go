@@ -14,22 +14,20 @@
 // if more invocations wait than processes are on their way to ask, and they have
 // waited for [Options].ReuseWait.
 //
-// A process is running until its answer has come to its end. [Service.Invoke] collects the
-// answer, and [Service.InvokeStream] passes its bytes on as they come. Nobody tells a
-// function that the reader of its answer has left: it goes on until it ends or its time is
-// over, as on AWS.
+// A process is running until its answer has ended. [Service.Invoke] collects the answer, and
+// [Service.InvokeStream] passes its bytes on as they come. A function does not learn that the
+// reader of its answer has left. As on AWS, it goes on until it ends or its time is over.
 //
-// Each process has a Runtime API listener of its own on the loopback interface:
-// AWS_LAMBDA_RUNTIME_API is documented as a host and a port, so not every runtime
-// takes a path in it, and whoever calls is known without further marks.
+// Each process has a Runtime API listener of its own on the loopback interface, which identifies
+// the caller. AWS_LAMBDA_RUNTIME_API is documented as a host and a port, so not every runtime
+// accepts a path in it.
 //
-// Different from AWS: beyond [Options].MaxProcesses an invocation waits for a
-// free process within its context instead of being throttled at once, because a
-// laptop has fewer cores than AWS has environments; and a function whose invocations are held
-// may have several of them in one process then. Processes are not frozen
-// between invocations, MemoryMB is told to them and not enforced, and they share
-// the host's file system and processors, of which [Options].RequestNice keeps most for
-// what streams feed. Asynchronous invocation is not offered.
+// Different from AWS: beyond [Options].MaxProcesses an invocation waits for a free process within
+// its context instead of being throttled at once, because a laptop has fewer cores than AWS has
+// environments. A function whose invocations are held may then have several of them in one process.
+// Processes are not frozen between invocations. MemoryMB is passed to them and not enforced. They
+// share the host's file system and processors; [Options].RequestNice gives precedence to functions
+// that streams feed. Asynchronous invocation is not offered.
 //
 // Source: https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html
 package lambda

@@ -14,7 +14,7 @@ type invocation struct {
 	submitted time.Time    // when it began to wait
 	began     time.Time    // when a process got it
 	done      chan outcome // holds the one outcome
-	answer    *answer      // of a stream; nil if the answer is collected
+	answer    *answer      // of InvokeStream; nil if the answer is collected
 
 	// initFailures counts the processes that died while starting for this
 	// invocation. Guarded by the pool's mutex.

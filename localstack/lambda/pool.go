@@ -17,14 +17,14 @@ type pool struct {
 	generation int // of the code; processes of an older one get no more work
 	closed     bool
 	fed        bool                  // by an event source mapping
-	preferred  bool                  // as a stream feeds it
+	preferred  bool                  // because a stream feeds it
 	processes  map[*process]struct{} // all that have not exited
 	idle       []*lane               // the last one was used last
 	queue      []*invocation         // the first one waits longest
 	runs       int                   // lanes that are running
-	startedAt  time.Time             // when a process was started last
-	freedAt    time.Time             // when one asked for work last
-	again      *time.Timer           // dispatches again once an invocation has waited for long enough
+	startedAt  time.Time             // when the last process was started
+	freedAt    time.Time             // when a process last asked for work
+	again      *time.Timer           // dispatches again once an invocation has waited long enough
 	usage      FunctionUsage
 }
 
@@ -127,9 +127,9 @@ func (p *pool) close() []*process {
 	return all
 }
 
-// dispatchLocked hands waiting invocations to processes that have nothing to do, and starts as
-// many new ones as are missing, as soon as they may. Only if no more may start do processes get
-// several invocations at once: on AWS each has an environment of its own.
+// dispatchLocked gives waiting invocations to idle processes, and starts as many new ones as are
+// missing, as soon as allowed. Only if no more may start do processes get several invocations at
+// once; on AWS each has an environment of its own.
 func (p *pool) dispatchLocked() {
 	p.handOutLocked(true, 0)
 	for !p.closed && len(p.queue) > p.comingLocked() && p.aliveLocked() < p.service.options.MaxProcesses {
@@ -144,12 +144,12 @@ func (p *pool) dispatchLocked() {
 	}
 }
 
-// reuseWaits bounds the wait for a busy process as a multiple of [Options].ReuseWait, should
-// processes become free all the time, but too few of them.
+// reuseWaits bounds the wait for a busy process as a multiple of [Options].ReuseWait, in case too
+// few processes become free all the time.
 const reuseWaits = 5
 
-// reuseWaitLocked is how long the oldest invocation that no process is on its way for has yet to
-// wait before one starts; see [Options].ReuseWait.
+// reuseWaitLocked gives how long the oldest waiting invocation still has to wait before a process
+// starts for it, see [Options].ReuseWait.
 func (p *pool) reuseWaitLocked() time.Duration {
 	wait := p.service.options.ReuseWait * time.Duration(p.aliveLocked())
 	if wait == 0 || p.fed || p.function.PerProcess > 1 {
@@ -163,7 +163,7 @@ func (p *pool) reuseWaitLocked() time.Duration {
 
 func latest(times ...time.Time) time.Time { return slices.MaxFunc(times, time.Time.Compare) }
 
-// dispatchInLocked dispatches again after a time, unless that is to happen already.
+// dispatchInLocked dispatches again after a time, unless that is planned already.
 func (p *pool) dispatchInLocked(wait time.Duration) {
 	if p.again != nil {
 		return
@@ -222,8 +222,8 @@ func (p *pool) comingLocked() int {
 	return n
 }
 
-// firstLocked counts the lanes of processes that have begun to ask for work, and have not asked with
-// these lanes yet. A process asks with all its lanes as soon as it starts, but one after the other.
+// firstLocked counts the lanes that have not asked for work yet, of processes that have begun to
+// ask. A process asks with all its lanes when it starts, but one after the other.
 func (p *pool) firstLocked() int {
 	n := 0
 	for proc := range p.processes {

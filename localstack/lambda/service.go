@@ -23,16 +23,16 @@ type Options struct {
 	MaxProcesses int
 	// IdleProcess is how long a process stays without work; default 5 min.
 	IdleProcess time.Duration
-	// ReuseWait is how long, times the processes that a function has, none of them must have become
-	// free or been started before another one starts for an invocation that waits; if some do
-	// become free, five times as long. 0, as on AWS, is no wait. It saves the memory of processes
-	// that a burst would start for a moment. Functions that a mapping feeds, and those with
-	// PerProcess above 1, whose invocations last, do not wait.
+	// ReuseWait, multiplied by the number of a function's processes, is how long an invocation
+	// waits before another process starts for it. The wait counts from the last time a process
+	// became free or was started, and is bounded by five times as long. 0 means no wait, as on AWS.
+	// The wait saves the memory of processes that a burst would start for a moment. Functions that
+	// a mapping feeds do not wait, nor do those with PerProcess above 1, whose invocations last.
 	ReuseWait time.Duration
-	// RequestNice is the nice value of the processes of functions that no stream feeds,
-	// which lets them yield to the others; 0 leaves it as it is. On AWS no environment
-	// takes another's processor: a flood of requests, or of messages in a queue, does not
-	// hold up what streams bring.
+	// RequestNice is the nice value of the processes of functions that no stream feeds, so that
+	// they yield to the others; 0 leaves it unchanged. On AWS no environment takes another's
+	// processor. A flood of requests, or of messages in a queue, does not delay the changes of
+	// streams there.
 	RequestNice int
 	// Log gets what functions write to stdout and stderr, each line with the
 	// function's name before it; nil drops it.
@@ -44,7 +44,7 @@ type Options struct {
 	// WrapDelivery, if not nil, stands around the deliveries of every mapping; see
 	// mapping.Options.Wrap.
 	WrapDelivery func(shardID string, next mapping.Delivery) mapping.Delivery
-	// WrapQueue is the same for mappings of queues; see mapping.QueueOptions.Wrap.
+	// WrapQueue is the Wrap of mappings from queues; see mapping.QueueOptions.Wrap.
 	WrapQueue func(context.Context, mapping.QueueDelivery) (mapping.Answer, error)
 	// Started, if not nil, is told of each invocation that a process has got, and must
 	// not wait.

@@ -15,10 +15,11 @@ type FunctionUsage struct {
 	Timeouts    int `json:"timeouts"`
 	Throttles   int `json:"throttles"` // never ran, as all processes were busy
 	ColdStarts  int `json:"coldStarts"`
-	// Waits counts those that found all processes busy and that no more might start. On AWS
-	// there is no such wait: only what is throttled does not run.
+	// Waits counts invocations that found all processes busy when no more might start. On AWS there
+	// is no such wait: an invocation runs or is throttled.
 	Waits int `json:"waits"`
-	// Peak is how many waited or ran at once at most: on AWS, the executions of the function.
+	// Peak is the largest number that waited or ran at once; on AWS, the executions of the
+	// function.
 	Peak int `json:"peak"`
 	// InitMS is the time from the wish for a process to its first request for
 	// work, DurationMS that from work to answer, each in all.

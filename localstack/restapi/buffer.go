@@ -52,7 +52,7 @@ func (v *headerValue) UnmarshalJSON(raw []byte) error {
 	return json.Unmarshal(raw, (*string)(v))
 }
 
-// buffer runs the method's function and answers when it is done: with instead, if it is given.
+// buffer runs the method's function and answers when it has ended. The answer is instead, if given.
 func (g *Gateway) buffer(w http.ResponseWriter, c *call, instead *refusal) error {
 	output, err := g.invoke(c.method.Function, c.method.Timeout, g.event(c))
 	if err == nil && instead != nil {

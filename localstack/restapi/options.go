@@ -55,9 +55,10 @@ type Options struct {
 	// no proxy event, as a library claims that AWS does.
 	InvokeAfterStream bool
 
-	// Failing is asked for each request that reaches a function how API Gateway fails it, and
-	// Passing for each piece of a stream how much of it is sent, and whether the connection is
-	// cut after that; nil means that all works. Passing may wait, until ctx ends.
+	// Failing is called for each request that reaches a function, and says how API Gateway fails
+	// it. Passing is called for each piece of a stream, and says how much of it is sent, and
+	// whether the connection is cut after that. It may wait until ctx ends. nil means that nothing
+	// fails.
 	Failing func() Failure
 	Passing func(ctx context.Context, piece []byte) (sent int, cut bool)
 
@@ -77,11 +78,11 @@ const (
 	FunctionThrottled
 	// AnswerLost is answered 502 after the function has run.
 	AnswerLost
-	// AnswerLate is answered 504 after the function has run, as if that had taken too long.
+	// AnswerLate is answered 504 after the function has run, as if it had taken too long.
 	AnswerLate
 )
 
-// failures are what clients get in place of a function's answer.
+// failures are the answers that replace a function's answer.
 var failures = map[Failure]*refusal{Throttled: errThrottled, FunctionThrottled: errInternal, AnswerLost: errFunction, AnswerLate: errTimeout}
 
 func (o Options) withDefaults() Options {

@@ -9,10 +9,12 @@ import (
 )
 
 const (
-	// remembered is how many of a connection's latest bytes are kept during a request, at least:
-	// more than its line and headers and what may be read after them.
+	// remembered is the least number of a connection's latest bytes that are kept during a request.
+	// It exceeds the size of the request line and headers, and of the bytes that may be read after
+	// them.
 	remembered = 32 << 10
-	// readAhead is the same between requests: what net/http may have read of the next one.
+	// readAhead is the same between requests: the bytes of the next one that net/http may have
+	// read.
 	readAhead = 4 << 10
 )
 
@@ -77,8 +79,8 @@ func (c *spelledConn) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// rest keeps what the next request may need. Its buffer stays, unless it has become large: a
-// stack has a few hundred connections that wait for their next request.
+// rest keeps what the next request may need. It keeps the buffer too, unless that has become large,
+// because a stack has a few hundred connections that wait for their next request.
 func (c *spelledConn) rest() {
 	c.mu.Lock()
 	defer c.mu.Unlock()

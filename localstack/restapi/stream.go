@@ -30,9 +30,8 @@ var (
 	errSlow = errors.New("client takes nothing")
 )
 
-// stream runs the method's function and passes its answer on as it comes, or answers with
-// instead, if it is given. An error means that nothing has been answered; what goes wrong later
-// cuts the connection.
+// stream runs the method's function and passes its answer on as it comes. It answers with instead,
+// if given. An error means that nothing has been answered. A later failure cuts the connection.
 func (g *Gateway) stream(w http.ResponseWriter, c *call, instead *refusal) error {
 	payload, err := json.Marshal(g.event(c))
 	if err != nil {

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// exchange is what a connection's requests are read into and answered from, one after another.
+// exchange holds the buffers for a connection's requests and answers, one after another.
 type exchange struct {
 	conn     net.Conn
 	reader   *bufio.Reader
@@ -34,15 +34,15 @@ func newExchange(ctx context.Context, c net.Conn) *exchange {
 	return e
 }
 
-// next reads the head of the next request. That it is not plain shows at the end of its head, if
-// not before; then all that was read is unread.
+// next reads the head of the next request. If the request is not plain, this shows at the end of
+// its head at the latest, and all that was read is unread.
 func (e *exchange) next(o Options) (plain bool, err error) {
-	if !e.first { // as net/http, which ignores some line ends after a POST
+	if !e.first { // as net/http does, which ignores some line ends after a POST
 		begin, err := e.reader.Peek(4)
 		if len(begin) == 0 {
 			return false, err
 		}
-		_, _ = e.reader.Discard(len(begin) - len(bytes.TrimLeft(begin, "\r\n"))) // which are there
+		_, _ = e.reader.Discard(len(begin) - len(bytes.TrimLeft(begin, "\r\n"))) // these bytes are buffered
 	}
 	head, plain, err := e.head("POST " + o.Prefix)
 	if err != nil || !plain || !e.parse(string(head), o) {
@@ -53,8 +53,8 @@ func (e *exchange) next(o Options) (plain bool, err error) {
 	return true, err
 }
 
-// head waits for a head that begins like this, and gives its lines. It is false if another one
-// comes, or a larger one.
+// head waits for a head that begins like this, and gives its lines. plain is false if the head
+// begins otherwise, or is larger than allowed.
 func (e *exchange) head(begin string) (lines []byte, plain bool, err error) {
 	waited := false
 	for n := e.reader.Buffered(); ; n = e.reader.Buffered() + 1 {
@@ -70,7 +70,7 @@ func (e *exchange) head(begin string) (lines []byte, plain bool, err error) {
 		if _, err := e.reader.Peek(n); err != nil {
 			return nil, false, err
 		}
-		read, _ := e.reader.Peek(e.reader.Buffered()) // which are there
+		read, _ := e.reader.Peek(e.reader.Buffered()) // these bytes are buffered
 		if beginning := min(len(read), len(begin)); string(read[:beginning]) != begin[:beginning] {
 			return nil, false, nil
 		}
@@ -83,19 +83,19 @@ func (e *exchange) head(begin string) (lines []byte, plain bool, err error) {
 	}
 }
 
-// unread is what was read and not served.
+// unread gives the bytes that were read and not served.
 func (e *exchange) unread() []byte {
 	read, _ := e.reader.Peek(e.reader.Buffered())
-	return bytes.Clone(read) // the reader's buffer is larger, and a WebSocket lives for hours
+	return bytes.Clone(read) // a copy, because the reader's buffer is larger, and a WebSocket lives for hours
 }
 
-// knownHeaders are those that a plain request may have.
+// knownHeaders are the headers that a plain request may have.
 var knownHeaders = map[string]bool{
 	"Host": true, "User-Agent": true, "Content-Length": true, "Content-Type": true, "Accept-Encoding": true,
 	"Authorization": true, "X-Amz-Date": true, "X-Amz-Security-Token": true,
 }
 
-// parse reads a head, and tells whether it is that of a plain request.
+// parse reads a head, and reports whether it is a plain request.
 func (e *exchange) parse(head string, o Options) bool {
 	line, rest, _ := strings.Cut(head, "\r\n")
 	target, plain := strings.CutSuffix(strings.TrimPrefix(line, "POST "), " HTTP/1.1")
@@ -116,7 +116,7 @@ func (e *exchange) parse(head string, o Options) bool {
 	return e.headers()
 }
 
-// headers takes those out of the request's that net/http takes out or reads.
+// headers removes the headers that net/http removes or reads.
 func (e *exchange) headers() bool {
 	h := e.request.Header
 	if h["Host"] == nil || h["Content-Length"] == nil {
@@ -132,7 +132,7 @@ func (e *exchange) headers() bool {
 	return true
 }
 
-// address takes a request's target, if nothing in it is escaped but a "=".
+// address reads a request's target. It must have no escapes except that of "=".
 func (e *exchange) address(target string) bool {
 	path := strings.ReplaceAll(target, "%3D", "=")
 	for _, c := range []byte(path) {
@@ -148,7 +148,7 @@ func (e *exchange) address(target string) bool {
 	return true
 }
 
-// printable reports whether a value is one as it stands: ASCII without control characters, and
+// printable reports whether a value can be used unchanged: ASCII without control characters, and
 // without spaces around it.
 func printable(value string) bool {
 	for _, c := range []byte(value) {

@@ -1,13 +1,13 @@
-// Package shortcut is the only place that knows how to serve plain requests without net/http,
-// for what a program asks thousands of times a second.
+// Package shortcut is the only place that knows how to serve simple HTTP requests without net/http.
+// It saves time for requests that a program makes thousands of times a second.
 //
 //	listener ──► plain POST to a path that is served here ──► handler ──► the next request
 //	                 │ no
 //	                 └──► Accept: an http.Server gets the connection, and all that was read from it
 //
-// A request is plain if it has nothing but the few headers in knownHeaders, each once and as Go's
-// clients write it, and a body whose length it tells. Whatever else comes, net/http serves; it
-// then keeps the connection. So nothing but the time that a request takes depends on this package.
+// A request is plain if it has only headers of knownHeaders, each once and as Go's clients write
+// it, and a body of known length. On the first other request, net/http gets the connection and
+// keeps it. This package therefore changes nothing but the time that a request takes.
 package shortcut
 
 import (
@@ -20,26 +20,25 @@ import (
 	"time"
 )
 
-// headTime bounds the time in which the head of a request must come: the first one of a connection
-// from its start, later ones from their first byte.
+// headTime bounds the time for the head of a request: from the start of a connection for the first
+// one, and from the first byte for later ones.
 const headTime = 10 * time.Second
 
-// Sizes of a plain request, at most, in bytes: of its head, which is what net/http reads ahead, too,
-// and of its body, which is what net/http reads to the end if the handler does not.
+// The largest plain request, in bytes. net/http reads as much of a head ahead, and reads as much of
+// a body if the handler does not.
 const (
 	headSize = 4 << 10
 	bodySize = 256 << 10
 )
 
-// Options say what is served.
+// Options say which requests are served.
 type Options struct {
-	// Prefix is what the paths of the requests begin with that may be served here; with
-	// Contains in them.
+	// Paths of served requests begin with Prefix and have Contains in them.
 	Prefix, Contains string
-	// Handler serves them. It must not keep the request, cannot hijack the connection, and answers
-	// with a body, if only an empty one: not with 204 or 304.
+	// Handler serves them. It must not keep the request, and cannot hijack the connection. It
+	// answers with a body, even an empty one, and thus not with 204 or 304.
 	Handler http.Handler
-	// Accepted, if not nil, is told of each connection.
+	// Accepted, if not nil, is called for each connection.
 	Accepted func()
 	Logger   *slog.Logger
 }
@@ -49,15 +48,15 @@ type Listener struct {
 	net.Listener
 	options Options
 	others  chan net.Conn
-	failed  chan error // why the listener gives none
+	failed  chan error // why Accept gives no connection
 	closed  chan struct{}
 	once    sync.Once
 
 	mu    sync.Mutex
-	conns map[net.Conn]struct{} // that are served or looked at here; nil once closed
+	conns map[net.Conn]struct{} // connections that are read here; nil once closed
 }
 
-// Listen serves plain requests to what a listener accepts, until Close.
+// Listen serves plain requests on the connections of a listener, until Close.
 func Listen(l net.Listener, o Options) *Listener {
 	s := &Listener{Listener: l, options: o, others: make(chan net.Conn), failed: make(chan error),
 		closed: make(chan struct{}), conns: map[net.Conn]struct{}{}}
@@ -71,7 +70,7 @@ func (s *Listener) accept() {
 		if err != nil {
 			select {
 			case s.failed <- err:
-				continue // net/http decides whether it asks again, and closes the listener if not
+				continue // net/http decides whether to accept again, and closes the listener if not
 			case <-s.closed:
 				return
 			}
@@ -85,7 +84,7 @@ func (s *Listener) accept() {
 	}
 }
 
-// Accept gives the next connection that net/http is to serve.
+// Accept gives the next connection for net/http.
 func (s *Listener) Accept() (net.Conn, error) {
 	select {
 	case c := <-s.others:
@@ -97,7 +96,7 @@ func (s *Listener) Accept() (net.Conn, error) {
 	}
 }
 
-// Close stops listening, and ends the connections that Accept has not given. Calling it again does
+// Close stops listening, and closes the connections that Accept has not given. A second call does
 // nothing.
 func (s *Listener) Close() error {
 	var err error
@@ -114,7 +113,7 @@ func (s *Listener) Close() error {
 	return err
 }
 
-// add makes Close end a connection, or ends it if that was called.
+// add lets Close close a connection. After Close, add closes it at once.
 func (s *Listener) add(c net.Conn) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -154,7 +153,7 @@ func (s *Listener) serve(c net.Conn) {
 	}
 }
 
-// handOver lets Accept give a connection.
+// handOver passes a connection to Accept.
 func (s *Listener) handOver(c net.Conn, unread []byte) {
 	if err := c.SetReadDeadline(time.Time{}); err != nil {
 		_ = c.Close()
@@ -167,7 +166,7 @@ func (s *Listener) handOver(c net.Conn, unread []byte) {
 	}
 }
 
-// answer lets the handler answer a request, and tells whether another one can follow.
+// answer calls the handler for a request, and reports whether another request can follow.
 func (s *Listener) answer(e *exchange) (more bool) {
 	defer func() {
 		if failure := recover(); failure != nil {
@@ -184,7 +183,7 @@ func (s *Listener) answer(e *exchange) (more bool) {
 	return e.reply() == nil
 }
 
-// handedOver is a connection of which some bytes were read already.
+// handedOver is a connection with bytes that were read already.
 type handedOver struct {
 	net.Conn
 	unread []byte

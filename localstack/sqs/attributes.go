@@ -27,8 +27,8 @@ var numbers = map[string]number{
 // be let in or kept out. RedrivePolicy has an effect besides.
 var kept = []string{"Policy", "SqsManagedSseEnabled", "KmsMasterKeyId", "KmsDataKeyReusePeriodSeconds", "RedrivePolicy"}
 
-// choices are the attributes that FIFO queues alone have, with the values that each may
-// take, the initial one first.
+// choices are the attributes of FIFO queues only, with the values that each may have, the default
+// first.
 //
 // Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_CreateQueue.html
 var choices = map[string][]string{

@@ -53,9 +53,9 @@ func (s *Service) deleteMessageBatch(_ context.Context, in deleteBatchInput) (an
 	return out, nil
 }
 
-// delete removes the message that a receipt handle names. One that is gone is no error. One
-// that has been received again since stays as it is: in a standard queue that is no error
-// either, in a FIFO queue it is, and so is one that is shown again.
+// delete removes the message that a receipt handle names. A deleted message is no error. A message
+// that has been received again stays. This is no error in a standard queue, and an error in a FIFO
+// queue, as is a message that is shown again.
 func (q *queue) delete(handle string) error {
 	r, err := parseReceipt(handle)
 	if err != nil {
@@ -71,13 +71,13 @@ func (q *queue) delete(handle string) error {
 		q.removeLocked(m)
 		q.usage.Deleted++
 		if q.settings.fifo() {
-			q.wakeLocked() // the next of its group may be free
+			q.wakeLocked() // the next one of its group may be free
 		}
 	}
 	return nil
 }
 
-// longestHiding is for how long a message is hidden at most, counted from its receipt.
+// longestHiding bounds how long a message is hidden, counted from its receipt.
 //
 // Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-visibility-timeout.html
 const longestHiding = 12 * time.Hour
@@ -107,8 +107,8 @@ func (s *Service) changeMessageVisibility(_ context.Context, in visibilityInput)
 	return none{}, q.hide(in.ReceiptHandle, hide)
 }
 
-// hide hides a message in flight for a time from now, of which 0 shows it. It is in flight
-// for longestHiding at most, however often it is hidden anew.
+// hide hides a message in flight for a time from now; 0 shows it. Repeated calls cannot hide it for
+// longer than longestHiding.
 func (q *queue) hide(handle string, d time.Duration) error {
 	r, err := parseReceipt(handle)
 	if err != nil {

@@ -13,30 +13,30 @@ import (
 	"github.com/watchroute/watchroute/localstack/throttle"
 )
 
-// deduplicationInterval is for how long a FIFO queue knows a message that it has accepted,
-// though the message may be deleted by then.
+// deduplicationInterval is how long a FIFO queue remembers a message that it has accepted, even if
+// it is deleted.
 //
 // Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/using-messagededuplicationid-property.html
 const deduplicationInterval = 5 * time.Minute
 
-// callsASecond is how many calls of an action a FIFO queue takes in a second, unless it is one
-// of high throughput. Those have limits for a Region, thousands of calls a second, which are
-// not counted here.
+// callsASecond is how many calls of an action a FIFO queue allows in a second, without high
+// throughput. With it the limits are per Region, thousands of calls a second, and are not counted
+// here.
 //
 // Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html
 const callsASecond = 300
 
-// lookahead is how many messages of a FIFO queue, from the first, are searched for one that
-// may be received. Those in flight count, so no more than that are in flight at once.
+// lookahead is how many messages of a FIFO queue are searched, from the first, for one that may be
+// received. Messages in flight count, so no more than that are in flight at once.
 //
 // Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-fifo.html
 const lookahead = 120_000
 
-// orderedID is what a MessageGroupId and a MessageDeduplicationId may be: ASCII letters,
-// digits and punctuation.
+// orderedID matches a MessageGroupId or MessageDeduplicationId: ASCII letters, digits and
+// punctuation.
 var orderedID = regexp.MustCompile(`^[!-~]{1,128}$`)
 
-// fifo is what a FIFO queue keeps beside its messages.
+// fifo is the state that only FIFO queues have.
 type fifo struct {
 	lookahead int
 	sequence  uint64                      // the last one that was given
@@ -46,11 +46,11 @@ type fifo struct {
 	calls     map[string]*throttle.Bucket // by action
 }
 
-// limitLocked refuses a call of an action if there are too many.
+// limitLocked refuses a call of an action beyond callsASecond.
 //
 // Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/troubleshooting-fifo-throttling-issues.html
 func (f *fifo) limitLocked(s settings, action string) error {
-	if s.kept["FifoThroughputLimit"] != "perQueue" { // a standard queue has none
+	if s.kept["FifoThroughputLimit"] != "perQueue" { // empty for a standard queue
 		return nil
 	}
 	if f.calls == nil {
@@ -65,7 +65,7 @@ func (f *fifo) limitLocked(s settings, action string) error {
 	return nil
 }
 
-// deduplication is what the messages have in common of which a FIFO queue accepts one.
+// deduplication is the key by which a FIFO queue recognises repeated messages.
 type deduplication struct{ group, id string } // group is "" if the id counts in the whole queue
 
 // accepted is a message that a FIFO queue has accepted.
@@ -93,7 +93,7 @@ func (f *fifo) appendLocked(m *message) {
 	g.messages = append(g.messages, m)
 }
 
-// removeLocked takes a message out of its group. A group without messages is forgotten.
+// removeLocked takes a message out of its group. A group without messages is deleted.
 func (f *fifo) removeLocked(m *message) {
 	g := f.groups[m.group]
 	if g.messages = without(g.messages, m); len(g.messages) == 0 {
@@ -101,8 +101,8 @@ func (f *fifo) removeLocked(m *message) {
 	}
 }
 
-// checkQueueType refuses what messages of the other type of queue have, and what those of
-// this type lack.
+// checkQueueType refuses parameters of the other type of queue, and missing parameters of this
+// type.
 func (o *outgoing) checkQueueType(s settings) error {
 	switch {
 	case s.fifo() && o.MessageGroupId == "":
@@ -125,8 +125,8 @@ func badOrderedID(parameter, value string) error {
 	return errorf("InvalidParameterValue", "Value %s for parameter %s is invalid. Reason: %s can only include alphanumeric and punctuation characters. 1 to 128 in length.", value, parameter, parameter)
 }
 
-// checkOrdered refuses a whole batch for a FIFO queue if a message of it has no group or
-// nothing to deduplicate it by. Whatever else is wrong fails its entry alone.
+// checkOrdered refuses a whole batch for a FIFO queue if one of its messages has no group or no
+// deduplication id. Any other fault fails only its entry.
 func (q *queue) checkOrdered(entries []outgoing) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -138,8 +138,8 @@ func (q *queue) checkOrdered(entries []outgoing) error {
 	return nil
 }
 
-// deduplicationID is the message's own or, if the queue says so, the hash of its body; ""
-// if it has none.
+// deduplicationID is the message's own id or, if the queue is set so, the hash of its body; "" if
+// it has none.
 func (o *outgoing) deduplicationID(s settings) string {
 	if o.MessageDeduplicationId != "" || s.kept["ContentBasedDeduplication"] != "true" {
 		return o.MessageDeduplicationId
@@ -148,7 +148,7 @@ func (o *outgoing) deduplicationID(s settings) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// deduplication is the key of a message for a queue with the settings.
+// deduplication is the key of a message in a queue with these settings.
 func (o *outgoing) deduplication(s settings) deduplication {
 	d := deduplication{id: o.deduplicationID(s)}
 	if s.kept["DeduplicationScope"] == "messageGroup" {
@@ -157,7 +157,7 @@ func (o *outgoing) deduplication(s settings) deduplication {
 	return d
 }
 
-// acceptedLocked gives the message that a FIFO queue has accepted in place of this one, if
+// acceptedLocked gives the earlier message that a FIFO queue has accepted in place of this one, if
 // there is one.
 func (q *queue) acceptedLocked(o *outgoing, now time.Time) (accepted, bool) {
 	f := &q.fifo
@@ -185,8 +185,8 @@ func (f *fifo) nextLocked() uint64 {
 	return f.sequence
 }
 
-// readyLocked gives the messages that may be received, in their order, and how long it takes
-// until the next one may be; 0 if none waits for that.
+// readyLocked gives the messages that may be received, in order. next is the time until another
+// becomes ready; 0 if none will.
 func (q *queue) readyLocked(now time.Time) (ready iter.Seq[*message], next time.Duration) {
 	if q.settings.fifo() {
 		return q.freeLocked(now)
@@ -209,9 +209,9 @@ func sooner(next, other time.Duration) time.Duration {
 	return min(next, other)
 }
 
-// freeLocked is readyLocked of a FIFO queue: a message that is hidden holds back those of its
-// group that were sent after it. All of one group come before those of the next. The groups
-// take turns: one that was served goes behind the others.
+// freeLocked is readyLocked of a FIFO queue. A hidden message holds back those of its group that
+// were sent after it. All messages of one group come before those of the next. A group that was
+// served goes behind the others.
 //
 // Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/FIFO-queues-understanding-logic.html
 func (q *queue) freeLocked(now time.Time) (free iter.Seq[*message], next time.Duration) {
@@ -219,7 +219,7 @@ func (q *queue) freeLocked(now time.Time) (free iter.Seq[*message], next time.Du
 	if len(q.messages) > q.fifo.lookahead {
 		last = q.messages[q.fifo.lookahead-1].number
 	}
-	var groups []*group // of which the first message is free
+	var groups []*group // whose first message is free
 	for _, g := range q.fifo.groups {
 		first := g.messages[0]
 		if first.number > last {
@@ -247,15 +247,15 @@ func (q *queue) freeLocked(now time.Time) (free iter.Seq[*message], next time.Du
 	}, next
 }
 
-// servedLocked lets the message's group wait for its next turn.
+// servedLocked puts the message's group behind the others.
 func (q *queue) servedLocked(m *message) {
 	if q.settings.fifo() {
 		q.fifo.groups[m.group].turn = q.fifo.nextLocked()
 	}
 }
 
-// expiredLocked tells whether a receipt of a FIFO queue is of a message, nil if it is gone,
-// that is shown again or has been received again.
+// expiredLocked reports whether a receipt of a FIFO queue has expired, because its message is shown
+// again or has been received again. m is nil if the message is gone.
 func (q *queue) expiredLocked(m *message, r receipt) bool {
 	return m != nil && q.settings.fifo() && (m.receives != r.receives || !m.visible.After(q.now()))
 }

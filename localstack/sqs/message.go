@@ -30,7 +30,7 @@ type message struct {
 	number     uint64 // its place in its queue, in order of arrival
 
 	group         string // MessageGroupId; in a standard queue it names a tenant and orders nothing
-	deduplication string // MessageDeduplicationId; the others are of FIFO queues alone
+	deduplication string // MessageDeduplicationId; this and the next field are of FIFO queues only
 	sequence      string // SequenceNumber
 }
 

@@ -13,7 +13,7 @@ import (
 
 var queueName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,80}$`)
 
-// fifoSuffix ends the names of FIFO queues, and of no others.
+// fifoSuffix ends the names of all FIFO queues, and of no others.
 const fifoSuffix = ".fifo"
 
 // queue is one queue.
@@ -26,8 +26,8 @@ type queue struct {
 	mu       sync.Mutex
 	settings settings
 	modified time.Time
-	messages []*message    // in order of arrival, which their numbers tell
-	arrived  uint64        // how many there were: the number of the last one
+	messages []*message    // in order of arrival, by number
+	arrived  uint64        // the number of the last one
 	earliest time.Time     // no message was sent before
 	changed  chan struct{} // closed when a receive should look again; nil if none waits
 	deleted  bool
@@ -72,7 +72,7 @@ func (q *queue) appendLocked(m *message) {
 	}
 }
 
-// removeLocked takes a message out, which must be there.
+// removeLocked removes a message, which must be there.
 func (q *queue) removeLocked(m *message) {
 	q.messages = without(q.messages, m)
 	if q.settings.fifo() {
@@ -80,7 +80,7 @@ func (q *queue) removeLocked(m *message) {
 	}
 }
 
-// without takes a message out of a list in order of arrival.
+// without removes a message from a list in order of arrival.
 func without(list []*message, m *message) []*message {
 	i, _ := search(list, m.number)
 	return slices.Delete(list, i, i+1)
@@ -90,7 +90,7 @@ func search(list []*message, number uint64) (int, bool) {
 	return slices.BinarySearchFunc(list, number, func(m *message, n uint64) int { return cmp.Compare(m.number, n) })
 }
 
-// findLocked gives the message that a receipt handle names, nil if it is gone.
+// findLocked gives the message that a receipt handle names, or nil if it is gone.
 func (q *queue) findLocked(r receipt) *message {
 	if i, ok := search(q.messages, r.number); ok && q.messages[i].id == r.id {
 		return q.messages[i]
@@ -135,7 +135,7 @@ func (s *Service) createQueue(_ context.Context, in createInput) (any, error) {
 	return urlOutput{q.url}, nil
 }
 
-// checkName refuses a name that a queue of the kind may not have.
+// checkName refuses a name that this kind of queue may not have.
 func checkName(name string, fifo bool) error {
 	stem, suffixed := strings.CutSuffix(name, fifoSuffix)
 	switch {

@@ -63,7 +63,7 @@ func (s *Service) receive(ctx context.Context, q *queue, r reception, deadline <
 			dead.adopt(exhausted, q.arn, q.now())
 		}
 		if len(messages) == 0 && len(exhausted) > 0 {
-			continue // what they held back may be there, or come at a time
+			continue // messages that they held back may be ready, now or later
 		}
 		if len(messages) > 0 || r.wait == 0 || changed == nil || !await(ctx, changed, next, deadline) {
 			return messages

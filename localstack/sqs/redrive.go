@@ -46,8 +46,8 @@ func badRedrive(policy, reason string) error {
 	return errorf("InvalidParameterValue", "Value %s for parameter RedrivePolicy is invalid. Reason: %s", policy, reason)
 }
 
-// checkRedrive refuses a policy whose dead-letter queue does not exist, is the queue with
-// that ARN itself, or is of the other type.
+// checkRedrive refuses a policy whose dead-letter queue does not exist, is the queue with the ARN
+// of, or has another type.
 func (s *Service) checkRedrive(of string, attributes map[string]string) error {
 	policy := attributes["RedrivePolicy"]
 	r, err := parseRedrive(policy)
@@ -78,9 +78,9 @@ func (s *Service) deadLetters(q *queue) (to *queue, most int) {
 	return to, r.most
 }
 
-// adopt takes messages of another queue. They keep their ids, the count of their receives
-// and, in a standard queue, the time they were sent at, which the retention is counted from.
-// A FIFO queue counts from now on.
+// adopt takes messages of another queue. They keep their ids and their receive counts. In a
+// standard queue they also keep their send time, from which the retention counts. A FIFO queue
+// counts from now on.
 //
 // Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-dead-letter-queues.html
 func (q *queue) adopt(messages []*message, from string, now time.Time) {

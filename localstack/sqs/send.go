@@ -24,8 +24,7 @@ func (s *Service) sendMessage(_ context.Context, in outgoing) (any, error) {
 	return q.send(&in)
 }
 
-// send puts a message at the end of the queue, unless it is a FIFO queue that has accepted
-// it already.
+// send puts a message at the end of the queue, unless a FIFO queue has accepted it already.
 func (q *queue) send(o *outgoing) (*sendOutput, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()

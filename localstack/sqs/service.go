@@ -8,9 +8,9 @@
 // methods of [Service]. Messages of standard queues keep their order of arrival,
 // which SQS does not promise.
 //
-// A standard queue is a list that is walked from its head, so a receive costs time in
-// proportion to its messages. A receive of a FIFO queue costs time in proportion to the
-// message groups that have messages. Both are right for thousands, not for millions.
+// A receive of a standard queue walks its messages from the first, and takes time in proportion to
+// their number. A receive of a FIFO queue takes time in proportion to the groups that have
+// messages. Both suffice for thousands, not for millions.
 //
 // Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/
 package sqs
@@ -34,8 +34,8 @@ type Options struct {
 	Region  string           // default "us-east-1"
 	BaseURL string           // before /{account}/{name} in queue URLs; default "http://127.0.0.1:4566"
 	Now     func() time.Time // default time.Now
-	// Lookahead is how many messages of a FIFO queue, from the first, are searched for one
-	// that may be received; default 120,000, as documented. It was 20,000 before.
+	// Lookahead is how many messages of a FIFO queue are searched, from the first, for one that may
+	// be received; default 120,000, as documented. Older documentation says 20,000.
 	//
 	// Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-fifo.html
 	Lookahead int
@@ -125,9 +125,9 @@ func (s *Service) Receive(ctx context.Context, queueARN string, most int, hide t
 // forever is the wait of a receive that has no deadline.
 const forever time.Duration = math.MaxInt64
 
-// Delete removes received messages of a queue given by its ARN. What is gone is no error,
-// nor is what has been received again since, except in a FIFO queue. One error does not
-// keep the other messages.
+// Delete removes received messages of a queue given by its ARN. A deleted message is no error. A
+// message that has been received again is an error only in a FIFO queue. An error does not stop the
+// deletion of the other messages.
 func (s *Service) Delete(queueARN string, receiptHandles ...string) error {
 	q, err := s.findARN(queueARN)
 	if err != nil {
@@ -142,9 +142,9 @@ func (s *Service) Delete(queueARN string, receiptHandles ...string) error {
 	return nil
 }
 
-// Hide hides received messages of a queue given by its ARN for a time from now; 0 shows them.
-// The error is that of ChangeMessageVisibility, such as for a message that has been shown
-// again. One error does not keep the other messages.
+// Hide hides received messages of a queue given by its ARN for a time from now; 0 shows them. Its
+// errors are those of ChangeMessageVisibility, such as for a message that is shown again. An error
+// does not stop the hiding of the other messages.
 func (s *Service) Hide(queueARN string, d time.Duration, receiptHandles ...string) error {
 	q, err := s.findARN(queueARN)
 	if err != nil {

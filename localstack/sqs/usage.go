@@ -37,7 +37,7 @@ func (s *Service) each(visit func(*queue)) {
 	}
 }
 
-// request counts a client's request, and refuses it if a FIFO queue has too many of its
+// request counts a client's request. It refuses the request if a FIFO queue gets too many of its
 // action.
 func (q *queue) request(action string) error {
 	q.mu.Lock()

@@ -70,7 +70,7 @@ type mappingProperties struct {
 	FunctionResponseTypes          []string
 	FilterCriteria                 struct{ Filters []struct{ Pattern string } }
 	streamProperties
-	// Of queues.
+	// For queues.
 	ScalingConfig           struct{ MaximumConcurrency int }
 	ProvisionedPollerConfig map[string]any
 	logicalID               string
@@ -152,7 +152,7 @@ func (d *deployment) startStreamMapping(p mappingProperties) error {
 	return d.stack.functions.Map(m, d.stack.streams)
 }
 
-// startQueueMapping refuses what Lambda refuses for queues, and filters and provisioned
+// startQueueMapping refuses what Lambda refuses for queues. It also refuses filters and provisioned
 // pollers, which do not run locally.
 func (d *deployment) startQueueMapping(p mappingProperties) error {
 	if p.streamProperties != (streamProperties{}) {

@@ -16,7 +16,7 @@ import (
 // page whose host name is made to resolve to this machine (DNS rebinding) has the stack's
 // own origin, as far as the browser knows: the header Host gives it away.
 type wall struct {
-	addresses map[string]bool // that the stack listens on
+	addresses map[string]bool // addresses that the stack listens on
 	hosts     map[string]bool // names of this machine, beside those that it always has
 	origins   map[origin.Origin]bool
 }
@@ -67,7 +67,7 @@ func (w wall) before(next http.Handler, refused func(reason string)) http.Handle
 // check tells why a request is refused; nil if it is not.
 func (w wall) check(r *http.Request) error {
 	if w.addresses[r.Host] && len(r.Header["Origin"]) == 0 {
-		return nil // as of every call of a function
+		return nil // true for every call of a function
 	}
 	here, err := origin.Parse("http://" + r.Host)
 	if err != nil || !w.here(here.Host) {

@@ -177,16 +177,17 @@ func (a access) resetUsage() {
 	}
 }
 
-// callerKey is the context key of the function that calls, as a caller.
+// callerKey is the context key of the calling function, a caller.
 type callerKey struct{}
 
-// caller is a function that calls.
+// caller is a function that makes a call.
 type caller struct {
 	session   *iam.Session
-	accessKey string // that it signs its call with
+	accessKey string // with which it signs its call
 }
 
-// functionsFirst serves what functions ask for, which is most, before anything else is looked at.
+// functionsFirst serves calls of functions before anything else is checked, because most calls are
+// theirs.
 func (s *Stack) functionsFirst(functions, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasPrefix(r.URL.Path, functionsPath) {
@@ -213,7 +214,7 @@ func (s *Stack) asFunction(next http.Handler) http.HandlerFunc {
 		address := *r.URL
 		address.Path = path
 		_, address.RawPath = belowFunction(r.URL.RawPath)
-		r = r.WithContext(context.WithValue(r.Context(), callerKey{}, &caller{session, accessKey(r)})) // a copy, which may change
+		r = r.WithContext(context.WithValue(r.Context(), callerKey{}, &caller{session, accessKey(r)})) // a copy, so that it may change
 		r.URL = &address
 		next.ServeHTTP(w, r)
 	}

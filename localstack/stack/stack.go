@@ -69,8 +69,8 @@ type Options struct {
 	// MaxProcesses bounds the processes of one function; twice the processors, at
 	// least 4, if 0.
 	MaxProcesses int
-	// ReuseWait lets the requests of clients wait for a busy process before another one starts;
-	// see [lambda.Options]. 0 lets none wait, as on AWS.
+	// ReuseWait makes the requests of clients wait for a busy process before another one starts;
+	// see [lambda.Options]. 0 means no wait, as on AWS.
 	ReuseWait time.Duration
 	// RequestNice lets the functions that clients' requests invoke yield to those that
 	// streams feed; see [lambda.Options]. 0 lets all be equal.

@@ -67,10 +67,9 @@ func (d *deployment) dynamodb(operation string, input, output any) error {
 	return call(d.ctx, d.stack.db.Service(), operation, input, output)
 }
 
-// createQueue makes a queue, named like createTable names a table. The name of a FIFO queue
-// that the template does not name gets the suffix that SQS demands, as from CloudFormation.
-// Each property but the name is an attribute of CreateQueue, which refuses what it does not
-// know.
+// createQueue makes a queue, named as createTable names a table. If the template gives a FIFO queue
+// no name, the name gets the required suffix, as from CloudFormation. Each property but the name is
+// an attribute of CreateQueue, which refuses unknown ones.
 func (d *deployment) createQueue(r template.Resource) (template.Physical, error) {
 	attributes := map[string]queueAttribute{}
 	if err := r.Decode(&attributes); err != nil {
@@ -80,7 +79,7 @@ func (d *deployment) createQueue(r template.Resource) (template.Physical, error)
 	if attributes["FifoQueue"] == "true" && attributes["QueueName"] == "" {
 		name += ".fifo"
 	}
-	if attributes["FifoQueue"] == "false" { // which is no attribute of SQS
+	if attributes["FifoQueue"] == "false" { // SQS has no such value
 		delete(attributes, "FifoQueue")
 	}
 	delete(attributes, "QueueName")
@@ -96,8 +95,8 @@ func (d *deployment) createQueue(r template.Resource) (template.Physical, error)
 	}}, nil
 }
 
-// queueAttribute is a property of AWS::SQS::Queue as CreateQueue takes it: a text, also where
-// it is a number, a boolean or an object in the template.
+// queueAttribute is a property of AWS::SQS::Queue in the form that CreateQueue takes: a text, even
+// if the template has a number, a boolean or an object.
 type queueAttribute string
 
 func (a *queueAttribute) UnmarshalJSON(value []byte) error {

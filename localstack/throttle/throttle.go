@@ -1,5 +1,5 @@
-// Package throttle is the only place that knows how services count what they let through:
-// token buckets, with the account's limits of API Gateway as the default.
+// Package throttle is the only place that knows how services count requests and messages: with
+// token buckets, by default with the account's limits of API Gateway.
 package throttle
 
 import (

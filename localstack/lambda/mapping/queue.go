@@ -25,11 +25,10 @@ const (
 	// MaxConcurrency bounds what MaximumConcurrency may say.
 	MaxConcurrency = 1000
 	minConcurrency = 2
-	// firstPollers is how many batches Lambda works on at once when it begins. It adds up to
-	// 300 a minute under load, of which a laptop would not become faster. A FIFO queue has no
-	// such bound.
+	// firstPollers is how many batches Lambda works on at once at the beginning. It adds up to 300
+	// a minute under load, which would not make a laptop faster. A FIFO queue has no such bound.
 	firstPollers = 5
-	// mostOfFIFO is how large a batch of a FIFO queue may be.
+	// mostOfFIFO bounds a batch of a FIFO queue.
 	mostOfFIFO = 10
 	// extraHiding is how much longer than a batch may take its messages are hidden, where
 	// the queue hides them for too short a time.
@@ -46,18 +45,18 @@ type Queues interface {
 
 // QueueMapping is an event source mapping from an SQS queue to a function.
 //
-// Messages are deleted when the function has succeeded, and otherwise come again when the
-// queue shows them again: how often, the queue's redrive policy says. There are no attempts
-// here, no bisecting and no failure destination.
+// Messages are deleted when the function has succeeded. Otherwise the queue shows them again, as
+// often as its redrive policy says. There are no attempts here, no bisecting and no failure
+// destination.
 //
 //	receive ──► invoke ──ok───────────────────► delete
 //	               ├──partial failure─────────► delete the others
 //	               └──function or service error: all stay hidden until they are shown again
 //
-// It is the same for a FIFO queue. A batch may have messages of several groups. The queue
-// itself holds back a group's next message while one of the group is received, so there are
-// as many batches at once as there are groups, at most. The function reports all messages of
-// a group that follow a failure: those that it does not report are deleted.
+// FIFO queues use the same cycle. A batch may have messages of several groups. The queue holds back
+// a group's next message while one of the group is received, so at most as many batches as groups
+// run at once. The function must report all messages of a group that follow a failure, because
+// those that it does not report are deleted.
 //
 // Source: https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html,
 // https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html
@@ -68,7 +67,7 @@ type QueueMapping struct {
 	// BatchSize is the most messages an event has: 1 to MaxBatchSize, default 10. More than
 	// 10 need a Window of at least a second, and a standard queue.
 	BatchSize int
-	// Window is how long a batch that is not full is waited for, at most MaxWindow
+	// Window is how long the mapping waits for a full batch, at most MaxWindow
 	// (MaximumBatchingWindowInSeconds). FIFO queues have none.
 	Window time.Duration
 	// Concurrency is how many batches the function works on at once, at most: 2 to
@@ -82,8 +81,8 @@ type QueueOptions struct {
 	// Invoke runs the function. An error means that it did not run: the messages come again
 	// as if it had failed, and so use up receives.
 	Invoke func(ctx context.Context, event []byte) (Answer, error)
-	// Wrap, if not nil, stands around every delivery, to disturb it. The mapping goes by the
-	// answer that it gives. Deliveries run side by side.
+	// Wrap, if not nil, is called for every delivery, to disturb it. The mapping acts on the answer
+	// that it gives. Deliveries run side by side.
 	Wrap func(ctx context.Context, d QueueDelivery) (Answer, error)
 	// Timeout is the function's. It may not be longer than the queue hides messages.
 	Timeout time.Duration
@@ -91,13 +90,13 @@ type QueueOptions struct {
 	Logger  *slog.Logger  // default slog.Default()
 }
 
-// QueueDelivery is a batch of a queue that a function is to get.
+// QueueDelivery is a batch of a queue to be delivered to a function.
 type QueueDelivery struct {
 	Batch []sqs.Received
-	// Invoke runs the function with the batch, as that of QueueOptions.
+	// Invoke runs the function with the batch, as the Invoke of QueueOptions does.
 	Invoke func(ctx context.Context) (Answer, error)
-	// Show lets the queue show the batch again at once, as if its visibility timeout had
-	// passed. The error is for what is shown already, or gone.
+	// Show makes the queue show the batch again at once, as if its visibility timeout had passed.
+	// It fails for messages that are shown already, or deleted.
 	Show func() error
 }
 
@@ -221,7 +220,7 @@ func (p *QueuePoller) pollGroups(ctx context.Context) {
 	}
 }
 
-// next waits for a batch. It is empty if the queue cannot be read, or ctx has ended.
+// next waits for a batch. The batch is empty if the queue cannot be read, or ctx has ended.
 func (p *QueuePoller) next(ctx context.Context) []sqs.Received {
 	batch, err := p.receive(ctx)
 	if err != nil && ctx.Err() == nil {
@@ -231,9 +230,9 @@ func (p *QueuePoller) next(ctx context.Context) []sqs.Received {
 	return batch
 }
 
-// deliverAll delivers a batch in as many events as it takes. What waits for a later event is
-// hidden anew before it, so that no other batch has it meanwhile. Messages of a FIFO queue
-// that follow a failed one of their group are left hidden.
+// deliverAll delivers a batch in as many events as needed. Before each event it hides the messages
+// of later events anew, so that no other batch gets them meanwhile. In a FIFO queue, messages that
+// follow a failed one of their group stay hidden.
 func (p *QueuePoller) deliverAll(ctx context.Context, batch []sqs.Received) {
 	for first := true; len(batch) > 0; first = false {
 		if !first {
@@ -253,7 +252,7 @@ func (p *QueuePoller) deliverAll(ctx context.Context, batch []sqs.Received) {
 	}
 }
 
-// handles are the receipt handles of messages.
+// handles gives the receipt handles of messages.
 func handles(batch []sqs.Received) (list []string) {
 	for _, m := range batch {
 		list = append(list, m.ReceiptHandle)
@@ -283,8 +282,8 @@ func (p *QueuePoller) receive(ctx context.Context) ([]sqs.Received, error) {
 	return batch, nil
 }
 
-// deliver invokes the function once, deletes what it has done and gives what is left, which
-// is hidden until the queue shows it again.
+// deliver invokes the function once, and deletes the messages that succeeded. It gives the others,
+// which stay hidden until the queue shows them again.
 func (p *QueuePoller) deliver(ctx context.Context, event []byte, batch []sqs.Received) (left []sqs.Received) {
 	answer, err := p.invoke(ctx, event, batch)
 	if err != nil {
@@ -317,7 +316,7 @@ func (p *QueuePoller) deliver(ctx context.Context, event []byte, batch []sqs.Rec
 	return left
 }
 
-// invoke runs the function with a batch, disturbed by Wrap if there is one.
+// invoke runs the function with a batch, through Wrap if there is one.
 func (p *QueuePoller) invoke(ctx context.Context, event []byte, batch []sqs.Received) (Answer, error) {
 	if p.o.Wrap == nil {
 		return p.o.Invoke(ctx, event)
