@@ -48,8 +48,8 @@ func (u spent) String() string {
 		u.headUnits(), u.headReads(), u.leases.WriteCapacityUnits, u.checks.ReadCapacityUnits, u.checks.Requests, u.others)
 }
 
-// inFakeTime runs a test on a service whose time passes as soon as everybody waits. There are
-// topics a and b with an item each, somebody has been held before, and nothing is counted yet.
+// inFakeTime runs a test on a service with fake time. Topics a and b have an item each. A request
+// was held before, so the row of holds exists, and the counters are at zero.
 func inFakeTime(t *testing.T, test func(t *testing.T, s *service, at string)) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newServiceOn(t, dynamotest.StartInside(t))
@@ -82,7 +82,8 @@ func TestCostOfAPollThatNothingComesTo(t *testing.T) {
 	})
 }
 
-// TestCostOfAQuietMinuteOfAStream counts the first minute, with the beginning, and the second.
+// TestCostOfAQuietMinuteOfAStream counts the first minute, with the beginning of the stream, and
+// the second.
 func TestCostOfAQuietMinuteOfAStream(t *testing.T) {
 	inFakeTime(t, func(t *testing.T, s *service, _ string) {
 		s.streamTime = 3 * time.Minute // at least
@@ -110,8 +111,8 @@ func TestCostOfAQuietMinuteOfAStream(t *testing.T) {
 	})
 }
 
-// TestCostOfAStreamOfTopics is half a unit a look for each of them, and a write for each 1,000
-// units, which the subject's allowance takes.
+// TestCostOfAStreamOfTopics: a look costs half a unit for each topic. The subject's allowance costs
+// a write for each 1,000 units.
 func TestCostOfAStreamOfTopics(t *testing.T) {
 	inFakeTime(t, func(t *testing.T, s *service, _ string) {
 		over := make(chan answer)
@@ -131,8 +132,8 @@ func TestCostOfAStreamOfTopics(t *testing.T) {
 	})
 }
 
-// TestCostOfAChangeToAStream is a consistent read of the head, the log and a check, and more looks
-// for some seconds, as other changes often come soon.
+// TestCostOfAChangeToAStream: a change costs a consistent read of the head, the log and a check. It
+// also costs more looks for some seconds, because other changes often follow soon.
 func TestCostOfAChangeToAStream(t *testing.T) {
 	inFakeTime(t, func(t *testing.T, s *service, _ string) {
 		over := make(chan answer)

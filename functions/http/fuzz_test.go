@@ -14,9 +14,8 @@ import (
 	"github.com/watchroute/watchroute/events"
 )
 
-// FuzzRequests sends whole requests through the handler and the store. Whatever a client says, it
-// is never answered that the service has failed, a refusal is a problem with the headers of its
-// code, and a stream has no line that is none.
+// FuzzRequests sends whole requests through the handler and the store. No request makes the service
+// fail. A refusal is a problem with the headers of its code, and each line of a stream is valid.
 func FuzzRequests(f *testing.F) {
 	for _, seed := range [][6]string{
 		{"GET", "/topics/a"}, {"HEAD", "/topics/a?limit=1"}, {"OPTIONS", "/topics/a"}, {"PATCH", "/topics/a"}, {"get", "/topics/a"}, {"GET", "/"},
@@ -69,7 +68,7 @@ func FuzzRequests(f *testing.F) {
 	})
 }
 
-// isProblem holds that a refusal is one that a client of any kind can read.
+// isProblem checks that any client can read a refusal.
 func (s *service) isProblem(method string, a answer) {
 	s.Helper()
 	var p events.Problem
@@ -95,7 +94,7 @@ func (s *service) isProblem(method string, a answer) {
 	}
 }
 
-// isStream holds that each line of a stream is one of those that we send.
+// isStream checks that the service writes each line of a stream so.
 func (s *service) isStream(body string) {
 	s.Helper()
 	for line := range strings.Lines(strings.ReplaceAll(body, "\r", "\n")) {
@@ -106,7 +105,7 @@ func (s *service) isStream(body string) {
 	}
 }
 
-// FuzzAsk reads queries. What is read is within its bounds, and says what the query says.
+// FuzzAsk reads queries. The result is within its bounds, and agrees with the query.
 func FuzzAsk(f *testing.F) {
 	for _, query := range []string{
 		"", "after=:0", "after=abc:12&view=whole&delta=true", "after=:01", "limit=1&next=:0~AAAA", "limit=-1", "wait=25&after=:0", "wait=9999999999999999999&after=:0", "wait=3601&after=:0",
@@ -155,8 +154,8 @@ func asError(err error, wire **events.Error) bool {
 	return ok
 }
 
-// FuzzPrefer reads the header: a wait within its bounds, and one that can be read counts whatever
-// else is preferred.
+// FuzzPrefer reads the header. The wait is within its bounds, and the first valid wait counts
+// beside any other preference.
 func FuzzPrefer(f *testing.F) {
 	for _, header := range []string{"", "wait=5", `wait="5"`, "wait = 5 ; x=y", "WAIT=5, wait=6", "respond-async, wait=100", "wait", "wait=", "wait=-5", "wait=5s", "wait=99999999999999999999", `a="b, wait=3"`, "wait=1,,;"} {
 		f.Add(header)
@@ -175,7 +174,7 @@ func FuzzPrefer(f *testing.F) {
 	})
 }
 
-// FuzzPath reads paths. A name that is taken is the same when it is escaped, and is that of a topic.
+// FuzzPath reads paths. An accepted name names the same topic when it is escaped.
 func FuzzPath(f *testing.F) {
 	for _, name := range []string{"a", "a/b", "a%2Fb", "a%2fb", "", "/", "a//b", "a/../b", "%2e%2e", "a%", "a%zz", "a%00", "a+b", "a b", "@presence/a", "a?b", "a#b", "\u00e9", "%C3%A9", strings.Repeat("a/", 9), strings.Repeat("a", 257)} {
 		f.Add(name)

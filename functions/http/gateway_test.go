@@ -104,8 +104,8 @@ func TestEachWriteIsPassedOn(t *testing.T) {
 	}
 }
 
-// TestPanicEndsTheAnswerAlone: the process goes on with what others ask. Who was not answered yet is
-// told, as of every error that the service has.
+// TestPanicEndsTheAnswerAlone: the process goes on with other requests. A client that has no answer
+// yet gets an internal error.
 func TestPanicEndsTheAnswerAlone(t *testing.T) {
 	for begun, status := range map[bool]int{true: http.StatusOK, false: http.StatusInternalServerError} {
 		log := &bytes.Buffer{}

@@ -189,8 +189,8 @@ func TestUnchangedCostsOneRead(t *testing.T) {
 	}
 }
 
-// TestAnyVersionWillDo: who wants nothing if there is anything is sent nothing, unless it may not
-// know even that.
+// TestAnyVersionWillDo: a client that wants no answer if anything exists gets none. If it may not
+// even know that, it is refused.
 func TestAnyVersionWillDo(t *testing.T) {
 	s := newService(t)
 	s.put("a", "i", `{"n":1}`)
@@ -309,7 +309,7 @@ func TestGrantsHold(t *testing.T) {
 	}
 }
 
-// TestAfterNow tells where a topic stands, also to who may not read its items.
+// TestAfterNow gives a topic's present cursor, even to a client that may not read its items.
 func TestAfterNow(t *testing.T) {
 	s := newService(t)
 	s.put("a", "i", `{"n":1}`)
@@ -383,18 +383,18 @@ func TestMethods(t *testing.T) {
 	if a := s.ask(http.MethodPatch, "/topics/a"); a.status != 405 || a.header.Get("Allow") != "GET, HEAD, POST, DELETE, OPTIONS" {
 		t.Errorf("PATCH is answered %+v", a)
 	}
-	for _, target := range []string{"/topics/a", "/topics/a//b", "/topic/a", "/"} { // or a page could not read what is wrong with them
+	for _, target := range []string{"/topics/a", "/topics/a//b", "/topic/a", "/"} { // or a page could not read the error
 		if a := s.ask(http.MethodOptions, target, "Origin", "https://app.example"); a.status != 204 || a.header.Get("Access-Control-Allow-Methods") != "GET, HEAD, POST, DELETE, OPTIONS" {
 			t.Errorf("OPTIONS of %s is answered %+v", target, a)
 		}
 	}
 }
 
-// TestHeadIsAGetWithoutItsBody: the same status and headers, but for what is sealed anew each time, and
-// the same calls of DynamoDB.
+// TestHeadIsAGetWithoutItsBody: HEAD has the same status and headers, except values that are sealed
+// anew each time. It makes the same calls of DynamoDB.
 func TestHeadIsAGetWithoutItsBody(t *testing.T) {
 	s := newService(t)
-	s.feed.Allowance = nil // draws when enough is owed, whatever for
+	s.feed.Allowance = nil // it draws when enough is owed, for any request
 	s.viewer.Grant = granted(t, "alice", `{"v":1,"allow":[{"topics":["a","b"],"actions":["read","subscribe"]}]}`)
 	s.put("a", "i", `{"n":1}`)
 	s.put("a", "j", `{"n":1}`)
@@ -420,8 +420,8 @@ func TestHeadIsAGetWithoutItsBody(t *testing.T) {
 	}
 }
 
-// TestHeadOfAStreamSaysWhetherThereMayBeOne, which an EventSource that has ended does not say, and
-// holds nothing.
+// TestHeadOfAStreamSaysWhetherThereMayBeOne: an ended EventSource does not say that. The HEAD holds
+// nothing.
 func TestHeadOfAStreamSaysWhetherThereMayBeOne(t *testing.T) {
 	s := newService(t)
 	s.viewer.Grant = granted(t, "alice", `{"v":1,"allow":[{"topics":["a"],"actions":["read","subscribe"]}]}`)

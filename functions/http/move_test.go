@@ -20,8 +20,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// TestClientThatMovesSeesEachChangeOnceInOrder: it goes on by GET, long poll or stream as it likes,
-// from its own cursors or a stream's last id, and any answer may be cut at any byte.
+// TestClientThatMovesSeesEachChangeOnceInOrder: it goes on by GET, long poll or stream at random,
+// from its own cursors or a stream's last id. Any answer may be cut at any byte.
 func TestClientThatMovesSeesEachChangeOnceInOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newServiceOn(t, dynamotest.StartInside(t))
@@ -29,7 +29,7 @@ func TestClientThatMovesSeesEachChangeOnceInOrder(t *testing.T) {
 		looks := &oldLooks{Stands: s.store}
 		s.feed.Stands = looks
 		rounds := 0
-		inBubble := struct{ rapid.TB }{t} // which has no deadline: there is none inside
+		inBubble := struct{ rapid.TB }{t} // it has no deadline, as there is none inside
 		rapid.Check(inBubble, func(t *rapid.T) {
 			rounds++
 			m := newMover(t, s, rounds)
@@ -42,7 +42,7 @@ func TestClientThatMovesSeesEachChangeOnceInOrder(t *testing.T) {
 	})
 }
 
-// steps are what a mover and those who write may do next.
+// steps are the next steps of a mover and of writers.
 var steps = []func(*mover, *rapid.T){
 	func(m *mover, t *rapid.T) { m.write(t, m.topic(t)) },
 	func(m *mover, t *rapid.T) { m.changes(t, m.topic(t), 0, cuts.Draw(t, "cut")) },
@@ -74,7 +74,7 @@ type mover struct {
 	*service
 	topics  []events.Topic
 	options url.Values                     // what it sees
-	view    string                         // the name of that
+	view    string                         // the mark of what it sees
 	written map[events.Topic]int64         // changes; the n-th has the number n in its data
 	at      map[events.Topic]events.Cursor // up to where it has seen each topic
 	id      string                         // of the last event of the last stream; empty if there was none
@@ -129,7 +129,7 @@ func (m *mover) meanwhile(t *rapid.T, held func()) {
 	held()
 }
 
-// cuts draws after how many bytes of a body the client is gone.
+// cuts draws after how many bytes of a body the client leaves.
 var cuts = rapid.OneOf(rapid.Just(uncut), rapid.IntRange(0, 1_000), rapid.IntRange(0, 60_000))
 
 const uncut = 1 << 30
@@ -141,14 +141,14 @@ type cutWriter struct {
 }
 
 func (w *cutWriter) Write(p []byte) (int, error) {
-	n, _ := w.ResponseRecorder.Write(p[:min(len(p), w.left)]) // which cannot fail
+	n, _ := w.ResponseRecorder.Write(p[:min(len(p), w.left)]) // this cannot fail
 	if w.left -= n; n < len(p) {
 		return n, errors.New("the client is gone")
 	}
 	return n, nil
 }
 
-// ask sends a GET with what the client sees, and reads up to the cut.
+// ask sends a GET with the client's view, and reads up to the cut.
 func (m *mover) ask(topic events.Topic, query url.Values, header http.Header, cut int) *http.Response {
 	for name, values := range m.options {
 		query[name] = values
@@ -160,7 +160,7 @@ func (m *mover) ask(topic events.Topic, query url.Values, header http.Header, cu
 	return w.Result()
 }
 
-// changes asks for what comes after where the client stands. It learns nothing from half a body.
+// changes asks for the changes after the client's cursor. It learns nothing from half a body.
 func (m *mover) changes(t *rapid.T, topic events.Topic, wait, cut int) (more bool) {
 	after := m.at[topic]
 	query := url.Values{"after": {after.String()}}
@@ -191,7 +191,7 @@ func (m *mover) changes(t *rapid.T, topic events.Topic, wait, cut int) (more boo
 	return body.More
 }
 
-// tell takes in what an answer tells: the changes that follow a place in each topic, one by one.
+// tell takes the changes of an answer. In each topic they must follow a cursor without a gap.
 func (m *mover) tell(t *rapid.T, told map[events.Topic]events.Cursor, changes []events.Change) map[events.Topic]events.Cursor {
 	for _, c := range changes {
 		before, known := told[c.Topic]
@@ -260,7 +260,7 @@ func (m *mover) stream(t *rapid.T, cut int) {
 	}
 }
 
-// event takes in one event of a stream. Its id may not be ahead of what was told.
+// event takes one event of a stream. Its id may not be ahead of the changes so far.
 func (m *mover) event(t *rapid.T, e sse.Event, told map[events.Topic]events.Cursor) {
 	frame, err := events.Decode([]byte(e.Data))
 	if err != nil {
@@ -302,7 +302,7 @@ func (m *mover) placesOf(t *rapid.T, id string) map[events.Topic]events.Cursor {
 	return places
 }
 
-// finish reads what is left. Then the client has seen all.
+// finish reads the rest. Then the client has seen all changes.
 func (m *mover) finish(t *rapid.T) {
 	for _, topic := range m.topics {
 		for m.changes(t, topic, 0, uncut) {

@@ -14,13 +14,13 @@ import (
 	"github.com/watchroute/watchroute/shared/watch"
 )
 
-// safelisted are headers of an answer that a page reads in any case, or that are not for it.
+// safelisted are headers of an answer that a page can always read, or that are not for it.
 //
 // Source: https://fetch.spec.whatwg.org/#cors-safelisted-response-header-name
 var safelisted = []string{"Cache-Control", "Content-Type", "Content-Length", "Vary", "X-Accel-Buffering"}
 
-// pageReads holds that a page reads an answer and all its headers if it is of an allowed origin,
-// and nothing of it otherwise.
+// pageReads checks that a page of an allowed origin can read an answer and all its headers, and
+// another page nothing of it.
 func (s *service) pageReads(what, from string, allowed bool, a answer) {
 	s.Helper()
 	if got := a.header.Get("Access-Control-Allow-Origin"); (got == from) != allowed || !allowed && got != "" {
@@ -38,7 +38,7 @@ func (s *service) pageReads(what, from string, allowed bool, a answer) {
 	}
 }
 
-// TestPagesReadEveryAnswer, or a page could not tell a refusal from a network that fails.
+// TestPagesReadEveryAnswer: otherwise a page could not tell a refusal from a network failure.
 func TestPagesReadEveryAnswer(t *testing.T) {
 	const page, evil = "https://app.example", "https://evil.example"
 	s := newService(t)
@@ -97,8 +97,8 @@ func TestPagesReadEveryAnswer(t *testing.T) {
 	}
 }
 
-// TestPreflightAllowsWhatClientsSend: each header that changes an answer, beside those that need no
-// leave.
+// TestPreflightAllowsWhatClientsSend: it allows each header that changes an answer, beside those
+// that need no permission.
 func TestPreflightAllowsWhatClientsSend(t *testing.T) {
 	s := newService(t)
 	a := s.ask(http.MethodOptions, "/topics/a", "Origin", "https://app.example", "Access-Control-Request-Method", "POST")

@@ -12,8 +12,8 @@ import (
 	"github.com/watchroute/watchroute/events"
 )
 
-// TestStreamOfAPattern tells what comes in the topics below it, also in one that is new, and goes
-// on in each of them where it was.
+// TestStreamOfAPattern: the stream has the changes of the topics below the pattern, even of a new
+// one. It continues in each of them where it was.
 func TestStreamOfAPattern(t *testing.T) {
 	s := newService(t)
 	s.put("stocks/a", "i", `{"n":1}`)
@@ -68,7 +68,7 @@ func (r *reader) changes(count int) map[events.Topic][]int {
 	return told
 }
 
-// TestPatternsAndTopicsInOneStream: what several of them name comes once.
+// TestPatternsAndTopicsInOneStream: a change of a topic that several of them match comes once.
 func TestPatternsAndTopicsInOneStream(t *testing.T) {
 	s := newService(t)
 	s.put("stocks/a", "i", `{"n":1}`)
@@ -90,7 +90,7 @@ func TestPatternsAndTopicsInOneStream(t *testing.T) {
 	}
 }
 
-// TestItemsOfAStreamGoOnAfterAnyCut: the stream is cut after each event, and the client has each
+// TestItemsOfAStreamGoOnAfterAnyCut: the stream is cut after each event. The client still gets each
 // item once, the items of a topic before its changes, and each change once.
 func TestItemsOfAStreamGoOnAfterAnyCut(t *testing.T) {
 	for target, topics := range map[string][]events.Topic{
@@ -173,8 +173,8 @@ func (c *cutWatcher) has(topics []events.Topic) bool {
 	return !slices.ContainsFunc(topics, func(topic events.Topic) bool { return !c.whole[topic] })
 }
 
-// TestIdOfAPatternIsNeverTooLong: whoever follows too much for one is refused, and is told so
-// amid a stream. No topic is left out.
+// TestIdOfAPatternIsNeverTooLong: a client that follows too much for one id is refused, even amid a
+// stream. No topic is left out.
 func TestIdOfAPatternIsNeverTooLong(t *testing.T) {
 	s := newService(t)
 	long := strings.Repeat("x", 200)
@@ -264,7 +264,7 @@ func TestPatternShowsWhatItsGrantDoes(t *testing.T) {
 	}
 }
 
-// TestItemsBelowAPattern come page by page, and a topic that has more leads on to them.
+// TestItemsBelowAPattern come page by page, and a topic with more items has a next page.
 func TestItemsBelowAPattern(t *testing.T) {
 	s := newService(t)
 	s.feed.Limits.SnapshotItems = 3
@@ -305,7 +305,8 @@ func TestItemsBelowAPattern(t *testing.T) {
 	}
 }
 
-// TestWhatAPatternDoesNotHave is refused, and nothing is published to one.
+// TestWhatAPatternDoesNotHave: such requests are refused, and nothing can be published to a
+// pattern.
 func TestWhatAPatternDoesNotHave(t *testing.T) {
 	s := newService(t)
 	s.put("stocks/a", "i", `{}`)
@@ -343,7 +344,7 @@ func TestWhatAPatternDoesNotHave(t *testing.T) {
 	}
 }
 
-// TestWhereAPatternStands: after=now tells it, and what comes after that is told by each topic.
+// TestWhereAPatternStands: after=now gives the cursors, from which each topic continues.
 func TestWhereAPatternStands(t *testing.T) {
 	s := newService(t)
 	s.put("stocks/a", "i", `{"n":1}`)

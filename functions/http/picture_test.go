@@ -23,9 +23,9 @@ import (
 	"pgregory.net/rapid"
 )
 
-// TestStreamsDrawTheTable: a client follows patterns and topics from their items on. Its streams are
-// cut at any byte, what it may see changes, the secret of the service is rotated twice and topics begin
-// anew. Whatever happens, what it was told makes what the table holds.
+// TestStreamsDrawTheTable: a client follows patterns and topics from their items on. Its streams
+// are cut at any byte, its view changes, the secret of the service is rotated twice and topics
+// begin anew. At the end its picture equals the table.
 func TestStreamsDrawTheTable(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newServiceOn(t, dynamotest.StartInside(t))
@@ -59,7 +59,8 @@ var paints = []func(*painter, *rapid.T){
 	},
 }
 
-// painter is a client with a picture of what it follows, and the table that this is of.
+// painter is a client with a picture of the topics that it follows, and the table that it should
+// equal.
 type painter struct {
 	*service
 	names    []string // that it follows

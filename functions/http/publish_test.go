@@ -124,7 +124,7 @@ func TestRepeatedPostChangesNothing(t *testing.T) {
 	}
 }
 
-// TestKeyThatWouldNameTwoPublications: both would have one mark, and a repetition would put the first
+// TestKeyThatWouldNameTwoPublications: both would have one mark. A repetition would put the first
 // one again over the second.
 func TestKeyThatWouldNameTwoPublications(t *testing.T) {
 	s := newService(t)

@@ -13,8 +13,8 @@ import (
 	awsevents "github.com/aws/aws-lambda-go/events"
 )
 
-// TestSlowReadersAreCut: whoever reads nothing, or next to nothing, of what is sent to it takes no
-// execution until its request's time is over, and its hold ends.
+// TestSlowReadersAreCut: a client that reads nothing, or next to nothing, is cut. It does not
+// occupy an execution until its request's time is over, and its hold ends.
 func TestSlowReadersAreCut(t *testing.T) {
 	for name, read := range map[string]func(io.Reader) error{
 		"reads nothing": func(io.Reader) error { return nil },
@@ -64,7 +64,7 @@ func (s *service) streamTo(path string) *awsevents.APIGatewayProxyStreamingRespo
 	return answer
 }
 
-// TestSteadyReaderIsNotCut, though all that it reads takes longer than the pause.
+// TestSteadyReaderIsNotCut, even if the whole answer takes longer than the pause.
 func TestSteadyReaderIsNotCut(t *testing.T) {
 	s, released := newSlowService(t)
 	s.readPause = time.Second

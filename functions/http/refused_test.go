@@ -46,8 +46,8 @@ func (s *service) demand(topic string, r request) answer {
 	return answer{w.Code, w.Result().Header, w.Body.String()}
 }
 
-// everyRequest asks for everything that there is of a topic, with what somebody else was told: a
-// cursor, which is also the id of a stream, an ETag and the place of another page.
+// everyRequest makes all requests about a topic, with values that were given to another client: a
+// cursor, which is also the id of a stream, an ETag and the next of a page.
 func everyRequest(cursor, etag, next string) (all []request) {
 	stream, ahead := []string{"Accept", "text/event-stream"}, "aaaaaaaa:9"
 	if cursor != ":0" {
@@ -79,10 +79,10 @@ func everyRequest(cursor, etag, next string) (all []request) {
 	return append(all, request{"DELETE", "id=i", "", nil}, request{"DELETE", "id=none", "", nil})
 }
 
-// TestRefusedTopicIsTheSameInEveryState: whatever a topic is, who may not do something with it is
-// answered with the same bytes, after the same calls of DynamoDB, which take what time the answer
-// takes. None of them reads a topic. So it is with what the token does not allow of a topic that
-// it allows something of.
+// TestRefusedTopicIsTheSameInEveryState: a client that may not do something with a topic gets the
+// same bytes in every state of the topic. The calls of DynamoDB, which determine the time, are the
+// same too, and none of them reads a topic. The same holds if the token allows only some actions on
+// the topic.
 func TestRefusedTopicIsTheSameInEveryState(t *testing.T) {
 	s := newService(t)
 	s.feed.Allowance = nil // draws when enough is owed, whatever for
@@ -96,7 +96,7 @@ func TestRefusedTopicIsTheSameInEveryState(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := s.store.Put(t.Context(), watch.Publication{Topic: "secret/item", Item: events.Item{ID: "i", Data: []byte(`{"n":1}`)}}); err != nil {
-		t.Fatal(err) // of which there is no change yet
+		t.Fatal(err) // it has no change yet
 	}
 	states := []string{"some", "many", "anew", "item"}
 	stolen := map[string][]request{}
@@ -137,7 +137,7 @@ func TestRefusedTopicIsTheSameInEveryState(t *testing.T) {
 				if !strings.Contains(full.body, `"code":"forbidden"`) && !(r.method == "HEAD" && full.status == 403) {
 					t.Errorf("%s of %s with %s is answered %+v", r, state, name, full)
 				}
-				full.body = strings.ReplaceAll(full.body, "secret/"+state, "secret/none") // which the client has said
+				full.body = strings.ReplaceAll(full.body, "secret/"+state, "secret/none") // the client has named it
 				if !reflect.DeepEqual(full, none) {
 					t.Errorf("%s with %s is answered\n%+v for %s, and for nothing\n%+v", r, name, full, state, none)
 				}
@@ -154,8 +154,8 @@ func TestRefusedTopicIsTheSameInEveryState(t *testing.T) {
 
 func streams(r request) bool { return strings.Contains(fmt.Sprint(r.header), "event-stream") }
 
-// TestStreamThatCannotBeNeedsNoHold: a client that may hold no more streams comes again and again,
-// but not for what will not pass.
+// TestStreamThatCannotBeNeedsNoHold: a client that may hold no more streams comes again and again.
+// A lasting error must be refused for good even then.
 func TestStreamThatCannotBeNeedsNoHold(t *testing.T) {
 	s := newService(t)
 	s.feed.HoldLimits.Subject = 0
@@ -199,7 +199,7 @@ func (s *service) revoke() {
 	}
 }
 
-// TestRevokedPollIsToldNothingMore: neither what has come since, nor that nothing has.
+// TestRevokedPollIsToldNothingMore: neither new changes, nor that there are none.
 func TestRevokedPollIsToldNothingMore(t *testing.T) {
 	for name, after := range map[string]func(*service){
 		"a change":    func(s *service) { s.put("a", "i", `{"hidden":true}`) },
@@ -237,8 +237,8 @@ func (h holding) Hold(ctx context.Context, key watch.Key, until time.Time, limit
 	return h.Holds.Hold(ctx, key, until, limits)
 }
 
-// TestRefusalHasNothingOfAnAnswer: what is not answered has no ETag, no next page and no preference
-// that was heeded, also if the error comes late. It is a problem, whatever goes wrong.
+// TestRefusalHasNothingOfAnAnswer: a refusal has no ETag, no next page and no applied preference,
+// even if the error comes late. It is always a problem.
 func TestRefusalHasNothingOfAnAnswer(t *testing.T) {
 	s := newService(t)
 	s.put("a", "i", `{}`)

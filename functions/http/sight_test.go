@@ -15,7 +15,7 @@ import (
 	"github.com/watchroute/watchroute/shared/watch"
 )
 
-// sight is a way to see a topic: whose, by what rule, with what options of the URL.
+// sight is a way to see a topic: the subject, its rule, and options in the URL.
 type sight struct{ subject, rule, options string }
 
 const openRule = `{"topics":["**"],"actions":["read","subscribe"]}`
@@ -31,7 +31,7 @@ var sights = map[string]sight{
 	"alice, of a topic": {"alice", `{"topics":["a","b"],"actions":["read","subscribe"]}`, ""},
 }
 
-// as has the service be asked in another way.
+// as gives a service whose client has this sight.
 func (s *service) as(v sight) {
 	s.Helper()
 	s.viewer.Subject, s.viewer.Grant = v.subject, granted(s.T, v.subject, `{"v":1,"allow":[`+v.rule+`]}`)
@@ -45,7 +45,7 @@ func (v sight) target(topic string, more ...string) string {
 	return "/topics/" + topic + "?" + strings.Join(more, "&")
 }
 
-// told is what somebody was told of a topic.
+// told has the values that a client got about a topic.
 type told struct{ etag, next, view, cursor, id string }
 
 func (s *service) toldOf(topic string, v sight) told {
@@ -68,9 +68,9 @@ func (s *service) costing(method, target string, header ...string) (answer, any)
 	return a, usage
 }
 
-// TestWhatSomebodyElseWasTold is of no use: an ETag never makes 304, a page's place is as one that
-// was made up, and cursors do not go on where what is seen is another. The answer costs the same
-// calls, so neither does time tell that it was given to somebody.
+// TestWhatSomebodyElseWasTold is of no use. An ETag of another view never makes a 304, another's
+// next page is refused like an invented one, and a cursor of another view does not continue. The
+// answer costs the same calls, so the time does not tell either.
 func TestWhatSomebodyElseWasTold(t *testing.T) {
 	s := newServiceOn(t, dynamotest.StartInside(t)) // it has answered when a stream has ended
 	s.feed.Allowance = nil                          // draws when enough is owed, whatever for
@@ -170,8 +170,8 @@ func (s *service) hasView(mine sight, given, own told, topic string) {
 	r.expect("snapshot", `"items":`+string(items))
 }
 
-// TestViewChangesWhileHeld: a stream and a poll go on by the token that they came with. Who comes
-// with another one meanwhile, and the same cursor, starts over, in both directions.
+// TestViewChangesWhileHeld: a stream and a poll continue with the view of their token. A client
+// that comes with another token and the same cursor starts over, in both directions.
 func TestViewChangesWhileHeld(t *testing.T) {
 	s := newService(t)
 	narrow, wide := sights["alice, masked"], sights["alice"]

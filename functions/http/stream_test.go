@@ -151,8 +151,8 @@ func TestStreamGoesOnFromTheLastEvent(t *testing.T) {
 	}
 }
 
-// TestStreamNamesWhatIsSeen: whoever goes on with a GET gives that along with its cursor, and is told if
-// it is another view by then.
+// TestStreamNamesWhatIsSeen: a client that continues with a GET sends the view along with its
+// cursor. The answer tells it if the view has changed.
 func TestStreamNamesWhatIsSeen(t *testing.T) {
 	s := newService(t)
 	s.put("a", "i", `{"n":1,"m":2}`)
@@ -169,8 +169,8 @@ func TestStreamNamesWhatIsSeen(t *testing.T) {
 	}
 }
 
-// TestEveryIdComesWithData: some clients forget an id that has none, and then lose what is put
-// while they are away.
+// TestEveryIdComesWithData: some clients forget an id without data, and then lose changes while
+// they are away.
 func TestEveryIdComesWithData(t *testing.T) {
 	s := newService(t)
 	s.put("a", "i", `{}`)
@@ -212,7 +212,7 @@ func TestStreamOfSeveralTopics(t *testing.T) {
 	s.expectReset("/topics/a?topic=b&topic=c", last, "another view")
 }
 
-// TestStreamGoesOnFromACursorOfEachTopic, which a client knows that puts topics together anew.
+// TestStreamGoesOnFromACursorOfEachTopic: a client that combines topics anew has these cursors.
 func TestStreamGoesOnFromACursorOfEachTopic(t *testing.T) {
 	s := newService(t)
 	for n := range 3 {
@@ -330,8 +330,8 @@ func TestTooManyStreamsComeAgain(t *testing.T) {
 	get[events.TopicItems](s, 200, "/topics/a") // needs no hold
 }
 
-// TestSpentSubjectComesAgain: who has spent the allowance is told to come again as if there were no
-// room, streams with 200 and all else with 429. Others do not notice.
+// TestSpentSubjectComesAgain: a subject that has spent its allowance is told to come again, with
+// 200 for streams and 429 for the rest. Others do not notice.
 func TestSpentSubjectComesAgain(t *testing.T) {
 	s := newService(t)
 	s.feed.Allowance = watch.NewAllowance(s.store, 12*1000)
@@ -639,7 +639,7 @@ func (r revoking) Page(ctx context.Context, topic events.Topic, after string, li
 	return r.Items.Page(ctx, topic, after, limit)
 }
 
-// TestWhatIsAccepted decides what the answer is: a stream if that is asked for by its name.
+// TestWhatIsAccepted: the answer is a stream only if Accept names its type.
 func TestWhatIsAccepted(t *testing.T) {
 	s := newService(t)
 	s.streamTime = time.Nanosecond
@@ -663,8 +663,8 @@ func TestWhatIsAccepted(t *testing.T) {
 	}
 }
 
-// TestSpentAllowanceLeavesNoHold: a request that is over is released, whatever its subject has
-// spent meanwhile.
+// TestSpentAllowanceLeavesNoHold: the hold of an ended request is released, even if its subject has
+// spent its allowance meanwhile.
 func TestSpentAllowanceLeavesNoHold(t *testing.T) {
 	s := newService(t)
 	s.streamTime = time.Second

@@ -121,7 +121,7 @@ func (w *world) wantHeard(want ...int64) {
 	}
 }
 
-// TestALaneIsPushedOnceForAllItsMessages, and a message that is not one harms no other.
+// TestALaneIsPushedOnceForAllItsMessages: and an invalid message harms no other.
 func TestALaneIsPushedOnceForAllItsMessages(t *testing.T) {
 	w := newWorld(t)
 	var messages []awsevents.SQSMessage
@@ -140,7 +140,7 @@ func TestALaneIsPushedOnceForAllItsMessages(t *testing.T) {
 	w.wantHeard(1, 2, 3) // as all of it was done
 }
 
-// TestWhatThereIsNoTimeForGoesOn by another message, where this one has ended.
+// TestWhatThereIsNoTimeForGoesOn: another message continues where this one has ended.
 func TestWhatThereIsNoTimeForGoesOn(t *testing.T) {
 	w := newWorld(t)
 	messages := append(w.change(1), w.change(2)...)
@@ -158,7 +158,7 @@ func TestWhatThereIsNoTimeForGoesOn(t *testing.T) {
 	}
 }
 
-// blind cannot read who watches.
+// blind cannot read subscriptions.
 type blind struct{ *dynamo.Store }
 
 func (blind) Subscribers(context.Context, events.Topic, bool, watch.Part) ([]watch.Subscription, error) {
@@ -199,7 +199,8 @@ func (c *counting) Post(context.Context, watch.ConnectionID, watch.Frame) error 
 	return nil
 }
 
-// TestPostsAtOnceAreBounded, however many lanes there are; what waits ends with its time.
+// TestPostsAtOnceAreBounded: the bound holds for any number of lanes. A waiting post ends with its
+// time.
 func TestPostsAtOnceAreBounded(t *testing.T) {
 	c := &counting{world: &world{}}
 	poster := newBounded(c)

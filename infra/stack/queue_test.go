@@ -76,8 +76,8 @@ func TestWhatSalvageCannotCopyIsNotLost(t *testing.T) {
 	}
 }
 
-// TestPushesAreAFIFOQueue of high throughput, which waits long enough for push and sets aside what
-// fails.
+// TestPushesAreAFIFOQueue of high throughput. It waits long enough for push and sets failed
+// messages aside.
 func TestPushesAreAFIFOQueue(t *testing.T) {
 	all := resources(t)
 	queues := ofType[struct {

@@ -109,8 +109,8 @@ func TestPartIsChosenByItsNameOrTheNameAbove(t *testing.T) {
 	}
 }
 
-// TestRoomyTemplateHasNoLimit: in the template as it is now, each limit of HTTP requests that the
-// bench knows is there, and is not what will be measured. One of another name is an error.
+// TestRoomyTemplateHasNoLimit: the present template has each limit of HTTP requests that the bench
+// knows, and the changed one does not limit a measurement. A limit of another name is an error.
 func TestRoomyTemplateHasNoLimit(t *testing.T) {
 	template, err := os.ReadFile("../../" + stack.TemplateFile)
 	if err != nil {
@@ -130,7 +130,7 @@ func TestRoomyTemplateHasNoLimit(t *testing.T) {
 	}
 }
 
-// TestStreamTellsItsChanges: what a stream says between them is none.
+// TestStreamTellsItsChanges: other events of a stream are not counted.
 func TestStreamTellsItsChanges(t *testing.T) {
 	a, m := &audience{arrived: make(chan struct{}, 1)}, &member{}
 	a.follow(m, bufio.NewScanner(strings.NewReader(": \n\nevent: changes\nid: e:2\n"+

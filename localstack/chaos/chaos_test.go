@@ -94,7 +94,7 @@ func TestRunWithoutAnOverlapProvesTooLittle(t *testing.T) {
 	}
 }
 
-// TestRunWithoutAFaultOfHTTPOrAWayProvesTooLittle: each has to have happened, where somebody wanders.
+// TestRunWithoutAFaultOfHTTPOrAWayProvesTooLittle: with wanderers, each must have happened.
 func TestRunWithoutAFaultOfHTTPOrAWayProvesTooLittle(t *testing.T) {
 	w := &watcher{}
 	r := &run{settings: settings{wander: true}, faults: fault.New(fault.Plan{fault.HTTP502: 1}, 7), watchers: []*watcher{w}}

@@ -84,8 +84,8 @@ func (r *queueRun) send(n int, groups ...string) {
 	synctest.Wait()
 }
 
-// of gives what the function got of a group: firsts in the order of their first coming, and
-// how many came again, of those how many after a later one.
+// of gives the messages that the function got of a group. firsts has each at its first delivery.
+// again counts the repetitions, and stale those after a later message.
 func (r *queueRun) of(group string) (firsts []string, again, stale int) {
 	for i, m := range r.got {
 		switch {
@@ -102,8 +102,8 @@ func (r *queueRun) of(group string) (firsts []string, again, stale int) {
 	return firsts, again, stale
 }
 
-// expect checks that each group's messages have come, first in their order, that nothing is
-// left, and how many were set aside.
+// expect checks that each group's messages have come, first in their order, and that nothing is
+// left. It gives how many came again.
 func (r *queueRun) expect(n int, groups ...string) (again, stale int) {
 	r.t.Helper()
 	for _, g := range groups {
@@ -155,7 +155,7 @@ func TestDelayOfAQueueKeepsTheOrderOfAGroup(t *testing.T) {
 	})
 }
 
-// TestReappearDeliversLate: a message comes again, also when later ones of its group are done.
+// TestReappearDeliversLate: a message comes again, even after later ones of its group are done.
 func TestReappearDeliversLate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := runQueue(t, fault.Plan{fault.Reappear: 0.5}, 1000)
@@ -202,8 +202,8 @@ func TestRedeliverAlwaysEndsInTheDeadLetterQueue(t *testing.T) {
 	})
 }
 
-// TestQueueFaultsThatCannotBe are not counted: nothing is shown that is gone, and what fails
-// by itself is no fault. The end of the mapping ends what waits.
+// TestQueueFaultsThatCannotBe are not counted: a deleted message cannot be shown, and a real
+// failure is no fault. The end of the mapping ends the wait.
 func TestQueueFaultsThatCannotBe(t *testing.T) {
 	failed := mapping.Answer{FunctionError: true}
 	for name, c := range map[string]struct {

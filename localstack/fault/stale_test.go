@@ -10,8 +10,8 @@ import (
 	"github.com/watchroute/watchroute/localstack/fault"
 )
 
-// TestStaleReads: a function that does not ask for consistency is answered what was true up to a
-// second before. Nobody else is, and no other operation.
+// TestStaleReads: an eventually consistent read of a function gets an answer of up to a second
+// before. No other caller and no other operation does.
 func TestStaleReads(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		now := 0

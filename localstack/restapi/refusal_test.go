@@ -164,7 +164,7 @@ func TestMethodsAreThrottledOneByOne(t *testing.T) {
 	f.wants(f.get("/topics/a"), 429, `{"message":"Too Many Requests"}`)
 }
 
-// What a fault makes API Gateway answer: 429 and 500 without a function, 502 and 504 after it.
+// Faults make API Gateway answer 429 and 500 without a function, and 502 and 504 after it.
 func TestFailuresOnPurpose(t *testing.T) {
 	for _, change := range []func(*Method){nil, streamed} {
 		ran, next := 0, Works

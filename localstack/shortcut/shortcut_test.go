@@ -104,8 +104,8 @@ func plain(body string) string {
 		strconv.Itoa(len(body)) + "\r\nX-Amz-Date: 20261126T073139Z\r\nAuthorization: AWS4\r\n\r\n" + body
 }
 
-// requests are connections' bytes, with how many answers they have, and whether all their requests
-// are plain.
+// requests are the bytes of connections, with the number of answers, and whether all requests are
+// plain.
 var requests = map[string]struct {
 	text    string
 	answers int
@@ -148,8 +148,8 @@ var requests = map[string]struct {
 	"nothing that begins so": {"POST /f/\r\n\r\n", 1, false},
 }
 
-// TestTheShortcutChangesNothing: a request is seen and answered as by net/http alone, however it
-// is cut into pieces; and those that are plain do not get there.
+// TestTheShortcutChangesNothing: a request is seen and answered as by net/http alone, in pieces of
+// any size. Plain requests do not reach net/http.
 func TestTheShortcutChangesNothing(t *testing.T) {
 	for name, c := range requests {
 		t.Run(name, func(t *testing.T) {
@@ -211,7 +211,7 @@ func TestABodyThatTheHandlerLeaves(t *testing.T) {
 	}
 }
 
-// TestCloseEndsWhatWaits, and nothing of the package is left.
+// TestCloseEndsWhatWaits: and no goroutine of the package is left.
 func TestCloseEndsWhatWaits(t *testing.T) {
 	inner, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -270,8 +270,8 @@ func TestFIFORefusesADelayOfAMessageButDelaysByTheQueue(t *testing.T) {
 	})
 }
 
-// TestFIFOAcceptsADuplicateAndDropsIt for five minutes, also when the first is deleted. The
-// answer is that of the first, except the checksum, which is of what was sent.
+// TestFIFOAcceptsADuplicateAndDropsIt for five minutes, even if the first is deleted. The answer is
+// that of the first, except the checksum of the sent body.
 func TestFIFOAcceptsADuplicateAndDropsIt(t *testing.T) {
 	inFIFO(t, nil, func(t *testing.T, w *fifoWorld) {
 		first := w.send("a", "one", "id")
@@ -357,7 +357,7 @@ func TestFIFOExpiredReceiptHandleFails(t *testing.T) {
 	})
 }
 
-// TestFIFORedriveLetsTheGroupGoOn: what nobody can handle leaves the order, and the messages
+// TestFIFORedriveLetsTheGroupGoOn: a message that always fails leaves the order, and the messages
 // after it come. It arrives in the dead-letter queue with its ids.
 func TestFIFORedriveLetsTheGroupGoOn(t *testing.T) {
 	inFIFO(t, redrivePolicy(orderedDead, "2"), func(t *testing.T, w *fifoWorld) {
@@ -376,7 +376,7 @@ func TestFIFORedriveLetsTheGroupGoOn(t *testing.T) {
 }
 
 // TestFIFORedriveTakesWhatFailedTogether: messages that were received together use up their
-// receives together, also those that nobody tried.
+// receives together, even those that were not tried.
 func TestFIFORedriveTakesWhatFailedTogether(t *testing.T) {
 	inFIFO(t, redrivePolicy(orderedDead, "1"), func(t *testing.T, w *fifoWorld) {
 		w.fill("a1 a2 a3")
@@ -481,8 +481,8 @@ func TestFIFOTakes300CallsASecondOfAnAction(t *testing.T) {
 	}
 }
 
-// TestFIFOBatchEntriesFailAlone, except for what a FIFO queue cannot do without: that fails
-// the whole batch.
+// TestFIFOBatchEntriesFailAlone, except for parameters that a FIFO queue requires: without them the
+// whole batch fails.
 func TestFIFOBatchEntriesFailAlone(t *testing.T) {
 	inFIFO(t, nil, func(t *testing.T, w *fifoWorld) {
 		entry := func(id, group, deduplication string) map[string]any {
@@ -518,7 +518,7 @@ func TestFIFOPurgeForgetsMessagesAndDuplicates(t *testing.T) {
 	})
 }
 
-// TestFIFOSearchesItsFirstMessagesOnly, and gives nothing rather than an error: so no more
+// TestFIFOSearchesItsFirstMessagesOnly, and gives nothing rather than an error. No more messages
 // than these are in flight, and a group with a long backlog hides others.
 func TestFIFOSearchesItsFirstMessagesOnly(t *testing.T) {
 	inFIFO(t, highThroughput, func(t *testing.T, w *fifoWorld) {
@@ -529,13 +529,13 @@ func TestFIFOSearchesItsFirstMessagesOnly(t *testing.T) {
 		first := w.expect(1, "a")
 		w.expect(10, "")
 		w.delete(first...)
-		w.expect(1, "b1") // whose turn is before that of a group that was served
+		w.expect(1, "b1") // its turn is before that of a group that was served
 		w.expect(1, "a")
 	})
 }
 
-// TestFIFOSearchEndsWithinAGroup: a batch has those messages of a group alone that are among
-// the first of the queue.
+// TestFIFOSearchEndsWithinAGroup: a batch has only those messages of a group that are among the
+// first of the queue.
 func TestFIFOSearchEndsWithinAGroup(t *testing.T) {
 	inFIFO(t, highThroughput, func(t *testing.T, w *fifoWorld) {
 		for i := range 998 {

@@ -142,7 +142,7 @@ func TestCostOfAChangeBySize(t *testing.T) {
 		member := m.cost(t, func() { m.n++ })
 		all := m.cost(t, func() { m.letter = string(m.letter[0] + 1) })
 		t.Logf("%7.2f KB %8d %8.1f %9.1f/s %8.1f %9.1f/s", float64(c.size)/1024, c.batch, member, partition/member, all, partition/all)
-		const split = 0.4 // each batch more that a busy machine makes of one costs 0.2
+		const split = 0.4 // a busy machine may make more batches of one; each costs 0.2 more
 		if c.batch > 1 {
 			c.member, c.all = c.member+split, c.all+split
 		}
@@ -158,7 +158,7 @@ type modified struct {
 	topic       string
 	size, batch int    // of JSON, and items
 	n           int    // a short member of each item
-	letter      string // of which the rest of it is
+	letter      string // the letter that fills the rest of it
 	puts        int
 }
 
@@ -190,10 +190,9 @@ func (m *modified) cost(t *testing.T, change func()) float64 {
 	return 0
 }
 
-// TestCostOfHTTP counts requests of the real functions. What is revoked of the token and of its
-// subject is counted by itself: the authorizer reads it, and a poll before it says that nothing
-// has come. A full poll and a minute of a stream are counted in
-// functions/http, where time can be made to pass.
+// TestCostOfHTTP counts requests of the real functions. It counts the reads of revocations
+// separately: the authorizer makes them, and a poll before it answers that nothing has come. A full
+// poll and a minute of a stream are counted in functions/http, with fake time.
 func TestCostOfHTTP(t *testing.T) {
 	s := start(t, func(o *stack.Options) {
 		tokensOnly(o)
@@ -232,7 +231,7 @@ func TestCostOfHTTP(t *testing.T) {
 	cost("GET of a change", "GET", "/topics/a?after=:0", 200, 2, 0, 2)
 	cost("poll of 2 s to which nothing comes", "GET", "/topics/a?wait=2&after="+at, 204, 1+0.5, 2, 4)
 	if _, err := s.store().Hold(t.Context(), watch.Key{Subject: "alice"}, time.Now().Add(time.Hour), watch.HoldLimits{Subject: 1, Total: 80}); err != nil {
-		t.Fatal(err) // it is she who holds it, in another process
+		t.Fatal(err) // the other process shows that she holds it
 	}
 	cost("stream that is turned away", "GET", "/topics/a", 200, 0, 1, 2, "Accept", "text/event-stream")
 }

@@ -21,8 +21,8 @@ import (
 	"github.com/watchroute/watchroute/events"
 )
 
-// Clients of Server-Sent Events that are not ours: npm's eventsource in Node, Chromium's own
-// EventSource in a page, and github.com/tmaxmax/go-sse.
+// Foreign clients of Server-Sent Events: npm's eventsource in Node, Chromium's own EventSource in a
+// page, and github.com/tmaxmax/go-sse.
 
 // The states of an EventSource.
 const (
@@ -30,7 +30,7 @@ const (
 	closed     = 2
 )
 
-// heard is what a source lets its user see.
+// heard is what a source reports to its user.
 type heard struct {
 	Source         int
 	Type, ID, Data string
@@ -58,7 +58,7 @@ func (s *source) all() []heard {
 	return s.heard[:len(s.heard):len(s.heard)]
 }
 
-// count is how often it has heard what matches.
+// count gives how often it has heard a match.
 func (s *source) count(matches func(heard) bool) (n int) {
 	for _, h := range s.all() {
 		if matches(h) {
@@ -86,7 +86,7 @@ func (s *source) await(t testing.TB, what string, n int, matches func(heard) boo
 	}
 }
 
-// changes are those that it has heard, in their order.
+// changes gives those that it has heard, in order.
 func (s *source) changes(t testing.TB) (changes []events.Change) {
 	t.Helper()
 	for _, h := range s.all() {
@@ -102,8 +102,7 @@ func (s *source) changes(t testing.TB) (changes []events.Change) {
 	return changes
 }
 
-// hasEach waits for the change with a number, and wants it to have heard each from the first one
-// on, once and in order.
+// hasEach waits for the change last. It wants each change from first on, once and in order.
 func (s *source) hasEach(t testing.TB, first, last int64) {
 	t.Helper()
 	s.await(t, fmt.Sprintf("change %d", last), 1, func(h heard) bool {
@@ -197,7 +196,7 @@ func newPage(t *testing.T, client string) *page {
 
 func (p *page) String() string { return p.client }
 
-// next gives the page the next command, once there is one.
+// next gives the page the next command when there is one.
 func (p *page) next(w http.ResponseWriter, r *http.Request) {
 	select {
 	case command := <-p.command:
@@ -218,7 +217,7 @@ func (p *page) hear(_ http.ResponseWriter, r *http.Request) {
 	of.hear(h)
 }
 
-// token gives a wrapper one.
+// token gives a token to a wrapper.
 func (p *page) token(w http.ResponseWriter, r *http.Request) {
 	var of int
 	if _, err := fmt.Sscan(r.FormValue("source"), &of); err != nil {
@@ -233,7 +232,7 @@ func (p *page) token(w http.ResponseWriter, r *http.Request) {
 
 func (p *page) open(url string) *source { return p.run(url, "", nil) }
 
-// wrap opens what the README's wrapper opens, of which url is the service's.
+// wrap opens a source with the README's wrapper; url is the service's.
 func (p *page) wrap(url, wrapper string, token func() string) *source {
 	return p.run(url, wrapper+"\nopen()", token)
 }
@@ -301,7 +300,7 @@ func withoutNode(t *testing.T, missing ...any) {
 	t.Skip(missing...)
 }
 
-// nodePage runs npm's eventsource. Where that is not installed, a test of its own says so.
+// nodePage runs npm's eventsource. If that is not installed, a subtest says so.
 func nodePage(t *testing.T) *page {
 	t.Helper()
 	folder, err := filepath.Abs(npmFolder)
@@ -328,9 +327,9 @@ func nodePage(t *testing.T) *page {
 // browsers are the names that Chromium has.
 var browsers = []string{"chromium-headless-shell", "chromium", "chromium-browser", "google-chrome"}
 
-// chromiumPage runs Chromium with a page of another origin than the stack's. It opens six
-// connections to a host, no more, so each source gets another name of this machine. Where there is no
-// Chromium, a test of its own says so.
+// chromiumPage runs Chromium with a page of another origin than the stack's. Chromium opens at most
+// six connections to a host, so each source gets another name of this machine. Without Chromium, a
+// subtest says so.
 func chromiumPage(t *testing.T) *page {
 	t.Helper()
 	for _, name := range browsers {

@@ -138,7 +138,7 @@ func TestOldFanOutWakesUpAfterOthers(t *testing.T) {
 	if counted := faults.Overlaps(); counted[fault.SameItem] < counted[fault.LateWriter] || faults.Counts()[fault.LateWrite] == 0 {
 		t.Errorf("overlaps %v, faults %v", counted, faults.Counts())
 	}
-	eventually(t, "a pong", func() bool { // what was numbered twice may be pushed twice
+	eventually(t, "a pong", func() bool { // changes that were numbered twice may be pushed twice
 		c.send(`{"action":"ping","id":"p"}`)
 		return strings.Contains(string(c.read()), "pong")
 	})
@@ -205,8 +205,8 @@ func TestBatchesComeAgain(t *testing.T) {
 	}
 }
 
-// TestQueueBatchesComeAgain until the redrive policy ends it, long before the visibility
-// timeout has passed: what the queue shows again meanwhile, it gives again.
+// TestQueueBatchesComeAgain until the redrive policy ends it, long before the visibility timeout
+// has passed.
 func TestQueueBatchesComeAgain(t *testing.T) {
 	s := start(t, func(o *stack.Options) {
 		o.Template, o.Faults = edited(t, addFIFO), fault.New(fault.Plan{fault.Reappear: 1}, seed)

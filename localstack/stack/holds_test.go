@@ -14,9 +14,9 @@ import (
 	"github.com/watchroute/watchroute/localstack/stack"
 )
 
-// heldAtMost runs the HTTP function with so many reserved executions, of which four fifths may
-// hold, as the template has it, and no process is waited for. Nor does API Gateway throttle, which
-// it does for all together, before anything is executed.
+// heldAtMost runs the HTTP function with so many reserved executions. As in the template, four
+// fifths of them may hold. No request waits for a process, and API Gateway does not throttle, which
+// would affect all requests.
 func heldAtMost(t *testing.T, reserved int, streamTime string) *running {
 	return start(t, func(o *stack.Options) {
 		tokensOnly(o)
@@ -30,8 +30,8 @@ func heldAtMost(t *testing.T, reserved int, streamTime string) *running {
 	})
 }
 
-// held opens a stream, and gives it once it tells its place; it is held then. A stream that is
-// turned away gives its retry in place of that.
+// held opens a stream, and gives it once it has told its place and is held. For a stream that is
+// turned away it gives the retry.
 func (s *running) held(t testing.TB, topic, token string) (response *http.Response, retry time.Duration) {
 	t.Helper()
 	begun := s.begin(t.Context(), t, "GET", "/topics/"+topic, token, "Accept", "text/event-stream")
@@ -58,7 +58,7 @@ func (s *running) held(t testing.TB, topic, token string) (response *http.Respon
 	return nil, retry
 }
 
-// turnedAway opens streams that must all be told to come again, not at once and not together.
+// turnedAway opens streams that must all be told to come again, at different later times.
 func (s *running) turnedAway(t *testing.T, who, token string, n int) {
 	t.Helper()
 	delays := map[time.Duration]bool{}
@@ -79,8 +79,8 @@ func (s *running) turnedAway(t *testing.T, who, token string, n int) {
 	}
 }
 
-// TestHoldsLeaveRoomForOthers: mallory opens as many streams as she may, and more; so do others,
-// until there is room for none. Meanwhile nothing else waits or is throttled.
+// TestHoldsLeaveRoomForOthers: mallory opens more streams than she may, and so do others until
+// there is no room. Meanwhile no other request waits or is throttled.
 func TestHoldsLeaveRoomForOthers(t *testing.T) {
 	const reserved, most, ofSubject = 20, 16, 6
 	s := heldAtMost(t, reserved, "1m")
@@ -150,8 +150,8 @@ func TestHoldsLeaveRoomForOthers(t *testing.T) {
 		most, attempts[0]+attempts[1], u.Lambda.Functions["Http"].Peak)
 }
 
-// TestClientThatLeavesIsHeldForUntilItsTime: the function is not told that nobody reads. It costs
-// as long as if somebody did, and counts as held. Then there is room again.
+// TestClientThatLeavesIsHeldForUntilItsTime: the function does not learn that the client has left.
+// The stream costs as much and counts as held until its time is over.
 func TestClientThatLeavesIsHeldForUntilItsTime(t *testing.T) {
 	s := start(t, func(o *stack.Options) {
 		tokensOnly(o)
@@ -181,9 +181,9 @@ func TestClientThatLeavesIsHeldForUntilItsTime(t *testing.T) {
 	}
 }
 
-// TestBurstOfStreamsThrottlesHTTPAlone: each stream that is turned away takes an execution for that
-// moment. More at once than are reserved are throttled, which API Gateway tells, and so is
-// whatever else comes over HTTP at that moment. WebSockets do not notice.
+// TestBurstOfStreamsThrottlesHTTPAlone: each stream that is turned away occupies an execution for a
+// moment. Requests beyond the reserved executions are throttled, whether they are streams or not.
+// WebSockets do not notice.
 func TestBurstOfStreamsThrottlesHTTPAlone(t *testing.T) {
 	s := heldAtMost(t, 5, "1m")
 	mallory, ben := s.token(t, "mallory", all, nil), s.token(t, "ben", all, nil)

@@ -217,8 +217,8 @@ func TestOneChangeInEveryWay(t *testing.T) {
 	}
 }
 
-// TestPatternOverHTTP: on the real functions, a stream of a pattern tells what comes in topics that
-// there are and in new ones, goes on after its last event, and a GET gives the items below.
+// TestPatternOverHTTP, on the real functions: a stream of a pattern has the changes of existing and
+// new topics, and continues after its last event. A GET gives the items below.
 func TestPatternOverHTTP(t *testing.T) {
 	s := start(t, tokensOnly)
 	alice := s.token(t, "alice", all, nil)

@@ -449,8 +449,8 @@ func (s *running) subscribeGone(t *testing.T, topic string) {
 	})
 }
 
-// useLanes has a topic with more watchers than fan-out pushes to, one of them gone and the token of
-// another expired, until fan-out has divided its lanes.
+// useLanes makes a topic with more watchers than fan-out pushes to. One of them is gone and the
+// token of another has expired. It waits until fan-out has divided the lanes.
 func (s *running) useLanes(t *testing.T) {
 	t.Helper()
 	frank := s.connectWith(t, s.token(t, "frank", all, nil))

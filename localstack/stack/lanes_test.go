@@ -25,7 +25,7 @@ func smallLanes(t *testing.T) func(*stack.Options) {
 	}
 }
 
-// hearsAll reads until a change, and checks that every number is there, whatever comes twice.
+// hearsAll reads up to the change last, and checks that every number came; repetitions are allowed.
 func (c *client) hearsAll(after, last int64) {
 	c.t.Helper()
 	for after < last {
@@ -42,7 +42,7 @@ func (c *client) hearsAll(after, last int64) {
 	}
 }
 
-// crowd are watchers of a topic, with the number of the latest change that each was told of.
+// crowd are watchers of a topic, with the number of the latest change that each has got.
 type crowd struct {
 	*running
 	t       *testing.T
@@ -141,8 +141,8 @@ func TestALargeAudienceHearsEverythingWhateverHappens(t *testing.T) {
 	}
 }
 
-// TestCostOfALargeAudience: besides what a change costs, each lane costs a message, a write unit,
-// and four reads: how far it is, the head, the log, and who is in its shards.
+// TestCostOfALargeAudience: each lane adds a message, a write unit, and four reads to the cost of a
+// change. The reads are its progress, the head, the log, and its shards.
 func TestCostOfALargeAudience(t *testing.T) {
 	const attempts = 20
 	s := start(t, smallLanes(t))
@@ -162,7 +162,7 @@ func TestCostOfALargeAudience(t *testing.T) {
 		u := s.Usage()
 		read, write := units(u)
 		if s.lanes(t, c.topic) != lanes || u.Lambda.Functions["Fanout"].Invocations > 1 || write > float64(4+lanes) {
-			continue // they were divided, or are to be
+			continue // they were divided just now, or will be
 		}
 		t.Logf("a change to 40 watchers in %d lanes: %v write units, %v read units, %d messages, %d posts, %d invocations of push",
 			lanes, write, read, u.SQS.Queues["PushesQueue.fifo"].Sent, u.APIGateway.Posts[200], u.Lambda.Functions["Push"].Invocations)

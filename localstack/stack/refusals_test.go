@@ -366,8 +366,8 @@ func (f forger) forgeries() map[string]string {
 	return made
 }
 
-// refuses wants every one of the tokens refused: at the handshake, over HTTP, and by auth on an
-// open connection, which goes on as it was. Nothing of them is in the log.
+// refuses wants all of the tokens refused: at the handshake, over HTTP, and by auth on an open
+// connection, which stays as it was. The log has nothing of them.
 func (s *running) refuses(t *testing.T, log *logged, good string, tokens map[string]string) {
 	t.Helper()
 	alice := s.asker(t, good)
@@ -401,7 +401,7 @@ func (s *running) refuses(t *testing.T, log *logged, good string, tokens map[str
 	}
 }
 
-// carried puts a token into a header, or into the query if a header would not carry it as it is.
+// carried puts a token into a header, or into the query if a header would change it.
 func carried(token string) (query string, header []string) {
 	if strings.ContainsAny(token, " \n\x00") {
 		return "?token=" + url.QueryEscape(token), nil
@@ -538,9 +538,9 @@ func (h handshake) with(token string) (query string, header []string) {
 	return with.Replace(h.query), header
 }
 
-// admissions are of good tokens, one after the other. All of mallory's are revoked, and
-// one of trudy's; a subject may have two connections. HTTP has no connections, and refuses only
-// what is revoked.
+// admissions are of good tokens, one after the other. All of mallory's are revoked, and one of
+// trudy's. A subject may have two connections. HTTP has no connections, and refuses only revoked
+// tokens.
 var admissions = []struct {
 	of   claims
 	want int
@@ -659,8 +659,8 @@ var badTopics = []string{
 	"users/alice/filled" + strings.Repeat("/x", 6), "users/alice/filled" + strings.Repeat("x", 239),
 }
 
-// requests are what can be asked of a topic, as frames and, by requestsFor, over HTTP. polite is
-// the answer of those that are not refused, as they tell and do nothing.
+// requests are all requests about a topic, as frames and, by requestsFor, over HTTP. polite is the
+// answer of those that are not refused, because they reveal and do nothing.
 var requests = []struct{ action, rest, polite string }{
 	{"subscribe", `"topic":TOPIC`, ""},
 	{"subscribe", `"topic":TOPIC,"after":":0"`, ""},
@@ -690,8 +690,9 @@ var (
 	wildTopic = []string{"forbidden", "bad_topic", "bad_request"}
 )
 
-// private asks everything of a topic but what is allowed, filled and vacant, in the ways of some
-// clients, and wants the same of both. stolen is what somebody has who may see it.
+// private makes all requests about a topic except the allowed ones, for a filled and a vacant
+// topic, with several clients, and wants the same answers. stolen has values of a client that may
+// see it.
 func private(t *testing.T, topic string, stolen *strings.Replacer, allowed, want []string, clients ...asking) {
 	t.Helper()
 	for _, r := range requests {
@@ -714,8 +715,8 @@ func private(t *testing.T, topic string, stolen *strings.Replacer, allowed, want
 	}
 }
 
-// thief has what was told to somebody who may see a topic: its epoch, the place of a further
-// page, and an ETag.
+// thief has values that were given to a client that may see a topic: its epoch, the next of a page,
+// and an ETag.
 func thief(epoch, next, etag string) *strings.Replacer {
 	return strings.NewReplacer("EPOCH", epoch, "NEXT", quote(next), "ETAG", quote(etag))
 }
@@ -800,8 +801,8 @@ func TestRefusedTopics(t *testing.T) {
 	}
 }
 
-// readNothing wants no read of tables since the last reset: so a refusal takes no longer where
-// there is something.
+// readNothing wants no read of tables since the last reset. A refusal then takes no longer if
+// something is there.
 func (s *running) readNothing(t *testing.T, tables ...string) {
 	t.Helper()
 	for _, table := range tables {

@@ -193,8 +193,8 @@ func TestSnapshotOfFiftyThousandItems(t *testing.T) {
 	}
 }
 
-// TestCostOfAResume counts what a thousand missed changes cost to read: the log in
-// units of 4 KB, and 4: the connection before and after, how many shards the topic has, the head.
+// TestCostOfAResume counts the reads of a thousand missed changes: the log in units of 4 KB, and 4
+// more. These are the connection before and after, the number of shards, and the head.
 func TestCostOfAResume(t *testing.T) {
 	s := start(t, nil)
 	const missed = 1_000

@@ -21,7 +21,7 @@ import (
 	"github.com/watchroute/watchroute/shared/watch"
 )
 
-// foreign are the clients that are not ours. The test's log has their versions.
+// foreign are the foreign clients. The test's log has their versions.
 type foreign struct {
 	all   []eventSources
 	pages []*page // those of them that can run the wrapper
@@ -43,7 +43,7 @@ func clients(t *testing.T) (f foreign) {
 	return f
 }
 
-// origins are those of the pages, which the local stack is to let in.
+// origins are the origins of the pages, which the local stack has to allow.
 func (f foreign) origins() (all []string) {
 	for _, p := range f.pages {
 		all = append(all, p.home.URL)
@@ -59,7 +59,7 @@ func (f foreign) open(target func(client string) string) (all []*source) {
 	return all
 }
 
-// wrap opens what the README's wrapper opens, in each page.
+// wrap opens a source with the README's wrapper in each page.
 func (f foreign) wrap(t testing.TB, service, topic string, token func() string) (all []*source) {
 	wrapper := wrapperFromReadme(t, topic)
 	for _, p := range f.pages {
@@ -68,7 +68,7 @@ func (f foreign) wrap(t testing.TB, service, topic string, token func() string) 
 	return all
 }
 
-// wrapperFromReadme is the block of code of the README that opens an EventSource, for a topic.
+// wrapperFromReadme gives the README's code block that opens an EventSource, for a topic.
 func wrapperFromReadme(t testing.TB, topic string) string {
 	t.Helper()
 	readme, err := os.ReadFile(root + "/README.md")
@@ -87,8 +87,8 @@ func wrapperFromReadme(t testing.TB, topic string) string {
 	return strings.ReplaceAll(found[0], "stocks/AAPL", topic)
 }
 
-// httpStack starts a stack that lets the clients' pages in, in which a stream is held for that long, and
-// a subject may hold some.
+// httpStack starts a stack that allows the clients' pages. A stream is held for streamTime, and a
+// subject may hold several.
 func (f foreign) httpStack(t *testing.T, streamTime time.Duration, holds string, change func(*stack.Options)) *running {
 	t.Helper()
 	return start(t, func(o *stack.Options) {
@@ -158,7 +158,7 @@ func TestAPutItemReachesEveryClient(t *testing.T) {
 	}
 }
 
-// curlProgram is where curl is. Where it is not, a test of its own says so.
+// curlProgram gives the path of curl. Without curl, a subtest says so.
 func curlProgram(t *testing.T) string {
 	t.Helper()
 	curl, err := exec.LookPath("curl")
@@ -169,7 +169,7 @@ func curlProgram(t *testing.T) string {
 	return curl
 }
 
-// wscatProgram is where wscat is. Where it is not, a test of its own says so.
+// wscatProgram gives the path of wscat. Without wscat, a subtest says so.
 func wscatProgram(t *testing.T) string {
 	t.Helper()
 	wscat, err := filepath.Abs(npmFolder + "/node_modules/.bin/wscat")
@@ -201,13 +201,13 @@ func said(t *testing.T, ready, name string, arguments ...string) *output {
 	return said
 }
 
-// after is what comes behind the first place that has the text.
+// after gives what follows the first occurrence of text.
 func after(s, text string) string {
 	_, rest, _ := strings.Cut(s, text)
 	return rest
 }
 
-// sameChange reads a change as JSON, behind which there may be more.
+// sameChange compares a change with JSON, which more text may follow.
 func sameChange(t testing.TB, text string, want events.Change) bool {
 	t.Helper()
 	var raw json.RawMessage
@@ -224,8 +224,8 @@ func sameChange(t testing.TB, text string, want events.Change) bool {
 	return got.Cursor() == want.Cursor() && got.ID == want.ID && string(got.Data) == string(want.Data)
 }
 
-// TestEventSourcesSurviveWhatPasses, and stop where it does not, in clients that are not ours. What
-// takes long goes on at the same time, in stacks of its own.
+// TestEventSourcesSurviveWhatPasses: foreign clients come again after passing failures, and stop
+// after lasting ones. Long parts run at the same time, in stacks of their own.
 func TestEventSourcesSurviveWhatPasses(t *testing.T) {
 	t.Parallel()
 	f := clients(t)
@@ -240,8 +240,8 @@ func TestEventSourcesSurviveWhatPasses(t *testing.T) {
 	t.Run("a lapse", lapsed)
 }
 
-// lapse cuts the function off from DynamoDB, and later gives it back. Streams that were held before and
-// those that were opened meanwhile come by themselves, and then have what was put.
+// lapse cuts the function off from DynamoDB, and later restores it. Earlier streams and those
+// opened meanwhile come again by themselves, and then get the new items.
 func (f foreign) lapse(t *testing.T) (after func(*testing.T)) {
 	faults := fault.New(fault.Plan{fault.CutOff: 1}, seed)
 	faults.Off()
@@ -265,7 +265,7 @@ func (f foreign) lapse(t *testing.T) (after func(*testing.T)) {
 	}
 }
 
-// decided has the function end streams, or begin none, for each reason that it has.
+// decided makes the function end streams, or refuse them, for each of its reasons.
 func (f foreign) decided(t *testing.T) (after func(*testing.T)) {
 	s := f.httpStack(t, 4*time.Second, "2", tokensOnly)
 	for _, topic := range []string{"busy", "stale"} {
@@ -344,14 +344,14 @@ func (f foreign) decided(t *testing.T) (after func(*testing.T)) {
 	}
 }
 
-// cursor is where a topic stands.
+// cursor gives a topic's present cursor.
 func (s *running) cursor(t testing.TB, topic, token string) string {
 	t.Helper()
 	return read[events.TopicItems](t, s.request(t, "GET", "/topics/"+topic, token), 200).Cursor
 }
 
-// tooMany opens sources whose subjects hold as many streams as they may, until the time of those is over.
-// Each is told to come after another time.
+// tooMany opens sources of subjects that already hold as many streams as they may. Each is told a
+// different time to come again.
 func (f foreign) tooMany(t *testing.T, s *running) []*source {
 	t.Helper()
 	target := "/topics/busy?after=" + s.cursor(t, "busy", s.token(t, "reader", all, nil))
@@ -378,8 +378,8 @@ func (f foreign) tooMany(t *testing.T, s *running) []*source {
 	return sources
 }
 
-// forGood refuses sources for what does not pass. They end, tell their users, and do not come again. Nor does the
-// README's wrapper.
+// forGood refuses sources for lasting errors. They end, tell their users, and do not come again.
+// Nor does the README's wrapper.
 func (f foreign) forGood(t *testing.T) (after func(*testing.T)) {
 	s := f.httpStack(t, time.Minute, "1000", tokensOnly)
 	const elsewhere = `{"v":1,"allow":[{"topics":["b"],"actions":["subscribe"]}]}`
@@ -445,8 +445,8 @@ func (f foreign) forGood(t *testing.T) (after func(*testing.T)) {
 	}
 }
 
-// wantStartedOver wants sources that came with a cursor of another epoch to be told so, to get the items, and
-// to go on. A plain GET is answered 410.
+// wantStartedOver checks sources that came with a cursor of another epoch. They must get a reset
+// and the items, and continue. A plain GET is answered 410.
 func (s *running) wantStartedOver(t *testing.T, stale []*source) {
 	t.Helper()
 	reader := s.token(t, "reader", all, nil)
@@ -465,7 +465,7 @@ func (s *running) wantStartedOver(t *testing.T, stale []*source) {
 	}
 }
 
-// cuts breaks streams that have begun, and then has API Gateway answer in place of the function.
+// cuts breaks streams that have begun, and then makes API Gateway answer instead of the function.
 func (f foreign) cuts(t *testing.T) {
 	faults := fault.New(fault.Plan{fault.TearStream: 1, fault.HTTP429: 1, fault.HTTP500: 1, fault.HTTP502: 1}, seed)
 	faults.Off()
@@ -511,7 +511,7 @@ func (f foreign) cuts(t *testing.T) {
 	s.put(t, "a", "new", "1")
 	t.Run("the stack is restarted", func(t *testing.T) {
 		for _, source := range sources {
-			source.await(t, "reset", 1, named("reset")) // of the epoch: the stack keeps nothing
+			source.await(t, "reset", 1, named("reset")) // the stack keeps no data, so the epoch is new
 			source.await(t, "new item", 1, func(h heard) bool {
 				return (h.Type == "snapshot" || h.Type == "changes") && strings.Contains(h.Data, `"id":"new"`)
 			})
@@ -530,21 +530,21 @@ func (s *running) signal(t testing.TB, signal syscall.Signal) {
 	}
 }
 
-// late has the function not answer in time, and later answer again.
+// late makes the function answer too late, and later in time again.
 func (f foreign) late(t *testing.T) (after func(*testing.T)) {
 	s := f.httpStack(t, time.Minute, "1000", func(o *stack.Options) { o.REST.IdleTimeout, o.MaxProcesses = time.Second, 1 })
 	return f.refused(t, refusal{s, "late", func() { s.signal(t, syscall.SIGSTOP) }, func() { s.signal(t, syscall.SIGCONT) }, http.StatusServiceUnavailable, 0})
 }
 
-// unjudged cuts the authorizer off from DynamoDB, and the function with it, so that those who are held come again.
+// unjudged cuts the authorizer and the function off from DynamoDB, so that held clients come again.
 func (f foreign) unjudged(t *testing.T) (after func(*testing.T)) {
 	faults := fault.New(fault.Plan{fault.CutOff: 1}, seed)
 	faults.Off()
 	s := f.httpStack(t, time.Minute, "1000", func(o *stack.Options) { tokensOnly(o); o.Faults = faults })
-	return f.refused(t, refusal{s, "unjudged", func() { faults.Only(fault.CutOff) }, faults.Off, http.StatusServiceUnavailable, 7})
+	return f.refused(t, refusal{s, "unjudged", func() { faults.Only(fault.CutOff) }, faults.Off, http.StatusServiceUnavailable, 4})
 }
 
-// refusedByTheGateway has API Gateway answer in place of the function.
+// refusedByTheGateway makes API Gateway answer instead of the function.
 func (f foreign) refusedByTheGateway(t *testing.T, s *running, faults *fault.Faults) {
 	for kind, status := range map[fault.Kind]int{
 		fault.HTTP429: http.StatusTooManyRequests, fault.HTTP500: http.StatusServiceUnavailable, fault.HTTP502: http.StatusServiceUnavailable,
@@ -557,14 +557,14 @@ func (f foreign) refusedByTheGateway(t *testing.T, s *running, faults *fault.Fau
 // refusal is a status that API Gateway makes itself, for a time.
 type refusal struct {
 	*running
-	topic         string // that nobody else watches
+	topic         string // no other source watches it
 	begins, works func() // it begins, and everything works again
 	status        int
 	pauses        int // that the wrapper makes meanwhile; 0 for two
 }
 
-// refused begins a refusal. It wants it to end native sources, and the README's wrapper to come again, after
-// a longer pause each time, and to lose nothing.
+// refused begins a refusal. It must end native sources. The README's wrapper must come again after
+// growing pauses, and lose nothing.
 func (f foreign) refused(t *testing.T, r refusal) (after func(*testing.T)) {
 	t.Helper()
 	token := r.token(t, "wrapper", all, nil)

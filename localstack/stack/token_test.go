@@ -65,8 +65,8 @@ func (s *running) revoke(t testing.TB, subject, id string) {
 	s.putRow(t, s.Outputs["RevocationsTable"], "subject", subject, "tokenId", id, map[string]types.AttributeValue{"before": number(time.Now().Unix())})
 }
 
-// lapse lets a subscription's time be over, for so long that DynamoDB does not delete the row: it
-// leaves alone what is more than five years old.
+// lapse ends the time of a subscription more than five years ago, so that DynamoDB does not delete
+// the row.
 //
 // Source: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/howitworks-ttl.html
 func (s *running) lapse(t testing.TB, subject, topic string) {

@@ -105,7 +105,7 @@ func (c *client) wants(frames ...string) {
 	}
 }
 
-// alike takes from a frame what differs from run to run.
+// alike removes the parts of a frame that differ from run to run.
 func alike(frame string) string {
 	frame = inView.ReplaceAllString(ofOrders.ReplaceAllString(frame, ""), `"view":"V"`)
 	return atEpoch.ReplaceAllString(ofItem.ReplaceAllString(frame, "$1"), `"E:$1"`)
@@ -189,8 +189,8 @@ func TestTwoViewsOfATopic(t *testing.T) {
 	})
 }
 
-// tellStory has everyone watch what happens, by topic, with delta, by pattern, and over HTTP. It
-// gives who has watched over HTTP.
+// tellStory lets everyone watch the story by topic, with delta, by pattern, and over HTTP. It gives
+// the watchers over HTTP.
 func (s *running) tellStory(t *testing.T, viewers ...*viewer) (web []*webWatcher) {
 	t.Helper()
 	live := map[*viewer]map[bool][]*client{} // by whether it asked for delta

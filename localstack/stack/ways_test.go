@@ -14,20 +14,19 @@ import (
 	"github.com/watchroute/watchroute/events/exactjson"
 )
 
-// asking is a client that asks for what a frame of a WebSocket asks for, in its own way. So what
-// must be refused is written down once for all ways.
+// asking is a client that makes the request of a WebSocket frame in its own way. Requests to be
+// refused are therefore written down once for all ways.
 type asking interface {
-	// asks gives what is answered: nothing if there is no such request in this way, and several
-	// replies if there are several.
+	// asks gives the answers: none if this way has no such request, and several if it has several.
 	asks(frame string) []reply
 	mayNotHave(texts ...string)
 }
 
-// reply is what a client is answered.
+// reply is the answer to a client.
 type reply struct {
 	how    string // it was asked
 	status int    // of HTTP; 0 for a frame
-	// code is that of an error, otherwise the type of a frame, or "" for an answer to HTTP.
+	// code is that of an error, else the type of a frame, or "" for an HTTP answer.
 	code string
 	text string // all that the client gets, but for the time and the names of the request
 }
@@ -46,7 +45,7 @@ type ear struct {
 	heard []string
 }
 
-// mayNotHave wants none of the texts in anything.
+// mayNotHave wants none of the texts in any answer.
 func (e *ear) mayNotHave(texts ...string) {
 	e.tb.Helper()
 	for _, told := range e.heard {
@@ -73,8 +72,8 @@ type caller struct {
 	*running
 	ear
 	token string
-	// sparing asks for half of the frames, in one of the ways of HTTP, by chance, but the same for
-	// what is filled and for what is vacant. Otherwise it asks for all of them in all ways.
+	// sparing asks for a random half of the frames, each in one random way of HTTP. The choice is
+	// the same for filled and vacant topics. Without it, all frames are asked in all ways.
 	sparing bool
 }
 
@@ -108,7 +107,7 @@ func (c *caller) call(r httpRequest) reply {
 	}
 	_ = json.Unmarshal([]byte(a.body), &said) // a HEAD has no body, and no stream is JSON
 	got.code = said.Code
-	if len(said.Results) == 1 { // of a batch, in which each item is answered for itself
+	if len(said.Results) == 1 { // a batch, in which each item has its own answer
 		got.code = said.Results[0].Error.Code
 	}
 	if a.status >= 400 {
@@ -117,7 +116,7 @@ func (c *caller) call(r httpRequest) reply {
 	return got
 }
 
-// String is the whole answer, without what is of this request alone.
+// String is the whole answer, without the parts of this request alone.
 func (a httpAnswer) String() string {
 	header := a.header.Clone()
 	for _, name := range []string{"Date", "X-Amzn-Requestid", "X-Amz-Apigw-Id", "X-Amzn-Trace-Id"} {
@@ -129,8 +128,8 @@ func (a httpAnswer) String() string {
 	return text.String() + a.body
 }
 
-// refuses wants the headers of a refusal: a page may read it, nobody keeps it, and it says what
-// to do if there is something to do.
+// refuses wants the headers of a refusal: a page may read it, no cache keeps it, and it names the
+// remedy if there is one.
 func (a httpAnswer) refuses(t testing.TB, what string) {
 	t.Helper()
 	for name, want := range map[string]bool{
@@ -168,9 +167,8 @@ const (
 	lastEventID = `"lastEventId"`
 )
 
-// requestsFor gives the requests over HTTP that ask what a frame asks: none for auth, ping and
-// unsubscribe, which HTTP has not, for what is no frame, and without a topic, as there is no such
-// URL.
+// requestsFor gives the HTTP requests for a frame. There are none for auth, ping and unsubscribe,
+// for invalid frames, and for frames without a topic.
 func requestsFor(frame string) []httpRequest {
 	var f struct {
 		events.Request
@@ -228,8 +226,8 @@ func requestsFor(frame string) []httpRequest {
 	return nil
 }
 
-// hasUnknownMember reports whether the item of a publish has a member that is not known, which
-// HTTP refuses, whoever asks, and a frame may have.
+// hasUnknownMember reports whether the item of a publish has an unknown member. HTTP always refuses
+// it, and a frame may have it.
 func hasUnknownMember(frame string) bool {
 	var publish struct {
 		Item map[string]json.RawMessage `json:"item"`
@@ -246,8 +244,8 @@ var knocks = []httpRequest{
 	{"GET", "", nil}, {"HEAD", "", nil}, {"GET", "", []string{"Accept", "text/event-stream"}}, {"POST", "", nil}, {"DELETE", "", nil}, {"PATCH", "", nil},
 }
 
-// knockOverHTTP sends one of the knocks, with a token in the query or in headers, and gives what
-// is answered. A refusal of the token must say so, and nothing of why.
+// knockOverHTTP sends one of the knocks with a token in the query or in headers, and gives the
+// status. A refusal of the token must not name the reason.
 func (s *running) knockOverHTTP(t *testing.T, which int, query string, header ...string) int {
 	t.Helper()
 	r := knocks[which%len(knocks)]

@@ -9,7 +9,7 @@ import (
 	"github.com/watchroute/watchroute/events"
 )
 
-// What the clerk and the auditor of views_test.go see over HTTP: the same as over a WebSocket.
+// The view of the clerk and the auditor of views_test.go over HTTP is the same as over a WebSocket.
 
 const ordersURL = "/topics/" + orders
 
@@ -81,7 +81,7 @@ func (f streamReader) event() (e webEvent) {
 	return e
 }
 
-// happens reads the next events that tell something, which must be these.
+// happens reads the next events with content, which must be these.
 func (f streamReader) happens(want ...webEvent) {
 	f.Helper()
 	for _, want := range want {
@@ -136,7 +136,7 @@ func (v *viewer) hasItems(t *testing.T, a httpAnswer, items string) {
 	}
 }
 
-// filtersOverHTTP asks for total alone, of what its own filter lets through.
+// filtersOverHTTP asks only for total, with a filter of its own.
 func (v *viewer) filtersOverHTTP(t *testing.T, filter, items string) {
 	t.Helper()
 	own := ordersURL + "?fields=total&filter=" + url.QueryEscape(filter)
@@ -152,8 +152,8 @@ func (v *viewer) filtersOverHTTP(t *testing.T, filter, items string) {
 	v.stream(t, own+"&after=:0", v.token).happens(webEvent{name: "changes", data: nothing})
 }
 
-// comesWithWhatIsOf brings what somebody else was told who sees the orders otherwise: they do not
-// add up with what it may see, so it starts over and sees its own.
+// comesWithWhatIsOf uses values of a viewer with another view. They do not fit this view, so the
+// viewer starts over and sees its own.
 func (v *viewer) comesWithWhatIsOf(t *testing.T, other *viewer, web []*webWatcher, epoch string) {
 	page := other.request(t, "GET", ordersURL+"?limit=1", other.token)
 	theirs := read[events.TopicItems](t, page, 200)
@@ -167,7 +167,7 @@ func (v *viewer) comesWithWhatIsOf(t *testing.T, other *viewer, web []*webWatche
 		}
 	}
 	reset := webEvent{name: "reset", data: `{"type":"reset","topic":"shop/orders","reason":"view"}`}
-	for _, id := range []string{web[0].ids[2], web[0].ids[11], epoch + ":2"} { // the last is of who sees all
+	for _, id := range []string{web[0].ids[2], web[0].ids[11], epoch + ":2"} { // the last is of a viewer that sees all
 		v.stream(t, ordersURL, v.token, "Last-Event-ID", id).happens(reset, webItems(v.items))
 	}
 }

@@ -47,7 +47,7 @@ func directly(address *url.URL) (transport, error) {
 	return open(address, func(*http.Request) (*url.URL, error) { return nil, nil })
 }
 
-// talker is a server that says what it is told to after each request, and counts.
+// talker is a server that sends given answers to requests, and counts them.
 type talker struct {
 	address  string
 	dialled  atomic.Int32
@@ -96,8 +96,7 @@ func (s *talker) serve(ctx context.Context, conn net.Conn, answer func(int32) st
 
 const taken = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 
-// TestAnswersOfEveryForm are understood, and a connection is kept after those alone that it can be
-// kept after.
+// TestAnswersOfEveryForm are understood. A connection is kept only after answers that allow it.
 func TestAnswersOfEveryForm(t *testing.T) {
 	for name, c := range map[string]struct {
 		answer string
@@ -135,7 +134,7 @@ func TestAnswersOfEveryForm(t *testing.T) {
 }
 
 // TestKeptConnectionsThatTheServerHasClosed, all at once as during a pause of the function, are
-// replaced: every post arrives, and no one of them is lost or waits.
+// replaced. Every post arrives, and none waits.
 func TestKeptConnectionsThatTheServerHasClosed(t *testing.T) {
 	const posts = 20
 	var arrived sync.WaitGroup
@@ -197,8 +196,7 @@ func TestConnectionsAreKeptForAMinute(t *testing.T) {
 	}
 }
 
-// TestPostEndsInTime: with its context, however that ends, and after attemptTime; and not one of
-// these is tried again.
+// TestPostEndsInTime: with its context, and after attemptTime. Neither is tried again.
 func TestPostEndsInTime(t *testing.T) {
 	for name, choose := range map[string]func(*url.URL) (transport, error){"kept": directly, "proxied": throughItself} {
 		t.Run(name, func(t *testing.T) {
@@ -247,7 +245,7 @@ func throughItself(address *url.URL) (transport, error) {
 	})
 }
 
-// TestPostGoesThroughAProxy, and says the same to it.
+// TestPostGoesThroughAProxy, with the same requests.
 func TestPostGoesThroughAProxy(t *testing.T) {
 	seen := map[string]string{}
 	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {

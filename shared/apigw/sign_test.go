@@ -13,8 +13,8 @@ import (
 	"github.com/watchroute/watchroute/shared/watch"
 )
 
-// FuzzSignIsWhatTheSDKSigns: a signature is that of the SDK's signer, byte for byte, whatever is
-// called where by whom and when, also the second time within a second.
+// FuzzSignIsWhatTheSDKSigns: a signature is that of the SDK's signer, byte for byte, for any call,
+// credentials and time, and for the second call of a second.
 func FuzzSignIsWhatTheSDKSigns(f *testing.F) {
 	const onAWS = "https://a1b2c3d4e5.execute-api.eu-west-1.amazonaws.com/live"
 	f.Add(onAWS, http.MethodPost, "L0SM9cOFvHcCIhw=", []byte(`{"type":"pong"}`), "eu-west-1", "AKID", "secret", "session", int64(1_700_000_000))
@@ -65,8 +65,8 @@ func FuzzSignIsWhatTheSDKSigns(f *testing.F) {
 	})
 }
 
-// TestSignForgetsFormerCredentials: Lambda may give others to the next environment, and the clock
-// goes on.
+// TestSignForgetsFormerCredentials: Lambda may give other credentials to the next environment,
+// while the clock goes on.
 func TestSignForgetsFormerCredentials(t *testing.T) {
 	s := signer{host: "host", path: "/live/@connections/", region: "eu-west-1"}
 	first := aws.Credentials{AccessKeyID: "a", SecretAccessKey: "b", SessionToken: "c"}
@@ -90,7 +90,7 @@ func TestSignForgetsFormerCredentials(t *testing.T) {
 	}
 }
 
-// TestSignRefusesWhatNoHeaderCanHave: it would be another request.
+// TestSignRefusesWhatNoHeaderCanHave: the signature would be that of another request.
 func TestSignRefusesWhatNoHeaderCanHave(t *testing.T) {
 	s := signer{host: "host", path: "/live/@connections/", region: "eu-west-1"}
 	for _, text := range []string{"a\r\nb", " a", "a\n", "ü", "\x7f"} {

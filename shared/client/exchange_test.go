@@ -108,7 +108,8 @@ func TestManyTopicsOverHTTP(t *testing.T) {
 	})
 }
 
-// TestMissedOverHTTP: what came while the client was away is told, or the items if it cannot be.
+// TestMissedOverHTTP: the client gets the changes that came while it was away, or the items if
+// those are not available.
 func TestMissedOverHTTP(t *testing.T) {
 	overEach(t, func(t *testing.T, s *service, over client.Transport) {
 		s.put(topic, "1", `{}`)
@@ -166,8 +167,8 @@ func TestTokensOverHTTP(t *testing.T) {
 	})
 }
 
-// TestRevokedOverHTTP: a token that is taken back ends the client, and one that does not allow a
-// topic the watch.
+// TestRevokedOverHTTP: a revoked token ends the client, and a token that does not allow a topic
+// ends its watch.
 func TestRevokedOverHTTP(t *testing.T) {
 	overEach(t, func(t *testing.T, s *service, over client.Transport) {
 		o := s.overHTTP(over)
@@ -253,8 +254,8 @@ func TestRetryAfterOfADial(t *testing.T) {
 	}
 }
 
-// TestLongAnswerOverHTTP: an answer that takes longer than AnswerTime, but comes steadily, is
-// waited for and not asked for again.
+// TestLongAnswerOverHTTP: the client waits for a steady answer that takes longer than AnswerTime,
+// and does not ask again.
 func TestLongAnswerOverHTTP(t *testing.T) {
 	overEach(t, func(t *testing.T, s *service, over client.Transport) {
 		for n := range 20 {
@@ -281,7 +282,7 @@ func TestLongAnswerOverHTTP(t *testing.T) {
 	})
 }
 
-// TestNoRoomForStreams: where the service holds no request, topics are looked at now and then.
+// TestNoRoomForStreams: if the service holds no request, the client polls topics now and then.
 func TestNoRoomForStreams(t *testing.T) {
 	overEach(t, func(t *testing.T, s *service, over client.Transport) {
 		s.front.before(func(w http.ResponseWriter, r *http.Request) bool {
@@ -308,9 +309,9 @@ func TestNoRoomForStreams(t *testing.T) {
 	})
 }
 
-// TestClientThatLeavesStreams: the service goes on holding streams that a client has left, so one
-// that watches something else every few seconds has no room for more after a while. Its topics are
-// polled meanwhile, and streams bring them again when the holds are over.
+// TestClientThatLeavesStreams: the service goes on holding streams that a client has left. A client
+// that often watches something else has no room for more after a while. Its topics are polled
+// meanwhile, and streams bring them again when the holds end.
 func TestClientThatLeavesStreams(t *testing.T) {
 	bubble(t, func(t *testing.T, s *service) {
 		s.front.mostHolds, s.front.streamTime = 6, 2*time.Minute
@@ -362,8 +363,8 @@ func TestClientThatLeavesStreams(t *testing.T) {
 	})
 }
 
-// TestPublicationsKeepTheirOrderOverHTTP: one about an item waits until those before it are
-// answered, however often they are refused, and each is told apart by its key.
+// TestPublicationsKeepTheirOrderOverHTTP: a publication about an item waits until earlier ones are
+// answered, even after refusals. Each has its own key.
 func TestPublicationsKeepTheirOrderOverHTTP(t *testing.T) {
 	overEach(t, func(t *testing.T, s *service, over client.Transport) {
 		var refusals atomic.Int32

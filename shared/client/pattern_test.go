@@ -15,8 +15,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// TestPatternOverHTTP: topics that are there are watched from where they stand, those that come
-// into being from their first change.
+// TestPatternOverHTTP: existing topics are watched from their present cursors, and new ones from
+// their first change.
 func TestPatternOverHTTP(t *testing.T) {
 	overEach(t, func(t *testing.T, s *service, over client.Transport) {
 		s.put("stocks/a", "1", `{}`)
@@ -39,8 +39,8 @@ func TestPatternOverHTTP(t *testing.T) {
 	})
 }
 
-// TestPatternChangesBeforeItsStream: what comes after the pattern was subscribed to and before its
-// first stream begins is read at once, also of a new topic.
+// TestPatternChangesBeforeItsStream: changes between the subscribe and the beginning of the first
+// stream are read at once, even those of a new topic.
 func TestPatternChangesBeforeItsStream(t *testing.T) {
 	bubble(t, func(t *testing.T, s *service) {
 		s.put("stocks/a", "1", `{}`)
@@ -80,8 +80,8 @@ func TestPatternWithItemsOverHTTP(t *testing.T) {
 	})
 }
 
-// TestPatternMissedOverHTTP: what came while the client was away is told, topic by topic, or the
-// items where it cannot be.
+// TestPatternMissedOverHTTP: the client gets the changes that came while it was away, topic by
+// topic, or the items if those are not available.
 func TestPatternMissedOverHTTP(t *testing.T) {
 	overEach(t, func(t *testing.T, s *service, over client.Transport) {
 		s.put("stocks/a", "1", `{}`)
@@ -119,8 +119,8 @@ func TestPatternMissedOverHTTP(t *testing.T) {
 	})
 }
 
-// TestQuietPatternOverHTTP: a stream costs one request for each that the service holds; looks are
-// rare where nothing comes.
+// TestQuietPatternOverHTTP: a pattern costs one request for each stream that the service holds.
+// Looks are rare while nothing comes.
 func TestQuietPatternOverHTTP(t *testing.T) {
 	overEach(t, func(t *testing.T, s *service, over client.Transport) {
 		s.put("stocks/a", "1", `{}`)
@@ -133,8 +133,8 @@ func TestQuietPatternOverHTTP(t *testing.T) {
 	})
 }
 
-// TestPatternOfTooManyTopicsForAStream: where the service makes no stream of a pattern, the client
-// looks where its topics stand, and other watches have their streams.
+// TestPatternOfTooManyTopicsForAStream: if the service refuses the stream of a pattern, the client
+// looks at its topics, and other watches keep their streams.
 func TestPatternOfTooManyTopicsForAStream(t *testing.T) {
 	bubble(t, func(t *testing.T, s *service) {
 		s.front.before(func(w http.ResponseWriter, r *http.Request) bool {
@@ -164,8 +164,8 @@ func TestPatternOfTooManyTopicsForAStream(t *testing.T) {
 	})
 }
 
-// TestPatternNotAllNamedOverHTTP: of a pattern of which the service does not name all topics, those
-// that it names are watched, and the watch does not end.
+// TestPatternNotAllNamedOverHTTP: if the service does not name all topics of a pattern, the named
+// ones are watched, and the watch does not end.
 func TestPatternNotAllNamedOverHTTP(t *testing.T) {
 	overEach(t, func(t *testing.T, s *service, over client.Transport) {
 		for n := range events.MaxCursors + 20 {
@@ -189,7 +189,7 @@ func granting(t *testing.T, rule string) grant.Grant {
 	return g
 }
 
-// TestPatternIsRefusedOverHTTP: a watch that cannot be had ends with the reason.
+// TestPatternIsRefusedOverHTTP: a watch that is refused ends with the reason.
 func TestPatternIsRefusedOverHTTP(t *testing.T) {
 	overEach(t, func(t *testing.T, s *service, over client.Transport) {
 		o := s.overHTTP(over)
@@ -203,7 +203,7 @@ func TestPatternIsRefusedOverHTTP(t *testing.T) {
 	})
 }
 
-// TestPatternInAnotherViewOverHTTP: when a later token shows other things, all topics start over.
+// TestPatternInAnotherViewOverHTTP: when a later token has another view, all topics start over.
 func TestPatternInAnotherViewOverHTTP(t *testing.T) { patternInAnotherView(t, false) }
 
 // TestPatternInAnotherViewFromNow: the same where a stream begins now, as the first one does.

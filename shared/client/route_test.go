@@ -95,7 +95,7 @@ func TestFallsBackAtOnce(t *testing.T) {
 	})
 }
 
-// TestBlockThatLasts: what is blocked is tried again more and more seldom.
+// TestBlockThatLasts: the client tries a blocked transport more and more seldom.
 func TestBlockThatLasts(t *testing.T) {
 	bubble(t, func(t *testing.T, s *service) {
 		var dials atomic.Int32

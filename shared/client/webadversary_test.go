@@ -15,7 +15,7 @@ import (
 // ofBelow is a topic of the pattern that clients watch.
 const ofBelow events.Topic = "orders/1"
 
-// serveWeb is what a client meets over HTTP. What asks for no topic counts as a handshake.
+// serveWeb serves a client over HTTP. A request without a topic counts as a handshake.
 func (a attack) serveWeb(by *adversary, w http.ResponseWriter, r *http.Request) {
 	about := events.Topic(strings.TrimPrefix(strings.TrimPrefix(r.URL.Path, "/live/topics"), "/"))
 	body, _ := io.ReadAll(r.Body) // else it is not noticed that the client leaves
@@ -88,7 +88,7 @@ func endingStream(text string) web {
 	}
 }
 
-// to has an adversary do something about some requests.
+// to makes an adversary do something about some requests.
 func to(of func(*http.Request) bool, do web) web {
 	return func(w http.ResponseWriter, r *http.Request, e enemy) bool { return of(r) && do(w, r, e) }
 }
@@ -107,7 +107,7 @@ func isItems(r *http.Request) bool {
 	return isRequest(r) && r.Method == http.MethodGet && !r.URL.Query().Has("after")
 }
 
-// withStatus answers with a status and text of somebody else.
+// withStatus answers with the status and text of another server.
 func withStatus(code int) web {
 	return func(w http.ResponseWriter, r *http.Request, _ enemy) bool {
 		return status(code, isAny)(w, r)
@@ -148,7 +148,7 @@ func changesOf(cursor string, changes ...events.Change) web {
 	}
 }
 
-// noStreams has a client poll.
+// noStreams makes a client poll.
 func noStreams(other web) web {
 	return func(w http.ResponseWriter, r *http.Request, e enemy) bool {
 		return to(isStream, withStatus(http.StatusBadGateway))(w, r, e) || other(w, r, e)
@@ -170,7 +170,7 @@ func webAttacks() map[string]attack {
 	all := map[string]attack{
 		"nothing bad": {dials: 1, asks: 60, web: to(isStream, func(w http.ResponseWriter, r *http.Request, e enemy) bool { return false })},
 
-		// Answers that are none of the service.
+		// Answers that do not come from the service.
 		"a page to log in for everything":     {web: withStatus(http.StatusOK)},
 		"a page to log in for all but a dial": {web: to(isRequest, withStatus(http.StatusOK))},
 		"no answer to a dial":                 {web: to(isDial, noAnswer)},

@@ -19,8 +19,8 @@ import (
 	"github.com/watchroute/watchroute/shared/watch"
 )
 
-// front is where clients reach a service: the gateway, the routes of HTTP on the same tables, and
-// what stands before them.
+// front is the address of a service for clients: the gateway, the HTTP routes on the same tables,
+// and a proxy before them.
 type front struct {
 	*service
 	gateway *apigateway.Gateway
@@ -34,7 +34,7 @@ type front struct {
 	mostHeld   int
 	mostHolds  int         // streams that the service holds; 0 for any number
 	refused    int         // streams that there was no room for
-	holds      []time.Time // until when it does, also for who has left
+	holds      []time.Time // when each of them ends, even if its client has left
 }
 
 func newFront(s *service) *front {
@@ -51,7 +51,7 @@ func (f *front) before(proxy func(http.ResponseWriter, *http.Request) bool) {
 	f.proxy = proxy
 }
 
-// asked gives the requests over HTTP that something is true of.
+// asked gives the requests over HTTP for which of is true.
 func (f *front) asked(of func(*http.Request) bool) (all []*http.Request) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -70,7 +70,7 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	path, ofTopics := strings.CutPrefix(r.URL.Path, "/live/topics")
 	f.mu.Lock()
 	proxy := f.proxy
-	if strings.Contains(r.URL.Path, "@connections") { // which the service asks itself
+	if strings.Contains(r.URL.Path, "@connections") { // a call of the service itself
 		proxy = nil
 	}
 	if ofTopics {
@@ -167,7 +167,7 @@ func (f *front) itemsBelow(w http.ResponseWriter, r *http.Request, feed watch.Fe
 	say(w, body)
 }
 
-// place keeps where a client stands that follows a pattern, and gives it a name.
+// place stores the place of a client in a pattern, and gives it a name.
 func (f *front) place(follows []watch.Follow) string {
 	if !follows[0].Topic.IsPattern() {
 		return "place"
@@ -205,7 +205,7 @@ func (f *front) publishes(w http.ResponseWriter, r *http.Request, feed watch.Fee
 	}
 }
 
-// follows are the topics that a request is of, and where the client stands in each.
+// follows gives the topics of a request, with the client's places.
 func follows(feed watch.Feed, v watch.Viewer, q watch.Query, query url.Values) (all []watch.Follow, err error) {
 	for i, name := range append([]string{string(q.Topic)}, query["topic"]...) {
 		q.Topic = events.Topic(name)
@@ -229,7 +229,7 @@ func follows(feed watch.Feed, v watch.Viewer, q watch.Query, query url.Values) (
 	return all, err
 }
 
-// followsBelow is a pattern, and where the client stands in its topics.
+// followsBelow gives a pattern, with the client's places in its topics.
 func (f *front) followsBelow(feed watch.Feed, v watch.Viewer, q watch.Query, id string) ([]watch.Follow, error) {
 	follow, err := feed.Begin(v, q, false)
 	all := []watch.Follow{follow}
@@ -259,8 +259,8 @@ func (f *front) hold() (release func()) {
 	}
 }
 
-// lease takes one of the streams that the service holds, as on AWS: one whose client has left is
-// held up to its time.
+// lease takes one of the streams that the service holds. As on AWS, a stream whose client has left
+// is held until its time ends.
 func (f *front) lease() (release func(), room bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -11,8 +11,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// TestADifferenceLosesNothing: the state before comes back byte for byte, whatever it was, and
-// whatever has become of it.
+// TestADifferenceLosesNothing: the state before comes back byte for byte, for any change of any
+// state.
 func TestADifferenceLosesNothing(t *testing.T) {
 	smaller := 0
 	rapid.Check(t, func(t *rapid.T) {
@@ -41,7 +41,7 @@ func TestADifferenceLosesNothing(t *testing.T) {
 	}
 }
 
-// edited is an object of which some members have changed, at any depth, are gone or are new.
+// edited gives an object with some members changed, removed or added, at any depth.
 func edited(t *rapid.T, was map[string]types.AttributeValue, depth int) map[string]types.AttributeValue {
 	is := maps.Clone(was)
 	for name, value := range was {
@@ -96,7 +96,7 @@ func TestADifferenceNamesWhatDiffers(t *testing.T) {
 	}
 }
 
-// FuzzUndo has a row say anything: it is an error, and no panic.
+// FuzzUndo puts any text into a row: it gives an error, and no panic.
 func FuzzUndo(f *testing.F) {
 	f.Add(`{"a":1}`, `{"in":{"a":{},"b":{}},"was":{"c":1},"new":["a"]}`)
 	f.Add(`{"a":{}}`, `{"in":{"a":{"was":null}}}`)

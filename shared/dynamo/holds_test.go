@@ -198,7 +198,7 @@ func TestHoldWhoseAnswerIsLostIsHeldOnce(t *testing.T) {
 	}
 }
 
-// losing stands before a database, and loses the first answer to an operation, which is carried out.
+// losing stands before a database, and loses the first answer to an operation that was carried out.
 func losing(t *testing.T, d *dynamotest.Database, operation string) (store *dynamo.Store, lost *atomic.Bool) {
 	t.Helper()
 	behind, err := url.Parse(*d.Config.BaseEndpoint)
@@ -221,8 +221,8 @@ func losing(t *testing.T, d *dynamotest.Database, operation string) (store *dyna
 	return dynamo.Open(cfg, dynamotest.Tables), lost
 }
 
-// TestReleaseLeavesWhatAnotherHolds: a hold that is over, and whose place another has by now, frees
-// nothing, also if both end at the same second.
+// TestReleaseLeavesWhatAnotherHolds: an ended hold does not free a place that another hold has
+// taken, even if both end in the same second.
 func TestReleaseLeavesWhatAnotherHolds(t *testing.T) {
 	s := dynamotest.Start(t).Store()
 	now := time.Now()

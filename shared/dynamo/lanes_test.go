@@ -17,7 +17,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// laneWorld is fan-out, the queue of pushes, and who watches.
+// laneWorld is fan-out, the queue of pushes, and the watchers.
 type laneWorld struct {
 	rapid.TB
 	ctx context.Context
@@ -35,7 +35,7 @@ type laneWorld struct {
 	refuses  bool         // the queue takes nothing
 
 	mu     sync.Mutex
-	heard  map[watch.ConnectionID]events.Cursor // what each has without a hole
+	heard  map[watch.ConnectionID]events.Cursor // the changes that each has without a hole
 	holes  []string
 	posts  int // until the function is killed; negative for never
 	cancel context.CancelFunc
@@ -79,7 +79,7 @@ func (w *laneWorld) Post(ctx context.Context, id watch.ConnectionID, frame watch
 
 func (w *laneWorld) Close(context.Context, watch.ConnectionID) error { return nil }
 
-// join has somebody subscribe, to the topic or the pattern that it is one of.
+// join adds a subscriber to the topic, or to the pattern that it is one of.
 func (w *laneWorld) join() {
 	w.ids++
 	c := connection(watch.ConnectionID(fmt.Sprint(w.topic, w.ids)), time.Now())
@@ -113,7 +113,7 @@ func (w *laneWorld) write(changes int) {
 	w.pending = append(w.pending, writes)
 }
 
-// deliver lets fan-out have the first batch, which comes again if it fails.
+// deliver gives fan-out the first batch, which comes again if it fails.
 func (w *laneWorld) deliver() {
 	if len(w.pending) == 0 {
 		return
@@ -123,8 +123,8 @@ func (w *laneWorld) deliver() {
 	}
 }
 
-// Append has the latest batch pushed, and then come again and pushed again, before a later one is
-// in the log, as if the function that had it were thought dead.
+// Append makes the latest batch be pushed and come again before a later one is in the log, as if
+// its function had been taken for dead.
 func (w *laneWorld) Append(ctx context.Context, topic events.Topic, from, to watch.Head, entries []watch.Entry) error {
 	if w.again && w.latest != nil {
 		w.again = false
@@ -135,8 +135,8 @@ func (w *laneWorld) Append(ctx context.Context, topic events.Topic, from, to wat
 	return w.Store.Append(ctx, topic, from, to, entries)
 }
 
-// push lets the pusher have a message: the first of the nth lane that has one. It is killed
-// after some posts, unless that is negative.
+// push gives the pusher a message: the first of the nth lane that has one. It is killed after some
+// posts, unless posts is negative.
 func (w *laneWorld) push(nth, posts int, leisure time.Duration) {
 	if len(w.queue) == 0 {
 		return
@@ -172,7 +172,7 @@ func (w *laneWorld) drain() {
 	}
 }
 
-// settled checks that everybody has everything.
+// settled checks that all watchers have all changes.
 func (w *laneWorld) settled() {
 	for len(w.pending) > 0 {
 		w.deliver()
@@ -192,10 +192,10 @@ func (w *laneWorld) settled() {
 	}
 }
 
-// TestLanesLoseNothing: watchers come while changes are made and pushed, and the lanes of the
-// topic and the shards of its audience double meanwhile. Pushes are killed at any post, have no time for all
-// connections, and come twice, late and out of order. Fan-out finds that the queue takes nothing. Nobody
-// ever misses a change before it hears of a later one, and in the end all have all.
+// TestLanesLoseNothing: watchers come while changes are made and pushed, and the lanes of the topic
+// and the shards of its audience double. Pushes are killed at any post, have no time for all
+// connections, and come twice, late and out of order. Sometimes the queue refuses messages. No
+// watcher ever misses a change before it hears a later one, and in the end all have all.
 func TestLanesLoseNothing(t *testing.T) {
 	d := dynamotest.Start(t)
 	worlds, widest := 0, 0
@@ -254,9 +254,9 @@ func TestLanesLoseNothing(t *testing.T) {
 	}
 }
 
-// TestLanesDoubleWhileAChangeIsNumbered: fan-out has read the head of a topic, and then the batch
-// before comes again, to an invocation that divides the lanes. The change that is numbered next
-// reaches the new lanes as well.
+// TestLanesDoubleWhileAChangeIsNumbered: fan-out has read the head of a topic. Then the batch
+// before comes again, to an invocation that divides the lanes. The next numbered change must reach
+// the new lanes too.
 func TestLanesDoubleWhileAChangeIsNumbered(t *testing.T) {
 	w := newLanes(t, dynamotest.Start(t), 3)
 	lanes := func() int {
@@ -288,7 +288,7 @@ func TestLanesDoubleWhileAChangeIsNumbered(t *testing.T) {
 	}
 }
 
-// TestWorkThatIsDoneCostsARead, whoever has done it.
+// TestWorkThatIsDoneCostsARead, for any earlier pusher.
 func TestWorkThatIsDoneCostsARead(t *testing.T) {
 	d := dynamotest.Start(t)
 	w := newLanes(t, d, 100)
@@ -327,9 +327,9 @@ func newLanes(t testing.TB, d *dynamotest.Database, size int) *laneWorld {
 	return w
 }
 
-// TestCostOfLanes: fan-out reads nobody who watches a topic that has lanes. A change costs a
-// message and a write for each lane, and to read how far it is, the head, the log, and those of the shards
-// that its connections may be in.
+// TestCostOfLanes: fan-out reads no watchers of a topic with lanes. A change costs a message and a
+// write for each lane. A lane reads its progress, the head, the log, and the shards that its
+// connections may be in.
 func TestCostOfLanes(t *testing.T) {
 	const watchers, size = 500, 100
 	d := dynamotest.Start(t)

@@ -132,13 +132,12 @@ type wish struct {
 
 func (w wish) String() string { body, _ := json.Marshal(w); return string(body) }
 
-// TestTheLastRequestAboutATopicWins: the calls to DynamoDB that requests of one connection make
-// come in any order. Then each topic is watched as the last request about it has asked for, and
-// the connection's row says the same. Changes are numbered and pushed meanwhile: the last
-// subscribe hears all that come after its cursor. The connection may have been made by a
-// version of the service without orders, and watch a topic since. The audiences may be thought
-// too large whenever they are read, so that the number of their shards doubles meanwhile: each
-// topic that is watched then still has one row, where the connection's row says.
+// TestTheLastRequestAboutATopicWins: the calls to DynamoDB of one connection's requests come in any
+// order. Each topic must end up watched as the last request about it has asked, and the
+// connection's row must agree. Changes are numbered and pushed meanwhile, and the last subscribe
+// gets all changes after its cursor. The connection may come from a version without orders, and
+// watch a topic since. Shards may double at any read, and each watched topic must still have one
+// row, in the shard that the connection's row names.
 func TestTheLastRequestAboutATopicWins(t *testing.T) {
 	c := newConcurrent(t, 5)
 	store := c.Store()

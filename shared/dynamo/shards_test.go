@@ -82,8 +82,8 @@ func (c crowded) shards(topic events.Topic) string {
 	return n.Value
 }
 
-// TestAnAudienceSplitsAsItGrows: everybody is found exactly once, all together and part by part,
-// and the number of shards follows the audience without running away.
+// TestAnAudienceSplitsAsItGrows: each subscriber is found exactly once, both in the whole and part
+// by part. The number of shards follows the audience.
 func TestAnAudienceSplitsAsItGrows(t *testing.T) {
 	for _, topic := range []events.Topic{"a/b", "a/*", "a/**"} {
 		c := newCrowded(t, 10)
@@ -132,8 +132,8 @@ func TestAPartIsReadFromItsOwnShards(t *testing.T) {
 	}
 }
 
-// TestASubscriptionStaysInItsShard when the number of shards doubles: there is one row, whatever
-// the connection does next, and none when it leaves.
+// TestASubscriptionStaysInItsShard when the number of shards doubles. There is one row after any
+// request, and none when the connection leaves.
 func TestASubscriptionStaysInItsShard(t *testing.T) {
 	for name, leave := range map[string]func(crowded, watch.Subscription) error{
 		"unsubscribe": func(c crowded, s watch.Subscription) error {
@@ -218,7 +218,7 @@ func (c crowded) renewAndForget(s watch.Subscription) error {
 	return c.Forget(c.t.Context(), s.Key, nil)
 }
 
-// moving is a connection that would be kept in another shard as soon as there are two.
+// moving is a connection that would go into another shard if there were two.
 func moving() watch.ConnectionID {
 	for n := 0; ; n++ {
 		if id := watch.ConnectionID(fmt.Sprint("moving", n)); id.Slot(2) != 0 {

@@ -170,7 +170,7 @@ func TestSinceGivesLargeLogsInPages(t *testing.T) {
 	}
 }
 
-// modification is the change of an item of a few KB: of one member, or of all that is large.
+// modification is a change of an item of a few KB: of one small member, or of all its data.
 func modification(topic events.Topic, seq int64, kilobytes int, all bool) watch.Entry {
 	e := entries(topic, seq)[0]
 	e.Op = events.Modified
@@ -184,7 +184,7 @@ func modification(topic events.Topic, seq int64, kilobytes int, all bool) watch.
 	return e
 }
 
-// TestARowIsSmallWhereLittleDiffers, and yet tells what was byte for byte.
+// TestARowIsSmallWhereLittleDiffers, and the state before comes back byte for byte.
 func TestARowIsSmallWhereLittleDiffers(t *testing.T) {
 	d := dynamotest.Start(t)
 	s := d.Store()
@@ -211,7 +211,7 @@ func TestARowIsSmallWhereLittleDiffers(t *testing.T) {
 	}
 }
 
-// TestRowsOfEarlierVersionsTellWhatWas: they have the state before whole.
+// TestRowsOfEarlierVersionsTellWhatWas: these rows hold the whole state before.
 func TestRowsOfEarlierVersionsTellWhatWas(t *testing.T) {
 	d := dynamotest.Start(t)
 	want := modification("a", 1, 1, false)
@@ -227,8 +227,8 @@ func TestRowsOfEarlierVersionsTellWhatWas(t *testing.T) {
 	}
 }
 
-// TestHowMuchDiffersShowsToNoReader: a view may hide what differs. So the pages of the log end at the
-// same numbers, and as many units are told.
+// TestHowMuchDiffersShowsToNoReader: a view may hide the difference. The pages of the log therefore
+// end at the same numbers, and the meter gets the same units.
 func TestHowMuchDiffersShowsToNoReader(t *testing.T) {
 	d := dynamotest.Start(t)
 	s := d.Store()

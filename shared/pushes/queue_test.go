@@ -100,7 +100,7 @@ func TestWorkOfALaneComesInOrder(t *testing.T) {
 	}
 }
 
-// TestTheSameWorkIsTakenOnce, and work that goes on from it is other work.
+// TestTheSameWorkIsTakenOnce: and its continuation is other work.
 func TestTheSameWorkIsTakenOnce(t *testing.T) {
 	w := newWorld(t)
 	rest := work("a", 0, 1)

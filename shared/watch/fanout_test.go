@@ -119,7 +119,7 @@ func TestDeliverPushesKnownChangesAgain(t *testing.T) {
 	}
 }
 
-// slowLog has appends wait until it is told to go on.
+// slowLog makes appends wait until it is told to go on.
 type slowLog struct {
 	*memoryLog
 	proceed chan struct{}
@@ -150,7 +150,7 @@ func (a announcing) Post(ctx context.Context, id watch.ConnectionID, frame watch
 }
 
 // TestLargeItemsKeepOnlyTheirOwnTopicWaiting: the transaction of a large item takes long. The
-// watchers of another topic of the batch have their change before it is done.
+// watchers of another topic of the batch get their change before it ends.
 func TestLargeItemsKeepOnlyTheirOwnTopicWaiting(t *testing.T) {
 	posted := make(chan struct{})
 	m := announcing{&memoryWatchers{topics: map[events.Topic][]watch.ConnectionID{"small": {"1"}, "large": {"2"}}}, "1", posted}
@@ -165,8 +165,8 @@ func TestLargeItemsKeepOnlyTheirOwnTopicWaiting(t *testing.T) {
 	}
 }
 
-// TestFewWatchersAreNotBehindMany: more connections watch one topic than are posted to at once,
-// and none of these posts ends before the only watcher of another topic has been posted to.
+// TestFewWatchersAreNotBehindMany: one topic has more watchers than posts at once. The only watcher
+// of another topic is posted to before any of these posts ends.
 func TestFewWatchersAreNotBehindMany(t *testing.T) {
 	m := waiting{&memoryWatchers{topics: map[events.Topic][]watch.ConnectionID{"few": {"only"}}}, "only", make(chan struct{})}
 	for n := range 500 {

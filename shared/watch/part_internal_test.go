@@ -7,8 +7,7 @@ import (
 	"testing"
 )
 
-// TestPartsAreAboutEqual, whether the ids of connections are random, as API Gateway's are, or
-// follow each other.
+// TestPartsAreAboutEqual, for random ids, such as API Gateway's, and for consecutive ones.
 func TestPartsAreAboutEqual(t *testing.T) {
 	const connections, of = 32_000, 32
 	for name, id := range map[string]func(int) ConnectionID{
@@ -31,7 +30,7 @@ func TestPartsAreAboutEqual(t *testing.T) {
 	}
 }
 
-// TestAPartSplitsIntoTwo, and nobody moves into another.
+// TestAPartSplitsIntoTwo, and no connection moves into another part.
 func TestAPartSplitsIntoTwo(t *testing.T) {
 	for n := range 1_000 {
 		id := ConnectionID(fmt.Sprint("connection ", n))

@@ -40,8 +40,8 @@ func BenchmarkRecordToFunction(b *testing.B) {
 	b.ReportMetric(float64(waited.Microseconds())/float64(b.N), "µs/record")
 }
 
-// BenchmarkFIFOBacklog is the time that a message takes of 20,000 in 1,000 groups which wait
-// already, from the queue through the function, one a batch and 20 batches at once.
+// BenchmarkFIFOBacklog measures the time of a message through the queue and the function. 20,000
+// messages in 1,000 groups wait already; a batch has one message, and 20 batches run at once.
 func BenchmarkFIFOBacklog(b *testing.B) {
 	const messages, groups = 20_000, 1_000
 	var took time.Duration

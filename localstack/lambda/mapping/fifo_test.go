@@ -146,7 +146,7 @@ func TestFIFOConcurrencyIsThatOfGroups(t *testing.T) {
 	}
 }
 
-// TestFIFOFailedBatchIsRetriedBeforeOthersOfItsGroup, and until the redrive policy ends it.
+// TestFIFOFailedBatchIsRetriedBeforeOthersOfItsGroup, until the redrive policy ends it.
 func TestFIFOFailedBatchIsRetriedBeforeOthersOfItsGroup(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newFIFOWorld(t)
@@ -187,8 +187,8 @@ func TestFIFOFunctionReportsTheFirstFailureAndAllAfterIt(t *testing.T) {
 	})
 }
 
-// TestFIFOMessagesThatAreNotReportedAreDeleted, also those that follow a failed one of their
-// group: Lambda leaves the order to the function.
+// TestFIFOMessagesThatAreNotReportedAreDeleted, even those that follow a failed one of their group.
+// Lambda leaves the order to the function.
 func TestFIFOMessagesThatAreNotReportedAreDeleted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newFIFOWorld(t)
@@ -259,8 +259,8 @@ func TestFIFOEventThatIsCutKeepsTheOrder(t *testing.T) {
 	})
 }
 
-// TestFIFOEventThatIsCutStaysHidden: what waits for the second event of a batch is not shown
-// again while that runs, though both together take longer than messages are hidden.
+// TestFIFOEventThatIsCutStaysHidden: messages for the second event of a batch are not shown again
+// while the first runs, even if both together take longer than messages are hidden.
 func TestFIFOEventThatIsCutStaysHidden(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newFIFOWorld(t)
