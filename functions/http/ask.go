@@ -51,7 +51,7 @@ func parseAsk(topic events.Topic, query url.Values) (a ask, err error) {
 		case single && len(values) > 1:
 			return a, badRequest("parameter %s is given %d times", name, len(values))
 		case single && values[0] == "" && name != "last_event_id": // a client gets its value only with its first event
-			return a, badRequest("parameter %s is empty, leave it out", name)
+			return a, badRequest("parameter %s is empty: leave it out", name)
 		}
 	}
 	a.Topic, a.next = topic, query.Get("next")
@@ -90,11 +90,11 @@ func (a *ask) checkPatterns(query url.Values) error {
 	case !slices.ContainsFunc(a.topics, events.Topic.IsPattern):
 		return nil
 	case len(a.after) > 0:
-		return badRequest("after is of one topic, not of a pattern, but for after=now; a stream goes on from last_event_id")
+		return badRequest("a pattern takes only after=now, no cursor: a stream continues from last_event_id")
 	case query.Has("wait"):
-		return badRequest("wait is for changes of one topic, not of a pattern, follow it by a stream")
+		return badRequest("wait is for one topic: follow a pattern by a stream")
 	case a.limit > 0:
-		return badRequest("limit is of one topic, not of a pattern")
+		return badRequest("limit is for one topic, not for a pattern")
 	}
 	return nil
 }
@@ -113,11 +113,11 @@ func (a *ask) parseAfter(query url.Values) error {
 		a.after = append(a.after, after)
 	}
 	if n := len(a.after); n > 0 && n != len(a.topics) {
-		return badRequest("after is given %d times for %d topics, it must be given once for each, in their order, or never", n, len(a.topics))
+		return badRequest("after is given %d times for %d topics: give it once for each, in their order, or not at all", n, len(a.topics))
 	}
 	a.views = query["view"]
 	if n := len(a.views); n > 0 && len(a.after) > 0 && n != len(a.after) {
-		return badRequest("view is given %d times and after %d times, a view is of the cursor in its place", n, len(a.after))
+		return badRequest("view is given %d times and after %d times: give one view for each cursor, in their order", n, len(a.after))
 	}
 	return nil
 }

@@ -62,7 +62,7 @@ func (h handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.problem(w, r, events.Problem{Code: events.CodeNotFound, Detail: "the routes are /topics/{topic}"})
 	case !slices.Contains(methods, r.Method):
 		w.Header().Set("Allow", strings.Join(methods, ", "))
-		h.problem(w, r, events.Problem{Code: events.CodeMethodNotAllowed, Detail: "the methods are " + strings.Join(methods, ", ")})
+		h.problem(w, r, events.Problem{Code: events.CodeMethodNotAllowed, Detail: "allowed methods are " + strings.Join(methods, ", ")})
 	case err != nil:
 		h.refuse(w, r, err)
 	default:
@@ -101,11 +101,11 @@ func (h handler) read(w http.ResponseWriter, r *http.Request, viewer watch.Viewe
 	case err != nil:
 		h.refuse(w, r, err)
 	case stream == 0 && json == 0:
-		h.problem(w, r, events.Problem{Code: events.CodeNotAcceptable, Detail: "an answer is application/json or " + streamType})
+		h.problem(w, r, events.Problem{Code: events.CodeNotAcceptable, Detail: "available types are application/json and " + streamType})
 	case stream > 0 && stream >= json:
 		h.stream(w, r, viewer, a)
 	case len(a.topics) > 1 || a.snapshot || r.URL.Query().Has("last_event_id"):
-		h.refuse(w, r, badRequest("several topics, snapshot and last_event_id are of a stream, ask with Accept: %s", streamType))
+		h.refuse(w, r, badRequest("several topics, snapshot and last_event_id need a stream: send Accept: %s", streamType))
 	case a.now && a.Topic.IsPattern():
 		h.standBelow(w, r, viewer, a)
 	case a.now || len(a.after) > 0:

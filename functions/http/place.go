@@ -106,7 +106,7 @@ func fits(follows []watch.Follow) error {
 		}
 	}
 	if patterns && len(placeOf(whole)) > maxIDBytes-bookmarkBytes {
-		return &events.Error{Code: events.CodeTooManyTopics, Message: "the patterns have more topics than the id of a stream can name, follow narrower ones, or over a WebSocket"}
+		return &events.Error{Code: events.CodeTooManyTopics, Message: "the patterns have more topics than the id of a stream can name: follow narrower ones, or use a WebSocket"}
 	}
 	return nil
 }
@@ -132,7 +132,7 @@ func resume(follows []watch.Follow, id string) error {
 	text, hash, hashed := cutLast(id, "~")
 	parts := strings.Split(text, ",")
 	if len(parts) != len(follows) || !hashed && (len(follows) > 1 || follows[0].Topic.IsPattern()) {
-		return badID("it is not of this list of topics")
+		return badID("it does not fit the topics in the URL")
 	}
 	same := hash == listHash(follows)
 	if !hashed {
@@ -159,7 +159,7 @@ func readPart(follow *watch.Follow, part string) (err error) {
 	texts := strings.Split(part, "!")
 	if texts[0] != "" {
 		if follow.Place, err = parsePlace(texts[0]); err != nil || !follow.Items && !follow.Void || follow.Next != "" {
-			return badID("a pattern has no such place")
+			return badID("a pattern cannot have this place")
 		}
 	}
 	base, _ := follow.Topic.Split()
@@ -181,7 +181,7 @@ func readPart(follow *watch.Follow, part string) (err error) {
 			return err
 		}
 		if at.Void {
-			return badID("what is below a pattern is not void alone")
+			return badID("a topic below a pattern cannot be void alone")
 		}
 		follow.Below[topic] = at
 	}

@@ -36,11 +36,11 @@ func (h handler) publish(w http.ResponseWriter, r *http.Request, viewer watch.Vi
 		return
 	}
 	if len(r.URL.Query()) > 0 { // such as an id, which would have no effect
-		h.refuse(w, r, badRequest("a POST takes no parameters, its body has the item"))
+		h.refuse(w, r, badRequest("a POST takes no parameters: put the item into the body"))
 		return
 	}
 	if id, twice := repeated(body.Items); twice && publishing.Key != "" {
-		h.refuse(w, r, badRequest("items have the id %s twice, so that Idempotency-Key would name two publications of it", clip(id)))
+		h.refuse(w, r, badRequest("the id %s comes twice: with Idempotency-Key each id may come only once", clip(id)))
 		return
 	}
 	if body.Items == nil {
@@ -116,9 +116,9 @@ func (h handler) remove(w http.ResponseWriter, r *http.Request, viewer watch.Vie
 func checkConditions(r *http.Request, onlyNew bool) error {
 	switch {
 	case r.Header.Get("If-Match") != "":
-		return badRequest("If-Match is not supported, as items have no ETag")
+		return badRequest("If-Match is not supported, because items have no ETag")
 	case r.Header.Get("If-None-Match") != "" && !onlyNew:
-		return badRequest("If-None-Match is for a POST, and must be *")
+		return badRequest("If-None-Match needs a POST and the value *")
 	}
 	return nil
 }
@@ -164,7 +164,7 @@ func parseItems(text []byte) (body events.PublishRequest, err error) {
 	case !several:
 		return body, checkMembers(object)
 	case len(object) > 1:
-		return body, badRequest("body has items, and must have nothing else: each item has its own members")
+		return body, badRequest("a body with items must have no other member")
 	case n < 1 || n > maxBatch:
 		return body, badRequest("items are %d, from 1 to %d are allowed", n, maxBatch)
 	}
@@ -193,7 +193,7 @@ func members(what string, text []byte) (object map[string]json.RawMessage, err e
 func checkMembers(item map[string]json.RawMessage) error {
 	for name := range item {
 		if !slices.Contains(itemMembers, name) {
-			return badRequest("%s is not a member of an item, those are %s", clip(name), strings.Join(itemMembers, ", "))
+			return badRequest("%s is not a member of an item: the members are %s", clip(name), strings.Join(itemMembers, ", "))
 		}
 	}
 	return nil

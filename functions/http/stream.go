@@ -89,7 +89,7 @@ func (h handler) turnAway(w http.ResponseWriter, r *http.Request, err error) {
 // and forbidden requests are refused for good.
 func (h handler) follows(r *http.Request, viewer watch.Viewer, a ask) (follows []watch.Follow, now bool, err error) {
 	if a.next != "" || a.limit > 0 {
-		return nil, false, badRequest("next and limit are of items, a stream has none")
+		return nil, false, badRequest("a stream takes no next and no limit")
 	}
 	id := lastID(r)
 	placed := id != "" || len(a.after) > 0

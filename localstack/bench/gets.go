@@ -112,7 +112,7 @@ func (s *stackProcess) resumeByGet(ctx context.Context) error {
 				return err
 			}
 			if read.last != int64(missed) {
-				return fmt.Errorf("%d changes are read of %d", read.last, missed)
+				return fmt.Errorf("read %d changes of %d", read.last, missed)
 			}
 			times = append(times, time.Since(began))
 		}
@@ -172,7 +172,7 @@ func get(ctx context.Context, c *http.Client, url string, header http.Header, st
 	defer response.Body.Close()
 	body, err := io.ReadAll(response.Body)
 	if err == nil && response.StatusCode != status {
-		err = fmt.Errorf("GET is answered %s and not %d: %.300s", response.Status, status, body)
+		err = fmt.Errorf("GET got %s, want %d: %.300s", response.Status, status, body)
 	}
 	return got{response.Header, body}, err
 }

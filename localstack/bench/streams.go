@@ -171,7 +171,7 @@ func (s *stackProcess) openStream(ctx context.Context, a *audience, m *member, t
 			return nil
 		}
 	}
-	return errors.Join(fmt.Errorf("a stream is answered %s and not held", response.Status), lines.Err())
+	return errors.Join(fmt.Errorf("a stream got %s and is not held", response.Status), lines.Err())
 }
 
 // follow takes the changes of a stream until leave closes it.

@@ -69,14 +69,14 @@ func (l *leg) refused(r *http.Response, body []byte) error {
 	media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	var p events.Problem
 	if err := json.Unmarshal(body, &p); err != nil || media != events.ProblemType || p.Status != r.StatusCode || p.Code.Status() != r.StatusCode {
-		return broke("answered %d with %q, which is no problem: %.200s", r.StatusCode, media, body)
+		return broke("answered %d with %q instead of a problem: %.200s", r.StatusCode, media, body)
 	}
 	l.count("answers", fmt.Sprintf("%d %s", p.Status, p.Code))
 	if r.StatusCode == http.StatusUnauthorized && l.lapsed() {
 		return fmt.Errorf("%s", p.Code)
 	}
 	if r.Request.Header.Get("Accept") == streamType && r.Header.Get("X-Amzn-ErrorType") == "" {
-		return broke("the function refuses a stream for what passes, which ends an EventSource for good: %s", body)
+		return broke("the function refuses a stream for a passing reason, and so ends an EventSource for good: %s", body)
 	}
 	seconds, err := strconv.Atoi(r.Header.Get("Retry-After"))
 	if p.Code == events.CodeInternal || p.Code.Remedy() != events.RetryLater || err != nil || seconds < 1 {
@@ -169,7 +169,7 @@ func (l *leg) changes(ctx context.Context, k *checker, wait int) (more bool, err
 	case response.StatusCode == http.StatusNoContent && wait > 0 && stands == after.String():
 		return false, l.begins(k, after)
 	case response.StatusCode != http.StatusOK:
-		return false, broke("%s: answered %d at %q, asked for what comes after %s within %d s", k.topic, response.StatusCode, stands, after, wait)
+		return false, broke("%s: answered %d at %q, asked for changes after %s within %d s", k.topic, response.StatusCode, stands, after, wait)
 	}
 	var body events.TopicChanges
 	if err := decode(response, &body); err != nil {
@@ -216,7 +216,7 @@ func (l *leg) takeAll(k *checker, after events.Cursor, body events.TopicChanges,
 		}
 	}
 	if body.Topic != k.topic || body.Cursor != told.at.String() || waited && len(body.Changes) == 0 {
-		return broke("%s: the body of %s stands at %s and tells of %d changes after %s", k.topic, body.Topic, body.Cursor, len(body.Changes), after)
+		return broke("%s: the body of %s has the cursor %s and %d changes after %s", k.topic, body.Topic, body.Cursor, len(body.Changes), after)
 	}
 	if err := l.begins(k, after); err != nil {
 		return err

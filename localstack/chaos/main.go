@@ -67,7 +67,7 @@ func command(ctx context.Context, args []string) error {
 	flags.IntVar(&s.watchers, "watchers", 200, "how many `watchers`, of two topics each")
 	flags.BoolVar(&s.hostile, "hostile", false, "let one watcher in ten be hostile")
 	flags.BoolVar(&s.wander, "wander", false, "let one watcher in four change between WebSocket, SSE, long poll and GET")
-	flags.BoolVar(&s.crowd, "crowd", false, "let all watch one topic, and "+crowdBound+" watchers be many")
+	flags.BoolVar(&s.crowd, "crowd", false, "let all watch one topic, with shards and lanes of "+crowdBound)
 	flags.IntVar(&s.changes, "changes", 10_000, "how many `changes` over 20 topics")
 	plan := flags.String("faults", harsh, "`faults`, as go run ./localstack takes them")
 	mutant := flags.String("mutant", "", "break the service on purpose and expect to be told so: "+mutantNames())

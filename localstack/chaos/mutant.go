@@ -67,7 +67,7 @@ var mutants = []mutant{
 	{"swapped-id", "the cursors in the id of several topics are in another order than the topics", []edit{
 		{"functions/http/place.go", `parts[i] = partOf(follow)`, `parts[len(parts)-1-i] = partOf(follow)`},
 	}, "--wander"},
-	{"last-flush", "a stream forgets what it would tell in its last second, and its id does not", []edit{
+	{"last-flush", "a stream drops the changes of its last second, and its id counts them", []edit{
 		{"functions/http/stream.go", `				err = s.tell(n)`, `				if end, _ := ctx.Deadline(); time.Until(end) < time.Second {
 					s.Take(n)
 					s.place()
@@ -78,7 +78,7 @@ var mutants = []mutant{
 	{"poll-back", "a long poll begins one change behind the cursor", []edit{
 		{"functions/http/hold.go", `watch.Place{After: a.after[0]}`, `watch.Place{After: events.Cursor{Epoch: a.after[0].Epoch, Seq: max(a.after[0].Seq-1, 0)}}`},
 	}, "--wander"},
-	{"poll-head", "a long poll says that the client stands at the head, also after changes that it does not tell", []edit{
+	{"poll-head", "a long poll gives the head as the cursor, even if it leaves out changes", []edit{
 		{"functions/http/hold.go", `	default:
 		h.tell(w, r, news[0].Missed)`, `	default:
 		stand := []watch.Follow{{Query: a.Query}}
@@ -86,21 +86,21 @@ var mutants = []mutant{
 		news[0].Cursor = stand[0].After
 		h.tell(w, r, news[0].Missed)`},
 	}, "--wander"},
-	{"stale-head", "heads are read with eventual consistency, and what they say is trusted", []edit{
+	{"stale-head", "heads are read with eventual consistency and trusted", []edit{
 		{"shared/dynamo/changes.go", `Key: rowKey(topic, headSeq), ConsistentRead: aws.Bool(true),`, `Key: rowKey(topic, headSeq),`},
 	}, "--wander"},
-	{"lane", "a lane is moved before its watchers are posted to, so that a push that is killed is not repeated", []edit{
+	{"lane", "a lane is moved before its posts, so that a killed push is not repeated", []edit{
 		{"shared/watch/lane.go", `		r, failed := l.round(`, `		_ = l.Lanes.Advance(ctx, w.Topic, w.Lane, progress, Progress{Cursor: head.Cursor})
 		r, failed := l.round(`},
 	}, ""},
-	{"lanes", "a change is numbered whatever lanes there are by now, so that a new lane does not hear of it", []edit{
+	{"lanes", "a change is numbered even if the lanes have changed, so that a new lane misses it", []edit{
 		{"shared/dynamo/changes.go", `lanesCondition(from.Lanes)`, `"attribute_exists(topic)", types.AttributeValue(nil)`},
 	}, ""},
-	{"shards", "who pushes a change knows the number of shards from before it was numbered", []edit{
+	{"shards", "the pusher of a change reads the number of shards before it is numbered", []edit{
 		{"shared/dynamo/shards.go", `found := make([][]map[string]types.AttributeValue, shards)`, `shards = max(1, shards/2)
 	found := make([][]map[string]types.AttributeValue, shards)`},
 	}, ""},
-	{"rows", "a subscription is kept where it would be now, though there is one where it was", []edit{
+	{"rows", "a subscription goes into its new shard, although the old shard has it", []edit{
 		{"shared/dynamo/subscriptions.go", `			shard = shardIn(out.Attributes, sub.Topic)`, `			_ = out`},
 	}, ""},
 }

@@ -205,7 +205,7 @@ func chaos(ctx context.Context, s settings, seed uint64) (result, error) {
 		err = cmp.Or(proves(res.overlaps), r.provesHTTP())
 	}
 	if usage := r.stack.Usage(); err == nil && s.crowd && usage.Lambda.Functions["Push"].Invocations < 2 {
-		err = errors.New("push was never invoked twice, so this proves too little")
+		err = errors.New("push was never invoked twice, so this run proves too little")
 	}
 	return res, err
 }

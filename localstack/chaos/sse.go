@@ -163,7 +163,7 @@ func (t *telling) hear(ctx context.Context, body *retryReader) error {
 	case body.err != io.EOF:
 		return fmt.Errorf("stream cut: %w", body.err)
 	case body.retry == 0:
-		return broke("a stream ends that has not said when to come again")
+		return broke("a stream ends without a retry time")
 	case !heard:
 		t.count("answers", "200 and turned away")
 		t.noHoldsFor(body.retry)
@@ -217,7 +217,7 @@ func (t *telling) place(ctx context.Context, f *events.Subscribed, id string) er
 			says = f.Cursor.String()
 		}
 		if says != place.String() || f.Topic != t.topics[0].topic {
-			return broke("%s: the stream of %s is said to begin at %q, and its id is %s", k.topic, f.Topic, says, id)
+			return broke("%s: the stream of %s begins at %q, but its id is %s", k.topic, f.Topic, says, id)
 		}
 		if told != nil {
 			continue
@@ -244,7 +244,7 @@ func (t *telling) settle(id string) error {
 	}
 	told := t.lines
 	if told == nil {
-		return broke("the id %s comes before the stream has said where it begins", id)
+		return broke("the id %s comes before the first place of the stream", id)
 	}
 	if err := t.stand(id); err != nil {
 		return err
@@ -253,7 +253,7 @@ func (t *telling) settle(id string) error {
 	defer t.mu.Unlock()
 	for i, k := range t.topics {
 		if t.lines[i] != told[i] {
-			return broke("%s: the id %s says %s where the stream has told up to %s", k.topic, id, t.lines[i].at, told[i].at)
+			return broke("%s: the id %s has %s, but the stream has told up to %s", k.topic, id, t.lines[i].at, told[i].at)
 		}
 		t.places[k.topic] = t.lines[i].at
 	}
@@ -263,7 +263,7 @@ func (t *telling) settle(id string) error {
 
 func (t *telling) changes(changes []events.Change) error {
 	if t.lines == nil {
-		return broke("the stream tells changes before it says where it begins")
+		return broke("changes come before the first place of the stream")
 	}
 	for _, c := range changes {
 		i := 0

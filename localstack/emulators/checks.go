@@ -44,7 +44,7 @@ func (d *deployment) checkDeclared(ctx context.Context, r *report) {
 	r.deviates("it leaves out the tables' expiry; our template sets expiresAt on all five", d.expiryIsLeftOut(ctx))
 	r.deviates("it leaves out point-in-time recovery; our template sets it on the three of user data", d.recoveryIsLeftOut(ctx))
 	r.holds("ten functions: provided.al2023, architecture, memory, time, role, log group, environment", d.functionsAsDeclared(ctx))
-	r.holds("four mappings, Events to fan-out, Revocations to revoke, what they give up to salvage, and pushes to push: source, function, batches, failures", d.mappingsAsDeclared(ctx))
+	r.holds("four mappings, Events to fan-out, Revocations to revoke, failed batches to salvage, and pushes to push: source, function, batches, failures", d.mappingsAsDeclared(ctx))
 	r.deviates("it gives the mapping of the queue a starting position, which streams have only", d.queueHasAStartingPosition(ctx))
 	r.holds("four queues: order, retention, encryption, hiding, redrive; their policies", d.queuesAsDeclared(ctx))
 	r.holds("permissions: each route may invoke its function, the REST API its own, and both their authorizer", d.permissionsAsDeclared(ctx))

@@ -19,7 +19,7 @@ const (
 )
 
 // untrue replaces a success by a function error.
-const untrue = `{"errorType":"Fault","errorMessage":"the function succeeded, but is said to have failed"}`
+const untrue = `{"errorType":"Fault","errorMessage":"the function succeeded, but the fault reports a failure"}`
 
 // lane disturbs the deliveries of one lane of a shard, which come one after the other.
 type lane struct {

@@ -72,7 +72,7 @@ func New(o Options) (*Service, error) {
 	o.MaxProcesses = cmp.Or(o.MaxProcesses, 10)
 	o.IdleProcess = cmp.Or(o.IdleProcess, 5*time.Minute)
 	if o.MaxProcesses < 0 || o.IdleProcess < 0 || o.ReuseWait < 0 {
-		return nil, fmt.Errorf("%w: MaxProcesses and IdleProcess must be above 0, and ReuseWait not below", ErrInvalid)
+		return nil, fmt.Errorf("%w: MaxProcesses and IdleProcess must be above 0, ReuseWait at least 0", ErrInvalid)
 	}
 	if o.Now == nil {
 		o.Now = time.Now

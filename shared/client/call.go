@@ -95,7 +95,7 @@ func (w *web) publish(ctx context.Context, r events.Request) (mark string, err e
 	c := call{method: http.MethodDelete, path: topicPath(r.Topic), query: url.Values{"id": {r.Item.ID}}}
 	if r.Op != events.OpRemove {
 		if strings.ContainsFunc(r.Key, func(c rune) bool { return c <= ' ' || c > '~' }) {
-			return "", localRefusal(r.Topic, "over HTTP a key is of visible ASCII characters")
+			return "", localRefusal(r.Topic, "over HTTP a key must have only visible ASCII characters")
 		}
 		c = call{method: http.MethodPost, path: topicPath(r.Topic), header: http.Header{"Content-Type": {"application/json"}, "Idempotency-Key": {r.Key}}}
 		if c.body, err = events.Marshal(events.PublishedItem{Item: *r.Item, ExpiresAt: r.ExpiresAt}); err != nil {
@@ -120,7 +120,7 @@ func viewQuery(r events.Request) (url.Values, error) {
 		query.Set("delta", "true")
 	}
 	if slices.ContainsFunc(r.Fields, func(field string) bool { return strings.Contains(field, ",") }) {
-		return nil, localRefusal(r.Topic, "over HTTP a field has no comma")
+		return nil, localRefusal(r.Topic, "over HTTP a field name cannot have a comma")
 	}
 	return query, nil
 }

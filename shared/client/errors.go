@@ -48,5 +48,5 @@ type StatusError struct {
 }
 
 func (e *StatusError) Error() string {
-	return fmt.Sprintf("answered with status %d by something else than the service", e.Status)
+	return fmt.Sprintf("status %d does not come from the service", e.Status)
 }

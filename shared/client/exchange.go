@@ -185,7 +185,7 @@ func (x *exchange) carryOut(r events.Request) {
 		delete(x.patterns, topic)
 		x.answer(&events.Unsubscribed{ID: r.ID, Topic: topic})
 	default: // such as an auth: each HTTP request carries a token
-		x.refuse(r, localRefusal(r.Topic, "over HTTP there is no "+r.Action))
+		x.refuse(r, localRefusal(r.Topic, "HTTP has no request "+r.Action))
 	}
 }
 
@@ -231,7 +231,7 @@ func (x *exchange) subscribed(r events.Request, brought news) {
 	if r.After != "" {
 		at, _ = events.ParseCursor(r.After) // the engine's cursor
 		if stands.Epoch == at.Epoch && stands.Seq < at.Seq {
-			x.refuse(r, errors.New("the answer is older than what was asked for"))
+			x.refuse(r, errors.New("the answer is older than the requested cursor"))
 			return
 		}
 		for _, c := range brought.changes { // there may be earlier changes than the topic's cursor

@@ -306,7 +306,7 @@ func (x *exchange) endedBelow(p *pattern, why *events.Error, now time.Time) {
 	switch {
 	case why.Code == events.CodeTooManyTopics:
 		p.apart = now.Add(max(x.o.BetterInterval, longestBetterInterval))
-		x.logger.Info("the pattern has too many topics for a stream, they are looked at", "pattern", p.name)
+		x.logger.Info("the pattern has too many topics for a stream, it is polled", "pattern", p.name)
 	case why.Code == events.CodeBadCursor && known: // the next one begins anew
 	default:
 		x.lapseBelow(p)

@@ -61,7 +61,7 @@ func readAll(ctx context.Context, url string, topic events.Topic, known string, 
 			return nil
 		}
 		if page.Next == r.Next {
-			return errors.New("the next page is the same again")
+			return errors.New("the next page is the same page again")
 		}
 		r.Next = page.Next
 	}

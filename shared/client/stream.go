@@ -309,7 +309,7 @@ func (x *exchange) trouble(now time.Time) {
 	t := &x.streams
 	if t.troubles++; t.troubles >= blockedAfter && x.o.prefers(LongPoll, "") {
 		t.blocked, t.troubles = now.Add(t.blockFor), 0
-		x.logger.Warn("streams do not come through, topics are polled", "for", t.blockFor)
+		x.logger.Warn("streams are held back, topics are polled", "for", t.blockFor)
 		t.blockFor = min(2*t.blockFor, max(longestBetterInterval, x.o.BetterInterval))
 	}
 }

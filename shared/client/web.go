@@ -146,7 +146,7 @@ func (w *web) fetch(ctx context.Context, c call, into any, progress func()) erro
 		return fmt.Errorf("answer has more than %d bytes", maxAnswerBytes)
 	}
 	if err := exactjson.Unmarshal(body, into); err != nil {
-		return fmt.Errorf("answer is not what it should be: %w", err)
+		return fmt.Errorf("answer is not valid: %w", err)
 	}
 	return nil
 }
@@ -208,7 +208,7 @@ func (w *web) sendWith(ctx context.Context, c call, token string) (*http.Respons
 		target += "?" + c.query.Encode()
 	}
 	if len(target) > maxURLBytes {
-		return nil, &refusal{code: &events.Error{Code: events.CodeBadRequest, Message: fmt.Sprintf("URL has %d bytes, at most %d are sent", len(target), maxURLBytes)}}
+		return nil, &refusal{code: &events.Error{Code: events.CodeBadRequest, Message: fmt.Sprintf("URL has %d bytes, at most %d are allowed", len(target), maxURLBytes)}}
 	}
 	request, err := http.NewRequestWithContext(ctx, c.method, target, strings.NewReader(string(c.body)))
 	if err != nil {

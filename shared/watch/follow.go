@@ -156,4 +156,4 @@ func (f Feed) StandBelow(ctx context.Context, v Viewer, q Query) (view string, s
 }
 
 // errTooManyTopics refuses patterns with more topics than one client can keep cursors for.
-var errTooManyTopics = &events.Error{Code: events.CodeTooManyTopics, Message: "the pattern has more topics than can be followed in this way, follow narrower ones, or over a WebSocket"}
+var errTooManyTopics = &events.Error{Code: events.CodeTooManyTopics, Message: "the pattern has too many topics to be followed over HTTP: follow narrower ones, or use a WebSocket"}
