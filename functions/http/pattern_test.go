@@ -323,7 +323,7 @@ func TestWhatAPatternDoesNotHave(t *testing.T) {
 		if r.response.StatusCode != status {
 			t.Errorf("the id %.60s is answered %d, want %d", id, r.response.StatusCode, status)
 		}
-		if r.response.StatusCode == 200 { // it is of another list, whatever it says
+		if r.response.StatusCode == 200 { // an id of any other list is accepted
 			r.expect("reset", `"topic":"stocks/*","reason":"view"`)
 		}
 		r.end()

@@ -34,7 +34,7 @@ func TestStreamsDrawTheTable(t *testing.T) {
 		looks := &oldLooks{Stands: s.store}
 		s.feed.Stands = looks
 		rounds := 0
-		inBubble := struct{ rapid.TB }{t} // which has no deadline: there is none inside
+		inBubble := struct{ rapid.TB }{t} // it has no deadline, as there is none inside
 		rapid.Check(inBubble, func(t *rapid.T) {
 			rounds++
 			p := newPainter(t, s, rounds)

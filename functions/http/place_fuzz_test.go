@@ -8,8 +8,8 @@ import (
 	"github.com/watchroute/watchroute/shared/watch"
 )
 
-// FuzzPlace reads ids of streams. What is taken is written in one way, which means the same, and
-// which is a line of a stream. An id of our own is written as it was.
+// FuzzPlace reads ids of streams. Each accepted id is written in one form, which has the same meaning
+// and fits into a line of a stream. An id of our own is written unchanged.
 func FuzzPlace(f *testing.F) {
 	for _, id := range []string{"", ":0", "abc:1", "abc:1~", "~", ",", ":0,:0~", ":0,abc:7~", ":0~00000000", "abc:01", "abc:-1", "*", "-", "abc:1~AAAA", "abc:1\n", "abc:1\r\nevent: x", "\x00", strings.Repeat(":0,", 2000)} {
 		for topics := range 3 {

@@ -85,7 +85,7 @@ func everyRequest(cursor, etag, next string) (all []request) {
 // the topic.
 func TestRefusedTopicIsTheSameInEveryState(t *testing.T) {
 	s := newService(t)
-	s.feed.Allowance = nil // draws when enough is owed, whatever for
+	s.feed.Allowance = nil // it draws when enough is owed, for any request
 	s.put("secret/some", "i", `{"n":1}`)
 	for n := range 5 {
 		s.put("secret/many", fmt.Sprint(n), `{"n":1}`)

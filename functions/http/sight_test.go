@@ -73,7 +73,7 @@ func (s *service) costing(method, target string, header ...string) (answer, any)
 // answer costs the same calls, so the time does not tell either.
 func TestWhatSomebodyElseWasTold(t *testing.T) {
 	s := newServiceOn(t, dynamotest.StartInside(t)) // it has answered when a stream has ended
-	s.feed.Allowance = nil                          // draws when enough is owed, whatever for
+	s.feed.Allowance = nil                          // it draws when enough is owed, for any request
 	s.feed.HoldLimits.Subject, s.feed.HoldLimits.Total = 1000, 1000
 	for _, topic := range []events.Topic{"a", "b"} {
 		for n := range 3 {
@@ -220,7 +220,7 @@ func (s *service) polls(after string) chan answer {
 	return answered
 }
 
-// telling is the same service, which tells when a hold is taken.
+// telling gives the same service, and reports on held when a hold is taken.
 func (s *service) telling(held chan bool) *service {
 	other := *s
 	other.feed.Holds = holding{s.store, held}

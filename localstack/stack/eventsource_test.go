@@ -256,7 +256,7 @@ func (p *page) execute(name string, arguments ...string) {
 	ctx, cancel := context.WithCancel(context.Background())
 	command := exec.CommandContext(ctx, name, arguments...)
 	command.Stdout, command.Stderr, command.WaitDelay = &said, &said, time.Second
-	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Debian's Chromium is a script, which does not end its browser
+	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Debian's Chromium is a script that does not end its browser
 	command.Cancel = func() error { return syscall.Kill(-command.Process.Pid, syscall.SIGKILL) }
 	if err := command.Start(); err != nil {
 		p.t.Fatal(err)

@@ -122,7 +122,7 @@ func TestAnswersOfEveryForm(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			server := talk(t, func(int32) string { return c.answer })
 			poster := postTo(t, server.address, directly)
-			err := poster.Close(t.Context(), "id") // which is not repeated
+			err := poster.Close(t.Context(), "id") // Close does not repeat it
 			if errors.Is(err, watch.ErrGone) || (err == nil) != (c.err == "" || strings.Contains(c.err, "gone")) || err != nil && !strings.Contains(err.Error(), c.err) {
 				t.Errorf("answered %v, want %q", err, c.err)
 			}

@@ -38,8 +38,8 @@
 //
 // # A service in disorder
 //
-// Whatever a service does, the client ends only where the remedies of package events say so, and
-// asks no more often than its pauses allow. A watch that has to begin again, and soon once more,
+// With any service, the client ends only where the remedies of package events say so, and asks no
+// more often than its pauses allow. A watch that has to begin again, and soon once more,
 // waits longer each time. The client ignores a frame that does not answer the request with its id,
 // and changes with impossible numbers.
 //

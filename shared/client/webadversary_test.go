@@ -27,7 +27,7 @@ func (a attack) serveWeb(by *adversary, w http.ResponseWriter, r *http.Request) 
 		e.n = by.count(&by.requests)
 	}
 	switch {
-	case e.n > 100*usualAsks: // which is more than enough
+	case e.n > 100*usualAsks: // more than enough
 	case a.web(w, r, e):
 	case about == "":
 		problem(w, events.Problem{Code: events.CodeNotFound})

@@ -280,7 +280,7 @@ func TestLanesDoubleWhileAChangeIsNumbered(t *testing.T) {
 		w.join()
 	}
 	change()
-	w.again = true // whoever pushes it finds that the lanes are too full
+	w.again = true // its pusher finds that the lanes are too full
 	change()
 	w.settled()
 	if many := lanes(); few == 0 || many != 2*few {

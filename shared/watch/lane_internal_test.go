@@ -28,7 +28,7 @@ func TestTheLargestAudiencesAreHandedOver(t *testing.T) {
 		for index, audience := range c.audiences {
 			numbered[index].Topic = events.Topic(fmt.Sprint(index))
 			for n := range audience {
-				key := Key{ID: ConnectionID(fmt.Sprint(n))} // who watches several of them
+				key := Key{ID: ConnectionID(fmt.Sprint(n))} // a watcher of several topics
 				watchers[key] = append(watchers[key], watched{index: index})
 			}
 		}
