@@ -203,7 +203,7 @@ func (h handler) standBelow(w http.ResponseWriter, r *http.Request, viewer watch
 	h.answerUntagged(w, r, events.StandBelow{Topic: a.Topic, View: view, Below: stand})
 }
 
-// answerUntagged answers with what has no ETag, so that no cache may keep it.
+// answerUntagged answers without an ETag, and no cache may keep the answer.
 func (h handler) answerUntagged(w http.ResponseWriter, r *http.Request, body any) {
 	w.Header().Set("Cache-Control", "no-store")
 	if wantsNone(r) {

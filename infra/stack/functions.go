@@ -276,8 +276,8 @@ func streamGrants(source awsdynamodb.CfnTable, q queues) []grant {
 	}
 }
 
-// audienceGrants are what it takes to read who watches a topic, to post to them, and to forget those
-// who are gone.
+// audienceGrants allow a function to read the watchers of a topic, to post to them, and to forget
+// those that are gone.
 func audienceGrants(t tables, props Props) []grant {
 	return []grant{
 		allow(t.subscriptions.AttrArn(), "dynamodb:Query", "dynamodb:UpdateItem", "dynamodb:BatchWriteItem"),

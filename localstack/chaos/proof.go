@@ -7,26 +7,26 @@ import (
 	"github.com/watchroute/watchroute/localstack/fault"
 )
 
-// proves is an error if an overlap never happened that the faults were to bring about.
+// proves gives an error if an overlap that the faults should cause never happened.
 func proves(overlaps map[fault.Overlap]int64) error {
 	for overlap, n := range overlaps {
 		if n == 0 {
-			return fmt.Errorf("there was never %s, so this proves too little", overlap)
+			return fmt.Errorf("%s never happened, so this run proves too little", overlap)
 		}
 	}
 	return nil
 }
 
-// provesHTTP is an error if wanderers never met a fault of HTTP that was to be, or never took one
-// of the ways there are.
+// provesHTTP gives an error if wanderers never met one of the planned faults of HTTP, or never took
+// one of the ways.
 func (r *run) provesHTTP() error {
 	if missing := r.unmet(); len(missing) > 0 {
-		return fmt.Errorf("there was never %s, so this proves too little", strings.Join(missing, ", "))
+		return fmt.Errorf("%s never happened, so this run proves too little", strings.Join(missing, ", "))
 	}
 	return nil
 }
 
-// unmet names the faults of HTTP and the ways that there have not been yet, if anybody wanders.
+// unmet names the faults of HTTP and the ways that have not happened yet, if there are wanderers.
 func (r *run) unmet() (missing []string) {
 	if !r.wander {
 		return nil

@@ -8,8 +8,8 @@ import (
 	"github.com/watchroute/watchroute/events"
 )
 
-// openLooks looks where the topics of patterns stand that no stream brings, and reads those of all
-// patterns that stand further. It gives when others are due.
+// openLooks looks at patterns that no stream brings, and reads the topics of all patterns whose
+// cursors are behind. It gives the time of the next look or read.
 func (x *exchange) openLooks(now time.Time) (next time.Time) {
 	next = now.Add(time.Hour)
 	var waiting []*follow
@@ -30,7 +30,7 @@ func (x *exchange) openLooks(now time.Time) (next time.Time) {
 	}
 	for _, f := range inOrder(waiting, func(f *follow) time.Time { return f.pollAt }) {
 		if x.polls.reads >= pollsAtOnce {
-			return next // the end of one begins the next
+			return next // the end of a read begins the next
 		}
 		if at := later(f.pollAt, x.polls.turn.notBefore); now.Before(at) {
 			next = sooner(next, at)
@@ -41,7 +41,7 @@ func (x *exchange) openLooks(now time.Time) (next time.Time) {
 	return next
 }
 
-// look asks where the topics of a pattern stand.
+// look asks for the current cursors of a pattern's topics.
 func (x *exchange) look(p *pattern) {
 	p.looking = true
 	x.task(func() func() {
@@ -55,8 +55,8 @@ func (x *exchange) look(p *pattern) {
 	})
 }
 
-// looked takes in what a look has found, and says when the next is due: later each time if there is
-// nothing, and later for many topics.
+// looked takes the result of a look, and decides when the next is due. The pause grows if nothing
+// was new, and with the number of topics.
 func (x *exchange) looked(p *pattern, at stand, err error) {
 	now := time.Now()
 	switch {
@@ -74,8 +74,8 @@ func (x *exchange) looked(p *pattern, at stand, err error) {
 	p.lookAt = now.Add(pause/2 + rand.N(pause))
 }
 
-// readMember reads what a topic of a pattern has after its cursor; or where it stands, if there is
-// nothing to go on from.
+// readMember reads what a topic of a pattern has after its cursor. If those changes are not
+// available, it reads the topic's current cursor.
 func (x *exchange) readMember(f *follow) {
 	f.polling = true
 	x.polls.reads++
@@ -95,8 +95,9 @@ func (x *exchange) readMember(f *follow) {
 	})
 }
 
-// readOf takes in what was read of a topic of a pattern. If its changes cannot be told, it is
-// followed from where it stands, and the engine asks what it misses, which it is told then.
+// readOf takes what was read of a topic of a pattern. If its changes are not available, the topic
+// is followed from its current cursor. The engine then asks for what it misses, and learns of the
+// gap.
 func (x *exchange) readOf(f *follow, brought news, err error) {
 	now := time.Now()
 	switch {
@@ -122,7 +123,7 @@ func (x *exchange) readOf(f *follow, brought news, err error) {
 		if !brought.more {
 			f.head = f.cursor
 		}
-		if f.vain = 0; f.cursor != before { // others often come soon
+		if f.vain = 0; f.cursor != before { // more changes often follow soon
 			f.of.vain, f.of.lookAt = 0, sooner(f.of.lookAt, now.Add(lookPause))
 		} else if brought.more {
 			f.pollAt = now.Add(lookPause)

@@ -230,7 +230,7 @@ func (p *pattern) brought() bool { return p.stream != nil && p.stream.begun }
 // leave removes a pattern from its stream. The client looks if it gets no other stream soon.
 func (p *pattern) leave(now time.Time) { p.stream, p.since, p.lookAt = nil, now, now.Add(coverPause) }
 
-// openPatterns opens streams of patterns that have none, and gives when others are due.
+// openPatterns opens streams of patterns that have none, and gives the time when more are due.
 func (x *exchange) openPatterns(now time.Time) (next time.Time) {
 	next = now.Add(time.Hour)
 	open := 0

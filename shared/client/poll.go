@@ -114,8 +114,9 @@ func (x *exchange) pollFailed(err error) {
 	x.polls.turn.again(time.Now(), x.pausing(err))
 }
 
-// nextPoll says when a topic is polled again: at once if that waits, a little later if changes
-// come one after the other, and later each time if the answers say nothing and come at once.
+// nextPoll decides when a topic is polled again. It is polled at once if the service holds the
+// poll, and a little later if changes come one after the other. The pause grows each time if
+// answers come at once and empty.
 func (x *exchange) nextPoll(f *follow, now time.Time, held, moved bool) {
 	pause := min(lookPause<<min(f.vain, 8), longestLookPause)
 	switch {

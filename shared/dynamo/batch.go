@@ -10,7 +10,7 @@ import (
 	"github.com/watchroute/watchroute/shared/watch"
 )
 
-// maxGets is what one BatchGetItem takes.
+// maxGets is how many rows one BatchGetItem takes.
 // https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html
 const maxGets = 100
 
@@ -37,11 +37,11 @@ func (s *Store) batchGet(ctx context.Context, table string, get types.KeysAndAtt
 	return nil, watch.ErrUnavailable
 }
 
-// maxBatch is what one BatchWriteItem takes.
+// maxBatch is how many rows one BatchWriteItem takes.
 // https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html
 const maxBatch = 25
 
-// batchAttempts bounds how often what DynamoDB left undone of a batch is sent again.
+// batchAttempts bounds how often the rest of a batch is sent again that DynamoDB left undone.
 const batchAttempts = 5
 
 func (s *Store) batch(ctx context.Context, requests map[string][]types.WriteRequest) error {
@@ -58,7 +58,7 @@ func (s *Store) batch(ctx context.Context, requests map[string][]types.WriteRequ
 	return watch.ErrUnavailable
 }
 
-// wait lets time pass before what was left undone is tried again.
+// wait pauses before the rest of a batch is sent again.
 func wait(ctx context.Context, attempt int) error {
 	select {
 	case <-time.After(50 * time.Millisecond << attempt):

@@ -18,18 +18,17 @@ import (
 	"github.com/watchroute/watchroute/shared/watch"
 )
 
-// Subscribe adds the topic to the connection's row, on the condition that it may have one
-// more and that no later request about the topic is in it, and then puts the subscription:
-// two write units and one read unit, and a write unit more if sub.Again is wrong. So Forget
-// finds every subscription in the connection's row.
+// Subscribe adds the topic to the connection's row, and then puts the subscription. The row must
+// have room for one more topic, and no later request about the topic. Subscribe costs two write
+// units and one read unit, and a write unit more if sub.Again is wrong. Forget finds every
+// subscription, because the row comes first.
 //
-// A subscription goes into the shard that the connection's row has for the topic, or for a topic
-// that is not watched yet into that of its slot.
+// A subscription goes into the shard that the connection's row has for the topic. For a topic that
+// is not watched yet, this is the shard of the connection's slot.
 //
-// An unsubscribe that is carried out between the two finds no subscription to delete. Then
-// the row does not have the topic any more, and the caller, who reads it, withdraws the
-// subscription. If the caller has read the row before the unsubscribe has changed it, the
-// unsubscribe finds the subscription.
+// An unsubscribe between the two writes finds no subscription to delete. Then the row does not have
+// the topic any more. The caller reads the row, and withdraws the subscription. If the caller has
+// read the row before the unsubscribe changed it, the unsubscribe finds the subscription.
 func (s *Store) Subscribe(ctx context.Context, sub watch.Subscription) (watch.Kept, error) {
 	base, _ := sub.Topic.Split()
 	shards, err := s.shards(ctx, base)
@@ -129,8 +128,8 @@ func (s *Store) addTopic(ctx context.Context, sub watch.Subscription, shard int)
 	return watch.Kept{}, watch.ErrUnavailable
 }
 
-// addAttempts bounds how often earlier requests may have the connection watch the topic, or stop,
-// while a subscribe runs. Each costs a write unit.
+// addAttempts bounds how often earlier requests may make the connection watch the topic, or stop,
+// while a subscribe runs. Each attempt costs a write unit.
 const addAttempts = 3
 
 // addition changes a connection's row for a subscribe. A topic that the connection watches already

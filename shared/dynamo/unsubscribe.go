@@ -14,10 +14,10 @@ import (
 	"github.com/watchroute/watchroute/shared/watch"
 )
 
-// Unsubscribe takes the topic out of the connection's row, remembers there that it was left,
-// and deletes the subscription, unless a later one is there: two write units, and more for a
-// row of more than 1 KB. A connection that is gone is left as it is. The row comes first, so
-// that a subscribe which is under way either sees it or is seen.
+// Unsubscribe takes the topic out of the connection's row, records there that it was left, and
+// deletes the subscription, unless a later one is there. It costs two write units, and more for a
+// row of more than 1 KB. It does nothing if the connection is gone. It changes the row first, so
+// that a subscribe under way either sees the change or is seen.
 func (s *Store) Unsubscribe(ctx context.Context, key watch.Key, topic events.Topic, at watch.Order) error {
 	shard, err := s.leave(ctx, key, topic, at)
 	if err != nil {
@@ -30,14 +30,14 @@ func (s *Store) Unsubscribe(ctx context.Context, key watch.Key, topic events.Top
 	})
 }
 
-// leave changes the row for Unsubscribe, and gives the shard that it had for the topic. A row
-// that already says what it would say, by a later unsubscribe, is not changed.
+// leave changes the row for Unsubscribe, and gives the shard that the row had for the topic. It
+// changes nothing if a later unsubscribe has already had the same effect.
 func (s *Store) leave(ctx context.Context, key watch.Key, topic events.Topic, at watch.Order) (shard int, err error) {
 	remove := "REMOVE #watches.#topic, #shard DELETE #before :topics"
 	values := map[string]types.AttributeValue{":order": order(at), ":topics": topicSet(topic)}
 	for _, form := range []struct{ update, condition string }{
 		{"SET #left.#slot = :order " + remove, unsubscribeCounts + " AND " + slotHasRoom},
-		{remove, unsubscribeCounts}, // as the slot says enough
+		{remove, unsubscribeCounts}, // the slot alone says enough
 	} {
 		out, err := s.changeTopics(ctx, key, topic, &dynamodb.UpdateItemInput{
 			UpdateExpression: &form.update, ConditionExpression: &form.condition, ExpressionAttributeValues: values,
@@ -64,8 +64,8 @@ func (s *Store) leave(ctx context.Context, key watch.Key, topic events.Topic, at
 	return 0, watch.ErrConflict
 }
 
-// Withdraw deletes subscriptions, and takes their topics out of the connection's row, each
-// only if it has the same order: one write unit for each, and one for every KB of the row.
+// Withdraw deletes subscriptions, and takes their topics out of the connection's row, but only
+// those with the same order. It costs one write unit for each, and one for every KB of the row.
 func (s *Store) Withdraw(ctx context.Context, key watch.Key, subs ...watch.Subscription) error {
 	for _, sub := range subs {
 		deletion := &dynamodb.DeleteItemInput{}
@@ -99,13 +99,13 @@ func (s *Store) Withdraw(ctx context.Context, key watch.Key, subs ...watch.Subsc
 // while some of them are withdrawn.
 const withdrawAttempts = 5
 
-// removeTopics takes topics out of a connection's row, all of them or none, and gives the row
-// if it has another order for one of them.
+// removeTopics takes topics out of a connection's row, all of them or none. If the row has another
+// order for one of them, it gives the row.
 func (s *Store) removeTopics(ctx context.Context, key watch.Key, subs []watch.Subscription) (row map[string]types.AttributeValue, err error) {
 	names := map[string]string{}
 	values := map[string]types.AttributeValue{}
 	var removed, before []string
-	conditions := []string{"attribute_exists(connectionId)"} // or the update would make a row
+	conditions := []string{"attribute_exists(connectionId)"} // otherwise the update would make a row
 	for i, sub := range subs {
 		if sub.Order == watch.Unordered {
 			before = append(before, string(sub.Topic))
@@ -137,8 +137,8 @@ func (s *Store) removeTopics(ctx context.Context, key watch.Key, subs []watch.Su
 	return nil, err
 }
 
-// deleteSubscription deletes a row of Subscriptions under a condition. That it does not hold
-// is no error: another subscription is there, or none.
+// deleteSubscription deletes a row of Subscriptions under a condition. A condition that does not
+// hold is no error: another subscription is there, or none.
 func (s *Store) deleteSubscription(ctx context.Context, sub watch.Subscription, deletion *dynamodb.DeleteItemInput) error {
 	deletion.TableName, deletion.Key = &s.tables.Subscriptions, subscriptionKey(sub)
 	_, err := s.db.DeleteItem(ctx, deletion)
