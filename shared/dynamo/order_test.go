@@ -281,6 +281,56 @@ func (p *pusher) check(t *rapid.T, w wish, answer string) {
 	}
 }
 
+// TestSubscribeIsNotRefusedBecauseEarlierRequestsRunBeside it: before each of its calls, one of them
+// has the connection watch the topic, or stop.
+func TestSubscribeIsNotRefusedBecauseEarlierRequestsRunBeside(t *testing.T) {
+	for _, again := range []bool{false, true} {
+		d, c := dynamotest.Start(t), connection("c1", time.Now())
+		s := d.Store()
+		if err := s.Connect(t.Context(), c); err != nil {
+			t.Fatal(err)
+		}
+		earlier := subscription(c, "a")
+		toggle := func() {
+			earlier.Order++
+			var err error
+			if earlier.Again = !earlier.Again; earlier.Again {
+				_, err = s.Subscribe(t.Context(), earlier)
+			} else {
+				err = s.Unsubscribe(t.Context(), c.Key, "a", earlier.Order)
+			}
+			if err != nil {
+				t.Error(err)
+			}
+		}
+		if again {
+			toggle()
+		}
+		calls := 0
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if strings.HasSuffix(r.Header.Get("X-Amz-Target"), ".UpdateItem") {
+				calls++
+				toggle()
+			}
+			d.Engine.Service().ServeHTTP(w, r)
+		}))
+		defer server.Close()
+		cfg := d.Config
+		cfg.BaseEndpoint = &server.URL
+		last := subscription(c, "a")
+		last.Order, last.Again = 1_000, again
+		kept, err := dynamo.Open(cfg, dynamotest.Tables).Subscribe(t.Context(), last)
+		if err != nil || kept.Already != earlier.Again || calls != 3 {
+			t.Errorf("watched %v: %+v, %v after %d calls", earlier.Again, kept, err, calls)
+		}
+		session, err := s.Session(t.Context(), c.Key)
+		subs, errSubs := s.Subscriptions(t.Context(), c.Key, []events.Topic{"a"}, session.Shards)
+		if err != nil || errSubs != nil || session.Orders["a"] != 1_000 || len(subs) != 1 || subs[0].Order != 1_000 {
+			t.Errorf("session %+v, subscriptions %+v, %v, %v", session, subs, err, errSubs)
+		}
+	}
+}
+
 // connectBefore makes the rows of a connection that watches a topic, as they were before there
 // were orders.
 func (c *concurrent) connectBefore(t rapid.TB, connection watch.Connection, topic string) {

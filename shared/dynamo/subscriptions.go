@@ -103,57 +103,76 @@ func subscription(row map[string]types.AttributeValue) (watch.Subscription, erro
 }
 
 // addTopic counts the subscribe, and puts the topic with its order into the row. shard is for a
-// topic that the connection does not watch yet.
+// topic that the connection does not watch yet. Earlier requests may make the connection watch the
+// topic, or stop, between two attempts. The last attempt fits both, so a subscribe is never
+// refused because others run beside it.
 func (s *Store) addTopic(ctx context.Context, sub watch.Subscription, shard int) (watch.Kept, error) {
 	quota := watch.Quota{Topics: cmp.Or(sub.Quota.Topics, unbounded), Subscribes: cmp.Or(sub.Quota.Subscribes, unbounded)}
-	again := sub.Again
-	for range addAttempts {
-		out, err := s.changeTopics(ctx, sub.Key, sub.Topic, addition(sub, quota, again, shard))
+	forms := []additionForm{whileWatched, whileNot, anyway}
+	if !sub.Again {
+		forms = []additionForm{whileNot, whileWatched, anyway}
+	}
+	var refused error
+	for _, form := range forms {
+		out, err := s.changeTopics(ctx, sub.Key, sub.Topic, addition(sub, quota, form, shard))
 		failed := (*types.ConditionalCheckFailedException)(nil)
-		if err == nil && again {
-			shard = shardIn(out.Attributes, sub.Topic)
-		}
-		if err == nil {
-			return watch.Kept{Already: again, Shard: shard}, nil
-		}
-		if !errors.As(err, &failed) {
+		switch {
+		case err == nil:
+			return keptBy(form, sub.Topic, shard, out.Attributes), nil
+		case !errors.As(err, &failed):
 			return watch.Kept{}, translate(err)
 		}
-		refused := refusal(failed.Item, sub, quota)
-		if _, watched := ordersOf(failed.Item)[sub.Topic]; watched == again || failed.Item == nil || errors.Is(refused, watch.ErrOvertaken) {
-			return watch.Kept{}, refused
+		refused = refusal(failed.Item, sub, quota)
+		_, watched := ordersOf(failed.Item)[sub.Topic]
+		if failed.Item == nil || errors.Is(refused, watch.ErrOvertaken) || watched == (form == whileWatched) {
+			break
 		}
-		again = !again
 	}
-	return watch.Kept{}, watch.ErrUnavailable
+	return watch.Kept{}, refused
 }
 
-// addAttempts bounds how often earlier requests may make the connection watch the topic, or stop,
-// while a subscribe runs. Each attempt costs a write unit.
-const addAttempts = 3
+// additionForm says for which rows an addition to the topics of a connection is meant.
+type additionForm int
 
-// addition changes a connection's row for a subscribe. A topic that the connection watches already
-// keeps its shard.
-func addition(sub watch.Subscription, quota watch.Quota, again bool, shard int) *dynamodb.UpdateItemInput {
+const (
+	whileWatched additionForm = iota // the row has the topic, whose shard stays
+	whileNot                         // the row does not have the topic, which gets a shard
+	anyway                           // either: the shard stays, and is 0 if the row does not have the topic
+)
+
+// addition changes a connection's row for a subscribe.
+func addition(sub watch.Subscription, quota watch.Quota, form additionForm, shard int) *dynamodb.UpdateItemInput {
+	const watched, room = "(attribute_exists(#watches.#topic) OR contains(#before, :topic))", "size(#watches) < :max"
 	values := map[string]types.AttributeValue{":order": order(sub.Order), ":one": num(1), ":quota": num(int64(quota.Subscribes)), ":topic": str(string(sub.Topic))}
-	set, condition := "#watches.#topic = :order", "(attribute_exists(#watches.#topic) OR contains(#before, :topic))"
-	if !again {
-		set += ", #shard = :shard"
-		condition = "attribute_not_exists(#watches.#topic) AND NOT contains(#before, :topic) AND size(#watches) < :max"
-		values[":shard"], values[":max"] = num(int64(shard)), num(int64(quota.Topics))
+	if form != whileWatched {
+		values[":max"] = num(int64(quota.Topics))
 	}
-	remove := ""
-	if !again && shard == 0 {
-		set, remove = "#watches.#topic = :order", " REMOVE #shard"
-		delete(values, ":shard")
+	set, condition := "SET #watches.#topic = :order", watched
+	switch {
+	case form == anyway:
+		condition = "(" + watched + " OR " + room + ")"
+	case form == whileNot && shard == 0:
+		set, condition = set+" REMOVE #shard", "NOT "+watched+" AND "+room
+	case form == whileNot:
+		set, condition = set+", #shard = :shard", "NOT "+watched+" AND "+room
+		values[":shard"] = num(int64(shard))
 	}
 	return &dynamodb.UpdateItemInput{
-		UpdateExpression: aws.String("SET " + set + remove + " ADD subscribes :one"),
+		UpdateExpression: aws.String(set + " ADD subscribes :one"),
 		ConditionExpression: aws.String("(attribute_not_exists(subscribes) OR subscribes < :quota)" +
 			" AND " + condition + " AND " + subscribeCounts),
 		ExpressionAttributeValues: values,
 		ReturnValues:              types.ReturnValueAllOld,
 	}
+}
+
+// keptBy says what an addition did to a row, by the row before it.
+func keptBy(form additionForm, topic events.Topic, shard int, before map[string]types.AttributeValue) watch.Kept {
+	if form == whileNot {
+		return watch.Kept{Shard: shard}
+	}
+	_, already := ordersOf(before)[topic]
+	return watch.Kept{Already: already, Shard: shardIn(before, topic)}
 }
 
 // changeTopics updates a connection's row about one topic. A row of a version that had no
