@@ -224,7 +224,7 @@ func TestBookmark(t *testing.T) {
 // TestREADMENamesEveryRemedy holds the README's table of what a client does about
 // errors, closes and refused handshakes to the one that clients use.
 func TestREADMENamesEveryRemedy(t *testing.T) {
-	readme, err := os.ReadFile("../README.md")
+	readme, err := os.ReadFile("README.md")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -113,7 +113,7 @@ func TestWithSubjectFillsWholeSegmentsOnly(t *testing.T) {
 
 // TestREADMESubjectsAreOurs reads the README's two columns.
 func TestREADMESubjectsAreOurs(t *testing.T) {
-	readme, err := os.ReadFile("../README.md")
+	readme, err := os.ReadFile("../shared/README.md")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -136,7 +136,7 @@ func TestREADMESegmentIsOurs(t *testing.T) {
 	if err != nil {
 		t.Skip("needs Node")
 	}
-	readme, err := os.ReadFile("../README.md")
+	readme, err := os.ReadFile("../shared/README.md")
 	if err != nil {
 		t.Fatal(err)
 	}

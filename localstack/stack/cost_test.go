@@ -68,6 +68,12 @@ func (s *running) life(t *testing.T, token string) {
 	c = s.connectWith(t, token)
 	c.subscribe("stocks/0")
 	s.ResetUsage()
+	c.send(`{"action":"ping","cursors":{"stocks/0":":0"}}`)
+	c.frame()
+	if read, write := units(s.Usage()); read != 3 || write != 0 {
+		t.Errorf("a ping about one topic costs %v read units and %v write units, want 3 and 0", read, write)
+	}
+	s.ResetUsage()
 	c.send(`{"action":"unsubscribe","topic":"stocks/0"}`)
 	c.frame()
 	s.written(t, "unsubscribe", 2)

@@ -71,7 +71,7 @@ func (f foreign) wrap(t testing.TB, service, topic string, token func() string) 
 // wrapperFromReadme gives the README's code block that opens an EventSource, for a topic.
 func wrapperFromReadme(t testing.TB, topic string) string {
 	t.Helper()
-	readme, err := os.ReadFile(root + "/README.md")
+	readme, err := os.ReadFile(root + "/events/README.md")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -50,7 +50,7 @@ type Options struct {
 	// grow by half, up to MaxPingInterval. It is as at first again when something was
 	// missing, when the connection was lost, and while the token is about to expire. Up to a
 	// tenth of it is taken off at random. A ping that fails is not repeated before the next.
-	// Each costs two messages, an invocation, and a read unit for each topic.
+	// Each costs two messages, an invocation, a read unit, and two read units for each topic.
 	// Default: 2 minutes.
 	PingInterval time.Duration
 	// MaxPingInterval is the longest that the interval grows to. If it is shorter than

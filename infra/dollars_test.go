@@ -1,0 +1,79 @@
+package main
+
+import (
+	"fmt"
+	"math"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/watchroute/watchroute/shared/watch"
+)
+
+// Prices in us-east-1, in dollars, on 2026-11-26.
+//
+// Sources: https://aws.amazon.com/api-gateway/pricing/, https://aws.amazon.com/lambda/pricing/
+const (
+	messagePrice = 1.00 / 1e6 // up to 32 KB, of the first billion in a month
+	bulkPrice    = 0.80 / 1e6 // of those beyond
+	bulk         = 1e9
+	minutePrice  = 0.25 / 1e6 // of a connection
+	invokePrice  = 0.20 / 1e6
+	secondPrice  = 0.0000133334 // of 1 GB, on arm64
+	month        = 30 * 24 * 60 // minutes
+)
+
+// A ping of one topic, as TestCost… count it: 3 read units, and a message each way. The function
+// has 256 MB, and 10 ms are more than it takes here.
+const (
+	pingReads  = 3
+	pingSecond = 0.010 * 256 / 1024
+)
+
+func messages(n float64) float64 {
+	return math.Min(n, bulk)*messagePrice + math.Max(n-bulk, 0)*bulkPrice
+}
+
+func pings(users, every float64) float64 {
+	n := users * month / every
+	return messages(2*n) + n*(invokePrice+pingSecond*secondPrice+pingReads*watch.ReadPrice/1e6)
+}
+
+// TestDollars prints the README's table of costs, and holds it to that.
+func TestDollars(t *testing.T) {
+	page, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	few, many := 1_000.0, 100_000.0
+	for _, row := range []struct {
+		what    string
+		dollars func(users float64) float64
+	}{
+		{"connected all month", func(users float64) float64 { return users * month * minutePrice }},
+		{"pings of the Go client, every 4 minutes (the default with a token)", func(users float64) float64 { return pings(users, 4) }},
+		{"pings every 8 minutes", func(users float64) float64 { return pings(users, 8) }},
+		{"one change that all of them watch", func(users float64) float64 { return users * messagePrice }},
+	} {
+		line := fmt.Sprintf("| %s | %s | %s |", row.what, dollars(row.dollars(few)), dollars(row.dollars(many)))
+		t.Log(line)
+		if !strings.Contains(string(page), line+"\n") {
+			t.Errorf("README does not have the line %s", line)
+		}
+	}
+}
+
+// dollars writes whole dollars with commas, and what is less than one with its cents.
+func dollars(amount float64) string {
+	switch {
+	case amount < 0.01:
+		return fmt.Sprintf("$%.3f", amount)
+	case amount < 1:
+		return fmt.Sprintf("$%.2f", amount)
+	}
+	text := fmt.Sprintf("%.0f", amount)
+	for i := len(text) - 3; i > 0; i -= 3 {
+		text = text[:i] + "," + text[i:]
+	}
+	return "$" + text
+}
