@@ -14,13 +14,16 @@ MUTANTSEEDS ?= 3
 VENV        := .build/venv
 NPM         := .build/npm
 
+# run builds a program and becomes it. After Ctrl-C, go run would report an error that is none.
+run = mkdir -p .build/bin && go build -o .build/bin/$(notdir $(1)) $(1) && exec .build/bin/$(notdir $(1))
+
 .PHONY: help local token npm test quick bench costs chaos mutants soak fuzz synth conformance emulators lint fmt build account deploy localstack localstack-down localstack-token
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 local: ## run everything on this machine: WebSockets, Lambda, DynamoDB, SQS (ARGS="--faults all")
-	@go run ./localstack $(ARGS)
+	@$(call run,./localstack) $(ARGS)
 
 token: ## print a token for `make local`: SUB=alice TOPICS="stocks/* users/{sub}/**" (ARGS="--actions read")
 	@go run ./localstack/token --sub "$(SUB)" --topics "$(TOPICS)" $(ARGS)
@@ -34,7 +37,7 @@ quick: ## go vet, and the tests that run no stack, as far as a change concerns t
 	go test -count=1 ./shared
 
 bench: ## measure the local stack: deliveries, resume, HTTP, zips, a flood, attacks (ARGS="-part http")
-	@go run ./localstack/bench $(ARGS)
+	@$(call run,./localstack/bench) $(ARGS)
 
 costs: ## print what each request may cost at most, what the worst does cost, what is held over HTTP, and a change by size
 	@go test -count=1 -v -run '^TestWorstCost$$' ./shared/reply
@@ -51,7 +54,7 @@ mutants: ## break the service itself, one place at a time, and see that each of 
 	@for mutant in $(MUTANTS); do go run ./localstack/chaos --mutant $$mutant --seeds $(MUTANTSEEDS) || exit 1; done
 
 soak: ## write for SOAKTIME (30m) with faults, and watch memory and goroutines
-	@go run ./localstack/chaos --soak $(SOAKTIME)
+	@$(call run,./localstack/chaos) --soak $(SOAKTIME)
 
 fuzz: ## run each fuzz target for FUZZTIME (10s)
 	@go list -f '{{$$p := .ImportPath}}{{range .TestGoFiles}}{{$$p}} {{$$.Dir}}/{{.}}{{"\n"}}{{end}}{{range .XTestGoFiles}}{{$$p}} {{$$.Dir}}/{{.}}{{"\n"}}{{end}}' ./... | \

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/watchroute/watchroute/events"
+	"github.com/watchroute/watchroute/shared/needs"
 	"pgregory.net/rapid"
 )
 
@@ -132,10 +133,7 @@ func TestREADMESubjectsAreOurs(t *testing.T) {
 
 // TestREADMESegmentIsOurs runs the README's JavaScript on each of the subjects.
 func TestREADMESegmentIsOurs(t *testing.T) {
-	node, err := exec.LookPath("node")
-	if err != nil {
-		t.Skip("needs Node")
-	}
+	node := needs.Program(t, "node", "the page's code is JavaScript")
 	readme, err := os.ReadFile("../shared/README.md")
 	if err != nil {
 		t.Fatal(err)

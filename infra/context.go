@@ -1,13 +1,18 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
+	"github.com/agnivade/levenshtein"
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/jsii-runtime-go"
 	"github.com/watchroute/watchroute/infra/stack"
@@ -18,11 +23,12 @@ import (
 // Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_CreateStack.html
 var stackNames = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9-]{0,127}$`)
 
-// settings reads context values, and remembers what was wrong with them, so that all of it
-// is reported at once.
+// settings reads context values, and remembers which names it knows and what was wrong, so that all
+// of it is reported at once.
 type settings struct {
-	app  awscdk.App
-	errs []error
+	app   awscdk.App
+	known []string
+	errs  []error
 }
 
 // propsOf reads what is deployed, and the name of its stack.
@@ -42,22 +48,72 @@ func propsOf(app awscdk.App) (name string, props stack.Props, err error) {
 		Stage:               s.text("stage"),
 		Tags:                s.tags("tags"),
 		ProtectFromDeletion: s.flag("protect", "true"),
+		AllowTableDeletion:  s.flag("table-deletion", "allow"),
 		SetAccountLogRole:   s.flag("account-log-role", "set"),
 		AllowedOrigins:      s.list("origins"),
-		WithoutHTTP:         s.flag("http", "off"),
-		WebACLARN:           s.text("web-acl"),
 		Auth: stack.Auth{
 			Issuer: s.text("issuer"), JWKSURL: s.text("jwks"), SecretARN: s.text("secret"), SecretKeyARN: s.text("secret-key"), Audience: s.text("audience"),
-			OpenToEveryone: s.flag("auth", "open-to-everyone"), RefuseAtHandshake: s.flag("refuse", "handshake"),
+			OpenToEveryone: s.flag("auth", "open-to-everyone"), RefuseAtHandshake: s.flag("refuse", "handshake"), RefuseQueryTokens: s.flag("query-tokens", "off"),
 		},
+		MaxConnections:      s.count("max-connections"),
+		MaxSubscriptions:    s.count("max-subscriptions"),
+		MaxPublishBytes:     s.count("max-publish-bytes"),
+		MaxSnapshotItems:    s.count("max-snapshot-items"),
+		MaxMessageRate:      s.count("max-message-rate"),
+		MaxSubjectUnits:     s.count("max-subject-units"),
+		ShardSize:           s.count("shard-size"),
+		MaxBatchPosts:       s.count("max-batch-posts"),
+		PushConcurrency:     s.count("push-concurrency"),
+		FanoutConcurrency:   s.count("fanout-concurrency"),
+		MessageConcurrency:  s.count("message-concurrency"),
+		WithoutHTTP:         s.flag("http", "off"),
+		HTTPConcurrency:     s.count("http-concurrency"),
+		MaxSubjectHolds:     s.count("max-subject-holds"),
+		StreamTime:          s.duration("stream-time"),
+		HTTPThrottlingRate:  s.rate("http-throttling-rate"),
+		HTTPThrottlingBurst: s.count("http-throttling-burst"),
+		WebACLARN:           s.text("web-acl"),
+		ThrottlingRate:      s.rate("throttling-rate"),
+		ThrottlingBurst:     s.count("throttling-burst"),
+		ChangeRetention:     s.duration("change-retention"),
+		LogDays:             s.count("log-days"),
+		LogLevel:            s.text("log-level"),
+		SystemLogLevel:      s.text("system-log-level"),
+		RouteMetrics:        s.flag("route-metrics", "on"),
+		BackUpConnections:   s.flag("connection-backups", "on"),
 	}
+	s.refuseUnknown()
 	return name, props, errors.Join(s.errs...)
+}
+
+// value reads a context value, nil if it is not there.
+func (s *settings) value(name string) any {
+	s.known = append(s.known, name)
+	return s.app.Node().TryGetContext(jsii.String(name))
+}
+
+// refuseUnknown refuses names that nothing has read: they are misspelt. The CDK's own have a colon
+// or a slash.
+func (s *settings) refuseUnknown() {
+	given, _ := s.app.Node().GetAllContext(nil).(map[string]any)
+	for _, name := range slices.Sorted(maps.Keys(given)) {
+		if !slices.Contains(s.known, name) && !strings.ContainsAny(name, ":/") {
+			s.refuse("there is no context value %s: do you mean %s?", name, nearest(name, s.known))
+		}
+	}
+}
+
+// nearest gives the name that is made of another with the fewest changes of a character.
+func nearest(name string, known []string) string {
+	return slices.MinFunc(known, func(a, b string) int {
+		return cmp.Compare(levenshtein.ComputeDistance(strings.ToLower(name), a), levenshtein.ComputeDistance(strings.ToLower(name), b))
+	})
 }
 
 // text reads a context value that is a text; empty if it is not there. One that is there
 // and empty is refused: it is a variable of somebody's script that was not set.
 func (s *settings) text(name string) string {
-	switch value := s.app.Node().TryGetContext(jsii.String(name)).(type) {
+	switch value := s.value(name).(type) {
 	case nil:
 		return ""
 	case string:
@@ -77,11 +133,57 @@ func (s *settings) refuse(format string, args ...any) {
 
 // flag tells whether a context value is there. It has one value only, which says what it does.
 func (s *settings) flag(name, value string) bool {
-	given := s.app.Node().TryGetContext(jsii.String(name))
+	given := s.value(name)
 	if given != nil && fmt.Sprint(given) != value {
 		s.refuse("context value %s is %q, known is %s", name, fmt.Sprint(given), value)
 	}
 	return given != nil
+}
+
+// parsed reads a context value that is a text on the command line, and may be a number in cdk.json.
+func parsed[T any](s *settings, name, what string, parse func(string) (T, error)) (value T) {
+	given := s.value(name)
+	if given == nil {
+		return value
+	}
+	text := fmt.Sprint(given)
+	if n, ok := given.(float64); ok {
+		text = strconv.FormatFloat(n, 'f', -1, 64)
+	}
+	value, err := parse(text)
+	if err != nil {
+		s.refuse("context value %s is %q, not %s", name, text, what)
+	}
+	return value
+}
+
+func (s *settings) count(name string) int {
+	return parsed(s, name, "a whole number above 0", func(text string) (int, error) {
+		n, err := strconv.Atoi(text)
+		return n, cmp.Or(err, positive(float64(n)))
+	})
+}
+
+func (s *settings) rate(name string) float64 {
+	return parsed(s, name, "a number above 0", func(text string) (float64, error) {
+		n, err := strconv.ParseFloat(text, 64)
+		return n, cmp.Or(err, positive(n))
+	})
+}
+
+func (s *settings) duration(name string) time.Duration {
+	return parsed(s, name, "a time such as 90s or 48h", func(text string) (time.Duration, error) {
+		d, err := time.ParseDuration(text)
+		return d, cmp.Or(err, positive(float64(d)))
+	})
+}
+
+// positive refuses 0 as well: it would mean the default, without a word.
+func positive(n float64) error {
+	if n > 0 && !math.IsInf(n, 1) {
+		return nil
+	}
+	return strconv.ErrRange
 }
 
 // list reads texts that are separated by commas.
@@ -95,7 +197,7 @@ func (s *settings) list(name string) []string {
 
 // tags reads key=value pairs that are separated by commas, or an object of texts.
 func (s *settings) tags(name string) map[string]string {
-	object, ok := s.app.Node().TryGetContext(jsii.String(name)).(map[string]any)
+	object, ok := s.value(name).(map[string]any)
 	if !ok {
 		return s.pairs(name)
 	}

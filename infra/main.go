@@ -2,8 +2,7 @@
 // synthesizes the stack. It runs in the module's root, as cdk.json says.
 //
 // Context values (cdk -c name=value, or "context" in cdk.json) say what is deployed. A value that
-// is empty, of another type or not one of those listed is refused. A name that is misspelt is not
-// noticed, as the CDK has names of its own. They are
+// is empty, of another type or out of bounds is refused, and so is a name that is not one of these:
 //
 //	architecture      arm64 (the default) or x86_64: of the executables and the template
 //	name              of the stack, Watchroute if not given; give each its own if there are several
@@ -11,17 +10,26 @@
 //	stage             of the API, live if not given
 //	tags              of all resources: key=value,key=value, or an object in cdk.json
 //	protect           true lets CloudFormation refuse to delete the stack
+//	table-deletion    allow turns off the deletion protection of the tables of user data
 //	account-log-role  set gives the account the role that access logs need
 //	issuer, jwks, secret, secret-key, audience   whose tokens let clients in, see [stack.Auth]
 //	auth              open-to-everyone lets everyone in
 //	refuse            handshake tells all refusals there, see [stack.Auth]
-//	http              off leaves out the HTTP routes
-//	web-acl           ARN of a web ACL that filters HTTP requests, see [stack.Props]
+//	query-tokens      off takes no token out of the URL's query
 //	origins           of pages that may connect, separated by commas, see [stack.Props]
+//	http              off leaves out the HTTP routes
+//	web-acl           ARN of a web ACL that filters HTTP requests
+//	route-metrics, connection-backups            on turns on what costs money
+//	log-level, system-log-level                  DEBUG, INFO, WARN …
+//
+// The other fields of [stack.Props] have their names in lower case, with hyphens: the numbers
+// max-connections, max-subject-units, http-concurrency, log-days, throttling-rate and so on, and the
+// times change-retention and stream-time, such as 48h.
 package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -31,17 +39,26 @@ import (
 	"github.com/aws/jsii-runtime-go"
 	"github.com/watchroute/watchroute/infra/stack"
 	"github.com/watchroute/watchroute/shared/build"
+	"github.com/watchroute/watchroute/shared/flags"
 )
 
 func main() {
-	buildOnly := flag.Bool("build-only", false, "build the functions and synthesize nothing")
-	flag.Parse()
-	err := run(context.Background(), *buildOnly)
+	err := command(context.Background(), os.Args[1:])
 	jsii.Close()
-	if err != nil {
+	if err != nil && !errors.Is(err, flag.ErrHelp) {
 		fmt.Fprintln(os.Stderr, "infra:", err)
 		os.Exit(1)
 	}
+}
+
+// command does what the flags say.
+func command(ctx context.Context, args []string) error {
+	set := flag.NewFlagSet("infra", flag.ContinueOnError)
+	buildOnly := set.Bool("build-only", false, "build the functions and synthesize nothing")
+	if err := flags.Parse(set, args); err != nil {
+		return err
+	}
+	return run(ctx, *buildOnly)
 }
 
 func run(ctx context.Context, buildOnly bool) error {

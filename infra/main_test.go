@@ -1,22 +1,21 @@
 package main
 
 import (
-	"os/exec"
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/jsii-runtime-go"
 	"github.com/watchroute/watchroute/infra/stack"
+	"github.com/watchroute/watchroute/shared/needs"
 )
 
 // appWith is an app with context values; nil for none.
 func appWith(t *testing.T, context map[string]any) awscdk.App {
 	t.Helper()
-	if _, err := exec.LookPath("node"); err != nil {
-		t.Skip("the CDK library needs Node.js: ", err)
-	}
+	needs.Program(t, "node", "the CDK library needs Node.js")
 	return awscdk.NewApp(&awscdk.AppProps{AnalyticsReporting: jsii.Bool(false), Outdir: jsii.String(t.TempDir()), Context: &context})
 }
 
@@ -91,5 +90,50 @@ func TestContextThatIsNotUnderstoodIsRefused(t *testing.T) {
 	_, _, err := propsOf(appWith(t, map[string]any{"issuer": 7.0, "protect": "no"}))
 	if err == nil || !strings.Contains(err.Error(), "issuer") || !strings.Contains(err.Error(), "protect") {
 		t.Errorf("not all is told at once: %v", err)
+	}
+}
+
+// TestEverySettingHasAContextValue, but for the folder of the executables, which the app builds.
+func TestEverySettingHasAContextValue(t *testing.T) {
+	_, props, err := propsOf(appWith(t, map[string]any{
+		"architecture": "x86_64", "account": "123456789012", "region": "eu-central-1", "stage": "v1", "tags": "a=b", "protect": "true", "table-deletion": "allow", "account-log-role": "set", "origins": "https://a.example",
+		"issuer": "i", "jwks": "j", "secret": "s", "secret-key": "k", "audience": "a", "auth": "open-to-everyone", "refuse": "handshake", "query-tokens": "off",
+		"max-connections": "1", "max-subscriptions": 2.0, "max-publish-bytes": "3", "max-snapshot-items": "4", "max-message-rate": "5", "max-subject-units": 1000000.0, "shard-size": "7", "max-batch-posts": "8", "push-concurrency": "9", "fanout-concurrency": "10", "message-concurrency": "11",
+		"http": "off", "http-concurrency": "12", "max-subject-holds": "13", "stream-time": "90s", "http-throttling-rate": 1.5, "http-throttling-burst": "14", "web-acl": "arn:w", "throttling-rate": "2.5", "throttling-burst": "15",
+		"change-retention": "72h", "log-days": "30", "log-level": "DEBUG", "system-log-level": "INFO", "route-metrics": "on", "connection-backups": "on",
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, of := range []reflect.Value{reflect.ValueOf(props), reflect.ValueOf(props.Auth)} {
+		for i := range of.NumField() {
+			if name := of.Type().Field(i).Name; name != "Code" && of.Field(i).IsZero() {
+				t.Errorf("no context value sets %s", name)
+			}
+		}
+	}
+	if props.MaxSubjectUnits != 1_000_000 || props.StreamTime != 90*time.Second || props.ThrottlingRate != 2.5 {
+		t.Errorf("settings are read as %+v", props)
+	}
+}
+
+// TestMisspeltContextIsRefused: it once meant a default, without a word.
+func TestMisspeltContextIsRefused(t *testing.T) {
+	for given, meant := range map[string]string{"isuer": "issuer", "max-conections": "max-connections", "HTTP": "http", "origin": "origins"} {
+		_, _, err := propsOf(appWith(t, map[string]any{given: "x", "@aws-cdk/core:a": true, "aws:cdk:b": "c"}))
+		if want := "there is no context value " + given + ": do you mean " + meant + "?"; err == nil || err.Error() != want {
+			t.Errorf("%s: %v, want %s", given, err, want)
+		}
+	}
+}
+
+// TestNumbersOfContextAreAboveZero: 0 would mean the default.
+func TestNumbersOfContextAreAboveZero(t *testing.T) {
+	for _, name := range []string{"max-connections", "throttling-rate", "stream-time"} {
+		for _, value := range []any{"", "0", "-1", "many", 0.0, true, "NaN", "Inf", "1h1", []any{"1"}} {
+			if _, props, err := propsOf(appWith(t, map[string]any{name: value})); err == nil || !strings.Contains(err.Error(), "context value "+name+" is ") {
+				t.Errorf("%s=%v is read as %+v, %v", name, value, props, err)
+			}
+		}
 	}
 }

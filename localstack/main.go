@@ -25,7 +25,9 @@ import (
 	"time"
 
 	"github.com/watchroute/watchroute/localstack/fault"
+	"github.com/watchroute/watchroute/localstack/issuer"
 	"github.com/watchroute/watchroute/localstack/stack"
+	"github.com/watchroute/watchroute/shared/flags"
 )
 
 func main() {
@@ -40,17 +42,17 @@ func main() {
 
 // run starts the stack, says how to use it, and ends it with ctx.
 func run(ctx context.Context, args []string, out io.Writer) error {
-	flags := flag.NewFlagSet("localstack", flag.ContinueOnError)
-	addr := flags.String("addr", "localhost:4566", "`address` to listen on; localhost is 127.0.0.1 and ::1")
-	template := flags.String("template", "", "template `file` to run (default: the module's "+stack.TemplateFile+")")
-	anonymous := flags.Bool("anonymous", true, "let clients without a token do everything, if the template can")
+	set := flag.NewFlagSet("localstack", flag.ContinueOnError)
+	addr := set.String("addr", "localhost:4566", "`address` to listen on; localhost is 127.0.0.1 and ::1")
+	template := set.String("template", "", "template `file` to run (default: the module's "+stack.TemplateFile+")")
+	anonymous := set.Bool("anonymous", true, "let clients without a token do everything, if the template can")
 	var origins, hosts []string
-	flags.Func("allow-origin", "`origin` of pages that may use the stack, such as http://localhost:3000; several with commas or several flags (default: the stack's own)", listInto(&origins))
-	flags.Func("allow-host", "`name` that the stack may be reached by; several with commas or several flags (default: localhost, LocalStack's names and the host of addr)", listInto(&hosts))
-	unthrottled := flags.Bool("unthrottled", false, "leave out API Gateway's limit of 10,000 requests a second for the account")
-	plan := flags.String("faults", "", "`faults` to break the stack with, such as kill=0.01,post-429, or all (default: none)")
-	seed := flags.Uint64("seed", 0, "`seed` of the faults, to repeat their decisions (default: a random one)")
-	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
+	set.Func("allow-origin", "`origin` of pages that may use the stack, such as http://localhost:3000; several with commas or several flags (default: the stack's own)", listInto(&origins))
+	set.Func("allow-host", "`name` that the stack may be reached by; several with commas or several flags (default: localhost, LocalStack's names and the host of addr)", listInto(&hosts))
+	unthrottled := set.Bool("unthrottled", false, "leave out API Gateway's limit of 10,000 requests a second for the account")
+	plan := set.String("faults", "", "`faults` to break the stack with, such as kill=0.01,post-429, or all (default: none)")
+	seed := set.Uint64("seed", 0, "`seed` of the faults, to repeat their decisions (default: a random one)")
+	if err := flags.Parse(set, args); errors.Is(err, flag.ErrHelp) {
 		return nil
 	} else if err != nil {
 		return err
@@ -185,6 +187,14 @@ func where(asked, made string) string {
 	return made
 }
 
+// elsewhere is what make token needs to find a stack that is not where it looks by itself.
+func elsewhere(address string) string {
+	if "http://"+address == issuer.DefaultURL {
+		return ""
+	}
+	return " ARGS=--url=http://" + address
+}
+
 // admission says who is let in, and how to be somebody.
 func admission(s *stack.Stack, address string, anonymous bool) string {
 	if s.Outputs["TokenSecretArn"] == "" {
@@ -195,5 +205,5 @@ func admission(s *stack.Stack, address string, anonymous bool) string {
 		who = "Nobody gets in without a token."
 	}
 	return who + " To be somebody:\n\n" +
-		`  npx wscat -c ws://` + address + "/" + s.Stage() + ` -H "Authorization: Bearer $(make token SUB=alice TOPICS='stocks/*')"`
+		`  npx wscat -c ws://` + address + "/" + s.Stage() + ` -H "Authorization: Bearer $(make token SUB=alice TOPICS='stocks/*'` + elsewhere(address) + `)"`
 }

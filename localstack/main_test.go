@@ -17,6 +17,7 @@ import (
 	"github.com/coder/websocket"
 	"github.com/watchroute/watchroute/localstack/fault"
 	"github.com/watchroute/watchroute/localstack/stack"
+	"github.com/watchroute/watchroute/shared/needs"
 )
 
 // output collects what a running stack prints.
@@ -88,6 +89,9 @@ func TestWhatIsPrintedWorksForEveryClient(t *testing.T) {
 	defer func() { stop(); <-ended }()
 	printed := strings.TrimPrefix(out.line("npx wscat -c"), "ws://")
 	address, stage, _ := strings.Cut(printed, "/")
+	if !strings.Contains(out.String(), "ARGS=--url=http://"+address+")") {
+		t.Errorf("the token would be of another stack than %s:\n%s", address, out)
+	}
 	host, port, err := net.SplitHostPort(address)
 	if err != nil || host != "localhost" {
 		t.Fatalf("printed is %s", printed)
@@ -178,6 +182,7 @@ func TestWhatIsWrongIsOneClearLine(t *testing.T) {
 		"any page allowed": {[]string{"--allow-origin", "http://localhost:3000,null"}, `allow origin: origin "null" is not scheme://host[:port]`},
 		"any host allowed": {[]string{"--allow-host", "*"}, `allow host "*": it is neither a name nor an IP address`},
 		"unknown flag":     {[]string{"--adr", "x"}, "-adr"},
+		"stray argument":   {[]string{"--unthrottled", "4567"}, `there is no argument "4567"`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			err := run(t.Context(), c.args, &output{})
@@ -269,9 +274,7 @@ func TestFunctionThatDoesNotBuildIsOneClearLine(t *testing.T) {
 // TestWscat plays the first user's minute with the real SDK and the real wscat,
 // where Node is there to fetch it.
 func TestWscat(t *testing.T) {
-	if _, err := exec.LookPath("npx"); err != nil {
-		t.Skip("no Node on this machine")
-	}
+	needs.Program(t, "npx", "npx fetches wscat")
 	out, stop, ended := start(t)
 	defer func() { stop(); <-ended }()
 	url := out.line("npx wscat -c")

@@ -11,21 +11,31 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"os"
 
 	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/watchroute/watchroute/shared/flags"
 )
 
 func main() {
-	logRole := flag.Bool("log-role", false, "fail if the account has no role for API Gateway's logs, and print nothing else")
-	flag.Parse()
-	if err := run(context.Background(), os.Stdout, *logRole); err != nil {
+	if err := command(context.Background(), os.Args[1:]); err != nil && !errors.Is(err, flag.ErrHelp) {
 		fmt.Fprintln(os.Stderr, "account:", err)
 		os.Exit(1)
 	}
+}
+
+// command does what the flags say.
+func command(ctx context.Context, args []string) error {
+	set := flag.NewFlagSet("account", flag.ContinueOnError)
+	logRole := set.Bool("log-role", false, "fail if the account has no role for API Gateway's logs, and print nothing else")
+	if err := flags.Parse(set, args); err != nil {
+		return err
+	}
+	return run(ctx, os.Stdout, *logRole)
 }
 
 func run(ctx context.Context, out io.Writer, logRole bool) error {

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"flag"
 	"os"
-	"os/exec"
 	"path"
 	"path/filepath"
 	"sync"
@@ -16,6 +15,7 @@ import (
 
 	"github.com/watchroute/watchroute/infra/stack"
 	"github.com/watchroute/watchroute/shared/build"
+	"github.com/watchroute/watchroute/shared/needs"
 )
 
 const golden = "../testdata/watchroute.template.json"
@@ -109,9 +109,7 @@ func normalize(t *testing.T, template []byte) []byte {
 // defaultTemplate is the template of a stack with default settings, made once.
 func defaultTemplate(t *testing.T) []byte {
 	t.Helper()
-	if _, err := exec.LookPath("node"); err != nil {
-		t.Skip("the CDK library needs Node.js: ", err)
-	}
+	needs.Program(t, "node", "the CDK library needs Node.js")
 	template, err := synthesizeOnce()
 	if err != nil {
 		t.Fatal(err)

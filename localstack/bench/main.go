@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/watchroute/watchroute/shared/build"
+	"github.com/watchroute/watchroute/shared/flags"
 )
 
 func main() {
@@ -58,9 +59,9 @@ func command(ctx context.Context, args []string) error {
 	if len(args) == 2 && args[0] == malloryCommand {
 		return mallory(ctx, args[1])
 	}
-	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
-	only := flags.String("part", "", "measure this `part` alone: "+names(parts())+", or http or hostile for all below it (default: everything)")
-	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
+	set := flag.NewFlagSet("bench", flag.ContinueOnError)
+	only := set.String("part", "", "measure this `part` alone: "+names(parts())+", or http or hostile for all below it (default: everything)")
+	if err := flags.Parse(set, args); errors.Is(err, flag.ErrHelp) {
 		return nil
 	} else if err != nil {
 		return err

@@ -35,6 +35,7 @@ import (
 	"time"
 
 	"github.com/watchroute/watchroute/localstack/fault"
+	"github.com/watchroute/watchroute/shared/flags"
 )
 
 func main() {
@@ -60,20 +61,20 @@ const livePause = 100 * time.Millisecond
 
 // command does what the flags say.
 func command(ctx context.Context, args []string) error {
-	flags := flag.NewFlagSet("chaos", flag.ContinueOnError)
+	set := flag.NewFlagSet("chaos", flag.ContinueOnError)
 	s := settings{root: ".", topics: 20, writers: 8, patience: 2 * time.Minute, progress: os.Stderr}
-	seeds := flags.Int("seeds", 20, "how many `seeds` to run")
-	first := flags.Uint64("first", 1, "the first `seed`")
-	flags.IntVar(&s.watchers, "watchers", 200, "how many `watchers`, of two topics each")
-	flags.BoolVar(&s.hostile, "hostile", false, "let one watcher in ten be hostile")
-	flags.BoolVar(&s.wander, "wander", false, "let one watcher in four change between WebSocket, SSE, long poll and GET")
-	flags.BoolVar(&s.crowd, "crowd", false, "let all watch one topic, with shards and lanes of "+crowdBound)
-	flags.IntVar(&s.changes, "changes", 10_000, "how many `changes` over 20 topics")
-	plan := flags.String("faults", harsh, "`faults`, as go run ./localstack takes them")
-	mutant := flags.String("mutant", "", "break the service on purpose and expect to be told so: "+mutantNames())
-	mutated := flags.Bool("mutated", false, "this is the mutant: succeed when a promise is broken")
-	soakTime := flags.Duration("soak", 0, "write at 200 changes a second for this `time` instead, and watch the memory")
-	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
+	seeds := set.Int("seeds", 20, "how many `seeds` to run")
+	first := set.Uint64("first", 1, "the first `seed`")
+	set.IntVar(&s.watchers, "watchers", 200, "how many `watchers`, of two topics each")
+	set.BoolVar(&s.hostile, "hostile", false, "let one watcher in ten be hostile")
+	set.BoolVar(&s.wander, "wander", false, "let one watcher in four change between WebSocket, SSE, long poll and GET")
+	set.BoolVar(&s.crowd, "crowd", false, "let all watch one topic, with shards and lanes of "+crowdBound)
+	set.IntVar(&s.changes, "changes", 10_000, "how many `changes` over 20 topics")
+	plan := set.String("faults", harsh, "`faults`, as go run ./localstack takes them")
+	mutant := set.String("mutant", "", "break the service on purpose and expect to be told so: "+mutantNames())
+	mutated := set.Bool("mutated", false, "this is the mutant: succeed when a promise is broken")
+	soakTime := set.Duration("soak", 0, "write at 200 changes a second for this `time` instead, and watch the memory")
+	if err := flags.Parse(set, args); errors.Is(err, flag.ErrHelp) {
 		return nil
 	} else if err != nil {
 		return err

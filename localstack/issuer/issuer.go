@@ -16,6 +16,9 @@ import (
 	"github.com/watchroute/watchroute/shared/token"
 )
 
+// DefaultURL is where `make local` runs the stack.
+const DefaultURL = "http://localhost:4566"
+
 // Issuer signs tokens.
 type Issuer struct {
 	secret []byte

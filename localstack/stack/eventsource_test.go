@@ -19,6 +19,7 @@ import (
 
 	"github.com/tmaxmax/go-sse"
 	"github.com/watchroute/watchroute/events"
+	"github.com/watchroute/watchroute/shared/needs"
 )
 
 // Foreign clients of Server-Sent Events: npm's eventsource in Node, Chromium's own EventSource in a
@@ -291,15 +292,6 @@ func (o *output) String() string {
 // npmFolder is where the Makefile installs the packages of npm that tests run.
 const npmFolder = root + "/.build/npm"
 
-// withoutNode skips a test that needs Node or a package of npm. In CI, where both must be, it fails.
-func withoutNode(t *testing.T, missing ...any) {
-	t.Helper()
-	if os.Getenv("CI") != "" {
-		t.Fatal(missing...)
-	}
-	t.Skip(missing...)
-}
-
 // nodePage runs npm's eventsource. If that is not installed, a subtest says so.
 func nodePage(t *testing.T) *page {
 	t.Helper()
@@ -312,7 +304,7 @@ func nodePage(t *testing.T) *page {
 		_, err = exec.LookPath("node")
 	}
 	if err != nil {
-		t.Run("npm's eventsource", func(t *testing.T) { withoutNode(t, "`make npm` installs it, where there is Node 20: ", err) })
+		t.Run("npm's eventsource", func(t *testing.T) { needs.Missing(t, "`make npm` installs it, where there is Node 20: ", err) })
 		return nil
 	}
 	var about struct{ Version string }

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/watchroute/watchroute/shared/needs"
 )
 
 // wire passes connections on to the stack, and can cut them.
@@ -60,10 +62,7 @@ func (w *wire) cut() {
 // TestFrontPagesCodeWatches runs what the README gives for a browser, in Node: it begins with the
 // items, and after a break it is told what it missed, each change once.
 func TestFrontPagesCodeWatches(t *testing.T) {
-	node, err := exec.LookPath("node")
-	if err != nil {
-		withoutNode(t, "needs Node 20.10 or newer: ", err)
-	}
+	node := needs.Program(t, "node", "the page's code is JavaScript")
 	page, err := os.ReadFile(root + "/README.md")
 	if err != nil {
 		t.Fatal(err)

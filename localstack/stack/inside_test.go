@@ -12,6 +12,7 @@ import (
 
 	"github.com/coder/websocket"
 	"github.com/watchroute/watchroute/events"
+	"github.com/watchroute/watchroute/shared/needs"
 	"github.com/watchroute/watchroute/shared/token/tokentest"
 	"github.com/watchroute/watchroute/shared/watch"
 )
@@ -226,7 +227,7 @@ func TestFunctionsLogAsLambdaDoes(t *testing.T) {
 // shows, too, that a page sees nothing of a handshake that fails.
 func TestPageSeesWhyItIsRefused(t *testing.T) {
 	if err := exec.Command("node", "--experimental-websocket", "--eval", "if (!globalThis.WebSocket) process.exit(1)").Run(); err != nil {
-		t.Skip("no Node with a WebSocket on this machine: ", err)
+		needs.Missing(t, "no Node with a WebSocket on this machine: ", err)
 	}
 	s, _ := strict(t, func(resources object) { environment(resources, "Connect")["MAX_CONNECTIONS"] = "1" })
 	f := s.ownForger(t)

@@ -17,6 +17,7 @@ import (
 	"github.com/watchroute/watchroute/events"
 	"github.com/watchroute/watchroute/localstack/fault"
 	"github.com/watchroute/watchroute/localstack/stack"
+	"github.com/watchroute/watchroute/shared/needs"
 	"github.com/watchroute/watchroute/shared/token"
 	"github.com/watchroute/watchroute/shared/watch"
 )
@@ -163,8 +164,7 @@ func curlProgram(t *testing.T) string {
 	t.Helper()
 	curl, err := exec.LookPath("curl")
 	if err != nil {
-		t.Run("curl", func(t *testing.T) { t.Skip(err) })
-		return ""
+		t.Run("curl", func(t *testing.T) { needs.Missing(t, err) })
 	}
 	return curl
 }
@@ -177,7 +177,7 @@ func wscatProgram(t *testing.T) string {
 		_, err = exec.LookPath(wscat)
 	}
 	if err != nil {
-		t.Run("wscat", func(t *testing.T) { withoutNode(t, "`make npm` installs it, where there is Node 20: ", err) })
+		t.Run("wscat", func(t *testing.T) { needs.Missing(t, "`make npm` installs it, where there is Node 20: ", err) })
 		return ""
 	}
 	return wscat

@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"github.com/watchroute/watchroute/localstack/issuer"
+	"github.com/watchroute/watchroute/shared/flags"
 	"github.com/watchroute/watchroute/shared/grant"
 	"github.com/watchroute/watchroute/shared/token"
 )
@@ -42,17 +43,17 @@ type rule struct {
 }
 
 func run(ctx context.Context, args []string, in io.Reader, out io.Writer) error {
-	flags := flag.NewFlagSet("token", flag.ContinueOnError)
-	subject := flags.String("sub", "", "`subject` of the token (required)")
-	topics := flags.String("topics", "", "`patterns` of the topics that it is for, separated by spaces (required)")
-	actions := flags.String("actions", "subscribe,read,publish", "what may be done with them")
-	filter := flags.String("filter", "", "event `pattern` that items must have to be seen")
-	mask := flags.String("mask", "", `what is left out or replaced, such as {"omit":["secret"]}`)
-	id := flags.String("id", "", "`id` of the token, to revoke it by")
-	life := flags.Duration("for", time.Hour, "how long it is valid")
-	url := flags.String("url", "http://localhost:4566", "where the stack runs")
-	secretFrom := flags.String("secret", "", "- reads the secret from the input instead of asking the stack")
-	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
+	set := flag.NewFlagSet("token", flag.ContinueOnError)
+	subject := set.String("sub", "", "`subject` of the token (required)")
+	topics := set.String("topics", "", "`patterns` of the topics that it is for, separated by spaces (required)")
+	actions := set.String("actions", "subscribe,read,publish", "what may be done with them")
+	filter := set.String("filter", "", "event `pattern` that items must have to be seen")
+	mask := set.String("mask", "", `what is left out or replaced, such as {"omit":["secret"]}`)
+	id := set.String("id", "", "`id` of the token, to revoke it by")
+	life := set.Duration("for", time.Hour, "how long it is valid")
+	url := set.String("url", issuer.DefaultURL, "where the stack runs")
+	secretFrom := set.String("secret", "", "- reads the secret from the input instead of asking the stack")
+	if err := flags.Parse(set, args); errors.Is(err, flag.ErrHelp) {
 		return nil
 	} else if err != nil {
 		return err

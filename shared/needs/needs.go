@@ -1,0 +1,29 @@
+// Package needs is the only place that knows what becomes of a test that needs a program which this
+// machine does not have.
+package needs
+
+import (
+	"os"
+	"os/exec"
+	"testing"
+)
+
+// Program gives the path of a program. Without the program the test is skipped. Where the variable
+// CI is set it fails instead, so that no test is left out there without notice.
+func Program(t testing.TB, name, because string) (path string) {
+	t.Helper()
+	path, err := exec.LookPath(name)
+	if err != nil {
+		Missing(t, because, ": ", err)
+	}
+	return path
+}
+
+// Missing skips a test, and fails it where CI is set.
+func Missing(t testing.TB, what ...any) {
+	t.Helper()
+	if os.Getenv("CI") != "" {
+		t.Fatal(what...)
+	}
+	t.Skip(what...)
+}
