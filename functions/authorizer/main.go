@@ -17,11 +17,11 @@ import (
 func main() { function.Start(os.Getenv, build) }
 
 func build(_ context.Context, s function.Setup) (func(context.Context, awsevents.APIGatewayCustomAuthorizerRequestTypeRequest) (awsevents.APIGatewayCustomAuthorizerResponse, error), error) {
-	store := dynamo.Open(s.AWS, dynamo.Tables{Revocations: s.Settings.Text("REVOCATIONS_TABLE")})
+	store := dynamo.Open(s.AWS, dynamo.Tables{Revocations: s.Settings.Text(function.RevocationsTable)})
 	tokens, err := authn.Open(s.AWS, s.Settings, store)
-	origins, bad := origin.ParseList(s.Settings.Optional("ALLOWED_ORIGINS"))
-	h := handler{tokens: tokens, anonymous: s.Settings.Flag("ALLOW_ANONYMOUS"), inQuery: s.Settings.Flag("TOKEN_IN_QUERY"), origins: origins, logger: s.Logger}
-	if s.Settings.Flag("REFUSE_INSIDE") {
+	origins, bad := origin.ParseList(s.Settings.Optional(function.AllowedOrigins))
+	h := handler{tokens: tokens, anonymous: s.Settings.Flag(function.AllowAnonymous), inQuery: s.Settings.Flag(function.TokenInQuery), origins: origins, logger: s.Logger}
+	if s.Settings.Flag(function.RefuseInside) {
 		h.teller = handshake.NewTeller()
 	}
 	return h.authorize, errors.Join(err, bad)

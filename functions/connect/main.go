@@ -18,15 +18,15 @@ func main() { function.Start(os.Getenv, build) }
 
 func build(ctx context.Context, s function.Setup) (func(context.Context, awsevents.APIGatewayWebsocketProxyRequest) (awsevents.APIGatewayProxyResponse, error), error) {
 	store := dynamo.Open(s.AWS, dynamo.Tables{
-		Connections:   s.Settings.Text("CONNECTIONS_TABLE"),
-		Subscriptions: s.Settings.Text("SUBSCRIPTIONS_TABLE"),
-		Revocations:   s.Settings.Text("REVOCATIONS_TABLE"),
+		Connections:   s.Settings.Text(function.ConnectionsTable),
+		Subscriptions: s.Settings.Text(function.SubscriptionsTable),
+		Revocations:   s.Settings.Text(function.RevocationsTable),
 	})
-	poster, err := apigw.Open(ctx, s.AWS, s.Settings.Text("CALLBACK_URL"))
+	poster, err := apigw.Open(ctx, s.AWS, s.Settings.Text(function.CallbackURL))
 	admission := watch.Admission{
-		Guests: store, Prober: poster, Limit: s.Settings.Count("MAX_CONNECTIONS"),
-		Allowance: watch.NewAllowance(store, s.Settings.Count("MAX_SUBJECT_UNITS")),
+		Guests: store, Prober: poster, Limit: s.Settings.Count(function.MaxConnections),
+		Allowance: watch.NewAllowance(store, s.Settings.Count(function.MaxSubjectUnits)),
 	}
-	who := identity.Reader{Open: s.Settings.Flag("OPEN_TO_EVERYONE")}
+	who := identity.Reader{Open: s.Settings.Flag(function.OpenToEveryone)}
 	return handler{identity: who, admission: admission, teller: handshake.NewTeller(), logger: s.Logger}.connect, err
 }

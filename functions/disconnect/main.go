@@ -15,9 +15,9 @@ func main() { function.Start(os.Getenv, build) }
 
 func build(_ context.Context, s function.Setup) (func(context.Context, awsevents.APIGatewayWebsocketProxyRequest) (awsevents.APIGatewayProxyResponse, error), error) {
 	tables := dynamo.Tables{
-		Connections:   s.Settings.Text("CONNECTIONS_TABLE"),
-		Subscriptions: s.Settings.Text("SUBSCRIPTIONS_TABLE"),
+		Connections:   s.Settings.Text(function.ConnectionsTable),
+		Subscriptions: s.Settings.Text(function.SubscriptionsTable),
 	}
-	who := identity.Reader{Open: s.Settings.Flag("OPEN_TO_EVERYONE")}
+	who := identity.Reader{Open: s.Settings.Flag(function.OpenToEveryone)}
 	return handler{identity: who, connections: dynamo.Open(s.AWS, tables)}.disconnect, nil
 }

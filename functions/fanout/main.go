@@ -18,17 +18,17 @@ func main() { function.Start(os.Getenv, build) }
 
 func build(ctx context.Context, s function.Setup) (func(context.Context, dynamo.Batch) (awsevents.DynamoDBEventResponse, error), error) {
 	store := dynamo.Open(s.AWS, dynamo.Tables{
-		Changes:       s.Settings.Text("CHANGES_TABLE"),
-		Connections:   s.Settings.Text("CONNECTIONS_TABLE"),
-		Subscriptions: s.Settings.Text("SUBSCRIPTIONS_TABLE"),
+		Changes:       s.Settings.Text(function.ChangesTable),
+		Connections:   s.Settings.Text(function.ConnectionsTable),
+		Subscriptions: s.Settings.Text(function.SubscriptionsTable),
 	})
-	store.Retention = s.Settings.Duration("LOG_RETENTION", watch.MinRetention)
-	store.ShardSize = s.Settings.Count("SHARD_SIZE")
+	store.Retention = s.Settings.Duration(function.LogRetention, watch.MinRetention)
+	store.ShardSize = s.Settings.Count(function.ShardSize)
 	handover := watch.Handover{
-		Lanes: store, Queue: pushes.Open(s.AWS, s.Settings.Text("PUSHES_QUEUE_URL")),
-		LaneSize: store.ShardSize, MaxPosts: s.Settings.Count("MAX_BATCH_POSTS"),
+		Lanes: store, Queue: pushes.Open(s.AWS, s.Settings.Text(function.PushesQueueURL)),
+		LaneSize: store.ShardSize, MaxPosts: s.Settings.Count(function.MaxBatchPosts),
 	}
-	refusals := refusals{failure.Open(s.AWS, s.Settings.Text("FAILURE_QUEUE_URL"))}
-	poster, err := apigw.Open(ctx, s.AWS, s.Settings.Text("CALLBACK_URL"))
+	refusals := refusals{failure.Open(s.AWS, s.Settings.Text(function.FailureQueueURL))}
+	poster, err := apigw.Open(ctx, s.AWS, s.Settings.Text(function.CallbackURL))
 	return newHandler(store, poster, handover, refusals, s.Logger).fanout, err
 }

@@ -27,31 +27,31 @@ func main() { function.Start(os.Getenv, build) }
 
 func build(_ context.Context, s function.Setup) (func(context.Context, awsevents.APIGatewayProxyRequest) (*awsevents.APIGatewayProxyStreamingResponse, error), error) {
 	store := dynamo.Open(s.AWS, dynamo.Tables{
-		Events:      s.Settings.Text("EVENTS_TABLE"),
-		Changes:     s.Settings.Text("CHANGES_TABLE"),
-		Connections: s.Settings.Text("CONNECTIONS_TABLE"), // of which it uses purses and holds
-		Revocations: s.Settings.Text("REVOCATIONS_TABLE"),
+		Events:      s.Settings.Text(function.EventsTable),
+		Changes:     s.Settings.Text(function.ChangesTable),
+		Connections: s.Settings.Text(function.ConnectionsTable), // of which it uses purses and holds
+		Revocations: s.Settings.Text(function.RevocationsTable),
 	})
-	origins, err := origin.ParseList(s.Settings.Optional("ALLOWED_ORIGINS"))
+	origins, err := origin.ParseList(s.Settings.Optional(function.AllowedOrigins))
 	if err != nil {
 		return nil, fmt.Errorf("ALLOWED_ORIGINS: %w", err)
 	}
-	who := identity.Reader{Open: s.Settings.Flag("OPEN_TO_EVERYONE")}
+	who := identity.Reader{Open: s.Settings.Flag(function.OpenToEveryone)}
 	return gateway{logger: s.Logger, handler: handler{
 		topics: watch.Feed{
 			Topics: watch.Topics{
 				Items:     store,
 				History:   store,
-				Places:    seal.New(secret.Open(s.AWS, s.Settings.Text("SERVICE_SECRET_ARN")).Versions),
-				Allowance: watch.NewAllowance(store, s.Settings.Count("MAX_SUBJECT_UNITS")),
-				Limits:    watch.Limits{PublishBytes: s.Settings.Count("MAX_PUBLISH_BYTES"), SnapshotItems: s.Settings.Count("MAX_SNAPSHOT_ITEMS")},
+				Places:    seal.New(secret.Open(s.AWS, s.Settings.Text(function.ServiceSecretARN)).Versions),
+				Allowance: watch.NewAllowance(store, s.Settings.Count(function.MaxSubjectUnits)),
+				Limits:    watch.Limits{PublishBytes: s.Settings.Count(function.MaxPublishBytes), SnapshotItems: s.Settings.Count(function.MaxSnapshotItems)},
 			},
 			Stands:      store,
 			Revocations: store,
 			Holds:       store,
-			HoldLimits:  watch.HoldLimits{Subject: s.Settings.Count("MAX_SUBJECT_HOLDS"), Total: s.Settings.Count("MAX_HOLDS")},
+			HoldLimits:  watch.HoldLimits{Subject: s.Settings.Count(function.MaxSubjectHolds), Total: s.Settings.Count(function.MaxHolds)},
 		},
-		streamTime: s.Settings.Duration("STREAM_TIME", minStreamTime),
+		streamTime: s.Settings.Duration(function.StreamTime, minStreamTime),
 		readPause:  readPause,
 		viewer:     func(r *http.Request) (watch.Viewer, error) { return who.ViewerOf(contextOf(r)) },
 		origins:    origins,

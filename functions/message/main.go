@@ -20,28 +20,28 @@ func main() { function.Start(os.Getenv, build) }
 
 func build(ctx context.Context, s function.Setup) (func(context.Context, awsevents.APIGatewayWebsocketProxyRequest) (awsevents.APIGatewayProxyResponse, error), error) {
 	store := dynamo.Open(s.AWS, dynamo.Tables{
-		Events:        s.Settings.Text("EVENTS_TABLE"),
-		Changes:       s.Settings.Text("CHANGES_TABLE"),
-		Connections:   s.Settings.Text("CONNECTIONS_TABLE"),
-		Subscriptions: s.Settings.Text("SUBSCRIPTIONS_TABLE"),
+		Events:        s.Settings.Text(function.EventsTable),
+		Changes:       s.Settings.Text(function.ChangesTable),
+		Connections:   s.Settings.Text(function.ConnectionsTable),
+		Subscriptions: s.Settings.Text(function.SubscriptionsTable),
 	})
-	rate := s.Settings.Count("MAX_MESSAGE_RATE")
+	rate := s.Settings.Count(function.MaxMessageRate)
 	answerer := watch.Answerer{
 		Topics: watch.Topics{
 			Items:     store,
 			History:   store,
-			Places:    seal.New(secret.Open(s.AWS, s.Settings.Text("SERVICE_SECRET_ARN")).Versions),
-			Allowance: watch.NewAllowance(store, s.Settings.Count("MAX_SUBJECT_UNITS")),
+			Places:    seal.New(secret.Open(s.AWS, s.Settings.Text(function.ServiceSecretARN)).Versions),
+			Allowance: watch.NewAllowance(store, s.Settings.Count(function.MaxSubjectUnits)),
 			Limits: watch.Limits{
-				Subscriptions: s.Settings.Count("MAX_SUBSCRIPTIONS"),
+				Subscriptions: s.Settings.Count(function.MaxSubscriptions),
 				Subscribes:    rate,
-				PublishBytes:  s.Settings.Count("MAX_PUBLISH_BYTES"),
-				SnapshotItems: s.Settings.Count("MAX_SNAPSHOT_ITEMS"),
+				PublishBytes:  s.Settings.Count(function.MaxPublishBytes),
+				SnapshotItems: s.Settings.Count(function.MaxSnapshotItems),
 			},
 		},
 		Sessions: store, Subscriptions: store, Logger: s.Logger,
 	}
-	poster, err := apigw.OpenPatient(ctx, s.AWS, s.Settings.Text("CALLBACK_URL"))
-	who := identity.Reader{Open: s.Settings.Flag("OPEN_TO_EVERYONE")}
+	poster, err := apigw.OpenPatient(ctx, s.AWS, s.Settings.Text(function.CallbackURL))
+	who := identity.Reader{Open: s.Settings.Flag(function.OpenToEveryone)}
 	return reply.New(who, answerer, poster, rate).Reply, err
 }

@@ -17,18 +17,18 @@ func main() { function.Start(os.Getenv, build) }
 
 func build(ctx context.Context, s function.Setup) (func(context.Context, awsevents.SQSEvent) (awsevents.SQSEventResponse, error), error) {
 	store := dynamo.Open(s.AWS, dynamo.Tables{
-		Changes:       s.Settings.Text("CHANGES_TABLE"),
-		Connections:   s.Settings.Text("CONNECTIONS_TABLE"),
-		Subscriptions: s.Settings.Text("SUBSCRIPTIONS_TABLE"),
+		Changes:       s.Settings.Text(function.ChangesTable),
+		Connections:   s.Settings.Text(function.ConnectionsTable),
+		Subscriptions: s.Settings.Text(function.SubscriptionsTable),
 	})
-	store.ShardSize = s.Settings.Count("SHARD_SIZE")
-	poster, err := apigw.Open(ctx, s.AWS, s.Settings.Text("CALLBACK_URL"))
+	store.ShardSize = s.Settings.Count(function.ShardSize)
+	poster, err := apigw.Open(ctx, s.AWS, s.Settings.Text(function.CallbackURL))
 	return handler{
 		pusher: watch.LanePusher{
 			Lanes: store, Log: store, Pusher: watch.Pusher{Subscribers: store, Poster: newBounded(poster)},
 			LaneSize: store.ShardSize, Time: laneTime, Round: round,
 		},
-		queue:  pushes.Open(s.AWS, s.Settings.Text("PUSHES_QUEUE_URL")),
+		queue:  pushes.Open(s.AWS, s.Settings.Text(function.PushesQueueURL)),
 		logger: s.Logger,
 	}.push, err
 }

@@ -21,17 +21,17 @@ func main() { function.Start(os.Getenv, build) }
 
 func build(ctx context.Context, s function.Setup) (func(context.Context, awsevents.APIGatewayWebsocketProxyRequest) (awsevents.APIGatewayProxyResponse, error), error) {
 	store := dynamo.Open(s.AWS, dynamo.Tables{
-		Connections:   s.Settings.Text("CONNECTIONS_TABLE"),
-		Subscriptions: s.Settings.Text("SUBSCRIPTIONS_TABLE"),
-		Revocations:   s.Settings.Text("REVOCATIONS_TABLE"),
+		Connections:   s.Settings.Text(function.ConnectionsTable),
+		Subscriptions: s.Settings.Text(function.SubscriptionsTable),
+		Revocations:   s.Settings.Text(function.RevocationsTable),
 	})
 	tokens, tokensErr := authn.Open(s.AWS, s.Settings, store)
-	poster, posterErr := apigw.OpenPatient(ctx, s.AWS, s.Settings.Text("CALLBACK_URL"))
+	poster, posterErr := apigw.OpenPatient(ctx, s.AWS, s.Settings.Text(function.CallbackURL))
 	answerer := watch.Answerer{
 		Topics: watch.Topics{
-			Allowance: watch.NewAllowance(store, s.Settings.Count("MAX_SUBJECT_UNITS")),
+			Allowance: watch.NewAllowance(store, s.Settings.Count(function.MaxSubjectUnits)),
 		},
 		Sessions: store, Subscriptions: store, Tokens: tokens, Logger: s.Logger,
 	}
-	return reply.New(identity.Reader{}, answerer, poster, s.Settings.Count("MAX_MESSAGE_RATE")).Reply, errors.Join(tokensErr, posterErr)
+	return reply.New(identity.Reader{}, answerer, poster, s.Settings.Count(function.MaxMessageRate)).Reply, errors.Join(tokensErr, posterErr)
 }

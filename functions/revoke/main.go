@@ -16,9 +16,9 @@ func main() { function.Start(os.Getenv, build) }
 
 func build(ctx context.Context, s function.Setup) (func(context.Context, dynamo.Batch) (awsevents.DynamoDBEventResponse, error), error) {
 	store := dynamo.Open(s.AWS, dynamo.Tables{
-		Connections:   s.Settings.Text("CONNECTIONS_TABLE"),
-		Subscriptions: s.Settings.Text("SUBSCRIPTIONS_TABLE"),
+		Connections:   s.Settings.Text(function.ConnectionsTable),
+		Subscriptions: s.Settings.Text(function.SubscriptionsTable),
 	})
-	poster, err := apigw.OpenPatient(ctx, s.AWS, s.Settings.Text("CALLBACK_URL"))
+	poster, err := apigw.OpenPatient(ctx, s.AWS, s.Settings.Text(function.CallbackURL))
 	return handler{revoker: watch.Revoker{Connections: store, Poster: poster}, logger: s.Logger}.revoke, err
 }

@@ -19,7 +19,7 @@ func build(_ context.Context, s function.Setup) (func(context.Context, awsevents
 	s.AWS.HTTPClient = dynamo.HTTPClient()
 	return handler{
 		streams:  streams{dynamodbstreams.NewFromConfig(s.AWS)},
-		failures: failure.Open(s.AWS, s.Settings.Text("FAILURE_QUEUE_URL")),
+		failures: failure.Open(s.AWS, s.Settings.Text(function.FailureQueueURL)),
 		logger:   s.Logger,
 	}.salvage, nil
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/aws/jsii-runtime-go"
 
 	"github.com/watchroute/watchroute/shared/authn"
+	settings "github.com/watchroute/watchroute/shared/function"
 	"github.com/watchroute/watchroute/shared/token"
 )
 
@@ -148,7 +149,7 @@ func newAuthentication(stack awscdk.Stack, props Props, t tables) *authenticatio
 		return nil
 	}
 	declared := &authentication{
-		environment: map[string]*string{"REVOCATIONS_TABLE": t.revocations.Ref()},
+		environment: map[string]*string{settings.RevocationsTable: t.revocations.Ref()},
 		grants:      []grant{allow(t.revocations.AttrArn(), "dynamodb:BatchGetItem")},
 	}
 	if a.generates() {
@@ -157,13 +158,13 @@ func newAuthentication(stack awscdk.Stack, props Props, t tables) *authenticatio
 		declared.secret = jsii.String(a.SecretARN)
 	}
 	if declared.secret != nil {
-		declared.environment["TOKEN_SECRET_ARN"] = declared.secret
+		declared.environment[settings.TokenSecretARN] = declared.secret
 		declared.grants = append(declared.grants, allow(declared.secret, "secretsmanager:GetSecretValue"))
 	}
 	if a.SecretKeyARN != "" {
 		declared.grants = append(declared.grants, allow(jsii.String(a.SecretKeyARN), "kms:Decrypt").when(throughSecretsManager()))
 	}
-	for name, value := range map[string]string{"TOKEN_ISSUER": a.Issuer, "TOKEN_JWKS_URL": a.JWKSURL, "TOKEN_AUDIENCE": a.Audience} {
+	for name, value := range map[string]string{settings.TokenIssuer: a.Issuer, settings.TokenJWKSURL: a.JWKSURL, settings.TokenAudience: a.Audience} {
 		if value != "" {
 			declared.environment[name] = jsii.String(value)
 		}
@@ -185,9 +186,9 @@ func authorizerFunction(stack awscdk.Stack, a authentication, props Props) funct
 	return function{
 		name: authorizer, description: "Decides who may connect, by their tokens", memory: 256, timeout: requestTimeout,
 		environment: merged(a.environment, originSettings(props), map[string]*string{
-			"ALLOW_ANONYMOUS": anonymous.ValueAsString(),
-			"REFUSE_INSIDE":   jsii.String(trueOrFalse(!props.Auth.RefuseAtHandshake)),
-			"TOKEN_IN_QUERY":  jsii.String(trueOrFalse(!props.Auth.RefuseQueryTokens)),
+			settings.AllowAnonymous: anonymous.ValueAsString(),
+			settings.RefuseInside:   jsii.String(trueOrFalse(!props.Auth.RefuseAtHandshake)),
+			settings.TokenInQuery:   jsii.String(trueOrFalse(!props.Auth.RefuseQueryTokens)),
 		}),
 		grants: a.grants,
 	}

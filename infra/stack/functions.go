@@ -17,6 +17,7 @@ import (
 	"github.com/aws/jsii-runtime-go"
 
 	"github.com/watchroute/watchroute/shared/build"
+	settings "github.com/watchroute/watchroute/shared/function"
 	"github.com/watchroute/watchroute/shared/watch"
 )
 
@@ -75,7 +76,7 @@ func newFunctions(stack awscdk.Stack, props Props, t tables, q queues, seals aws
 	declared := map[string]awslambda.CfnFunction{}
 	for _, f := range functions {
 		if props.Auth.OpenToEveryone && slices.Contains([]string{connect, disconnect, message, web}, f.name) {
-			f.environment["OPEN_TO_EVERYONE"] = jsii.String("true")
+			f.environment[settings.OpenToEveryone] = jsii.String("true")
 		}
 		declared[f.name] = newFunction(stack, props, f)
 	}
@@ -122,12 +123,12 @@ func connectFunction(t tables, props Props) function {
 	return function{
 		name: connect, description: "Remembers a new connection", memory: 256, timeout: requestTimeout,
 		environment: map[string]*string{
-			"CONNECTIONS_TABLE":   t.connections.Ref(),
-			"SUBSCRIPTIONS_TABLE": t.subscriptions.Ref(),
-			"REVOCATIONS_TABLE":   t.revocations.Ref(),
-			"CALLBACK_URL":        sub(props.callbackURL()),
-			"MAX_CONNECTIONS":     jsii.String(fmt.Sprint(props.MaxConnections)),
-			"MAX_SUBJECT_UNITS":   jsii.String(fmt.Sprint(props.MaxSubjectUnits)),
+			settings.ConnectionsTable:   t.connections.Ref(),
+			settings.SubscriptionsTable: t.subscriptions.Ref(),
+			settings.RevocationsTable:   t.revocations.Ref(),
+			settings.CallbackURL:        sub(props.callbackURL()),
+			settings.MaxConnections:     jsii.String(fmt.Sprint(props.MaxConnections)),
+			settings.MaxSubjectUnits:    jsii.String(fmt.Sprint(props.MaxSubjectUnits)),
 		},
 		grants: []grant{
 			allow(t.connections.AttrArn(), "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem", "dynamodb:DeleteItem"),
@@ -142,8 +143,8 @@ func disconnectFunction(t tables) function {
 	return function{
 		name: disconnect, description: "Forgets a connection and what it watched", memory: 256, timeout: requestTimeout,
 		environment: map[string]*string{
-			"CONNECTIONS_TABLE":   t.connections.Ref(),
-			"SUBSCRIPTIONS_TABLE": t.subscriptions.Ref(),
+			settings.ConnectionsTable:   t.connections.Ref(),
+			settings.SubscriptionsTable: t.subscriptions.Ref(),
 		},
 		grants: []grant{
 			allow(t.connections.AttrArn(), "dynamodb:DeleteItem"),
@@ -156,17 +157,17 @@ func messageFunction(t tables, props Props, seals awssecretsmanager.CfnSecret) f
 	return function{
 		name: message, description: "Answers what clients ask for", memory: 256, timeout: requestTimeout,
 		environment: map[string]*string{
-			"EVENTS_TABLE":        t.events.Ref(),
-			"CHANGES_TABLE":       t.changes.Ref(),
-			"CONNECTIONS_TABLE":   t.connections.Ref(),
-			"SUBSCRIPTIONS_TABLE": t.subscriptions.Ref(),
-			"CALLBACK_URL":        sub(props.callbackURL()),
-			"MAX_MESSAGE_RATE":    jsii.String(fmt.Sprint(props.MaxMessageRate)),
-			"MAX_SUBJECT_UNITS":   jsii.String(fmt.Sprint(props.MaxSubjectUnits)),
-			"MAX_SUBSCRIPTIONS":   jsii.String(fmt.Sprint(props.MaxSubscriptions)),
-			"MAX_PUBLISH_BYTES":   jsii.String(fmt.Sprint(props.MaxPublishBytes)),
-			"MAX_SNAPSHOT_ITEMS":  jsii.String(fmt.Sprint(props.MaxSnapshotItems)),
-			"SERVICE_SECRET_ARN":  seals.Ref(),
+			settings.EventsTable:        t.events.Ref(),
+			settings.ChangesTable:       t.changes.Ref(),
+			settings.ConnectionsTable:   t.connections.Ref(),
+			settings.SubscriptionsTable: t.subscriptions.Ref(),
+			settings.CallbackURL:        sub(props.callbackURL()),
+			settings.MaxMessageRate:     jsii.String(fmt.Sprint(props.MaxMessageRate)),
+			settings.MaxSubjectUnits:    jsii.String(fmt.Sprint(props.MaxSubjectUnits)),
+			settings.MaxSubscriptions:   jsii.String(fmt.Sprint(props.MaxSubscriptions)),
+			settings.MaxPublishBytes:    jsii.String(fmt.Sprint(props.MaxPublishBytes)),
+			settings.MaxSnapshotItems:   jsii.String(fmt.Sprint(props.MaxSnapshotItems)),
+			settings.ServiceSecretARN:   seals.Ref(),
 		},
 		grants: []grant{
 			allow(t.connections.AttrArn(), "dynamodb:GetItem", "dynamodb:UpdateItem"),
@@ -206,17 +207,17 @@ func httpFunction(t tables, props Props, seals awssecretsmanager.CfnSecret) func
 	return function{
 		name: web, description: "Answers HTTP requests for topics", memory: 128, timeout: props.httpTime(),
 		environment: merged(originSettings(props), map[string]*string{
-			"EVENTS_TABLE":       t.events.Ref(),
-			"CHANGES_TABLE":      t.changes.Ref(),
-			"CONNECTIONS_TABLE":  t.connections.Ref(),
-			"MAX_SUBJECT_UNITS":  jsii.String(fmt.Sprint(props.MaxSubjectUnits)),
-			"MAX_SNAPSHOT_ITEMS": jsii.String(fmt.Sprint(props.MaxSnapshotItems)),
-			"MAX_PUBLISH_BYTES":  jsii.String(fmt.Sprint(props.MaxPublishBytes)),
-			"MAX_SUBJECT_HOLDS":  jsii.String(fmt.Sprint(props.MaxSubjectHolds)),
-			"MAX_HOLDS":          jsii.String(fmt.Sprint(props.httpHolds())),
-			"STREAM_TIME":        jsii.String(props.StreamTime.String()),
-			"REVOCATIONS_TABLE":  t.revocations.Ref(),
-			"SERVICE_SECRET_ARN": seals.Ref(),
+			settings.EventsTable:      t.events.Ref(),
+			settings.ChangesTable:     t.changes.Ref(),
+			settings.ConnectionsTable: t.connections.Ref(),
+			settings.MaxSubjectUnits:  jsii.String(fmt.Sprint(props.MaxSubjectUnits)),
+			settings.MaxSnapshotItems: jsii.String(fmt.Sprint(props.MaxSnapshotItems)),
+			settings.MaxPublishBytes:  jsii.String(fmt.Sprint(props.MaxPublishBytes)),
+			settings.MaxSubjectHolds:  jsii.String(fmt.Sprint(props.MaxSubjectHolds)),
+			settings.MaxHolds:         jsii.String(fmt.Sprint(props.httpHolds())),
+			settings.StreamTime:       jsii.String(props.StreamTime.String()),
+			settings.RevocationsTable: t.revocations.Ref(),
+			settings.ServiceSecretARN: seals.Ref(),
 		}),
 		grants: []grant{
 			allow(t.connections.AttrArn(), "dynamodb:PutItem", "dynamodb:UpdateItem"),
@@ -233,11 +234,11 @@ func renewFunction(t tables, props Props, auth authentication) function {
 	return function{
 		name: renew, description: "Lets open connections go by another token", memory: 256, timeout: requestTimeout,
 		environment: merged(auth.environment, map[string]*string{
-			"CONNECTIONS_TABLE":   t.connections.Ref(),
-			"SUBSCRIPTIONS_TABLE": t.subscriptions.Ref(),
-			"CALLBACK_URL":        sub(props.callbackURL()),
-			"MAX_MESSAGE_RATE":    jsii.String(fmt.Sprint(props.MaxMessageRate)),
-			"MAX_SUBJECT_UNITS":   jsii.String(fmt.Sprint(props.MaxSubjectUnits)),
+			settings.ConnectionsTable:   t.connections.Ref(),
+			settings.SubscriptionsTable: t.subscriptions.Ref(),
+			settings.CallbackURL:        sub(props.callbackURL()),
+			settings.MaxMessageRate:     jsii.String(fmt.Sprint(props.MaxMessageRate)),
+			settings.MaxSubjectUnits:    jsii.String(fmt.Sprint(props.MaxSubjectUnits)),
 		}),
 		grants: append(slices.Clone(auth.grants),
 			allow(t.connections.AttrArn(), "dynamodb:GetItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"),
@@ -252,9 +253,9 @@ func revokeFunction(t tables, q queues, props Props) function {
 	return function{
 		name: revoke, description: "Cuts off connections whose tokens are taken back", memory: 256, timeout: fanoutTimeout,
 		environment: map[string]*string{
-			"CONNECTIONS_TABLE":   t.connections.Ref(),
-			"SUBSCRIPTIONS_TABLE": t.subscriptions.Ref(),
-			"CALLBACK_URL":        sub(props.callbackURL()),
+			settings.ConnectionsTable:   t.connections.Ref(),
+			settings.SubscriptionsTable: t.subscriptions.Ref(),
+			settings.CallbackURL:        sub(props.callbackURL()),
 		},
 		grants: append(streamGrants(t.revocations, q),
 			allow(t.connections.AttrArn(), "dynamodb:Query", "dynamodb:DeleteItem"),
@@ -291,15 +292,15 @@ func fanoutFunction(t tables, q queues, props Props) function {
 	return function{
 		name: fanout, description: "Numbers changes and pushes them to who watches", memory: 512, timeout: fanoutTimeout,
 		environment: map[string]*string{
-			"CHANGES_TABLE":       t.changes.Ref(),
-			"CONNECTIONS_TABLE":   t.connections.Ref(),
-			"SUBSCRIPTIONS_TABLE": t.subscriptions.Ref(),
-			"FAILURE_QUEUE_URL":   q.failures.Ref(),
-			"CALLBACK_URL":        sub(props.callbackURL()),
-			"LOG_RETENTION":       jsii.String(props.ChangeRetention.String()),
-			"SHARD_SIZE":          jsii.String(fmt.Sprint(props.ShardSize)),
-			"MAX_BATCH_POSTS":     jsii.String(fmt.Sprint(props.MaxBatchPosts)),
-			"PUSHES_QUEUE_URL":    q.pushes.Ref(),
+			settings.ChangesTable:       t.changes.Ref(),
+			settings.ConnectionsTable:   t.connections.Ref(),
+			settings.SubscriptionsTable: t.subscriptions.Ref(),
+			settings.FailureQueueURL:    q.failures.Ref(),
+			settings.CallbackURL:        sub(props.callbackURL()),
+			settings.LogRetention:       jsii.String(props.ChangeRetention.String()),
+			settings.ShardSize:          jsii.String(fmt.Sprint(props.ShardSize)),
+			settings.MaxBatchPosts:      jsii.String(fmt.Sprint(props.MaxBatchPosts)),
+			settings.PushesQueueURL:     q.pushes.Ref(),
 		},
 		grants: slices.Concat(streamGrants(t.events, q), []grant{
 			allow(q.failures.AttrArn(), "sqs:SendMessage"),
@@ -315,12 +316,12 @@ func pushFunction(t tables, q queues, props Props) function {
 	return function{
 		name: push, description: "Pushes changes to large audiences", memory: 512, timeout: pushTimeout,
 		environment: map[string]*string{
-			"CHANGES_TABLE":       t.changes.Ref(),
-			"CONNECTIONS_TABLE":   t.connections.Ref(),
-			"SUBSCRIPTIONS_TABLE": t.subscriptions.Ref(),
-			"PUSHES_QUEUE_URL":    q.pushes.Ref(),
-			"CALLBACK_URL":        sub(props.callbackURL()),
-			"SHARD_SIZE":          jsii.String(fmt.Sprint(props.ShardSize)),
+			settings.ChangesTable:       t.changes.Ref(),
+			settings.ConnectionsTable:   t.connections.Ref(),
+			settings.SubscriptionsTable: t.subscriptions.Ref(),
+			settings.PushesQueueURL:     q.pushes.Ref(),
+			settings.CallbackURL:        sub(props.callbackURL()),
+			settings.ShardSize:          jsii.String(fmt.Sprint(props.ShardSize)),
 		},
 		grants: append([]grant{
 			allow(q.pushes.AttrArn(), "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:SendMessage"),
@@ -334,7 +335,7 @@ func pushFunction(t tables, q queues, props Props) function {
 func salvageFunction(q queues) function {
 	function := function{
 		name: salvage, description: "Copies what was given up to the failure queue", memory: 256, timeout: salvageTimeout,
-		environment: map[string]*string{"FAILURE_QUEUE_URL": q.failures.Ref()},
+		environment: map[string]*string{settings.FailureQueueURL: q.failures.Ref()},
 		grants: []grant{
 			allow(q.givenUp.AttrArn(), "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"),
 			allow(q.failures.AttrArn(), "sqs:SendMessage"),

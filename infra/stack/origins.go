@@ -7,6 +7,7 @@ import (
 
 	"github.com/aws/jsii-runtime-go"
 
+	settings "github.com/watchroute/watchroute/shared/function"
 	"github.com/watchroute/watchroute/shared/origin"
 )
 
@@ -39,5 +40,5 @@ func originSettings(p Props) map[string]*string {
 	if len(p.AllowedOrigins) == 0 {
 		return nil
 	}
-	return map[string]*string{"ALLOWED_ORIGINS": jsii.String(strings.Join(p.AllowedOrigins, ","))}
+	return map[string]*string{settings.AllowedOrigins: jsii.String(strings.Join(p.AllowedOrigins, ","))}
 }

@@ -21,11 +21,11 @@ import (
 // Each may be missing, as far as package token can do without. It does not reach out.
 func Open(cfg aws.Config, settings *function.Settings, revocations watch.Revocations) (Authenticator, error) {
 	s := token.Settings{
-		Issuer:   settings.Optional("TOKEN_ISSUER"),
-		JWKSURL:  settings.Optional("TOKEN_JWKS_URL"),
-		Audience: settings.Optional("TOKEN_AUDIENCE"),
+		Issuer:   settings.Optional(function.TokenIssuer),
+		JWKSURL:  settings.Optional(function.TokenJWKSURL),
+		Audience: settings.Optional(function.TokenAudience),
 	}
-	arn := settings.Optional("TOKEN_SECRET_ARN")
+	arn := settings.Optional(function.TokenSecretARN)
 	if err := (Sources{Issuer: s.Issuer, JWKSURL: s.JWKSURL, Secret: arn, Audience: s.Audience}).Check(); err != nil {
 		return Authenticator{}, fmt.Errorf("settings of tokens: %w", err)
 	}

@@ -1,0 +1,43 @@
+package function
+
+// The variables that the stack gives to functions. infra sets them and the functions' mains read
+// them, so a name that one of them misspells does not compile.
+const (
+	// Tables.
+	ConnectionsTable   = "CONNECTIONS_TABLE"
+	SubscriptionsTable = "SUBSCRIPTIONS_TABLE"
+	ChangesTable       = "CHANGES_TABLE"
+	RevocationsTable   = "REVOCATIONS_TABLE"
+	EventsTable        = "EVENTS_TABLE"
+
+	// Queues, the API for posts, and secrets.
+	PushesQueueURL   = "PUSHES_QUEUE_URL"
+	FailureQueueURL  = "FAILURE_QUEUE_URL"
+	CallbackURL      = "CALLBACK_URL"
+	ServiceSecretARN = "SERVICE_SECRET_ARN"
+
+	// Who may come in, see package authn and stack.Auth.
+	TokenIssuer    = "TOKEN_ISSUER"
+	TokenJWKSURL   = "TOKEN_JWKS_URL"
+	TokenSecretARN = "TOKEN_SECRET_ARN"
+	TokenAudience  = "TOKEN_AUDIENCE"
+	TokenInQuery   = "TOKEN_IN_QUERY"
+	RefuseInside   = "REFUSE_INSIDE"
+	AllowedOrigins = "ALLOWED_ORIGINS"
+	OpenToEveryone = "OPEN_TO_EVERYONE"
+	AllowAnonymous = "ALLOW_ANONYMOUS"
+
+	// Limits, see the fields of stack.Props that have these names.
+	MaxConnections   = "MAX_CONNECTIONS"
+	MaxSubscriptions = "MAX_SUBSCRIPTIONS"
+	MaxMessageRate   = "MAX_MESSAGE_RATE"
+	MaxSubjectUnits  = "MAX_SUBJECT_UNITS"
+	MaxPublishBytes  = "MAX_PUBLISH_BYTES"
+	MaxSnapshotItems = "MAX_SNAPSHOT_ITEMS"
+	MaxBatchPosts    = "MAX_BATCH_POSTS"
+	ShardSize        = "SHARD_SIZE"
+	MaxSubjectHolds  = "MAX_SUBJECT_HOLDS"
+	MaxHolds         = "MAX_HOLDS"
+	StreamTime       = "STREAM_TIME"
+	LogRetention     = "LOG_RETENTION"
+)
