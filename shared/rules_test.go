@@ -50,11 +50,6 @@ var rules = []struct {
 	{"localstack", "github.com/aws/aws-cdk-go", "only infra declares infrastructure"},
 }
 
-// exceptions are imports that a rule forbids and we want.
-var exceptions = map[string]string{
-	"shared/dynamo/dynamotest": "tests run on the embedded DynamoDB",
-}
-
 func TestImports(t *testing.T) {
 	list := exec.Command("go", "list", "-f", `{{.ImportPath}} {{join .Imports " "}}`, "./...")
 	list.Dir = ".."
@@ -74,9 +69,6 @@ func TestImports(t *testing.T) {
 }
 
 func checkImports(t *testing.T, name string, imports []string) {
-	if exceptions[name] != "" {
-		return
-	}
 	for _, rule := range rules {
 		if name != rule.of && !strings.HasPrefix(name, rule.of+"/") {
 			continue

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/watchroute/watchroute/localstack/dynamodb"
-	"github.com/watchroute/watchroute/shared/dynamo/dynamotest"
+	"github.com/watchroute/watchroute/localstack/dynamodb/dynamotest"
 )
 
 // spent is what requests have cost, counted by the embedded DynamoDB.

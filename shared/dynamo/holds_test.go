@@ -13,8 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/watchroute/watchroute/localstack/dynamodb/dynamotest"
 	"github.com/watchroute/watchroute/shared/dynamo"
-	"github.com/watchroute/watchroute/shared/dynamo/dynamotest"
 	"github.com/watchroute/watchroute/shared/watch"
 )
 
