@@ -6,6 +6,7 @@ CDK_CLI     := aws-cdk@2.1148.1
 CDK         := npx --yes $(CDK_CLI)
 CDKLOCAL    := npx --yes --package aws-cdk-local@3.0.4 --package $(CDK_CLI) cdklocal
 STATICCHECK := go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
+MISSPELL    := go run github.com/golangci/misspell/cmd/misspell@v0.7.0
 FUZZTIME    ?= 10s
 SOAKTIME    ?= 30m
 SEEDS       ?= 10
@@ -74,10 +75,11 @@ conformance: ## run the DynamoDB behaviour suite on Amazon's DynamoDB Local (nee
 emulators: $(VENV)/installed ## deploy into MiniStack with the CDK CLI and check what came of it (needs Linux and Python 3)
 	go run ./localstack/emulators -cdk "$(CDK)" -venv $(VENV)
 
-lint: $(VENV)/installed ## gofmt, go vet, staticcheck, cfn-lint, the compose file (needs Python 3)
+lint: $(VENV)/installed ## gofmt, go vet, staticcheck, spelling, cfn-lint, the compose file (needs Python 3)
 	@test -z "$$(gofmt -l .)" || { gofmt -d .; exit 1; }
 	go vet ./...
 	$(STATICCHECK) ./...
+	$(MISSPELL) -error $$(git ls-files '*.go' '*.md')
 	$(VENV)/bin/cfn-lint --template infra/testdata/watchroute.template.json --regions us-east-1
 	$(VENV)/bin/check-jsonschema --builtin-schema vendor.compose-spec localstack/compose.yaml
 

@@ -64,11 +64,11 @@ type Published struct {
 	Mark string `json:"mark,omitempty"`
 }
 
-// Pong answers ping. If the ping gave cursors, Cursors says where those topics stand, and
-// all topics of a pattern among them, which itself stands at ":0"; it leaves out those that the connection is not subscribed to, which have
-// to be subscribed again. What the client missed comes before the pong, as far as
-// one answer goes ([MaxResumeChanges], [MaxResumeBytes]): a client that is behind
-// still asks again.
+// Pong answers ping. If the ping gave cursors, Cursors says where those topics stand, and all
+// topics of a pattern among them, which itself stands at ":0"; it leaves out those that the
+// connection is not subscribed to, which have to be subscribed again. What the client missed comes
+// before the pong, as far as one answer goes ([MaxResumeChanges], [MaxResumeBytes]): a client that
+// is behind still asks again.
 type Pong struct {
 	ID string `json:"id,omitempty"`
 	Below

@@ -1,12 +1,15 @@
 package shared
 
 import (
+	"cmp"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 )
 
 // pages are what people read, with the most lines that each may have.
@@ -35,7 +38,41 @@ func TestPagesAreShort(t *testing.T) {
 	}
 }
 
+// TestProseHasShortLines: in pages, but for tables and code, and in comments, but for addresses.
+func TestProseHasShortLines(t *testing.T) {
+	const most = 120
+	short := func(name string, prose []string) {
+		for _, line := range prose {
+			if utf8.RuneCountInString(line) > most && !strings.Contains(line, "// Output:") {
+				t.Errorf("%s has a line of over %d characters: %s", name, most, line)
+			}
+		}
+	}
+	for name := range pages {
+		short(name, paragraph.FindAllString(fenced.ReplaceAllString(read(t, name), ""), -1))
+	}
+	files := 0
+	err := filepath.WalkDir("..", func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() && strings.HasPrefix(entry.Name(), ".") && entry.Name() != ".." {
+			return cmp.Or(err, fs.SkipDir)
+		}
+		if strings.HasSuffix(path, ".go") {
+			files++
+			short(path, comment.FindAllString(read(t, strings.TrimPrefix(path, "../")), -1))
+		}
+		return nil
+	})
+	if err != nil || files < 100 {
+		t.Errorf("%d files were read, %v", files, err)
+	}
+}
+
 var (
+	// paragraph is a line that is no row of a table and no code; comment is one that holds neither
+	// an address nor an example's output.
+	paragraph = regexp.MustCompile(`(?m)^(?:[^| \n]|  ?[^| \n]).*$`)
+	comment   = regexp.MustCompile(`(?m)^\t*// (?:[^:\n]|:[^/\n])*$`)
+
 	fenced   = regexp.MustCompile("(?ms)^```.*?^```$")
 	code     = regexp.MustCompile("`[^`]*`")
 	link     = regexp.MustCompile(`\]\(([^)\s]+)\)`)

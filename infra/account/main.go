@@ -6,7 +6,8 @@
 //	go run ./infra/account --log-role
 //
 // With --log-role it fails if the account has no role for API Gateway's logs, without which a
-// deployment would get as far as the stage and then be rolled back. It needs lambda:GetAccountSettings, and apigateway:GET on /account.
+// deployment would get as far as the stage and then be rolled back. It needs
+// lambda:GetAccountSettings, and apigateway:GET on /account.
 package main
 
 import (

@@ -65,13 +65,13 @@ type Props struct {
 
 	// AllowedOrigins are the origins of pages that may connect and may read HTTP answers, as
 	// browsers write them: scheme://host or scheme://host:port, without a path or a wildcard. A
-	// handshake or a request with another Origin is answered 403, whatever its token. The
-	// browser's own credentials, such as cookies, are never asked for. What API Gateway answers
-	// without the function, such as 401, says nothing of topics, and pages of any origin may read it. Set it if tokens are for your own
-	// pages only: one that was lured out of a user then works in no other page. Programs
-	// that are not browsers can send any Origin or none, and go by their token alone. It
-	// needs an authorizer, so not OpenToEveryone. Default: pages of any origin, as browsers
-	// send no token by themselves.
+	// handshake or a request with another Origin is answered 403, whatever its token. The browser's
+	// own credentials, such as cookies, are never asked for. What API Gateway answers without the
+	// function, such as 401, says nothing of topics, and pages of any origin may read it. Set it if
+	// tokens are for your own pages only: one that was lured out of a user then works in no other
+	// page. Programs that are not browsers can send any Origin or none, and go by their token
+	// alone. It needs an authorizer, so not OpenToEveryone. Default: pages of any origin, as
+	// browsers send no token by themselves.
 	AllowedOrigins []string
 
 	// MaxConnections is how many connections a subject may have at a time. Default:

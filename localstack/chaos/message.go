@@ -35,8 +35,9 @@ func (h *hostile) any() string {
 	return string(h.others[h.random.IntN(len(h.others))])
 }
 
-// filter has up to as many conditions as fit, on the lists of its own items or on the text
-// of the others'; some of them the service refuses. It also lets through what has a version, so that the rest of a view is made too.
+// filter has up to as many conditions as fit, on the lists of its own items or on the text of the
+// others'; some of them the service refuses. It also lets through what has a version, so that the
+// rest of a view is made too.
 func (h *hostile) filter() json.RawMessage {
 	list := h.random.IntN(2) == 0
 	var conditions []string

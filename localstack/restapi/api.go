@@ -70,7 +70,8 @@ type Response struct {
 	// Templates of the body by content type. They may contain $context.error.message,
 	// $context.error.messageString (as JSON), $context.error.responseType, $context.requestId,
 	// $context.extendedRequestId and, with a member of the authorizer's context,
-	// $context.authorizer.{name}, which is nothing where there is none. None means {"message":$context.error.messageString}.
+	// $context.authorizer.{name}, which is nothing where there is none. None means
+	// {"message":$context.error.messageString}.
 	Templates map[string]string
 }
 

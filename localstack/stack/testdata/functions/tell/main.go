@@ -30,8 +30,8 @@ type teller struct {
 	table string
 }
 
-// tell keeps the event under its type, which those of a REST API have none of. Of the subprotocols it takes the one that is not
-// a token.
+// tell keeps the event under its type, which those of a REST API have none of. Of the subprotocols
+// it takes the one that is not a token.
 func (t teller) tell(ctx context.Context, raw json.RawMessage) (awsevents.APIGatewayProxyResponse, error) {
 	answer := awsevents.APIGatewayProxyResponse{StatusCode: 200}
 	var event awsevents.APIGatewayWebsocketProxyRequest
