@@ -56,8 +56,8 @@ type Log interface {
 	// Head reads a topic's head as it is at this moment.
 	Head(context.Context, events.Topic) (Head, error)
 	// Append puts entries and moves the head from from to to, all or nothing.
-	// ErrConflict means that the head has another cursor than from, or other lanes. It
-	// changes no lanes.
+	// ErrConflict means that the head has another cursor than from, or other lanes, or that
+	// another change has taken the next number meanwhile. It changes no lanes.
 	Append(ctx context.Context, topic events.Topic, from, to Head, entries []Entry) error
 	// Announce has a topic that has no head yet found by the patterns that it is one of.
 	// Doing so twice is no error.
