@@ -104,7 +104,7 @@ var mutants = []mutant{
 	found := make([][]map[string]types.AttributeValue, shards)`},
 	}, ""},
 	{"rows", "a subscription goes into its new shard, although the old shard has it", []edit{
-		{"shared/dynamo/subscriptions.go", `			shard = shardIn(out.Attributes, sub.Topic)`, `			_ = out`},
+		{"shared/dynamo/subscriptions.go", `Already: already, Shard: shardIn(before, topic)}`, `Already: already, Shard: shard}`},
 	}, ""},
 }
 
