@@ -131,7 +131,8 @@ func (n Numberer) try(ctx context.Context, stream Stream, writes []Write) (Numbe
 	return Numbered{Topic: topic, Head: stored, Entries: append(entries, fresh...)}, nil
 }
 
-// known looks up which of the writes the log has already, in the order of seq.
+// known looks up which of the writes the log has already, in the order of seq. Rows of another epoch
+// do not count. They are there if the topic has begun a new epoch since the head was read.
 func (n Numberer) known(ctx context.Context, topic events.Topic, head Head, writes []Write) ([]Entry, error) {
 	wanted := map[Position]bool{}
 	for _, w := range writes {
@@ -146,7 +147,7 @@ func (n Numberer) known(ctx context.Context, topic events.Topic, head Head, writ
 			return nil, err
 		}
 		for _, e := range page {
-			if wanted[e.Position] {
+			if wanted[e.Position] && e.Epoch == head.Epoch {
 				found = append(found, e)
 			}
 		}
