@@ -10,7 +10,7 @@ MISSPELL    := go run github.com/golangci/misspell/cmd/misspell@v0.7.0
 FUZZTIME    ?= 10s
 SOAKTIME    ?= 30m
 SEEDS       ?= 10
-MUTANTS     ?= numbering report known order departure resume repeats healing early-id swapped-id last-flush poll-back poll-head stale-head lane lanes shards rows
+MUTANTS     ?= numbering lock report known order departure resume repeats healing early-id swapped-id last-flush poll-back poll-head stale-head lane lanes shards rows
 MUTANTSEEDS ?= 3
 VENV        := .build/venv
 NPM         := .build/npm
@@ -37,7 +37,7 @@ quick: ## go vet, and the tests that run no stack, as far as a change concerns t
 	go test -short ./...
 	go test -count=1 ./shared
 
-bench: ## measure the local stack: deliveries, resume, HTTP, zips, a flood, attacks (ARGS="-part http")
+bench: ## measure the local stack: deliveries, many topics, resume, HTTP, zips, a flood, attacks (ARGS="-part http")
 	@$(call run,./localstack/bench) $(ARGS)
 
 costs: ## print what each request may cost at most, what the worst does cost, what is held over HTTP, and a change by size

@@ -41,6 +41,7 @@ func parts() []part {
 		{"functions", functions},
 		{"deliveries", deliveries},
 		{"lanes", lanes},
+		{"topics", topics},
 		{"resume", resume},
 		{"http/gets", gets},
 		{"http/resume", resumeByGet},

@@ -91,8 +91,9 @@ const (
 	// LateWrite abandons the invocation of a process that is about to carry out a
 	// transaction, and holds the transaction back until others have updated one of the same
 	// items and put more than it will, for up to 20 s: an old process that wakes up when
-	// what it was about to do is done, and more. Two at most are held back at once.
-	// Occasion: a transaction of a function, while fewer are.
+	// what it was about to do is done, and more. The same happens to a process that is about to
+	// put the row of a single change into a log, or to move the head of the log to it. Two at
+	// most are held back at once. Occasion: one of these writes of a function, while fewer are.
 	LateWrite Kind = "late-write"
 	// StaleRead answers an eventually consistent read of a function with the answer that an equal
 	// read got up to 1 s before. Occasion: such a read, if there was another.

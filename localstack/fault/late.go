@@ -22,20 +22,20 @@ type Caller struct {
 	Abandon func() bool
 }
 
-// late holds back transactions until others have overtaken them.
+// late holds back writes of the log until others have overtaken them.
 type late struct {
 	mu    sync.Mutex
 	holds map[*hold]struct{}
 }
 
-// hold is a transaction that waits.
+// hold is a write that waits.
 type hold struct {
 	transaction
 	others int           // puts of others who update one of the items, so far
 	over   chan struct{} // closed when they are more than its own
 }
 
-// hold adds a transaction that waits for others. It gives nil if enough wait already.
+// hold adds a write that waits for others. It gives nil if enough wait already.
 func (l *late) hold(t transaction) *hold {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -70,7 +70,7 @@ func (l *late) await(h *hold) bool {
 	return false
 }
 
-// wrote takes in that a transaction was carried out.
+// wrote takes in that a write was carried out.
 func (l *late) wrote(t transaction) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -85,7 +85,7 @@ func (l *late) wrote(t transaction) {
 	}
 }
 
-// oversleep may hold back a transaction of a process until others have overtaken it, and
+// oversleep may hold back a write of a process until others have overtaken it, and
 // reports whether they have: LateWrite.
 func (f *Faults) oversleep(c *Caller, t transaction) bool {
 	if len(t.updates) == 0 || f.late.full() || !f.Hit(LateWrite) {
@@ -99,9 +99,8 @@ func (f *Faults) oversleep(c *Caller, t transaction) bool {
 	return true
 }
 
-// transact carries out a transaction of a process.
-func (f *Faults) transact(c *Caller, body []byte, operation func() (any, error)) (any, error) {
-	t := transactionOf(body)
+// transact carries out a write of a process.
+func (f *Faults) transact(c *Caller, t transaction, operation func() (any, error)) (any, error) {
 	late := f.oversleep(c, t)
 	f.seen.writing(c.Process, t.updates, late)
 	result, err := operation()
@@ -110,6 +109,13 @@ func (f *Faults) transact(c *Caller, body []byte, operation func() (any, error))
 		f.late.wrote(t)
 	}
 	return result, err
+}
+
+// oversleepRow may hold back a process before it puts the row of a change.
+func (f *Faults) oversleepRow(c *Caller, t transaction) {
+	if f.oversleep(c, t) {
+		f.seen.writing(c.Process, t.updates, true)
+	}
 }
 
 // itemKey is what tells an item from others.
@@ -123,14 +129,28 @@ func (k itemKey) String() string {
 	return k.TableName + " " + string(key)
 }
 
-// read gives the item that a GetItem reads.
-func read(body []byte) string {
-	var k itemKey
-	_ = json.Unmarshal(body, &k) // what cannot be read is refused by the operation
-	return k.String()
+// read gives the items that a GetItem or a BatchGetItem reads; none for another operation.
+func read(name string, body []byte) (items []string) {
+	switch name {
+	case "GetItem":
+		var k itemKey
+		_ = json.Unmarshal(body, &k) // the operation refuses what cannot be read
+		return []string{k.String()}
+	case "BatchGetItem":
+		var request struct {
+			RequestItems map[string]struct{ Keys []map[string]json.RawMessage }
+		}
+		_ = json.Unmarshal(body, &request) // as above
+		for table, get := range request.RequestItems {
+			for _, key := range get.Keys {
+				items = append(items, itemKey{table, key}.String())
+			}
+		}
+	}
+	return items
 }
 
-// transaction is what a TransactWriteItems does.
+// transaction is what a process writes at once: a TransactWriteItems, or a single change of a log.
 type transaction struct {
 	updates []string // items
 	puts    int      // how many
@@ -153,4 +173,42 @@ func transactionOf(body []byte) (t transaction) {
 		}
 	}
 	return t
+}
+
+// The log numbers a single change without a transaction. It puts the change's row, whose sort key
+// is its seq. Then it moves the head, which has the sort key 0: an UpdateItem that sets last.
+const (
+	seqAttribute  = "seq"
+	lastAttribute = "last"
+)
+
+// moveOf gives what an UpdateItem does that moves the head of a log. It counts as one put, that of
+// the row to which the head moves. Any other UpdateItem gives the zero transaction, which is never
+// late.
+func moveOf(body []byte) transaction {
+	var request struct {
+		itemKey
+		ExpressionAttributeNames map[string]string
+	}
+	_ = json.Unmarshal(body, &request) // as above
+	if request.ExpressionAttributeNames["#"+lastAttribute] != lastAttribute {
+		return transaction{}
+	}
+	return transaction{updates: []string{request.String()}, puts: 1}
+}
+
+// rowOf gives what the PutItem of a change's row is about to do: to move the head. Any other PutItem
+// gives the zero transaction.
+func rowOf(body []byte) transaction {
+	var request struct {
+		TableName string
+		Item      map[string]json.RawMessage
+	}
+	_ = json.Unmarshal(body, &request) // as above
+	topic, seq := request.Item["topic"], request.Item[seqAttribute]
+	if topic == nil || seq == nil {
+		return transaction{}
+	}
+	head := itemKey{request.TableName, map[string]json.RawMessage{"topic": topic, seqAttribute: json.RawMessage(`{"N":"0"}`)}}
+	return transaction{updates: []string{head.String()}, puts: 1}
 }

@@ -108,8 +108,13 @@ func (f *Faults) WrapService(service *awsjson.Service, caller func(context.Conte
 
 // carryOut carries out an operation of a function's process, late perhaps.
 func (f *Faults) carryOut(c *Caller, name string, body []byte, operation func() (any, error)) (any, error) {
-	if name == "TransactWriteItems" {
-		return f.transact(c, body, operation)
+	switch name {
+	case "TransactWriteItems":
+		return f.transact(c, transactionOf(body), operation)
+	case "UpdateItem":
+		return f.transact(c, moveOf(body), operation)
+	case "PutItem":
+		f.oversleepRow(c, rowOf(body))
 	}
 	if before, ok := f.staleRead(name, body); ok {
 		return before, nil
@@ -118,8 +123,10 @@ func (f *Faults) carryOut(c *Caller, name string, body []byte, operation func() 
 	if err == nil {
 		f.stale.keep(name, body, result)
 	}
-	if name == "GetItem" && err == nil {
-		f.seen.read(c.Process, read(body))
+	if err == nil {
+		for _, item := range read(name, body) {
+			f.seen.read(c.Process, item)
+		}
 	}
 	return result, err
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/watchroute/watchroute/localstack/fault"
 )
 
-// table is a service whose transactions are counted, and who calls it.
+// table is a service whose writes are counted, and who calls it.
 type table struct {
 	*awsjson.Service
 	f         *fault.Faults
@@ -24,12 +24,13 @@ type processKey struct{}
 
 func newTable(p fault.Plan) *table {
 	s := &table{f: fault.New(p, 7)}
+	read := func(context.Context, []byte) (any, error) { return "", nil }
+	write := func(context.Context, []byte) (any, error) {
+		s.written.Add(1)
+		return "", nil
+	}
 	s.Service = s.f.WrapService(&awsjson.Service{Operations: map[string]awsjson.Operation{
-		"GetItem": func(context.Context, []byte) (any, error) { return "", nil },
-		"TransactWriteItems": func(context.Context, []byte) (any, error) {
-			s.written.Add(1)
-			return "", nil
-		},
+		"GetItem": read, "BatchGetItem": read, "TransactWriteItems": write, "PutItem": write, "UpdateItem": write,
 	}}, func(ctx context.Context) *fault.Caller {
 		process, ok := ctx.Value(processKey{}).(string)
 		if !ok {
@@ -47,6 +48,15 @@ func (s *table) read(t *testing.T, process, id string) {
 
 func (s *table) write(t *testing.T, process, id string) {
 	s.call(t, process, "TransactWriteItems", `{"TransactItems":[{"Update":{"UpdateExpression":"SET a = :a","TableName":"T","Key":`+keyOf(id)+`}},{"Put":{"TableName":"T"}}]}`)
+}
+
+// move moves a head as numbering does for a single change, and row puts the change's row.
+func (s *table) move(t *testing.T, process, id string) {
+	s.call(t, process, "UpdateItem", `{"UpdateExpression":"SET #last = :last","ExpressionAttributeNames":{"#last":"last"},"TableName":"T","Key":`+keyOf(id)+`}`)
+}
+
+func (s *table) row(t *testing.T, process, id string) {
+	s.call(t, process, "PutItem", fmt.Sprintf(`{"TableName":"T","Item":{"seq":{"N":"7"},"topic":{"S":%q},"epoch":{"S":"e"}}}`, id))
 }
 
 func keyOf(id string) string { return fmt.Sprintf(`{"topic":{"S":%q},"seq":{"N":"0"}}`, id) }
@@ -90,6 +100,57 @@ func TestLateWriteWakesUpAfterOthers(t *testing.T) {
 		}
 		if got := s.f.Overlaps(); got[fault.LateWriter] != 2 || got[fault.SameItem] != 2 {
 			t.Errorf("overlaps %v, want the two that were late", got)
+		}
+	})
+}
+
+// TestLateWriteOfASingleChange: the log numbers it without a transaction. A process can be late
+// before it puts the row, and before it moves the head. Others have moved the head twice when it
+// wakes up.
+func TestLateWriteOfASingleChange(t *testing.T) {
+	for name, late := range map[string]func(s *table, t *testing.T, process, id string){"row": (*table).row, "head": (*table).move} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newTable(fault.Plan{fault.LateWrite: 1})
+				s.write(t, "", "a")
+				s.move(t, "0", "a") // which nobody overtakes
+				for _, process := range []string{"1", "2"} {
+					s.call(t, process, "BatchGetItem", `{"RequestItems":{"T":{"Keys":[`+keyOf("b")+","+keyOf("a")+`]}}}`)
+					go late(s, t, process, "a")
+				}
+				synctest.Wait()
+				s.written.Store(0)
+				for range 2 {
+					synctest.Wait()
+					if n := s.written.Load(); n%2 != 0 {
+						t.Fatalf("%d written, want none of those that are late", n)
+					}
+					s.row(t, "3", "a")
+					s.move(t, "3", "a")
+				}
+				synctest.Wait()
+				if got := s.written.Load(); got != 6 || s.f.Counts()[fault.LateWrite] != 2 {
+					t.Errorf("%d written, faults %v, want all 6 and 2 late", got, s.f.Counts())
+				}
+				if got := s.f.Overlaps(); got[fault.LateWriter] != 2 || got[fault.SameItem] != 2 {
+					t.Errorf("overlaps %v, want the two that were late", got)
+				}
+			})
+		})
+	}
+}
+
+// TestOtherWritesAreNeverLate: only those that number changes are.
+func TestOtherWritesAreNeverLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newTable(fault.Plan{fault.LateWrite: 1})
+		began := time.Now()
+		s.call(t, "1", "UpdateItem", `{"UpdateExpression":"SET wanted = :wanted","TableName":"T","Key":`+keyOf("a")+`}`)
+		s.call(t, "1", "PutItem", `{"TableName":"T","Item":{"topic":{"S":"a"},"id":{"S":"i"}}}`)
+		s.call(t, "1", "PutItem", `nonsense`)
+		s.call(t, "1", "UpdateItem", `nonsense`)
+		if took := time.Since(began); took > 0 || s.abandoned.Load() != 0 || s.written.Load() != 4 {
+			t.Errorf("%d written after %v, %d abandoned", s.written.Load(), took, s.abandoned.Load())
 		}
 	})
 }

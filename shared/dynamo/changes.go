@@ -70,21 +70,6 @@ func (s *Store) Glance(ctx context.Context, topics []events.Topic) (map[events.T
 	return stands, nil
 }
 
-// Append puts up to watch.MaxAppendEntries entries and moves the head, in one transaction. Its
-// condition is that the head still is from, with as many lanes. It costs two write units for each
-// entry of up to 1 KB, and two for the head. If an answer is lost, the SDK repeats the call with
-// the same token, and DynamoDB carries it out once.
-func (s *Store) Append(ctx context.Context, topic events.Topic, from, to watch.Head, entries []watch.Entry) error {
-	writes := []types.TransactWriteItem{{Update: s.moveHead(topic, from, to)}}
-	for _, e := range entries {
-		writes = append(writes, types.TransactWriteItem{Put: &types.Put{TableName: &s.tables.Changes, Item: s.entryRow(e)}})
-	}
-	if _, err := s.db.TransactWriteItems(ctx, &dynamodb.TransactWriteItemsInput{TransactItems: writes}); err != nil {
-		return fmt.Errorf("append %d changes to %s: %w", len(entries), topic, translate(err))
-	}
-	return nil
-}
-
 func (s *Store) moveHead(topic events.Topic, from, to watch.Head) *types.Update {
 	update := &types.Update{
 		TableName: &s.tables.Changes, Key: rowKey(topic, headSeq),

@@ -32,7 +32,7 @@
 // expiresAt is DynamoDB's time to live, in seconds since 1970. Rows that have passed it may stay
 // for days, and all readers skip them; package ttl lists these rows. Subscriptions are not skipped:
 // the pusher reads an expired one and closes its connection. Log rows beyond the head's last are
-// left over from an earlier epoch and are never read.
+// left over from an earlier epoch, or do not have their number yet. They are never read.
 //
 // Requests of one connection may be carried out in any order. The connection's row decides which
 // one counts for a topic, by the order of each request, see watch.Order. The row lives as long as

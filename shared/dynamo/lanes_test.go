@@ -356,7 +356,7 @@ func TestCostOfLanes(t *testing.T) {
 	w.write(1)
 	d.Engine.ResetUsage()
 	w.deliver()
-	if reads, writes := d.Units(); reads != 1 || writes != 4 {
+	if reads, writes := d.Units(); reads != 1 || writes != 2 {
 		t.Errorf("fan-out: %v reads and %v writes", reads, writes)
 	}
 	if len(w.queue) != lanes {
@@ -365,7 +365,7 @@ func TestCostOfLanes(t *testing.T) {
 	w.drain()
 	reads, writes := d.Units()
 	t.Logf("a change to %d watchers in %d lanes: %v reads, %v writes", watchers, lanes, reads, writes)
-	if most := float64(1 + lanes*(4+4*size/35)); writes != float64(4+lanes) || reads > most {
-		t.Errorf("want at most %v reads, and %d writes", most, 4+lanes)
+	if most := float64(1 + lanes*(4+4*size/35)); writes != float64(2+lanes) || reads > most {
+		t.Errorf("want at most %v reads, and %d writes", most, 2+lanes)
 	}
 }

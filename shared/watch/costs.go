@@ -164,8 +164,8 @@ func Bounds(connections int) []Bound {
 	table := append(paid, []Bound{
 		{Action: "handshake", Reads: revocationReads,
 			Worst: "A token that is not valid costs nothing."},
-		{Action: "numbering what was published", Reads: headReads, Writes: 2*((entryBytes+writeUnit-1)/writeUnit+1) + events.MaxTopicSegments - 1,
-			Worst: "Fan-out does it. Both states of the item have 124 KB, in a transaction, which costs twice. It is the topic's first change, so the topic is listed below each of the seven above it."},
+		{Action: "numbering what was published", Reads: headReads, Writes: 3*((entryBytes+writeUnit-1)/writeUnit) + 2 + events.MaxTopicSegments - 1,
+			Worst: "Fan-out does it. Both states of the item have 124 KB and differ in all of it. The place of the row has one of an earlier epoch. The row is put on a condition that fails, and then in a transaction, which costs twice."},
 		{Action: "disconnect", Writes: forgetWrites,
 			Worst: "The connection is deleted with a hundred subscriptions. It costs no more than they did."},
 	}...)

@@ -327,6 +327,8 @@ func (l LanePusher) round(ctx context.Context, w Work, head *Head, at Progress, 
 	if len(entries) > 0 && entries[len(entries)-1].Seq < at.Until {
 		at.Until, at.After = entries[len(entries)-1].Seq, "" // one page, and more follow
 	}
+	// If the topic has begun a new epoch since the head was read, its rows replace those of the lane's.
+	entries = slices.DeleteFunc(entries, func(e Entry) bool { return e.Epoch != at.Epoch })
 	numbered := []Numbered{{Topic: w.Topic, Head: *head, Entries: entries}}
 	watchers, unread, err := l.Pusher.watchers(ctx, numbered, Part{Index: w.Lane, Of: head.Lanes})
 	if len(unread) > 0 {

@@ -1,9 +1,12 @@
 package watch
 
 import (
+	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/watchroute/watchroute/events"
 )
@@ -60,3 +63,61 @@ func TestTheLargestAudiencesAreHandedOver(t *testing.T) {
 }
 
 type noQueue struct{ Queue }
+
+// oneLane is a topic with one lane and one watcher. Its head is of the epoch "old", and its log has
+// rows of a new one already.
+type oneLane struct {
+	Lanes
+	moved Progress
+	posts []string
+}
+
+func (l *oneLane) Progress(context.Context, events.Topic, int) (Progress, error) {
+	return Progress{Cursor: events.Cursor{Epoch: "old", Seq: 1}}, nil
+}
+
+func (l *oneLane) Advance(_ context.Context, _ events.Topic, _ int, _, to Progress) error {
+	l.moved = to
+	return nil
+}
+
+func (l *oneLane) Head(context.Context, events.Topic) (Head, error) {
+	return Head{Cursor: events.Cursor{Epoch: "old", Seq: 3}, Lanes: 1}, nil
+}
+
+func (l *oneLane) Since(context.Context, events.Topic, int64, int64) ([]Entry, error) {
+	entry := func(epoch string, seq int64) Entry {
+		return Entry{Change: events.Change{Topic: "t", Epoch: epoch, Seq: seq, Op: events.Added, ID: "i", Data: []byte("{}")}}
+	}
+	return []Entry{entry("new", 2), entry("old", 3)}, nil
+}
+
+func (l *oneLane) Subscribers(_ context.Context, topic events.Topic, _ bool, _ Part) ([]Subscription, error) {
+	return []Subscription{{Key: Key{ID: "c"}, Topic: topic, Until: time.Now().Add(time.Hour)}}, nil
+}
+
+func (l *oneLane) Forget(context.Context, Key, []Subscription) error { return nil }
+
+func (l *oneLane) Post(_ context.Context, _ ConnectionID, frame Frame) error {
+	l.posts = append(l.posts, string(frame.Body))
+	return nil
+}
+
+func (l *oneLane) Close(context.Context, ConnectionID) error { return nil }
+
+// TestALanePushesOneEpoch: the rows of a new epoch, which replace those that the lane is to push, are
+// pushed when the head is of their epoch, from the first one.
+func TestALanePushesOneEpoch(t *testing.T) {
+	l := &oneLane{}
+	pusher := LanePusher{Lanes: l, Log: l, Pusher: Pusher{Subscribers: l, Poster: l}, LaneSize: 10, Time: time.Minute}
+	head := events.Cursor{Epoch: "old", Seq: 3}
+	if _, left, err, failed := pusher.Push(t.Context(), Work{Topic: "t", Until: head}); left != nil || err != nil || failed != nil {
+		t.Fatal(left, err, failed)
+	}
+	if len(l.posts) != 1 || strings.Contains(l.posts[0], "new") || !strings.Contains(l.posts[0], `"seq":3`) {
+		t.Errorf("posts %q, want change 3 of the old epoch alone", l.posts)
+	}
+	if l.moved.Cursor != head {
+		t.Errorf("the lane is at %+v, want %v", l.moved, head)
+	}
+}

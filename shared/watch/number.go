@@ -56,8 +56,8 @@ type Log interface {
 	// Head reads a topic's head as it is at this moment.
 	Head(context.Context, events.Topic) (Head, error)
 	// Append puts entries and moves the head from from to to, all or nothing.
-	// ErrConflict means that the head has another cursor than from, or other lanes. It
-	// changes no lanes.
+	// ErrConflict means that the head has another cursor than from, or other lanes, or that
+	// another change has taken the next number meanwhile. It changes no lanes.
 	Append(ctx context.Context, topic events.Topic, from, to Head, entries []Entry) error
 	// Announce has a topic that has no head yet found by the patterns that it is one of.
 	// Doing so twice is no error.
@@ -131,7 +131,8 @@ func (n Numberer) try(ctx context.Context, stream Stream, writes []Write) (Numbe
 	return Numbered{Topic: topic, Head: stored, Entries: append(entries, fresh...)}, nil
 }
 
-// known looks up which of the writes the log has already, in the order of seq.
+// known looks up which of the writes the log has already, in the order of seq. Rows of another epoch
+// do not count. They are there if the topic has begun a new epoch since the head was read.
 func (n Numberer) known(ctx context.Context, topic events.Topic, head Head, writes []Write) ([]Entry, error) {
 	wanted := map[Position]bool{}
 	for _, w := range writes {
@@ -146,7 +147,7 @@ func (n Numberer) known(ctx context.Context, topic events.Topic, head Head, writ
 			return nil, err
 		}
 		for _, e := range page {
-			if wanted[e.Position] {
+			if wanted[e.Position] && e.Epoch == head.Epoch {
 				found = append(found, e)
 			}
 		}

@@ -108,6 +108,38 @@ func TestNumberReadsBackNoFurtherThanNeeded(t *testing.T) {
 	}
 }
 
+// beginningAnew is a log in which something happens just before it is read backwards.
+type beginningAnew struct {
+	*memoryLog
+	happens func()
+}
+
+func (l *beginningAnew) Before(ctx context.Context, topic events.Topic, seq int64, limit int) ([]watch.Entry, error) {
+	if happens := l.happens; happens != nil {
+		l.happens = nil
+		happens()
+	}
+	return l.memoryLog.Before(ctx, topic, seq, limit)
+}
+
+// TestNumberTakesNoRowOfAnotherEpoch: the topic begins anew between the reads of the head and of the
+// log. The new stream has the same positions, and its rows are in the place of those before.
+func TestNumberTakesNoRowOfAnotherEpoch(t *testing.T) {
+	for again, want := range map[int]error{1: nil, 3: watch.ErrStaleStream} {
+		log, all := newLog(), writes(3)
+		mustNumber(t, log, stream1, all)
+		epoch := log.head.Epoch
+		anew := &beginningAnew{log, func() { mustNumber(t, log, stream2, all[3-again:]) }}
+		numbered, err := watch.Numberer{Log: anew}.Number(t.Context(), stream1, all[2:])
+		if !errors.Is(err, want) {
+			t.Errorf("%d numbered anew: %v, want %v", again, err, want)
+		}
+		if err == nil && (len(numbered.Entries) != 1 || numbered.Entries[0].Cursor() != (events.Cursor{Epoch: epoch, Seq: 3})) {
+			t.Errorf("%d numbered anew: %+v, want the third of epoch %s", again, numbered.Entries, epoch)
+		}
+	}
+}
+
 // TestNumberLooksBeyondLateWrites redelivers a write that was numbered before more
 // late ones than one read of the log gives.
 func TestNumberLooksBeyondLateWrites(t *testing.T) {

@@ -15,8 +15,9 @@ import (
 	"github.com/watchroute/watchroute/shared/grant"
 )
 
-// numberingFactor is how many write units the numbering of a change takes for each that its
-// item takes: two for the new state and two for the one before, as they are in a transaction.
+// numberingFactor is how many write units the numbering of a change takes at most for each write
+// unit of its item. In a transaction with other changes it takes two for the new state, and two for
+// the state before if that differs in all members.
 const numberingFactor = 4
 
 // Publishing is what a client asks to publish.
