@@ -36,7 +36,9 @@ const (
 // A watcher that does not see everything, by its filter or its token's, sees an item
 // that begins to match as added and one that ceases to as removed. In place of changes
 // that it does not see it gets one that is Skipped, from Seq to To, with nothing else but
-// Costly.
+// Costly. The same stands in place of changes that a later one of their item supersedes, for a
+// watcher that asked for [Request.Latest]. Such a watcher treats Added and Modified alike, because
+// it may not hold an item that is Modified.
 type Change struct {
 	Topic Topic  `json:"topic"`
 	Epoch string `json:"epoch"`

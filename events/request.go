@@ -46,7 +46,8 @@ type Request struct {
 	After string `json:"after,omitempty"`
 	// View is that of the [Subscribed] which After goes on from, or [WholeView]. If another
 	// would be seen now, the answer is a reset, as what was seen before does not add up with
-	// what follows. Empty asks for no such check.
+	// what follows. Neither does what was seen with Latest with what follows with Delta. Empty
+	// asks for no such check.
 	View string `json:"view,omitempty"`
 	// Filter, an EventBridge event pattern on the items' data, lets a subscribe see only
 	// the items that match. It applies to what the token lets through.
@@ -55,6 +56,10 @@ type Request struct {
 	Fields []string `json:"fields,omitempty"`
 	// Delta asks subscribe for merge patches where they are shorter.
 	Delta bool `json:"delta,omitempty"`
+	// Latest asks subscribe for conflation: where several changes of an item would come at once,
+	// such as in what was missed, only the last one comes, and the others are Skipped. It excludes
+	// Delta.
+	Latest bool `json:"latest,omitempty"`
 	// Snapshot asks subscribe for the topic's current items as well, or for those of all topics
 	// of a pattern.
 	Snapshot bool `json:"snapshot,omitempty"`

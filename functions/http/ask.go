@@ -34,7 +34,7 @@ const afterNow = "now"
 
 // parameters are all parameters of a GET. Only those of listed may be repeated. An empty one is
 // refused, because next= would give the first page again, and filter= would filter nothing.
-var parameters = []string{"next", "limit", "after", "view", "wait", "filter", "fields", "delta", "topic", "snapshot", "last_event_id"}
+var parameters = []string{"next", "limit", "after", "view", "wait", "filter", "fields", "delta", "latest", "topic", "snapshot", "last_event_id"}
 
 var listed = []string{"topic", "after", "view"}
 
@@ -203,7 +203,10 @@ func parseOptions(query url.Values) (o watch.Options, err error) {
 	if query.Has("fields") {
 		o.Fields = strings.Split(query.Get("fields"), ",")
 	}
-	o.Delta, err = parseFlag(query, "delta")
+	if o.Delta, err = parseFlag(query, "delta"); err != nil {
+		return o, err
+	}
+	o.Latest, err = parseFlag(query, "latest")
 	return o, err
 }
 

@@ -26,6 +26,7 @@ func (s *scene) narrow(r events.Request) events.Request {
 	}
 	r.Fields = rapid.SampledFrom(clientFields).Draw(s.T, "fields")
 	r.Delta = r.Action == events.ActionSubscribe && rapid.Bool().Draw(s.T, "delta")
+	r.Latest = r.Action == events.ActionSubscribe && !r.Delta && rapid.Bool().Draw(s.T, "latest")
 	return r
 }
 

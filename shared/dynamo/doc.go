@@ -23,7 +23,7 @@
 //	               anonymous       *holds/ and a   holds: which HTTP requests are held (place → until)
 //	                               number
 //	Subscriptions  topic # shard   connectionId    subject, order, [auth], [view], [filter], [fields],
-//	                                               [delta], expiresAt
+//	                                               [delta], [latest], expiresAt
 //	               topic # shard   * or ** and     the same, for the pattern topic/* or topic/**
 //	                               connectionId
 //	               topic + "#0"    *               shards: how many there are, if more than one

@@ -276,7 +276,7 @@ func (l *lease) deliver() {
 func (l *lease) Subscribers(_ context.Context, topic events.Topic, belowAlone bool, _ watch.Part) (subs []watch.Subscription, err error) {
 	for _, w := range l.watchers {
 		if topic == l.topic && !belowAlone && !w.away {
-			subs = append(subs, watch.Subscription{Key: w.connection.Key, Topic: topic, View: w.view(), Options: watch.Options{Delta: w.request.Delta}, Until: time.Now().Add(time.Hour)})
+			subs = append(subs, watch.Subscription{Key: w.connection.Key, Topic: topic, View: w.view(), Options: watch.Options{Delta: w.request.Delta, Latest: w.request.Latest}, Until: time.Now().Add(time.Hour)})
 		}
 	}
 	return subs, nil
@@ -299,6 +299,7 @@ func (l *lease) Close(context.Context, watch.ConnectionID) error { return nil }
 func (l *lease) join() {
 	w := &holder{l: l, request: events.Request{Action: events.ActionSubscribe, Topic: string(l.topic), Delta: rapid.Bool().Draw(l.T, "delta")}, held: map[string]string{},
 		clock: time.Duration(rapid.SampledFrom([]int{0, 0, -1_000, 600, 1_000}).Draw(l.T, "clock")) * time.Millisecond}
+	w.request.Latest = !w.request.Delta && rapid.Bool().Draw(l.T, "latest")
 	if rapid.Bool().Draw(l.T, "filter") {
 		w.request.Filter = json.RawMessage(`{"n":[1,2,3]}`)
 	}
@@ -433,7 +434,7 @@ func (w *holder) check() {
 		}
 		held, has := w.held[id]
 		if has != shown || shown && !jsonpatch.Equal([]byte(held), data) {
-			w.l.Fatalf("%s (%s, delta %t) holds %q of %s, which is %q (shown %t) until %q, at %d", w.connection.ID, w.request.Filter, w.request.Delta, held, id, data, shown, item.ends, w.l.at.Unix())
+			w.l.Fatalf("%s (%s, delta %t, latest %t) holds %q of %s, which is %q (shown %t) until %q, at %d", w.connection.ID, w.request.Filter, w.request.Delta, w.request.Latest, held, id, data, shown, item.ends, w.l.at.Unix())
 		}
 	}
 }

@@ -396,6 +396,13 @@ func TestSubscriptionsKeepTheirOptions(t *testing.T) {
 			t.Errorf("subscription %+v, want %+v", sub, want)
 		}
 	}
+	want.Options = watch.Options{Latest: true}
+	if there, err := s.Renew(t.Context(), want); !there || err != nil {
+		t.Fatalf("renewed %t, %v", there, err)
+	}
+	if got, err = s.Subscriptions(t.Context(), c.Key, []events.Topic{"b"}, nil); err != nil || len(got) != 1 || !got[0].Latest || got[0].Delta {
+		t.Errorf("renewed is %+v, %v", got, err)
+	}
 }
 
 func TestRevocations(t *testing.T) {

@@ -77,6 +77,9 @@ func subscriptionRow(sub watch.Subscription) map[string]types.AttributeValue {
 	if sub.Delta {
 		row["delta"] = &types.AttributeValueMemberBOOL{Value: true}
 	}
+	if sub.Latest {
+		row["latest"] = &types.AttributeValueMemberBOOL{Value: true}
+	}
 	return row
 }
 
@@ -92,7 +95,7 @@ func subscription(row map[string]types.AttributeValue) (watch.Subscription, erro
 	}
 	sub.Subject, sub.View = text(row, "subject"), view
 	sub.Order, sub.Until = orderIn(row, "order"), instant(row, "expiresAt")
-	sub.Options = watch.Options{Fields: listed(row, "fields"), Delta: flag(row, "delta")}
+	sub.Options = watch.Options{Fields: listed(row, "fields"), Delta: flag(row, "delta"), Latest: flag(row, "latest")}
 	if filter := text(row, "filter"); filter != "" {
 		sub.Filter = []byte(filter)
 	}

@@ -140,6 +140,7 @@ type Options struct {
 	Filter []byte   // an event pattern as JSON; nil for none
 	Fields []string // nil for all
 	Delta  bool
+	Latest bool // only the latest state of each item when the watcher is behind; excludes Delta
 }
 
 // handover tells whether a connection is to be replaced, and after which random

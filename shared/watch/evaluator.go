@@ -76,7 +76,7 @@ func (e *evaluator) seen(g *group) (changes []events.Change) {
 			changes = append(changes, unseen(e.changes[w.index])...)
 			continue
 		}
-		changes = seen(changes, w.sub.View, w.sub.Delta, e.changes[w.index], budget)
+		changes = seen(changes, w.sub.View, w.sub.Options, e.changes[w.index], budget)
 	}
 	purse.Take(given - budget.Left())
 	e.batch.Take(given - budget.Left())

@@ -81,7 +81,7 @@ func (f Feed) Begin(v Viewer, q Query, items bool) (Follow, error) {
 	if err == nil && items && !v.readable(q.asked()) {
 		err = errForbidden
 	}
-	return Follow{Query: q, Place: Place{Items: items}, View: viewName(markOf(view))}, err
+	return Follow{Query: q, Place: Place{Items: items}, View: viewName(view, q.Latest)}, err
 }
 
 // Stand puts the present cursors of topics into follows, with one read for each. The cursors of a
@@ -152,7 +152,7 @@ func (f Feed) StandBelow(ctx context.Context, v Viewer, q Query) (view string, s
 		}
 		return told.Below, err
 	})
-	return markOf(seen), stand, err
+	return markOf(seen, q.Latest), stand, err
 }
 
 // errTooManyTopics refuses patterns with more topics than one client can keep cursors for.

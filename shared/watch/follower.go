@@ -54,10 +54,10 @@ func (f Feed) Follow(v Viewer, follows ...Follow) *Follower {
 		if err != nil { // the first read reports it
 			continue
 		}
-		if otherView(follow.View, markOf(view)) {
+		if otherView(follow.View, view, follow.Options) {
 			follow.Place, follow.Below = Place{Void: true}, nil
 		}
-		follow.View = viewName(markOf(view))
+		follow.View = viewName(view, follow.Latest)
 	}
 	for i, follow := range follower.follows {
 		if !follow.Topic.IsPattern() {

@@ -51,6 +51,9 @@ func (r *room) fit(c *events.Change) {
 	r.shown -= bytes
 }
 
+// leave gives back the room of a change that is not told after all.
+func (r *room) leave(c events.Change) { r.shown += len(c.Data) + len(c.Patch) }
+
 // missed reads the changes after a client's cursor up to the head, as many as the answer
 // may.
 func (w *work) missed(ctx context.Context, topic events.Topic, after events.Cursor, head Head) (gap, error) {

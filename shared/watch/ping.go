@@ -105,7 +105,7 @@ func (a *answer) sendMissed(ctx context.Context, topic events.Topic, after event
 
 // sendEntries sends what a subscription shows of entries, in as few frames as hold it.
 func (a *answer) sendEntries(sub Subscription, entries []Entry) error {
-	for _, change := range a.seen(sub.View, sub.Delta, entries) {
+	for _, change := range a.seen(sub.View, sub.Options, entries) {
 		a.out.add(change)
 	}
 	return a.out.err

@@ -242,6 +242,7 @@ func groupKey(topics []watched, lapsed bool) string {
 	for _, w := range topics {
 		key = append(strconv.AppendInt(key, int64(w.index), 36), ' ')
 		key = append(strconv.AppendBool(key, w.sub.Delta), ' ')
+		key = append(strconv.AppendBool(key, w.sub.Latest), ' ')
 		key = append(strconv.AppendQuote(key, w.sub.View.String()), ' ')
 	}
 	return string(key)

@@ -23,17 +23,14 @@ func changesOf(entries []Entry) []change {
 
 // seen adds what a view shows of changes of one topic, in their order. Changes that it does
 // not show are skipped, so that the numbers stay dense without a word of what they were. So
-// are those that it is too costly for, which are marked.
-func seen(shown []events.Change, view grant.View, delta bool, changes []change, budget *grant.Budget) []events.Change {
+// are those that it is too costly for, which are marked, and with [Options].Latest those that
+// later ones supersede.
+func seen(shown []events.Change, view grant.View, o Options, changes []change, budget *grant.Budget) []events.Change {
+	t := newTelling(shown, o, nil)
 	for _, c := range changes {
-		s, visible, err := c.seen(view, delta, budget)
-		if visible {
-			shown = append(shown, s)
-			continue
-		}
-		shown = skip(shown, c, err != nil)
+		t.see(c, view, o.Delta, budget)
 	}
-	return shown
+	return t.told()
 }
 
 // unseen tells of changes of one topic by their numbers alone.
@@ -44,17 +41,27 @@ func unseen(changes []change) (shown []events.Change) {
 	return shown
 }
 
-// skip adds a change that is skipped. It joins the one before if that is skipped as well and
-// has the number before: what lies between two numbers may have been shown in another batch.
+// skip adds a change that is skipped.
 func skip(shown []events.Change, c change, costly bool) []events.Change {
+	return skipTo(shown, skipped(c.Change, costly))
+}
+
+// skipped gives what is told of a change that is skipped.
+func skipped(c events.Change, costly bool) events.Change {
+	return events.Change{Topic: c.Topic, Epoch: c.Epoch, Seq: c.Seq, Op: events.Skipped, Costly: costly}
+}
+
+// skipTo adds changes that are skipped. They join those before if these are skipped as well and
+// have the numbers before: what lies between two numbers may have been shown in another batch.
+func skipTo(shown []events.Change, c events.Change) []events.Change {
 	if n := len(shown); n > 0 {
 		last := &shown[n-1]
-		if last.Op == events.Skipped && last.Costly == costly && last.Cursor() == (events.Cursor{Epoch: c.Epoch, Seq: c.Seq - 1}) {
-			last.To = c.Seq
+		if last.Op == events.Skipped && last.Costly == c.Costly && last.Cursor() == (events.Cursor{Epoch: c.Epoch, Seq: c.Seq - 1}) {
+			last.To = c.Cursor().Seq
 			return shown
 		}
 	}
-	return append(shown, events.Change{Topic: c.Topic, Epoch: c.Epoch, Seq: c.Seq, Op: events.Skipped, Costly: costly})
+	return append(shown, c)
 }
 
 // seen is what a view shows of the change. The error is that it is too costly to tell.

@@ -44,8 +44,14 @@ func (s story) tell(t rapid.TB, writes ...watch.Write) []watch.Entry {
 // pushed gives what a subscriber is pushed of entries.
 func pushed(t rapid.TB, view grant.View, delta bool, entries []watch.Entry) []events.Change {
 	t.Helper()
+	return pushedTo(t, view, watch.Options{Delta: delta}, entries)
+}
+
+// pushedTo gives the same for a subscriber with options.
+func pushedTo(t rapid.TB, view grant.View, o watch.Options, entries []watch.Entry) []events.Change {
+	t.Helper()
 	m := &memoryWatchers{subs: []watch.Subscription{{
-		Key: watch.Key{ID: "c"}, Topic: "a", View: view, Options: watch.Options{Delta: delta}, Until: time.Now().Add(time.Hour),
+		Key: watch.Key{ID: "c"}, Topic: "a", View: view, Options: o, Until: time.Now().Add(time.Hour),
 	}}}
 	if _, _, err := (watch.Pusher{Subscribers: m, Poster: m}).Push(context.Background(), []watch.Numbered{{Topic: "a", Entries: entries}}); err != nil {
 		t.Fatal(err)

@@ -72,7 +72,7 @@ func (t Topics) SnapshotBelow(ctx context.Context, v Viewer, q Query, next strin
 				return shown, err
 			}
 		}
-		shown.View = markOf(from.view)
+		shown.View = markOf(from.view, false)
 		shown.Next, err = w.itemsBelow(ctx, from, func(p page) error {
 			first, _, err := w.read(ctx, p)
 			shown.Topics = append(shown.Topics, TopicPage{p.topic, first})

@@ -32,7 +32,7 @@ func (a *answer) subscribe(ctx context.Context, topic events.Topic) error {
 		return err
 	}
 	head, gap, err := a.resume(ctx, topic, after)
-	if after != nil && otherView(a.r.View, sub.mark()) {
+	if after != nil && otherView(a.r.View, sub.View, sub.Options) {
 		gap.reset = events.ResetView
 	}
 	if err == nil && gap.reset != "" && !a.c.readable(topic) {
@@ -56,7 +56,7 @@ func (a *answer) subscribe(ctx context.Context, topic events.Topic) error {
 }
 
 func optionsOf(r events.Request) Options {
-	return Options{Filter: r.Filter, Fields: r.Fields, Delta: r.Delta}
+	return Options{Filter: r.Filter, Fields: r.Fields, Delta: r.Delta, Latest: r.Latest}
 }
 
 // keepAttempts bounds how often another token may come while a subscribe runs.
@@ -124,28 +124,41 @@ func (a Access) readable(topic events.Topic) bool {
 
 // mark is the same for subscriptions that show the same of a topic, and empty for those
 // that show all of it.
-func (s Subscription) mark() string { return markOf(s.View) }
+func (s Subscription) mark() string { return markOf(s.View, s.Latest) }
 
-func markOf(view grant.View) string {
-	if view.IsZero() {
+// markOf gives the mark of a view, in which either all changes are told or the latest.
+func markOf(view grant.View, latest bool) string {
+	text := view.String()
+	if latest {
+		text = "latest " + text
+	}
+	if text == "" {
 		return ""
 	}
-	sum := sha256.Sum256([]byte(view.String()))
+	sum := sha256.Sum256([]byte(text))
 	return hex.EncodeToString(sum[:4])
 }
 
-// otherView reports whether a client has seen a topic by another view than the one it has
-// now, as far as it says by which.
-func otherView(said, now string) bool { return said != "" && said != viewName(now) }
+// otherView reports whether what a client has seen of a topic does not add up with what it sees
+// now, as far as it says by which view it has. What was told with Latest adds up with whole states,
+// and not with patches.
+func otherView(said string, now grant.View, o Options) bool {
+	return said != "" && said != viewName(now, o.Latest) && (o.Delta || said != viewName(now, !o.Latest))
+}
 
-// viewName is what a client says to have seen, by the mark of the view.
-func viewName(mark string) string { return cmp.Or(mark, events.WholeView) }
+// viewName is what a client says to have seen.
+func viewName(view grant.View, latest bool) string {
+	return cmp.Or(markOf(view, latest), events.WholeView)
+}
 
 // view is what may be seen of a topic, or of all topics of a pattern, and is asked for.
 func (a Access) view(action grant.Action, q Query) (grant.View, error) {
 	view, allowed := a.allows(action, q.asked())
 	if !allowed {
 		return grant.View{}, errForbidden
+	}
+	if err := q.check(); err != nil {
+		return grant.View{}, err
 	}
 	view, err := view.Narrow(q.Filter, q.Fields)
 	if err != nil {

@@ -110,7 +110,7 @@ func (w *work) snapshot(ctx context.Context, a Access, q PageQuery) (Page, error
 	}
 	version := version{page: at, next: q.Next, head: head.Cursor}
 	if known, err := w.known(ctx, version, q.Known); err != nil || known != "" {
-		return Page{Cursor: at.cursor, View: markOf(view), Version: known, Unchanged: true}, err
+		return Page{Cursor: at.cursor, View: markOf(view, false), Version: known, Unchanged: true}, err
 	}
 	shown, until, err := w.read(ctx, at)
 	if err != nil {
@@ -123,7 +123,7 @@ func (w *work) snapshot(ctx context.Context, a Access, q PageQuery) (Page, error
 // read reads a page, and gives the time at which the first of its items expires.
 func (w *work) read(ctx context.Context, p page) (shown Page, until time.Time, err error) {
 	found, err := w.page(ctx, p)
-	shown = Page{Cursor: p.cursor, View: markOf(p.view), Items: found.items, Costly: found.costly}
+	shown = Page{Cursor: p.cursor, View: markOf(p.view, false), Items: found.items, Costly: found.costly}
 	if err == nil && found.next != "" {
 		var next events.Bookmark
 		next, err = w.bookmark(ctx, p, found.next, maxRowIDBytes)
@@ -159,8 +159,8 @@ func (w *work) changes(ctx context.Context, a Access, q Query, after events.Curs
 	if err != nil {
 		return Missed{}, err
 	}
-	missed := Missed{Topic: q.Topic, View: markOf(view), Cursor: head.Cursor}
-	if otherView(seenView, missed.View) {
+	missed := Missed{Topic: q.Topic, View: markOf(view, q.Latest), Cursor: head.Cursor}
+	if otherView(seenView, view, q.Options) {
 		missed.Reset = events.ResetView
 		if !a.readable(q.asked()) {
 			return Missed{}, errUnrecoverable
@@ -175,7 +175,7 @@ func (w *work) changes(ctx context.Context, a Access, q Query, after events.Curs
 		return Missed{}, err
 	}
 	missed.Reset, missed.More = gap.reset, gap.rest
-	missed.Changes = w.seen(view, q.Delta, gap.entries)
+	missed.Changes = w.seen(view, q.Options, gap.entries)
 	if n := len(gap.entries); gap.rest && n > 0 {
 		missed.Cursor = gap.entries[n-1].Cursor()
 	} else if gap.rest {
@@ -186,10 +186,10 @@ func (w *work) changes(ctx context.Context, a Access, q Query, after events.Curs
 
 // seen is what a view shows of entries. Each entry is decoded alone, as all together may take
 // more memory than a function has.
-func (w *work) seen(view grant.View, delta bool, entries []Entry) (shown []events.Change) {
+func (w *work) seen(view grant.View, o Options, entries []Entry) []events.Change {
+	t := newTelling(nil, o, &w.room)
 	for i := range entries {
-		shown = seen(shown, view, delta, changesOf(entries[i:i+1]), w.steps)
-		w.room.fit(&shown[len(shown)-1])
+		t.see(changesOf(entries[i : i+1])[0], view, o.Delta, w.steps)
 	}
-	return shown
+	return t.told()
 }
