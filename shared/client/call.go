@@ -30,6 +30,7 @@ func (w *web) pageUnless(ctx context.Context, r events.Request, known string, pr
 		return nil, "", err
 	}
 	query.Del("delta") // applies to changes only
+	query.Del("latest")
 	if r.Next != "" {
 		query.Set("next", r.Next)
 	}
@@ -107,7 +108,7 @@ func (w *web) publish(ctx context.Context, r events.Request) (mark string, err e
 	return result.Mark, err
 }
 
-// viewQuery gives the request's filter, fields and delta as URL parameters.
+// viewQuery gives the request's filter, fields, delta and latest as URL parameters.
 func viewQuery(r events.Request) (url.Values, error) {
 	query := url.Values{}
 	if len(r.Filter) > 0 {
@@ -118,6 +119,9 @@ func viewQuery(r events.Request) (url.Values, error) {
 	}
 	if r.Delta {
 		query.Set("delta", "true")
+	}
+	if r.Latest {
+		query.Set("latest", "true")
 	}
 	if slices.ContainsFunc(r.Fields, func(field string) bool { return strings.Contains(field, ",") }) {
 		return nil, localRefusal(r.Topic, "over HTTP a field name cannot have a comma")

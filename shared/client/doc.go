@@ -47,7 +47,7 @@
 //
 // With [Options].HTTPURL, a client goes on over HTTP where WebSockets are blocked, with the same
 // promises, and returns to WebSockets when they work again. A watch keeps its cursor when the
-// transport changes. Topics with the same filter, fields and delta share streams of Server-Sent Events.
+// transport changes. Topics with the same filter, fields, delta and latest share streams of Server-Sent Events.
 // Where something on the way holds streams back, such as a proxy that buffers, the client polls
 // topics. It holds at most 4 streams or polls at once. [Read] reads a topic's items without
 // watching it.

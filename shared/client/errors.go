@@ -10,7 +10,7 @@ import (
 var ErrClosed = errors.New("client is closed")
 
 // ErrOtherView refuses a watch of a topic that the client watches with another Filter,
-// Fields or Delta. Another client can watch it.
+// Fields, Delta or Latest. Another client can watch it.
 var ErrOtherView = errors.New("topic is watched with other options")
 
 // ErrUnchanged is the error of [ReadUnless] if the items have not changed.

@@ -68,8 +68,8 @@ func (f *family) begin(e *engine) {
 
 // about adds to a request what the family is to see.
 func (f *family) about(r events.Request) *events.Request {
-	r.Topic, r.Filter, r.Fields, r.Delta = string(f.pattern), f.o.Filter, f.o.Fields, f.o.Delta
-	return &r
+	r.Topic = string(f.pattern)
+	return f.o.about(r)
 }
 
 // adopt takes a topic in that the family does not have yet.

@@ -2,6 +2,7 @@ package client
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"testing"
 
@@ -160,6 +161,66 @@ func TestOrderOfTwoViewsProperty(t *testing.T) {
 			if !views[0][seq-1] && !views[1][seq-1] {
 				t.Fatalf("handed out %d, which no view shows", seq)
 			}
+		}
+	})
+}
+
+// cutLatest makes one frame of the seqs from to to for a watch of the latest. items[seq-1] is the
+// item that seq is of, or 0 if the view does not show it.
+func cutLatest(items []int, from, to int64) []events.Change {
+	last := map[int]int64{}
+	for seq := from; seq <= to; seq++ {
+		last[items[seq-1]] = seq
+	}
+	told := make([]bool, to)
+	for seq := from; seq <= to; seq++ {
+		item := items[seq-1]
+		told[seq-1] = item != 0 && last[item] == seq
+	}
+	return cut(told, from, to)
+}
+
+// TestOrderOfLatestProperty brings the latest of several items in frames that overlap, and of which
+// parts are lost, repeated and out of order. What is handed out rises, and at the end the consumer
+// has the latest of each item.
+func TestOrderOfLatestProperty(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		items := rapid.SliceOfN(rapid.IntRange(0, 3), 1, 40).Draw(t, "items")
+		end := int64(len(items))
+		c := consumer{order: order{maxCount: rapid.IntRange(1, 10).Draw(t, "room"), maxBytes: 1 << 20}}
+		c.order.begin(events.Cursor{Epoch: "e"})
+		for range rapid.IntRange(0, 20).Draw(t, "frames") {
+			from := rapid.Int64Range(1, end).Draw(t, "from")
+			frame := cutLatest(items, from, rapid.Int64Range(from, end).Draw(t, "to"))
+			lost := rapid.IntRange(0, len(frame)).Draw(t, "lost")
+			kept := frame[:len(frame)-lost]
+			if rapid.Bool().Draw(t, "the end arrives") {
+				kept = frame[lost:]
+			}
+			c.offer(t, kept)
+			c.take(t, rapid.IntRange(0, 3).Draw(t, "taken"))
+		}
+		c.order.learn(events.Cursor{Epoch: "e", Seq: end})
+		for c.take(t, 1000); c.order.behind(); c.take(t, 1000) {
+			before := c.order.cursor.Seq
+			c.offer(t, cutLatest(items, before+1, end))
+			if c.take(t, 1); c.order.cursor.Seq == before {
+				t.Fatalf("stuck at %d of %d", before, end)
+			}
+		}
+		want, got := map[int]int64{}, map[int]int64{}
+		for i, item := range items {
+			want[item] = int64(i + 1)
+		}
+		for i, seq := range c.shown {
+			if i > 0 && seq <= c.shown[i-1] {
+				t.Fatalf("handed out %v", c.shown)
+			}
+			got[items[seq-1]] = seq
+		}
+		delete(want, 0)
+		if !maps.Equal(got, want) {
+			t.Fatalf("handed out %v, the latest are %v, want %v", c.shown, got, want)
 		}
 	})
 }

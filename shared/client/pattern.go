@@ -71,6 +71,7 @@ func (w *web) itemsBelow(ctx context.Context, r events.Request, progress func())
 		return nil, err
 	}
 	query.Del("delta")
+	query.Del("latest")
 	var answer events.ItemsBelow
 	err = w.fetch(ctx, call{method: http.MethodGet, path: topicPath(r.Topic), query: query}, &answer, progress)
 	for _, items := range answer.Topics {
@@ -135,7 +136,7 @@ func (p *pattern) has(topic events.Topic) bool {
 	return !topic.IsPattern() && p.name.Matches(topic)
 }
 
-// view gives the same text for patterns with the same filter, fields and delta.
+// view gives the same text for patterns with the same filter, fields, delta and latest.
 func (p *pattern) view() string {
 	query, _ := viewQuery(p.asked) // viewQuery has accepted it before
 	return query.Encode()

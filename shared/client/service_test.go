@@ -264,6 +264,25 @@ func (s *service) put(topic events.Topic, id, data string) {
 	s.push(topic, s.numberFrom(topic, op, id, before, data))
 }
 
+// putAtOnce writes items, whose changes come in one batch.
+func (s *service) putAtOnce(topic events.Topic, data string, ids ...string) {
+	var entries []watch.Entry
+	for _, id := range ids {
+		s.mu.Lock()
+		if s.items[topic] == nil {
+			s.items[topic] = map[string]string{}
+		}
+		op, before := events.Added, s.items[topic][id]
+		if before != "" {
+			op = events.Modified
+		}
+		s.items[topic][id] = data
+		s.mu.Unlock()
+		entries = append(entries, s.numberFrom(topic, op, id, before, data))
+	}
+	s.push(topic, entries...)
+}
+
 func (s *service) remove(topic events.Topic, id string) {
 	s.mu.Lock()
 	data := s.items[topic][id]

@@ -271,6 +271,7 @@ func TestOtherView(t *testing.T) {
 			"filter": {Fields: []string{"n"}},
 			"fields": {Filter: filter},
 			"delta":  {Filter: filter, Fields: []string{"n"}, Snapshot: true, Delta: true},
+			"latest": {Filter: filter, Fields: []string{"n"}, Latest: true},
 		} {
 			if w := follow(t, c, topic, o, nil); !errors.Is(w.err, client.ErrOtherView) {
 				t.Errorf("another %s: %v", name, w.err)

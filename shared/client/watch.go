@@ -81,11 +81,17 @@ type WatchOptions struct {
 	// after the last of them. A patch of an item that is not there, or is Large, is to be
 	// passed over: the change that made it so follows, or the item has expired.
 	Delta bool
+	// Latest gives only the latest state of each item where the watch is behind: where several
+	// changes of an item would come at once, only the last one comes. The cursor moves past the
+	// others. Added and Modified both bring the whole state, and the consumer treats them alike,
+	// because it may not hold an item that is Modified. A cursor of such a watch is not for one with
+	// Delta: some items may be older than the cursor. Latest and Delta exclude each other.
+	Latest bool
 }
 
 // sameView reports whether two watches of a topic can share its subscription.
 func (o WatchOptions) sameView(other WatchOptions) bool {
-	return bytes.Equal(o.Filter, other.Filter) && slices.Equal(o.Fields, other.Fields) && o.Delta == other.Delta
+	return bytes.Equal(o.Filter, other.Filter) && slices.Equal(o.Fields, other.Fields) && o.Delta == other.Delta && o.Latest == other.Latest
 }
 
 // Watch watches a topic, or all topics of a pattern, for as long as the loop over it runs:
@@ -111,7 +117,7 @@ func (o WatchOptions) sameView(other WatchOptions) bool {
 // that of ctx, [ErrClosed] or whatever ended the client, or an [*events.Error] that says
 // what the service refuses: its code is CodeForbidden if the token does not allow the
 // watch, or a later one not any more. Several watches of one topic each see all of it;
-// they must have the same Filter, Fields and Delta, as they share one subscription, or
+// they must have the same Filter, Fields, Delta and Latest, as they share one subscription, or
 // the later is refused with [ErrOtherView].
 //
 // A pattern, as events.ParsePattern has it, is watched topic by topic: each has its own
@@ -159,6 +165,9 @@ func newWatched(topic events.Topic, o WatchOptions) (w watched, err error) {
 	}
 	if err := o.checkCursors(); err != nil {
 		return nil, &events.Error{Code: events.CodeBadCursor, Message: err.Error(), Topic: string(topic)}
+	}
+	if o.Delta && o.Latest {
+		return nil, &events.Error{Code: events.CodeBadRequest, Message: "Latest and Delta exclude each other", Topic: string(topic)}
 	}
 	o.Filter, o.Fields, o.Cursors = slices.Clone(o.Filter), slices.Clone(o.Fields), maps.Clone(o.Cursors)
 	o.Delta = o.Delta && (o.Snapshot || o.After != nil || o.Cursors != nil)
@@ -290,7 +299,13 @@ func (w *watch) request() *events.Request {
 
 // about adds to a request what the watch is to see.
 func (w *watch) about(r events.Request) *events.Request {
-	r.Topic, r.Filter, r.Fields, r.Delta = string(w.topic), w.o.Filter, w.o.Fields, w.o.Delta
+	r.Topic = string(w.topic)
+	return w.o.about(r)
+}
+
+// about adds to a request what a watch with these options is to see.
+func (o WatchOptions) about(r events.Request) *events.Request {
+	r.Filter, r.Fields, r.Delta, r.Latest = o.Filter, o.Fields, o.Delta, o.Latest
 	return &r
 }
 

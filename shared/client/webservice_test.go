@@ -110,7 +110,7 @@ func (f *front) topics(w http.ResponseWriter, r *http.Request, about events.Topi
 	feed := watch.Feed{Topics: watch.Topics{Items: f.service, History: f.service, Places: seal.Fixed(make([]byte, seal.MinSecretBytes))}, Stands: f, Revocations: f}
 	v := watch.Viewer{Key: watch.Key{Subject: subject}, Access: access}
 	query := r.URL.Query()
-	q := watch.Query{Topic: about, Options: watch.Options{Delta: query.Get("delta") == "true"}}
+	q := watch.Query{Topic: about, Options: watch.Options{Delta: query.Get("delta") == "true", Latest: query.Get("latest") == "true"}}
 	if filter := query.Get("filter"); filter != "" {
 		q.Filter = json.RawMessage(filter)
 	}
