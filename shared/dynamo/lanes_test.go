@@ -37,7 +37,9 @@ type laneWorld struct {
 	mu     sync.Mutex
 	heard  map[watch.ConnectionID]events.Cursor // the changes that each has without a hole
 	holes  []string
-	posts  int // until the function is killed; negative for never
+	frames map[watch.ConnectionID]int // that each was posted
+	told   map[watch.ConnectionID]int // the changes in them that were not skipped
+	posts  int                        // until the function is killed; negative for never
 	cancel context.CancelFunc
 }
 
@@ -65,12 +67,16 @@ func (w *laneWorld) Post(ctx context.Context, id watch.ConnectionID, frame watch
 	if err != nil {
 		return err
 	}
+	w.frames[id]++
 	for _, c := range decoded.(*events.Changes).Changes {
-		switch at := w.heard[id]; {
-		case c.Seq > at.Seq+1:
+		if c.Op != events.Skipped {
+			w.told[id]++
+		}
+		at := w.heard[id]
+		if c.Seq > at.Seq+1 {
 			w.holes = append(w.holes, fmt.Sprintf("%s has %s, and hears of %d", id, at, c.Seq))
-			w.heard[id] = c.Cursor()
-		case c.Seq == at.Seq+1:
+		}
+		if c.Cursor().Seq > at.Seq { // which may be amid what is skipped
 			w.heard[id] = c.Cursor()
 		}
 	}
@@ -79,7 +85,8 @@ func (w *laneWorld) Post(ctx context.Context, id watch.ConnectionID, frame watch
 
 func (w *laneWorld) Close(context.Context, watch.ConnectionID) error { return nil }
 
-// join adds a subscriber to the topic, or to the pattern that it is one of.
+// join adds a subscriber to the topic, or to the pattern that it is one of. Every second one asks for
+// the latest.
 func (w *laneWorld) join() {
 	w.ids++
 	c := connection(watch.ConnectionID(fmt.Sprint(w.topic, w.ids)), time.Now())
@@ -91,6 +98,7 @@ func (w *laneWorld) join() {
 		base, _, _ := strings.Cut(string(w.topic), "/")
 		sub.Topic = events.Topic(base + "/*")
 	}
+	sub.Latest = w.latestOnly(c.ID)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if _, err := w.Store.Subscribe(w.ctx, sub); err != nil {
@@ -102,6 +110,9 @@ func (w *laneWorld) join() {
 	}
 	w.heard[c.ID] = head.Cursor
 }
+
+// latestOnly says which subscribers ask for the latest: those with an even last digit.
+func (w *laneWorld) latestOnly(id watch.ConnectionID) bool { return id[len(id)-1]%2 == 0 }
 
 // write makes a batch of changes.
 func (w *laneWorld) write(changes int) {
@@ -201,7 +212,7 @@ func TestLanesLoseNothing(t *testing.T) {
 	worlds, widest := 0, 0
 	rapid.Check(t, func(t *rapid.T) {
 		worlds++
-		w := &laneWorld{TB: t, ctx: t.Context(), Store: d.Store(), topic: events.Topic(fmt.Sprint("lanes", worlds, "/t")), heard: map[watch.ConnectionID]events.Cursor{}, posts: -1}
+		w := &laneWorld{TB: t, ctx: t.Context(), Store: d.Store(), topic: events.Topic(fmt.Sprint("lanes", worlds, "/t")), heard: map[watch.ConnectionID]events.Cursor{}, frames: map[watch.ConnectionID]int{}, told: map[watch.ConnectionID]int{}, posts: -1}
 		w.Store.ShardSize = 3
 		pusher := watch.Pusher{Subscribers: w.Store, Poster: w}
 		w.fanout = watch.Fanout{Numberer: watch.Numberer{Log: w}, Pusher: pusher, PushTime: time.Minute,
@@ -318,7 +329,7 @@ func TestWorkThatIsDoneCostsARead(t *testing.T) {
 
 // newLanes has lanes of a size, for topics with more than four watchers.
 func newLanes(t testing.TB, d *dynamotest.Database, size int) *laneWorld {
-	w := &laneWorld{TB: t, ctx: t.Context(), Store: d.Store(), topic: "lanes/a", heard: map[watch.ConnectionID]events.Cursor{}, posts: -1}
+	w := &laneWorld{TB: t, ctx: t.Context(), Store: d.Store(), topic: "lanes/a", heard: map[watch.ConnectionID]events.Cursor{}, frames: map[watch.ConnectionID]int{}, told: map[watch.ConnectionID]int{}, posts: -1}
 	w.Store.ShardSize = size
 	pusher := watch.Pusher{Subscribers: w.Store, Poster: w}
 	w.fanout = watch.Fanout{Numberer: watch.Numberer{Log: w}, Pusher: pusher, PushTime: time.Minute,
@@ -368,4 +379,45 @@ func TestCostOfLanes(t *testing.T) {
 	if most := float64(1 + lanes*(4+4*size/35)); writes != float64(2+lanes) || reads > most {
 		t.Errorf("want at most %v reads, and %d writes", most, 2+lanes)
 	}
+}
+
+// TestCostOfALaneThatIsBehind: 1,000 changes of ten items wait for it. A watcher of the latest costs
+// one post, with one change of each item. Others get all changes, in several posts.
+func TestCostOfALaneThatIsBehind(t *testing.T) {
+	const changes, items, batch = 1_000, 10, 50
+	w := newLanes(t, dynamotest.Start(t), 100)
+	for range 20 {
+		w.join()
+	}
+	w.write(1)
+	w.deliver()
+	w.settled()
+	clear(w.frames)
+	clear(w.told)
+	data := []byte(`{"text":"` + strings.Repeat("x", 200) + `"}`)
+	for n := range changes {
+		if n%batch == 0 {
+			w.pending = append(w.pending, nil)
+		}
+		w.position++
+		w.pending[len(w.pending)-1] = append(w.pending[len(w.pending)-1], watch.Write{
+			Topic: w.topic, ID: fmt.Sprint("item", n%items), Op: events.Modified, Before: data, Data: data, Position: watch.Position(fmt.Sprintf("%08d", w.position)),
+		})
+	}
+	for len(w.pending) > 0 {
+		w.deliver()
+	}
+	w.settled()
+	most := 0
+	for id := range w.heard {
+		frames, told := w.frames[id], w.told[id]
+		switch {
+		case w.latestOnly(id) && (frames != 1 || told != items):
+			t.Errorf("%s asks for the latest, and gets %d changes in %d posts", id, told, frames)
+		case !w.latestOnly(id) && told != changes:
+			t.Errorf("%s gets %d changes", id, told)
+		}
+		most = max(most, frames)
+	}
+	t.Logf("%d changes of %d items: 1 post to a watcher of the latest, %d to others", changes, items, most)
 }
