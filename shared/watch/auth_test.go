@@ -158,18 +158,18 @@ func TestAuthNarrows(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newClient(t, allowsAll)
 		c.answerer.Tokens = tokens{"next": lasting(t, "s", allowsLess, time.Hour)}
-		c.ask(t, `{"action":"subscribe","topic":"a"}`)
+		c.ask(t, `{"action":"subscribe","topic":"a","latest":true}`)
 		c.ask(t, `{"action":"subscribe","topic":"b"}`)
 		c.ask(t, `{"action":"subscribe","topic":"c","filter":{"n":[1]},"fields":["n"],"delta":true}`)
 		c.expect(t, authRequest, `reset  view; {"type":"unsubscribed","topic":"b","reason":"forbidden"}; reset  view; `+
-			`{"type":"authorized","id":"q","expires":"2000-01-01T01:00:00.000Z","views":{"a":"8d818542","c":"55920010"}}`)
+			`{"type":"authorized","id":"q","expires":"2000-01-01T01:00:00.000Z","views":{"a":"902635a3","c":"55920010"}}`)
 		for topic, want := range map[events.Topic]string{
 			"a": `{"omit":["cost"]}`,
 			"c": `{"must":{"public":[true]},"filter":{"n":[1]},"fields":["n"]}`,
 		} {
 			sub := c.subs[topic]
-			if sub.View.String() != want || !sub.Until.Equal(time.Now().Add(61*time.Minute)) || sub.Delta != (topic == "c") {
-				t.Errorf("%s is seen as %s until %v, delta %t; want %s", topic, sub.View, sub.Until, sub.Delta, want)
+			if sub.View.String() != want || !sub.Until.Equal(time.Now().Add(61*time.Minute)) || sub.Delta != (topic == "c") || sub.Latest != (topic == "a") {
+				t.Errorf("%s is seen as %s until %v, delta %t, latest %t; want %s", topic, sub.View, sub.Until, sub.Delta, sub.Latest, want)
 			}
 		}
 		if _, still := c.subs["b"]; still {
