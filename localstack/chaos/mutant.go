@@ -106,17 +106,31 @@ var mutants = []mutant{
 	{"rows", "a subscription goes into its new shard, although the old shard has it", []edit{
 		{"shared/dynamo/subscriptions.go", `Already: already, Shard: shardIn(before, topic)}`, `Already: already, Shard: shard}`},
 	}, ""},
+	{"latest", "a watch of the latest is told the first state of an item that an answer has, and not the last", []edit{
+		{"shared/watch/latest.go", `		t.supersede(&shown)`, `		if _, told := t.last[shown.ID]; told {
+			t.shown = skip(t.shown, c, false)
+			return
+		}
+		t.supersede(&shown)`},
+	}, ""},
+	{"added-removed", "a watch of the latest is not told of an item that was added and removed, though an earlier push may have told that it was added", []edit{
+		{"shared/watch/latest.go", `		t.shown[i] = skipped(before, false)`, `		t.shown[i] = skipped(before, false)
+		if before.Op == events.Added && c.Op == events.Removed {
+			*c = skipped(*c, false)
+		}`},
+	}, ""},
 }
 
 // tests are the arguments of go test for mutants that tests must catch instead of chaos. A client
 // asks for all that a push has missed, so chaos would see only a delay. And two fan-outs of chaos
 // that race have the same change, which may be put twice.
 var tests = map[string][]string{
-	"lock":   {"-run", "^TestNumbersWhileFunctionsRaceAndEnd$", "./shared/dynamo", "-rapid.nofailfile"},
-	"lane":   {"-run", "^TestLanesLoseNothing$", "./shared/dynamo", "-rapid.nofailfile"},
-	"lanes":  {"-run", "^TestLanesDoubleWhileAChangeIsNumbered$", "./shared/dynamo"},
-	"shards": {"-run", "^TestAnAudienceSplitsAsItGrows$", "./shared/dynamo"},
-	"rows":   {"-run", "^TestDoublingBetweenRequests", "./shared/dynamo"},
+	"lock":          {"-run", "^TestNumbersWhileFunctionsRaceAndEnd$", "./shared/dynamo", "-rapid.nofailfile"},
+	"lane":          {"-run", "^TestLanesLoseNothing$", "./shared/dynamo", "-rapid.nofailfile"},
+	"lanes":         {"-run", "^TestLanesDoubleWhileAChangeIsNumbered$", "./shared/dynamo"},
+	"shards":        {"-run", "^TestAnAudienceSplitsAsItGrows$", "./shared/dynamo"},
+	"rows":          {"-run", "^TestDoublingBetweenRequests", "./shared/dynamo"},
+	"added-removed": {"-run", "^TestLatestProperty$", "./shared/watch", "-rapid.nofailfile"},
 }
 
 func mutantNames() string {

@@ -171,8 +171,12 @@ func (r *run) add(n int, random *rand.Rand) {
 	if narrow {
 		told = &r.narrowTold
 	}
-	r.watchers = append(r.watchers, &watcher{url: r.stack.WebSocketURL(), rest: r.stack.HTTPURL(), told: told, narrow: narrow, wallet: wallet, habit: habit, random: own,
-		checkers: []*checker{newChecker(first), newChecker(topics[second%len(topics)])}})
+	checkers := []*checker{newChecker(first), newChecker(topics[second%len(topics)])}
+	latest := habit != wandering && own.IntN(3) == 0 // of both topics, which may be the same
+	for _, k := range checkers {
+		k.latest = latest
+	}
+	r.watchers = append(r.watchers, &watcher{url: r.stack.WebSocketURL(), rest: r.stack.HTTPURL(), told: told, narrow: narrow, wallet: wallet, habit: habit, random: own, checkers: checkers})
 }
 
 // hostileDigit ends the numbers of the watchers that are hostile, if any are.

@@ -145,6 +145,7 @@ const (
 // or a broken promise.
 func (w *watcher) watch(ctx context.Context, c *client.Client, k *checker, enough func() bool) error {
 	o := w.from(k)
+	o.Latest = k.latest
 	if w.habit == narrow {
 		o.Filter, o.Fields = json.RawMessage(narrowFilter), []string{narrowField}
 	}
@@ -253,6 +254,7 @@ func (w *watcher) tally(t *tally) {
 	defer w.mu.Unlock()
 	for _, k := range w.checkers {
 		t.deliveries += k.changes
+		t.skipped += k.skipped
 		if w.habit != wandering { // wanderers start over at will
 			t.resets += k.resets
 		}
@@ -265,6 +267,7 @@ func (w *watcher) tally(t *tally) {
 // tally is what the watchers of a run saw.
 type tally struct {
 	deliveries int64
+	skipped    int64 // for watches of the latest
 	resets     int
 	expired    int64 // tokens that were about to lapse
 	stats      client.Stats
@@ -272,8 +275,8 @@ type tally struct {
 }
 
 func (t tally) String() string {
-	return fmt.Sprintf("%d connections, %d repeats dropped, %d holes healed, %d let go for slow consumers, %d tokens about to lapse, %d resets",
-		t.stats.Connections, t.stats.Repeated, t.stats.Holes, t.stats.Dropped, t.expired, t.resets)
+	return fmt.Sprintf("%d connections, %d repeats dropped, %d holes healed, %d let go for slow consumers, %d skipped for the latest, %d tokens about to lapse, %d resets",
+		t.stats.Connections, t.stats.Repeated, t.stats.Holes, t.stats.Dropped, t.skipped, t.expired, t.resets)
 }
 
 func sum(a, b client.Stats) client.Stats {
