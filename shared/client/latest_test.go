@@ -88,3 +88,29 @@ func TestLatestAndDeltaExcludeEachOther(t *testing.T) {
 		}
 	})
 }
+
+// TestLatestForASlowConsumer: while it handles one change, many come, one by one. Of those it is
+// given the last one of each item, and little waits for it.
+func TestLatestForASlowConsumer(t *testing.T) {
+	bubble(t, func(t *testing.T, s *service) {
+		c := s.dial(t, client.Options{})
+		w := follow(t, c, topic, client.WatchOptions{Latest: true}, func() { time.Sleep(time.Second) })
+		const changes, items = 5_000, 10
+		for n := range changes {
+			s.put(topic, fmt.Sprint(n%items), fmt.Sprintf(`{"n":%d}`, n))
+		}
+		settle(10 * time.Minute)
+		if got, want := fmt.Sprint(w.state), fmt.Sprint(s.table(topic)); got != want || w.cursor.Seq != changes {
+			t.Errorf("at %v it has %s, want %s", w.cursor, got, want)
+		}
+		if err := w.inOrder(true); err != nil || len(w.seqs) > 2*eventsThatWait {
+			t.Errorf("saw %d changes, %v", len(w.seqs), err)
+		}
+		if st := c.Stats(); st.Dropped != 0 || st.Holes != 0 {
+			t.Errorf("stats %+v", st)
+		}
+	})
+}
+
+// eventsThatWait is how many events wait for a consumer at most, besides changes.
+const eventsThatWait = 128

@@ -9,6 +9,7 @@ import (
 // no time and no network.
 type order struct {
 	maxCount, maxBytes int
+	latest             bool // of the changes of an item that wait, only the last one is handed out
 
 	started bool          // cursor means something
 	held    bool          // a snapshot is under way; changes wait for its end
@@ -20,6 +21,7 @@ type order struct {
 	early btree.Map[int64, events.Change] // by their Seq; no two share a seq
 	bytes int                             // of early's data
 	seqs  int64                           // of early, those of skipped runs among them
+	items map[string]int64                // with latest: the Seq of the change of each item that waits
 }
 
 // begin starts, or starts over, after a cursor. What came early and belongs behind
@@ -44,6 +46,7 @@ func (o *order) begin(at events.Cursor) {
 
 func (o *order) clear() {
 	o.early.Clear()
+	clear(o.items)
 	o.epoch, o.bytes, o.seqs = "", 0, 0
 }
 
@@ -58,6 +61,9 @@ func (o *order) put(c events.Change) {
 func (o *order) drop(c events.Change) {
 	if before, ok := o.early.Delete(c.Seq); ok {
 		o.weigh(before, -1)
+		if o.items[before.ID] == before.Seq {
+			delete(o.items, before.ID)
+		}
 	}
 }
 
@@ -122,6 +128,9 @@ func (o *order) take(c events.Change) bool {
 	if c.Op == events.Skipped {
 		return o.pass(c.Seq, c.Cursor().Seq, c.Costly)
 	}
+	if o.latest && o.items[c.ID] > c.Seq {
+		return o.pass(c.Seq, c.Seq, false)
+	}
 	other, waits := o.over(c.Seq)
 	if waits && other.Op != events.Skipped || o.started && c.Seq <= o.cursor.Seq {
 		return false
@@ -131,8 +140,27 @@ func (o *order) take(c events.Change) bool {
 		o.skip(other.Seq, c.Seq-1, other.Costly)
 		o.skip(c.Seq+1, other.Cursor().Seq, other.Costly)
 	}
+	if o.latest {
+		o.supersede(&c)
+	}
 	o.put(c)
 	return true
+}
+
+// supersede skips the change of the same item that waits. The new one comes after it.
+func (o *order) supersede(c *events.Change) {
+	if seq, waits := o.items[c.ID]; waits {
+		before, _ := o.early.Get(seq)
+		if before.Op == events.Added && c.Op == events.Modified {
+			c.Op = events.Added
+		}
+		o.drop(before)
+		o.pass(seq, seq, false)
+	}
+	if o.items == nil {
+		o.items = map[string]int64{}
+	}
+	o.items[c.ID] = c.Seq
 }
 
 // pass has what is not taken of from to to be skipped. It joins what is skipped just

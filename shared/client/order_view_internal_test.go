@@ -177,7 +177,13 @@ func cutLatest(items []int, from, to int64) []events.Change {
 		item := items[seq-1]
 		told[seq-1] = item != 0 && last[item] == seq
 	}
-	return cut(told, from, to)
+	frame := cut(told, from, to)
+	for i, c := range frame {
+		if c.Op != events.Skipped {
+			frame[i].ID = fmt.Sprint(items[c.Seq-1])
+		}
+	}
+	return frame
 }
 
 // TestOrderOfLatestProperty brings the latest of several items in frames that overlap, and of which
@@ -187,7 +193,7 @@ func TestOrderOfLatestProperty(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		items := rapid.SliceOfN(rapid.IntRange(0, 3), 1, 40).Draw(t, "items")
 		end := int64(len(items))
-		c := consumer{order: order{maxCount: rapid.IntRange(1, 10).Draw(t, "room"), maxBytes: 1 << 20}}
+		c := consumer{order: order{maxCount: rapid.IntRange(1, 10).Draw(t, "room"), maxBytes: 1 << 20, latest: rapid.Bool().Draw(t, "latest")}}
 		c.order.begin(events.Cursor{Epoch: "e"})
 		for range rapid.IntRange(0, 20).Draw(t, "frames") {
 			from := rapid.Int64Range(1, end).Draw(t, "from")

@@ -82,8 +82,8 @@ type WatchOptions struct {
 	// passed over: the change that made it so follows, or the item has expired.
 	Delta bool
 	// Latest gives only the latest state of each item where the watch is behind: where several
-	// changes of an item would come at once, only the last one comes. The cursor moves past the
-	// others. Added and Modified both bring the whole state, and the consumer treats them alike,
+	// changes of an item would come at once, or wait for a slow consumer, only the last one comes.
+	// The cursor moves past the others. Added and Modified both bring the whole state, and the consumer treats them alike,
 	// because it may not hold an item that is Modified. A cursor of such a watch is not for one with
 	// Delta: some items may be older than the cursor. Latest and Delta exclude each other.
 	Latest bool
@@ -343,7 +343,7 @@ func near(a, b events.Topic) bool {
 }
 
 func (e *engine) add(w *watch) {
-	w.order.maxCount, w.order.maxBytes = e.o.Buffer, e.o.BufferBytes
+	w.order.maxCount, w.order.maxBytes, w.order.latest = e.o.Buffer, e.o.BufferBytes, w.o.Latest
 	e.watches = append(e.watches, w)
 }
 
