@@ -98,7 +98,8 @@
 //
 // For a slow consumer, a watch holds at most [Options].Buffer changes, [Options].BufferBytes of
 // their data, and 128 events. In the watch of a pattern, each topic holds as many changes, and all
-// topics share the events. The watch drops what exceeds this, and reads it from the service's log
+// topics share the events. With [WatchOptions].Latest, it holds only the last change of each item.
+// The watch drops what exceeds this, and reads it from the service's log
 // when the consumer has caught up. A slow consumer therefore costs little memory and loses nothing.
 // If it falls behind by more than the log gives at once, it is told to start over, as after a long
 // absence.

@@ -6,7 +6,12 @@ import (
 )
 
 // A watcher with [Options].Latest is told only the latest state of each item when it is behind. This
-// is called conflation. Where several changes of a topic come to it at once, the last one that its
+// is called conflation, and Lightstreamer's MERGE mode does it too. Services such as Ably conflate
+// what comes within a fixed time, and so delay everything by it. Here nothing is delayed: a watcher
+// that is not behind is told every change. The option says what one gets, as NATS says "last per
+// subject", because no two services mean the same by conflation.
+//
+// Where several changes of a topic come to it at once, the last one that its
 // view shows of an item is told. The earlier ones of that item are skipped, as are changes that the
 // view does not show, so the numbers stay dense and the client sees no hole. Changes come at once in
 //
