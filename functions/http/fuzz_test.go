@@ -108,7 +108,7 @@ func (s *service) isStream(body string) {
 // FuzzAsk reads queries. The result is within its bounds, and agrees with the query.
 func FuzzAsk(f *testing.F) {
 	for _, query := range []string{
-		"", "after=:0", "after=abc:12&view=whole&delta=true", "after=:01", "limit=1&next=:0~AAAA", "limit=-1", "wait=25&after=:0", "wait=9999999999999999999&after=:0", "wait=3601&after=:0",
+		"", "after=:0", "after=abc:12&view=whole&delta=true", "after=:0&view=whole&latest=true", "after=:0&latest=true&delta=true", "after=:01", "limit=1&next=:0~AAAA", "limit=-1", "wait=25&after=:0", "wait=9999999999999999999&after=:0", "wait=3601&after=:0",
 		"topic=b&topic=a&topic=b", "topic=b&after=:0", "topic=b&after=:0&after=a:1&view=&view=whole", "after=now", "after=now&after=:0", "topic=a//b", "filter={}", "filter=%ff", "fields=", "fields=a,b", "snapshot=true&last_event_id=x", "snapshot=yes", "a;b", "%zz", "x=1",
 		strings.Repeat("topic=b&", 60), manyTopics(60),
 	} {

@@ -11,9 +11,9 @@ import (
 // that is not behind is told every change. The option says what one gets, as NATS says "last per
 // subject", because no two services mean the same by conflation.
 //
-// Where several changes of a topic come to it at once, the last one that its
-// view shows of an item is told. The earlier ones of that item are skipped, as are changes that the
-// view does not show, so the numbers stay dense and the client sees no hole. Changes come at once in
+// Where several changes of a topic come to it at once, the last one that its view shows of an item
+// is told. The earlier ones of that item are skipped, as are changes that the view does not show, so
+// the numbers stay dense and the client sees no hole. Changes come at once in
 //
 //   - a batch of fan-out, and a page of the log that is pushed to a lane;
 //   - what a subscribe with a cursor or a ping brings of a topic;
@@ -49,8 +49,8 @@ type telling struct {
 }
 
 // newTelling adds to what is shown of other topics.
-func newTelling(shown []events.Change, o Options, room *room) *telling {
-	t := &telling{shown: shown, from: len(shown), room: room}
+func newTelling(shown []events.Change, o Options, room *room) telling {
+	t := telling{shown: shown, from: len(shown), room: room}
 	if o.Latest {
 		t.last = map[string]int{}
 	}
