@@ -26,7 +26,8 @@ type Subscribed struct {
 	// this follow, none is missing. Without it, a [Reset] follows.
 	Recovered bool `json:"recovered,omitempty"`
 	// View marks what is seen of the topic, by the token and the request; empty for all of
-	// it. With [Request.Latest] it is another mark, and never empty. Who goes on from a cursor sends it along, see [Request].
+	// it. With [Request.Latest] it is another mark, and never empty. Who goes on from a cursor
+	// sends it along, see [Request].
 	View string `json:"view,omitempty"`
 	Below
 }
