@@ -4,6 +4,7 @@ package main
 import (
 	"context"
 	"os"
+	"runtime/debug"
 
 	awsevents "github.com/aws/aws-lambda-go/events"
 	"github.com/watchroute/watchroute/shared/apigw"
@@ -14,7 +15,15 @@ import (
 	"github.com/watchroute/watchroute/shared/watch"
 )
 
-func main() { function.Start(os.Getenv, build) }
+// collectAt lets the heap grow by so many percent between two garbage collections. A batch of a
+// hundred small changes leaves several times as much garbage as the few megabytes that stay, and
+// collecting it was a seventh of the work. The process takes about 10 MB more for this.
+const collectAt = 400
+
+func main() {
+	debug.SetGCPercent(collectAt)
+	function.Start(os.Getenv, build)
+}
 
 func build(ctx context.Context, s function.Setup) (func(context.Context, dynamo.Batch) (awsevents.DynamoDBEventResponse, error), error) {
 	store := dynamo.Open(s.AWS, dynamo.Tables{

@@ -305,7 +305,7 @@ func fanoutFunction(t tables, q queues, props Props) function {
 		grants: slices.Concat(streamGrants(t.events, q), []grant{
 			allow(q.failures.AttrArn(), "sqs:SendMessage"),
 			allow(q.pushes.AttrArn(), "sqs:SendMessage"),
-			allow(t.changes.AttrArn(), "dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query", "dynamodb:PutItem", "dynamodb:UpdateItem"),
+			allow(t.changes.AttrArn(), "dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:BatchWriteItem"),
 		}, audienceGrants(t, props)),
 		reserved: props.FanoutConcurrency,
 	}

@@ -190,7 +190,7 @@ func TestGrants(t *testing.T) {
 			"sqs:DeleteMessage PushesQueue.Arn", "sqs:GetQueueAttributes PushesQueue.Arn", "sqs:ReceiveMessage PushesQueue.Arn", "sqs:SendMessage PushesQueue.Arn",
 		},
 		"Fanout": {
-			"dynamodb:BatchGetItem Changes.Arn",
+			"dynamodb:BatchGetItem Changes.Arn", "dynamodb:BatchWriteItem Changes.Arn",
 			"dynamodb:BatchWriteItem Subscriptions.Arn", "dynamodb:DeleteItem Connections.Arn",
 			"dynamodb:DescribeStream Events.StreamArn", "dynamodb:GetItem Changes.Arn",
 			"dynamodb:GetRecords Events.StreamArn", "dynamodb:GetShardIterator Events.StreamArn",

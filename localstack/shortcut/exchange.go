@@ -19,7 +19,7 @@ type exchange struct {
 	reader   *bufio.Reader
 	first    bool
 	request  *http.Request
-	values   [8]string // of the request's headers
+	values   [16]string // of the request's headers
 	body     io.LimitedReader
 	response response
 	out      []byte
@@ -92,7 +92,8 @@ func (e *exchange) unread() []byte {
 // knownHeaders are the headers that a plain request may have.
 var knownHeaders = map[string]bool{
 	"Host": true, "User-Agent": true, "Content-Length": true, "Content-Type": true, "Accept-Encoding": true,
-	"Authorization": true, "X-Amz-Date": true, "X-Amz-Security-Token": true,
+	"Authorization": true, "X-Amz-Date": true, "X-Amz-Security-Token": true, "X-Amz-Target": true,
+	"Amz-Sdk-Invocation-Id": true, "Amz-Sdk-Request": true, "X-Amzn-Trace-Id": true,
 }
 
 // parse reads a head, and reports whether it is a plain request.
@@ -195,6 +196,9 @@ func (e *exchange) reply() error {
 	b := append(strconv.AppendInt(append(e.out[:0], "HTTP/1.1 "...), int64(r.status), 10), ' ')
 	b = append(append(b, http.StatusText(r.status)...), "\r\n"...)
 	for name, values := range r.header {
+		if name == "Content-Length" {
+			continue // it is that of the body
+		}
 		for _, value := range values {
 			b = append(append(append(append(b, name...), ": "...), value...), "\r\n"...)
 		}

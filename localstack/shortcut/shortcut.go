@@ -33,7 +33,7 @@ const (
 
 // Options say which requests are served.
 type Options struct {
-	// Paths of served requests begin with Prefix and have Contains in them.
+	// Paths of served requests begin with Prefix and have Contains in them, which may be empty.
 	Prefix, Contains string
 	// Handler serves them. It must not keep the request, and cannot hijack the connection. It
 	// answers with a body, even an empty one, and thus not with 204 or 304.

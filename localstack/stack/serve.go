@@ -151,10 +151,10 @@ func writeJSON(w http.ResponseWriter, status int, value any) {
 	_ = enc.Encode(value) // the client has gone; there is no one left to tell
 }
 
-// postsFirst serves the functions' posts to connections without net/http, because there are
-// thousands in a second. It counts the TCP connections. Faults that break an answer need net/http.
-func (s *Stack) postsFirst() []net.Listener {
-	o := shortcut.Options{Prefix: functionsPath, Contains: "/@connections/", Handler: s.server.Handler, Logger: s.o.Logger,
+// callsFirst serves the calls of functions without net/http, because there are thousands in a
+// second. It counts the TCP connections. Faults that break an answer need net/http.
+func (s *Stack) callsFirst() []net.Listener {
+	o := shortcut.Options{Prefix: functionsPath, Handler: s.server.Handler, Logger: s.o.Logger,
 		Accepted: func() { s.accepted.Add(1) }}
 	if s.o.Faults != nil {
 		o.Contains = "\n" // no path has it

@@ -208,7 +208,7 @@ func (s *Stack) start(ctx context.Context, parsed *template.Template) error {
 		return err
 	}
 	s.server = &http.Server{Handler: s.handler(), ReadHeaderTimeout: 10 * time.Second}
-	for _, listener := range restapi.RememberSpelling(s.server, s.postsFirst()) {
+	for _, listener := range restapi.RememberSpelling(s.server, s.callsFirst()) {
 		go func() {
 			if err := s.server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 				s.o.Logger.Error("stack stopped serving", "addr", listener.Addr(), "err", err)

@@ -1,8 +1,8 @@
 // Package apigw is the only place that posts to WebSocket connections and closes them, through
 // API Gateway's @connections management API.
 //
-// It replaces the SDK's client for that API, because it needs far less CPU time for a post. The
-// caller itself writes to and reads from a kept-alive HTTP/1.1 connection. A body is hashed once
+// It replaces the SDK's client for that API, because it needs far less CPU time for a post. It
+// calls over the connections of package kept. A body is hashed once
 // for all connections that get it. The signer prepares once what all posts of a second have in
 // common. The tests compare its calls and signatures with those of the SDK.
 //
@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/watchroute/watchroute/shared/kept"
 	"github.com/watchroute/watchroute/shared/watch"
 )
 
@@ -46,7 +47,7 @@ type Poster struct {
 
 // transport makes calls.
 type transport interface {
-	// do makes a call and gives its answer, within attemptTime. errBroken means that another
+	// do makes a call and gives its answer, within attemptTime. kept.ErrBroken means that another
 	// attempt may succeed at once.
 	do(context.Context, call) (answer, error)
 }
@@ -111,7 +112,7 @@ func OpenPatient(ctx context.Context, cfg aws.Config, callback string) (*Poster,
 // kept-alive HTTP connection that turns out to be closed is replaced at once.
 func (p *Poster) Post(ctx context.Context, id watch.ConnectionID, frame watch.Frame) error {
 	err := p.call(ctx, http.MethodPost, id, frame)
-	if errors.Is(err, errBroken) {
+	if errors.Is(err, kept.ErrBroken) {
 		err = p.call(ctx, http.MethodPost, id, frame)
 	}
 	for attempt := 1; attempt < p.attempts && passing(err); attempt++ {
@@ -190,5 +191,5 @@ func passing(err error) bool {
 	if errors.As(err, &refused) {
 		return refused.status == http.StatusTooManyRequests || refused.status >= 500
 	}
-	return errors.Is(err, errBroken)
+	return errors.Is(err, kept.ErrBroken)
 }

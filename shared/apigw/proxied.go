@@ -8,6 +8,8 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+
+	"github.com/watchroute/watchroute/shared/kept"
 )
 
 // open chooses how calls to an address are made: over kept connections, or by net/http if a proxy
@@ -18,14 +20,14 @@ func open(address *url.URL, proxy func(*http.Request) (*url.URL, error)) (transp
 		return nil, fmt.Errorf("read the proxy's address: %w", err)
 	}
 	if through == nil {
-		return newKept(address), nil
+		return direct{kept.New(address, connectionsKept)}, nil
 	}
 	origin := url.URL{Scheme: address.Scheme, Host: address.Host}
 	return &proxied{origin: origin.String(), http: &http.Client{Timeout: attemptTime, Transport: &http.Transport{
 		Proxy:               http.ProxyURL(through),
 		MaxIdleConns:        connectionsKept,
 		MaxIdleConnsPerHost: connectionsKept,
-		IdleConnTimeout:     idleTime,
+		IdleConnTimeout:     kept.IdleTime,
 		TLSHandshakeTimeout: attemptTime,
 		TLSNextProto:        map[string]func(string, *tls.Conn) http.RoundTripper{}, // no HTTP/2: it multiplexes onto one connection
 	}}}, nil
@@ -49,7 +51,7 @@ func (p *proxied) do(ctx context.Context, c call) (answer, error) {
 	request.Host = c.host
 	response, err := p.http.Do(request)
 	if err != nil {
-		return answer{}, failure(ctx, err)
+		return answer{}, kept.Failure(ctx, err)
 	}
 	defer response.Body.Close()
 	_, _ = io.Copy(io.Discard, io.LimitReader(response.Body, answerLimit)) // read to the end, so that net/http keeps the connection

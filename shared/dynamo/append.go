@@ -26,13 +26,13 @@ import (
 // Append puts up to watch.MaxAppendEntries entries and moves the head. Its condition is that the
 // head still is from, with as many lanes. Several entries take one transaction: two write units for
 // each entry of up to 1 KB, and two for the head. A single entry takes half of that, unless it
-// begins an epoch.
+// begins another epoch, because rows of the epoch before are in the places of the new ones.
 //
 // ErrConflict also means that another change has the number. If an answer is lost, the SDK repeats
 // the call. It repeats a transaction with the same token, and DynamoDB carries it out once. It finds
 // a row in its place, which is a conflict.
 func (s *Store) Append(ctx context.Context, topic events.Topic, from, to watch.Head, entries []watch.Entry) error {
-	if len(entries) == 1 && from.Epoch == to.Epoch && entries[0].Seq == from.Seq+1 {
+	if len(entries) == 1 && entries[0].Seq == from.Seq+1 && (from.Epoch == to.Epoch || from.Epoch == "") {
 		put, err := s.putNext(ctx, topic, from, entries[0])
 		if err != nil {
 			return err

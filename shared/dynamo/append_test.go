@@ -30,7 +30,7 @@ func TestCostOfAnAppend(t *testing.T) {
 		seqs   []int64
 		writes float64
 	}{
-		{"the first change of an epoch", []int64{1}, 4},
+		{"the first change of a topic", []int64{1}, 2},
 		{"one change", []int64{2}, 2},
 		{"two changes", []int64{3, 4}, 6},
 		{"one more", []int64{5}, 2},

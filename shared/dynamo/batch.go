@@ -41,6 +41,9 @@ func (s *Store) batchGet(ctx context.Context, table string, get types.KeysAndAtt
 // https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html
 const maxBatch = 25
 
+// batchesAtOnce bounds the batches of one request that are written at once.
+const batchesAtOnce = 8
+
 // batchAttempts bounds how often the rest of a batch is sent again that DynamoDB left undone.
 const batchAttempts = 5
 

@@ -5,26 +5,36 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"math/big"
+	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/watchroute/watchroute/events"
+	"golang.org/x/sync/errgroup"
 )
 
-// Announce lists the topic under each topic above it: one write unit for each, once in a
-// topic's life.
-func (s *Store) Announce(ctx context.Context, topic events.Topic) error {
-	for i, letter := range topic {
-		if letter != '/' {
-			continue
+// Announce lists topics under each topic above them: one write unit for each, once in a topic's
+// life.
+func (s *Store) Announce(ctx context.Context, topics ...events.Topic) error {
+	var puts []types.WriteRequest
+	for _, topic := range topics {
+		for i, letter := range topic {
+			if letter != '/' {
+				continue
+			}
+			puts = append(puts, types.WriteRequest{PutRequest: &types.PutRequest{Item: map[string]types.AttributeValue{
+				"topic": directory(topic[:i]), "seq": place(topic, topic[:i]), "name": str(string(topic)),
+			}}})
 		}
-		row := map[string]types.AttributeValue{
-			"topic": directory(topic[:i]), "seq": place(topic, topic[:i]), "name": str(string(topic)),
-		}
-		if _, err := s.db.PutItem(ctx, &dynamodb.PutItemInput{TableName: &s.tables.Changes, Item: row}); err != nil {
-			return fmt.Errorf("list %s below %s: %w", topic, topic[:i], translate(err))
-		}
+	}
+	var tasks errgroup.Group
+	tasks.SetLimit(batchesAtOnce)
+	for some := range slices.Chunk(puts, maxBatch) {
+		tasks.Go(func() error { return s.batch(ctx, map[string][]types.WriteRequest{s.tables.Changes: some}) })
+	}
+	if err := tasks.Wait(); err != nil {
+		return fmt.Errorf("list %d topics below others: %w", len(topics), translate(err))
 	}
 	return nil
 }

@@ -29,43 +29,77 @@ func (s *Store) Head(ctx context.Context, topic events.Topic) (watch.Head, error
 	if err != nil {
 		return watch.Head{}, fmt.Errorf("get head of %s: %w", topic, translate(err))
 	}
-	if out.Item == nil {
+	return headIn(topic, out.Item)
+}
+
+// headIn reads a topic's head from its row, which may be missing.
+func headIn(topic events.Topic, row map[string]types.AttributeValue) (watch.Head, error) {
+	if row == nil {
 		return watch.Head{}, nil
 	}
-	last, err := integer(out.Item, "last")
+	last, err := integer(row, "last")
 	if err != nil {
 		return watch.Head{}, fmt.Errorf("read head of %s: %w", topic, err)
 	}
-	lanes, _ := integer(out.Item, "lanes") // 0 if there are none
-	wanted, _ := integer(out.Item, "wanted")
+	lanes, _ := integer(row, "lanes") // 0 if there are none
+	wanted, _ := integer(row, "wanted")
 	return watch.Head{
 		Lanes: int(lanes), Wanted: int(wanted),
-		Cursor:   events.Cursor{Epoch: text(out.Item, "epoch"), Seq: last},
-		Stream:   watch.Stream(text(out.Item, "stream")),
-		Position: watch.Position(text(out.Item, "position")),
-		First:    flag(out.Item, "first"),
+		Cursor:   events.Cursor{Epoch: text(row, "epoch"), Seq: last},
+		Stream:   watch.Stream(text(row, "stream")),
+		Position: watch.Position(text(row, "position")),
+		First:    flag(row, "first"),
 	}, nil
 }
 
-// Glance reads the cursors of topics' heads: half a read unit for each of them.
-func (s *Store) Glance(ctx context.Context, topics []events.Topic) (map[events.Topic]events.Cursor, error) {
-	stands := make(map[events.Topic]events.Cursor, len(topics))
+// Heads reads the heads of topics, up to maxGets with one call: one read unit for each of them. A
+// topic without one has the zero Head.
+func (s *Store) Heads(ctx context.Context, topics []events.Topic) (map[events.Topic]watch.Head, error) {
+	rows, err := s.headRows(ctx, topics, true)
+	if err != nil {
+		return nil, fmt.Errorf("get the heads of %d topics: %w", len(topics), translate(err))
+	}
+	heads := make(map[events.Topic]watch.Head, len(topics))
+	for _, topic := range topics {
+		if heads[topic], err = headIn(topic, rows[topic]); err != nil {
+			return nil, err
+		}
+	}
+	return heads, nil
+}
+
+// headRows reads the rows of topics' heads.
+func (s *Store) headRows(ctx context.Context, topics []events.Topic, consistent bool) (map[events.Topic]map[string]types.AttributeValue, error) {
+	found := make(map[events.Topic]map[string]types.AttributeValue, len(topics))
 	for some := range slices.Chunk(topics, maxGets) {
 		keys := make([]map[string]types.AttributeValue, len(some))
 		for i, topic := range some {
 			keys[i] = rowKey(topic, headSeq)
 		}
-		rows, err := s.batchGet(ctx, s.tables.Changes, types.KeysAndAttributes{Keys: keys})
+		rows, err := s.batchGet(ctx, s.tables.Changes, types.KeysAndAttributes{Keys: keys, ConsistentRead: aws.Bool(consistent)})
 		if err != nil {
-			return nil, fmt.Errorf("glance at the heads of %d topics: %w", len(topics), translate(err))
+			return nil, err
 		}
 		for _, row := range rows {
-			last, err := integer(row, "last")
-			if err != nil {
-				return nil, fmt.Errorf("read head of %s: %w", text(row, "topic"), err)
-			}
-			stands[events.Topic(text(row, "topic"))] = events.Cursor{Epoch: text(row, "epoch"), Seq: last}
+			found[events.Topic(text(row, "topic"))] = row
 		}
+	}
+	return found, nil
+}
+
+// Glance reads the cursors of topics' heads: half a read unit for each of them.
+func (s *Store) Glance(ctx context.Context, topics []events.Topic) (map[events.Topic]events.Cursor, error) {
+	rows, err := s.headRows(ctx, topics, false)
+	if err != nil {
+		return nil, fmt.Errorf("glance at the heads of %d topics: %w", len(topics), translate(err))
+	}
+	stands := make(map[events.Topic]events.Cursor, len(rows))
+	for topic, row := range rows {
+		head, err := headIn(topic, row)
+		if err != nil {
+			return nil, err
+		}
+		stands[topic] = head.Cursor
 	}
 	return stands, nil
 }

@@ -191,7 +191,7 @@ func TestARowIsSmallWhereLittleDiffers(t *testing.T) {
 	for topic, c := range map[events.Topic]struct {
 		all    bool
 		writes float64
-	}{"a": {false, 2 * (5 + 1)}, "b": {true, 2 * (9 + 1)}} { // in a transaction, with the head
+	}{"a": {false, 5 + 1}, "b": {true, 9 + 1}} { // with the head
 		want := modification(topic, 1, 4, c.all)
 		d.Engine.ResetUsage()
 		if err := s.Append(t.Context(), topic, watch.Head{}, headAt(1), []watch.Entry{want}); err != nil {

@@ -307,11 +307,21 @@ func (w *worst) publishes() {
 	w.asks("publish", published, w.heavy, request(events.Request{Action: "publish", Topic: string(w.large), Item: &events.Item{ID: "1", Data: full}}, watch.Options{}))
 	w.asks("publish, to remove", published, w.heavy, request(events.Request{Action: "publish", Op: events.OpRemove, Topic: string(w.large), Item: &events.Item{ID: "2"}}, watch.Options{}))
 	deep := events.Topic("s/s/s/s/s/s/s/" + strings.Repeat("x", events.MaxTopicBytes-14))
-	w.measure("numbering what was published", "", func() []string {
-		write := watch.Write{Topic: deep, ID: strings.Repeat("i", events.MaxItemIDBytes), Op: events.Modified, Before: []byte(strings.ReplaceAll(string(full), "xx", "yy")), Data: full, Position: watch.Position(strings.Repeat("9", 40))}
-		if _, err := (watch.Numberer{Log: w.store}).Number(w.Context(), stream, []watch.Write{write}); err != nil {
+	number := func(of watch.Stream, position string, data []byte) {
+		write := watch.Write{Topic: deep, ID: strings.Repeat("i", events.MaxItemIDBytes), Op: events.Modified, Before: []byte(strings.ReplaceAll(string(data), "xx", "yy")), Data: data, Position: watch.Position(position)}
+		if _, err := (watch.Numberer{Log: w.store}).Number(w.Context(), of, []watch.Write{write}); err != nil {
 			w.Fatal(err)
 		}
+	}
+	const digits = "99999999999999999999999999999999999999"
+	w.measure("numbering what was published", "", func() []string {
+		number(stream, digits+"01", full)
+		return nil
+	})
+	number(stream, digits+"02", full) // whose place a change of the next epoch finds taken
+	number(stream+"+", digits+"03", []byte("{}"))
+	w.measure("numbering what was published", "", func() []string {
+		number(stream+"+", digits+"04", full)
 		return nil
 	})
 }

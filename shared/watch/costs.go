@@ -46,7 +46,7 @@ const (
 	// subscriptionBytes is a row of Subscriptions.
 	subscriptionBytes = events.MaxTopicBytes + grant.MaxSubjectBytes + optionBytes + viewBytes + smallAttributes
 	// entryBytes is a row of the log: both states of an item, and what an entry has besides.
-	entryBytes = 2*events.MaxDataBytes + rowBytes
+	entryBytes = 2*events.MaxDataBytes + 1<<10
 	// listedBytes is a topic in the list of those below another: the names of both, and the key
 	// of 34 digits.
 	listedBytes = 2*events.MaxTopicBytes + 40

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/watchroute/watchroute/events"
-	"golang.org/x/sync/errgroup"
 )
 
 // Fanout turns a batch of writes into numbered changes at the watchers.
@@ -81,19 +80,26 @@ type numbering struct {
 	err           error
 }
 
-// number numbers each topic's writes, several topics at a time.
+// number numbers each topic's writes, several topics at a time. It reads the heads of all of them
+// together. A head that cannot be read so is read alone, so that it fails only its own topic.
 func (f Fanout) number(ctx context.Context, stream Stream, topics []events.Topic, byTopic map[events.Topic][]Write) numbering {
 	results := make([]Numbered, len(topics))
 	errs := make([]error, len(topics))
-	var tasks errgroup.Group
-	tasks.SetLimit(readsAtOnce)
+	var heads map[events.Topic]Head
+	if len(topics) > 1 {
+		heads = f.Numberer.heads(ctx, topics)
+	}
+	tasks := newWorkers(topicsAtOnce)
 	for i, topic := range topics {
-		tasks.Go(func() error {
-			results[i], errs[i] = f.Numberer.Number(ctx, stream, byTopic[topic])
-			return nil
+		tasks.do(func() {
+			var head *Head
+			if read, ok := heads[topic]; ok {
+				head = &read
+			}
+			results[i], errs[i] = f.Numberer.from(ctx, head, stream, byTopic[topic])
 		})
 	}
-	_ = tasks.Wait() // the tasks keep their errors in errs
+	tasks.wait()
 	n := numbering{err: errors.Join(errs...)}
 	for i, topic := range topics {
 		switch {

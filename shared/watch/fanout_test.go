@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -89,6 +90,88 @@ func TestDeliverFailsOnlyTheTopicThatFailed(t *testing.T) {
 	if got := received(t, m, "1"); got != "a/b=1 a/b=2" {
 		t.Errorf("the other topic's watcher received %q", got)
 	}
+}
+
+// countingLogs counts the reads of heads. Reads of several heads fail if unreadable is among them, as
+// does its own.
+type countingLogs struct {
+	topicLogs
+	unreadable      events.Topic
+	together, alone atomic.Int64
+}
+
+func (l *countingLogs) Head(ctx context.Context, topic events.Topic) (watch.Head, error) {
+	l.alone.Add(1)
+	if topic == l.unreadable {
+		return watch.Head{}, errRead
+	}
+	return l.topicLogs.Head(ctx, topic)
+}
+
+func (l *countingLogs) Heads(ctx context.Context, topics []events.Topic) (map[events.Topic]watch.Head, error) {
+	l.together.Add(1)
+	if slices.Contains(topics, l.unreadable) {
+		return nil, errRead
+	}
+	return l.topicLogs.Heads(ctx, topics)
+}
+
+// TestHeadsOfABatchAreReadTogether, and one by one if that fails, so that a head that cannot be read
+// fails only its own topic.
+func TestHeadsOfABatchAreReadTogether(t *testing.T) {
+	for _, unreadable := range []events.Topic{"", "b"} {
+		logs := &countingLogs{topicLogs: topicLogs{"a": newLog(), "b": newLog(), "c": newLog()}, unreadable: unreadable}
+		var batch []watch.Write
+		for i, topic := range []events.Topic{"a", "b", "c"} {
+			batch = append(batch, writes(3)[i])
+			batch[i].Topic = topic
+		}
+		m := &memoryWatchers{topics: map[events.Topic][]watch.ConnectionID{"a": {"1"}, "c": {"1"}}}
+		outcome := watch.Fanout{Numberer: watch.Numberer{Log: logs}, Pusher: watch.Pusher{Subscribers: m, Poster: m}, PushTime: time.Second}.
+			Deliver(t.Context(), stream1, batch)
+		if got := received(t, m, "1"); got != "a=1 c=1" {
+			t.Errorf("unreadable %q: received %q", unreadable, got)
+		}
+		wantAlone, wantFailed := int64(0), 0
+		if unreadable != "" {
+			wantAlone, wantFailed = 3, 1
+		}
+		if logs.together.Load() != 1 || logs.alone.Load() != wantAlone || len(outcome.Failed) != wantFailed {
+			t.Errorf("unreadable %q: %d reads of all heads and %d of one, failed %+v", unreadable, logs.together.Load(), logs.alone.Load(), outcome.Failed)
+		}
+	}
+}
+
+// TestAHeadThatMovesAfterItWasReadIsReadAgain: another fan-out numbers a change between the read of
+// all heads of a batch and the append.
+func TestAHeadThatMovesAfterItWasReadIsReadAgain(t *testing.T) {
+	logs := &countingLogs{topicLogs: topicLogs{"a": newLog(), "b": newLog()}}
+	all := writes(4)
+	for i := range all {
+		all[i].Topic = "a"
+	}
+	all[3].Topic = "b"
+	mustNumber(t, logs, stream1, all[:1])
+	logs.alone.Store(0)
+	moved := &movedLogs{logs, func() { mustNumber(t, logs.topicLogs, stream1, all[1:2]) }}
+	m := &memoryWatchers{topics: map[events.Topic][]watch.ConnectionID{"a": {"1"}, "b": {"1"}}}
+	outcome := watch.Fanout{Numberer: watch.Numberer{Log: moved}, Pusher: watch.Pusher{Subscribers: m, Poster: m}, PushTime: time.Second}.
+		Deliver(t.Context(), stream1, all[1:])
+	if got := received(t, m, "1"); got != "a=2 a=3 b=1" || outcome.Err != nil || logs.alone.Load() != 1 {
+		t.Errorf("received %q, %+v, %d heads read alone", got, outcome, logs.alone.Load())
+	}
+}
+
+// movedLogs has something happen after the heads were read.
+type movedLogs struct {
+	*countingLogs
+	happens func()
+}
+
+func (l *movedLogs) Heads(ctx context.Context, topics []events.Topic) (map[events.Topic]watch.Head, error) {
+	heads, err := l.countingLogs.Heads(ctx, topics)
+	l.happens()
+	return heads, err
 }
 
 func TestDeliverTellsStaleFromFailed(t *testing.T) {

@@ -58,7 +58,16 @@ func (l *memoryLog) Append(_ context.Context, _ events.Topic, from, to watch.Hea
 	return l.failing("after")
 }
 
-func (l *memoryLog) Announce(context.Context, events.Topic) error {
+// Heads gives a log of one topic the head of any.
+func (l *memoryLog) Heads(ctx context.Context, topics []events.Topic) (map[events.Topic]watch.Head, error) {
+	heads := map[events.Topic]watch.Head{}
+	for _, topic := range topics {
+		heads[topic], _ = l.Head(ctx, topic) // which never fails
+	}
+	return heads, nil
+}
+
+func (l *memoryLog) Announce(context.Context, ...events.Topic) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.announced++
@@ -107,8 +116,25 @@ func (l topicLogs) Head(ctx context.Context, topic events.Topic) (watch.Head, er
 	return l[topic].Head(ctx, topic)
 }
 
-func (l topicLogs) Announce(ctx context.Context, topic events.Topic) error {
-	return l[topic].Announce(ctx, topic)
+func (l topicLogs) Heads(ctx context.Context, topics []events.Topic) (map[events.Topic]watch.Head, error) {
+	heads := map[events.Topic]watch.Head{}
+	for _, topic := range topics {
+		head, err := l.Head(ctx, topic)
+		if err != nil {
+			return nil, err
+		}
+		heads[topic] = head
+	}
+	return heads, nil
+}
+
+func (l topicLogs) Announce(ctx context.Context, topics ...events.Topic) error {
+	for _, topic := range topics {
+		if err := l[topic].Announce(ctx, topic); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (l topicLogs) Append(ctx context.Context, topic events.Topic, from, to watch.Head, entries []watch.Entry) error {

@@ -15,15 +15,16 @@ import (
 	"github.com/watchroute/watchroute/shared/grant"
 )
 
-// What one append to a log may hold: DynamoDB takes 100 items and 4 MB a
-// transaction, one item of which is the head.
+// MaxAppendEntries is how many entries one append to a log may have. DynamoDB takes 100 items a
+// transaction, one of which is the head. It takes 4 MB, which so many entries of aloneBytes do not
+// reach.
 //
 // Source: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.html
-const (
-	MaxAppendEntries = 99
-	maxAppendBytes   = 3 << 20 // of data; names and numbers of 99 entries take the rest
-	rowBytes         = 1 << 10 // what an entry may take besides its data
-)
+const MaxAppendEntries = 99
+
+// aloneBytes is the data, in bytes, above which an entry is appended alone. An append of one entry
+// costs half as much, and takes two calls after each other.
+const aloneBytes = 16 << 10
 
 // numberingAttempts bounds how often an append that lost a race starts over.
 const numberingAttempts = 10
@@ -55,13 +56,15 @@ type Entry struct {
 type Log interface {
 	// Head reads a topic's head as it is at this moment.
 	Head(context.Context, events.Topic) (Head, error)
+	// Heads reads the heads of several topics in the same way. It gives each topic one.
+	Heads(context.Context, []events.Topic) (map[events.Topic]Head, error)
 	// Append puts entries and moves the head from from to to, all or nothing.
 	// ErrConflict means that the head has another cursor than from, or other lanes, or that
 	// another change has taken the next number meanwhile. It changes no lanes.
 	Append(ctx context.Context, topic events.Topic, from, to Head, entries []Entry) error
-	// Announce has a topic that has no head yet found by the patterns that it is one of.
-	// Doing so twice is no error.
-	Announce(context.Context, events.Topic) error
+	// Announce has topics that have no head yet found by the patterns that they are of. Doing so
+	// twice is no error.
+	Announce(context.Context, ...events.Topic) error
 	// Before reads up to limit entries with a seq of at most seq, latest first.
 	// Entries may be missing where retention has passed.
 	Before(ctx context.Context, topic events.Topic, seq int64, limit int) ([]Entry, error)
@@ -81,27 +84,65 @@ type Numberer struct {
 // later stream. After any other error some of them may be numbered; trying again
 // finds them.
 func (n Numberer) Number(ctx context.Context, stream Stream, writes []Write) (Numbered, error) {
+	return n.from(ctx, nil, stream, writes)
+}
+
+// from numbers writes of a topic with a head. It reads the head if that is nil or has moved.
+func (n Numberer) from(ctx context.Context, head *Head, stream Stream, writes []Write) (Numbered, error) {
 	writes = sortedByPosition(writes)
+	topic := writes[0].Topic
 	for attempt := range numberingAttempts {
-		numbered, err := n.try(ctx, stream, writes)
+		if head == nil {
+			current, err := n.head(ctx, topic)
+			if err != nil {
+				return Numbered{}, err
+			}
+			head = &current
+		}
+		numbered, err := n.try(ctx, *head, stream, writes)
 		if !errors.Is(err, ErrConflict) {
 			return numbered, err
 		}
+		head = nil
 		if err := pause(ctx, attempt); err != nil {
 			return Numbered{}, err
 		}
 	}
-	return Numbered{}, fmt.Errorf("number %d writes of %s: lost %d races: %w",
-		len(writes), writes[0].Topic, numberingAttempts, ErrUnavailable)
+	return Numbered{}, fmt.Errorf("number %d writes of %s: lost %d races: %w", len(writes), topic, numberingAttempts, ErrUnavailable)
 }
 
-// try numbers the writes against the head as it stands now.
-func (n Numberer) try(ctx context.Context, stream Stream, writes []Write) (Numbered, error) {
-	topic := writes[0].Topic
-	stored, err := n.Log.Head(ctx, topic)
-	if err != nil {
-		return Numbered{}, err
+// head reads the head of a topic, and announces the topic if it has none.
+func (n Numberer) head(ctx context.Context, topic events.Topic) (Head, error) {
+	head, err := n.Log.Head(ctx, topic)
+	if err == nil && head.Epoch == "" {
+		err = n.Log.Announce(ctx, topic)
 	}
+	return head, err
+}
+
+// heads does the same for several topics together. It leaves out topics for which that fails.
+func (n Numberer) heads(ctx context.Context, topics []events.Topic) map[events.Topic]Head {
+	heads, err := n.Log.Heads(ctx, topics)
+	if err != nil {
+		return nil
+	}
+	var first []events.Topic
+	for topic, head := range heads {
+		if head.Epoch == "" {
+			first = append(first, topic)
+		}
+	}
+	if len(first) > 0 && n.Log.Announce(ctx, first...) != nil {
+		for _, topic := range first {
+			delete(heads, topic)
+		}
+	}
+	return heads
+}
+
+// try numbers the writes against the head as it was read.
+func (n Numberer) try(ctx context.Context, stored Head, stream Stream, writes []Write) (Numbered, error) {
+	topic := writes[0].Topic
 	if stream.before(stored.Stream) {
 		return Numbered{}, fmt.Errorf("%s: %w", topic, ErrStaleStream)
 	}
@@ -112,11 +153,6 @@ func (n Numberer) try(ctx context.Context, stream Stream, writes []Write) (Numbe
 	entries, err := n.known(ctx, topic, head, writes)
 	if err != nil {
 		return Numbered{}, err
-	}
-	if stored.Epoch == "" {
-		if err := n.Log.Announce(ctx, topic); err != nil {
-			return Numbered{}, err
-		}
 	}
 	fresh := number(head, writes, entries)
 	for piece := range pieces(fresh) {
@@ -193,12 +229,14 @@ func pieces(entries []Entry) func(yield func([]Entry) bool) {
 	}
 }
 
-// pieceLen is how many of the first entries fit into one append; at least one.
+// pieceLen is how many of the first entries one append takes; at least one.
 func pieceLen(entries []Entry) int {
-	bytes := 0
 	for i, e := range entries {
-		bytes += len(e.Data) + len(e.Before) + rowBytes
-		if i == MaxAppendEntries || i > 0 && bytes > maxAppendBytes {
+		alone := len(e.Data)+len(e.Before) > aloneBytes
+		switch {
+		case alone && i == 0:
+			return 1
+		case alone || i == MaxAppendEntries:
 			return i
 		}
 	}

@@ -115,7 +115,7 @@ func (a *answer) sendEntries(sub Subscription, entries []Entry) error {
 func (w *work) heads(ctx context.Context, topics []events.Topic) (map[events.Topic]Head, error) {
 	heads := make([]Head, len(topics))
 	tasks, ctx := errgroup.WithContext(ctx)
-	tasks.SetLimit(readsAtOnce)
+	tasks.SetLimit(topicsAtOnce)
 	for i, topic := range topics {
 		tasks.Go(func() (err error) {
 			heads[i], err = w.topics.History.Head(ctx, topic)

@@ -13,15 +13,14 @@ import (
 	"time"
 
 	"github.com/watchroute/watchroute/events"
-	"golang.org/x/sync/errgroup"
 )
 
 // postsAtOnce bounds the posts under way. API Gateway answers one in a few
 // milliseconds, so that this reaches its account limit of 10,000 a second.
 const postsAtOnce = 128
 
-// readsAtOnce bounds the topics of a batch that are worked on at a time.
-const readsAtOnce = 16
+// topicsAtOnce bounds the topics of a batch or a request that are worked on at once.
+const topicsAtOnce = 32
 
 // Frame is an encoded frame on its way out. Its hash, which signing a post needs,
 // is made once for all who get the frame.
@@ -142,10 +141,9 @@ func (p Pusher) readLevels(ctx context.Context, numbered []Numbered, part Part) 
 	found, failed = map[events.Topic][]Subscription{}, map[events.Topic]bool{}
 	var mu sync.Mutex
 	var errs []error
-	var tasks errgroup.Group
-	tasks.SetLimit(readsAtOnce)
+	tasks := newWorkers(topicsAtOnce)
 	for level, alone := range belowAlone {
-		tasks.Go(func() error {
+		tasks.do(func() {
 			subs, err := p.Subscribers.Subscribers(ctx, level, alone, part)
 			mu.Lock()
 			defer mu.Unlock()
@@ -154,10 +152,9 @@ func (p Pusher) readLevels(ctx context.Context, numbered []Numbered, part Part) 
 				failed[level] = true
 				errs = append(errs, err)
 			}
-			return nil
 		})
 	}
-	_ = tasks.Wait() // the tasks keep their errors in errs
+	tasks.wait()
 	return found, failed, errors.Join(errs...)
 }
 

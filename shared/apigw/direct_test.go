@@ -126,7 +126,7 @@ func TestAnswersOfEveryForm(t *testing.T) {
 			if errors.Is(err, watch.ErrGone) || (err == nil) != (c.err == "" || strings.Contains(c.err, "gone")) || err != nil && !strings.Contains(err.Error(), c.err) {
 				t.Errorf("answered %v, want %q", err, c.err)
 			}
-			if kept := len(poster.transport.(*kept).idle) == 1; kept != c.kept {
+			if kept := poster.transport.(direct).Idle() == 1; kept != c.kept {
 				t.Errorf("kept %t, want %t", kept, c.kept)
 			}
 		})
@@ -160,39 +160,12 @@ func TestKeptConnectionsThatTheServerHasClosed(t *testing.T) {
 		all.Wait()
 	}
 	round()
-	if kept := len(poster.transport.(*kept).idle); kept != posts {
+	if kept := poster.transport.(direct).Idle(); kept != posts {
 		t.Fatalf("%d connections kept", kept)
 	}
 	round()
 	if server.requests.Load() != 2*posts {
 		t.Errorf("%d requests, want %d", server.requests.Load(), 2*posts)
-	}
-}
-
-// TestConnectionsAreKeptForAMinute, counted from their last call, and 256 at most.
-func TestConnectionsAreKeptForAMinute(t *testing.T) {
-	k := &kept{}
-	var ends []net.Conn
-	keep := func(ago time.Duration) {
-		ours, theirs := net.Pipe()
-		ends = append(ends, theirs)
-		k.keep(&link{Conn: ours})
-		k.idle[len(k.idle)-1].used = time.Now().Add(-ago)
-	}
-	keep(idleTime + time.Second)
-	keep(idleTime - time.Second)
-	if l := k.take(); l == nil || k.take() != nil {
-		t.Fatal("want one connection")
-	}
-	if _, err := ends[0].Write([]byte("x")); err == nil {
-		t.Error("the connection that was idle for too long is open")
-	}
-	for range connectionsKept + 10 {
-		ours, _ := net.Pipe()
-		k.keep(&link{Conn: ours})
-	}
-	if len(k.idle) != connectionsKept {
-		t.Errorf("%d connections kept", len(k.idle))
 	}
 }
 
@@ -281,7 +254,7 @@ func TestPostOverTLS(t *testing.T) {
 	}
 	roots := x509.NewCertPool()
 	roots.AddCert(server.Certificate())
-	poster.transport.(*kept).tls.RootCAs = roots
+	poster.transport.(direct).TLS.RootCAs = roots
 	for _, size := range []int{0, 1, oneWrite, oneWrite + 1, 128 << 10} {
 		if err := poster.Post(t.Context(), "id", watch.NewFrame(make([]byte, size))); err != nil {
 			t.Errorf("post of %d bytes: %v", size, err)
