@@ -6,7 +6,9 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"math"
 	"math/bits"
+	"math/rand/v2"
 	"strconv"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -19,9 +21,17 @@ import (
 
 // The subscriptions to a topic, and to the patterns of the topics below it, are spread over shards.
 // The row headcount in shard 0 has their number: a power of two that only grows. A new subscription
-// goes into the shard of its connection's slot, see [watch.ConnectionID.Slot]. An existing
-// subscription stays where it is, and the connection's row names its shard. When the number has
-// doubled from n, shard s+n takes half of the new subscriptions that shard s took before.
+// goes into one of the newest shards, which are the second half of all: into the one of its
+// connection's slot, see [watch.ConnectionID.Slot]. Earlier shards are full, and get no more. An
+// existing subscription stays where it is, and the connection's row names its shard.
+//
+//	1 shard    0
+//	2 shards   0   1
+//	4 shards   0   1   2 3
+//	8 shards   0   1   2 3   4 5 6 7
+//
+// Whoever reads a shard, and finds it too full, adds shards. Nobody reads the shards of a topic that
+// is not written. So a few of the subscribers look how full their shard is, see [Store.look].
 //
 // A subscriber reads the number, writes its row, and then reads the topic's cursor. A pusher
 // numbers a change before it reads the number of shards. It therefore finds the shards of all
@@ -30,13 +40,15 @@ const (
 	// headcount is the sort key of the row with the number of shards. It sorts before all
 	// subscriptions, so the first page of a read has it.
 	headcount = events.AnySegment
-	// DefaultShardSize is how many subscriptions a shard may have before the number of shards
-	// doubles. Reading so many takes about 35 read units.
+	// DefaultShardSize is how many subscriptions a shard may have before there are more shards.
+	// Reading so many takes about 25 read units.
 	DefaultShardSize = 1_000
 	// maxShards bounds the number of shards. A topic with that many has millions of subscriptions.
 	maxShards = 1_024
 	// shardsAtOnce bounds the shards of a topic that are read at once.
 	shardsAtOnce = 16
+	// looksPerShard is about how many of the subscribers that fill a shard look how full it is.
+	looksPerShard = 16
 )
 
 // partition is the partition key of a shard's subscriptions.
@@ -92,9 +104,8 @@ func shardsOf(row map[string]types.AttributeValue) int {
 
 // Subscribers reads the subscriptions to a topic and to the patterns of the topics below it, or
 // only the latter. It gives those of one part of all connections. It reads each shard that may have
-// some, and a read unit covers 4 KB of one shard. If a shard is too full, Subscribers doubles the
-// number of shards, which costs a write unit. If that fails, the next reader of the shard tries
-// again.
+// some, and a read unit covers 4 KB of one shard. If a shard is too full, Subscribers adds shards,
+// which costs a write unit. If that fails, the next reader of the shard tries again.
 func (s *Store) Subscribers(ctx context.Context, topic events.Topic, belowAlone bool, part watch.Part) ([]watch.Subscription, error) {
 	rows, shards, err := s.shard(ctx, topic, 0, belowAlone)
 	if err != nil {
@@ -119,7 +130,7 @@ func (s *Store) Subscribers(ctx context.Context, topic events.Topic, belowAlone 
 	var subs []watch.Subscription
 	for shard, rows := range found {
 		if len(rows) > s.ShardSize && newest(shard, shards) {
-			_ = s.doubleShards(ctx, topic, shards) // the caller has not asked for it, so its error does not count
+			_ = s.addShards(ctx, topic, shards, len(rows)) // the caller has not asked for it, so its error does not count
 		}
 		for _, row := range rows {
 			sub, err := subscription(row)
@@ -164,32 +175,64 @@ func (s *Store) shard(ctx context.Context, topic events.Topic, shard int, belowA
 	return rows, shards, nil
 }
 
-// born is the least number of shards that there can have been when a shard got its first
-// subscription.
-func born(shard int) int { return 1 << bits.Len(uint(shard)) }
-
-// mayHave reports whether connections of a part may have subscriptions in a shard. A shard's number
-// equals the slots of its connections, modulo the number of shards when they subscribed. It is
-// therefore equal modulo the smallest possible number too.
-func mayHave(shard int, part watch.Part) bool {
-	return (shard-part.Index)&(min(born(shard), part.Of)-1) == 0
+// look counts the subscriptions of the shard that a subscriber has just come to, and adds shards if
+// there are too many, or more than one page of 1 MB. Of about 60 subscribers one looks, or each if ShardSize is small. It costs up
+// to 13 read units where a row has 100 bytes. The request's meter does not count them: what a client
+// pays does not depend on chance, or on who else watches.
+func (s *Store) look(ctx context.Context, topic events.Topic, shard, shards int) error {
+	if every := s.ShardSize / looksPerShard; !newest(shard, shards) || every > 1 && rand.N(every) > 0 {
+		return nil
+	}
+	ctx = watch.Unmetered(ctx)
+	page, err := s.db.Query(ctx, &dynamodb.QueryInput{
+		TableName: &s.tables.Subscriptions, Select: types.SelectCount, Limit: aws.Int32(int32(min(s.ShardSize, math.MaxInt32-2)) + 2), // headcount is one
+		KeyConditionExpression:    aws.String("topic = :shard"),
+		ExpressionAttributeValues: map[string]types.AttributeValue{":shard": str(partition(topic, shard))},
+	})
+	if err != nil {
+		return fmt.Errorf("count subscriptions in shard %d of %s: %w", shard, topic, translate(err))
+	}
+	if page.LastEvaluatedKey == nil && int(page.Count) <= s.ShardSize+1 {
+		return nil
+	}
+	return s.addShards(ctx, topic, shards, int(page.Count))
 }
 
-// newest reports whether a shard is one of those that were added last. Only these show that there
-// are too few shards. The others keep earlier subscriptions until their connections end, for up to
-// two hours.
-func newest(shard, shards int) bool { return born(shard) == shards }
+// half is how many shards were added together with a shard; 1 for the first.
+func half(shard int) int { return 1 << max(0, bits.Len(uint(shard))-1) }
 
-// doubleShards doubles the number of shards, unless another reader has done so.
-func (s *Store) doubleShards(ctx context.Context, topic events.Topic, from int) error {
+// home gives the shard of a new subscription.
+func home(id watch.ConnectionID, shards int) int {
+	if shards == 1 {
+		return 0
+	}
+	return shards/2 + id.Slot(shards/2)
+}
+
+// mayHave reports whether connections of a part may have subscriptions in a shard. The shard's
+// number equals the slots of its connections, modulo the number of shards that were added together
+// with it.
+func mayHave(shard int, part watch.Part) bool {
+	return (shard-part.Index)&(min(half(shard), part.Of)-1) == 0
+}
+
+// newest reports whether a shard is one of those that were added last. Only these get new
+// subscriptions.
+func newest(shard, shards int) bool { return 2*half(shard) >= shards && (shards == 1 || shard > 0) }
+
+// addShards adds as many shards as there are, unless another has done so. If one of the newest
+// shards has several times too many subscriptions, it adds enough for as many more. These came
+// before anybody looked, and as many may follow.
+func (s *Store) addShards(ctx context.Context, topic events.Topic, from, subscriptions int) error {
+	to := enough(from, subscriptions, s.ShardSize)
 	if from >= maxShards {
 		return nil
 	}
 	update := &dynamodb.UpdateItemInput{
 		TableName: &s.tables.Subscriptions, Key: headcountKey(topic),
-		UpdateExpression:          aws.String("SET shards = :double"),
+		UpdateExpression:          aws.String("SET shards = :to"),
 		ConditionExpression:       aws.String("shards = :from"),
-		ExpressionAttributeValues: map[string]types.AttributeValue{":double": num(int64(2 * from)), ":from": num(int64(from))},
+		ExpressionAttributeValues: map[string]types.AttributeValue{":to": num(int64(to)), ":from": num(int64(from))},
 	}
 	if from == 1 {
 		update.ConditionExpression = aws.String("attribute_not_exists(shards)")
@@ -200,4 +243,10 @@ func (s *Store) doubleShards(ctx context.Context, topic events.Topic, from int) 
 		return nil
 	}
 	return err
+}
+
+// enough gives the number of shards that follows from so many subscriptions in one of the newest.
+func enough(shards, subscriptions, size int) int {
+	full := max(1, shards/2) * subscriptions / max(1, size) // shards that those in the newest would fill
+	return min(maxShards, max(2*shards, 1<<bits.Len(uint(full))))
 }
