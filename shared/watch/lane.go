@@ -21,7 +21,7 @@ import (
 // log above the lane's [Progress], even those after the work. A lane that is behind catches up with
 // few posts, and repeated work costs one read.
 //
-//	inline ──more watchers than fit into a batch──► n lanes ──a lane has too many──► 2n lanes …
+//	inline ──more watchers than fit into a batch──► n lanes ──a lane has too many──► 2n or 4n lanes …
 //
 // The topic's head has the number of lanes. Numbering has the condition that this number does not
 // change. Only fan-out changes it, in one transaction with the progress of the new lanes, and then
@@ -52,9 +52,9 @@ type Lanes interface {
 	// Widen gives a topic more lanes than head has, with the progress of the new ones, all or
 	// nothing. ErrConflict means that the topic no longer has as many lanes as head says.
 	Widen(ctx context.Context, topic events.Topic, head Head, added []Progress) error
-	// Want records in the head that a topic with so many lanes wants twice as many. If the topic
-	// has another number of lanes by now, nothing happens.
-	Want(ctx context.Context, topic events.Topic, lanes int) error
+	// Want records in the head that a topic with so many lanes wants more. If the topic has another
+	// number of lanes by now, nothing happens.
+	Want(ctx context.Context, topic events.Topic, lanes, wanted int) error
 	// Progress reads the progress of a lane; the zero Progress if it is not known.
 	Progress(ctx context.Context, topic events.Topic, lane int) (Progress, error)
 	// AllProgress reads the progress of a topic's first lanes.
@@ -164,8 +164,8 @@ func (h Handover) all(ctx context.Context, log Log, topics []handed) (failed fai
 	return failed
 }
 
-// handOver sends the work for a topic. It first gives the topic lanes if it has none, and twice as
-// many if the head wants them.
+// handOver sends the work for a topic. It first gives the topic lanes if it has none, and as many as
+// the head wants.
 func (h Handover) handOver(ctx context.Context, log Log, t handed) error {
 	for attempt := range numberingAttempts {
 		added, err := h.added(ctx, t)
@@ -202,7 +202,8 @@ func (h Handover) added(ctx context.Context, t handed) ([]Progress, error) {
 		lanes := 1 << bits.Len(uint((t.audience-1)/max(1, h.LaneSize)))
 		return slices.Repeat([]Progress{{Cursor: t.before()}}, min(lanes, MaxLanes)), nil
 	case t.Head.Wanted > t.Head.Lanes && t.Head.Lanes < MaxLanes:
-		return h.Lanes.AllProgress(ctx, t.Topic, t.Head.Lanes)
+		split, err := h.Lanes.AllProgress(ctx, t.Topic, t.Head.Lanes)
+		return slices.Repeat(split, t.Head.Wanted/t.Head.Lanes-1), err
 	default:
 		return nil, nil
 	}
@@ -350,13 +351,15 @@ func (l LanePusher) round(ctx context.Context, w Work, head *Head, at Progress, 
 	return r, nil
 }
 
-// divide asks for more lanes if this one has too many connections.
+// divide asks for more lanes if this one has too many connections: for as many as these fill. They
+// may have come while nobody wrote.
 func (l LanePusher) divide(ctx context.Context, w Work, head *Head, connections int) {
 	if connections <= l.LaneSize || head.Wanted > head.Lanes || head.Lanes >= MaxLanes {
 		return
 	}
-	if l.Lanes.Want(ctx, w.Topic, head.Lanes) == nil { // if it fails, the next round asks
-		head.Wanted = 2 * head.Lanes
+	wanted := min(MaxLanes, head.Lanes<<bits.Len(uint((connections-1)/max(1, l.LaneSize))))
+	if l.Lanes.Want(ctx, w.Topic, head.Lanes, wanted) == nil { // if it fails, the next round asks
+		head.Wanted = wanted
 	}
 }
 
