@@ -107,12 +107,12 @@ func shardsOf(row map[string]types.AttributeValue) int {
 // some, and a read unit covers 4 KB of one shard. If a shard is too full, Subscribers adds shards,
 // which costs a write unit. If that fails, the next reader of the shard tries again.
 func (s *Store) Subscribers(ctx context.Context, topic events.Topic, belowAlone bool, part watch.Part) ([]watch.Subscription, error) {
-	rows, shards, err := s.shard(ctx, topic, 0, belowAlone)
+	first, shards, err := s.shard(ctx, topic, 0, belowAlone, part)
 	if err != nil {
 		return nil, fmt.Errorf("read subscribers of %s: %w", topic, err)
 	}
-	found := make([][]map[string]types.AttributeValue, shards)
-	found[0] = rows
+	found := make([]shardRead, shards)
+	found[0] = first
 	var tasks errgroup.Group
 	tasks.SetLimit(shardsAtOnce)
 	for shard := 1; shard < shards; shard++ {
@@ -120,7 +120,7 @@ func (s *Store) Subscribers(ctx context.Context, topic events.Topic, belowAlone 
 			continue
 		}
 		tasks.Go(func() (err error) {
-			found[shard], _, err = s.shard(ctx, topic, shard, belowAlone)
+			found[shard], _, err = s.shard(ctx, topic, shard, belowAlone, part)
 			return err
 		})
 	}
@@ -128,25 +128,24 @@ func (s *Store) Subscribers(ctx context.Context, topic events.Topic, belowAlone 
 		return nil, fmt.Errorf("read subscribers of %s: %w", topic, err)
 	}
 	var subs []watch.Subscription
-	for shard, rows := range found {
-		if len(rows) > s.ShardSize && newest(shard, shards) {
-			_ = s.addShards(ctx, topic, shards, len(rows)) // the caller has not asked for it, so its error does not count
+	for shard, read := range found {
+		if read.all > s.ShardSize && newest(shard, shards) {
+			_ = s.addShards(ctx, topic, shards, read.all) // the caller has not asked for it, so its error does not count
 		}
-		for _, row := range rows {
-			sub, err := subscription(row)
-			if err != nil {
-				return nil, fmt.Errorf("read subscriber %s of %s: %w", text(row, "connectionId"), topic, err)
-			}
-			if part.Has(sub.ID) {
-				subs = append(subs, sub)
-			}
-		}
+		subs = append(subs, read.subs...)
 	}
 	return subs, nil
 }
 
-// shard reads the rows of one shard, page by page, and from shard 0 also the number of shards.
-func (s *Store) shard(ctx context.Context, topic events.Topic, shard int, belowAlone bool) (rows []map[string]types.AttributeValue, shards int, err error) {
+// shardRead is what was read of a shard.
+type shardRead struct {
+	all  int                  // its subscriptions
+	subs []watch.Subscription // those of the part
+}
+
+// shard reads one shard, page by page, and from shard 0 also the number of shards. It keeps no rows,
+// because a row takes several times the memory of its subscription.
+func (s *Store) shard(ctx context.Context, topic events.Topic, shard int, belowAlone bool, part watch.Part) (read shardRead, shards int, err error) {
 	query := &dynamodb.QueryInput{
 		TableName:                 &s.tables.Subscriptions,
 		KeyConditionExpression:    aws.String("topic = :topic"),
@@ -162,17 +161,24 @@ func (s *Store) shard(ctx context.Context, topic events.Topic, shard int, belowA
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
-			return nil, 0, translate(err)
+			return shardRead{}, 0, translate(err)
 		}
 		for _, row := range page.Items {
 			if text(row, "connectionId") == headcount {
 				shards = shardsOf(row)
 				continue
 			}
-			rows = append(rows, row)
+			sub, err := subscription(row)
+			if err != nil {
+				return shardRead{}, 0, fmt.Errorf("row %s: %w", text(row, "connectionId"), err)
+			}
+			read.all++
+			if part.Has(sub.ID) {
+				read.subs = append(read.subs, sub)
+			}
 		}
 	}
-	return rows, shards, nil
+	return read, shards, nil
 }
 
 // look counts the subscriptions of the shard that a subscriber has just come to, and adds shards if
