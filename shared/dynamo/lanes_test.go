@@ -326,6 +326,54 @@ func TestLanesCatchUpAtOnce(t *testing.T) {
 	}
 }
 
+// TestACrowdGetsLanesWithoutBeingRead: it has gathered at a topic without lanes, and at a pattern
+// above it. For all of a large crowd fan-out would need more memory than it has.
+func TestACrowdGetsLanesWithoutBeingRead(t *testing.T) {
+	const atMost = 32 * 4 // batches of four posts
+	w := newLanes(t, dynamotest.Start(t), 10)
+	for range 600 {
+		w.join()
+	}
+	for base, size := range map[events.Topic]int{"lanes": 200, "lanes/a": 400} {
+		for most, want := range map[int]int{0: size, size: size, size - 1: 0, atMost: 0} {
+			subs, err := w.Store.Subscribers(w.ctx, base, base == "lanes", watch.Part{Of: 1, AtMost: most})
+			if crowd := (watch.CrowdError{}); len(subs) != want || errors.As(err, &crowd) != (want == 0) || want == 0 && (crowd.About < size || crowd.About > 4*size) {
+				t.Errorf("of %d subscriptions at %s %d were read, %v", size, base, len(subs), err)
+			}
+		}
+	}
+	watched := &largestRead{store: w.Store}
+	w.fanout.Pusher.Subscribers = watched
+	w.write(1)
+	w.deliver()
+	if watched.largest > 0 {
+		t.Errorf("fan-out has read %d subscriptions at once", watched.largest)
+	}
+	w.settled()
+	if head, err := w.Store.Head(w.ctx, w.topic); err != nil || head.Lanes != 64 {
+		t.Errorf("600 watchers are in %d lanes of 10, %v", head.Lanes, err)
+	}
+}
+
+// largestRead notes how many subscriptions are read at once.
+type largestRead struct {
+	store   *dynamo.Store
+	mu      sync.Mutex
+	largest int
+}
+
+func (l *largestRead) Subscribers(ctx context.Context, topic events.Topic, belowAlone bool, part watch.Part) ([]watch.Subscription, error) {
+	subs, err := l.store.Subscribers(ctx, topic, belowAlone, part)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.largest = max(l.largest, len(subs))
+	return subs, err
+}
+
+func (l *largestRead) Forget(ctx context.Context, key watch.Key, subs []watch.Subscription) error {
+	return l.store.Forget(ctx, key, subs)
+}
+
 // TestWorkThatIsDoneCostsARead, for any earlier pusher.
 func TestWorkThatIsDoneCostsARead(t *testing.T) {
 	d := dynamotest.Start(t)

@@ -10,6 +10,7 @@ import (
 	"math/bits"
 	"math/rand/v2"
 	"strconv"
+	"sync/atomic"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -107,7 +108,8 @@ func shardsOf(row map[string]types.AttributeValue) int {
 // some, and a read unit covers 4 KB of one shard. If a shard is too full, Subscribers adds shards,
 // which costs a write unit. If that fails, the next reader of the shard tries again.
 func (s *Store) Subscribers(ctx context.Context, topic events.Topic, belowAlone bool, part watch.Part) ([]watch.Subscription, error) {
-	first, shards, err := s.shard(ctx, topic, 0, belowAlone, part)
+	reading := &reading{topic: topic, belowAlone: belowAlone, part: part}
+	first, shards, err := s.shard(ctx, reading, 0)
 	if err != nil {
 		return nil, fmt.Errorf("read subscribers of %s: %w", topic, err)
 	}
@@ -120,12 +122,15 @@ func (s *Store) Subscribers(ctx context.Context, topic events.Topic, belowAlone 
 			continue
 		}
 		tasks.Go(func() (err error) {
-			found[shard], _, err = s.shard(ctx, topic, shard, belowAlone, part)
+			found[shard], _, err = s.shard(ctx, reading, shard)
 			return err
 		})
 	}
 	if err := tasks.Wait(); err != nil {
 		return nil, fmt.Errorf("read subscribers of %s: %w", topic, err)
+	}
+	if reading.over() {
+		return nil, fmt.Errorf("read subscribers of %s: %w", topic, watch.CrowdError{About: shards * s.ShardSize})
 	}
 	var subs []watch.Subscription
 	for shard, read := range found {
@@ -137,6 +142,17 @@ func (s *Store) Subscribers(ctx context.Context, topic events.Topic, belowAlone 
 	return subs, nil
 }
 
+// reading is a read of a topic's shards.
+type reading struct {
+	topic      events.Topic
+	belowAlone bool
+	part       watch.Part
+	found      atomic.Int64 // subscriptions of the part, by now
+}
+
+// over reports whether there are more subscriptions than may be read.
+func (r *reading) over() bool { return r.part.AtMost > 0 && r.found.Load() > int64(r.part.AtMost) }
+
 // shardRead is what was read of a shard.
 type shardRead struct {
 	all  int                  // its subscriptions
@@ -145,20 +161,21 @@ type shardRead struct {
 
 // shard reads one shard, page by page, and from shard 0 also the number of shards. It keeps no rows,
 // because a row takes several times the memory of its subscription.
-func (s *Store) shard(ctx context.Context, topic events.Topic, shard int, belowAlone bool, part watch.Part) (read shardRead, shards int, err error) {
+// It stops when more subscriptions were read of all shards than may be.
+func (s *Store) shard(ctx context.Context, of *reading, shard int) (read shardRead, shards int, err error) {
 	query := &dynamodb.QueryInput{
 		TableName:                 &s.tables.Subscriptions,
 		KeyConditionExpression:    aws.String("topic = :topic"),
-		ExpressionAttributeValues: map[string]types.AttributeValue{":topic": str(partition(topic, shard))},
+		ExpressionAttributeValues: map[string]types.AttributeValue{":topic": str(partition(of.topic, shard))},
 		ConsistentRead:            aws.Bool(true),
 	}
-	if belowAlone {
+	if of.belowAlone {
 		query.KeyConditionExpression = aws.String("topic = :topic AND begins_with(connectionId, :any)")
 		query.ExpressionAttributeValues[":any"] = str(events.AnySegment)
 	}
 	shards = 1
 	pages := dynamodb.NewQueryPaginator(s.db, query)
-	for pages.HasMorePages() {
+	for pages.HasMorePages() && !of.over() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
 			return shardRead{}, 0, translate(err)
@@ -173,7 +190,8 @@ func (s *Store) shard(ctx context.Context, topic events.Topic, shard int, belowA
 				return shardRead{}, 0, fmt.Errorf("row %s: %w", text(row, "connectionId"), err)
 			}
 			read.all++
-			if part.Has(sub.ID) {
+			if of.part.Has(sub.ID) {
+				of.found.Add(1)
 				read.subs = append(read.subs, sub)
 			}
 		}
