@@ -334,6 +334,34 @@ func TestAReaderAddsAllShardsThatAreMissing(t *testing.T) {
 	}
 }
 
+// TestSubscriptionsAreFoundWhereAnEarlierVersionPutThem: in the shard of the connection's slot among
+// all shards, and not among the newest.
+func TestSubscriptionsAreFoundWhereAnEarlierVersionPutThem(t *testing.T) {
+	const n = 64
+	c := newCrowded(t, 1_000)
+	row := func(shard int, id string, attributes map[string]types.AttributeValue) {
+		attributes["topic"] = &types.AttributeValueMemberS{Value: fmt.Sprint("a#", shard)}
+		attributes["connectionId"] = &types.AttributeValueMemberS{Value: id}
+		if _, err := c.Client.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: aws.String("Subscriptions"), Item: attributes}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range n {
+		id, shards := watch.ConnectionID(fmt.Sprint("connection", i)), 1<<(i%4)
+		row(id.Slot(shards), string(id), map[string]types.AttributeValue{"subject": &types.AttributeValueMemberS{Value: "alice"}, "expiresAt": &types.AttributeValueMemberN{Value: "99999999999"}})
+	}
+	row(0, "*", map[string]types.AttributeValue{"shards": &types.AttributeValueMemberN{Value: "8"}})
+	for _, of := range []int{1, 2, 4, 8, 16, 64} {
+		var all []watch.ConnectionID
+		for index := range of {
+			all = append(all, c.audience("a", watch.Part{Index: index, Of: of})...)
+		}
+		if slices.Sort(all); len(slices.Compact(all)) != n {
+			t.Errorf("the %d parts have %d of %d subscribers", of, len(all), n)
+		}
+	}
+}
+
 // TestFewSubscribersCountTheirShard: the others cost what they did before there was a count.
 func TestFewSubscribersCountTheirShard(t *testing.T) {
 	const n = 1_000
