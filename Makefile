@@ -37,7 +37,7 @@ quick: ## go vet, and the tests that run no stack, as far as a change concerns t
 	go test -short ./...
 	go test -count=1 ./shared
 
-bench: ## measure the local stack: deliveries, many topics, resume, HTTP, zips, a flood, attacks (ARGS="-part http")
+bench: ## measure the local stack: deliveries, many topics, a crowd, resume, HTTP, zips, a flood, attacks (ARGS="-part http")
 	@$(call run,./localstack/bench) $(ARGS)
 
 costs: ## print what each request may cost at most, what the worst does cost, what is held over HTTP, and a change by size

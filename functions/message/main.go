@@ -25,6 +25,7 @@ func build(ctx context.Context, s function.Setup) (func(context.Context, awseven
 		Connections:   s.Settings.Text(function.ConnectionsTable),
 		Subscriptions: s.Settings.Text(function.SubscriptionsTable),
 	})
+	store.ShardSize = s.Settings.Count(function.ShardSize)
 	rate := s.Settings.Count(function.MaxMessageRate)
 	answerer := watch.Answerer{
 		Topics: watch.Topics{

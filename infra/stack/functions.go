@@ -167,11 +167,12 @@ func messageFunction(t tables, props Props, seals awssecretsmanager.CfnSecret) f
 			settings.MaxSubscriptions:   jsii.String(fmt.Sprint(props.MaxSubscriptions)),
 			settings.MaxPublishBytes:    jsii.String(fmt.Sprint(props.MaxPublishBytes)),
 			settings.MaxSnapshotItems:   jsii.String(fmt.Sprint(props.MaxSnapshotItems)),
+			settings.ShardSize:          jsii.String(fmt.Sprint(props.ShardSize)),
 			settings.ServiceSecretARN:   seals.Ref(),
 		},
 		grants: []grant{
 			allow(t.connections.AttrArn(), "dynamodb:GetItem", "dynamodb:UpdateItem"),
-			allow(t.subscriptions.AttrArn(), "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:DeleteItem", "dynamodb:BatchGetItem"),
+			allow(t.subscriptions.AttrArn(), "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:DeleteItem", "dynamodb:BatchGetItem", "dynamodb:Query", "dynamodb:UpdateItem"),
 			allow(t.changes.AttrArn(), "dynamodb:GetItem", "dynamodb:Query"),
 			allow(t.events.AttrArn(), "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:DeleteItem", "dynamodb:Query"),
 			allow(seals.Ref(), "secretsmanager:GetSecretValue"),

@@ -38,7 +38,7 @@ func TestFunctions(t *testing.T) {
 		"Message": {256, 10, "CALLBACK_URL=https://${Api}.execute-api.${AWS::Region}.${AWS::URLSuffix}/live " +
 			"CHANGES_TABLE=Changes CONNECTIONS_TABLE=Connections EVENTS_TABLE=Events MAX_MESSAGE_RATE=20 " +
 			"MAX_PUBLISH_BYTES=126976 MAX_SNAPSHOT_ITEMS=2000 MAX_SUBJECT_UNITS=120000 MAX_SUBSCRIPTIONS=100 " +
-			"SERVICE_SECRET_ARN=ServiceSecret SUBSCRIPTIONS_TABLE=Subscriptions"},
+			"SERVICE_SECRET_ARN=ServiceSecret SHARD_SIZE=1000 SUBSCRIPTIONS_TABLE=Subscriptions"},
 		"Renew": {256, 10, "CALLBACK_URL=https://${Api}.execute-api.${AWS::Region}.${AWS::URLSuffix}/live " +
 			"CONNECTIONS_TABLE=Connections MAX_MESSAGE_RATE=20 MAX_SUBJECT_UNITS=120000 " +
 			"REVOCATIONS_TABLE=Revocations SUBSCRIPTIONS_TABLE=Subscriptions TOKEN_SECRET_ARN=TokenSecret"},
@@ -157,8 +157,8 @@ func TestGrants(t *testing.T) {
 			"dynamodb:DeleteItem Events.Arn", "dynamodb:DeleteItem Subscriptions.Arn",
 			"dynamodb:GetItem Changes.Arn", "dynamodb:GetItem Connections.Arn", "dynamodb:GetItem Events.Arn", "dynamodb:GetItem Subscriptions.Arn",
 			"dynamodb:PutItem Events.Arn", "dynamodb:PutItem Subscriptions.Arn",
-			"dynamodb:Query Changes.Arn", "dynamodb:Query Events.Arn",
-			"dynamodb:UpdateItem Connections.Arn",
+			"dynamodb:Query Changes.Arn", "dynamodb:Query Events.Arn", "dynamodb:Query Subscriptions.Arn",
+			"dynamodb:UpdateItem Connections.Arn", "dynamodb:UpdateItem Subscriptions.Arn",
 			"execute-api:ManageConnections " + hangUp, "execute-api:ManageConnections " + post,
 			"logs:CreateLogStream MessageLogs.Arn", "logs:PutLogEvents MessageLogs.Arn",
 			"secretsmanager:GetSecretValue ServiceSecret",

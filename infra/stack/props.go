@@ -104,7 +104,7 @@ type Props struct {
 	MaxSubjectUnits int
 
 	// ShardSize is how many subscriptions to a topic, and to the patterns of the topics below it,
-	// may lie in one shard. A shard is read at once, and 35 subscriptions take a read unit. If
+	// may lie in one shard. A shard is read at once, and about 40 subscriptions take a read unit. If
 	// there are more, the number of shards doubles; it never shrinks. Default: 1,000.
 	ShardSize int
 

@@ -53,18 +53,13 @@ func (s *stackProcess) gather(ctx context.Context, n int) (*audience, error) {
 	return a, nil
 }
 
-// watch opens one socket and subscribes it. API Gateway takes 500 connects a second, and
-// the route as many subscribes; one over that comes again.
+// watch opens one socket and subscribes it. The route takes 500 subscribes a second; one over that
+// comes again.
 func (s *stackProcess) watch(ctx context.Context) (*websocket.Conn, error) {
-	conn, _, err := websocket.Dial(ctx, "ws://"+s.addr+"/live", nil)
-	for attempt := 0; err != nil && attempt < 20; attempt++ {
-		time.Sleep(100 * time.Millisecond)
-		conn, _, err = websocket.Dial(ctx, "ws://"+s.addr+"/live", nil)
-	}
+	conn, err := s.dial(ctx)
 	if err != nil {
 		return nil, err
 	}
-	conn.SetReadLimit(128 << 10)
 	answer, err := subscribe(ctx, conn, s.topic)
 	for attempt := 0; err == nil && bytes.Contains(answer, []byte("Too Many Requests")) && attempt < 20; attempt++ {
 		time.Sleep(100 * time.Millisecond)
@@ -72,6 +67,19 @@ func (s *stackProcess) watch(ctx context.Context) (*websocket.Conn, error) {
 	}
 	if err == nil && !bytes.Contains(answer, []byte(`"subscribed"`)) {
 		err = fmt.Errorf("subscribe is answered %s", answer)
+	}
+	return conn, err
+}
+
+// dial opens one socket. API Gateway takes 500 connects a second; one over that comes again.
+func (s *stackProcess) dial(ctx context.Context) (*websocket.Conn, error) {
+	conn, _, err := websocket.Dial(ctx, "ws://"+s.addr+"/live", nil)
+	for attempt := 0; err != nil && attempt < 20; attempt++ {
+		time.Sleep(100 * time.Millisecond)
+		conn, _, err = websocket.Dial(ctx, "ws://"+s.addr+"/live", nil)
+	}
+	if err == nil {
+		conn.SetReadLimit(128 << 10)
 	}
 	return conn, err
 }

@@ -139,3 +139,27 @@ func TestStreamTellsItsChanges(t *testing.T) {
 		t.Errorf("%d changes are delivered", a.delivered())
 	}
 }
+
+// TestAnOnlookerTellsRepeatsFromGaps: a change that comes again harms nobody, one that comes before
+// an earlier one does.
+func TestAnOnlookerTellsRepeatsFromGaps(t *testing.T) {
+	o := &onlooker{seq: 7}
+	for _, frame := range []string{
+		`{"type":"changes","changes":[{"seq":7,"data":{"at":"1"}}]}`, // from before it watched
+		`{"type":"changes","changes":[{"seq":8,"data":{"at":"1"}},{"seq":9,"data":{"at":"1"}}]}`,
+		`{"type":"changes","changes":[{"seq":9,"data":{"at":"1"}},{"seq":10,"data":{"at":"1"}}]}`,
+	} {
+		o.take([]byte(frame), time.Now())
+	}
+	if o.last() != 10 || o.delivered != 3 || o.repeats != 2 || o.gap != "" {
+		t.Errorf("%d changes up to %d, %d repeats, gap %q", o.delivered, o.last(), o.repeats, o.gap)
+	}
+	o.take([]byte(`{"type":"changes","changes":[{"seq":12,"data":{"at":"1"}}]}`), time.Now())
+	if o.gap != "got 12 after 10" {
+		t.Errorf("gap %q", o.gap)
+	}
+	c := crowd{size: 1, watchers: []*onlooker{o}}
+	if err := c.verdict(); err == nil || !strings.Contains(err.Error(), "watcher 0 got 12 after 10") {
+		t.Errorf("verdict %v", err)
+	}
+}

@@ -42,6 +42,8 @@ func parts() []part {
 		{"deliveries", deliveries},
 		{"lanes", lanes},
 		{"topics", topics},
+		{"crowd/growing", growing},
+		{"crowd/gathered", gathered},
 		{"resume", resume},
 		{"http/gets", gets},
 		{"http/resume", resumeByGet},
@@ -61,7 +63,7 @@ func command(ctx context.Context, args []string) error {
 		return mallory(ctx, args[1])
 	}
 	set := flag.NewFlagSet("bench", flag.ContinueOnError)
-	only := set.String("part", "", "measure this `part` alone: "+names(parts())+", or http or hostile for all below it (default: everything)")
+	only := set.String("part", "", "measure this `part` alone: "+names(parts())+", or crowd, http or hostile for all below it (default: everything)")
 	if err := flags.Parse(set, args); errors.Is(err, flag.ErrHelp) {
 		return nil
 	} else if err != nil {

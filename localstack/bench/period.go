@@ -28,7 +28,7 @@ func (s *stackProcess) during(ctx context.Context, a *audience, do func() error)
 	a.reset()
 	first := s.next
 	over, written := make(chan struct{}), make(chan error, 1)
-	go func() { written <- s.putSteadily(ctx, over) }()
+	go func() { written <- s.putEvery(ctx, time.Second/steadyRate, over) }()
 	err = do()
 	close(over)
 	if err := errors.Join(err, <-written); err != nil {
@@ -55,10 +55,10 @@ func (s *stackProcess) quiet(ctx context.Context, a *audience, d time.Duration) 
 	return p, errors.Join(err, p.missed)
 }
 
-// putSteadily writes at a fixed rate until stop is closed: each item on time, however
-// long those before it take.
-func (s *stackProcess) putSteadily(ctx context.Context, stop <-chan struct{}) error {
-	tick := time.NewTicker(time.Second / steadyRate)
+// putEvery writes an item every interval until stop is closed, each on time, however long those
+// before it take.
+func (s *stackProcess) putEvery(ctx context.Context, interval time.Duration, stop <-chan struct{}) error {
+	tick := time.NewTicker(interval)
 	defer tick.Stop()
 	var puts errgroup.Group
 	for {

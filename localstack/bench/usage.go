@@ -14,6 +14,9 @@ type usage struct {
 	functions             float64 // milliseconds that they worked
 	timeouts, errors      float64 // of functions; an error is also a timeout
 	connections           float64 // over TCP, new
+	messages              float64 // sent to the lanes' queue
+	fanouts, fanoutTime   float64 // batches of fan-out, and milliseconds that they took
+	pushes                float64 // invocations of the function that pushes to lanes
 }
 
 // usage reads the stack's own counts.
@@ -41,13 +44,18 @@ type counts struct {
 	}
 	APIGateway struct{ Posts map[string]float64 } // by HTTP status
 	Lambda     struct {
-		Functions map[string]struct{ Errors, Timeouts, DurationMS float64 }
+		Functions map[string]struct{ Invocations, Errors, Timeouts, DurationMS float64 }
+	}
+	SQS struct {
+		Queues map[string]struct{ Sent float64 }
 	}
 	TCPConnections float64
 }
 
 func (c counts) usage() usage {
-	u := usage{taken: c.APIGateway.Posts["200"], refused: c.APIGateway.Posts["429"], connections: c.TCPConnections}
+	u := usage{taken: c.APIGateway.Posts["200"], refused: c.APIGateway.Posts["429"], connections: c.TCPConnections,
+		messages: c.SQS.Queues["PushesQueue.fifo"].Sent, pushes: c.Lambda.Functions["Push"].Invocations,
+		fanouts: c.Lambda.Functions["Fanout"].Invocations, fanoutTime: c.Lambda.Functions["Fanout"].DurationMS}
 	for _, operations := range c.DynamoDB.Tables {
 		for _, operation := range operations {
 			u.readUnits += operation.ReadCapacityUnits
@@ -67,7 +75,7 @@ func (u usage) times(n float64) usage {
 	return usage{
 		readUnits: n * u.readUnits, writeUnits: n * u.writeUnits, taken: n * u.taken, refused: n * u.refused,
 		functions: n * u.functions, timeouts: n * u.timeouts, errors: n * u.errors,
-		connections: n * u.connections,
+		connections: n * u.connections, messages: n * u.messages, fanouts: n * u.fanouts, fanoutTime: n * u.fanoutTime, pushes: n * u.pushes,
 	}
 }
 
@@ -78,6 +86,7 @@ func (u usage) without(o usage) usage {
 		readUnits: less(u.readUnits, o.readUnits), writeUnits: less(u.writeUnits, o.writeUnits), taken: less(u.taken, o.taken),
 		refused: less(u.refused, o.refused), functions: less(u.functions, o.functions),
 		timeouts: less(u.timeouts, o.timeouts), errors: less(u.errors, o.errors), connections: less(u.connections, o.connections),
+		messages: less(u.messages, o.messages), fanouts: less(u.fanouts, o.fanouts), fanoutTime: less(u.fanoutTime, o.fanoutTime), pushes: less(u.pushes, o.pushes),
 	}
 }
 

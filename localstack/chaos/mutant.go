@@ -100,8 +100,8 @@ var mutants = []mutant{
 		{"shared/dynamo/changes.go", `lanesCondition(from.Lanes)`, `"attribute_exists(topic)", types.AttributeValue(nil)`},
 	}, ""},
 	{"shards", "the pusher of a change reads the number of shards before it is numbered", []edit{
-		{"shared/dynamo/shards.go", `found := make([][]map[string]types.AttributeValue, shards)`, `shards = max(1, shards/2)
-	found := make([][]map[string]types.AttributeValue, shards)`},
+		{"shared/dynamo/shards.go", `found := make([]shardRead, shards)`, `shards = max(1, shards/2)
+	found := make([]shardRead, shards)`},
 	}, ""},
 	{"rows", "a subscription goes into its new shard, although the old shard has it", []edit{
 		{"shared/dynamo/subscriptions.go", `Already: already, Shard: shardIn(before, topic)}`, `Already: already, Shard: shard}`},

@@ -299,6 +299,7 @@ func TestNoGrantIsMissingOrSuperfluous(t *testing.T) {
 			environment(resources, "Http")["STREAM_TIME"] = "3s"
 			environment(resources, "Fanout")["SHARD_SIZE"] = "1"
 			environment(resources, "Push")["SHARD_SIZE"] = "1"
+			environment(resources, "Message")["SHARD_SIZE"] = "5"
 			environment(resources, "Fanout")["MAX_BATCH_POSTS"] = "5"
 		})
 	})

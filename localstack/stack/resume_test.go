@@ -221,8 +221,9 @@ func TestCostOfAResume(t *testing.T) {
 	usage := s.Usage()
 	read, write := units(usage)
 	t.Logf("resume of %d changes: %v read units for a log of %.0f KB, %v write units, %d posts", missed, read, size/1024, write, usage.APIGateway.Posts[200])
-	if len(seqs) != missed || read > math.Ceil(size/4096)+4 || write != 2 {
-		t.Errorf("%d changes for %v read units and %v write units, want at most %v and 2", len(seqs), read, write, math.Ceil(size/4096)+4)
+	// A half is for the subscriber that counts its shard, which is one of about 60.
+	if len(seqs) != missed || read > math.Ceil(size/4096)+4.5 || write != 2 {
+		t.Errorf("%d changes for %v read units and %v write units, want at most %v and 2", len(seqs), read, write, math.Ceil(size/4096)+4.5)
 	}
 	for table, operations := range usage.DynamoDB.Tables {
 		if operations["Scan"].Requests > 0 {

@@ -79,8 +79,8 @@ func (s *running) lapse(t testing.TB, subject, topic string) {
 		t.Fatal(err)
 	}
 	for _, row := range out.Items {
-		if row["subject"].(*types.AttributeValueMemberS).Value != subject {
-			continue
+		if is, ok := row["subject"].(*types.AttributeValueMemberS); !ok || is.Value != subject {
+			continue // the row with the number of shards has none
 		}
 		row["expiresAt"] = number(time.Now().AddDate(-6, 0, 0).Unix())
 		if _, err := s.db.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: aws.String(s.Outputs["SubscriptionsTable"]), Item: row}); err != nil {

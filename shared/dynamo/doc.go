@@ -43,7 +43,8 @@
 // and closed without another index.
 //
 // The subscriptions to a topic with many of them are spread over several partitions, its shards.
-// The number of shards doubles whenever a shard is found too full.
+// The number of shards doubles whenever a shard is found too full, by a reader or by one of the few
+// subscribers that look. New subscriptions go into the shards that were added last.
 //
 // Every read that a promise rests on is strongly consistent. No operation scans.
 package dynamo

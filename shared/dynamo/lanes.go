@@ -55,20 +55,19 @@ func lanesCondition(lanes int) (condition string, value types.AttributeValue) {
 	return "lanes = :lanes", num(int64(lanes))
 }
 
-// Want records in the head that a topic with so many lanes wants twice as many. It costs a write
-// unit.
-func (s *Store) Want(ctx context.Context, topic events.Topic, lanes int) error {
+// Want records in the head that a topic with so many lanes wants more. It costs a write unit.
+func (s *Store) Want(ctx context.Context, topic events.Topic, lanes, wanted int) error {
 	_, err := s.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
 		TableName: &s.tables.Changes, Key: rowKey(topic, headSeq),
 		UpdateExpression:          aws.String("SET wanted = :wanted"),
 		ConditionExpression:       aws.String("lanes = :lanes"),
-		ExpressionAttributeValues: map[string]types.AttributeValue{":lanes": num(int64(lanes)), ":wanted": num(int64(2 * lanes))},
+		ExpressionAttributeValues: map[string]types.AttributeValue{":lanes": num(int64(lanes)), ":wanted": num(int64(wanted))},
 	})
 	if failed := (*types.ConditionalCheckFailedException)(nil); errors.As(err, &failed) {
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("want twice the %d lanes of %s: %w", lanes, topic, translate(err))
+		return fmt.Errorf("want %d lanes of %s instead of %d: %w", wanted, topic, lanes, translate(err))
 	}
 	return nil
 }

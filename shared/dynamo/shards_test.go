@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/watchroute/watchroute/events"
@@ -127,7 +128,7 @@ func TestAPartIsReadFromItsOwnShards(t *testing.T) {
 	c.Engine.ResetUsage()
 	c.audience("a", watch.Part{Index: 5, Of: 16})
 	queries := c.Engine.Usage().Tables["Subscriptions"]["Query"].Requests
-	if queries > 5 { // shards 0, 1 and 5, and 21 if there are 32
+	if queries > 6 || c.shards("a") != "32" { // one of those that were added together, six times
 		t.Errorf("%d shards were read", queries)
 	}
 }
@@ -294,13 +295,105 @@ func TestDoublingBetweenRequestsLeavesOneRowAndOneView(t *testing.T) {
 	}
 }
 
-// TestCostOfASubscribeInShards stays two write units, also of the next one to the same topic.
+// TestAnAudienceThatNobodyReadsIsDivided: it gathers at a topic that nobody writes. The first reader
+// finds no shard that is much too full.
+func TestAnAudienceThatNobodyReadsIsDivided(t *testing.T) {
+	for _, topic := range []events.Topic{"a/b", "a/*"} {
+		c := newCrowded(t, 10)
+		c.join(topic, 0, 300)
+		base, _ := topic.Split()
+		if n := c.shards(base); n != "32" {
+			t.Errorf("300 subscribers to %s are in %s shards of about 10", topic, n)
+		}
+		for shard, n := range c.sizes(base, 32) {
+			if n > 13 { // one more is the number of shards
+				t.Errorf("shard %d of %s has %d subscriptions", shard, topic, n)
+			}
+		}
+	}
+}
+
+// TestAReaderAddsAllShardsThatAreMissing: nobody has looked while an audience gathered. One reader
+// adds as many shards as the audience fills, so that the next subscribers find room.
+func TestAReaderAddsAllShardsThatAreMissing(t *testing.T) {
+	c := newCrowded(t, 1_000_000)
+	c.join("a", 0, 100)
+	c.ShardSize = 10
+	c.audience("a", watch.Whole)
+	if n := c.shards("a"); n != "16" { // and eight of them are new
+		t.Errorf("100 subscribers in one shard, and %s shards of 10 now", n)
+	}
+	c.join("a", 100, 60)
+	for shard, n := range c.sizes("a", 16) {
+		if shard > 0 && n > 20 {
+			t.Errorf("shard %d has %d subscriptions", shard, n)
+		}
+	}
+	if n := len(slices.Compact(c.audience("a", watch.Whole))); n != 160 {
+		t.Errorf("%d of 160 are found", n)
+	}
+}
+
+// TestSubscriptionsAreFoundWhereAnEarlierVersionPutThem: in the shard of the connection's slot among
+// all shards, and not among the newest.
+func TestSubscriptionsAreFoundWhereAnEarlierVersionPutThem(t *testing.T) {
+	const n = 64
+	c := newCrowded(t, 1_000)
+	row := func(shard int, id string, attributes map[string]types.AttributeValue) {
+		attributes["topic"] = &types.AttributeValueMemberS{Value: fmt.Sprint("a#", shard)}
+		attributes["connectionId"] = &types.AttributeValueMemberS{Value: id}
+		if _, err := c.Client.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: aws.String("Subscriptions"), Item: attributes}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range n {
+		id, shards := watch.ConnectionID(fmt.Sprint("connection", i)), 1<<(i%4)
+		row(id.Slot(shards), string(id), map[string]types.AttributeValue{"subject": &types.AttributeValueMemberS{Value: "alice"}, "expiresAt": &types.AttributeValueMemberN{Value: "99999999999"}})
+	}
+	row(0, "*", map[string]types.AttributeValue{"shards": &types.AttributeValueMemberN{Value: "8"}})
+	for _, of := range []int{1, 2, 4, 8, 16, 64} {
+		var all []watch.ConnectionID
+		for index := range of {
+			all = append(all, c.audience("a", watch.Part{Index: index, Of: of})...)
+		}
+		if slices.Sort(all); len(slices.Compact(all)) != n {
+			t.Errorf("the %d parts have %d of %d subscribers", of, len(all), n)
+		}
+	}
+}
+
+// TestFewSubscribersCountTheirShard: the others cost what they did before there was a count.
+func TestFewSubscribersCountTheirShard(t *testing.T) {
+	const n = 1_000
+	c := newCrowded(t, 1_000)
+	c.Engine.ResetUsage()
+	c.join("a", 0, n)
+	if counts := c.Engine.Usage().Tables["Subscriptions"]["Query"].Requests; counts == 0 || counts > 60 {
+		t.Errorf("%d of %d subscribers counted, want about 16", counts, n) // 60 is ten times sigma
+	}
+}
+
+// sizes counts the subscriptions in each of the first shards.
+func (c crowded) sizes(topic events.Topic, shards int) []int {
+	c.t.Helper()
+	table := "Subscriptions"
+	sizes := make([]int, shards)
+	for shard := range sizes {
+		out, err := c.Client.Query(c.t.Context(), &dynamodb.QueryInput{TableName: &table, KeyConditionExpression: aws.String("topic = :shard"),
+			ExpressionAttributeValues: map[string]types.AttributeValue{":shard": &types.AttributeValueMemberS{Value: fmt.Sprint(topic, "#", shard)}}})
+		if err != nil {
+			c.t.Fatal(err)
+		}
+		sizes[shard] = int(out.Count)
+	}
+	return sizes
+}
+
+// TestCostOfASubscribeInShards stays two write units, also of the next one to the same topic. Where
+// shards are as small as here, each subscriber counts its own for half a read unit.
 func TestCostOfASubscribeInShards(t *testing.T) {
 	c := newCrowded(t, 3)
 	c.join("a", 0, 40)
-	c.audience("a", watch.Whole)
-	c.join("a", 100, 40)
-	c.audience("a", watch.Whole)
 	me := connection("connection10000", time.Now())
 	if err := c.Connect(t.Context(), me); err != nil {
 		t.Fatal(err)
@@ -308,12 +401,16 @@ func TestCostOfASubscribeInShards(t *testing.T) {
 	sub := subscription(me, "a")
 	for n := range 3 {
 		c.Engine.ResetUsage()
-		kept, err := c.Subscribe(t.Context(), sub)
+		metered, meter := watch.Metered(t.Context())
+		kept, err := c.Subscribe(metered, sub)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if reads, writes := c.Units(); reads != 1 || writes != 2 {
+		if reads, writes := c.Units(); reads != 1.5 || writes != 2 {
 			t.Errorf("subscribe %d: %v reads and %v writes", n, reads, writes)
+		}
+		if reads, writes := meter.Units(); reads != 1 || writes != 2 {
+			t.Errorf("the client pays for %v reads and %v writes of subscribe %d", reads, writes, n)
 		}
 		sub.Shard, sub.Again = kept.Shard, true
 	}

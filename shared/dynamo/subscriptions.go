@@ -20,11 +20,11 @@ import (
 
 // Subscribe adds the topic to the connection's row, and then puts the subscription. The row must
 // have room for one more topic, and no later request about the topic. Subscribe costs two write
-// units and one read unit, and a write unit more if sub.Again is wrong. Forget finds every
-// subscription, because the row comes first.
+// units and one read unit, and a write unit more if sub.Again is wrong. A few subscribers count
+// their shard as well. Forget finds every subscription, because the row comes first.
 //
 // A subscription goes into the shard that the connection's row has for the topic. For a topic that
-// is not watched yet, this is the shard of the connection's slot.
+// is not watched yet, this is one of the newest shards.
 //
 // An unsubscribe between the two writes finds no subscription to delete. Then the row does not have
 // the topic any more. The caller reads the row, and withdraws the subscription. If the caller has
@@ -35,7 +35,7 @@ func (s *Store) Subscribe(ctx context.Context, sub watch.Subscription) (watch.Ke
 	if err != nil {
 		return watch.Kept{}, fmt.Errorf("subscribe %s to %s: %w", sub.ID, sub.Topic, err)
 	}
-	kept, err := s.addTopic(ctx, sub, sub.ID.Slot(shards))
+	kept, err := s.addTopic(ctx, sub, home(sub.ID, shards))
 	if err != nil {
 		return watch.Kept{}, fmt.Errorf("subscribe %s to %s: %w", sub.ID, sub.Topic, err)
 	}
@@ -52,6 +52,7 @@ func (s *Store) Subscribe(ctx context.Context, sub watch.Subscription) (watch.Ke
 	if err != nil {
 		return watch.Kept{}, fmt.Errorf("put subscription of %s to %s: %w", sub.ID, sub.Topic, translate(err))
 	}
+	_ = s.look(ctx, base, sub.Shard, shards) // the next one that looks tries again
 	return kept, nil
 }
 

@@ -132,8 +132,9 @@ func (f Fanout) push(ctx context.Context, n numbering, byTopic map[events.Topic]
 	}
 	failures := make(chan failedTopics, 2)
 	go func() { failures <- f.Handover.all(ctx, f.Numberer.Log, laned) }()
-	watchers, unread, err := f.Pusher.watchers(ctx, inline, Whole)
-	large := f.Handover.take(watchers, inline)
+	counting := f.Handover.counting(f.Pusher)
+	watchers, unread, err := counting.pusher().watchers(ctx, inline, Whole)
+	large := f.Handover.take(watchers, inline, counting.crowds)
 	go func() { failures <- f.Handover.all(ctx, f.Numberer.Log, large) }()
 	pushing, cancel := context.WithTimeout(ctx, f.PushTime)
 	defer cancel()

@@ -9,6 +9,7 @@ import (
 	"math/bits"
 	"slices"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/watchroute/watchroute/events"
@@ -21,7 +22,7 @@ import (
 // log above the lane's [Progress], even those after the work. A lane that is behind catches up with
 // few posts, and repeated work costs one read.
 //
-//	inline ──more watchers than fit into a batch──► n lanes ──a lane has too many──► 2n lanes …
+//	inline ──more watchers than fit into a batch──► n lanes ──a lane has too many──► 2n or 4n lanes …
 //
 // The topic's head has the number of lanes. Numbering has the condition that this number does not
 // change. Only fan-out changes it, in one transaction with the progress of the new lanes, and then
@@ -52,9 +53,9 @@ type Lanes interface {
 	// Widen gives a topic more lanes than head has, with the progress of the new ones, all or
 	// nothing. ErrConflict means that the topic no longer has as many lanes as head says.
 	Widen(ctx context.Context, topic events.Topic, head Head, added []Progress) error
-	// Want records in the head that a topic with so many lanes wants twice as many. If the topic
-	// has another number of lanes by now, nothing happens.
-	Want(ctx context.Context, topic events.Topic, lanes int) error
+	// Want records in the head that a topic with so many lanes wants more. If the topic has another
+	// number of lanes by now, nothing happens.
+	Want(ctx context.Context, topic events.Topic, lanes, wanted int) error
 	// Progress reads the progress of a lane; the zero Progress if it is not known.
 	Progress(ctx context.Context, topic events.Topic, lane int) (Progress, error)
 	// AllProgress reads the progress of a topic's first lanes.
@@ -99,9 +100,54 @@ type handed struct {
 	audience int // the audience that the lanes are made for; 0 if it has lanes
 }
 
+// crowdBatches is how many times MaxPosts a batch reads of an audience. One that is still larger gets
+// lanes without being read: it could take more memory than fan-out has.
+const crowdBatches = 32
+
+// counter are Subscribers that read no crowd. They note how large it may be.
+type counter struct {
+	of     Pusher
+	atMost int
+	mu     sync.Mutex
+	crowds map[events.Topic]int
+}
+
+// counting gives Subscribers that read no crowd, unless there are no lanes.
+func (h Handover) counting(p Pusher) *counter {
+	c := &counter{of: p, crowds: map[events.Topic]int{}}
+	if h.Queue != nil {
+		c.atMost = crowdBatches * h.MaxPosts
+	}
+	return c
+}
+
+// pusher gives the pusher that reads from c.
+func (c *counter) pusher() Pusher {
+	p := c.of
+	p.Subscribers = c
+	return p
+}
+
+func (c *counter) Forget(ctx context.Context, key Key, subs []Subscription) error {
+	return c.of.Subscribers.Forget(ctx, key, subs)
+}
+
+func (c *counter) Subscribers(ctx context.Context, topic events.Topic, belowAlone bool, part Part) ([]Subscription, error) {
+	part.AtMost = c.atMost
+	subs, err := c.of.Subscribers.Subscribers(ctx, topic, belowAlone, part)
+	if crowd := (CrowdError{}); errors.As(err, &crowd) {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.crowds[topic] = crowd.About
+		return nil, nil
+	}
+	return subs, err
+}
+
 // take removes from watchers the topics whose audiences do not fit into a batch, and gives them.
-// They are the topics with the largest audiences.
-func (h Handover) take(watchers map[Key][]watched, numbered []Numbered) (large []handed) {
+// They are the topics with the largest audiences. crowds are how large those may be that were not
+// read, at a topic or below it.
+func (h Handover) take(watchers map[Key][]watched, numbered []Numbered, crowds map[events.Topic]int) (large []handed) {
 	if h.Queue == nil {
 		return nil
 	}
@@ -109,6 +155,11 @@ func (h Handover) take(watchers map[Key][]watched, numbered []Numbered) (large [
 	for _, topics := range watchers {
 		for _, w := range topics {
 			audiences[w.index]++
+		}
+	}
+	for i, n := range numbered {
+		for _, level := range levels(n.Topic) {
+			audiences[i] += crowds[level]
 		}
 	}
 	order := make([]int, len(numbered))
@@ -164,8 +215,8 @@ func (h Handover) all(ctx context.Context, log Log, topics []handed) (failed fai
 	return failed
 }
 
-// handOver sends the work for a topic. It first gives the topic lanes if it has none, and twice as
-// many if the head wants them.
+// handOver sends the work for a topic. It first gives the topic lanes if it has none, and as many as
+// the head wants.
 func (h Handover) handOver(ctx context.Context, log Log, t handed) error {
 	for attempt := range numberingAttempts {
 		added, err := h.added(ctx, t)
@@ -202,7 +253,8 @@ func (h Handover) added(ctx context.Context, t handed) ([]Progress, error) {
 		lanes := 1 << bits.Len(uint((t.audience-1)/max(1, h.LaneSize)))
 		return slices.Repeat([]Progress{{Cursor: t.before()}}, min(lanes, MaxLanes)), nil
 	case t.Head.Wanted > t.Head.Lanes && t.Head.Lanes < MaxLanes:
-		return h.Lanes.AllProgress(ctx, t.Topic, t.Head.Lanes)
+		split, err := h.Lanes.AllProgress(ctx, t.Topic, t.Head.Lanes)
+		return slices.Repeat(split, t.Head.Wanted/t.Head.Lanes-1), err
 	default:
 		return nil, nil
 	}
@@ -350,13 +402,15 @@ func (l LanePusher) round(ctx context.Context, w Work, head *Head, at Progress, 
 	return r, nil
 }
 
-// divide asks for more lanes if this one has too many connections.
+// divide asks for more lanes if this one has too many connections: for as many as these fill. They
+// may have come while nobody wrote.
 func (l LanePusher) divide(ctx context.Context, w Work, head *Head, connections int) {
 	if connections <= l.LaneSize || head.Wanted > head.Lanes || head.Lanes >= MaxLanes {
 		return
 	}
-	if l.Lanes.Want(ctx, w.Topic, head.Lanes) == nil { // if it fails, the next round asks
-		head.Wanted = 2 * head.Lanes
+	wanted := min(MaxLanes, head.Lanes<<bits.Len(uint((connections-1)/max(1, l.LaneSize))))
+	if l.Lanes.Want(ctx, w.Topic, head.Lanes, wanted) == nil { // if it fails, the next round asks
+		head.Wanted = wanted
 	}
 }
 

@@ -21,6 +21,12 @@ func Metered(ctx context.Context) (context.Context, *Meter) {
 	return context.WithValue(ctx, meterKey{}, m), m
 }
 
+// Unmetered gives a context whose calls of the stores no meter counts: they are not for the client
+// that made the request.
+func Unmetered(ctx context.Context) context.Context {
+	return context.WithValue(ctx, meterKey{}, (*Meter)(nil))
+}
+
 // MeterOf gives the meter of a context; nil if it has none. The stores tell it what each
 // call has consumed, as DynamoDB reports it.
 func MeterOf(ctx context.Context) *Meter {

@@ -1,6 +1,9 @@
 package watch
 
-import "hash/fnv"
+import (
+	"fmt"
+	"hash/fnv"
+)
 
 // Part is a part of all connections: those whose slot among Of slots is Index. All subscriptions of
 // a connection are in the same part, so the pusher of a part finds the one that counts for a topic.
@@ -8,7 +11,17 @@ import "hash/fnv"
 type Part struct {
 	Index int
 	Of    int // a power of two
+	// AtMost is how many subscriptions may be read. If there are more, they are not given, but a
+	// [CrowdError]. 0 reads all.
+	AtMost int
 }
+
+// CrowdError says that more subscriptions were found than were to be read.
+type CrowdError struct {
+	About int // how many there may be at most
+}
+
+func (e CrowdError) Error() string { return fmt.Sprintf("there may be %d subscriptions", e.About) }
 
 // Whole is the part that has all connections.
 var Whole = Part{Index: 0, Of: 1}

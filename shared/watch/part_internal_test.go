@@ -39,7 +39,7 @@ func TestAPartSplitsIntoTwo(t *testing.T) {
 			if next := id.Slot(2 * of); next != slot && next != slot+of {
 				t.Fatalf("slot %d of %d becomes %d of %d", slot, of, next, 2*of)
 			}
-			if !(Part{slot, of}).Has(id) || of > 1 && (Part{(slot + 1) % of, of}).Has(id) {
+			if !(Part{Index: slot, Of: of}).Has(id) || of > 1 && (Part{Index: (slot + 1) % of, Of: of}).Has(id) {
 				t.Fatalf("%s is not in part %d of %d alone", id, slot, of)
 			}
 		}
