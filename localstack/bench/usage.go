@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 )
 
@@ -34,7 +35,8 @@ func (s *stackProcess) usage(ctx context.Context) (usage, error) {
 	if err := json.NewDecoder(response.Body).Decode(&counts); err != nil {
 		return usage{}, fmt.Errorf("read usage: %w", err)
 	}
-	return counts.usage(), nil
+	_, err = io.Copy(io.Discard, response.Body) // or the next call would need a new connection, which counts
+	return counts.usage(), err
 }
 
 // counts are those of the stack, as far as they are printed.
