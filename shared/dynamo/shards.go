@@ -200,9 +200,9 @@ func (s *Store) shard(ctx context.Context, of *reading, shard int) (read shardRe
 }
 
 // look counts the subscriptions of the shard that a subscriber has just come to, and adds shards if
-// there are too many, or more than one page of 1 MB. Of about 60 subscribers one looks, or each if ShardSize is small. It costs up
-// to 13 read units where a row has 100 bytes. The request's meter does not count them: what a client
-// pays does not depend on chance, or on who else watches.
+// there are too many, or more than one page of 1 MB. Of about 60 subscribers one looks, or each if
+// ShardSize is small. It costs up to 13 read units where a row has 100 bytes. The request's meter
+// does not count them: what a client pays does not depend on chance, or on who else watches.
 func (s *Store) look(ctx context.Context, topic events.Topic, shard, shards int) error {
 	if every := s.ShardSize / looksPerShard; !newest(shard, shards) || every > 1 && rand.N(every) > 0 {
 		return nil
