@@ -1,4 +1,4 @@
-package main
+package jars
 
 import (
 	"crypto/sha256"
@@ -71,7 +71,7 @@ func TestPinnedListIsWellFormed(t *testing.T) {
 			names[base] = true
 		}
 	}
-	if !names["DynamoDBLocal-"+version+".jar"] {
-		t.Errorf("DynamoDB Local %s is not in the list", version)
+	if !names["DynamoDBLocal-"+Version+".jar"] {
+		t.Errorf("DynamoDB Local %s is not in the list", Version)
 	}
 }
