@@ -14,10 +14,10 @@ MUTANTSEEDS ?= 3
 VENV        := .build/venv
 NPM         := .build/npm
 
-.PHONY: help local token npm test quick bench costs chaos mutants soak fuzz synth conformance emulators lint fmt build account deploy localstack localstack-down localstack-token
+.PHONY: help local token npm test quick bench costs chaos mutants soak fuzz synth conformance emulators lint fmt build account deploy localstack localstack-docker localstack-docker-down localstack-token
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-22s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 local: ## run everything on this machine: WebSockets, Lambda, DynamoDB, SQS (ARGS="--faults all")
 	@go run ./localstack $(ARGS)
@@ -91,16 +91,20 @@ deploy: ## build the functions and deploy the stack to the AWS account of your c
 	@$(if $(findstring account-log-role,$(ARGS)$(shell cat cdk.json)),,go run ./infra/account --log-role)
 	$(CDK) deploy $(ARGS)
 
-localstack: localstack-token $(VENV)/installed ## run everything in LocalStack (needs Docker and LOCALSTACK_AUTH_TOKEN)
+localstack: ## run everything in LocalStack's community edition, with our APIs in front (needs Linux, Python 3.13, Java 17, Node.js)
+	@mkdir -p .build && go build -o .build/localstack-local ./localstack/community/local
+	@exec .build/localstack-local -cdk "$(CDKLOCAL)" $(ARGS)
+
+localstack-docker: localstack-token $(VENV)/installed ## run everything in LocalStack's image (needs Docker and LOCALSTACK_AUTH_TOKEN)
 	@CDKLOCAL="$(CDKLOCAL)" AWS="$(VENV)/bin/aws" localstack/deploy.sh
 
-localstack-down: ## end LocalStack and forget what it holds
+localstack-docker-down: ## end that LocalStack and forget what it holds
 	LOCALSTACK_AUTH_TOKEN=none docker compose -f localstack/compose.yaml down --volumes
 
 localstack-token:
 	@test -n "$$LOCALSTACK_AUTH_TOKEN" || { \
 		echo "LOCALSTACK_AUTH_TOKEN is not set. LocalStack starts with a token only, from https://app.localstack.cloud,"; \
-		echo "and its WebSocket APIs need one of a paid plan. 'make local' runs everything without LocalStack."; exit 1; } >&2
+		echo "and its WebSocket APIs need one of a paid plan. 'make localstack' needs none, and 'make local' no LocalStack at all."; exit 1; } >&2
 
 # The packages of npm that tests run, as package-lock.json pins them by their hashes. Without them
 # those tests are skipped and say so; where CI is set they fail.

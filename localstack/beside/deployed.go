@@ -20,6 +20,7 @@ type deployed struct {
 	stack      string // its name
 	account    string
 	parameters map[string]string
+	outputs    map[string]string
 	physical   map[string]string // by logical id
 	functions  []string          // physical names of the functions
 	template   []byte
@@ -56,7 +57,7 @@ func find(ctx context.Context, client *cloudformation.Client, name string) (type
 
 // look asks CloudFormation for a stack. The template is the one it was deployed from, unless one is given.
 func look(ctx context.Context, client *cloudformation.Client, name string, given []byte) (deployed, error) {
-	found := deployed{parameters: map[string]string{}, physical: map[string]string{}, template: given}
+	found := deployed{parameters: map[string]string{}, outputs: map[string]string{}, physical: map[string]string{}, template: given}
 	described, err := find(ctx, client, name)
 	if err != nil {
 		return found, err
@@ -69,6 +70,9 @@ func look(ctx context.Context, client *cloudformation.Client, name string, given
 	found.stack, found.account = stack, id.AccountID
 	for _, p := range described.Parameters {
 		found.parameters[aws.ToString(p.ParameterKey)] = cmp.Or(aws.ToString(p.ResolvedValue), aws.ToString(p.ParameterValue))
+	}
+	for _, o := range described.Outputs {
+		found.outputs[aws.ToString(o.OutputKey)] = aws.ToString(o.OutputValue)
 	}
 	if given == nil {
 		got, err := client.GetTemplate(ctx, &cloudformation.GetTemplateInput{StackName: &stack, TemplateStage: types.TemplateStageProcessed})

@@ -63,6 +63,8 @@ type Front struct {
 	Stage string
 	// RESTStage is the REST API's, "" if the template has none.
 	RESTStage string
+	// Outputs are the stack's.
+	Outputs map[string]string
 
 	log       *slog.Logger
 	lambda    *lambda.Client
@@ -86,7 +88,7 @@ func Open(ctx context.Context, o Options) (*Front, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &Front{functions: found.functions}
+	f := &Front{functions: found.functions, Outputs: found.outputs}
 	f.lambda = lambda.NewFromConfig(config, func(o *lambda.Options) { o.Retryer = aws.NopRetryer{} })
 	if err := f.serve(gathered, o); err != nil {
 		return nil, err

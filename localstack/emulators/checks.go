@@ -10,25 +10,25 @@ import (
 // checkAll bootstraps, deploys, checks, deploys again and destroys. It gives up
 // where nothing could follow; a check that fails is reported and others go on.
 func checkAll(ctx context.Context, r *report, t *toolbox) error {
-	whole, err := t.synthesize(ctx, ".", filepath.Join(t.dir, "cdk.out"))
+	whole, err := t.cdk.Synthesize(ctx, ".", filepath.Join(t.dir, "cdk.out"))
 	if err != nil {
 		return err
 	}
-	if _, err := t.runCDK(ctx, ".", "--app", whole.dir, "bootstrap"); err != nil {
+	if err := t.cdk.Bootstrap(ctx, t.dir); err != nil {
 		return err
 	}
 	r.holds("cdk bootstrap", nil)
 	r.deviates("its CloudFormation does not know "+routeResponses+
 		": what follows is our template without these seven, and the same in all else", t.routeResponsesAreUnknown(ctx, whole))
-	accepted, err := whole.without(routeResponses, filepath.Join(t.dir, "accepted"))
+	accepted, err := whole.Without(isRouteResponse, filepath.Join(t.dir, "accepted"))
 	if err != nil {
 		return err
 	}
-	if err := t.deploy(ctx, accepted); err != nil {
+	if _, err := t.cdk.Deploy(ctx, accepted); err != nil {
 		return err
 	}
 	d, err := t.inspect(ctx, accepted)
-	r.holds(fmt.Sprintf("cdk deploy: %d resources made", len(accepted.template.Resources)), err)
+	r.holds(fmt.Sprintf("cdk deploy: %d resources made", len(accepted.Template.Resources)), err)
 	if err != nil {
 		return err
 	}

@@ -46,7 +46,7 @@ func (d *deployment) transferModeIsLeftOut(ctx context.Context) error {
 
 func (d *deployment) eachMethod(ctx context.Context, check func(id string, got, want restMethod) error) error {
 	var faults []error
-	ids := d.template.ids("AWS::ApiGateway::Method")
+	ids := d.Template.IDs("AWS::ApiGateway::Method")
 	for _, id := range ids {
 		var got restMethod
 		var want struct {
@@ -99,7 +99,7 @@ func (d *deployment) gatewayResponsesAsDeclared(ctx context.Context) error {
 		ResponseParameters, ResponseTemplates map[string]string
 	}
 	var faults []error
-	for _, id := range d.template.ids("AWS::ApiGateway::GatewayResponse") {
+	for _, id := range d.Template.IDs("AWS::ApiGateway::GatewayResponse") {
 		var got, want response
 		if err := d.want(id, &want); err != nil {
 			return err

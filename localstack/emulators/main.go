@@ -25,14 +25,15 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"syscall"
+
+	"github.com/watchroute/watchroute/localstack/deploy"
 )
 
 func main() {
 	var o options
-	flag.StringVar(&o.cdk, "cdk", "npx --yes aws-cdk", "`command` that starts the CDK CLI")
+	flag.StringVar(&o.command, "cdk", "npx --yes aws-cdk", "`command` that starts the CDK CLI")
 	flag.StringVar(&o.venv, "venv", filepath.Join(".build", "venv"), "virtual environment with the programs of requirements.txt")
 	flag.StringVar(&o.dir, "dir", filepath.Join(".build", "emulators"), "folder for what is made on the way; emptied first")
 	flag.Parse()
@@ -46,11 +47,11 @@ func main() {
 }
 
 // options are where things are, from the module's root.
-type options struct{ cdk, venv, dir string }
+type options struct{ command, venv, dir string }
 
 // run starts the emulator, checks, reports, and stops it.
 func run(ctx context.Context, o options, out io.Writer) error {
-	architecture, err := hostArchitecture()
+	architecture, err := deploy.HostArchitecture()
 	if err != nil {
 		return err
 	}
@@ -62,7 +63,7 @@ func run(ctx context.Context, o options, out io.Writer) error {
 		return err
 	}
 	defer emulator.stop()
-	fmt.Fprintf(out, "MiniStack %s, functions for %s, deployed by %s\n\n", emulator.version, architecture, o.cdk)
+	fmt.Fprintf(out, "MiniStack %s, functions for %s, deployed by %s\n\n", emulator.version, architecture, o.command)
 	report := &report{out: out}
 	if err := checkAll(ctx, report, newToolbox(o, emulator, architecture)); err != nil {
 		return fmt.Errorf("%w\nMiniStack's log: %s", err, emulator.log)
@@ -84,23 +85,11 @@ func (o options) prepare() (options, error) {
 			return o, fmt.Errorf("%s is not in the virtual environment; `make emulators` installs it with Python 3: %w", program, err)
 		}
 	}
-	if _, err := exec.LookPath(strings.Fields(o.cdk)[0]); err != nil {
+	if _, err := exec.LookPath(strings.Fields(o.command)[0]); err != nil {
 		return o, fmt.Errorf("the CDK CLI needs Node.js: %w", err)
 	}
 	if err := os.RemoveAll(o.dir); err != nil {
 		return o, fmt.Errorf("empty %s: %w", o.dir, err)
 	}
 	return o, os.MkdirAll(filepath.Join(o.dir, "temporary"), 0o755)
-}
-
-// hostArchitecture is this machine's, by Lambda's name: the functions run here.
-func hostArchitecture() (string, error) {
-	if runtime.GOOS != "linux" {
-		return "", fmt.Errorf("the functions are built for Linux and MiniStack runs them as processes: this is %s", runtime.GOOS)
-	}
-	name, ok := map[string]string{"amd64": "x86_64", "arm64": "arm64"}[runtime.GOARCH]
-	if !ok {
-		return "", fmt.Errorf("no Lambda function runs on %s", runtime.GOARCH)
-	}
-	return name, nil
 }

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/watchroute/watchroute/localstack/deploy"
 )
 
 const (
@@ -62,7 +64,7 @@ func startMiniStack(ctx context.Context, o options) (*miniStack, error) {
 // functions, as LocalStack does.
 func (m *miniStack) environment(o options) []string {
 	host, port, _ := net.SplitHostPort(strings.TrimPrefix(m.endpoint, "http://"))
-	return append(childEnvironment(m.endpoint),
+	return append(deploy.Environment(m.endpoint),
 		"BIND_HOST="+host, "GATEWAY_PORT="+port, "MINISTACK_HOST="+host,
 		"LAMBDA_EXECUTOR=local", "PYTHONUNBUFFERED=1",
 		"STATE_DIR="+filepath.Join(o.dir, "state"), "S3_DATA_DIR="+filepath.Join(o.dir, "s3"),

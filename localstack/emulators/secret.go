@@ -35,7 +35,7 @@ type generated struct {
 }
 
 func (d *deployment) secretsAsDeclared(ctx context.Context) error {
-	faults := []error{same("secrets", d.template.ids("AWS::SecretsManager::Secret"), secrets)}
+	faults := []error{same("secrets", d.Template.IDs("AWS::SecretsManager::Secret"), secrets)}
 	for _, id := range secrets {
 		var want generated
 		got, err := d.secret(ctx, id)

@@ -31,7 +31,7 @@ type keyElement struct{ AttributeName, KeyType string }
 // tablesAsDeclared compares keys, index, stream and protection of the five tables.
 func (d *deployment) tablesAsDeclared(ctx context.Context) error {
 	var faults []error
-	ids := d.template.ids("AWS::DynamoDB::Table")
+	ids := d.Template.IDs("AWS::DynamoDB::Table")
 	for _, id := range ids {
 		var got, want table
 		described, err := d.dynamodb.DescribeTable(ctx, &dynamodb.DescribeTableInput{TableName: aws.String(d.physical[id])})
@@ -58,7 +58,7 @@ func recode(from, into any) error {
 // expiryIsLeftOut is true of an emulator that ignores TimeToLiveSpecification,
 // which the template has for every table.
 func (d *deployment) expiryIsLeftOut(ctx context.Context) error {
-	for _, id := range d.template.ids("AWS::DynamoDB::Table") {
+	for _, id := range d.Template.IDs("AWS::DynamoDB::Table") {
 		var want struct {
 			TimeToLiveSpecification struct {
 				AttributeName string
@@ -85,7 +85,7 @@ func (d *deployment) expiryIsLeftOut(ctx context.Context) error {
 // recoveryIsLeftOut is true of an emulator that ignores
 // PointInTimeRecoverySpecification, which the template has for the tables of user data.
 func (d *deployment) recoveryIsLeftOut(ctx context.Context) error {
-	for _, id := range d.template.ids("AWS::DynamoDB::Table") {
+	for _, id := range d.Template.IDs("AWS::DynamoDB::Table") {
 		var want struct {
 			PointInTimeRecoverySpecification struct{ PointInTimeRecoveryEnabled bool }
 		}

@@ -132,7 +132,7 @@ func receive(ctx context.Context, socket *websocket.Conn, into any) error {
 
 // setEndpoints gives the SDK's setting to every function that is told the API's address.
 func (d *deployment) setEndpoints(ctx context.Context) error {
-	for _, id := range d.template.ids("AWS::Lambda::Function") {
+	for _, id := range d.Template.IDs("AWS::Lambda::Function") {
 		var want configuration
 		if err := d.want(id, &want); err != nil {
 			return err

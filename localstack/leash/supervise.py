@@ -9,6 +9,8 @@ The supervisor adopts those whose parents have gone (PR_SET_CHILD_SUBREAPER), so
 in whatever process group or session they are. It needs Linux and Python's standard library only.
 """
 
+from __future__ import annotations  # for Python 3.9
+
 import contextlib
 import ctypes
 import os

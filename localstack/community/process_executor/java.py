@@ -5,10 +5,13 @@ table. DYNAMODB_LOCAL_JAVA is the program, DYNAMODB_LOCAL_JARS the folder, DYNAM
 The program ends with LocalStack, even if that is killed.
 """
 
+import ctypes
 import os
+import signal
 import sys
 
-from process_executor.supervise import die_with_parent
+# Source: prctl(2)
+PR_SET_PDEATHSIG = 1
 
 
 def arguments(given: list[str]) -> list[str]:
@@ -25,7 +28,7 @@ def arguments(given: list[str]) -> list[str]:
 
 
 def main() -> None:
-    die_with_parent()
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     command = arguments(sys.argv[1:])
     os.execv(command[0], command)
 
