@@ -16,13 +16,16 @@ import (
 type deployment struct {
 	*toolbox
 	deploy.Assembly
+	whole    deploy.Assembly   // with what the emulator lacks
+	socket   string            // URL of the WebSocket API's stage, with http
+	rest     string            // URL of the REST API's stage
 	physical map[string]string // by logical ID
 	streams  map[string]string // ARN of a table's stream, by logical ID
 }
 
 // inspect asks the emulator for what it made of an assembly.
-func (t *toolbox) inspect(ctx context.Context, a deploy.Assembly) (*deployment, error) {
-	d := &deployment{toolbox: t, Assembly: a, physical: map[string]string{}, streams: map[string]string{}}
+func (t *toolbox) inspect(ctx context.Context, whole, a deploy.Assembly) (*deployment, error) {
+	d := &deployment{toolbox: t, Assembly: a, whole: whole, physical: map[string]string{}, streams: map[string]string{}}
 	var described struct {
 		StackResources []struct{ LogicalResourceId, PhysicalResourceId string }
 	}
@@ -31,13 +34,21 @@ func (t *toolbox) inspect(ctx context.Context, a deploy.Assembly) (*deployment, 
 	}
 	for _, r := range described.StackResources {
 		d.physical[r.LogicalResourceId] = r.PhysicalResourceId
+		if d.name == localStack && strings.HasPrefix(a.Template.Resources[r.LogicalResourceId].Type, "AWS::ApiGatewayV2::") {
+			d.physical[r.LogicalResourceId] = unknown // see socketsAreUnknown
+		}
 	}
 	for id := range a.Template.Resources {
 		if d.physical[id] == "" {
 			return nil, fmt.Errorf("%s was not made", id)
 		}
 	}
-	return d, d.findStreams(ctx)
+	if err := d.findStreams(ctx); err != nil {
+		return nil, err
+	}
+	var err error
+	d.socket, d.rest, err = d.serve(ctx, d)
+	return d, err
 }
 
 func (d *deployment) findStreams(ctx context.Context) error {
@@ -111,7 +122,7 @@ func (d *deployment) refer(id string) string {
 func (d *deployment) substitute(text string) string {
 	pairs := []string{
 		"${AWS::Partition}", "aws", "${AWS::Region}", region,
-		"${AWS::AccountId}", account, "${AWS::URLSuffix}", "amazonaws.com",
+		"${AWS::AccountId}", account, "${AWS::URLSuffix}", d.urlSuffix(),
 	}
 	for id, name := range d.physical {
 		pairs = append(pairs, "${"+id+"}", name, "${"+id+".Arn}", d.attribute(id, "Arn"))

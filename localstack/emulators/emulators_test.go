@@ -30,6 +30,7 @@ func TestReportFailsWithAnyCheck(t *testing.T) {
 
 func TestReferencesAreResolved(t *testing.T) {
 	d := &deployment{
+		toolbox: &toolbox{emulator: &emulator{name: miniStack}},
 		Assembly: deploy.Assembly{Template: deploy.Template{
 			Parameters: map[string]struct{ Default string }{"AllowAnonymous": {Default: "false"}},
 			Resources: map[string]deploy.Resource{

@@ -26,6 +26,9 @@ func (d *deployment) functionsAsDeclared(ctx context.Context) error {
 		if err := d.want(id, &want); err != nil {
 			return err
 		}
+		for name, value := range want.Environment.Variables {
+			want.Environment.Variables[name] = d.rewritten(value)
+		}
 		if err := d.runAWS(ctx, &got, "lambda", "get-function-configuration", "--function-name", d.physical[id]); err != nil {
 			return err
 		}
@@ -92,6 +95,11 @@ type madeMapping struct {
 func (d *deployment) mapping(ctx context.Context, id string) (got madeMapping, err error) {
 	err = d.runAWS(ctx, &got, "lambda", "get-event-source-mapping", "--uuid", d.physical[id])
 	return got, err
+}
+
+func (d *deployment) queueHasNoStartingPosition(ctx context.Context) error {
+	got, err := d.mapping(ctx, queueMapping)
+	return errors.Join(err, same("starting position", got.StartingPosition, ""))
 }
 
 // queueHasAStartingPosition is true of an emulator that describes the mapping of a queue as

@@ -88,7 +88,7 @@ func (d *deployment) zips(ctx context.Context) (map[string]archive, error) {
 // deployingAgainChangesNothing builds and deploys a copy of the source that lies
 // elsewhere.
 func (d *deployment) deployingAgainChangesNothing(ctx context.Context) error {
-	root := filepath.Join(d.options.dir, "copy")
+	root := filepath.Join(d.options.dir, d.name, "copy")
 	if err := copySource(root); err != nil {
 		return err
 	}
@@ -96,7 +96,7 @@ func (d *deployment) deployingAgainChangesNothing(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	again, err := whole.Without(isRouteResponse, filepath.Join(root, "accepted"))
+	again, err := whole.Without(d.lacks, filepath.Join(root, "accepted"))
 	if err != nil {
 		return err
 	}

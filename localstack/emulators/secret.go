@@ -45,6 +45,15 @@ func (d *deployment) secretsAsDeclared(ctx context.Context) error {
 	return errors.Join(faults...)
 }
 
+func (d *deployment) punctuationIsExcluded(ctx context.Context) error {
+	var faults []error
+	for _, id := range secrets {
+		got, err := d.secret(ctx, id)
+		faults = append(faults, err, same("punctuation in "+id, strings.ContainsAny(got, punctuation), false))
+	}
+	return errors.Join(faults...)
+}
+
 // punctuationIsLeftIn is true of an emulator that ignores ExcludePunctuation: of 64
 // characters that may be punctuation, one is, but once in 10^11 times.
 func (d *deployment) punctuationIsLeftIn(ctx context.Context) error {
@@ -62,6 +71,16 @@ func (d *deployment) punctuationIsLeftIn(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+func (d *deployment) secretsAreReferredToByARN(ctx context.Context) error {
+	var faults []error
+	for _, id := range secrets {
+		var got struct{ ARN string }
+		err := d.runAWS(ctx, &got, "secretsmanager", "describe-secret", "--secret-id", d.physical[id])
+		faults = append(faults, err, same("Ref of "+id, d.physical[id], got.ARN))
+	}
+	return errors.Join(faults...)
 }
 
 // secretsAreReferredToByName is true of an emulator whose Ref of a secret is not the ARN.

@@ -25,20 +25,20 @@ const (
 // CLI and the SDK.
 type toolbox struct {
 	options
-	endpoint string
+	*emulator
 	cdk      deploy.CLI
 	dynamodb *dynamodb.Client
 	sqs      *sqs.Client // the AWS CLI 1 does not take its endpoint from the environment for SQS
 }
 
-func newToolbox(o options, m *miniStack, architecture string) *toolbox {
+func newToolbox(o options, e *emulator, architecture string) *toolbox {
 	cfg := aws.Config{
-		Region: region, BaseEndpoint: aws.String(m.endpoint),
+		Region: region, BaseEndpoint: aws.String(e.endpoint),
 		Credentials: credentials.NewStaticCredentialsProvider(key, key, ""),
 	}
 	return &toolbox{
-		options: o, endpoint: m.endpoint,
-		cdk:      deploy.CLI{Python: filepath.Join(o.venv, "bin", "python"), Command: o.command, Architecture: architecture, Environment: deploy.Environment(m.endpoint)},
+		options: o, emulator: e,
+		cdk:      deploy.CLI{Python: o.python(), Command: o.command, Architecture: architecture, Environment: deploy.Environment(e.endpoint)},
 		dynamodb: dynamodb.NewFromConfig(cfg), sqs: sqs.NewFromConfig(cfg),
 	}
 }
@@ -61,9 +61,10 @@ func (t *toolbox) run(ctx context.Context, dir string, command []string) (string
 	return deploy.Run(ctx, t.cdk.Python, dir, t.cdk.Environment, command)
 }
 
-// eventually tries again until there is no error, for at most half a minute.
+// eventually tries again until there is no error, for at most two minutes: mappings
+// of LocalStack look up to ten seconds apart, and a busy machine is slow.
 func eventually(ctx context.Context, try func() error) error {
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
 	retry := time.NewTicker(100 * time.Millisecond)
 	defer retry.Stop()
@@ -75,7 +76,7 @@ func eventually(ctx context.Context, try func() error) error {
 		select {
 		case <-retry.C:
 		case <-ctx.Done():
-			return fmt.Errorf("not after 30 seconds: %w", err)
+			return fmt.Errorf("not after two minutes: %w", err)
 		}
 	}
 }
