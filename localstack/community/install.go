@@ -79,6 +79,9 @@ func (i Installed) installPackages(ctx context.Context, dir string, out io.Write
 	if err := errors.Join(os.RemoveAll(source), os.RemoveAll(i.Venv)); err != nil {
 		return err
 	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
 	if err := os.CopyFS(source, pinned); err != nil {
 		return fmt.Errorf("copy our package: %w", err)
 	}

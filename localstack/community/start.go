@@ -42,7 +42,7 @@ type Options struct {
 	FunctionEnvironment map[string]string
 }
 
-// Start runs LocalStack with no state, and waits until it answers. It ends when ctx does, or with Stop, or
+// Start runs LocalStack with no state, and waits until it answers or ctx ends. It ends with Stop, or
 // when this process ends in any way.
 func (i Installed) Start(ctx context.Context, o Options) (*LocalStack, error) {
 	address, err := free(cmp.Or(o.Addr, "127.0.0.1:0"))

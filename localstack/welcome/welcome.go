@@ -18,6 +18,8 @@ type Page struct {
 	Endpoint, Region, Table string
 	// HTTP is where the REST API's paths begin, "" if there is none.
 	HTTP string
+	// Whole says that a stream of events comes whole, when it has ended, so that nobody should ask for one.
+	Whole bool
 	// Admission says who is let in, and how to be somebody.
 	Admission string
 }
@@ -58,6 +60,14 @@ func (p Page) overHTTP() string {
 		return ""
 	}
 	topic := p.HTTP + "/topics/stocks/AAPL"
+	if p.Whole {
+		return `
+Or read the topic over HTTP: its items, and the changes after a cursor of theirs, waiting for one up to 25 s:
+
+  curl ` + topic + `
+  curl '` + topic + `?after=CURSOR&wait=25'
+`
+	}
 	return `
 Or read the topic over HTTP: its items, and, from then on, each change as it comes:
 

@@ -41,7 +41,10 @@ func main() {
 }
 
 // settings are what the flags say.
-type settings struct{ cdk, dir, jars, addr, front string }
+type settings struct {
+	cdk, dir, jars, addr, front string
+	install                     bool
+}
 
 func parse(args []string) (settings, error) {
 	var s settings
@@ -51,6 +54,7 @@ func parse(args []string) (settings, error) {
 	flags.StringVar(&s.jars, "jars", filepath.Join(".build", "dynamodb-local"), "folder for DynamoDB Local")
 	flags.StringVar(&s.addr, "addr", "127.0.0.1:4566", "loopback `address` of LocalStack")
 	flags.StringVar(&s.front, "front", "localhost:4567", "`address` of the APIs; localhost is 127.0.0.1 and ::1")
+	flags.BoolVar(&s.install, "install", false, "install everything and start nothing")
 	if err := flags.Parse(args); err != nil {
 		return s, err
 	}
@@ -70,14 +74,15 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
+	if s.install {
+		_, err := community.Install(ctx, s.dir, s.jars, out)
+		return err
+	}
 	listeners, err := wall.Listen(s.front)
 	if err != nil {
 		return err
 	}
 	defer wall.CloseAll(listeners)
-	if err := os.MkdirAll(s.dir, 0o755); err != nil {
-		return err
-	}
 	installed, err := community.Install(ctx, s.dir, s.jars, out)
 	if err != nil {
 		return ended(ctx, err)
@@ -120,13 +125,24 @@ func (w *world) stop() {
 const stage = "live"
 
 // deploy starts LocalStack, and synthesizes and deploys the app. What needs no other goes on at once.
-func (w *world) deploy(ctx context.Context) error {
+func (w *world) deploy(life context.Context) error {
+	ctx, giveUp := context.WithCancelCause(life)
+	defer giveUp(nil)
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.Go(func() error { return w.synthesize(groupCtx) })
-	group.Go(func() error { return w.start(ctx, groupCtx) })
-	if err := group.Wait(); err != nil {
-		return err
+	group.Go(func() error { return w.start(groupCtx, giveUp) })
+	err := group.Wait()
+	if err == nil {
+		err = w.deployCut(ctx)
 	}
+	if cause := context.Cause(ctx); err != nil && cause != nil {
+		return cause
+	}
+	return err
+}
+
+// deployCut deploys the app without what LocalStack lacks.
+func (w *world) deployCut(ctx context.Context) error {
 	cut, err := w.whole.Without(community.Lacks, filepath.Join(w.dir, "cut"))
 	if err != nil {
 		return err
@@ -157,16 +173,20 @@ func (w *world) synthesize(ctx context.Context) error {
 	return err
 }
 
-// start runs LocalStack for as long as life lasts, and bootstraps it.
-func (w *world) start(life, ctx context.Context) error {
+// start runs LocalStack and bootstraps it. When LocalStack ends, nothing else can be done.
+func (w *world) start(ctx context.Context, giveUp context.CancelCauseFunc) error {
 	fmt.Fprintf(w.out, "Starting LocalStack %s …\n", community.Version)
-	started, err := w.installed.Start(life, community.Options{
+	started, err := w.installed.Start(ctx, community.Options{
 		Dir: w.dir, Addr: w.addr, FunctionEnvironment: map[string]string{beside.ManagementVariable: w.url + "/" + stage},
 	})
 	if err != nil {
 		return err
 	}
 	w.localstack = started
+	go func() {
+		<-started.Ended()
+		giveUp(w.ended())
+	}()
 	cli := w.cli()
 	return w.withLog(cli.Bootstrap(ctx, filepath.Join(w.dir, "tmp")))
 }
@@ -202,9 +222,11 @@ func (w *world) serve(ctx context.Context, listeners []net.Listener) error {
 	case <-ctx.Done():
 		return nil
 	case <-w.localstack.Ended():
-		return fmt.Errorf("LocalStack has ended: see %s", w.localstack.Log)
+		return w.ended()
 	}
 }
+
+func (w *world) ended() error { return fmt.Errorf("LocalStack has ended: see %s", w.localstack.Log) }
 
 // page says where everything is and what to paste.
 func (w *world) page(served *beside.Server) welcome.Page {
@@ -219,7 +241,7 @@ func (w *world) page(served *beside.Server) welcome.Page {
 			{Label: "WebSocket", Value: served.WebSocketURL()}, {Label: "HTTP", Value: served.HTTPURL()}, {Label: "AWS APIs", Value: w.localstack.Endpoint},
 			{Label: "Tables", Value: strings.Join(tables, ", ")}, {Label: "Failed writes", Value: outputs["FailureQueueUrl"]}, {Label: "Log", Value: w.localstack.Log},
 		},
-		WebSocket: served.WebSocketURL(), Endpoint: w.localstack.Endpoint, Region: deploy.Region, Table: outputs["EventsTable"], HTTP: served.HTTPURL(),
+		WebSocket: served.WebSocketURL(), Endpoint: w.localstack.Endpoint, Region: deploy.Region, Table: outputs["EventsTable"], HTTP: served.HTTPURL(), Whole: true,
 		Admission: "Without a token everyone may do everything here. To be somebody, put this into the header Authorization after \"Bearer\":\n\n" +
 			"  aws --endpoint-url " + w.localstack.Endpoint + " --region " + deploy.Region + " --no-sign-request secretsmanager get-secret-value \\\n" +
 			"    --secret-id " + outputs["TokenSecretArn"] + " --query SecretString --output text |\n" +

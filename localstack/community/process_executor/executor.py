@@ -17,7 +17,8 @@ from localstack.services.lambda_.invocation.runtime_executor import RuntimeExecu
 from process_executor.process import FunctionProcess
 from process_executor.runtime_api import Answer, InitFailed, Invocation, ProcessEnded, error
 
-LOG = logging.getLogger(__name__)
+# A name below LocalStack's, whose level it sets.
+LOG = logging.getLogger("localstack.functions")
 
 # Variables of LocalStack's own environment that begin like this are given to every function,
 # without the beginning. A function's own variables win.
