@@ -220,7 +220,9 @@ func TestFunctionPostsToAConnection(t *testing.T) {
 	if puts := e.asked["/2015-03-31/functions/Chat-Talk-1"]; puts != 1 {
 		t.Errorf("%d times it was looked whether the change is in effect, want once", puts)
 	}
+	done := make(chan struct{})
 	e.invoke = func(ctx context.Context, payload []byte) (any, bool) {
+		defer close(done)
 		var event awsevents.APIGatewayWebsocketProxyRequest
 		if err := json.Unmarshal(payload, &event); err != nil {
 			t.Error(err)
@@ -236,6 +238,7 @@ func TestFunctionPostsToAConnection(t *testing.T) {
 	if got := say(t, dial(t, s), "you"); got != "posted" {
 		t.Errorf("the client got %s", got)
 	}
+	<-done
 }
 
 // TestFunctionThatFails: its client gets API Gateway's frame, and it ran once: a lost answer must not
@@ -279,6 +282,29 @@ func TestStreamThatComesWhole(t *testing.T) {
 		if strings.HasSuffix(path, "/response-streaming-invocations") && n != 1 {
 			t.Errorf("a stream was asked for %d times", n)
 		}
+	}
+}
+
+// TestOtherAPIsBesideTheChat: an HTTP API and a REST API that do not run here are left out, and told of.
+func TestOtherAPIsBesideTheChat(t *testing.T) {
+	others := strings.Replace(chat, `"Resources": {`, `"Resources": {
+		"Http": {"Type": "AWS::ApiGatewayV2::Api", "Properties": {"ProtocolType": "HTTP"}},
+		"HttpProxy": {"Type": "AWS::ApiGatewayV2::Integration", "Properties": {"ApiId": {"Ref": "Http"}, "IntegrationType": "HTTP_PROXY"}},
+		"HttpRoute": {"Type": "AWS::ApiGatewayV2::Route", "Properties": {"ApiId": {"Ref": "Http"}, "RouteKey": "GET /", "AuthorizationType": "JWT"}},
+		"HttpStage": {"Type": "AWS::ApiGatewayV2::Stage", "Properties": {"ApiId": {"Ref": "Http"}, "StageName": "$default"}},`, 1)
+	others = strings.Replace(others, `"EndpointConfiguration": {"Types": ["REGIONAL"]}`, `"Name": "at the edge"`, 1)
+	var log strings.Builder
+	s, err := open(t, newEmulator(t), func(o *beside.Options) {
+		o.Template, o.Gateway.Logger = []byte(others), slog.New(slog.NewTextHandler(&log, nil))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := say(t, dial(t, s), "you"); got != "hello" {
+		t.Errorf("the answer is %s", got)
+	}
+	if !strings.Contains(log.String(), "the REST API is left out: Rest: endpoints of types") || s.HTTPURL() != "" {
+		t.Errorf("the REST API is at %q, told was %s", s.HTTPURL(), log.String())
 	}
 }
 

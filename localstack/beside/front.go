@@ -6,6 +6,7 @@ package beside
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -110,6 +111,10 @@ func (f *Front) serve(gathered *apis.Gathered, o Options) error {
 	run := &invoker{client: f.lambda}
 	f.socket = apigateway.New(api, run, o.Gateway)
 	rest, declared, err := gathered.REST()
+	if left, ok := errors.AsType[apis.LeftOut](err); ok {
+		f.log.Warn(left.Error())
+		return nil
+	}
 	if err == nil && declared {
 		o.REST.Account, o.REST.Logger = f.socket.Account(), o.Gateway.Logger
 		f.RESTStage = rest.Stage
