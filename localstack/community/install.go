@@ -1,9 +1,9 @@
 // Package community is the only place that knows how to install and run LocalStack's community edition
 // without Docker and without a token: version 4.14.0 of PyPI, the last that wants none.
 //
-// LocalStack runs with hypercorn, which listens on loopback only. Its DynamoDB is Amazon's DynamoDB Local,
-// which listens on all interfaces and cannot be told otherwise. Functions run as processes, by the
-// plug-in in the folder process_executor.
+// LocalStack runs with hypercorn, which listens on loopback only, as does its DynamoDB, which is Amazon's DynamoDB
+// Local, with a Java that has a compiler. Functions run as processes, by the plug-in in the folder
+// process_executor.
 package community
 
 import (
@@ -41,6 +41,7 @@ type Installed struct {
 	Java   string   // 17 or later, of the machine
 	Venv   string   // the virtual environment
 	Jars   []string // DynamoDB Local's
+	Tables string   // what Java starts DynamoDB Local with, see [jars.Program]
 }
 
 // Install sees to it that LocalStack is in dir, with the pinned packages, and DynamoDB Local in jarDir. What
@@ -59,6 +60,9 @@ func Install(ctx context.Context, dir, jarDir string, out io.Writer) (Installed,
 	fmt.Fprintf(out, "Fetching DynamoDB Local %s …\n", jars.Version)
 	var err error
 	if i.Jars, err = jars.Fetch(ctx, jarDir); err != nil {
+		return i, err
+	}
+	if i.Tables, err = jars.Program(ctx, i.Java, jarDir); err != nil {
 		return i, err
 	}
 	return i, i.installPackages(ctx, dir, out)

@@ -14,7 +14,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/watchroute/watchroute/localstack/dynamodb/conformance/jars"
 	"github.com/watchroute/watchroute/localstack/leash"
 )
 
@@ -143,7 +142,7 @@ func (i Installed) environment(o Options, address, tables string) []string {
 		"CFN_IGNORE_UNSUPPORTED_RESOURCE_TYPES=1", // WebSocket APIs, which are ours
 		"SQS_ENDPOINT_STRATEGY=path",              // the default's host cannot be resolved
 		"PROVIDER_OVERRIDE_DYNAMODB=v2", "DYNAMODB_IN_MEMORY=1", "DYNAMODB_LOCAL_PORT="+tablesPort,
-		"DYNAMODB_LOCAL_JAVA="+i.Java, "DYNAMODB_LOCAL_JARS="+filepath.Dir(i.Jars[0]), "DYNAMODB_LOCAL_MAIN="+jars.MainClass,
+		"DYNAMODB_LOCAL_JAVA="+i.Java, "DYNAMODB_LOCAL_JARS="+filepath.Dir(i.Jars[0]), "DYNAMODB_LOCAL_MAIN="+i.Tables,
 		"LAMBDA_RUNTIME_EXECUTOR=process", "LAMBDA_RUNTIME_ENVIRONMENT_TIMEOUT=60",
 	)
 	for name, value := range o.FunctionEnvironment {

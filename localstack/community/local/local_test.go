@@ -172,6 +172,27 @@ func (s *session) ports() []string {
 	return slices.Compact(slices.Sorted(slices.Values(ports)))
 }
 
+// listening are the addresses that processes of the session listen on, as ss shows them, with those that it printed.
+func (s *session) listening() []string {
+	s.t.Helper()
+	all := s.ports()
+	out, err := exec.Command("ss", "-ltnHp").Output()
+	if err != nil {
+		s.t.Log("what else listens is not looked at: ", err)
+		return all
+	}
+	mine := s.processes()
+	for line := range strings.Lines(string(out)) {
+		for pid := range mine {
+			if strings.Contains(line, fmt.Sprintf("pid=%d,", pid)) {
+				_, port, _ := net.SplitHostPort(strings.Fields(line)[3])
+				all = append(all, net.JoinHostPort("127.0.0.1", port))
+			}
+		}
+	}
+	return all
+}
+
 // TestFirstMinute pastes what is printed, from an empty folder on: subscribe, put, three numbered changes. Ctrl-C
 // ends everything. The same folder is then used for sessions that end badly.
 func TestFirstMinute(t *testing.T) {
@@ -182,7 +203,7 @@ func TestFirstMinute(t *testing.T) {
 	paste(t, s, page)
 	t.Logf("from an empty folder to three changes: %s", time.Since(began).Round(time.Second))
 	ports := s.ports()
-	onLoopback(t, ports)
+	onLoopback(t, s.listening())
 	if err := syscall.Kill(-s.make.Process.Pid, syscall.SIGINT); err != nil { // as a terminal does
 		t.Fatal(err)
 	}

@@ -1,7 +1,8 @@
 """What LocalStack starts as its Java: the system's, for DynamoDB Local from a folder of jars.
 
 LocalStack asks for Java 21, an agent and one large jar. The agent only lifts the limit of 20 indexes of a
-table. DYNAMODB_LOCAL_JAVA is the program, DYNAMODB_LOCAL_JARS the folder, DYNAMODB_LOCAL_MAIN the class.
+table. DYNAMODB_LOCAL_JAVA is the program, DYNAMODB_LOCAL_JARS the folder, DYNAMODB_LOCAL_MAIN what it
+starts: a class or a source file.
 The program ends with LocalStack, even if that is killed.
 """
 

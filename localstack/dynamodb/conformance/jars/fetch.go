@@ -3,6 +3,7 @@
 package jars
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"crypto/sha256"
@@ -24,9 +25,8 @@ import (
 const (
 	// Version is DynamoDB Local's.
 	Version = "3.3.1"
-	// MainClass starts it, with all jars on the class path.
-	MainClass = "software.amazon.dynamodb.services.local.main.ServerRunner"
 
+	mainClass    = "software.amazon.dynamodb.services.local.main.ServerRunner"
 	mavenCentral = "https://repo1.maven.org/maven2"
 	downloads    = 4 // at a time
 	fetchTimeout = 5 * time.Minute
@@ -52,6 +52,24 @@ func Java() (string, error) {
 	}
 	return java, nil
 }
+
+// Program gives what java starts DynamoDB Local with, after all jars on the class path: a source file in dir, which has it
+// listen on 127.0.0.1. A Java without a compiler gets the class of DynamoDB Local's own, which listens on
+// all interfaces.
+func Program(ctx context.Context, java, dir string) (string, error) {
+	modules, err := exec.CommandContext(ctx, java, "--list-modules").Output()
+	if err != nil {
+		return "", fmt.Errorf("%s --list-modules: %w", java, err)
+	}
+	if !bytes.Contains(modules, []byte("jdk.compiler@")) {
+		return mainClass, nil
+	}
+	file := filepath.Join(dir, "Loopback.java")
+	return file, os.WriteFile(file, loopback, 0o644)
+}
+
+//go:embed Loopback.java
+var loopback []byte
 
 // jarList is DynamoDB Local with everything it needs at run time, one
 // "sha256 path" a line. Its native SQLite is inside the main jar.

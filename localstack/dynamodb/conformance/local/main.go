@@ -5,8 +5,8 @@
 //	go run ./localstack/dynamodb/conformance/local [-dir DIR] [go test flags]
 //
 // It needs Java 17 or later, found in JAVA_HOME or the PATH. MAVEN_MIRROR names
-// another repository with the layout of Maven Central. DynamoDB Local listens
-// on all interfaces, and cannot be told otherwise, for the seconds the suite takes.
+// another repository with the layout of Maven Central. With a Java that has a
+// compiler, DynamoDB Local listens on 127.0.0.1, otherwise on all interfaces.
 package main
 
 import (

@@ -35,6 +35,10 @@ func start(ctx context.Context, files []string) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
+	program, err := jars.Program(ctx, java, filepath.Dir(files[0]))
+	if err != nil {
+		return nil, err
+	}
 	address, err := freeAddress()
 	if err != nil {
 		return nil, err
@@ -42,7 +46,7 @@ func start(ctx context.Context, files []string) (*server, error) {
 	_, port, _ := net.SplitHostPort(address)
 	s := &server{endpoint: "http://" + address, output: &bytes.Buffer{}, ended: make(chan error, 1)}
 	s.process = exec.Command(java, "-Xmx512m", "-cp", strings.Join(files, string(filepath.ListSeparator)),
-		jars.MainClass, "-inMemory", "-disableTelemetry", "-port", port)
+		program, "-inMemory", "-disableTelemetry", "-port", port)
 	s.process.Env = append(os.Environ(), "DDB_LOCAL_TELEMETRY=0")
 	s.process.Stdout, s.process.Stderr = s.output, s.output
 	if err := s.process.Start(); err != nil {
