@@ -14,14 +14,15 @@ MUTANTS     ?= numbering lock report known order departure resume repeats healin
 MUTANTSEEDS ?= 3
 VENV        := .build/venv
 NPM         := .build/npm
+LOCALSTACK  := .build/localstack
 
 # run builds a program and becomes it. After Ctrl-C, go run would report an error that is none.
 run = mkdir -p .build/bin && go build -o .build/bin/$(notdir $(1)) $(1) && exec .build/bin/$(notdir $(1))
 
-.PHONY: help local token npm test quick bench costs chaos mutants soak fuzz synth conformance emulators lint fmt build account deploy localstack localstack-down localstack-token
+.PHONY: help local token npm test quick bench costs chaos mutants soak fuzz synth conformance emulators lint fmt build account deploy localstack localstack-install executor localstack-docker localstack-docker-down localstack-token
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-22s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 local: ## run everything on this machine: WebSockets, Lambda, DynamoDB, SQS (ARGS="--faults all")
 	@$(call run,./localstack) $(ARGS)
@@ -72,8 +73,8 @@ synth: ## make the CloudFormation template with the CDK CLI and compare it with 
 conformance: ## run the DynamoDB behaviour suite on Amazon's DynamoDB Local (needs Java 17)
 	go run ./localstack/dynamodb/conformance/local
 
-emulators: $(VENV)/installed ## deploy into MiniStack with the CDK CLI and check what came of it (needs Linux and Python 3)
-	go run ./localstack/emulators -cdk "$(CDK)" -venv $(VENV)
+emulators: $(VENV)/installed ## deploy into MiniStack and LocalStack and check what came of it (needs Linux, Python 3.13, Java 17; ARGS="-only LocalStack")
+	go run ./localstack/emulators -cdk "$(CDK)" -venv $(VENV) $(ARGS)
 
 lint: $(VENV)/installed ## gofmt, go vet, staticcheck, spelling, cfn-lint, the compose file (needs Python 3)
 	@test -z "$$(gofmt -l .)" || { gofmt -d .; exit 1; }
@@ -96,16 +97,31 @@ deploy: ## build the functions and deploy the stack to the AWS account of your c
 	@$(if $(findstring account-log-role,$(ARGS)$(shell cat cdk.json)),,go run ./infra/account --log-role)
 	$(CDK) deploy $(ARGS)
 
-localstack: localstack-token $(VENV)/installed ## run everything in LocalStack (needs Docker and LOCALSTACK_AUTH_TOKEN)
+localstack: ## run everything in LocalStack's community edition, with our APIs in front (needs Linux, Python 3.13, Java 17, Node.js)
+	@mkdir -p .build && go build -o .build/localstack-local ./localstack/community/local
+	@exec .build/localstack-local -cdk "$(CDKLOCAL)" $(ARGS)
+
+localstack-install:
+	go run ./localstack/community/local -install
+
+executor: localstack-install ## check the plug-in that runs LocalStack's functions: ruff, mypy, its own tests (needs Linux, Python 3.13, Java 17)
+	@$(LOCALSTACK)/venv/bin/uv venv --quiet --allow-existing --python $(LOCALSTACK)/venv/bin/python $(LOCALSTACK)/lint
+	@$(LOCALSTACK)/venv/bin/uv pip install --quiet --python $(LOCALSTACK)/lint/bin/python --require-hashes --requirement localstack/community/lint.txt
+	$(LOCALSTACK)/lint/bin/ruff format --no-cache --check --config localstack/community/pyproject.toml localstack
+	$(LOCALSTACK)/lint/bin/ruff check --no-cache --config localstack/community/pyproject.toml localstack
+	cd localstack/community && $(CURDIR)/$(LOCALSTACK)/lint/bin/mypy --cache-dir $(CURDIR)/$(LOCALSTACK)/mypy --python-executable $(CURDIR)/$(LOCALSTACK)/venv/bin/python process_executor tests ../leash/supervise.py
+	cd localstack/community && PYTHONDONTWRITEBYTECODE=1 $(CURDIR)/$(LOCALSTACK)/venv/bin/python -m unittest discover --top-level-directory . --start-directory tests
+
+localstack-docker: localstack-token $(VENV)/installed ## run everything in LocalStack's image (needs Docker and LOCALSTACK_AUTH_TOKEN)
 	@CDKLOCAL="$(CDKLOCAL)" AWS="$(VENV)/bin/aws" localstack/deploy.sh
 
-localstack-down: ## end LocalStack and forget what it holds
+localstack-docker-down: ## end that LocalStack and forget what it holds
 	LOCALSTACK_AUTH_TOKEN=none docker compose -f localstack/compose.yaml down --volumes
 
 localstack-token:
 	@test -n "$$LOCALSTACK_AUTH_TOKEN" || { \
 		echo "LOCALSTACK_AUTH_TOKEN is not set. LocalStack starts with a token only, from https://app.localstack.cloud,"; \
-		echo "and its WebSocket APIs need one of a paid plan. 'make local' runs everything without LocalStack."; exit 1; } >&2
+		echo "and its WebSocket APIs need one of a paid plan. 'make localstack' needs none, and 'make local' no LocalStack at all."; exit 1; } >&2
 
 # The packages of npm that tests run, as package-lock.json pins them by their hashes. Without them
 # those tests are skipped and say so; where CI is set they fail.

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Starts LocalStack, deploys the CDK app into it and prints what to paste.
-# `make localstack` runs it with CDKLOCAL and AWS, the commands to use.
+# `make localstack-docker` runs it with CDKLOCAL and AWS, the commands to use.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -24,7 +24,7 @@ table=$(ask cloudformation describe-stacks --stack-name Watchroute \
 	--query "Stacks[0].Outputs[?OutputKey=='EventsTable'].OutputValue | [0]")
 cat <<END
 
-Watchroute runs in LocalStack. \`make localstack-down\` ends it.
+Watchroute runs in LocalStack. \`make localstack-docker-down\` ends it.
 
   WebSocket     $socket
   AWS APIs      $endpoint

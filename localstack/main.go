@@ -27,6 +27,7 @@ import (
 	"github.com/watchroute/watchroute/localstack/fault"
 	"github.com/watchroute/watchroute/localstack/issuer"
 	"github.com/watchroute/watchroute/localstack/stack"
+	"github.com/watchroute/watchroute/localstack/welcome"
 	"github.com/watchroute/watchroute/shared/flags"
 )
 
@@ -78,7 +79,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		return err
 	}
 	defer s.Close()
-	welcome(out, s, where(*addr, s.Addr()), faults, *anonymous)
+	fmt.Fprint(out, page(s, where(*addr, s.Addr()), faults, *anonymous))
 	s.Reload(ctx)
 	return nil
 }
@@ -124,56 +125,25 @@ func moduleRoot() (string, error) {
 	}
 }
 
-// welcome prints where everything is and what to paste, and what is broken on purpose.
-func welcome(out io.Writer, s *stack.Stack, address string, faults *fault.Faults, anonymous bool) {
+// page says where everything is and what to paste, and what is broken on purpose.
+func page(s *stack.Stack, address string, faults *fault.Faults, anonymous bool) welcome.Page {
 	broken := ""
 	if faults != nil {
-		broken = "\n  Faults        " + faults.String()
+		broken = faults.String()
 	}
-	fmt.Fprintf(out, `
-Watchroute runs (ready %d ms after its functions were built). Ctrl-C ends it.
-
-  WebSocket     %s%s
-  AWS APIs      %s
-  Usage         %s/_localstack/usage
-  Tables        %s
-  Failed writes %s%s
-
-Watch a topic, in a second terminal:
-
-  npx wscat -c ws://%s/%s
-  > {"action":"subscribe","id":"q1","topic":"stocks/AAPL"}
-
-Put an item, in a third:
-
-  aws --endpoint-url http://%s --region %s --no-sign-request dynamodb put-item --table-name Events \
-    --item '{"topic":{"S":"stocks/AAPL"},"id":{"S":"quote"},"price":{"N":"150.75"}}'
-%s
-%s
-
-`, s.Ready.Milliseconds(), s.WebSocketURL(), labelled("HTTP", s.HTTPURL()), s.URL(), s.URL(), strings.Join(s.Tables, ", "), s.Outputs["FailureQueueUrl"], broken, address, s.Stage(), address, stack.Region, overHTTP(s, address), admission(s, address, anonymous))
-}
-
-// labelled is another line of what is where; nothing if there is no such thing.
-func labelled(label, value string) string {
-	if value == "" {
-		return ""
+	http := ""
+	if s.HTTPURL() != "" {
+		http = "http://" + address + strings.TrimPrefix(s.HTTPURL(), s.URL())
 	}
-	return fmt.Sprintf("\n  %-14s%s", label, value)
-}
-
-// overHTTP says how to read the topic without a WebSocket, if the template lets one.
-func overHTTP(s *stack.Stack, address string) string {
-	if s.HTTPURL() == "" {
-		return ""
+	return welcome.Page{
+		Head: fmt.Sprintf("Watchroute runs (ready %d ms after its functions were built). Ctrl-C ends it.", s.Ready.Milliseconds()),
+		Rows: []welcome.Row{
+			{Label: "WebSocket", Value: s.WebSocketURL()}, {Label: "HTTP", Value: s.HTTPURL()}, {Label: "AWS APIs", Value: s.URL()}, {Label: "Usage", Value: s.URL() + "/_localstack/usage"},
+			{Label: "Tables", Value: strings.Join(s.Tables, ", ")}, {Label: "Failed writes", Value: s.Outputs["FailureQueueUrl"]}, {Label: "Faults", Value: broken},
+		},
+		WebSocket: "ws://" + address + "/" + s.Stage(), Endpoint: "http://" + address, Region: stack.Region, Table: "Events",
+		HTTP: http, Admission: admission(s, address, anonymous),
 	}
-	topic := "http://" + address + strings.TrimPrefix(s.HTTPURL(), s.URL()) + "/topics/stocks/AAPL"
-	return `
-Or read the topic over HTTP: its items, and, from then on, each change as it comes:
-
-  curl ` + topic + `
-  curl -N -H 'Accept: text/event-stream' ` + topic + `
-`
 }
 
 // where is the address to paste: with the name localhost only if every client that resolves it

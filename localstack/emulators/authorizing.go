@@ -47,7 +47,7 @@ func offering(raw string) http.Header {
 
 // dial opens a WebSocket. If that is refused, there is an answer beside the error.
 func (d *deployment) dial(ctx context.Context, query string, header http.Header) (*websocket.Conn, *http.Response, error) {
-	address := "ws" + strings.TrimPrefix(d.endpoint, "http") + d.apiPath() + query
+	address := "ws" + strings.TrimPrefix(d.socket, "http") + query
 	return websocket.Dial(ctx, address, &websocket.DialOptions{HTTPHeader: header})
 }
 
@@ -105,6 +105,28 @@ func (d *deployment) weRefuse(ctx context.Context, header http.Header) error {
 func (d *deployment) nobodyIsRefused(ctx context.Context) error {
 	status, err := d.handshake(ctx, "", nil)
 	return errors.Join(err, same("status", status, http.StatusUnauthorized), d.weRefuse(ctx, nil))
+}
+
+func (d *deployment) badTokenIsRefused(ctx context.Context) error {
+	bad, err := signWith(strings.Repeat("x", 64), "mallory", time.Now())
+	if err != nil {
+		return err
+	}
+	status, err := d.handshake(ctx, "", bearer(bad))
+	return errors.Join(err, same("status", status, http.StatusUnauthorized), d.weRefuse(ctx, bearer(bad)))
+}
+
+// tokenAnywhere connects as browsers do, which cannot set the header.
+func (d *deployment) tokenAnywhere(ctx context.Context) error {
+	good, err := d.sign(ctx, "alice", time.Now())
+	if err != nil {
+		return err
+	}
+	inQuery, errQuery := d.handshake(ctx, "?token="+good, nil)
+	inProtocol, errProtocol := d.handshake(ctx, "", offering(good))
+	return errors.Join(errQuery, errProtocol,
+		same("status with a token in the query", inQuery, http.StatusSwitchingProtocols),
+		same("status with a token in a subprotocol", inProtocol, http.StatusSwitchingProtocols), d.rows(ctx, "Connections", 0))
 }
 
 // badTokenIsAnError is true of an emulator that does not know the text with which an

@@ -9,38 +9,50 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/watchroute/watchroute/localstack/deploy"
 )
 
 // deployment is a deployed assembly, whose template says what must be there.
 type deployment struct {
 	*toolbox
-	assembly
+	deploy.Assembly
+	whole    deploy.Assembly   // with what the emulator lacks
+	socket   string            // URL of the WebSocket API's stage, with http
+	rest     string            // URL of the REST API's stage
 	physical map[string]string // by logical ID
 	streams  map[string]string // ARN of a table's stream, by logical ID
 }
 
 // inspect asks the emulator for what it made of an assembly.
-func (t *toolbox) inspect(ctx context.Context, a assembly) (*deployment, error) {
-	d := &deployment{toolbox: t, assembly: a, physical: map[string]string{}, streams: map[string]string{}}
+func (t *toolbox) inspect(ctx context.Context, whole, a deploy.Assembly) (*deployment, error) {
+	d := &deployment{toolbox: t, Assembly: a, whole: whole, physical: map[string]string{}, streams: map[string]string{}}
 	var described struct {
 		StackResources []struct{ LogicalResourceId, PhysicalResourceId string }
 	}
-	if err := t.runAWS(ctx, &described, "cloudformation", "describe-stack-resources", "--stack-name", stackName); err != nil {
+	if err := t.runAWS(ctx, &described, "cloudformation", "describe-stack-resources", "--stack-name", deploy.StackName); err != nil {
 		return nil, err
 	}
 	for _, r := range described.StackResources {
 		d.physical[r.LogicalResourceId] = r.PhysicalResourceId
+		if d.name == localStack && strings.HasPrefix(a.Template.Resources[r.LogicalResourceId].Type, "AWS::ApiGatewayV2::") {
+			d.physical[r.LogicalResourceId] = unknown // see socketsAreUnknown
+		}
 	}
-	for id := range a.template.Resources {
+	for id := range a.Template.Resources {
 		if d.physical[id] == "" {
 			return nil, fmt.Errorf("%s was not made", id)
 		}
 	}
-	return d, d.findStreams(ctx)
+	if err := d.findStreams(ctx); err != nil {
+		return nil, err
+	}
+	var err error
+	d.socket, d.rest, err = d.serve(ctx, d)
+	return d, err
 }
 
 func (d *deployment) findStreams(ctx context.Context) error {
-	for _, id := range d.template.ids("AWS::DynamoDB::Table") {
+	for _, id := range d.Template.IDs("AWS::DynamoDB::Table") {
 		described, err := d.dynamodb.DescribeTable(ctx, &dynamodb.DescribeTableInput{TableName: aws.String(d.physical[id])})
 		if err != nil {
 			return err
@@ -53,7 +65,7 @@ func (d *deployment) findStreams(ctx context.Context) error {
 // want decodes a resource's properties, with the physical names in place of
 // references, into a struct like that of the API's answer.
 func (d *deployment) want(id string, into any) error {
-	data, err := json.Marshal(d.resolve(d.template.Resources[id].Properties))
+	data, err := json.Marshal(d.resolve(d.Template.Resources[id].Properties))
 	if err != nil {
 		return err
 	}
@@ -101,7 +113,7 @@ func (d *deployment) reference(value map[string]any) (string, bool) {
 
 // refer gives a resource's physical name, or a parameter's default: the suite sets none.
 func (d *deployment) refer(id string) string {
-	if parameter, ok := d.template.Parameters[id]; ok {
+	if parameter, ok := d.Template.Parameters[id]; ok {
 		return parameter.Default
 	}
 	return d.physical[id]
@@ -110,7 +122,7 @@ func (d *deployment) refer(id string) string {
 func (d *deployment) substitute(text string) string {
 	pairs := []string{
 		"${AWS::Partition}", "aws", "${AWS::Region}", region,
-		"${AWS::AccountId}", account, "${AWS::URLSuffix}", "amazonaws.com",
+		"${AWS::AccountId}", account, "${AWS::URLSuffix}", d.urlSuffix(),
 	}
 	for id, name := range d.physical {
 		pairs = append(pairs, "${"+id+"}", name, "${"+id+".Arn}", d.attribute(id, "Arn"))
@@ -124,7 +136,7 @@ func (d *deployment) attribute(id, name string) string {
 		"AWS::Lambda::Function": "lambda:" + region + ":" + account + ":function:",
 		"AWS::SQS::Queue":       "sqs:" + region + ":" + account + ":",
 		"AWS::IAM::Role":        "iam::" + account + ":role/",
-	}[d.template.Resources[id].Type]
+	}[d.Template.Resources[id].Type]
 	switch {
 	case name == "StreamArn":
 		return d.streams[id]

@@ -4,10 +4,10 @@ import (
 	"encoding/json"
 	"errors"
 	"os"
-	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
+
+	"github.com/watchroute/watchroute/localstack/deploy"
 )
 
 func TestReportFailsWithAnyCheck(t *testing.T) {
@@ -28,55 +28,12 @@ func TestReportFailsWithAnyCheck(t *testing.T) {
 	}
 }
 
-// TestAssemblyWithoutAType cuts one type out of the golden template and finds
-// all else as it was, under the new hash.
-func TestAssemblyWithoutAType(t *testing.T) {
-	golden, err := os.ReadFile(filepath.Join(module, "infra", "testdata", "watchroute.template.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	for file, content := range map[string]string{
-		"Watchroute.template.json": string(golden),
-		"Watchroute.assets.json":   `{"files":{"` + hash(golden) + `":{}}}`,
-		"manifest.json":            `{"url":"s3://` + hash(golden) + `.json"}`,
-	} {
-		if err := os.WriteFile(filepath.Join(dir, file), []byte(content), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	whole, err := readAssembly(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	rest, err := whole.without(routeResponses, filepath.Join(t.TempDir(), "rest"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, id := range whole.template.ids(routeResponses) {
-		delete(whole.template.Resources, id)
-	}
-	if err := same("the rest", rest.template, whole.template); err != nil {
-		t.Error(err)
-	}
-	content, err := os.ReadFile(rest.templateFile())
-	if err != nil {
-		t.Fatal(err)
-	}
-	manifest, err := os.ReadFile(filepath.Join(rest.dir, "manifest.json"))
-	if err != nil || !strings.Contains(string(manifest), hash(content)) {
-		t.Errorf("the manifest names another template: %s, %v", manifest, err)
-	}
-	if err := replaceIn(filepath.Join(rest.dir, "manifest.json"), hash(golden), ""); err == nil {
-		t.Error("a hash that does not occur was replaced")
-	}
-}
-
 func TestReferencesAreResolved(t *testing.T) {
 	d := &deployment{
-		assembly: assembly{template: template{
+		toolbox: &toolbox{emulator: &emulator{name: miniStack}},
+		Assembly: deploy.Assembly{Template: deploy.Template{
 			Parameters: map[string]struct{ Default string }{"AllowAnonymous": {Default: "false"}},
-			Resources: map[string]resource{
+			Resources: map[string]deploy.Resource{
 				"Fanout": {Type: "AWS::Lambda::Function"}, "Queue": {Type: "AWS::SQS::Queue"}, "Events": {Type: "AWS::DynamoDB::Table"},
 			},
 		}},
@@ -101,21 +58,6 @@ func TestReferencesAreResolved(t *testing.T) {
 		if err != nil || string(got) != want {
 			t.Errorf("%s is resolved to %s, want %s", declared, got, want)
 		}
-	}
-}
-
-// TestAccountIsOutOfReach: nothing of the user's AWS settings is handed on.
-func TestAccountIsOutOfReach(t *testing.T) {
-	t.Setenv("AWS_PROFILE", "production")
-	t.Setenv("AWS_SESSION_TOKEN", "secret")
-	environment := childEnvironment("http://127.0.0.1:1")
-	for _, variable := range environment {
-		if strings.Contains(variable, "production") || strings.Contains(variable, "AWS_SESSION_TOKEN") {
-			t.Errorf("%s is handed on", variable)
-		}
-	}
-	if !slices.Contains(environment, "AWS_ENDPOINT_URL=http://127.0.0.1:1") || !slices.Contains(environment, "AWS_CONFIG_FILE="+os.DevNull) {
-		t.Errorf("environment is %v", environment)
 	}
 }
 

@@ -20,16 +20,19 @@ type configuration struct {
 // functionsAsDeclared compares runtime, size, role and environment.
 func (d *deployment) functionsAsDeclared(ctx context.Context) error {
 	var faults []error
-	ids := d.template.ids("AWS::Lambda::Function")
+	ids := d.Template.IDs("AWS::Lambda::Function")
 	for _, id := range ids {
 		var got, want configuration
 		if err := d.want(id, &want); err != nil {
 			return err
 		}
+		for name, value := range want.Environment.Variables {
+			want.Environment.Variables[name] = d.rewritten(value)
+		}
 		if err := d.runAWS(ctx, &got, "lambda", "get-function-configuration", "--function-name", d.physical[id]); err != nil {
 			return err
 		}
-		faults = append(faults, same(id, got, want), same("architecture of "+id, got.Architectures, []string{d.architecture}))
+		faults = append(faults, same(id, got, want), same("architecture of "+id, got.Architectures, []string{d.cdk.Architecture}))
 	}
 	return errors.Join(append(faults, same("number of functions", len(ids), 10))...)
 }
@@ -52,7 +55,7 @@ type mapping struct {
 // mappingsAsDeclared compares the ways from streams and queues to their functions.
 func (d *deployment) mappingsAsDeclared(ctx context.Context) error {
 	var faults []error
-	ids := d.template.ids("AWS::Lambda::EventSourceMapping")
+	ids := d.Template.IDs("AWS::Lambda::EventSourceMapping")
 	for _, id := range ids {
 		var want struct {
 			mapping
@@ -94,6 +97,11 @@ func (d *deployment) mapping(ctx context.Context, id string) (got madeMapping, e
 	return got, err
 }
 
+func (d *deployment) queueHasNoStartingPosition(ctx context.Context) error {
+	got, err := d.mapping(ctx, queueMapping)
+	return errors.Join(err, same("starting position", got.StartingPosition, ""))
+}
+
 // queueHasAStartingPosition is true of an emulator that describes the mapping of a queue as
 // if it were one of a stream.
 func (d *deployment) queueHasAStartingPosition(ctx context.Context) error {
@@ -107,7 +115,7 @@ func (d *deployment) queueHasAStartingPosition(ctx context.Context) error {
 // permissionsAsDeclared looks for every Lambda permission in its function's policy.
 func (d *deployment) permissionsAsDeclared(ctx context.Context) error {
 	var faults []error
-	for _, id := range d.template.ids("AWS::Lambda::Permission") {
+	for _, id := range d.Template.IDs("AWS::Lambda::Permission") {
 		var want struct{ FunctionName, SourceArn, Principal string }
 		if err := d.want(id, &want); err != nil {
 			return err

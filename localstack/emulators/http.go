@@ -1,10 +1,12 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"time"
@@ -46,7 +48,7 @@ func (d *deployment) transferModeIsLeftOut(ctx context.Context) error {
 
 func (d *deployment) eachMethod(ctx context.Context, check func(id string, got, want restMethod) error) error {
 	var faults []error
-	ids := d.template.ids("AWS::ApiGateway::Method")
+	ids := d.Template.IDs("AWS::ApiGateway::Method")
 	for _, id := range ids {
 		var got restMethod
 		var want struct {
@@ -99,7 +101,7 @@ func (d *deployment) gatewayResponsesAsDeclared(ctx context.Context) error {
 		ResponseParameters, ResponseTemplates map[string]string
 	}
 	var faults []error
-	for _, id := range d.template.ids("AWS::ApiGateway::GatewayResponse") {
+	for _, id := range d.Template.IDs("AWS::ApiGateway::GatewayResponse") {
 		var got, want response
 		if err := d.want(id, &want); err != nil {
 			return err
@@ -171,7 +173,7 @@ func (d *deployment) accessLogIsLeftOut(ctx context.Context) error {
 // problem asks for a topic over HTTP and gives the code of the answer, which must be a problem
 // that pages can read.
 func (d *deployment) problem(ctx context.Context, path, token string) (status int, code events.Code, err error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, d.endpoint+"/_aws/execute-api/"+d.physical["HttpApi"]+"/live"+path, nil)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, d.rest+path, nil)
 	if err != nil {
 		return 0, "", err
 	}
@@ -219,6 +221,124 @@ func (d *deployment) streamsAreNotInvoked(ctx context.Context) error {
 		return errors.New("the function is invoked now: check it as ok")
 	}
 	return errors.Join(err, same("status", status, http.StatusServiceUnavailable), same("code", code, events.CodeUnavailable))
+}
+
+// overHTTP asks for a path with a token and the headers given.
+func (d *deployment) overHTTP(ctx context.Context, path string, headers ...string) (*http.Response, error) {
+	good, err := d.sign(ctx, "alice", time.Now())
+	if err != nil {
+		return nil, err
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, d.rest+path, nil)
+	if err != nil {
+		return nil, err
+	}
+	request.Header = bearer(good)
+	for i := 0; i < len(headers); i += 2 {
+		request.Header.Set(headers[i], headers[i+1])
+	}
+	return http.DefaultClient.Do(request)
+}
+
+// readOverHTTP decodes an answer that must be 200.
+func (d *deployment) readOverHTTP(ctx context.Context, into any, path string, headers ...string) error {
+	response, err := d.overHTTP(ctx, path, headers...)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err != nil || response.StatusCode != http.StatusOK {
+		return errors.Join(err, fmt.Errorf("%s is answered %s: %s", path, response.Status, body))
+	}
+	return json.Unmarshal(body, into)
+}
+
+// itemsOverHTTP reads a topic, and waits for the next change.
+func (d *deployment) itemsOverHTTP(ctx context.Context) error {
+	const polled = "polled"
+	if err := d.put(ctx, polled, "quote", "1"); err != nil {
+		return err
+	}
+	if err := d.isLogged(ctx, polled, `1 added quote {"price":1}`); err != nil {
+		return err
+	}
+	var page struct {
+		Cursor string
+		Items  []struct{ ID, Data any }
+	}
+	if err := d.readOverHTTP(ctx, &page, "/topics/"+polled); err != nil {
+		return err
+	}
+	if err := same("items", page.Items, []struct{ ID, Data any }{{"quote", map[string]any{"price": 1}}}); err != nil {
+		return err
+	}
+	if err := d.put(ctx, polled, "quote", "2"); err != nil {
+		return err
+	}
+	return eventually(ctx, func() error {
+		var next struct{ Changes []struct{ Seq int } }
+		err := d.readOverHTTP(ctx, &next, "/topics/"+polled+"?after="+page.Cursor, "Prefer", "wait=20")
+		return errors.Join(err, same("changes", next.Changes, []struct{ Seq int }{{2}}))
+	})
+}
+
+// streamSeconds is how long a stream of events is held, from when it is asked for.
+const streamSeconds = 10
+
+// events asks for a stream of events and gives how long the first byte took, with all there is.
+func (d *deployment) events(ctx context.Context) (first time.Duration, all string, err error) {
+	if err := d.setVariable(ctx, "Http", "STREAM_TIME", fmt.Sprintf("%ds", streamSeconds)); err != nil {
+		return 0, "", err
+	}
+	began := time.Now()
+	response, err := d.overHTTP(ctx, "/topics/"+topic, "Accept", "text/event-stream")
+	if err != nil {
+		return 0, "", err
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return 0, "", errors.New("answered " + response.Status)
+	}
+	body := bufio.NewReader(response.Body)
+	_, err = body.Peek(1)
+	first = time.Since(began)
+	rest, errRest := io.ReadAll(body)
+	return first, string(rest), errors.Join(err, errRest)
+}
+
+func (d *deployment) eventsOverHTTP(ctx context.Context) error {
+	first, all, err := d.events(ctx)
+	if err == nil && first > streamSeconds*time.Second/2 {
+		err = fmt.Errorf("the first event came after %s", first)
+	}
+	return errors.Join(err, isSubscribed(all))
+}
+
+// eventsComeWhole is true of an emulator whose functions cannot stream their answers.
+func (d *deployment) eventsComeWhole(ctx context.Context) error {
+	first, all, err := d.events(ctx)
+	if err == nil && first < streamSeconds*time.Second/2 {
+		err = errors.New("events come as they happen now: check it as ok")
+	}
+	return errors.Join(err, isSubscribed(all))
+}
+
+// isSubscribed wants a stream that begins as ours do.
+func isSubscribed(stream string) error {
+	if !strings.Contains(stream, "event: subscribed") || !strings.Contains(stream, "retry:") {
+		return fmt.Errorf("the stream is %s", stream)
+	}
+	return nil
+}
+
+func (d *deployment) denialsNameTheCode(ctx context.Context) error {
+	issued := time.Now()
+	revoked, err := d.sign(ctx, "trudy", issued)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.revoke(ctx, "trudy", issued), d.answered(ctx, "/topics/a", revoked, http.StatusForbidden, events.CodeRevoked))
 }
 
 // denialsNameNoCode is true of an emulator that leaves a variable of the authorizer's in an

@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/watchroute/watchroute/localstack/deploy"
 )
 
 // bucket is where `cdk bootstrap` lets assets be uploaded.
@@ -19,12 +20,6 @@ const bucket = "cdk-hnb659fds-assets-" + account + "-" + region
 // zipLimits are what a function's zip may have, in bytes: the larger, the longer a cold
 // start. Code for x86_64 is a tenth larger than that for arm64, the default.
 var zipLimits = map[string]int{"arm64": 4_500_000, "x86_64": 5_000_000}
-
-// deploy deploys an assembly as it is.
-func (t *toolbox) deploy(ctx context.Context, a assembly) error {
-	_, err := t.runCDK(ctx, ".", "--app", a.dir, "deploy", "--require-approval", "never")
-	return err
-}
 
 // archive is a zip in the bucket.
 type archive struct {
@@ -50,7 +45,7 @@ func (d *deployment) takeZips(ctx context.Context) (map[string]archive, error) {
 // zipsAreSmall looks for each function's zip and names all that are too large.
 func (d *deployment) zipsAreSmall(zips map[string]archive) error {
 	var faults []error
-	for _, id := range d.template.ids("AWS::Lambda::Function") {
+	for _, id := range d.Template.IDs("AWS::Lambda::Function") {
 		var want struct{ Code struct{ S3Key string } }
 		if err := d.want(id, &want); err != nil {
 			return err
@@ -59,7 +54,7 @@ func (d *deployment) zipsAreSmall(zips map[string]archive) error {
 		if !ok {
 			faults = append(faults, fmt.Errorf("%s has no zip", id))
 		}
-		if zip.Bytes > zipLimits[d.architecture] {
+		if zip.Bytes > zipLimits[d.cdk.Architecture] {
 			faults = append(faults, fmt.Errorf("%s has a zip of %d bytes", id, zip.Bytes))
 		}
 	}
@@ -85,7 +80,7 @@ func (d *deployment) zips(ctx context.Context) (map[string]archive, error) {
 		if err != nil {
 			return nil, err
 		}
-		zips[object.Key] = archive{Hash: hash(content), Bytes: len(content)}
+		zips[object.Key] = archive{Hash: deploy.Hash(content), Bytes: len(content)}
 	}
 	return zips, nil
 }
@@ -93,19 +88,19 @@ func (d *deployment) zips(ctx context.Context) (map[string]archive, error) {
 // deployingAgainChangesNothing builds and deploys a copy of the source that lies
 // elsewhere.
 func (d *deployment) deployingAgainChangesNothing(ctx context.Context) error {
-	root := filepath.Join(d.options.dir, "copy")
+	root := filepath.Join(d.options.dir, d.name, "copy")
 	if err := copySource(root); err != nil {
 		return err
 	}
-	whole, err := d.synthesize(ctx, root, filepath.Join(root, "cdk.out"))
+	whole, err := d.cdk.Synthesize(ctx, root, filepath.Join(root, "cdk.out"))
 	if err != nil {
 		return err
 	}
-	again, err := whole.without(routeResponses, filepath.Join(root, "accepted"))
+	again, err := whole.Without(d.lacks, filepath.Join(root, "accepted"))
 	if err != nil {
 		return err
 	}
-	said, err := d.runCDK(ctx, ".", "--app", again.dir, "deploy", "--require-approval", "never")
+	said, err := d.cdk.Deploy(ctx, again)
 	if err != nil {
 		return err
 	}
@@ -142,11 +137,11 @@ func (d *deployment) zipsAreTheSame(ctx context.Context, want map[string]archive
 // destroyKeepsData destroys the stack and looks for each resource that holds
 // something.
 func (d *deployment) destroyKeepsData(ctx context.Context) error {
-	if _, err := d.runCDK(ctx, ".", "--app", d.assembly.dir, "destroy", "--force"); err != nil {
+	if err := d.cdk.Destroy(ctx, d.Assembly); err != nil {
 		return err
 	}
 	var faults []error
-	for id, r := range d.template.Resources {
+	for id, r := range d.Template.Resources {
 		look := d.lookFor(ctx, id, r.Type)
 		if look == nil {
 			continue

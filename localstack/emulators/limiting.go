@@ -12,6 +12,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 )
 
+// nobody is the well-formed id of a connection that does not exist.
+const nobody = "L0SM9cOFvHcCIhw="
+
 // crowd is the subject that reaches its limit.
 const crowd = "bob"
 
@@ -25,7 +28,7 @@ func (d *deployment) goneMakesRoom(ctx context.Context) error {
 		TableName: aws.String(d.physical["Connections"]),
 		Item: map[string]types.AttributeValue{
 			"subject":      &types.AttributeValueMemberS{Value: crowd},
-			"connectionId": &types.AttributeValueMemberS{Value: "none"},
+			"connectionId": &types.AttributeValueMemberS{Value: nobody},
 			"connectedAt":  &types.AttributeValueMemberN{Value: "1"},
 		},
 	})
@@ -38,6 +41,20 @@ func (d *deployment) goneMakesRoom(ctx context.Context) error {
 	}
 	status, err := d.handshake(ctx, "", bearer(raw))
 	return errors.Join(err, same("status", status, http.StatusSwitchingProtocols), d.rows(ctx, "Connections", 0))
+}
+
+func (d *deployment) refusalIsOurs(ctx context.Context) error {
+	raw, err := d.sign(ctx, crowd, time.Now())
+	if err != nil {
+		return err
+	}
+	socket, _, err := d.dial(ctx, "", bearer(raw))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = socket.CloseNow() }() // the client has nothing more to say
+	status, err := d.handshake(ctx, "", bearer(raw))
+	return errors.Join(err, same("status", status, http.StatusTooManyRequests))
 }
 
 // refusalIsForbidden is true of an emulator that answers a handshake with 403 whatever

@@ -21,13 +21,13 @@ func stub(t *testing.T, dir, name, line string) {
 	}
 }
 
-// TestLocalStackWithoutToken: `make localstack` says what is missing before it
+// TestLocalStackWithoutToken: `make localstack-docker` says what is missing before it
 // starts anything.
 func TestLocalStackWithoutToken(t *testing.T) {
 	dir := t.TempDir()
 	stub(t, dir, "docker", "exit 1")
 	stub(t, dir, "python3", "exit 1")
-	cmd := exec.CommandContext(t.Context(), "make", "localstack", "VENV="+filepath.Join(dir, "venv"))
+	cmd := exec.CommandContext(t.Context(), "make", "localstack-docker", "VENV="+filepath.Join(dir, "venv"))
 	cmd.Dir = module
 	cmd.Env = append(os.Environ(), "PATH="+dir+":"+os.Getenv("PATH"), "LOCALSTACK_AUTH_TOKEN=", "MAKEFLAGS=")
 	out, err := cmd.CombinedOutput()

@@ -27,7 +27,7 @@ type queue struct {
 
 // queuesAsDeclared compares the queues' attributes.
 func (d *deployment) queuesAsDeclared(ctx context.Context) error {
-	ids := d.template.ids("AWS::SQS::Queue")
+	ids := d.Template.IDs("AWS::SQS::Queue")
 	faults := []error{same("queues", ids, []string{"FailureQueue", "GivenUpQueue", "PushesGivenUpQueue", "PushesQueue"})}
 	for _, id := range ids {
 		var want queue

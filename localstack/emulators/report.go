@@ -8,10 +8,11 @@ import (
 
 // report prints a line for each check and remembers what failed.
 type report struct {
-	out     io.Writer
-	checked int
-	differs int
-	failed  []string
+	out      io.Writer
+	emulator string
+	checked  int
+	differs  int
+	failed   []string
 }
 
 // holds reports a check of what the emulator does as AWS does.
@@ -37,9 +38,9 @@ func (r *report) line(verdict, what string, err error) {
 
 // verdict closes the report; it is an error if a check failed.
 func (r *report) verdict() error {
-	fmt.Fprintf(r.out, "\n%d checks, %d of them where MiniStack differs from AWS, %d failed\n", r.checked, r.differs, len(r.failed))
+	fmt.Fprintf(r.out, "\n%d checks, %d of them where %s differs from AWS, %d failed\n", r.checked, r.differs, r.emulator, len(r.failed))
 	if len(r.failed) > 0 {
-		return fmt.Errorf("failed: %s", strings.Join(r.failed, "; "))
+		return fmt.Errorf("%s: failed: %s", r.emulator, strings.Join(r.failed, "; "))
 	}
 	return nil
 }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/watchroute/watchroute/localstack/deploy"
 )
 
 // route is what a route's definition and its description have in common.
@@ -25,7 +27,7 @@ func (d *deployment) routesAsDeclared(ctx context.Context) error {
 	for _, r := range listed.Items {
 		got[r.RouteKey] = r
 	}
-	for _, id := range d.template.ids("AWS::ApiGatewayV2::Route") {
+	for _, id := range d.Template.IDs("AWS::ApiGatewayV2::Route") {
 		var declared route
 		if err := d.want(id, &declared); err != nil {
 			return err
@@ -43,7 +45,7 @@ type integration struct {
 
 func (d *deployment) integrationsAsDeclared(ctx context.Context) error {
 	var faults []error
-	ids := d.template.ids("AWS::ApiGatewayV2::Integration")
+	ids := d.Template.IDs("AWS::ApiGatewayV2::Integration")
 	for _, id := range ids {
 		var got, want integration
 		if err := d.want(id, &want); err != nil {
@@ -123,13 +125,15 @@ func (d *deployment) throttlingIsLeftOut(ctx context.Context) error {
 // know. AWS needs it: without one, API Gateway drops what a function answers.
 const routeResponses = "AWS::ApiGatewayV2::RouteResponse"
 
+func isRouteResponse(resourceType string) bool { return resourceType == routeResponses }
+
 // routeResponsesAreUnknown deploys the whole assembly, which must be refused for
 // that type and no other.
-func (t *toolbox) routeResponsesAreUnknown(ctx context.Context, a assembly) error {
-	if err := same("number of route responses in our template", len(a.template.ids(routeResponses)), 7); err != nil {
+func (t *toolbox) routeResponsesAreUnknown(ctx context.Context, a deploy.Assembly) error {
+	if err := same("number of route responses in our template", len(a.Template.IDs(routeResponses)), 7); err != nil {
 		return err
 	}
-	err := t.deploy(ctx, a)
+	_, err := t.cdk.Deploy(ctx, a)
 	if err == nil {
 		return errors.New("the whole template was accepted: deploy it as it is")
 	}

@@ -35,12 +35,21 @@ type generated struct {
 }
 
 func (d *deployment) secretsAsDeclared(ctx context.Context) error {
-	faults := []error{same("secrets", d.template.ids("AWS::SecretsManager::Secret"), secrets)}
+	faults := []error{same("secrets", d.Template.IDs("AWS::SecretsManager::Secret"), secrets)}
 	for _, id := range secrets {
 		var want generated
 		got, err := d.secret(ctx, id)
 		faults = append(faults, err, d.want(id, &want), same("length of "+id, len(got), 64),
 			same("length of "+id+" in our template", want.GenerateSecretString.PasswordLength, 64))
+	}
+	return errors.Join(faults...)
+}
+
+func (d *deployment) punctuationIsExcluded(ctx context.Context) error {
+	var faults []error
+	for _, id := range secrets {
+		got, err := d.secret(ctx, id)
+		faults = append(faults, err, same("punctuation in "+id, strings.ContainsAny(got, punctuation), false))
 	}
 	return errors.Join(faults...)
 }
@@ -62,6 +71,16 @@ func (d *deployment) punctuationIsLeftIn(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+func (d *deployment) secretsAreReferredToByARN(ctx context.Context) error {
+	var faults []error
+	for _, id := range secrets {
+		var got struct{ ARN string }
+		err := d.runAWS(ctx, &got, "secretsmanager", "describe-secret", "--secret-id", d.physical[id])
+		faults = append(faults, err, same("Ref of "+id, d.physical[id], got.ARN))
+	}
+	return errors.Join(faults...)
 }
 
 // secretsAreReferredToByName is true of an emulator whose Ref of a secret is not the ARN.

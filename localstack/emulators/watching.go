@@ -10,6 +10,9 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	management "github.com/aws/aws-sdk-go-v2/service/apigatewaymanagementapi"
+	gonetypes "github.com/aws/aws-sdk-go-v2/service/apigatewaymanagementapi/types"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/coder/websocket"
 	"github.com/watchroute/watchroute/events"
@@ -18,12 +21,21 @@ import (
 // managementVariable is the SDK's setting for where posts go.
 const managementVariable = "AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI"
 
-// frameTime bounds the wait for one frame; a push takes a poll of MiniStack's,
-// which is a second.
-const frameTime = 15 * time.Second
+// frameTime bounds the wait for one frame. A push takes a poll of the mapping's: a second, or ten after a
+// quiet time.
+const frameTime = time.Minute
 
-// apiPath is where MiniStack serves the API's stage on its one port.
-func (d *deployment) apiPath() string { return "/_aws/execute-api/" + d.physical["Api"] + "/live" }
+// postsAreTaken posts to a connection that does not exist, signed as functions sign.
+func (d *deployment) postsAreTaken(ctx context.Context) error {
+	client := management.New(management.Options{
+		Region: region, BaseEndpoint: aws.String(d.socket), Credentials: credentials.NewStaticCredentialsProvider(key, key, ""),
+	})
+	_, err := client.PostToConnection(ctx, &management.PostToConnectionInput{ConnectionId: aws.String(nobody), Data: []byte("x")})
+	if _, gone := errors.AsType[*gonetypes.GoneException](err); !gone {
+		return fmt.Errorf("a post to nobody is answered %w, want 410", err)
+	}
+	return nil
+}
 
 // barePostsAreNotTaken posts to a connection that does not exist: where posts
 // are taken, that is answered with 410.
@@ -32,7 +44,7 @@ func (d *deployment) barePostsAreNotTaken(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	inPath, err := post(ctx, d.endpoint+d.apiPath()+"/@connections/none")
+	inPath, err := post(ctx, d.socket+"/@connections/none")
 	if err != nil {
 		return err
 	}
@@ -132,7 +144,7 @@ func receive(ctx context.Context, socket *websocket.Conn, into any) error {
 
 // setEndpoints gives the SDK's setting to every function that is told the API's address.
 func (d *deployment) setEndpoints(ctx context.Context) error {
-	for _, id := range d.template.ids("AWS::Lambda::Function") {
+	for _, id := range d.Template.IDs("AWS::Lambda::Function") {
 		var want configuration
 		if err := d.want(id, &want); err != nil {
 			return err
@@ -140,7 +152,7 @@ func (d *deployment) setEndpoints(ctx context.Context) error {
 		if want.Environment.Variables["CALLBACK_URL"] == "" {
 			continue
 		}
-		if err := d.setVariable(ctx, id, managementVariable, d.endpoint+d.apiPath()); err != nil {
+		if err := d.setVariable(ctx, id, managementVariable, d.socket); err != nil {
 			return err
 		}
 	}
@@ -161,13 +173,23 @@ func (d *deployment) setVariable(ctx context.Context, id, name, value string) er
 	return d.runAWS(ctx, nil, "lambda", "update-function-configuration", "--function-name", d.physical[id], "--environment", string(environment))
 }
 
-// rows waits until a table has that many items.
-func (d *deployment) rows(ctx context.Context, id string, want int32) error {
+// rows waits until a table has that many items. Those of Connections that count what clients have used
+// are no connections.
+func (d *deployment) rows(ctx context.Context, id string, want int) error {
 	return eventually(ctx, func() error {
 		out, err := d.dynamodb.Scan(ctx, &dynamodb.ScanInput{TableName: aws.String(d.physical[id])})
 		if err != nil {
 			return err
 		}
-		return same("number of rows in "+id, out.Count, want)
+		got := 0
+		for _, item := range out.Items {
+			if !strings.HasPrefix(text(item["connectionId"]), purses) {
+				got++
+			}
+		}
+		return same("number of rows in "+id, got, want)
 	})
 }
+
+// purses is how the ids begin under which Connections has what clients have used.
+const purses = "*"

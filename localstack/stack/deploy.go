@@ -6,6 +6,7 @@ import (
 	"maps"
 
 	"github.com/watchroute/watchroute/localstack/apigateway"
+	"github.com/watchroute/watchroute/localstack/apis"
 	"github.com/watchroute/watchroute/localstack/lambda"
 	"github.com/watchroute/watchroute/localstack/template"
 )
@@ -47,8 +48,7 @@ func (s *Stack) parameters(parsed *template.Template) map[string]string {
 type deployment struct {
 	ctx       context.Context
 	stack     *Stack
-	api       gatheredAPI
-	rest      gatheredREST
+	apis      *apis.Gathered
 	roles     gatheredRoles
 	functions []lambda.Function
 	mappings  []mappingProperties
@@ -56,7 +56,7 @@ type deployment struct {
 
 // deploy makes everything that the template declares.
 func (s *Stack) deploy(ctx context.Context, parsed *template.Template) error {
-	d := &deployment{ctx: ctx, stack: s, api: newGatheredAPI(), rest: newGatheredREST(), roles: newGatheredRoles()}
+	d := &deployment{ctx: ctx, stack: s, apis: apis.Gather(apis.Place{Region: Region, Account: Account, Endpoint: s.URL()}), roles: newGatheredRoles()}
 	s.sources = map[string]string{}
 	deployed, err := parsed.Deploy(s.parameters(parsed), pseudoParameters(), d.create)
 	if err != nil {
@@ -70,7 +70,7 @@ func (s *Stack) deploy(ctx context.Context, parsed *template.Template) error {
 }
 
 func (d *deployment) finish() error {
-	api, err := d.api.definition()
+	api, err := d.apis.WebSocket()
 	if err != nil {
 		return err
 	}
@@ -101,35 +101,24 @@ func (d *deployment) finish() error {
 
 // creators make the resources of each type.
 var creators = map[string]func(*deployment, template.Resource) (template.Physical, error){
-	"AWS::DynamoDB::Table":             (*deployment).createTable,
-	"AWS::SQS::Queue":                  (*deployment).createQueue,
-	"AWS::SQS::QueuePolicy":            (*deployment).createQueuePolicy,
-	"AWS::SecretsManager::Secret":      (*deployment).createSecret,
-	"AWS::Lambda::Function":            (*deployment).createFunction,
-	"AWS::Lambda::EventSourceMapping":  (*deployment).createMapping,
-	"AWS::Lambda::Permission":          (*deployment).createPermission,
-	"AWS::ApiGatewayV2::Api":           (*deployment).createAPI,
-	"AWS::ApiGatewayV2::Authorizer":    (*deployment).createAuthorizer,
-	"AWS::ApiGatewayV2::Integration":   (*deployment).createIntegration,
-	"AWS::ApiGatewayV2::Route":         (*deployment).createRoute,
-	"AWS::ApiGatewayV2::RouteResponse": (*deployment).createRouteResponse,
-	"AWS::ApiGatewayV2::Stage":         (*deployment).createStage,
-	"AWS::ApiGateway::Account":         (*deployment).createNothing,
-	"AWS::ApiGateway::RestApi":         (*deployment).createREST,
-	"AWS::ApiGateway::Resource":        (*deployment).createRESTResource,
-	"AWS::ApiGateway::Method":          (*deployment).createRESTMethod,
-	"AWS::ApiGateway::Authorizer":      (*deployment).createRESTAuthorizer,
-	"AWS::ApiGateway::GatewayResponse": (*deployment).createGatewayResponse,
-	"AWS::ApiGateway::Deployment":      (*deployment).createRESTDeployment,
-	"AWS::ApiGateway::Stage":           (*deployment).createRESTStage,
-	"AWS::IAM::Role":                   (*deployment).createRole,
-	"AWS::IAM::Policy":                 (*deployment).createPolicy,
-	"AWS::Logs::LogGroup":              (*deployment).createNothing,
-	"AWS::CDK::Metadata":               (*deployment).createNothing,
+	"AWS::DynamoDB::Table":            (*deployment).createTable,
+	"AWS::SQS::Queue":                 (*deployment).createQueue,
+	"AWS::SQS::QueuePolicy":           (*deployment).createQueuePolicy,
+	"AWS::SecretsManager::Secret":     (*deployment).createSecret,
+	"AWS::Lambda::Function":           (*deployment).createFunction,
+	"AWS::Lambda::EventSourceMapping": (*deployment).createMapping,
+	"AWS::ApiGateway::Account":        (*deployment).createNothing,
+	"AWS::IAM::Role":                  (*deployment).createRole,
+	"AWS::IAM::Policy":                (*deployment).createPolicy,
+	"AWS::Logs::LogGroup":             (*deployment).createNothing,
+	"AWS::CDK::Metadata":              (*deployment).createNothing,
 }
 
 func (d *deployment) create(r template.Resource) (template.Physical, error) {
 	create, ok := creators[r.Type]
+	if apis.Takes(r.Type) {
+		create, ok = func(d *deployment, r template.Resource) (template.Physical, error) { return d.apis.Create(r) }, true
+	}
 	if !ok {
 		return template.Physical{}, fmt.Errorf("%s is of type %s, which does not run locally", r.LogicalID, r.Type)
 	}

@@ -29,7 +29,7 @@ func (s *Stack) handler() http.Handler {
 	mux.HandleFunc("GET /_localstack/outputs", s.outputs)
 	mux.Handle("/", aws)
 	all := s.functionsFirst(s.asFunction(aws), s.restFirst(mux))
-	return s.wall.before(all, func(reason string) { s.o.Logger.Warn("request refused", "reason", reason) })
+	return s.wall.Before(all, func(reason string) { s.o.Logger.Warn("request refused", "reason", reason) })
 }
 
 // aws sends each request to the service that it is for.

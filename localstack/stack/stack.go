@@ -25,6 +25,7 @@ import (
 	"github.com/watchroute/watchroute/localstack/secrets"
 	"github.com/watchroute/watchroute/localstack/sqs"
 	"github.com/watchroute/watchroute/localstack/template"
+	"github.com/watchroute/watchroute/localstack/wall"
 	"github.com/watchroute/watchroute/shared/build"
 )
 
@@ -118,7 +119,7 @@ type Stack struct {
 	server    *http.Server
 	accepted  atomic.Int64 // TCP connections
 	ready     atomic.Bool  // everything is up; nothing below changes any more
-	wall      wall
+	wall      wall.Wall
 	access    access
 	streams   *stream.Registry
 	db        *dynamodb.Engine
@@ -144,14 +145,14 @@ func Start(ctx context.Context, o Options) (*Stack, error) {
 	if err != nil {
 		return nil, err
 	}
-	if s.wall, err = newWall(s.o); err != nil {
+	if s.wall, err = wall.New(wall.Options{AllowOrigins: s.o.AllowOrigins, AllowHosts: s.o.AllowHosts}); err != nil {
 		return nil, err
 	}
-	if s.listeners, err = listen(s.o.Addr); err != nil {
+	if s.listeners, err = wall.Listen(s.o.Addr); err != nil {
 		return nil, err
 	}
-	s.wall.own(s.o.Addr)
-	s.wall.own(s.Addr())
+	s.wall.Own(s.o.Addr)
+	s.wall.Own(s.Addr())
 	if err := s.start(ctx, parsed); err != nil {
 		s.Close()
 		return nil, err
@@ -257,7 +258,7 @@ func (s *Stack) Close() {
 	if s.server != nil {
 		_ = s.server.Close() // the listeners with it
 	} else {
-		closeAll(s.listeners)
+		wall.CloseAll(s.listeners)
 	}
 	if s.db != nil {
 		s.db.Close()

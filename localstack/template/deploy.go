@@ -17,6 +17,7 @@ type Resource struct {
 type Physical struct {
 	Ref        string            // what Ref gives
 	Attributes map[string]string // what Fn::GetAtt gives, by name
+	Others     string            // what it gives for all other names; "" makes them an error
 }
 
 // Deployment is the outcome of Deploy.

@@ -146,6 +146,32 @@ func TestDeployLeavesTheTemplateAlone(t *testing.T) {
 	}
 }
 
+// TestOnlySomeResources: what the others have is not looked at, but they can be referred to, and give one
+// value for all attributes that they are not known to have.
+func TestOnlySomeResources(t *testing.T) {
+	parsed := parse(t, `{"Resources":{
+		"Odd":{"Type":"AWS::Odd::Thing","Properties":{"X":{"Fn::Unknown":1}}},
+		"Queue":{"Type":"AWS::SQS::Queue","Properties":{"A":{"Ref":"Odd"},"B":{"Fn::GetAtt":["Odd","Whatever"]},"C":{"Fn::GetAtt":["Odd","Arn"]}}}},
+		"Outputs":{"O":{"Value":{"Fn::Unknown":1}}}}`)
+	got := map[string]any{}
+	_, err := parsed.Only(func(typ string) bool { return typ == "AWS::SQS::Queue" }).Deploy(nil, pseudo(), func(r template.Resource) (template.Physical, error) {
+		got[r.LogicalID] = r.Properties
+		p, err := physical(r)
+		p.Others = "other-" + r.LogicalID
+		return p, err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]any{"Odd": map[string]any{}, "Queue": map[string]any{"A": "ref-Odd", "B": "other-Odd", "C": "arn:Odd"}}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("created were %v, want %v", got, want)
+	}
+	if _, err := parsed.Deploy(nil, pseudo(), physical); err == nil {
+		t.Error("the template itself has changed")
+	}
+}
+
 func keys[V any](m map[string]V) string {
 	return strings.Join(slices.Sorted(maps.Keys(m)), " ")
 }

@@ -176,6 +176,9 @@ func (r *resolver) attribute(id, name string, at place) (string, error) {
 		return "", r.unknown(id, at)
 	}
 	value, ok := physical.Attributes[name]
+	if !ok && physical.Others != "" {
+		return physical.Others, nil
+	}
 	if !ok {
 		return "", at.errorf("%s (%s) has no attribute %q", id, r.template.resources[id].Type, name)
 	}

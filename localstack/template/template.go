@@ -103,6 +103,20 @@ func Parse(data []byte) (*Template, error) {
 	return t, t.check()
 }
 
+// Only gives the template with the properties of some resources alone, so that nothing in the others need
+// be supported. The others can still be referred to. There are no outputs.
+func (t *Template) Only(whose func(resourceType string) bool) *Template {
+	some := *t
+	some.resources, some.outputs = maps.Clone(t.resources), nil
+	for id, r := range some.resources {
+		if !whose(r.Type) {
+			r.Properties, r.Metadata = nil, nil
+			some.resources[id] = r
+		}
+	}
+	return &some
+}
+
 // section decodes each entry by itself, so that an error can name it.
 func section[T any](raw map[string]json.RawMessage, into *map[string]T, name string) error {
 	*into = make(map[string]T, len(raw))

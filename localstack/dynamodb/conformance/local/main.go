@@ -1,12 +1,12 @@
-// Command local is the only place that knows how to get and run Amazon's
-// DynamoDB Local: it downloads the pinned jars from Maven Central, starts them
+// Command local is the only place that knows how to run the suite on Amazon's
+// DynamoDB Local: it downloads the pinned jars of package jars, starts them
 // on a free port, runs the conformance suite against them, and stops them.
 //
 //	go run ./localstack/dynamodb/conformance/local [-dir DIR] [go test flags]
 //
 // It needs Java 17 or later, found in JAVA_HOME or the PATH. MAVEN_MIRROR names
-// another repository with the layout of Maven Central. DynamoDB Local listens
-// on all interfaces, and cannot be told otherwise, for the seconds the suite takes.
+// another repository with the layout of Maven Central. With a Java that has a
+// compiler, DynamoDB Local listens on 127.0.0.1, otherwise on all interfaces.
 package main
 
 import (
@@ -15,13 +15,14 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
 	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"syscall"
 	"time"
+
+	"github.com/watchroute/watchroute/localstack/dynamodb/conformance/jars"
 )
 
 // suite is what runs against DynamoDB Local.
@@ -30,12 +31,8 @@ const suite = "github.com/watchroute/watchroute/localstack/dynamodb/conformance"
 func main() {
 	dir := flag.String("dir", filepath.Join(".build", "dynamodb-local"), "where the jars are kept")
 	flag.Parse()
-	mirror := os.Getenv("MAVEN_MIRROR")
-	if mirror == "" {
-		mirror = mavenCentral
-	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, *dir, mirror, flag.Args(), os.Stdout, os.Stderr)
+	err := run(ctx, *dir, flag.Args(), os.Stdout, os.Stderr)
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "conformance:", err)
@@ -44,17 +41,16 @@ func main() {
 }
 
 // run fetches, starts, tests and stops.
-func run(ctx context.Context, dir, mirror string, testFlags []string, stdout, stderr io.Writer) error {
-	client := &http.Client{Timeout: 5 * time.Minute}
-	jars, err := fetch(ctx, client, mirror, dir, pinned())
+func run(ctx context.Context, dir string, testFlags []string, stdout, stderr io.Writer) error {
+	files, err := jars.Fetch(ctx, dir)
 	if err != nil {
 		return err
 	}
-	server, err := start(ctx, jars)
+	server, err := start(ctx, files)
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(stdout, "DynamoDB Local %s answers at %s (process %d)\n", version, server.endpoint, server.process.Process.Pid)
+	fmt.Fprintf(stdout, "DynamoDB Local %s answers at %s (process %d)\n", jars.Version, server.endpoint, server.process.Process.Pid)
 	err = test(ctx, server.endpoint, testFlags, stdout, stderr)
 	return errors.Join(err, server.stop())
 }

@@ -11,12 +11,13 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/watchroute/watchroute/localstack/dynamodb/conformance/jars"
 )
 
 const (
 	startTimeout = time.Minute
 	stopTimeout  = 5 * time.Second
-	mainClass    = "software.amazon.dynamodb.services.local.main.ServerRunner"
 )
 
 // server is a running DynamoDB Local.
@@ -29,8 +30,12 @@ type server struct {
 
 // start runs DynamoDB Local in memory on a free port and waits until it
 // answers. Telemetry is off.
-func start(ctx context.Context, jars []string) (*server, error) {
-	java, err := findJava()
+func start(ctx context.Context, files []string) (*server, error) {
+	java, err := jars.Java()
+	if err != nil {
+		return nil, err
+	}
+	program, err := jars.Program(ctx, java, filepath.Dir(files[0]))
 	if err != nil {
 		return nil, err
 	}
@@ -40,8 +45,8 @@ func start(ctx context.Context, jars []string) (*server, error) {
 	}
 	_, port, _ := net.SplitHostPort(address)
 	s := &server{endpoint: "http://" + address, output: &bytes.Buffer{}, ended: make(chan error, 1)}
-	s.process = exec.Command(java, "-Xmx512m", "-cp", strings.Join(jars, string(filepath.ListSeparator)),
-		mainClass, "-inMemory", "-disableTelemetry", "-port", port)
+	s.process = exec.Command(java, "-Xmx512m", "-cp", strings.Join(files, string(filepath.ListSeparator)),
+		program, "-inMemory", "-disableTelemetry", "-port", port)
 	s.process.Env = append(os.Environ(), "DDB_LOCAL_TELEMETRY=0")
 	s.process.Stdout, s.process.Stderr = s.output, s.output
 	if err := s.process.Start(); err != nil {
@@ -90,18 +95,6 @@ func (s *server) stop() error {
 	}
 	<-s.ended
 	return nil
-}
-
-// findJava prefers JAVA_HOME, as Java's own tools do.
-func findJava() (string, error) {
-	if home := os.Getenv("JAVA_HOME"); home != "" {
-		return filepath.Join(home, "bin", "java"), nil
-	}
-	java, err := exec.LookPath("java")
-	if err != nil {
-		return "", fmt.Errorf("DynamoDB Local needs Java 17 or later: %w", err)
-	}
-	return java, nil
 }
 
 // freeAddress gives a loopback address nobody listens on right now.

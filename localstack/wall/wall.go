@@ -1,4 +1,6 @@
-package stack
+// Package wall is the only place that knows from where a program of the local stack can be used: the
+// addresses it listens on, and the hosts and origins whose requests it answers.
+package wall
 
 import (
 	"errors"
@@ -11,19 +13,28 @@ import (
 	"github.com/watchroute/watchroute/shared/origin"
 )
 
-// wall keeps pages of other sites out. A browser lets any page send requests to this
+// Wall keeps pages of other sites out. A browser lets any page send requests to this
 // machine, and open WebSockets to it, and says in the header Origin whose page it is. A
 // page whose host name is made to resolve to this machine (DNS rebinding) has the stack's
 // own origin, as far as the browser knows: the header Host gives it away.
-type wall struct {
+type Wall struct {
 	addresses map[string]bool // addresses that the stack listens on
 	hosts     map[string]bool // names of this machine, beside those that it always has
 	origins   map[origin.Origin]bool
 }
 
-// newWall reads what the options allow, and reports all of it that cannot be read.
-func newWall(o Options) (wall, error) {
-	w := wall{addresses: map[string]bool{}, hosts: map[string]bool{}, origins: map[origin.Origin]bool{}}
+// Options say who is let in, beside the program's own pages and the names of loopback and LocalStack.
+type Options struct {
+	// AllowOrigins are the origins of pages that may use the program, as browsers write them:
+	// scheme://host or scheme://host:port.
+	AllowOrigins []string
+	// AllowHosts are names and IP addresses that it may be reached by.
+	AllowHosts []string
+}
+
+// New reads what the options allow, and reports all of it that cannot be read.
+func New(o Options) (Wall, error) {
+	w := Wall{addresses: map[string]bool{}, hosts: map[string]bool{}, origins: map[origin.Origin]bool{}}
 	var faults []error
 	for _, text := range o.AllowOrigins {
 		allowed, err := origin.Parse(text)
@@ -42,18 +53,18 @@ func newWall(o Options) (wall, error) {
 	return w, errors.Join(faults...)
 }
 
-// own adds an address that the stack listens on, and its host.
-func (w wall) own(addr string) {
+// Own adds an address that the program listens on, and its host. Call it before requests come.
+func (w Wall) Own(addr string) {
 	if host, _, err := net.SplitHostPort(addr); err == nil {
 		w.addresses[addr] = host != ""
 		w.hosts[strings.ToLower(host)] = true
 	}
 }
 
-// before lets requests through to next that no page of another site can have sent. The
+// Before lets requests through to next that no page of another site can have sent. The
 // others are answered 403, and reported to whoever runs the stack: a browser does not
 // show the answer to a handshake.
-func (w wall) before(next http.Handler, refused func(reason string)) http.HandlerFunc {
+func (w Wall) Before(next http.Handler, refused func(reason string)) http.HandlerFunc {
 	return func(response http.ResponseWriter, r *http.Request) {
 		if err := w.check(r); err != nil {
 			refused(err.Error())
@@ -65,7 +76,7 @@ func (w wall) before(next http.Handler, refused func(reason string)) http.Handle
 }
 
 // check tells why a request is refused; nil if it is not.
-func (w wall) check(r *http.Request) error {
+func (w Wall) check(r *http.Request) error {
 	if w.addresses[r.Host] && len(r.Header["Origin"]) == 0 {
 		return nil // true for every call of a function
 	}
@@ -93,7 +104,7 @@ const shown = 100
 // LocalStack's, which its owner resolves to 127.0.0.1, or one that the options allow.
 //
 // Source: https://docs.localstack.cloud/aws/capabilities/networking/
-func (w wall) here(host string) bool {
+func (w Wall) here(host string) bool {
 	host = strings.TrimSuffix(host, ".")
 	for _, name := range []string{"localhost", "localhost.localstack.cloud"} {
 		if host == name || strings.HasSuffix(host, "."+name) {

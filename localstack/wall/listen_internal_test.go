@@ -1,4 +1,4 @@
-package stack
+package wall
 
 import (
 	"net"
@@ -21,11 +21,11 @@ func ipv6(t *testing.T) bool {
 // TestLocalhostIsBothLoopbackAddresses: a client that resolves the name to ::1 alone was once
 // refused.
 func TestLocalhostIsBothLoopbackAddresses(t *testing.T) {
-	listeners, err := listen("localhost:0")
+	listeners, err := Listen("localhost:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer closeAll(listeners)
+	defer CloseAll(listeners)
 	_, port, _ := net.SplitHostPort(listeners[0].Addr().String())
 	hosts := []string{"127.0.0.1", "localhost"}
 	if ipv6(t) {
@@ -57,28 +57,28 @@ func TestPortThatOneLoopbackAddressLacksIsTaken(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, port, _ := net.SplitHostPort(taken.Addr().String())
-		if listeners, err := listen("localhost:" + port); err == nil || !strings.Contains(err.Error(), taken.Addr().String()) {
+		if listeners, err := Listen("localhost:" + port); err == nil || !strings.Contains(err.Error(), taken.Addr().String()) {
 			t.Errorf("with %s taken: %v, %v", taken.Addr(), listeners, err)
-			closeAll(listeners)
+			CloseAll(listeners)
 		}
 		_ = taken.Close()
-		listeners, err := listen("localhost:" + port) // nothing was left open
+		listeners, err := Listen("localhost:" + port) // nothing was left open
 		if err != nil {
 			t.Error(err)
 		}
-		closeAll(listeners)
+		CloseAll(listeners)
 	}
 }
 
 func TestOtherAddressesAreTakenAsTheyAre(t *testing.T) {
 	for _, addr := range []string{"127.0.0.1:0", "127.0.0.2:0"} {
-		listeners, err := listen(addr)
+		listeners, err := Listen(addr)
 		if err != nil || len(listeners) != 1 || !strings.HasPrefix(listeners[0].Addr().String(), strings.TrimSuffix(addr, "0")) {
 			t.Errorf("%s: %v, %v", addr, listeners, err)
 		}
-		closeAll(listeners)
+		CloseAll(listeners)
 	}
-	if _, err := listen("nonsense"); err == nil {
+	if _, err := Listen("nonsense"); err == nil {
 		t.Error("an address without a port is taken")
 	}
 }

@@ -1,4 +1,4 @@
-package stack
+package wall
 
 import (
 	"net/http"
@@ -15,9 +15,9 @@ func request(host, origin string) *http.Request {
 	return r
 }
 
-func testWall(t *testing.T, o Options) wall {
+func testWall(t *testing.T, o Options) Wall {
 	t.Helper()
-	w, err := newWall(o)
+	w, err := New(o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -26,8 +26,8 @@ func testWall(t *testing.T, o Options) wall {
 
 func TestHosts(t *testing.T) {
 	w := testWall(t, Options{AllowHosts: []string{"devbox.lan", "10.0.0.7"}})
-	w.own("192.168.1.5:4566")
-	w.own("[::]:4566")
+	w.Own("192.168.1.5:4566")
+	w.Own("[::]:4566")
 	for host, want := range map[string]bool{
 		"localhost":                       true,
 		"localhost:4566":                  true,
@@ -118,7 +118,7 @@ func TestEveryOriginCounts(t *testing.T) {
 }
 
 func TestAllowedValuesThatCannotBeRead(t *testing.T) {
-	_, err := newWall(Options{AllowOrigins: []string{"null", "https://app.example/", "https://fine.example"}, AllowHosts: []string{"fine.example", "*.lan", ""}})
+	_, err := New(Options{AllowOrigins: []string{"null", "https://app.example/", "https://fine.example"}, AllowHosts: []string{"fine.example", "*.lan", ""}})
 	for _, want := range []string{`"null"`, `"https://app.example/"`, `allow host "*.lan"`, `allow host ""`} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error does not name %s: %v", want, err)

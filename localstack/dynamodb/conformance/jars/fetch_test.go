@@ -1,4 +1,4 @@
-package main
+package jars
 
 import (
 	"crypto/sha256"
@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -71,7 +72,22 @@ func TestPinnedListIsWellFormed(t *testing.T) {
 			names[base] = true
 		}
 	}
-	if !names["DynamoDBLocal-"+version+".jar"] {
-		t.Errorf("DynamoDB Local %s is not in the list", version)
+	if !names["DynamoDBLocal-"+Version+".jar"] {
+		t.Errorf("DynamoDB Local %s is not in the list", Version)
+	}
+}
+
+// TestProgram: a Java with a compiler runs our source file, which listens on loopback; one without runs the class.
+func TestProgram(t *testing.T) {
+	for modules, want := range map[string]string{"java.base@17\njdk.compiler@17": "Loopback.java", "java.base@17": mainClass} {
+		dir := t.TempDir()
+		java := filepath.Join(dir, "java")
+		if err := os.WriteFile(java, []byte("#!/bin/sh\necho '"+modules+"'\n"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		program, err := Program(t.Context(), java, dir)
+		if err != nil || filepath.Base(program) != want {
+			t.Errorf("with %q it is %s, %v", modules, program, err)
+		}
 	}
 }

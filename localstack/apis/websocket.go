@@ -1,4 +1,4 @@
-package stack
+package apis
 
 import (
 	"errors"
@@ -12,9 +12,9 @@ import (
 	"github.com/watchroute/watchroute/localstack/template"
 )
 
-// gatheredAPI holds the resources of the template's WebSocket API until all are
+// gatheredSocket holds the resources of the template's WebSocket API until all are
 // known. References between them are by logical id.
-type gatheredAPI struct {
+type gatheredSocket struct {
 	id           string
 	selection    string
 	stage        stageProperties
@@ -22,7 +22,6 @@ type gatheredAPI struct {
 	routes       map[string]routeProperties
 	authorizers  map[string]authorizerProperties
 	answers      map[string]bool // routes that have a $default response
-	permissions  permissions
 }
 
 type stageProperties struct {
@@ -74,11 +73,14 @@ func (p permissionProperties) of(functionARN string) bool {
 	return p.FunctionName == functionARN || strings.HasSuffix(functionARN, ":"+p.FunctionName)
 }
 
-// permissions are all of the template.
-type permissions []permissionProperties
+// permissions are all of the template, which is deployed at a place.
+type permissions struct {
+	place Place
+	all   []permissionProperties
+}
 
-func newGatheredAPI() gatheredAPI {
-	return gatheredAPI{
+func newGatheredSocket() gatheredSocket {
+	return gatheredSocket{
 		integrations: map[string]integrationProperties{},
 		routes:       map[string]routeProperties{},
 		authorizers:  map[string]authorizerProperties{},
@@ -87,7 +89,7 @@ func newGatheredAPI() gatheredAPI {
 }
 
 // createAPI takes the one WebSocket API. Its id is its logical id, lower-cased.
-func (d *deployment) createAPI(r template.Resource) (template.Physical, error) {
+func (g *Gathered) createAPI(r template.Resource) (template.Physical, error) {
 	var p struct{ ProtocolType, RouteSelectionExpression string }
 	if err := r.Decode(&p); err != nil {
 		return template.Physical{}, err
@@ -95,14 +97,14 @@ func (d *deployment) createAPI(r template.Resource) (template.Physical, error) {
 	if p.ProtocolType != "WEBSOCKET" {
 		return template.Physical{}, fmt.Errorf("protocol %s does not run locally, only WEBSOCKET", p.ProtocolType)
 	}
-	if d.api.id != "" {
+	if g.socket.id != "" {
 		return template.Physical{}, errors.New("a second API does not run locally")
 	}
-	d.api.id, d.api.selection = strings.ToLower(r.LogicalID), p.RouteSelectionExpression
-	return template.Physical{Ref: d.api.id, Attributes: map[string]string{"ApiId": d.api.id, "ApiEndpoint": d.stack.URL()}}, nil
+	g.socket.id, g.socket.selection = strings.ToLower(r.LogicalID), p.RouteSelectionExpression
+	return template.Physical{Ref: g.socket.id, Attributes: map[string]string{"ApiId": g.socket.id, "ApiEndpoint": g.place.Endpoint}}, nil
 }
 
-func (d *deployment) createIntegration(r template.Resource) (template.Physical, error) {
+func (g *Gathered) createIntegration(r template.Resource) (template.Physical, error) {
 	var p integrationProperties
 	if err := r.Decode(&p); err != nil {
 		return template.Physical{}, err
@@ -110,13 +112,13 @@ func (d *deployment) createIntegration(r template.Resource) (template.Physical, 
 	if p.IntegrationType != "AWS_PROXY" {
 		return template.Physical{}, fmt.Errorf("integration type %s does not run locally, only AWS_PROXY", p.IntegrationType)
 	}
-	d.api.integrations[r.LogicalID] = p
+	g.socket.integrations[r.LogicalID] = p
 	return template.Physical{Ref: r.LogicalID}, nil
 }
 
 // createAuthorizer takes an authorizer that is invoked by a permission. Its id is its
 // logical id.
-func (d *deployment) createAuthorizer(r template.Resource) (template.Physical, error) {
+func (g *Gathered) createAuthorizer(r template.Resource) (template.Physical, error) {
 	var p authorizerProperties
 	if err := r.Decode(&p); err != nil {
 		return template.Physical{}, err
@@ -127,11 +129,11 @@ func (d *deployment) createAuthorizer(r template.Resource) (template.Physical, e
 	if p.AuthorizerCredentialsArn != "" {
 		return template.Physical{}, errors.New("an authorizer with credentials does not run locally, only with a permission")
 	}
-	d.api.authorizers[r.LogicalID] = p
+	g.socket.authorizers[r.LogicalID] = p
 	return template.Physical{Ref: r.LogicalID, Attributes: map[string]string{"AuthorizerId": r.LogicalID}}, nil
 }
 
-func (d *deployment) createRoute(r template.Resource) (template.Physical, error) {
+func (g *Gathered) createRoute(r template.Resource) (template.Physical, error) {
 	var p routeProperties
 	if err := r.Decode(&p); err != nil {
 		return template.Physical{}, err
@@ -139,7 +141,7 @@ func (d *deployment) createRoute(r template.Resource) (template.Physical, error)
 	if err := p.checkAuthorization(); err != nil {
 		return template.Physical{}, err
 	}
-	d.api.routes[r.LogicalID] = p
+	g.socket.routes[r.LogicalID] = p
 	return template.Physical{Ref: r.LogicalID, Attributes: map[string]string{"RouteId": r.LogicalID}}, nil
 }
 
@@ -160,44 +162,44 @@ func (p routeProperties) checkAuthorization() error {
 	return fmt.Errorf("authorization type %s does not run locally", p.AuthorizationType)
 }
 
-func (d *deployment) createRouteResponse(r template.Resource) (template.Physical, error) {
+func (g *Gathered) createRouteResponse(r template.Resource) (template.Physical, error) {
 	var p struct{ RouteId, RouteResponseKey string }
 	if err := r.Decode(&p); err != nil {
 		return template.Physical{}, err
 	}
-	d.api.answers[p.RouteId] = p.RouteResponseKey == "$default"
+	g.socket.answers[p.RouteId] = p.RouteResponseKey == "$default"
 	return template.Physical{Ref: r.LogicalID}, nil
 }
 
-func (d *deployment) createStage(r template.Resource) (template.Physical, error) {
-	if d.api.stage.StageName != "" {
+func (g *Gathered) createStage(r template.Resource) (template.Physical, error) {
+	if g.socket.stage.StageName != "" {
 		return template.Physical{}, errors.New("a second stage does not run locally")
 	}
-	err := r.Decode(&d.api.stage)
-	return template.Physical{Ref: d.api.stage.StageName}, err
+	err := r.Decode(&g.socket.stage)
+	return template.Physical{Ref: g.socket.stage.StageName}, err
 }
 
-func (d *deployment) createPermission(r template.Resource) (template.Physical, error) {
+func (g *Gathered) createPermission(r template.Resource) (template.Physical, error) {
 	var p permissionProperties
 	if err := r.Decode(&p); err != nil {
 		return template.Physical{}, err
 	}
-	d.api.permissions = append(d.api.permissions, p)
+	g.permissions.all = append(g.permissions.all, p)
 	return template.Physical{Ref: r.LogicalID}, nil
 }
 
 // definition puts the gathered resources together.
-func (g gatheredAPI) definition() (apigateway.API, error) {
+func (g gatheredSocket) definition(permissions permissions) (apigateway.API, error) {
 	if g.id == "" || g.stage.StageName == "" {
 		return apigateway.API{}, errors.New("template has no WebSocket API with a stage")
 	}
 	api := apigateway.API{
-		ID: g.id, Stage: g.stage.StageName, Region: Region, Account: Account,
+		ID: g.id, Stage: g.stage.StageName, Region: permissions.place.Region, Account: permissions.place.Account,
 		RouteSelectionExpression: g.selection, Routes: map[string]apigateway.Route{},
 		Throttle: g.stage.DefaultRouteSettings.throttle(), StageVariables: g.stage.StageVariables,
 	}
 	for id, p := range g.routes {
-		route, err := g.route(id, p)
+		route, err := g.route(id, p, permissions)
 		if err != nil {
 			return apigateway.API{}, fmt.Errorf("route %s: %w", p.RouteKey, err)
 		}
@@ -206,7 +208,7 @@ func (g gatheredAPI) definition() (apigateway.API, error) {
 	return api, nil
 }
 
-func (g gatheredAPI) route(id string, p routeProperties) (apigateway.Route, error) {
+func (g gatheredSocket) route(id string, p routeProperties, permissions permissions) (apigateway.Route, error) {
 	route := apigateway.Route{
 		TwoWay:   p.RouteResponseSelectionExpression == "$default" && g.answers[id],
 		Throttle: g.stage.RouteSettings[p.RouteKey].throttle(),
@@ -221,15 +223,15 @@ func (g gatheredAPI) route(id string, p routeProperties) (apigateway.Route, erro
 	}
 	route.Function = functionARN
 	route.Timeout = time.Duration(integration.TimeoutInMillis) * time.Millisecond
-	route.Permitted = g.permissions.allow(g.id, functionARN, g.stage.StageName+"/"+p.RouteKey)
+	route.Permitted = permissions.allow(g.id, functionARN, g.stage.StageName+"/"+p.RouteKey)
 	if p.AuthorizationType == "CUSTOM" {
-		return g.guarded(route, p.AuthorizerId)
+		return g.guarded(route, p.AuthorizerId, permissions)
 	}
 	return route, nil
 }
 
 // guarded adds its authorizer to a route.
-func (g gatheredAPI) guarded(route apigateway.Route, id string) (apigateway.Route, error) {
+func (g gatheredSocket) guarded(route apigateway.Route, id string, permissions permissions) (apigateway.Route, error) {
 	p, ok := g.authorizers[id]
 	if !ok {
 		return route, fmt.Errorf("authorizer %q is not in the template", id)
@@ -239,7 +241,7 @@ func (g gatheredAPI) guarded(route apigateway.Route, id string) (apigateway.Rout
 		return route, fmt.Errorf("authorizer %q is no function", p.AuthorizerUri)
 	}
 	route.Authorizer = &apigateway.Authorizer{
-		Function: functionARN, IdentitySources: p.IdentitySource, Permitted: g.permissions.allow(g.id, functionARN, "authorizers/"+id),
+		Function: functionARN, IdentitySources: p.IdentitySource, Permitted: permissions.allow(g.id, functionARN, "authorizers/"+id),
 	}
 	return route, nil
 }
@@ -261,9 +263,9 @@ func integratedFunction(uri, end string) (arn string, ok bool) {
 // {stage}/{key}, the method {stage}/{method}/{path}, or authorizers/{id}.
 //
 // Source: https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-lambda-authorizer.html
-func (all permissions) allow(api, functionARN, part string) bool {
-	source := "arn:aws:execute-api:" + Region + ":" + Account + ":" + api + "/" + part
-	for _, p := range all {
+func (ps permissions) allow(api, functionARN, part string) bool {
+	source := "arn:aws:execute-api:" + ps.place.Region + ":" + ps.place.Account + ":" + api + "/" + part
+	for _, p := range ps.all {
 		if p.Principal == "apigateway.amazonaws.com" && p.of(functionARN) && matches(p.SourceArn, source) {
 			return true
 		}

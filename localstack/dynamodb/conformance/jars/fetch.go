@@ -1,6 +1,10 @@
-package main
+// Package jars is the only place that knows the files of Amazon's DynamoDB Local, and where they come
+// from: Maven Central, pinned by their SHA-256.
+package jars
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	_ "embed" // for the pinned list
@@ -9,18 +13,63 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"os/exec"
 	"path"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 )
 
 const (
+	// Version is DynamoDB Local's.
+	Version = "3.3.1"
+
+	mainClass    = "software.amazon.dynamodb.services.local.main.ServerRunner"
 	mavenCentral = "https://repo1.maven.org/maven2"
-	version      = "3.3.1"
 	downloads    = 4 // at a time
+	fetchTimeout = 5 * time.Minute
 )
+
+// Fetch sees to it that every jar is in dir with its right content, and gives their file names. What
+// is there already is not downloaded again. MAVEN_MIRROR in the environment names another repository
+// with the layout of Maven Central.
+func Fetch(ctx context.Context, dir string) ([]string, error) {
+	mirror := cmp.Or(os.Getenv("MAVEN_MIRROR"), mavenCentral)
+	return fetch(ctx, &http.Client{Timeout: fetchTimeout}, mirror, dir, pinned())
+}
+
+// Java finds the program java, in JAVA_HOME first, as Java's own tools do. It must be of version 17 or
+// later, which is not looked at.
+func Java() (string, error) {
+	if home := os.Getenv("JAVA_HOME"); home != "" {
+		return filepath.Join(home, "bin", "java"), nil
+	}
+	java, err := exec.LookPath("java")
+	if err != nil {
+		return "", fmt.Errorf("DynamoDB Local needs Java 17 or later: %w", err)
+	}
+	return java, nil
+}
+
+// Program gives what java starts DynamoDB Local with, after all jars on the class path: a source file in dir, which has it
+// listen on 127.0.0.1. A Java without a compiler gets the class of DynamoDB Local's own, which listens on
+// all interfaces.
+func Program(ctx context.Context, java, dir string) (string, error) {
+	modules, err := exec.CommandContext(ctx, java, "--list-modules").Output()
+	if err != nil {
+		return "", fmt.Errorf("%s --list-modules: %w", java, err)
+	}
+	if !bytes.Contains(modules, []byte("jdk.compiler@")) {
+		return mainClass, nil
+	}
+	file := filepath.Join(dir, "Loopback.java")
+	return file, os.WriteFile(file, loopback, 0o644)
+}
+
+//go:embed Loopback.java
+var loopback []byte
 
 // jarList is DynamoDB Local with everything it needs at run time, one
 // "sha256 path" a line. Its native SQLite is inside the main jar.
@@ -40,8 +89,7 @@ func pinned() []jar {
 	return jars
 }
 
-// fetch sees to it that every jar is in dir with its right content, and gives
-// their file names in order. What is there already is not downloaded again.
+// fetch is Fetch from a mirror, of the jars given, in their order.
 func fetch(ctx context.Context, client *http.Client, mirror, dir string, jars []jar) ([]string, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("make %s: %w", dir, err)

@@ -1,4 +1,4 @@
-package stack
+package wall
 
 import (
 	"errors"
@@ -10,10 +10,10 @@ import (
 // portTries is how often a port is looked for that is free on both loopback addresses.
 const portTries = 20
 
-// listen listens on an address. The host localhost is both loopback addresses on one port, as
+// Listen listens on an address. The host localhost is both loopback addresses on one port, as
 // far as the machine has them: some clients resolve the name to 127.0.0.1 alone, others to ::1
 // alone. The listener on 127.0.0.1 comes first.
-func listen(addr string) ([]net.Listener, error) {
+func Listen(addr string) ([]net.Listener, error) {
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil || host != "localhost" {
 		one, err := net.Listen("tcp", addr)
@@ -40,7 +40,7 @@ func listenBoth(port string) (both []net.Listener, err error) {
 			both = append(both, listener)
 			_, port, _ = net.SplitHostPort(listener.Addr().String()) // the same for the other
 		case !missing(failed):
-			closeAll(both)
+			CloseAll(both)
 			return nil, fmt.Errorf("listen on %s: %w", on, failed)
 		default:
 			err = fmt.Errorf("listen on %s: %w", on, failed)
@@ -57,7 +57,8 @@ func missing(err error) bool {
 	return errors.Is(err, syscall.EADDRNOTAVAIL) || errors.Is(err, syscall.EAFNOSUPPORT) || errors.Is(err, syscall.EPROTONOSUPPORT)
 }
 
-func closeAll(listeners []net.Listener) {
+// CloseAll closes listeners that nobody has used.
+func CloseAll(listeners []net.Listener) {
 	for _, l := range listeners {
 		_ = l.Close() // nobody has used it
 	}
