@@ -16,12 +16,14 @@ esac
 export AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test AWS_REGION=us-east-1 AWS_DEFAULT_REGION=us-east-1
 endpoint=http://localhost:4566
 $CDKLOCAL bootstrap -c "architecture=$architecture"
-$CDKLOCAL deploy -c "architecture=$architecture" --parameters AllowAnonymous=true --require-approval never
+$CDKLOCAL deploy -c "architecture=$architecture" --require-approval never
 
 ask() { $AWS --endpoint-url "$endpoint" --output text "$@"; }
 socket=$(ask apigatewayv2 get-apis --query "Items[?Name=='Watchroute'].ApiEndpoint | [0]")
-table=$(ask cloudformation describe-stacks --stack-name Watchroute \
-	--query "Stacks[0].Outputs[?OutputKey=='EventsTable'].OutputValue | [0]")
+output() { ask cloudformation describe-stacks --stack-name Watchroute --query "Stacks[0].Outputs[?OutputKey=='$1'].OutputValue | [0]"; }
+table=$(output EventsTable)
+token=$(ask secretsmanager get-secret-value --secret-id "$(output TokenSecretArn)" --query SecretString |
+	go run ./localstack/token --secret - --sub alice --topics 'stocks/*' --for 12h)
 cat <<END
 
 Watchroute runs in LocalStack. \`make localstack-docker-down\` ends it.
@@ -31,7 +33,7 @@ Watchroute runs in LocalStack. \`make localstack-docker-down\` ends it.
 
 Watch a topic, in a second terminal:
 
-  npx wscat -c $socket
+  npx wscat -c $socket -H "Authorization: Bearer $token"
   > {"action":"subscribe","id":"q1","topic":"stocks/AAPL"}
 
 Put an item, in a third:

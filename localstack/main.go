@@ -29,6 +29,7 @@ import (
 	"github.com/watchroute/watchroute/localstack/stack"
 	"github.com/watchroute/watchroute/localstack/welcome"
 	"github.com/watchroute/watchroute/shared/flags"
+	"github.com/watchroute/watchroute/shared/token"
 )
 
 func main() {
@@ -58,6 +59,11 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	} else if err != nil {
 		return err
 	}
+	if *anonymous {
+		if err := onThisMachine(origins); err != nil {
+			return err
+		}
+	}
 	faults, err := newFaults(*plan, *seed)
 	if err != nil {
 		return err
@@ -81,6 +87,16 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	defer s.Close()
 	fmt.Fprint(out, page(s, where(*addr, s.Addr()), faults, *anonymous))
 	s.Reload(ctx)
+	return nil
+}
+
+// onThisMachine refuses origins of other machines: their pages could do everything, without a token.
+func onThisMachine(origins []string) error {
+	for _, origin := range origins {
+		if !token.OnThisMachine(origin) {
+			return fmt.Errorf("allow origin %q: its pages could do everything here without a token, add --anonymous=false", origin)
+		}
+	}
 	return nil
 }
 

@@ -179,7 +179,8 @@ func TestWhatIsWrongIsOneClearLine(t *testing.T) {
 		"missing template": {[]string{"--addr", "127.0.0.1:0", "--template", "nowhere.json"}, "nowhere.json: no such file"},
 		"unknown resource": {[]string{"--addr", "127.0.0.1:0", "--template", broken}, "X is of type AWS::Moon::Base, which does not run locally"},
 		"unknown fault":    {[]string{"--faults", "kill=0.5,explode"}, `unknown fault "explode": the faults are kill, `},
-		"any page allowed": {[]string{"--allow-origin", "http://localhost:3000,null"}, `allow origin: origin "null" is not scheme://host[:port]`},
+		"far page allowed": {[]string{"--allow-origin", "http://localhost:3000,https://app.example"}, `allow origin "https://app.example": its pages could do everything here without a token`},
+		"any page allowed": {[]string{"--anonymous=false", "--allow-origin", "http://localhost:3000,null"}, `allow origin: origin "null" is not scheme://host[:port]`},
 		"any host allowed": {[]string{"--allow-host", "*"}, `allow host "*": it is neither a name nor an IP address`},
 		"unknown flag":     {[]string{"--adr", "x"}, "-adr"},
 		"stray argument":   {[]string{"--unthrottled", "4567"}, `there is no argument "4567"`},
@@ -207,7 +208,7 @@ func TestFaultsAreSaidSoThatTheyCanBeRepeated(t *testing.T) {
 }
 
 func TestWhoIsAllowedIsAList(t *testing.T) {
-	out, stop, ended := start(t, "--allow-origin", "https://a.example,https://b.example", "--allow-origin", "https://c.example", "--allow-host", "devbox.lan")
+	out, stop, ended := start(t, "--anonymous=false", "--allow-origin", "https://a.example,https://b.example", "--allow-origin", "https://c.example", "--allow-host", "devbox.lan")
 	defer func() { stop(); <-ended }()
 	for origin, want := range map[string]int{
 		"https://a.example": http.StatusOK, "https://b.example": http.StatusOK, "https://c.example": http.StatusOK, "https://d.example": http.StatusForbidden,

@@ -138,10 +138,6 @@ type authentication struct {
 	grants      []grant
 }
 
-// allowAnonymous names the parameter with which a local run lets everyone in. It has no
-// other use: deploy with OpenToEveryone instead.
-const allowAnonymous = "AllowAnonymous"
-
 // newAuthentication declares what tokens are verified with; nil if they are not.
 func newAuthentication(stack awscdk.Stack, props Props, t tables) *authentication {
 	a := props.Auth
@@ -178,17 +174,12 @@ func throughSecretsManager() map[string]any {
 	return map[string]any{"StringEquals": map[string]any{"kms:ViaService": sub("secretsmanager.${AWS::Region}.amazonaws.com")}}
 }
 
-func authorizerFunction(stack awscdk.Stack, a authentication, props Props) function {
-	anonymous := awscdk.NewCfnParameter(stack, jsii.String(allowAnonymous), &awscdk.CfnParameterProps{
-		Type: jsii.String("String"), AllowedValues: jsii.Strings("true", "false"), Default: "false",
-		Description: jsii.String("true lets clients without a token do everything; for local runs only"),
-	})
+func authorizerFunction(a authentication, props Props) function {
 	return function{
 		name: authorizer, description: "Decides who may connect, by their tokens", memory: 256, timeout: requestTimeout,
 		environment: merged(a.environment, originSettings(props), map[string]*string{
-			settings.AllowAnonymous: anonymous.ValueAsString(),
-			settings.RefuseInside:   jsii.String(trueOrFalse(!props.Auth.RefuseAtHandshake)),
-			settings.TokenInQuery:   jsii.String(trueOrFalse(!props.Auth.RefuseQueryTokens)),
+			settings.RefuseInside: jsii.String(trueOrFalse(!props.Auth.RefuseAtHandshake)),
+			settings.TokenInQuery: jsii.String(trueOrFalse(!props.Auth.RefuseQueryTokens)),
 		}),
 		grants: a.grants,
 	}

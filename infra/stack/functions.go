@@ -68,7 +68,7 @@ func newFunctions(stack awscdk.Stack, props Props, t tables, q queues, seals aws
 		fanoutFunction(t, q, props), pushFunction(t, q, props), revokeFunction(t, q, props), salvageFunction(q),
 	}
 	if auth != nil {
-		functions = append(functions, authorizerFunction(stack, *auth, props), renewFunction(t, props, *auth))
+		functions = append(functions, authorizerFunction(*auth, props), renewFunction(t, props, *auth))
 	}
 	if !props.WithoutHTTP {
 		functions = append(functions, httpFunction(t, props, seals))

@@ -126,9 +126,11 @@ const pythonVersion = "3.13"
 // for a version that is not chosen does not count.
 func findPython(ctx context.Context) (string, error) {
 	home, _ := os.UserHomeDir()
+	pyenv, _ := exec.LookPath("pyenv") // in the folder bin of pyenv's root
 	candidates := []string{"python" + pythonVersion, "python3"}
 	for _, pattern := range []string{
 		filepath.Join(os.Getenv("PYENV_ROOT"), "versions", pythonVersion+"*", "bin", "python"),
+		filepath.Join(filepath.Dir(filepath.Dir(pyenv)), "versions", pythonVersion+"*", "bin", "python"),
 		filepath.Join(home, ".pyenv", "versions", pythonVersion+"*", "bin", "python"),
 		filepath.Join(home, ".local", "share", "uv", "python", "cpython-"+pythonVersion+"*", "bin", "python"+pythonVersion),
 	} {

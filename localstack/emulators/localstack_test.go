@@ -47,14 +47,14 @@ func TestDeployToLocalStack(t *testing.T) {
 			dir := t.TempDir()
 			stub(t, dir, "docker", `case "$1" in version) echo `+engine+`;; esac`)
 			stub(t, dir, "cdklocal", "")
-			stub(t, dir, "aws", `case "$*" in *get-apis*) echo ws://localhost:4510;; *describe-stacks*) echo Watchroute-Events-1;; esac`)
+			stub(t, dir, "aws", `case "$*" in *get-apis*) echo ws://localhost:4510;; *describe-stacks*) echo Watchroute-Events-1;; *get-secret-value*) echo a secret of at least thirty-two bytes;; esac`)
 			cmd := exec.CommandContext(t.Context(), filepath.Join(module, "localstack", "deploy.sh"))
 			cmd.Env = append(os.Environ(), "PATH="+dir+":"+os.Getenv("PATH"), "CDKLOCAL=cdklocal", "AWS=aws")
 			out, err := cmd.CombinedOutput()
 			if err != nil {
 				t.Fatalf("%v: %s", err, out)
 			}
-			for _, line := range []string{"npx wscat -c ws://localhost:4510\n", "--table-name Watchroute-Events-1 "} {
+			for _, line := range []string{"npx wscat -c ws://localhost:4510 -H \"Authorization: Bearer eyJ", "--table-name Watchroute-Events-1 "} {
 				if !strings.Contains(string(out), line) {
 					t.Errorf("it does not print %q: %s", line, out)
 				}
@@ -66,7 +66,7 @@ func TestDeployToLocalStack(t *testing.T) {
 			want := "docker compose -f localstack/compose.yaml up --detach --wait\n" +
 				"docker version --format {{.Server.Arch}}\n" +
 				"cdklocal bootstrap -c architecture=" + architecture + "\n" +
-				"cdklocal deploy -c architecture=" + architecture + " --parameters AllowAnonymous=true --require-approval never\n"
+				"cdklocal deploy -c architecture=" + architecture + " --require-approval never\n"
 			if !strings.HasPrefix(string(log), want) {
 				t.Errorf("it ran\n%swant first\n%s", log, want)
 			}

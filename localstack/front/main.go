@@ -26,6 +26,7 @@ import (
 
 	"github.com/watchroute/watchroute/localstack/beside"
 	"github.com/watchroute/watchroute/localstack/wall"
+	"github.com/watchroute/watchroute/shared/flags"
 )
 
 func main() {
@@ -49,22 +50,19 @@ type settings struct {
 
 func parse(args []string) (settings, error) {
 	var s settings
-	flags := flag.NewFlagSet("front", flag.ContinueOnError)
-	flags.StringVar(&s.Endpoint, "endpoint", "http://localhost:4566", "`URL` of the other emulator")
-	flags.StringVar(&s.template, "template", "", "synthesized template `file`, in JSON (default: what the stack was deployed from)")
-	flags.StringVar(&s.Stack, "stack", "", "`name` of the deployed stack (default: the only one)")
-	flags.StringVar(&s.Region, "region", "us-east-1", "`region` of the stack")
-	flags.StringVar(&s.addr, "addr", "localhost:4567", "`address` to listen on; localhost is 127.0.0.1 and ::1")
-	flags.StringVar(&s.DomainName, "domain", "", "`host:port` that events call the WebSocket API (default: AWS's form)")
-	flags.BoolVar(&s.tell, "tell", false, "set "+beside.ManagementVariable+" in every function of the stack")
-	flags.StringVar(&s.callback, "callback", "", "`URL` of this program as functions reach it, such as http://host.docker.internal:4567 (default: where it listens)")
-	flags.Func("allow-origin", "`origin` of pages that may use it; several with commas or several flags (default: its own)", listInto(&s.wall.AllowOrigins))
-	flags.Func("allow-host", "`name` that it may be reached by; several with commas or several flags (default: localhost, and the hosts of addr and callback)", listInto(&s.wall.AllowHosts))
-	if err := flags.Parse(args); err != nil {
+	set := flag.NewFlagSet("front", flag.ContinueOnError)
+	set.StringVar(&s.Endpoint, "endpoint", "http://localhost:4566", "`URL` of the other emulator")
+	set.StringVar(&s.template, "template", "", "synthesized template `file`, in JSON (default: what the stack was deployed from)")
+	set.StringVar(&s.Stack, "stack", "", "`name` of the deployed stack (default: the only one)")
+	set.StringVar(&s.Region, "region", "us-east-1", "`region` of the stack")
+	set.StringVar(&s.addr, "addr", "localhost:4567", "`address` to listen on; localhost is 127.0.0.1 and ::1")
+	set.StringVar(&s.DomainName, "domain", "", "`host:port` that events call the WebSocket API (default: AWS's form)")
+	set.BoolVar(&s.tell, "tell", false, "set "+beside.ManagementVariable+" in every function of the stack")
+	set.StringVar(&s.callback, "callback", "", "`URL` of this program as functions reach it, such as http://host.docker.internal:4567 (default: where it listens)")
+	set.Func("allow-origin", "`origin` of pages that may use it; several with commas or several flags (default: its own)", listInto(&s.wall.AllowOrigins))
+	set.Func("allow-host", "`name` that it may be reached by; several with commas or several flags (default: localhost, and the hosts of addr and callback)", listInto(&s.wall.AllowHosts))
+	if err := flags.Parse(set, args); err != nil {
 		return s, err
-	}
-	if flags.NArg() > 0 {
-		return s, fmt.Errorf("there is no argument %q, only flags", flags.Arg(0))
 	}
 	if s.template != "" {
 		var err error

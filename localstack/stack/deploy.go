@@ -3,12 +3,12 @@ package stack
 import (
 	"context"
 	"fmt"
-	"maps"
 
 	"github.com/watchroute/watchroute/localstack/apigateway"
 	"github.com/watchroute/watchroute/localstack/apis"
 	"github.com/watchroute/watchroute/localstack/lambda"
 	"github.com/watchroute/watchroute/localstack/template"
+	"github.com/watchroute/watchroute/shared/function"
 )
 
 // stackName is what AWS::StackName gives.
@@ -28,19 +28,6 @@ func pseudoParameters() map[string]string {
 	}
 }
 
-// anonymousParameter is the template's parameter that lets clients without a token in.
-const anonymousParameter = "AllowAnonymous"
-
-// parameters are the template's, as the options have them.
-func (s *Stack) parameters(parsed *template.Template) map[string]string {
-	given := map[string]string{}
-	if s.o.Anonymous && parsed.HasParameter(anonymousParameter) {
-		given[anonymousParameter] = "true"
-	}
-	maps.Copy(given, s.o.Parameters)
-	return given
-}
-
 // deployment makes a template's resources. Tables, queues and secrets are made as they
 // come. The rest is gathered and made at the end: the APIs, each of which is one gateway
 // out of many resources; then the functions, whose environment names the gateway; then the
@@ -58,7 +45,7 @@ type deployment struct {
 func (s *Stack) deploy(ctx context.Context, parsed *template.Template) error {
 	d := &deployment{ctx: ctx, stack: s, apis: apis.Gather(apis.Place{Region: Region, Account: Account, Endpoint: s.URL()}), roles: newGatheredRoles()}
 	s.sources = map[string]string{}
-	deployed, err := parsed.Deploy(s.parameters(parsed), pseudoParameters(), d.create)
+	deployed, err := parsed.Deploy(s.o.Parameters, pseudoParameters(), d.create)
 	if err != nil {
 		return fmt.Errorf("deploy %s: %w", s.o.Template, err)
 	}
@@ -84,6 +71,9 @@ func (d *deployment) finish() error {
 	}
 	for _, f := range d.functions {
 		endpoint := d.stack.URL() + functionsPath + f.Name
+		if d.stack.o.Anonymous {
+			f.Environment[function.AllowAnonymous] = "true"
+		}
 		f.Environment["AWS_ENDPOINT_URL"] = endpoint
 		f.Environment["AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI"] = endpoint + "/" + api.Stage
 		if err := d.stack.functions.Create(f); err != nil {

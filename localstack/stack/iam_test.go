@@ -361,6 +361,7 @@ func (s *running) useEverything(t *testing.T) {
 	s.catchUp(t)
 	s.lookBack(t, watcher)
 	s.meetGone(t, watcher)
+	s.announce(t)
 	s.useTokens(t)
 	s.useLanes(t)
 	s.useHTTP(t)
@@ -429,6 +430,13 @@ func (s *running) lookBack(t *testing.T, watcher *client) {
 	}
 	s.put(t, "a", "late", "1")
 	watcher.changes(1)
+}
+
+// announce makes a topic's first change, with which fan-out lists it for patterns.
+func (s *running) announce(t *testing.T) {
+	t.Helper()
+	s.put(t, "above/below", "i", "1")
+	eventually(t, "the topic listed", func() bool { return s.rows(t, "Changes", "topic", "above/**") == 1 })
 }
 
 // meetGone subscribes a connection that does not exist, and waits until fan-out has

@@ -84,8 +84,8 @@ type Options struct {
 	// Parameters are values of the template's parameters, by name. One that the template
 	// does not have is an error; one that is not given takes its default.
 	Parameters map[string]string
-	// Anonymous lets clients without a token do everything: it sets the template's
-	// parameter AllowAnonymous to true, if the template has it and Parameters do not.
+	// Anonymous lets clients without a token do everything: it sets the functions' variable
+	// ALLOW_ANONYMOUS, which no template has.
 	Anonymous bool
 	// AllowOrigins are the origins of pages that may use the stack, as browsers write them:
 	// scheme://host or scheme://host:port. Requests with another Origin are refused, and so

@@ -25,6 +25,9 @@ const (
 	RefuseInside   = "REFUSE_INSIDE"
 	AllowedOrigins = "ALLOWED_ORIGINS"
 	OpenToEveryone = "OPEN_TO_EVERYONE"
+
+	// AllowAnonymous is set by those who run the functions on their own machine, and never in AWS: no
+	// template has it. It lets clients without a token do everything.
 	AllowAnonymous = "ALLOW_ANONYMOUS"
 
 	// Limits, see the fields of stack.Props that have these names.

@@ -27,6 +27,8 @@ import (
 	"github.com/watchroute/watchroute/localstack/leash"
 	"github.com/watchroute/watchroute/localstack/wall"
 	"github.com/watchroute/watchroute/localstack/welcome"
+	"github.com/watchroute/watchroute/shared/flags"
+	"github.com/watchroute/watchroute/shared/function"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -48,14 +50,14 @@ type settings struct {
 
 func parse(args []string) (settings, error) {
 	var s settings
-	flags := flag.NewFlagSet("localstack", flag.ContinueOnError)
-	flags.StringVar(&s.cdk, "cdk", "npx --yes --package aws-cdk-local --package aws-cdk cdklocal", "`command` that starts the CDK CLI for LocalStack")
-	flags.StringVar(&s.dir, "dir", filepath.Join(".build", "localstack"), "folder for LocalStack and for what it writes")
-	flags.StringVar(&s.jars, "jars", filepath.Join(".build", "dynamodb-local"), "folder for DynamoDB Local")
-	flags.StringVar(&s.addr, "addr", "127.0.0.1:4566", "loopback `address` of LocalStack")
-	flags.StringVar(&s.front, "front", "localhost:4567", "`address` of the APIs; localhost is 127.0.0.1 and ::1")
-	flags.BoolVar(&s.install, "install", false, "install everything and start nothing")
-	if err := flags.Parse(args); err != nil {
+	set := flag.NewFlagSet("localstack", flag.ContinueOnError)
+	set.StringVar(&s.cdk, "cdk", "npx --yes --package aws-cdk-local --package aws-cdk cdklocal", "`command` that starts the CDK CLI for LocalStack")
+	set.StringVar(&s.dir, "dir", filepath.Join(".build", "localstack"), "folder for LocalStack and for what it writes")
+	set.StringVar(&s.jars, "jars", filepath.Join(".build", "dynamodb-local"), "folder for DynamoDB Local")
+	set.StringVar(&s.addr, "addr", "127.0.0.1:4566", "loopback `address` of LocalStack")
+	set.StringVar(&s.front, "front", "localhost:4567", "`address` of the APIs; localhost is 127.0.0.1 and ::1")
+	set.BoolVar(&s.install, "install", false, "install everything and start nothing")
+	if err := flags.Parse(set, args); err != nil {
 		return s, err
 	}
 	return s, errors.Join(deploy.CheckCommand(s.cdk), deploy.Absolute(&s.dir, &s.jars))
@@ -148,7 +150,7 @@ func (w *world) deployCut(ctx context.Context) error {
 		return err
 	}
 	fmt.Fprintln(w.out, "Deploying …")
-	_, err = w.cli().Deploy(ctx, cut, "--parameters", "AllowAnonymous=true")
+	_, err = w.cli().Deploy(ctx, cut)
 	return w.withLog(err)
 }
 
@@ -177,7 +179,7 @@ func (w *world) synthesize(ctx context.Context) error {
 func (w *world) start(ctx context.Context, giveUp context.CancelCauseFunc) error {
 	fmt.Fprintf(w.out, "Starting LocalStack %s …\n", community.Version)
 	started, err := w.installed.Start(ctx, community.Options{
-		Dir: w.dir, Addr: w.addr, FunctionEnvironment: map[string]string{beside.ManagementVariable: w.url + "/" + stage},
+		Dir: w.dir, Addr: w.addr, FunctionEnvironment: map[string]string{beside.ManagementVariable: w.url + "/" + stage, function.AllowAnonymous: "true"},
 	})
 	if err != nil {
 		return err

@@ -53,9 +53,9 @@ func Java() (string, error) {
 	return java, nil
 }
 
-// Program gives what java starts DynamoDB Local with, after all jars on the class path: a source file in dir, which has it
-// listen on 127.0.0.1. A Java without a compiler gets the class of DynamoDB Local's own, which listens on
-// all interfaces.
+// Program gives what java starts DynamoDB Local with, after all jars on the class path: a source
+// file in dir, which has it listen on 127.0.0.1. A Java without a compiler gets the class of
+// DynamoDB Local's own, which listens on all interfaces.
 func Program(ctx context.Context, java, dir string) (string, error) {
 	modules, err := exec.CommandContext(ctx, java, "--list-modules").Output()
 	if err != nil {
