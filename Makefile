@@ -71,7 +71,7 @@ synth: ## make the CloudFormation template with the CDK CLI and compare it with 
 	go test -count=1 -run TestGolden ./infra/stack -args -synthesized $(CURDIR)/cdk.out/Watchroute.template.json
 
 conformance: ## run the DynamoDB behaviour suite on Amazon's DynamoDB Local (needs Java 17)
-	go run ./localstack/dynamodb/conformance/local
+	go run ./localstack/aws/dynamodb/conformance/local
 
 emulators: $(VENV)/installed ## deploy into MiniStack and LocalStack and check what came of it (needs Linux, Python 3.13, Java 17; ARGS="-only LocalStack")
 	go run ./localstack/emulators -cdk "$(CDK)" -venv $(VENV) $(ARGS)

@@ -8,8 +8,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/watchroute/watchroute/localstack/dynamodb"
-	"github.com/watchroute/watchroute/localstack/dynamodb/dynamotest"
+	"github.com/watchroute/watchroute/localstack/aws/dynamodb"
+	"github.com/watchroute/watchroute/localstack/aws/dynamodb/dynamotest"
 )
 
 // spent is what requests have cost, counted by the embedded DynamoDB.

@@ -15,7 +15,7 @@ import (
 
 	"github.com/tmaxmax/go-sse"
 	"github.com/watchroute/watchroute/events"
-	"github.com/watchroute/watchroute/localstack/dynamodb/dynamotest"
+	"github.com/watchroute/watchroute/localstack/aws/dynamodb/dynamotest"
 	"github.com/watchroute/watchroute/shared/watch"
 	"pgregory.net/rapid"
 )

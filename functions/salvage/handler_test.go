@@ -18,9 +18,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodbstreams"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
-	"github.com/watchroute/watchroute/localstack/dynamodb/item"
-	"github.com/watchroute/watchroute/localstack/dynamodb/stream"
-	emulated "github.com/watchroute/watchroute/localstack/sqs"
+	"github.com/watchroute/watchroute/localstack/aws/dynamodb/item"
+	"github.com/watchroute/watchroute/localstack/aws/dynamodb/stream"
+	emulated "github.com/watchroute/watchroute/localstack/aws/sqs"
 	"github.com/watchroute/watchroute/shared/dynamo"
 	"github.com/watchroute/watchroute/shared/failure"
 )

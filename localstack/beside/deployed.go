@@ -11,8 +11,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
-	"github.com/watchroute/watchroute/localstack/apis"
-	"github.com/watchroute/watchroute/localstack/template"
+	"github.com/watchroute/watchroute/localstack/aws/apis"
+	"github.com/watchroute/watchroute/localstack/aws/template"
 )
 
 // deployed is a stack as the other emulator has it.

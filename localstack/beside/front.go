@@ -19,9 +19,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/lambda/types"
-	"github.com/watchroute/watchroute/localstack/apigateway"
-	"github.com/watchroute/watchroute/localstack/apis"
-	"github.com/watchroute/watchroute/localstack/restapi"
+	"github.com/watchroute/watchroute/localstack/aws/apigateway"
+	"github.com/watchroute/watchroute/localstack/aws/apis"
+	"github.com/watchroute/watchroute/localstack/aws/restapi"
 )
 
 // ManagementVariable is the setting of AWS's SDKs for where functions post to connections.

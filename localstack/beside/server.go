@@ -6,7 +6,7 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/watchroute/watchroute/localstack/restapi"
+	"github.com/watchroute/watchroute/localstack/aws/restapi"
 	"github.com/watchroute/watchroute/localstack/wall"
 )
 

@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/watchroute/watchroute/events"
-	"github.com/watchroute/watchroute/localstack/apigateway"
+	"github.com/watchroute/watchroute/localstack/aws/apigateway"
 	"github.com/watchroute/watchroute/localstack/fault"
 	"github.com/watchroute/watchroute/localstack/issuer"
 	"github.com/watchroute/watchroute/localstack/stack"

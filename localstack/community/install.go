@@ -23,8 +23,8 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/watchroute/watchroute/localstack/aws/dynamodb/conformance/jars"
 	"github.com/watchroute/watchroute/localstack/deploy"
-	"github.com/watchroute/watchroute/localstack/dynamodb/conformance/jars"
 )
 
 // Version is LocalStack's.

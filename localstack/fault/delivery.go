@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/watchroute/watchroute/localstack/dynamodb/stream"
-	"github.com/watchroute/watchroute/localstack/lambda/mapping"
+	"github.com/watchroute/watchroute/localstack/aws/dynamodb/stream"
+	"github.com/watchroute/watchroute/localstack/aws/lambda/mapping"
 )
 
 const (

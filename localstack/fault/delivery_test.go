@@ -12,9 +12,9 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/watchroute/watchroute/localstack/dynamodb/stream"
+	"github.com/watchroute/watchroute/localstack/aws/dynamodb/stream"
+	"github.com/watchroute/watchroute/localstack/aws/lambda/mapping"
 	"github.com/watchroute/watchroute/localstack/fault"
-	"github.com/watchroute/watchroute/localstack/lambda/mapping"
 )
 
 // function notes the batches that it gets, as the numbers of their records.

@@ -6,7 +6,7 @@ import (
 	"encoding/json"
 	"time"
 
-	"github.com/watchroute/watchroute/localstack/restapi"
+	"github.com/watchroute/watchroute/localstack/aws/restapi"
 )
 
 // What happens to requests of the REST API that reach a function. Occasion of each: such a

@@ -7,8 +7,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/watchroute/watchroute/localstack/aws/restapi"
 	"github.com/watchroute/watchroute/localstack/fault"
-	"github.com/watchroute/watchroute/localstack/restapi"
 )
 
 func TestRequestsFail(t *testing.T) {

@@ -4,7 +4,7 @@ import (
 	"encoding/json"
 	"time"
 
-	"github.com/watchroute/watchroute/localstack/apigateway"
+	"github.com/watchroute/watchroute/localstack/aws/apigateway"
 )
 
 // longestOvertaking is the most that Overtake lets a message wait.

@@ -7,7 +7,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/watchroute/watchroute/localstack/awsjson"
+	"github.com/watchroute/watchroute/localstack/aws/awsjson"
 )
 
 // How long a pause lasts.

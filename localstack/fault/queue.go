@@ -3,7 +3,7 @@ package fault
 import (
 	"context"
 
-	"github.com/watchroute/watchroute/localstack/lambda/mapping"
+	"github.com/watchroute/watchroute/localstack/aws/lambda/mapping"
 )
 
 // WrapQueue is the Wrap of a queue's mapping: Delay, Reappear and Redeliver. A FIFO queue accepts a

@@ -14,9 +14,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/watchroute/watchroute/localstack/aws/lambda/mapping"
+	"github.com/watchroute/watchroute/localstack/aws/sqs"
 	"github.com/watchroute/watchroute/localstack/fault"
-	"github.com/watchroute/watchroute/localstack/lambda/mapping"
-	"github.com/watchroute/watchroute/localstack/sqs"
 )
 
 const (

@@ -5,7 +5,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/watchroute/watchroute/localstack/dynamodb/stream"
+	"github.com/watchroute/watchroute/localstack/aws/dynamodb/stream"
 )
 
 // mostShards is how many open shards a stream has at most by SplitShard.

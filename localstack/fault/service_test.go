@@ -10,9 +10,9 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/watchroute/watchroute/localstack/apigateway"
-	"github.com/watchroute/watchroute/localstack/awsjson"
-	"github.com/watchroute/watchroute/localstack/dynamodb/stream"
+	"github.com/watchroute/watchroute/localstack/aws/apigateway"
+	"github.com/watchroute/watchroute/localstack/aws/awsjson"
+	"github.com/watchroute/watchroute/localstack/aws/dynamodb/stream"
 	"github.com/watchroute/watchroute/localstack/fault"
 )
 

@@ -6,7 +6,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/watchroute/watchroute/localstack/awsjson"
+	"github.com/watchroute/watchroute/localstack/aws/awsjson"
 	"github.com/watchroute/watchroute/localstack/fault"
 )
 

@@ -14,7 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
-	"github.com/watchroute/watchroute/localstack/awsjson"
+	"github.com/watchroute/watchroute/localstack/aws/awsjson"
 	"github.com/watchroute/watchroute/shared/dynamo"
 )
 

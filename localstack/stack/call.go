@@ -5,7 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 
-	"github.com/watchroute/watchroute/localstack/awsjson"
+	"github.com/watchroute/watchroute/localstack/aws/awsjson"
 )
 
 // call carries out an operation in-process and decodes its answer into output,

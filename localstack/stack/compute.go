@@ -10,8 +10,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/watchroute/watchroute/localstack/lambda"
-	"github.com/watchroute/watchroute/localstack/template"
+	"github.com/watchroute/watchroute/localstack/aws/lambda"
+	"github.com/watchroute/watchroute/localstack/aws/template"
 	"github.com/watchroute/watchroute/shared/build"
 )
 

@@ -4,10 +4,10 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/watchroute/watchroute/localstack/apigateway"
-	"github.com/watchroute/watchroute/localstack/apis"
-	"github.com/watchroute/watchroute/localstack/lambda"
-	"github.com/watchroute/watchroute/localstack/template"
+	"github.com/watchroute/watchroute/localstack/aws/apigateway"
+	"github.com/watchroute/watchroute/localstack/aws/apis"
+	"github.com/watchroute/watchroute/localstack/aws/lambda"
+	"github.com/watchroute/watchroute/localstack/aws/template"
 	"github.com/watchroute/watchroute/shared/function"
 )
 

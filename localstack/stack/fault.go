@@ -5,10 +5,10 @@ import (
 	"net/http"
 	"strings"
 
-	"github.com/watchroute/watchroute/localstack/apigateway"
+	"github.com/watchroute/watchroute/localstack/aws/apigateway"
+	"github.com/watchroute/watchroute/localstack/aws/lambda"
+	"github.com/watchroute/watchroute/localstack/aws/restapi"
 	"github.com/watchroute/watchroute/localstack/fault"
-	"github.com/watchroute/watchroute/localstack/lambda"
-	"github.com/watchroute/watchroute/localstack/restapi"
 )
 
 // brokenGateway adds the faults to API Gateway's options, if there are any.

@@ -9,9 +9,9 @@ import (
 	"net/http"
 	"strings"
 
-	"github.com/watchroute/watchroute/localstack/awsjson"
-	"github.com/watchroute/watchroute/localstack/iam"
-	"github.com/watchroute/watchroute/localstack/template"
+	"github.com/watchroute/watchroute/localstack/aws/awsjson"
+	"github.com/watchroute/watchroute/localstack/aws/iam"
+	"github.com/watchroute/watchroute/localstack/aws/template"
 )
 
 // scope is where all calls are made.

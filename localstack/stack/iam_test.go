@@ -19,7 +19,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/coder/websocket"
 	"github.com/watchroute/watchroute/events"
-	"github.com/watchroute/watchroute/localstack/iam"
+	"github.com/watchroute/watchroute/localstack/aws/iam"
 	"github.com/watchroute/watchroute/localstack/stack"
 	"github.com/watchroute/watchroute/shared/token"
 	"github.com/watchroute/watchroute/shared/watch"

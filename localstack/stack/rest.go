@@ -5,9 +5,9 @@ import (
 	"io"
 	"net/http"
 
-	"github.com/watchroute/watchroute/localstack/apis"
-	"github.com/watchroute/watchroute/localstack/lambda"
-	"github.com/watchroute/watchroute/localstack/restapi"
+	"github.com/watchroute/watchroute/localstack/aws/apis"
+	"github.com/watchroute/watchroute/localstack/aws/lambda"
+	"github.com/watchroute/watchroute/localstack/aws/restapi"
 )
 
 // startREST runs the template's REST API, if it has one.

@@ -5,15 +5,15 @@ import (
 	"net"
 	"net/http"
 
-	"github.com/watchroute/watchroute/localstack/apigateway"
-	"github.com/watchroute/watchroute/localstack/awsjson"
-	"github.com/watchroute/watchroute/localstack/dynamodb"
+	"github.com/watchroute/watchroute/localstack/aws/apigateway"
+	"github.com/watchroute/watchroute/localstack/aws/awsjson"
+	"github.com/watchroute/watchroute/localstack/aws/dynamodb"
+	"github.com/watchroute/watchroute/localstack/aws/iam"
+	"github.com/watchroute/watchroute/localstack/aws/lambda"
+	"github.com/watchroute/watchroute/localstack/aws/restapi"
+	"github.com/watchroute/watchroute/localstack/aws/sqs"
 	"github.com/watchroute/watchroute/localstack/fault"
-	"github.com/watchroute/watchroute/localstack/iam"
-	"github.com/watchroute/watchroute/localstack/lambda"
-	"github.com/watchroute/watchroute/localstack/restapi"
 	"github.com/watchroute/watchroute/localstack/shortcut"
-	"github.com/watchroute/watchroute/localstack/sqs"
 )
 
 // services are the names under which health reports the stack's parts, as

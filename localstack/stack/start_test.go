@@ -20,7 +20,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/coder/websocket"
 	"github.com/watchroute/watchroute/events"
-	"github.com/watchroute/watchroute/localstack/apigateway"
+	"github.com/watchroute/watchroute/localstack/aws/apigateway"
 	"github.com/watchroute/watchroute/localstack/stack"
 	"github.com/watchroute/watchroute/shared/build"
 	"github.com/watchroute/watchroute/shared/dynamo"

@@ -5,8 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 
-	"github.com/watchroute/watchroute/localstack/secrets"
-	"github.com/watchroute/watchroute/localstack/template"
+	"github.com/watchroute/watchroute/localstack/aws/secrets"
+	"github.com/watchroute/watchroute/localstack/aws/template"
 )
 
 // tableProperties are those of AWS::DynamoDB::Table, which are nearly the

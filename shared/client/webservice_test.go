@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"github.com/watchroute/watchroute/events"
-	"github.com/watchroute/watchroute/localstack/apigateway"
+	"github.com/watchroute/watchroute/localstack/aws/apigateway"
 	"github.com/watchroute/watchroute/shared/seal"
 	"github.com/watchroute/watchroute/shared/watch"
 )

@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/watchroute/watchroute/localstack/dynamodb/dynamotest"
+	"github.com/watchroute/watchroute/localstack/aws/dynamodb/dynamotest"
 	"github.com/watchroute/watchroute/shared/dynamo"
 	"github.com/watchroute/watchroute/shared/watch"
 )

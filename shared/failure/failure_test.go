@@ -13,7 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
-	emulated "github.com/watchroute/watchroute/localstack/sqs"
+	emulated "github.com/watchroute/watchroute/localstack/aws/sqs"
 	"github.com/watchroute/watchroute/shared/dynamo"
 	"github.com/watchroute/watchroute/shared/failure"
 )

@@ -12,7 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"github.com/watchroute/watchroute/events"
-	emulated "github.com/watchroute/watchroute/localstack/sqs"
+	emulated "github.com/watchroute/watchroute/localstack/aws/sqs"
 	"github.com/watchroute/watchroute/shared/dynamo"
 	"github.com/watchroute/watchroute/shared/pushes"
 	"github.com/watchroute/watchroute/shared/watch"

@@ -16,7 +16,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/watchroute/watchroute/events"
-	"github.com/watchroute/watchroute/localstack/dynamodb/dynamotest"
+	"github.com/watchroute/watchroute/localstack/aws/dynamodb/dynamotest"
 	"github.com/watchroute/watchroute/shared/dynamo"
 	"github.com/watchroute/watchroute/shared/watch"
 )

@@ -8,7 +8,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
-	"github.com/watchroute/watchroute/localstack/secrets"
+	"github.com/watchroute/watchroute/localstack/aws/secrets"
 	"github.com/watchroute/watchroute/shared/secret"
 )
 
