@@ -29,7 +29,7 @@ type handler struct {
 // errUnauthorized has API Gateway answer 401: it looks for this very text.
 //
 // Source: https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-lambda-auth.html
-var errUnauthorized = errors.New("Unauthorized") //nolint:staticcheck // not ours to word
+var errUnauthorized = errors.New("Unauthorized") // not ours to word
 
 // overHTTP reports whether a REST API asks, about an HTTP request. A WebSocket API asks about a
 // handshake, which has no method in its event.
