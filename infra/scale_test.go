@@ -69,7 +69,7 @@ func months() (lines []string) {
 	add("pings every 4 minutes", pings(connections, 4))
 	add("pings every 8 minutes", pings(connections, 8))
 	add("connections that end after 2 hours and come again, with 3 subscribes each", lives*(8+3)*writes+lives*(5+4*3)*reads+lives*2*topicsEach*messagePrice)
-	add("changes, one a batch", changes*(4*writes+4*reads))
+	add("changes, one a batch", changes*(2*writes+3*reads))
 	add("changes, ten of a topic a batch", changes*(2.2*writes+0.4*reads))
 	add("posts, if one watches each topic", changes*messagePrice*0.8)
 	add("posts, if 100 watch each topic", 100*changes*messagePrice*0.8)
