@@ -593,8 +593,9 @@ func (f foreign) refused(t *testing.T, r refusal) (after func(*testing.T)) {
 	}
 }
 
-// pauses wants each of the wrapper's pauses to be a part of the longest that it may be by then, more than
-// half of it and by chance, so that not all come again at once. The first may take two seconds.
+// pauses checks the wrapper's pauses. Each is drawn by chance, between one half and all of the longest
+// that it may be by then, so that not all clients come again at once. The longest first pause is two
+// seconds.
 func (s *source) pauses(t testing.TB, next func(longest time.Duration) time.Duration) {
 	t.Helper()
 	longest := 2 * time.Second

@@ -1,9 +1,6 @@
 package watch
 
-import (
-	"fmt"
-	"hash/fnv"
-)
+import "hash/fnv"
 
 // Part is a part of all connections: those whose slot among Of slots is Index. All subscriptions of
 // a connection are in the same part, so the pusher of a part finds the one that counts for a topic.
@@ -15,13 +12,6 @@ type Part struct {
 	// [CrowdError]. 0 reads all.
 	AtMost int
 }
-
-// CrowdError says that more subscriptions were found than were to be read.
-type CrowdError struct {
-	About int // how many there may be at most
-}
-
-func (e CrowdError) Error() string { return fmt.Sprintf("there may be %d subscriptions", e.About) }
 
 // Whole is the part that has all connections.
 var Whole = Part{Index: 0, Of: 1}
