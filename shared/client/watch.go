@@ -1,10 +1,8 @@
 package client
 
 import (
-	"bytes"
 	"cmp"
 	"context"
-	"encoding/json"
 	"iter"
 	"maps"
 	"slices"
@@ -50,48 +48,6 @@ type Page struct {
 	// ETag is set on a first page of [Read] and [ReadUnless]. It identifies the state of the items.
 	// Give it to ReadUnless to read the items again only if they have changed.
 	ETag string
-}
-
-// WatchOptions say where a watch begins. The zero value means from now on.
-type WatchOptions struct {
-	// After goes on from a cursor, which is of a watch with the same Filter and Fields:
-	// the changes after it come first. If they cannot be told any more, the topic's items
-	// come instead.
-	After *events.Cursor
-	// Cursors do the same for a pattern: topics of it that they leave out are new to the
-	// consumer, who is given their changes from the first one on.
-	Cursors map[events.Topic]events.Cursor
-	// Snapshot begins with the topic's items. It is ignored with After, and for topics that
-	// Cursors name. The token must let the topic, or all topics of the pattern, be read as the
-	// changes are seen; else the watch ends with CodeForbidden.
-	Snapshot bool
-	// Filter, an EventBridge event pattern on the items' data, shows only the items that
-	// match: one that begins to is added, one that ceases to is removed. Its text must be
-	// Unicode, see [events.CheckText]. Default: all.
-	Filter json.RawMessage
-	// Fields shows only these members of the items' data. Default: all.
-	Fields []string
-	// Delta lets a change that modifies an item carry a Patch instead of Data. It is
-	// ignored without After, Cursors and Snapshot, as there is no state to patch then.
-	//
-	// A patch is on the item's state after its last change or in the last snapshot, as
-	// Filter, Fields and token show it. The consumer must keep that, with After from the
-	// watch before; as changes come in order, patches add up. A snapshot may be ahead of
-	// its cursor, though. Patches that an item already has come again, which is right
-	// after the last of them. A patch of an item that is not there, or is Large, is to be
-	// passed over: the change that made it so follows, or the item has expired.
-	Delta bool
-	// Latest gives only the latest state of each item where the watch is behind: where several
-	// changes of an item would come at once, or wait for a slow consumer, only the last one comes.
-	// The cursor moves past the others. Added and Modified both bring the whole state, and the consumer treats them alike,
-	// because it may not hold an item that is Modified. A cursor of such a watch is not for one with
-	// Delta: some items may be older than the cursor. Latest and Delta exclude each other.
-	Latest bool
-}
-
-// sameView reports whether two watches of a topic can share its subscription.
-func (o WatchOptions) sameView(other WatchOptions) bool {
-	return bytes.Equal(o.Filter, other.Filter) && slices.Equal(o.Fields, other.Fields) && o.Delta == other.Delta && o.Latest == other.Latest
 }
 
 // Watch watches a topic, or all topics of a pattern, for as long as the loop over it runs:
@@ -176,25 +132,6 @@ func newWatched(topic events.Topic, o WatchOptions) (w watched, err error) {
 		w = newFamily(topic, o)
 	}
 	return w, checkFrame(*w.about(events.Request{Action: events.ActionSubscribe}), events.CodeBadRequest)
-}
-
-// checkCursors refuses cursors that the service cannot have given.
-func (o WatchOptions) checkCursors() error {
-	cursors := slices.Collect(maps.Values(o.Cursors))
-	if o.After != nil {
-		cursors = append(cursors, *o.After)
-	}
-	for _, c := range cursors {
-		if _, err := events.ParseCursor(c.String()); err != nil {
-			return err
-		}
-	}
-	for topic := range o.Cursors {
-		if _, err := events.ParsePattern(string(topic)); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // watch is one watch, or that of one topic of a family. It belongs to the engine, but for
@@ -301,12 +238,6 @@ func (w *watch) request() *events.Request {
 func (w *watch) about(r events.Request) *events.Request {
 	r.Topic = string(w.topic)
 	return w.o.about(r)
-}
-
-// about adds to a request what a watch with these options is to see.
-func (o WatchOptions) about(r events.Request) *events.Request {
-	r.Filter, r.Fields, r.Delta, r.Latest = o.Filter, o.Fields, o.Delta, o.Latest
-	return &r
 }
 
 // begin adds the watch, unless another of its topic shows something else.
