@@ -42,6 +42,7 @@ type world struct {
 
 	store    *dynamo.Store
 	answerer watch.Answerer
+	renewer  watch.Renewer
 	fanout   watch.Fanout
 	client   watch.Connection
 	tokens   []grant.Grant             // that the client can send, by their number
@@ -87,16 +88,15 @@ func (w *world) begin(t rapid.TB, subject string, tokens []grant.Grant, limits w
 		}
 		return a
 	}}))
+	allowance := watch.NewAllowance(w, 1)
 	w.answerer = watch.Answerer{
-		Topics: watch.Topics{
-			Items:     w.store,
-			History:   w.store,
-			Places:    seal.Fixed(make([]byte, seal.MinSecretBytes)),
-			Limits:    limits,
-			Allowance: watch.NewAllowance(w, 1),
-		},
-		Sessions: metered{w.store, w}, Subscriptions: w.store, Tokens: w, Logger: logger,
+		Store:     metered{w.store, w},
+		Places:    seal.Fixed(make([]byte, seal.MinSecretBytes)),
+		Limits:    limits,
+		Allowance: allowance,
+		Logger:    logger,
 	}
+	w.renewer = watch.Renewer{Store: metered{w.store, w}, Tokens: w, Allowance: allowance, Logger: logger}
 	w.fanout = watch.Fanout{Numberer: watch.Numberer{Log: lives{w.store, w}}, Pusher: watch.Pusher{Subscribers: w.store, Poster: w}, PushTime: time.Minute}
 	w.client = watch.Connection{Key: watch.Key{Subject: subject, ID: "client"}, Connected: w.now, Access: w.access(0)}
 	if err := w.store.Connect(context.Background(), w.client); err != nil {
@@ -221,7 +221,11 @@ func (w *world) ask(r events.Request) {
 	w.meter = &watch.Meter{}
 	w.sent++
 	m := watch.Message{Body: body, ID: "message", Time: w.now.Add(time.Duration(w.sent) * time.Second)}
-	answer := w.answerer.Answer(context.Background(), w.client, m, peer{w})
+	carryOut := w.answerer.Answer
+	if r.Action == events.ActionAuth {
+		carryOut = w.renewer.Answer
+	}
+	answer := carryOut(context.Background(), w.client, m, peer{w})
 	w.noteFrame("answered", answer)
 	reads, writes := w.meter.Units()
 	w.note("%v read units, %v write units", reads, writes)

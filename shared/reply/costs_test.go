@@ -72,7 +72,7 @@ func (w *worst) measure(action, end string, do func() (frames []string)) {
 		last := strings.ReplaceAll(strings.Join(frames[max(0, len(frames)-1):], ""), `\u0001`, "")
 		w.Errorf("%s is answered by %d frames, the last is %.300s", action, len(frames), last)
 	}
-	w.answerer.Sessions = w.store
+	w.answerer.Store = w.store
 }
 
 // meanwhile does what others pay for.
@@ -349,14 +349,14 @@ func (w *worst) auths() {
 	if err != nil {
 		w.Fatal(err)
 	}
-	w.answerer.Tokens = authn.Authenticator{Verifier: verifier, Revocations: w.store}
+	w.renewer.Tokens = authn.Authenticator{Verifier: verifier, Revocations: w.store}
 	raw := func(c watch.Connection, id, claim string) string {
 		subject, _ := json.Marshal(c.Subject)
 		return tokentest.Secret(secret).Token(fmt.Sprintf(`{"sub":%s,"jti":%q,"iat":%d,"exp":%d,"watchroute":%s}`, subject, id, time.Now().Unix(), time.Now().Add(time.Hour).Unix(), claim))
 	}
 	body := func(raw string) string { return request(events.Request{Action: "auth", Token: raw}, watch.Options{}) }
 	w.measure("handshake", "", func() []string {
-		if _, _, err := w.answerer.Tokens.Authenticate(w.Context(), raw(w.heavy, "t", heavyClaim(`"**"`))); err != nil {
+		if _, _, err := w.renewer.Tokens.Authenticate(w.Context(), raw(w.heavy, "t", heavyClaim(`"**"`))); err != nil {
 			w.Fatal(err)
 		}
 		return nil

@@ -422,7 +422,7 @@ func TestSubscribeOvertakenByAToken(t *testing.T) {
 		for _, topic := range []string{"a", "a/*"} {
 			rules := strings.ReplaceAll(rules, `["a"]`, fmt.Sprintf("[%q]", topic))
 			c := newClient(t, fmt.Sprintf(`{"topics":[%q],"actions":["subscribe"]}`, topic))
-			c.answerer.Subscriptions = &overtaken{c.memoryStore, watch.Access{Grant: granted(t, "s", rules), TokenID: "next", Expires: time.Now().Add(time.Hour)}}
+			c.answerer.Store = &overtaken{c.memoryStore, watch.Access{Grant: granted(t, "s", rules), TokenID: "next", Expires: time.Now().Add(time.Hour)}}
 			answer, _, _ := strings.Cut(c.ask(t, fmt.Sprintf(`{"action":"subscribe","topic":%q}`, topic)), " :0")
 			view := "none"
 			if sub, ok := c.subs[events.Topic(topic)]; ok {

@@ -56,7 +56,7 @@ func spender(t *testing.T, allowance *watch.Allowance, key watch.Key, units floa
 	t.Helper()
 	c := newClient(t, `{"topics":["a"],"actions":["read"]}`)
 	c.connection.Key = key
-	c.answerer.Items, c.answerer.Allowance = priced{c.memoryStore, units}, allowance
+	c.answerer.Store, c.answerer.Allowance = priced{c.memoryStore, units}, allowance
 	return c
 }
 

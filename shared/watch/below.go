@@ -78,7 +78,7 @@ func (w *work) below(ctx context.Context, topics, patterns []events.Topic) (all 
 		if !affordable {
 			return all, true, nil
 		}
-		found, unread, err := w.topics.History.Below(ctx, pattern, "", events.MaxCursors)
+		found, unread, err := w.topics.Store.Below(ctx, pattern, "", events.MaxCursors)
 		if err != nil {
 			return nil, false, err
 		}

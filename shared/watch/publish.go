@@ -78,9 +78,9 @@ func (w *work) publish(ctx context.Context, a Access, asked Publishing, at stand
 		return p, err
 	}
 	if asked.Op == events.OpRemove {
-		err = w.topics.Items.Remove(ctx, p)
+		err = w.topics.Store.Remove(ctx, p)
 	} else {
-		err = w.topics.Items.Put(ctx, p)
+		err = w.topics.Store.Put(ctx, p)
 	}
 	if err != nil {
 		return p, err

@@ -93,7 +93,7 @@ type below struct {
 // itemsBelow shows the topics one after the other, as far as the answer allows, and gives the place
 // where the rest begins.
 func (w *work) itemsBelow(ctx context.Context, b below, show func(page) error) (next string, err error) {
-	topics, more, err := w.topics.History.Below(ctx, b.pattern, b.after, maxSnapshotTopics)
+	topics, more, err := w.topics.Store.Below(ctx, b.pattern, b.after, maxSnapshotTopics)
 	if err != nil {
 		return "", err
 	}

@@ -166,7 +166,7 @@ func TestPatternSnapshotIsBounded(t *testing.T) {
 	for n := range 60 {
 		a.keep(events.Topic(fmt.Sprintf("a/%02d", n)), `{}`)
 	}
-	a.answerer.Items = dearPages{a.memoryStore, 250}
+	a.answerer.Store = dearPages{a.memoryStore, 250}
 	shown, answers := a.dashboard(t, events.Request{Action: events.ActionSubscribe, Topic: "a/*", Snapshot: true})
 	if len(shown) != 60 || answers < 60*250/1_750 {
 		t.Errorf("%d topics in %d answers", len(shown), answers)

@@ -66,20 +66,20 @@ const keepAttempts = 3
 // seen the subscription, it is written anew by that one. It is taken back if that token does
 // not allow it, and if a later request has overtaken it.
 func (a *answer) keep(ctx context.Context, topic events.Topic, o Options) (sub Subscription, already bool, err error) {
-	if err := a.Limits.quota(a.c, time.Now()).check(a.c, topic); err != nil {
+	if err := a.topics.Limits.quota(a.c, time.Now()).check(a.c, topic); err != nil {
 		return sub, false, err
 	}
 	for attempt := range keepAttempts {
 		before := sub
 		if sub, err = a.c.subscription(topic, o); err != nil && attempt > 0 {
-			err = errors.Join(err, a.Subscriptions.Withdraw(ctx, a.c.Key, before))
+			err = errors.Join(err, a.store.Withdraw(ctx, a.c.Key, before))
 		}
 		if err != nil {
 			return sub, already, err
 		}
-		sub.Order, sub.Quota = a.order, a.Limits.quota(a.c, time.Now())
+		sub.Order, sub.Quota = a.order, a.topics.Limits.quota(a.c, time.Now())
 		sub.Shard, sub.Again = before.Shard, attempt > 0 || slices.Contains(a.c.watches, topic)
-		kept, err := a.Subscriptions.Subscribe(ctx, sub)
+		kept, err := a.store.Subscribe(ctx, sub)
 		if err != nil && attempt > 0 {
 			a.undo(ctx, sub, already)
 		}
@@ -88,7 +88,7 @@ func (a *answer) keep(ctx context.Context, topic events.Topic, o Options) (sub S
 		}
 		sub.Shard = kept.Shard
 		already = already || kept.Already && attempt == 0
-		session, err := a.Sessions.Session(ctx, a.c.Key)
+		session, err := a.store.Session(ctx, a.c.Key)
 		switch {
 		case errors.Is(err, ErrNotConnected) || err == nil && session.Orders[topic] != sub.Order:
 			a.undo(ctx, sub, false)
@@ -190,7 +190,7 @@ func parseAfter(r events.Request) (*events.Cursor, error) {
 // resume reads where the topic stands and, for a client with a cursor, what it missed: all
 // of it, or why it must start over.
 func (a *answer) resume(ctx context.Context, topic events.Topic, after *events.Cursor) (events.Cursor, gap, error) {
-	head, err := a.History.Head(ctx, topic)
+	head, err := a.topics.Store.Head(ctx, topic)
 	if err != nil || after == nil {
 		return head.Cursor, gap{}, err
 	}
@@ -208,13 +208,13 @@ func (a *answer) undo(ctx context.Context, sub Subscription, already bool) {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 	defer cancel()
-	if err := a.Subscriptions.Withdraw(ctx, sub.Key, sub); err != nil {
-		a.Logger.Error("subscription left behind", "connection", sub.ID, "topic", sub.Topic, "err", err)
+	if err := a.store.Withdraw(ctx, sub.Key, sub); err != nil {
+		a.logger.Error("subscription left behind", "connection", sub.ID, "topic", sub.Topic, "err", err)
 	}
 }
 
 func (a *answer) unsubscribe(ctx context.Context, topic events.Topic) error {
-	if err := a.Subscriptions.Unsubscribe(ctx, a.c.Key, topic, a.order); err != nil {
+	if err := a.store.Unsubscribe(ctx, a.c.Key, topic, a.order); err != nil {
 		return err
 	}
 	a.out.send(&events.Unsubscribed{ID: a.r.ID, Topic: topic})

@@ -12,8 +12,7 @@ import (
 
 // Topics carries out what clients ask of topics, in whichever way they ask.
 type Topics struct {
-	Items     Items
-	History   History
+	Store     TopicStore
 	Places    *seal.Sealer // seals places in snapshots
 	Limits    Limits
 	Allowance *Allowance // of each subject; nil for no bound
@@ -38,19 +37,17 @@ func (q Query) asked() events.Topic { return cmp.Or(q.through, q.Topic) }
 
 // work is what one request does: what that has cost so far, and what it may still bring.
 type work struct {
-	topics  Topics
-	who     Key // whose allowance pays
-	meter   *Meter
-	settled float64 // the part of the cost that the subject was charged for
-	room    room    // for missed changes
-	pages   pageRoom
-	steps   *grant.Budget
+	*bill
+	topics Topics
+	room   room // for missed changes
+	pages  pageRoom
+	steps  *grant.Budget
 }
 
 // begin gives the work of one request, and the context whose calls it counts.
 func (t Topics) begin(ctx context.Context, who Key) (context.Context, work) {
-	ctx, meter := Metered(ctx)
-	return ctx, work{topics: t, who: who, meter: meter, room: fullRoom(), steps: grant.NewBudget(maxAnswerSteps)}
+	ctx, bill := newBill(ctx, t.Allowance, who)
+	return ctx, work{bill: bill, topics: t, room: fullRoom(), steps: grant.NewBudget(maxAnswerSteps)}
 }
 
 // carry does the work of a request without a connection, and charges for it.
@@ -61,7 +58,7 @@ func carry[Result any](ctx context.Context, t Topics, who Key, do func(context.C
 	}
 	ctx, w := t.begin(ctx, who)
 	result, err := do(ctx, &w)
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTime)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), chargeTime)
 	defer cancel()
 	_ = w.settle(ctx) // what is not charged is owed, and the next request is refused if it is too much
 	return result, err
@@ -97,7 +94,7 @@ func (w *work) snapshot(ctx context.Context, a Access, q PageQuery) (Page, error
 	if err != nil {
 		return Page{}, err
 	}
-	head, err := w.topics.History.Head(ctx, q.Topic)
+	head, err := w.topics.Store.Head(ctx, q.Topic)
 	if err != nil {
 		return Page{}, err
 	}
@@ -155,7 +152,7 @@ func (w *work) changes(ctx context.Context, a Access, q Query, after events.Curs
 	if err != nil {
 		return Missed{}, err
 	}
-	head, err := w.topics.History.Head(ctx, q.Topic)
+	head, err := w.topics.Store.Head(ctx, q.Topic)
 	if err != nil {
 		return Missed{}, err
 	}
