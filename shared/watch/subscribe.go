@@ -31,11 +31,17 @@ func (a *answer) subscribe(ctx context.Context, topic events.Topic) error {
 	if err != nil {
 		return err
 	}
-	head, gap, err := a.resume(ctx, topic, after)
-	if after != nil && otherView(a.r.View, sub.View, sub.Options) {
-		gap.reset = events.ResetView
+	head, err := a.topics.Store.Head(ctx, topic)
+	var missed gap
+	if err == nil && after != nil {
+		if missed, err = a.missed(ctx, topic, *after, head); missed.rest {
+			missed = gap{reset: events.ResetLimit}
+		}
 	}
-	if err == nil && gap.reset != "" && !a.c.readable(topic) {
+	if after != nil && otherView(a.r.View, sub.View, sub.Options) {
+		missed.reset = events.ResetView
+	}
+	if err == nil && missed.reset != "" && !a.c.readable(topic) {
 		err = errUnrecoverable
 	}
 	if err == nil {
@@ -45,14 +51,14 @@ func (a *answer) subscribe(ctx context.Context, topic events.Topic) error {
 		a.undo(ctx, sub, already)
 		return err
 	}
-	a.out.send(&events.Subscribed{ID: a.r.ID, Topic: topic, Cursor: head, Recovered: after != nil && gap.reset == "", View: sub.mark()})
-	if gap.reset != "" {
-		a.out.send(&events.Reset{ID: a.r.ID, Topic: topic, Reason: gap.reset})
+	a.out.send(&events.Subscribed{ID: a.r.ID, Topic: topic, Cursor: head.Cursor, Recovered: after != nil && missed.reset == "", View: sub.mark()})
+	if missed.reset != "" {
+		a.out.send(&events.Reset{ID: a.r.ID, Topic: topic, Reason: missed.reset})
 	}
-	if gap.reset != "" || a.r.Snapshot && after == nil {
-		return a.snapshotPage(ctx, page{topic: topic, view: sub.View, cursor: head})
+	if missed.reset != "" || a.r.Snapshot && after == nil {
+		return a.snapshotPage(ctx, page{topic: topic, view: sub.View, cursor: head.Cursor})
 	}
-	return a.sendEntries(sub, gap.entries)
+	return a.sendEntries(sub, missed.entries)
 }
 
 func optionsOf(r events.Request) Options {
@@ -185,20 +191,6 @@ func parseAfter(r events.Request) (*events.Cursor, error) {
 		return nil, &events.Error{Code: events.CodeBadCursor, Message: "after: " + err.Error()}
 	}
 	return &after, nil
-}
-
-// resume reads where the topic stands and, for a client with a cursor, what it missed: all
-// of it, or why it must start over.
-func (a *answer) resume(ctx context.Context, topic events.Topic, after *events.Cursor) (events.Cursor, gap, error) {
-	head, err := a.topics.Store.Head(ctx, topic)
-	if err != nil || after == nil {
-		return head.Cursor, gap{}, err
-	}
-	missed, err := a.missed(ctx, topic, *after, head)
-	if missed.rest {
-		missed = gap{reset: events.ResetLimit}
-	}
-	return head.Cursor, missed, err
 }
 
 // undo takes back a subscription that the client is told has failed.
