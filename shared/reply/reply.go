@@ -1,6 +1,6 @@
-// Package reply is the only place that knows how a client's frame comes to a function and
-// the answer gets back: the one in an event of API Gateway, the other as the response's
-// body and as posts before it. The functions message and renew both answer with it.
+// Package reply is the handler of the functions message and renew. It is the only place that knows
+// how a client's frame arrives, in an event of API Gateway, and how the answer gets back: its last
+// frame as the response's body, the frames before it as posts.
 package reply
 
 import (
