@@ -33,7 +33,7 @@ func (e *engine) depart(topic events.Topic, underWay []*request) {
 		e.departures = append(e.departures, d)
 	}
 	for _, r := range underWay {
-		r.watch, r.family, r.departure = nil, nil, d
+		r.watch, r.pattern, r.departure = nil, nil, d
 		e.requests[r.frame.ID] = r
 		d.subscribes++
 	}
@@ -51,8 +51,8 @@ func (e *engine) departing(topic events.Topic) *departure {
 
 // wanted reports whether somebody watches a topic or pattern that is to be subscribed to.
 func (e *engine) wanted(topic events.Topic) bool {
-	return slices.ContainsFunc(e.watches, func(w *watch) bool { return w.topic == topic && w.family == nil }) ||
-		slices.ContainsFunc(e.families, func(f *family) bool { return f.pattern == topic })
+	return slices.ContainsFunc(e.watches, func(w *watch) bool { return w.topic == topic && w.pattern == nil }) ||
+		slices.ContainsFunc(e.patterns, func(f *patternWatch) bool { return f.pattern == topic })
 }
 
 // returns drops departures from what is watched again and was not left yet. It gives the

@@ -63,8 +63,8 @@ type engine struct {
 	unauthorized      int       // handshakes refused with 401, in a row
 	unauthorizedSince time.Time // when the first of them was
 
-	watches      []*watch // those of families among them
-	families     []*family
+	watches      []*watch // those of pattern watches among them
+	patterns     []*patternWatch
 	departures   []*departure // from link
 	publications []*publication
 	requests     map[string]*request // outstanding on link, by id
@@ -112,11 +112,11 @@ func (e *engine) run(ctx context.Context) error {
 // end tells everyone who waits, and says goodbye to the service.
 func (e *engine) end(err error) error {
 	for _, w := range e.watches {
-		if w.family == nil {
+		if w.pattern == nil {
 			w.fail(err)
 		}
 	}
-	for _, f := range e.families {
+	for _, f := range e.patterns {
 		f.fail(err)
 	}
 	for _, p := range e.publications {
@@ -355,7 +355,7 @@ func (e *engine) forget() {
 	clear(e.requests)
 	e.departures = nil
 	e.warned, e.renewal = false, turn{}
-	for _, f := range e.families {
+	for _, f := range e.patterns {
 		f.joined, f.turn, f.probe = false, turn{}, probe{}
 	}
 	for _, w := range e.watches {
@@ -373,7 +373,7 @@ func (e *engine) settled() bool {
 			return false
 		}
 	}
-	return !slices.ContainsFunc(e.families, func(f *family) bool { return !f.joined })
+	return !slices.ContainsFunc(e.patterns, func(f *patternWatch) bool { return !f.joined })
 }
 
 // backoff is a random part of a time that doubles with each attempt.

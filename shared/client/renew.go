@@ -73,9 +73,9 @@ func (e *engine) authorized(f *events.Authorized) {
 		return subscribed && cmp.Or(now, events.WholeView) == view
 	}
 	for _, w := range e.watches {
-		w.joined = w.joined && (w.family != nil || same(w.topic, w.view))
+		w.joined = w.joined && (w.pattern != nil || same(w.topic, w.view))
 	}
-	for _, family := range e.families {
-		family.joined = family.joined && same(family.pattern, family.view)
+	for _, p := range e.patterns {
+		p.joined = p.joined && same(p.pattern, p.view)
 	}
 }

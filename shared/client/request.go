@@ -17,13 +17,13 @@ type request struct {
 	frame       events.Request
 	sentAt      time.Time
 	deadline    time.Time
-	watch       *watch       // of a subscribe and a snapshot
-	family      *family      // of a subscribe to a pattern
-	subscribed  bool         // a subscribe was carried out, and a snapshot follows
-	departure   *departure   // of an unsubscribe, and of a subscribe that nobody waits for any more
-	publication *publication // of a publish
-	renewal     *turn        // of an auth
-	inquiry     *inquiry     // of a ping
+	watch       *watch        // of a subscribe and a snapshot
+	pattern     *patternWatch // of a subscribe to a pattern
+	subscribed  bool          // a subscribe was carried out, and a snapshot follows
+	departure   *departure    // of an unsubscribe, and of a subscribe that nobody waits for any more
+	publication *publication  // of a publish
+	renewal     *turn         // of an auth
+	inquiry     *inquiry      // of a ping
 }
 
 // turn is whether it is somebody's turn to ask.
@@ -66,10 +66,10 @@ func (e *engine) due(now time.Time) (all []question) {
 		}
 	}
 	busy := e.busy()
-	for _, f := range e.families {
+	for _, f := range e.patterns {
 		if !f.joined && f.turn.due(now) && busy.take(f.pattern) {
 			frame := f.about(events.Request{Action: events.ActionSubscribe, Snapshot: f.o.Snapshot && !f.known})
-			all = append(all, question{f.turn.notBefore, &request{frame: *frame, family: f}})
+			all = append(all, question{f.turn.notBefore, &request{frame: *frame, pattern: f}})
 		}
 	}
 	free := e.pagesFree()
@@ -136,7 +136,7 @@ func (e *engine) askAt(now time.Time) time.Time {
 		}
 	}
 	busy := e.busy()
-	for _, f := range e.families {
+	for _, f := range e.patterns {
 		if !f.joined && !f.turn.asked && !busy[f.pattern] {
 			sooner(f.turn.notBefore)
 		}
@@ -173,11 +173,11 @@ func (e *engine) askAt(now time.Time) time.Time {
 const pagesAtOnce = 8
 
 // pagesFree is of how many more topics of a pattern the items may be asked for.
-type pagesFree map[*family]int
+type pagesFree map[*patternWatch]int
 
 func (e *engine) pagesFree() pagesFree {
 	free := pagesFree{}
-	for _, f := range e.families {
+	for _, f := range e.patterns {
 		free[f] = pagesAtOnce
 	}
 	for _, r := range e.requests {
@@ -188,11 +188,11 @@ func (e *engine) pagesFree() pagesFree {
 	return free
 }
 
-func (p pagesFree) has(w *watch) bool { return w.family == nil || p[w.family] > 0 }
+func (p pagesFree) has(w *watch) bool { return w.pattern == nil || p[w.pattern] > 0 }
 
 func (p pagesFree) take(w *watch) {
-	if w.family != nil {
-		p[w.family]--
+	if w.pattern != nil {
+		p[w.pattern]--
 	}
 }
 
@@ -241,8 +241,8 @@ func (r *request) turn() *turn {
 	switch {
 	case r.watch != nil:
 		return &r.watch.turn
-	case r.family != nil:
-		return &r.family.turn
+	case r.pattern != nil:
+		return &r.pattern.turn
 	case r.publication != nil:
 		return &r.publication.turn
 	case r.departure != nil && r.frame.Action == events.ActionUnsubscribe:
@@ -254,12 +254,12 @@ func (r *request) turn() *turn {
 // by is whose watch a request is of; nil for other requests.
 func (r *request) by() watched {
 	switch {
-	case r.family != nil:
-		return r.family
+	case r.pattern != nil:
+		return r.pattern
 	case r.watch == nil:
 		return nil
-	case r.watch.family != nil:
-		return r.watch.family
+	case r.watch.pattern != nil:
+		return r.watch.pattern
 	}
 	return r.watch
 }

@@ -31,15 +31,15 @@ func (e *engine) setBack(w *watch, now time.Time) {
 // lost has a watch subscribe again that is not subscribed any more.
 func (e *engine) lost(w *watch, now time.Time) {
 	w.joined = false
-	if w.family == nil {
+	if w.pattern == nil {
 		e.setBack(w, now)
 		return
 	}
-	e.lostFamily(w.family, now)
+	e.lostPattern(w.pattern, now)
 }
 
-// lostFamily does the same for the watch of a pattern.
-func (e *engine) lostFamily(f *family, now time.Time) {
+// lostPattern does the same for the watch of a pattern.
+func (e *engine) lostPattern(f *patternWatch, now time.Time) {
 	if f.joined {
 		f.joined = false
 		f.turn.notBefore = f.setbacks.next(now, e)

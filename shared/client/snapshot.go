@@ -23,7 +23,7 @@ func (e *engine) reset(f *events.Reset) {
 		if w.topic != f.Topic || !w.joined || w.order.cursor.String() != r.frame.Cursors[string(f.Topic)] {
 			continue
 		}
-		if w.family != nil {
+		if w.pattern != nil {
 			w.startOver(f.Reason)
 		} else {
 			w.joined = false
@@ -41,8 +41,8 @@ func (e *engine) snapshot(f *events.Snapshot) {
 	}
 	r.deadline = time.Now().Add(e.o.AnswerTime)
 	w := r.watch
-	if r.family != nil {
-		w = r.family.awaits(f.Topic)
+	if r.pattern != nil {
+		w = r.pattern.awaits(f.Topic)
 	}
 	if w != nil && f.From == w.place {
 		again := w.greeted || w.o.After != nil
@@ -53,8 +53,8 @@ func (e *engine) snapshot(f *events.Snapshot) {
 	}
 	if !f.More && string(f.Topic) == r.frame.Topic {
 		e.answered(f.ID)
-		if r.family != nil && !r.subscribed { // where its topics stand was lost
-			r.family.turn.notBefore = r.family.setbacks.next(time.Now(), e)
+		if r.pattern != nil && !r.subscribed { // where its topics stand was lost
+			r.pattern.turn.notBefore = r.pattern.setbacks.next(time.Now(), e)
 		}
 	}
 	if w != nil {
@@ -64,7 +64,7 @@ func (e *engine) snapshot(f *events.Snapshot) {
 
 // awaits gives the watch of a topic if its items are due; else nil. The subscribe to a pattern
 // brings the first items of many topics. The others are asked for topic by topic after that.
-func (f *family) awaits(topic events.Topic) *watch {
+func (f *patternWatch) awaits(topic events.Topic) *watch {
 	w := f.topics[topic]
 	if w == nil || !w.over && !w.order.held {
 		return nil

@@ -105,7 +105,7 @@ func (c *Client) Watch(ctx context.Context, topic events.Topic, o WatchOptions) 
 	}
 }
 
-// watched is what a consumer watches: a topic or a family of them.
+// watched is what a consumer watches: a topic or the topics of a pattern.
 type watched interface {
 	begin(*engine)
 	pump() bool
@@ -129,17 +129,17 @@ func newWatched(topic events.Topic, o WatchOptions) (w watched, err error) {
 	o.Delta = o.Delta && (o.Snapshot || o.After != nil || o.Cursors != nil)
 	w = newWatch(topic, o)
 	if topic.IsPattern() {
-		w = newFamily(topic, o)
+		w = newPatternWatch(topic, o)
 	}
 	return w, checkFrame(*w.about(events.Request{Action: events.ActionSubscribe}), events.CodeBadRequest)
 }
 
-// watch is one watch, or that of one topic of a family. It belongs to the engine, but for
+// watch is one watch, or that of one topic of a pattern watch. It belongs to the engine, but for
 // its outlet.
 type watch struct {
-	topic  events.Topic
-	o      WatchOptions
-	family *family // nil if it stands alone
+	topic   events.Topic
+	o       WatchOptions
+	pattern *patternWatch // nil if it stands alone
 	*outlet
 
 	order  order
@@ -216,14 +216,14 @@ func step(c events.Change) Event {
 // request is what a watch has to ask for, nil if nothing.
 func (w *watch) request() *events.Request {
 	switch {
-	case w.family != nil && w.family.turn.asked: // its items may be on their way
+	case w.pattern != nil && w.pattern.turn.asked: // its items may be on their way
 		return nil
 	case (w.starved || w.over || w.order.held) && !w.takesPages():
 		return nil
 	case w.over:
 		return w.about(events.Request{Action: events.ActionSnapshot})
-	case !w.joined && w.family != nil:
-		return nil // it is joined with the family
+	case !w.joined && w.pattern != nil:
+		return nil // it is joined with the pattern watch
 	case !w.joined && w.order.started:
 		return w.about(events.Request{Action: events.ActionSubscribe, After: w.order.cursor.String(), View: w.view})
 	case !w.joined:
@@ -258,7 +258,7 @@ func (e *engine) seesOtherwise(topic events.Topic, o WatchOptions) bool {
 			return true
 		}
 	}
-	for _, f := range e.families {
+	for _, f := range e.patterns {
 		if near(f.pattern, topic) && !f.o.sameView(o) {
 			return true
 		}
@@ -298,8 +298,8 @@ func (e *engine) leave(w watched) {
 // remove forgets what was watched with all that it has asked for; false if it was
 // forgotten before.
 func (e *engine) remove(w watched) bool {
-	before := len(e.watches) + len(e.families)
-	e.families = slices.DeleteFunc(e.families, func(f *family) bool { return f == w })
+	before := len(e.watches) + len(e.patterns)
+	e.patterns = slices.DeleteFunc(e.patterns, func(f *patternWatch) bool { return f == w })
 	for _, member := range w.members() {
 		e.watches = slices.DeleteFunc(e.watches, func(o *watch) bool { return o == member })
 	}
@@ -308,18 +308,18 @@ func (e *engine) remove(w watched) bool {
 			delete(e.requests, id)
 		}
 	}
-	return len(e.watches)+len(e.families) < before
+	return len(e.watches)+len(e.patterns) < before
 }
 
 // subscribed takes in that a watch is subscribed. Where a snapshot is due, the first
 // page says so, and the request stays outstanding until the last has come.
 func (e *engine) subscribed(f *events.Subscribed) {
 	r := e.requests[f.ID]
-	if r != nil && r.family != nil {
+	if r != nil && r.pattern != nil {
 		if r.subscribed = true; !r.frame.Snapshot { // or the items follow
 			e.answered(f.ID)
 		}
-		r.family.subscribed(e, f)
+		r.pattern.subscribed(e, f)
 		return
 	}
 	if r != nil && r.departure != nil {
@@ -358,15 +358,15 @@ func (e *engine) unsubscribed(f *events.Unsubscribed) {
 	}
 	ended := &events.Error{Code: f.Reason, Message: "the service has ended the subscription", Topic: string(f.Topic)}
 	for _, w := range slices.Clone(e.watches) {
-		if w.topic == f.Topic && w.family == nil {
+		if w.topic == f.Topic && w.pattern == nil {
 			e.remove(w)
 			w.fail(ended)
 		}
 	}
-	for _, family := range slices.Clone(e.families) {
-		if family.pattern == f.Topic {
-			e.remove(family)
-			family.fail(ended)
+	for _, p := range slices.Clone(e.patterns) {
+		if p.pattern == f.Topic {
+			e.remove(p)
+			p.fail(ended)
 		}
 	}
 }
