@@ -12,7 +12,7 @@ import (
 type patternWatch struct {
 	pattern events.Topic
 	o       WatchOptions
-	*outlet
+	*eventQueue
 
 	topics map[events.Topic]*watch
 	all    []*watch // the same, in the order in which they came in
@@ -29,11 +29,11 @@ type patternWatch struct {
 }
 
 func newPatternWatch(pattern events.Topic, o WatchOptions) *patternWatch {
-	return &patternWatch{pattern: pattern, o: o, outlet: newOutlet(), topics: map[events.Topic]*watch{}}
+	return &patternWatch{pattern: pattern, o: o, eventQueue: newEventQueue(), topics: map[events.Topic]*watch{}}
 }
 
-func (f *patternWatch) outside() *outlet  { return f.outlet }
-func (f *patternWatch) members() []*watch { return f.all }
+func (f *patternWatch) queue() *eventQueue { return f.eventQueue }
+func (f *patternWatch) members() []*watch  { return f.all }
 
 // pump hands out what is due of all topics: first events, then changes. The topic that has
 // taken the last room comes last the next time, and one that has found none comes first.
@@ -76,7 +76,7 @@ func (f *patternWatch) about(r events.Request) *events.Request {
 func (f *patternWatch) adopt(e *engine, topic events.Topic) *watch {
 	o := f.o
 	o.After, o.Cursors = nil, nil
-	w := &watch{topic: topic, o: o, pattern: f, outlet: f.outlet, joined: f.joined}
+	w := &watch{topic: topic, o: o, pattern: f, eventQueue: f.eventQueue, joined: f.joined}
 	f.topics[topic], f.all = w, append(f.all, w)
 	e.add(w)
 	return w

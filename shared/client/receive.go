@@ -231,7 +231,7 @@ func (e *engine) failed(f *events.Error) error {
 		e.beginAgain(r.watch, time.Now())
 	case r.by() != nil:
 		e.leave(r.by()) // which is subscribed if only its snapshot was refused
-		r.by().outside().fail(f)
+		r.by().queue().fail(f)
 	default:
 		e.conclude(r.publication, f)
 	}

@@ -93,7 +93,7 @@ func (c *Client) Watch(ctx context.Context, topic events.Topic, o WatchOptions) 
 			return
 		}
 		defer c.do(func(e *engine) { e.leave(w) })
-		for out := w.outside(); ; {
+		for out := w.queue(); ; {
 			event, err := out.receive(ctx)
 			if err == nil && len(out.out) == 0 && out.waits.CompareAndSwap(true, false) {
 				c.do(func(*engine) { w.pump() })
@@ -109,7 +109,7 @@ func (c *Client) Watch(ctx context.Context, topic events.Topic, o WatchOptions) 
 type watched interface {
 	begin(*engine)
 	pump() bool
-	outside() *outlet
+	queue() *eventQueue
 	about(events.Request) *events.Request
 	members() []*watch
 }
@@ -135,12 +135,12 @@ func newWatched(topic events.Topic, o WatchOptions) (w watched, err error) {
 }
 
 // watch is one watch, or that of one topic of a pattern watch. It belongs to the engine, but for
-// its outlet.
+// its event queue.
 type watch struct {
 	topic   events.Topic
 	o       WatchOptions
 	pattern *patternWatch // nil if it stands alone
-	*outlet
+	*eventQueue
 
 	order  order
 	joined bool   // subscribed on the connection in use
@@ -160,15 +160,15 @@ type watch struct {
 }
 
 func newWatch(topic events.Topic, o WatchOptions) *watch {
-	w := &watch{topic: topic, o: o, outlet: newOutlet()}
+	w := &watch{topic: topic, o: o, eventQueue: newEventQueue()}
 	if o.After != nil {
 		w.order.begin(*o.After)
 	}
 	return w
 }
 
-func (w *watch) outside() *outlet  { return w.outlet }
-func (w *watch) members() []*watch { return []*watch{w} }
+func (w *watch) queue() *eventQueue { return w.eventQueue }
+func (w *watch) members() []*watch  { return []*watch{w} }
 
 // give gives the consumer an event, if less than kept wait for it.
 func (w *watch) give(event Event, kept int) bool {
@@ -218,7 +218,7 @@ func (w *watch) request() *events.Request {
 	switch {
 	case w.pattern != nil && w.pattern.turn.asked: // its items may be on their way
 		return nil
-	case (w.starved || w.over || w.order.held) && !w.takesPages():
+	case (w.starved || w.over || w.order.held) && !w.hasRoomForPages():
 		return nil
 	case w.over:
 		return w.about(events.Request{Action: events.ActionSnapshot})
