@@ -205,7 +205,7 @@ func (e *engine) connect(now time.Time) {
 		case e.dialled <- dialled{l, err, way}:
 		case <-e.life.Done():
 			if err == nil {
-				l.hangUp()
+				l.abort()
 			}
 		}
 	})
@@ -320,7 +320,7 @@ func (e *engine) lose(err error) {
 }
 
 // lasted reports whether the connection in use has lasted at a time. Only then are pauses
-// short again: who answers and then hangs up would otherwise be dialled again and again. As a
+// short again: a server that answers and then closes would otherwise be dialled again and again. As a
 // connection that lasts stands for the longest pause, connections are no more frequent than
 // pauses make them.
 func (e *engine) lasted(at time.Time) bool { return at.Sub(e.since) >= e.o.MaxBackoff }

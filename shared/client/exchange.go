@@ -102,7 +102,7 @@ func (x *exchange) written() (queue []events.Request) {
 // close ends all requests. HTTP has no closing handshake.
 func (x *exchange) close() { x.closed.Do(func() { close(x.closing) }) }
 
-func (x *exchange) hangUp() { x.close() }
+func (x *exchange) abort() { x.close() }
 
 func (x *exchange) run(ctx context.Context, out chan<- incoming, logger *slog.Logger) {
 	ctx, cancel := context.WithCancel(ctx)
