@@ -59,7 +59,7 @@ type engine struct {
 	pace      pace
 
 	warned            bool      // the token of link expires
-	renewal           turn      // to replace the token of link
+	renewal           attempt   // to replace the token of link
 	unauthorized      int       // handshakes refused with 401, in a row
 	unauthorizedSince time.Time // when the first of them was
 
@@ -320,8 +320,8 @@ func (e *engine) lose(err error) {
 }
 
 // lasted reports whether the connection in use has lasted at a time. Only then are pauses
-// short again: a server that answers and then closes would otherwise be dialled again and again. As a
-// connection that lasts stands for the longest pause, connections are no more frequent than
+// short again: a server that answers and then closes would otherwise be dialled again and again.
+// As a connection that lasts stands for the longest pause, connections are no more frequent than
 // pauses make them.
 func (e *engine) lasted(at time.Time) bool { return at.Sub(e.since) >= e.o.MaxBackoff }
 
@@ -354,15 +354,15 @@ func (e *engine) retire() {
 func (e *engine) forget() {
 	clear(e.requests)
 	e.departures = nil
-	e.warned, e.renewal = false, turn{}
+	e.warned, e.renewal = false, attempt{}
 	for _, f := range e.patterns {
-		f.joined, f.turn, f.probe = false, turn{}, probe{}
+		f.joined, f.attempt, f.probe = false, attempt{}, probe{}
 	}
 	for _, w := range e.watches {
-		w.joined, w.turn, w.probe = false, turn{}, probe{}
+		w.joined, w.attempt, w.probe = false, attempt{}, probe{}
 	}
 	for _, p := range e.publications {
-		p.turn = turn{}
+		p.attempt = attempt{}
 	}
 }
 

@@ -22,7 +22,7 @@ func (x *exchange) openLooks(now time.Time) (next time.Time) {
 		if p.looking || p.brought() {
 			continue
 		}
-		if at := later(p.lookAt, x.polls.turn.notBefore); now.Before(at) {
+		if at := later(p.lookAt, x.polls.next.notBefore); now.Before(at) {
 			next = sooner(next, at)
 			continue
 		}
@@ -32,7 +32,7 @@ func (x *exchange) openLooks(now time.Time) (next time.Time) {
 		if x.polls.reads >= pollsAtOnce {
 			return next // the end of a read begins the next
 		}
-		if at := later(f.pollAt, x.polls.turn.notBefore); now.Before(at) {
+		if at := later(f.pollAt, x.polls.next.notBefore); now.Before(at) {
 			next = sooner(next, at)
 			continue
 		}

@@ -241,7 +241,7 @@ func (x *exchange) openPatterns(now time.Time) (next time.Time) {
 		}
 	}
 	for _, p := range x.patterns {
-		due := later(later(p.since, p.apart), x.streams.turn.notBefore)
+		due := later(later(p.since, p.apart), x.streams.next.notBefore)
 		switch {
 		case p.stream != nil || open >= patternStreams || len(x.streams.open) >= streamsAtOnce:
 		case now.Before(due):

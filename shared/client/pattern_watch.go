@@ -14,16 +14,16 @@ type patternWatch struct {
 	o       WatchOptions
 	*eventQueue
 
-	topics map[events.Topic]*watch
-	all    []*watch // the same, in the order in which they came in
-	first  int      // whose turn it is to hand out before the others
-	known  bool     // the service has said where the topics stand
-	more   bool     // it has not named them all
-	older  bool     // it had not named them all when the watch began
-	joined bool     // subscribed on the connection in use
-	view   string   // what the topics are seen in; empty before that is known
-	turn   turn     // to subscribe
-	probe  probe    // for topics that are new
+	topics  map[events.Topic]*watch
+	all     []*watch // the same, in the order in which they came in
+	first   int      // whose turn it is to hand out before the others
+	known   bool     // the service has said where the topics stand
+	more    bool     // it has not named them all
+	older   bool     // it had not named them all when the watch began
+	joined  bool     // subscribed on the connection in use
+	view    string   // what the topics are seen in; empty before that is known
+	attempt attempt  // to subscribe
+	probe   probe    // for topics that are new
 
 	setbacks setbacks
 }

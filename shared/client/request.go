@@ -22,18 +22,19 @@ type request struct {
 	subscribed  bool          // a subscribe was carried out, and a snapshot follows
 	departure   *departure    // of an unsubscribe, and of a subscribe that nobody waits for any more
 	publication *publication  // of a publish
-	renewal     *turn         // of an auth
+	renewal     *attempt      // of an auth
 	inquiry     *inquiry      // of a ping
 }
 
-// turn is whether it is somebody's turn to ask.
-type turn struct {
+// attempt is when something may be asked for next: not while a request is outstanding, and after a
+// pause if earlier ones failed.
+type attempt struct {
 	asked     bool      // a request is outstanding
 	notBefore time.Time // a pause after failures
 	failures  int       // in a row
 }
 
-func (t *turn) due(now time.Time) bool { return !t.asked && !now.Before(t.notBefore) }
+func (a *attempt) due(now time.Time) bool { return !a.asked && !now.Before(a.notBefore) }
 
 // question is a request that is due, and since when; zero if it has not been asked before.
 type question struct {
@@ -67,19 +68,19 @@ func (e *engine) due(now time.Time) (all []question) {
 	}
 	busy := e.busy()
 	for _, f := range e.patterns {
-		if !f.joined && f.turn.due(now) && busy.take(f.pattern) {
+		if !f.joined && f.attempt.due(now) && busy.take(f.pattern) {
 			frame := f.about(events.Request{Action: events.ActionSubscribe, Snapshot: f.o.Snapshot && !f.known})
-			all = append(all, question{f.turn.notBefore, &request{frame: *frame, pattern: f}})
+			all = append(all, question{f.attempt.notBefore, &request{frame: *frame, pattern: f}})
 		}
 	}
 	free := e.pagesFree()
 	for _, w := range e.watches {
-		if !w.turn.due(now) || !free.has(w) {
+		if !w.attempt.due(now) || !free.has(w) {
 			continue
 		}
 		if frame := w.request(); frame != nil && (frame.Action != events.ActionSubscribe || busy.take(w.topic)) {
 			free.take(w)
-			all = append(all, question{w.turn.notBefore, &request{frame: *frame, watch: w}})
+			all = append(all, question{w.attempt.notBefore, &request{frame: *frame, watch: w}})
 		}
 	}
 	for _, p := range e.sendable() {
@@ -137,8 +138,8 @@ func (e *engine) askAt(now time.Time) time.Time {
 	}
 	busy := e.busy()
 	for _, f := range e.patterns {
-		if !f.joined && !f.turn.asked && !busy[f.pattern] {
-			sooner(f.turn.notBefore)
+		if !f.joined && !f.attempt.asked && !busy[f.pattern] {
+			sooner(f.attempt.notBefore)
 		}
 		if ping := f.pingAt(); !ping.IsZero() {
 			sooner(ping)
@@ -146,9 +147,9 @@ func (e *engine) askAt(now time.Time) time.Time {
 	}
 	free := e.pagesFree()
 	for _, w := range e.watches {
-		if !w.turn.asked && free.has(w) {
+		if !w.attempt.asked && free.has(w) {
 			if frame := w.request(); frame != nil && !busy.holds(frame) {
-				sooner(w.turn.notBefore)
+				sooner(w.attempt.notBefore)
 			}
 		}
 		if ping := w.pingAt(); !ping.IsZero() {
@@ -204,7 +205,7 @@ func (e *engine) send(r *request, now time.Time) {
 		r.frame.Order = int64(e.lastID)
 	}
 	r.sentAt, r.deadline = now, now.Add(e.o.AnswerTime)
-	if t := r.turn(); t != nil {
+	if t := r.attempt(); t != nil {
 		t.asked = true
 	}
 	if r.inquiry != nil {
@@ -230,23 +231,23 @@ func (e *engine) answered(id string) *request {
 		return nil
 	}
 	e.pace.ease(r.sentAt)
-	if t := r.turn(); t != nil {
-		*t = turn{}
+	if t := r.attempt(); t != nil {
+		*t = attempt{}
 	}
 	return r
 }
 
-// turn is that of whoever asked; nil for a ping, and if nobody waits for the answer any more.
-func (r *request) turn() *turn {
+// attempt is that of what was asked for; nil for a ping, and if nobody waits for the answer any more.
+func (r *request) attempt() *attempt {
 	switch {
 	case r.watch != nil:
-		return &r.watch.turn
+		return &r.watch.attempt
 	case r.pattern != nil:
-		return &r.pattern.turn
+		return &r.pattern.attempt
 	case r.publication != nil:
-		return &r.publication.turn
+		return &r.publication.attempt
 	case r.departure != nil && r.frame.Action == events.ActionUnsubscribe:
-		return &r.departure.turn
+		return &r.departure.attempt
 	}
 	return r.renewal
 }
@@ -290,7 +291,7 @@ func (e *engine) again(r *request, now time.Time) {
 		e.unanswered(r, now)
 		return
 	}
-	r.turn().again(now, e.backoff)
+	r.attempt().retry(now, e.backoff)
 }
 
 // hasten gives outstanding requests little time: one of them has failed, and API

@@ -25,7 +25,7 @@ func (s *setbacks) next(now time.Time, e *engine) time.Time {
 
 // setBack has a watch begin again that is not subscribed any more, or must start over.
 func (e *engine) setBack(w *watch, now time.Time) {
-	w.turn.notBefore = w.setbacks.next(now, e)
+	w.attempt.notBefore = w.setbacks.next(now, e)
 }
 
 // lost has a watch subscribe again that is not subscribed any more.
@@ -42,6 +42,6 @@ func (e *engine) lost(w *watch, now time.Time) {
 func (e *engine) lostPattern(f *patternWatch, now time.Time) {
 	if f.joined {
 		f.joined = false
-		f.turn.notBefore = f.setbacks.next(now, e)
+		f.attempt.notBefore = f.setbacks.next(now, e)
 	}
 }

@@ -54,7 +54,7 @@ func (e *engine) snapshot(f *events.Snapshot) {
 	if !f.More && string(f.Topic) == r.frame.Topic {
 		e.answered(f.ID)
 		if r.pattern != nil && !r.subscribed { // where its topics stand was lost
-			r.pattern.turn.notBefore = r.pattern.setbacks.next(time.Now(), e)
+			r.pattern.attempt.notBefore = r.pattern.setbacks.next(time.Now(), e)
 		}
 	}
 	if w != nil {
@@ -99,7 +99,7 @@ func (w *watch) turnPage(f *events.Snapshot) bool {
 // beginAgain has a snapshot that cannot go on begin again, later each time.
 func (e *engine) beginAgain(w *watch, now time.Time) {
 	w.place = ""
-	w.turn = turn{notBefore: now.Add(e.backoff(w.restarts))}
+	w.attempt = attempt{notBefore: now.Add(e.backoff(w.restarts))}
 	w.restarts++
 }
 

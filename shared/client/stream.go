@@ -49,7 +49,7 @@ var (
 // streams are the streams of an exchange.
 type streams struct {
 	open     []*stream
-	turn     turn          // next stream to open
+	next     attempt       // next stream to open
 	troubles int           // streams in a row that did not work
 	blocked  time.Time     // until then no stream is opened because of them
 	blockFor time.Duration // the next such time
@@ -101,7 +101,7 @@ func (x *exchange) openStreams(now time.Time) (next time.Time) {
 	for _, f := range x.follows {
 		if v := f.view(); f.stream == nil {
 			alike[v] = append(alike[v], f)
-			due[v] = later(later(due[v], f.since.Add(gatherTime)), x.streams.turn.notBefore)
+			due[v] = later(later(due[v], f.since.Add(gatherTime)), x.streams.next.notBefore)
 		}
 	}
 	for v, group := range alike {
@@ -269,10 +269,10 @@ func (x *exchange) ended(s *stream, again time.Duration, err error) {
 		again = max(again, returnPause)
 	}
 	if s.begun && x.streams.troubles == 0 {
-		x.streams.turn.failures = 0
+		x.streams.next.failures = 0
 	}
-	x.streams.turn.again(now, func(failures int) time.Duration { return max(again, x.pausing(err)(failures)) })
-	x.logger.Info("stream ended", "err", err, "again in", x.streams.turn.notBefore.Sub(now))
+	x.streams.next.retry(now, func(failures int) time.Duration { return max(again, x.pausing(err)(failures)) })
+	x.logger.Info("stream ended", "err", err, "again in", x.streams.next.notBefore.Sub(now))
 }
 
 // judge decides what the end of a stream means for the other streams.

@@ -142,11 +142,11 @@ type watch struct {
 	pattern *patternWatch // nil if it stands alone
 	*eventQueue
 
-	order  order
-	joined bool   // subscribed on the connection in use
-	view   string // what its cursor was seen in; empty before that is known
-	next   string // the same of the snapshot that is due
-	turn   turn   // to subscribe, or to ask for the rest of a snapshot
+	order   order
+	joined  bool    // subscribed on the connection in use
+	view    string  // what its cursor was seen in; empty before that is known
+	next    string  // the same of the snapshot that is due
+	attempt attempt // to subscribe, or to ask for the rest of a snapshot
 
 	greeted bool               // the first event was given
 	reason  events.ResetReason // of the snapshot that is due or under way
@@ -216,7 +216,7 @@ func step(c events.Change) Event {
 // request is what a watch has to ask for, nil if nothing.
 func (w *watch) request() *events.Request {
 	switch {
-	case w.pattern != nil && w.pattern.turn.asked: // its items may be on their way
+	case w.pattern != nil && w.pattern.attempt.asked: // its items may be on their way
 		return nil
 	case (w.starved || w.over || w.order.held) && !w.hasRoomForPages():
 		return nil

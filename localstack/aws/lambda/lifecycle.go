@@ -26,7 +26,7 @@ type lane struct {
 
 	// Guarded by the pool's mutex.
 	state   state
-	turn    int         // counts the states entered
+	entered int         // how many states were entered
 	timer   *time.Timer // bounds the present state
 	current *invocation // what it runs, until it asks again
 	link    *link       // what it asked for work over; nil once it is known to have it
@@ -50,17 +50,17 @@ func (p *pool) enterLocked(l *lane, s state) {
 		p.runs++
 	}
 	l.state = s
-	l.turn++
+	l.entered++
 	if l.timer != nil {
 		l.timer.Stop()
 	}
 }
 
 // limitLocked bounds the time in the present state. The timer may fire while the
-// lane moves on, so it carries the turn that it was set for.
+// lane moves on, so it carries the count that it was set at.
 func (p *pool) limitLocked(l *lane, d time.Duration) {
-	turn := l.turn
-	l.timer = time.AfterFunc(d, func() { p.expire(l, turn) })
+	entered := l.entered
+	l.timer = time.AfterFunc(d, func() { p.expire(l, entered) })
 }
 
 // endLocked kills a process; what it runs or leaves is tidied up when it has exited.
@@ -188,10 +188,10 @@ func (p *pool) timeOutLocked(l *lane) {
 }
 
 // expire ends a process that has used up the time of a lane's state.
-func (p *pool) expire(l *lane, turn int) {
+func (p *pool) expire(l *lane, entered int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if l.turn != turn {
+	if l.entered != entered {
 		return
 	}
 	proc := l.proc

@@ -71,11 +71,11 @@ func TestUnfetchedInvocationGoesBeforeOthers(t *testing.T) {
 func TestLateTimerIsIgnored(t *testing.T) {
 	p := idlePool(1)
 	l := p.idle[0]
-	turn := l.turn
+	entered := l.entered
 	if err := p.submit(newInvocation()); err != nil {
 		t.Fatal(err)
 	}
-	p.expire(l, turn) // the idle limit fires while the process gets its work
+	p.expire(l, entered) // the idle limit fires while the process gets its work
 	if l.state != running {
 		t.Errorf("state is %d", l.state)
 	}
