@@ -383,7 +383,7 @@ func (w *worst) connections() {
 		w.put("Connections", w.rowOf(watch.Key{Subject: "crowd", ID: watch.ConnectionID(fmt.Sprintf("c%015d", n))}))
 	}
 	w.measure("connect", "", func() []string {
-		admission := watch.Admission{Guests: w.store, Prober: gone{w}, Limit: maxConnections, Allowance: w.answerer.Allowance}
+		admission := watch.Admission{Store: w.store, Prober: gone{w}, Limit: maxConnections, Allowance: w.answerer.Allowance}
 		if err := admission.Admit(w.Context(), watch.Connection{Key: watch.Key{Subject: "crowd", ID: "another"}}); err != nil {
 			w.Fatal(err)
 		}
