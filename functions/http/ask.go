@@ -21,7 +21,7 @@ type ask struct {
 	limit int             // the most items on a page; 0 for as many as the service gives
 	after []events.Cursor // one for each topic, in their order; none asks for the items
 	views []string        // the views seen up to after; none asks for no check
-	now   bool            // after is the topic's present cursor
+	now   bool            // after is the topic's current cursor
 
 	wait     time.Duration  // for a change after the cursor
 	topics   []events.Topic // of a stream: the topic in the path and others, patterns among them

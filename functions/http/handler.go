@@ -261,7 +261,7 @@ func (h handler) changes(w http.ResponseWriter, r *http.Request, viewer watch.Vi
 	h.tell(w, r, missed)
 }
 
-// stand replaces now by the topic's present cursor. It costs one read.
+// stand replaces now by the topic's current cursor. It costs one read.
 func (h handler) stand(ctx context.Context, viewer watch.Viewer, a *ask) error {
 	if !a.now {
 		return nil

@@ -309,7 +309,7 @@ func TestGrantsHold(t *testing.T) {
 	}
 }
 
-// TestAfterNow gives a topic's present cursor, even to a client that may not read its items.
+// TestAfterNow gives a topic's current cursor, even to a client that may not read its items.
 func TestAfterNow(t *testing.T) {
 	s := newService(t)
 	s.put("a", "i", `{"n":1}`)

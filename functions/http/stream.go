@@ -85,7 +85,7 @@ func (h handler) turnAway(w http.ResponseWriter, r *http.Request, err error) {
 }
 
 // follows gives the topics that the client follows and its places in them. now is true if the
-// places are the present cursors, which are read later. It reads and holds nothing, so that invalid
+// places are the current cursors, which are read later. It reads and holds nothing, so that invalid
 // and forbidden requests are refused for good.
 func (h handler) follows(r *http.Request, viewer watch.Viewer, a ask) (follows []watch.Follow, now bool, err error) {
 	if a.next != "" || a.limit > 0 {
@@ -111,7 +111,7 @@ func (h handler) follows(r *http.Request, viewer watch.Viewer, a ask) (follows [
 	return follows, !placed && !a.snapshot, err
 }
 
-// open reads what is new since the client's places, or the present cursors. An error is therefore
+// open reads what is new since the client's places, or the current cursors. An error is therefore
 // reported before the stream begins.
 func (h handler) open(ctx context.Context, w http.ResponseWriter, viewer watch.Viewer, follows []watch.Follow, now bool) (s *stream, news []watch.News, err error) {
 	if now {

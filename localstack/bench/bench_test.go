@@ -109,7 +109,7 @@ func TestPartIsChosenByItsNameOrTheNameAbove(t *testing.T) {
 	}
 }
 
-// TestRoomyTemplateHasNoLimit: the present template has each limit of HTTP requests that the bench
+// TestRoomyTemplateHasNoLimit: the current template has each limit of HTTP requests that the bench
 // knows, and the changed one does not limit a measurement. A limit of another name is an error.
 func TestRoomyTemplateHasNoLimit(t *testing.T) {
 	template, err := os.ReadFile("../../" + stack.TemplateFile)

@@ -15,7 +15,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// TestPatternOverHTTP: existing topics are watched from their present cursors, and new ones from
+// TestPatternOverHTTP: existing topics are watched from their current cursors, and new ones from
 // their first change.
 func TestPatternOverHTTP(t *testing.T) {
 	overEach(t, func(t *testing.T, s *service, over client.Transport) {

@@ -84,7 +84,7 @@ func (f Feed) Begin(v Viewer, q Query, items bool) (Follow, error) {
 	return Follow{Query: q, Place: Place{Items: items}, View: viewName(view, q.Latest)}, err
 }
 
-// Stand puts the present cursors of topics into follows, with one read for each. The cursors of a
+// Stand puts the current cursors of topics into follows, with one read for each. The cursors of a
 // pattern's topics may be a second old, and cost as much as a look of a [Follower]. A Follower that
 // starts at once does not read them again.
 func (f Feed) Stand(ctx context.Context, v Viewer, follows []Follow) error {

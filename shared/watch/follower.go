@@ -45,7 +45,7 @@ type News struct {
 
 // Follow begins to follow topics and patterns. None may be given twice. If several of them match a
 // topic, the closest one counts. A place becomes void if the client has reached it with another
-// view than its present one.
+// view than its current one.
 func (f Feed) Follow(v Viewer, follows ...Follow) *Follower {
 	follower := &Follower{feed: f, viewer: v, follows: slices.Clone(follows), known: map[events.Topic]*followed{}, pause: quietPause, looked: true}
 	for i := range follower.follows {

@@ -46,7 +46,7 @@ type Poster interface {
 
 // Subscribers knows who watches a topic.
 type Subscribers interface {
-	// Subscribers reads the present subscriptions to a topic and to patterns of the topics below
+	// Subscribers reads the current subscriptions to a topic and to patterns of the topics below
 	// it, or only the latter. It reads those of one part of all connections, and also those whose
 	// time is over.
 	Subscribers(ctx context.Context, topic events.Topic, belowAlone bool, part Part) ([]Subscription, error)

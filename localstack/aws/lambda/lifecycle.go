@@ -27,7 +27,7 @@ type lane struct {
 	// Guarded by the pool's mutex.
 	state   state
 	entered int         // how many states were entered
-	timer   *time.Timer // bounds the present state
+	timer   *time.Timer // bounds the current state
 	current *invocation // what it runs, until it asks again
 	link    *link       // what it asked for work over; nil once it is known to have it
 }
@@ -56,7 +56,7 @@ func (p *pool) enterLocked(l *lane, s state) {
 	}
 }
 
-// limitLocked bounds the time in the present state. The timer may fire while the
+// limitLocked bounds the time in the current state. The timer may fire while the
 // lane moves on, so it carries the count that it was set at.
 func (p *pool) limitLocked(l *lane, d time.Duration) {
 	entered := l.entered

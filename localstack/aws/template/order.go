@@ -28,7 +28,7 @@ type visit int
 
 const (
 	unseen visit = iota
-	open         // on the path from the first resource to the present one
+	open         // on the path from the first resource to the current one
 	done
 )
 
