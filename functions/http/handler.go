@@ -126,7 +126,7 @@ func accepted(r *http.Request) (stream, json float64) {
 	if strings.TrimSpace(ranges) == "" {
 		return 0, 1
 	}
-	closest := -1 // the place in jsonRanges of the most specific range so far
+	closest := -1 // the index in jsonRanges of the most specific range so far
 	for text := range strings.SplitSeq(ranges, ",") {
 		kind, parameters, err := mime.ParseMediaType(text)
 		if err != nil {

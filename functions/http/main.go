@@ -41,7 +41,7 @@ func build(_ context.Context, s function.Setup) (func(context.Context, awsevents
 		topics: watch.Feed{
 			Topics: watch.Topics{
 				Store:     store,
-				Places:    seal.New(secret.Open(s.AWS, s.Settings.Text(function.ServiceSecretARN)).Versions),
+				Sealer:    seal.New(secret.Open(s.AWS, s.Settings.Text(function.ServiceSecretARN)).Versions),
 				Allowance: watch.NewAllowance(store, s.Settings.Count(function.MaxSubjectUnits)),
 				Limits:    watch.Limits{PublishBytes: s.Settings.Count(function.MaxPublishBytes), SnapshotItems: s.Settings.Count(function.MaxSnapshotItems)},
 			},

@@ -55,7 +55,7 @@ var paints = []func(*painter, *rapid.T){
 	func(p *painter, t *rapid.T) { p.filtered = !p.filtered },
 	func(p *painter, t *rapid.T) { p.lives++ },
 	func(p *painter, t *rapid.T) {
-		p.feed.Places = seal.Fixed([]byte(strings.Repeat(rapid.StringMatching("[a-z]").Draw(t, "secret"), seal.MinSecretBytes)))
+		p.feed.Sealer = seal.Fixed([]byte(strings.Repeat(rapid.StringMatching("[a-z]").Draw(t, "secret"), seal.MinSecretBytes)))
 	},
 }
 

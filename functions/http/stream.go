@@ -92,9 +92,9 @@ func (h handler) follows(r *http.Request, viewer watch.Viewer, a ask) (follows [
 		return nil, false, badRequest("a stream takes no next and no limit")
 	}
 	id := lastID(r)
-	placed := id != "" || len(a.after) > 0
+	resumed := id != "" || len(a.after) > 0
 	for _, topic := range a.topics {
-		follow, err := h.topics.Begin(viewer, watch.Query{Topic: topic, Options: a.Options}, a.snapshot && !placed)
+		follow, err := h.topics.Begin(viewer, watch.Query{Topic: topic, Options: a.Options}, a.snapshot && !resumed)
 		if err != nil {
 			return nil, false, about(topic, err)
 		}
@@ -103,12 +103,12 @@ func (h handler) follows(r *http.Request, viewer watch.Viewer, a ask) (follows [
 	switch {
 	case id != "":
 		err = resume(follows, id)
-	case placed:
+	case resumed:
 		for i := range follows {
 			follows[i] = a.follow(i, follows[i])
 		}
 	}
-	return follows, !placed && !a.snapshot, err
+	return follows, !resumed && !a.snapshot, err
 }
 
 // open reads what is new since the client's places, or the current cursors. An error is therefore

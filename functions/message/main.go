@@ -29,7 +29,7 @@ func build(ctx context.Context, s function.Setup) (func(context.Context, awseven
 	rate := s.Settings.Count(function.MaxMessageRate)
 	answerer := watch.Answerer{
 		Store:     store,
-		Places:    seal.New(secret.Open(s.AWS, s.Settings.Text(function.ServiceSecretARN)).Versions),
+		Sealer:    seal.New(secret.Open(s.AWS, s.Settings.Text(function.ServiceSecretARN)).Versions),
 		Allowance: watch.NewAllowance(store, s.Settings.Count(function.MaxSubjectUnits)),
 		Limits: watch.Limits{
 			Subscriptions: s.Settings.Count(function.MaxSubscriptions),

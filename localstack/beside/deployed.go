@@ -112,7 +112,7 @@ func (d *deployed) gather(region, endpoint string) (*apis.Gathered, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the template of stack %s: %w", d.stack, err)
 	}
-	gathered := apis.Gather(apis.Place{Region: region, Account: d.account, Endpoint: endpoint, Partly: true})
+	gathered := apis.Gather(apis.Location{Region: region, Account: d.account, Endpoint: endpoint, Partly: true})
 	var missing []error
 	create := func(r template.Resource) (template.Physical, error) {
 		if apis.Takes(r.Type) {

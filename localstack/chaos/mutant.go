@@ -22,7 +22,7 @@ type edit struct {
 // unordered makes requests of a connection count in the order in which functions get them.
 var unordered = []edit{
 	{"shared/watch/order.go", `		return Order(r.Order)`, `		return Order(time.Now().UnixNano())`},
-	{"shared/watch/order.go", `	place := m.Time.UnixMilli()*`, `	place := time.Now().UnixMilli()*`},
+	{"shared/watch/order.go", `	at := m.Time.UnixMilli()*`, `	at := time.Now().UnixMilli()*`},
 }
 
 // mutant is the service, broken in one place.

@@ -43,7 +43,7 @@ type deployment struct {
 
 // deploy makes everything that the template declares.
 func (s *Stack) deploy(ctx context.Context, parsed *template.Template) error {
-	d := &deployment{ctx: ctx, stack: s, apis: apis.Gather(apis.Place{Region: Region, Account: Account, Endpoint: s.URL()}), roles: newGatheredRoles()}
+	d := &deployment{ctx: ctx, stack: s, apis: apis.Gather(apis.Location{Region: Region, Account: Account, Endpoint: s.URL()}), roles: newGatheredRoles()}
 	s.sources = map[string]string{}
 	deployed, err := parsed.Deploy(s.o.Parameters, pseudoParameters(), d.create)
 	if err != nil {

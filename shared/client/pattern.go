@@ -25,18 +25,18 @@ type pattern struct {
 	more   bool // the service has not named all topics
 	older  bool // it had not done so at the subscribe either, so topics may be older than that
 
-	stream *stream   // the stream that shall bring it; nil if there is none
-	place  string    // the id of the last event of a stream
-	since  time.Time // since when it has had no stream
-	apart  time.Time // until then no stream is opened, as the service refused one for so many topics
+	stream      *stream   // the stream that shall bring it; nil if there is none
+	lastEventID string    // the id of the last event of a stream
+	since       time.Time // since when it has had no stream
+	apart       time.Time // until then no stream is opened, as the service refused one for so many topics
 
 	looking bool      // a look is under way
 	lookAt  time.Time // when to look
 	vain    int       // looks in a row that have found nothing
 }
 
-// placeBytes bounds the id of a stream's event. The service makes no longer one.
-const placeBytes = 4 << 10
+// lastEventIDBytes bounds the id of a stream's event. The service makes no longer one.
+const lastEventIDBytes = 4 << 10
 
 // patternStreams bounds the streams of patterns, so that one stream is left for topics.
 const patternStreams = streamsAtOnce - 1
@@ -259,8 +259,8 @@ func (x *exchange) openPatterns(now time.Time) (next time.Time) {
 func (x *exchange) openPattern(p *pattern) {
 	query, _ := viewQuery(p.asked) // viewQuery has accepted it before
 	c := call{method: http.MethodGet, path: topicPath(string(p.name)), query: query, header: http.Header{}}
-	if p.place != "" {
-		c.header.Set("Last-Event-ID", p.place)
+	if p.lastEventID != "" {
+		c.header.Set("Last-Event-ID", p.lastEventID)
 	}
 	p.stream = x.startStream(&stream{of: p, view: query.Encode()}, c)
 }
@@ -295,15 +295,15 @@ func (x *exchange) eventBelow(p *pattern, frame events.Frame, id string) {
 			x.bring(followed, changes)
 		}
 	}
-	if p.place = ""; len(id) <= placeBytes && !strings.ContainsFunc(id, func(c rune) bool { return c < ' ' || c > '~' }) {
-		p.place = id
+	if p.lastEventID = ""; len(id) <= lastEventIDBytes && !strings.ContainsFunc(id, func(c rune) bool { return c < ' ' || c > '~' }) {
+		p.lastEventID = id
 	}
 }
 
 // endedBelow handles a lasting refusal or end of a pattern's stream.
 func (x *exchange) endedBelow(p *pattern, why *events.Error, now time.Time) {
-	known := p.place != ""
-	p.place = ""
+	known := p.lastEventID != ""
+	p.lastEventID = ""
 	switch {
 	case why.Code == events.CodeTooManyTopics:
 		p.apart = now.Add(max(x.o.BetterInterval, longestBetterInterval))

@@ -168,17 +168,17 @@ func (f *patternWatch) take(e *engine, cursors map[events.Topic]string) {
 			w = f.adopt(e, topic)
 		}
 		if !w.order.started {
-			f.place(w, head)
+			f.startNamed(w, head)
 		}
 		w.order.learn(head)
 		w.probe.due = time.Time{}
 	}
 }
 
-// place begins a topic that the service has named: with its items if the consumer wants them;
+// startNamed starts a topic that the service has named: with its items if the consumer wants them;
 // from now on if it may have been there when the watch began; and if it is new since then, or
 // to the consumer, with its first change.
-func (f *patternWatch) place(w *watch, head events.Cursor) {
+func (f *patternWatch) startNamed(w *watch, head events.Cursor) {
 	switch {
 	case f.o.Snapshot:
 		w.startOver("")

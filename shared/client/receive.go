@@ -39,7 +39,7 @@ func (e *engine) receive(in incoming) error {
 			return nil
 		}
 	}
-	if e.misplaced(frame) {
+	if e.mismatched(frame) {
 		e.o.Logger.Warn("request answered by what is no answer to it")
 		return nil
 	}
@@ -95,9 +95,9 @@ func (e *engine) learn(in incoming) {
 	}
 }
 
-// misplaced reports whether a frame says that it answers a request to which it is no answer.
+// mismatched reports whether a frame says that it answers a request to which it is no answer.
 // The request is outstanding still, and asked again when its time has passed.
-func (e *engine) misplaced(frame events.Frame) bool {
+func (e *engine) mismatched(frame events.Frame) bool {
 	var id string
 	var to []string
 	switch f := frame.(type) {

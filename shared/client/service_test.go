@@ -152,7 +152,7 @@ func (s *service) Invoke(ctx context.Context, function string, payload []byte) (
 		ctx = context.WithValue(ctx, brought{}, new(int))
 		s.dawdles(event.Body)
 		logger := slog.New(slog.DiscardHandler)
-		carryOut := watch.Answerer{Store: s, Places: seal.Fixed(make([]byte, seal.MinSecretBytes)), Logger: logger}.Answer
+		carryOut := watch.Answerer{Store: s, Sealer: seal.Fixed(make([]byte, seal.MinSecretBytes)), Logger: logger}.Answer
 		if request, err := events.ParseRequest([]byte(event.Body)); err == nil && request.Action == events.ActionAuth {
 			carryOut = watch.Renewer{Store: s, Tokens: s, Logger: logger}.Answer
 		}

@@ -15,7 +15,7 @@ func (e *engine) reset(f *events.Reset) {
 		return
 	}
 	if r.watch != nil {
-		r.watch.reason, r.watch.place = f.Reason, ""
+		r.watch.reason, r.watch.bookmark = f.Reason, ""
 		return
 	}
 	now := time.Now()
@@ -44,7 +44,7 @@ func (e *engine) snapshot(f *events.Snapshot) {
 	if r.pattern != nil {
 		w = r.pattern.awaits(f.Topic)
 	}
-	if w != nil && f.From == w.place {
+	if w != nil && f.From == w.bookmark {
 		again := w.greeted || w.o.After != nil
 		w.starved = !w.turnPage(f)
 		if again && f.From == "" && !w.starved {
@@ -89,7 +89,7 @@ func (w *watch) turnPage(f *events.Snapshot) bool {
 		w.order.begin(f.Cursor)
 		w.view = w.next
 	}
-	w.joined, w.greeted, w.over, w.order.held, w.place = true, true, false, !page.Last, f.Next
+	w.joined, w.greeted, w.over, w.order.held, w.bookmark = true, true, false, !page.Last, f.Next
 	if page.Last {
 		w.reason, w.restarts = "", 0
 	}
@@ -98,12 +98,12 @@ func (w *watch) turnPage(f *events.Snapshot) bool {
 
 // beginAgain has a snapshot that cannot go on begin again, later each time.
 func (e *engine) beginAgain(w *watch, now time.Time) {
-	w.place = ""
+	w.bookmark = ""
 	w.attempt = attempt{notBefore: now.Add(e.backoff(w.restarts))}
 	w.restarts++
 }
 
 // startOver has a watch that does not subscribe for itself ask for the topic's items.
 func (w *watch) startOver(reason events.ResetReason) {
-	w.over, w.reason, w.place = true, reason, ""
+	w.over, w.reason, w.bookmark = true, reason, ""
 }

@@ -148,10 +148,10 @@ type watch struct {
 	next    string  // the same of the snapshot that is due
 	attempt attempt // to subscribe, or to ask for the rest of a snapshot
 
-	greeted bool               // the first event was given
-	reason  events.ResetReason // of the snapshot that is due or under way
-	place   string             // where that goes on; empty before its first page
-	starved bool               // its next page came, and there was no room for it
+	greeted  bool               // the first event was given
+	reason   events.ResetReason // of the snapshot that is due or under way
+	bookmark string             // where that goes on; empty before its first page
+	starved  bool               // its next page came, and there was no room for it
 
 	over     bool  // it must start over with a snapshot, which it asks for by itself
 	restarts int   // of a snapshot that could not go on, in a row
@@ -229,7 +229,7 @@ func (w *watch) request() *events.Request {
 	case !w.joined:
 		return w.about(events.Request{Action: events.ActionSubscribe, Snapshot: w.o.Snapshot})
 	case w.order.held:
-		return w.about(events.Request{Action: events.ActionSnapshot, Next: w.place})
+		return w.about(events.Request{Action: events.ActionSnapshot, Next: w.bookmark})
 	}
 	return nil
 }

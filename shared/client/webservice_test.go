@@ -107,7 +107,7 @@ func (f *front) topics(w http.ResponseWriter, r *http.Request, about events.Topi
 	f.service.mu.Lock()
 	status := f.refuse
 	f.service.mu.Unlock()
-	feed := watch.Feed{Topics: watch.Topics{Store: f.service, Places: seal.Fixed(make([]byte, seal.MinSecretBytes))}, Stands: f, Revocations: f}
+	feed := watch.Feed{Topics: watch.Topics{Store: f.service, Sealer: seal.Fixed(make([]byte, seal.MinSecretBytes))}, Stands: f, Revocations: f}
 	v := watch.Viewer{Key: watch.Key{Subject: subject}, Access: access}
 	query := r.URL.Query()
 	q := watch.Query{Topic: about, Options: watch.Options{Delta: query.Get("delta") == "true", Latest: query.Get("latest") == "true"}}

@@ -342,7 +342,7 @@ func (w *holder) ask(r events.Request) {
 	}
 	store := *w.l.store
 	store.Now = func() time.Time { return w.l.at.Add(w.clock) }
-	answerer := watch.Answerer{Store: &store, Places: seal.Fixed(make([]byte, seal.MinSecretBytes)), Logger: slog.New(slog.DiscardHandler)}
+	answerer := watch.Answerer{Store: &store, Sealer: seal.Fixed(make([]byte, seal.MinSecretBytes)), Logger: slog.New(slog.DiscardHandler)}
 	if err := w.Post(answerer.Answer(context.Background(), w.connection, watch.Message{Body: body}, w)); err != nil {
 		w.l.Fatal(err)
 	}

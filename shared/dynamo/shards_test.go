@@ -251,7 +251,7 @@ func TestDoublingBetweenRequestsLeavesOneRowAndOneView(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		answerer := watch.Answerer{Store: c.Store, Places: seal.Fixed(make([]byte, seal.MinSecretBytes)), Logger: slog.New(slog.DiscardHandler)}
+		answerer := watch.Answerer{Store: c.Store, Sealer: seal.Fixed(make([]byte, seal.MinSecretBytes)), Logger: slog.New(slog.DiscardHandler)}
 		renewer := watch.Renewer{Store: c.Store, Tokens: oneToken{watch.Access{Grant: masked, TokenID: "next", Expires: time.Now().Add(time.Hour)}}, Logger: answerer.Logger}
 		sent := 0
 		ask := func(request, want string) {

@@ -50,7 +50,7 @@ type world struct {
 	lives    map[events.Topic][]string // epochs of topics
 	heads    map[events.Topic]int64
 	meter    *watch.Meter
-	next     string // the place that the latest snapshot ended at
+	next     string // the bookmark that the latest snapshot ended at
 	sent     int    // requests
 	puts     int
 	publish  bool // what is put
@@ -91,7 +91,7 @@ func (w *world) begin(t rapid.TB, subject string, tokens []grant.Grant, limits w
 	allowance := watch.NewAllowance(w, 1)
 	w.answerer = watch.Answerer{
 		Store:     metered{w.store, w},
-		Places:    seal.Fixed(make([]byte, seal.MinSecretBytes)),
+		Sealer:    seal.Fixed(make([]byte, seal.MinSecretBytes)),
 		Limits:    limits,
 		Allowance: allowance,
 		Logger:    logger,
@@ -126,12 +126,12 @@ func (w *world) note(format string, args ...any) {
 	w.notes = append(w.notes, fmt.Sprintf(format, args...))
 }
 
-// sealed are places in snapshots, whose length alone tells something.
+// sealed are bookmarks, whose length alone tells something.
 var sealed = regexp.MustCompile(`~[A-Za-z0-9_-]+`)
 
 // noteFrame keeps a frame, without what is random in it.
 func (w *world) noteFrame(how string, frame []byte) {
-	text := sealed.ReplaceAllStringFunc(string(frame), func(place string) string { return fmt.Sprintf("~%d bytes", len(place)) })
+	text := sealed.ReplaceAllStringFunc(string(frame), func(bookmark string) string { return fmt.Sprintf("~%d bytes", len(bookmark)) })
 	w.mu.Lock()
 	for topic, epochs := range w.lives {
 		for i, epoch := range epochs {
@@ -230,12 +230,12 @@ func (w *world) ask(r events.Request) {
 	reads, writes := w.meter.Units()
 	w.note("%v read units, %v write units", reads, writes)
 	w.next = ""
-	var place struct {
+	var page struct {
 		More bool
 		Next string
 	}
-	if err := json.Unmarshal(answer, &place); err == nil && !place.More {
-		w.next = place.Next
+	if err := json.Unmarshal(answer, &page); err == nil && !page.More {
+		w.next = page.Next
 	}
 }
 

@@ -36,7 +36,7 @@ func newDesk(t *testing.T) *desk {
 	logger, allowance := slog.New(slog.DiscardHandler), watch.NewAllowance(d.store, 1<<30)
 	d.answerer = &watch.Answerer{
 		Store:     d.store,
-		Places:    seal.Fixed(make([]byte, seal.MinSecretBytes)),
+		Sealer:    seal.Fixed(make([]byte, seal.MinSecretBytes)),
 		Allowance: allowance,
 		Limits:    watch.Limits{Subscriptions: events.MaxSubscriptions, Subscribes: 20, PublishBytes: events.MaxDataBytes, SnapshotItems: 2_000},
 		Logger:    logger,

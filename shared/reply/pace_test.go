@@ -138,7 +138,7 @@ func (tb *table) Put(context.Context, watch.Publication) error {
 // others are answered.
 func TestWhatComesTooFastIsNotCarriedOut(t *testing.T) {
 	w, tb := &wire{}, &table{}
-	h := New(identity.Reader{Open: true}, watch.Answerer{Store: tb, Places: seal.Fixed(make([]byte, seal.MinSecretBytes))}, w, 0, slog.New(slog.DiscardHandler)) // nothing but what may come at once
+	h := New(identity.Reader{Open: true}, watch.Answerer{Store: tb, Sealer: seal.Fixed(make([]byte, seal.MinSecretBytes))}, w, 0, slog.New(slog.DiscardHandler)) // nothing but what may come at once
 	for n := range atOnce + 3 {
 		got := publish(t, h, "c1")
 		if tooFast := strings.Contains(got, `"code":"too_many_requests"`); tooFast != (n >= atOnce) {

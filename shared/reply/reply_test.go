@@ -51,7 +51,7 @@ func newMessage(t testing.TB) (Handler, *posts, *dynamo.Store) {
 		t.Fatal(err)
 	}
 	p := &posts{}
-	answerer := watch.Answerer{Store: store, Places: seal.Fixed(make([]byte, seal.MinSecretBytes)), Logger: slog.New(slog.DiscardHandler)}
+	answerer := watch.Answerer{Store: store, Sealer: seal.Fixed(make([]byte, seal.MinSecretBytes)), Logger: slog.New(slog.DiscardHandler)}
 	return New(identity.Reader{Open: true}, answerer, p, 100, answerer.Logger), p, store
 }
 

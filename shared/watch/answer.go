@@ -12,7 +12,7 @@ import (
 // [Renewer]'s.
 type Answerer struct {
 	Store     Store
-	Places    *seal.Sealer // as in Topics
+	Sealer    *seal.Sealer // as in Topics
 	Limits    Limits
 	Allowance *Allowance // of each subject; nil for no bound
 	Logger    *slog.Logger
@@ -32,7 +32,7 @@ type answer struct {
 // An answer to a connection that will be cut soon, or whose token expires soon, begins by
 // saying so.
 func (a Answerer) Answer(ctx context.Context, c Connection, m Message, peer Peer) []byte {
-	topics := Topics{Store: a.Store, Places: a.Places, Limits: a.Limits, Allowance: a.Allowance}
+	topics := Topics{Store: a.Store, Sealer: a.Sealer, Limits: a.Limits, Allowance: a.Allowance}
 	ctx, work := topics.begin(ctx, c.Key)
 	answer := answer{work: work, exchange: exchange{store: a.Store, logger: a.Logger, bill: work.bill, peer: peer, c: c, out: outbox{post: peer.Post}}}
 	return answer.run(ctx, m, answer.carryOut)

@@ -325,7 +325,7 @@ func (s *memoryStore) Subscribe(_ context.Context, sub watch.Subscription) (kept
 	kept.Already, err = s.enter(sub)
 	s.step()
 	if err == nil {
-		err = s.place(sub)
+		err = s.addTopic(sub)
 	}
 	return kept, err
 }
@@ -344,7 +344,7 @@ func (s *memoryStore) enter(sub watch.Subscription) (already bool, err error) {
 	return already, nil
 }
 
-func (s *memoryStore) place(sub watch.Subscription) error {
+func (s *memoryStore) addTopic(sub watch.Subscription) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if there, ok := s.subs[sub.Topic]; ok && there.Order > sub.Order {
@@ -496,7 +496,7 @@ func newClient(t testing.TB, rules string) *client {
 	c := connected(time.Now())
 	c.Grant = granted(t, "s", rules)
 	return &client{memoryStore: store, connection: c, answerer: watch.Answerer{
-		Store: store, Places: seal.Fixed(make([]byte, seal.MinSecretBytes)), Logger: slog.New(slog.DiscardHandler),
+		Store: store, Sealer: seal.Fixed(make([]byte, seal.MinSecretBytes)), Logger: slog.New(slog.DiscardHandler),
 	}, renewer: watch.Renewer{Store: store, Logger: slog.New(slog.DiscardHandler)}}
 }
 

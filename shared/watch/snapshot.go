@@ -16,15 +16,15 @@ func (a *answer) snapshot(ctx context.Context, topic events.Topic) error {
 	if err != nil {
 		return err
 	}
-	p, err := a.place(ctx, topic, view, a.r.Next)
+	p, err := a.pageAt(ctx, topic, view, a.r.Next)
 	if err != nil {
 		return err
 	}
 	return a.snapshotPage(ctx, p)
 }
 
-// place is where a page of a snapshot begins: at next, or at the first item.
-func (w *work) place(ctx context.Context, topic events.Topic, view grant.View, next string) (page, error) {
+// pageAt is where a page of a snapshot begins: at next, or at the first item.
+func (w *work) pageAt(ctx context.Context, topic events.Topic, view grant.View, next string) (page, error) {
 	if next != "" {
 		return w.open(ctx, topic, view, next)
 	}

@@ -90,8 +90,8 @@ type below struct {
 	known   map[events.Topic]Head // heads that were read before
 }
 
-// itemsBelow shows the topics one after the other, as far as the answer allows, and gives the place
-// where the rest begins.
+// itemsBelow shows the topics one after the other, as far as the answer allows, and gives the
+// bookmark where the rest begins.
 func (w *work) itemsBelow(ctx context.Context, b below, show func(page) error) (next string, err error) {
 	topics, more, err := w.topics.Store.Below(ctx, b.pattern, b.after, maxSnapshotTopics)
 	if err != nil {

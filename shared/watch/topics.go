@@ -13,7 +13,7 @@ import (
 // Topics carries out what clients ask of topics, in whichever way they ask.
 type Topics struct {
 	Store     TopicStore
-	Places    *seal.Sealer // seals places in snapshots
+	Sealer    *seal.Sealer // seals bookmarks and versions of pages, and makes marks
 	Limits    Limits
 	Allowance *Allowance // of each subject; nil for no bound
 }
