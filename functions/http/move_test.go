@@ -117,15 +117,15 @@ func (m *mover) put(topic events.Topic, changes, size int) {
 
 // meanwhile lets changes be made while something is held.
 func (m *mover) meanwhile(t *rapid.T, held func()) {
-	topic, over := m.topic(t), make(chan struct{})
+	topic, done := m.topic(t), make(chan struct{})
 	after := time.Duration(rapid.IntRange(0, 2_500).Draw(t, "milliseconds")) * time.Millisecond
 	changes := rapid.IntRange(0, 3).Draw(t, "changes meanwhile")
 	go func() {
-		defer close(over)
+		defer close(done)
 		time.Sleep(after)
 		m.put(topic, changes, 10_000)
 	}()
-	defer func() { <-over }()
+	defer func() { <-done }()
 	held()
 }
 

@@ -142,18 +142,18 @@ func (p *painter) write(topic events.Topic, id, data string, removed bool) {
 
 // meanwhile makes changes while something is held.
 func (p *painter) meanwhile(t *rapid.T, held func()) {
-	topic, over := rapid.SampledFrom(p.topics).Draw(t, "topic"), make(chan struct{})
+	topic, done := rapid.SampledFrom(p.topics).Draw(t, "topic"), make(chan struct{})
 	after := time.Duration(rapid.IntRange(0, 2_500).Draw(t, "milliseconds")) * time.Millisecond
 	ids := rapid.SliceOfN(rapid.StringMatching("[1-6]"), 0, 3).Draw(t, "items")
 	removed := rapid.Bool().Draw(t, "removed")
 	go func() {
-		defer close(over)
+		defer close(done)
 		time.Sleep(after)
 		for i, id := range ids {
 			p.write(topic, id, fmt.Sprintf(`{"n":%d,"shown":%t}`, p.writes, i%2 == 0), removed)
 		}
 	}()
-	defer func() { <-over }()
+	defer func() { <-done }()
 	held()
 }
 

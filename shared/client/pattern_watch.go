@@ -123,7 +123,7 @@ func (f *patternWatch) subscribed(e *engine, s *events.Subscribed) {
 		switch {
 		case changed:
 			w.startOver(events.ResetView)
-		case !w.order.started && !w.over:
+		case !w.order.started && !w.restarting:
 			w.start(f.origin(w))
 		}
 	}

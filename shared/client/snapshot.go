@@ -66,7 +66,7 @@ func (e *engine) snapshot(f *events.Snapshot) {
 // brings the first items of many topics. The others are asked for topic by topic after that.
 func (f *patternWatch) awaits(topic events.Topic) *watch {
 	w := f.topics[topic]
-	if w == nil || !w.over && !w.order.held {
+	if w == nil || !w.restarting && !w.order.held {
 		return nil
 	}
 	return w
@@ -89,7 +89,7 @@ func (w *watch) turnPage(f *events.Snapshot) bool {
 		w.order.begin(f.Cursor)
 		w.view = w.next
 	}
-	w.joined, w.greeted, w.over, w.order.held, w.bookmark = true, true, false, !page.Last, f.Next
+	w.joined, w.greeted, w.restarting, w.order.held, w.bookmark = true, true, false, !page.Last, f.Next
 	if page.Last {
 		w.reason, w.restarts = "", 0
 	}
@@ -105,5 +105,5 @@ func (e *engine) beginAgain(w *watch, now time.Time) {
 
 // startOver has a watch that does not subscribe for itself ask for the topic's items.
 func (w *watch) startOver(reason events.ResetReason) {
-	w.over, w.reason, w.bookmark = true, reason, ""
+	w.restarting, w.reason, w.bookmark = true, reason, ""
 }

@@ -153,10 +153,10 @@ type watch struct {
 	bookmark string             // where that goes on; empty before its first page
 	starved  bool               // its next page came, and there was no room for it
 
-	over     bool  // it must start over with a snapshot, which it asks for by itself
-	restarts int   // of a snapshot that could not go on, in a row
-	probe    probe // for what is missing
-	setbacks setbacks
+	restarting bool  // it must start over with a snapshot, which it asks for by itself
+	restarts   int   // of a snapshot that could not go on, in a row
+	probe      probe // for what is missing
+	setbacks   setbacks
 }
 
 func newWatch(topic events.Topic, o WatchOptions) *watch {
@@ -203,7 +203,9 @@ func (w *watch) greet() bool {
 
 // following reports whether a watch is subscribed and neither busy with a snapshot nor about
 // to ask for one.
-func (w *watch) following() bool { return w.joined && w.order.started && !w.order.held && !w.over }
+func (w *watch) following() bool {
+	return w.joined && w.order.started && !w.order.held && !w.restarting
+}
 
 // step is what a change is to the consumer.
 func step(c events.Change) Event {
@@ -218,9 +220,9 @@ func (w *watch) request() *events.Request {
 	switch {
 	case w.pattern != nil && w.pattern.attempt.asked: // its items may be on their way
 		return nil
-	case (w.starved || w.over || w.order.held) && !w.hasRoomForPages():
+	case (w.starved || w.restarting || w.order.held) && !w.hasRoomForPages():
 		return nil
-	case w.over:
+	case w.restarting:
 		return w.about(events.Request{Action: events.ActionSnapshot})
 	case !w.joined && w.pattern != nil:
 		return nil // it is joined with the pattern watch

@@ -48,7 +48,7 @@ func TestLapseOfRecords(t *testing.T) {
 		{"", "999999999", grant.Ended},
 		{"1000000500", "999999999", grant.Ended},
 		{"999999998", "999999999", grant.Ended},
-		{"999999999", "999999999", grant.Over},
+		{"999999999", "999999999", grant.AlreadyEnded},
 		{"999999999", "", grant.Renewed},
 		{"999999999", "1000000500", grant.Renewed},
 		{"999999999", "1000000001", grant.Renewed},
@@ -89,7 +89,7 @@ func TestLapseOfRecords(t *testing.T) {
 func TestExpiryDoesNotShowInTheSizeOfTheLog(t *testing.T) {
 	d := dynamotest.Start(t)
 	sizes := map[int]bool{}
-	for i, lapse := range []grant.Lapse{"", grant.Renewed, grant.Ended, grant.Over} {
+	for i, lapse := range []grant.Lapse{"", grant.Renewed, grant.Ended, grant.AlreadyEnded} {
 		topic := events.Topic(fmt.Sprint("t", i))
 		entry := entries(topic, 1)
 		entry[0].Lapse = lapse

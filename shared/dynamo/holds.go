@@ -37,13 +37,13 @@ const holdAttempts = 4
 func (s *Store) Hold(ctx context.Context, key watch.Key, until time.Time, limits watch.HoldLimits) (watch.Hold, error) {
 	at, most := holdsOf(key, limits.Total)
 	now, numbers := s.now().Unix(), rand.Perm(limits.Subject)
-	var over map[string]types.AttributeValue
+	var ended map[string]types.AttributeValue
 	for range holdAttempts {
 		if len(numbers) == 0 {
 			break
 		}
 		hold := watch.Hold{Name: at.name(numbers[0]), Mark: holdMark(until)}
-		held, err := s.putHold(ctx, hold, now, most, over)
+		held, err := s.putHold(ctx, hold, now, most, ended)
 		_, name := splitName(hold.Name)
 		if err == nil || number(held, name) == hold.Mark {
 			return hold, nil
@@ -57,8 +57,8 @@ func (s *Store) Hold(ctx context.Context, key watch.Key, until time.Time, limits
 			}
 			continue
 		}
-		over, numbers = freeNames(held, at, numbers, now)
-		if len(held)-len(over) >= most {
+		ended, numbers = freeNames(held, at, numbers, now)
+		if len(held)-len(ended) >= most {
 			break
 		}
 	}
@@ -67,24 +67,24 @@ func (s *Store) Hold(ctx context.Context, key watch.Key, until time.Time, limits
 
 // putHold writes the hold into the row, and takes out those that are over. If the name is
 // not free, or the row is full, it gives the row's holds; nil if there is no row.
-func (s *Store) putHold(ctx context.Context, hold watch.Hold, now int64, most int, over map[string]types.AttributeValue) (held map[string]types.AttributeValue, err error) {
+func (s *Store) putHold(ctx context.Context, hold watch.Hold, now int64, most int, ended map[string]types.AttributeValue) (held map[string]types.AttributeValue, err error) {
 	row, name := splitName(hold.Name)
 	update := &dynamodb.UpdateItemInput{
 		TableName: &s.tables.Connections, Key: holdsKey(row),
 		UpdateExpression:                    aws.String("SET #holds.#name = :until"),
 		ConditionExpression:                 aws.String("(attribute_not_exists(#holds.#name) OR #holds.#name < :now) AND size(#holds) < :most"),
 		ExpressionAttributeNames:            map[string]string{"#holds": "holds", "#name": name},
-		ExpressionAttributeValues:           map[string]types.AttributeValue{":until": &types.AttributeValueMemberN{Value: hold.Mark}, ":now": num(now), ":most": num(int64(most + len(over)))},
+		ExpressionAttributeValues:           map[string]types.AttributeValue{":until": &types.AttributeValueMemberN{Value: hold.Mark}, ":now": num(now), ":most": num(int64(most + len(ended)))},
 		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
 	}
 	var removed []string
-	for i, other := range slices.Sorted(maps.Keys(over)) {
+	for i, other := range slices.Sorted(maps.Keys(ended)) {
 		if other == name {
 			continue
 		}
 		path := fmt.Sprint("#holds.#over", i)
 		update.ExpressionAttributeNames[fmt.Sprint("#over", i)] = other
-		update.ExpressionAttributeValues[fmt.Sprint(":over", i)] = over[other]
+		update.ExpressionAttributeValues[fmt.Sprint(":over", i)] = ended[other]
 		*update.ConditionExpression += fmt.Sprint(" AND ", path, " = :over", i) // or another has it by now
 		removed = append(removed, path)
 	}
@@ -107,17 +107,17 @@ func holdMark(until time.Time) string {
 }
 
 // freeNames tells which holds of a row are over, and which names of a subject are free.
-func freeNames(held map[string]types.AttributeValue, at holds, numbers []int, now int64) (over map[string]types.AttributeValue, free []int) {
-	over = map[string]types.AttributeValue{}
+func freeNames(held map[string]types.AttributeValue, at holds, numbers []int, now int64) (ended map[string]types.AttributeValue, free []int) {
+	ended = map[string]types.AttributeValue{}
 	for name, value := range held {
 		if until, err := strconv.ParseFloat(number(held, name), 64); err != nil || int64(until) < now {
-			over[name] = value
+			ended[name] = value
 		}
 	}
-	return over, slices.DeleteFunc(slices.Clone(numbers), func(n int) bool {
+	return ended, slices.DeleteFunc(slices.Clone(numbers), func(n int) bool {
 		_, name := splitName(at.name(n))
 		_, taken := held[name]
-		_, free := over[name]
+		_, free := ended[name]
 		return taken && !free
 	})
 }

@@ -211,7 +211,7 @@ func groupsOf(watchers map[Key][]watched, now time.Time) []*group {
 	var all []*group
 	for key, topics := range watchers {
 		connection := watcher{key, topics}
-		lapsed := over(topics, now)
+		lapsed := hasEnded(topics, now)
 		sees := groupKey(topics, lapsed)
 		g, ok := groups[sees]
 		if !ok {
@@ -224,9 +224,9 @@ func groupsOf(watchers map[Key][]watched, now time.Time) []*group {
 	return all
 }
 
-// over reports whether the time of one of a connection's subscriptions is over, and so
+// hasEnded reports whether the time of one of a connection's subscriptions is over, and so
 // that of all.
-func over(topics []watched, now time.Time) bool {
+func hasEnded(topics []watched, now time.Time) bool {
 	return slices.ContainsFunc(topics, func(w watched) bool { return !w.sub.Until.After(now) })
 }
 

@@ -225,7 +225,7 @@ func TestTokenExpires(t *testing.T) {
 		for _, at := range []struct {
 			age    time.Duration
 			before string // each answer
-			over   bool
+			ended  bool
 		}{
 			{0, "", false},
 			{55*time.Minute - 1, "", false},
@@ -246,10 +246,10 @@ func TestTokenExpires(t *testing.T) {
 				c := newClient(t, allowsA)
 				c.renewer.Tokens = tokens{}
 				c.connection.Connected, c.connection.Expires = begun, begun.Add(time.Hour)
-				if want = at.before + want; at.over {
+				if want = at.before + want; at.ended {
 					want = "error token_expired; closed"
 				}
-				if c.expect(t, request, want); at.over && len(c.asked) > 0 {
+				if c.expect(t, request, want); at.ended && len(c.asked) > 0 {
 					t.Errorf("%s is carried out: %q", request, c.asked)
 				}
 			}

@@ -85,7 +85,7 @@ func (p *pool) retireLocked(proc *process) {
 // ready takes a process's wish for work, and gives the lane to wait on. It is nil if the
 // process may not ask now: each of its lanes has work that it has not answered, or waits
 // already.
-func (p *pool) ready(proc *process, over *link) *lane {
+func (p *pool) ready(proc *process, via *link) *lane {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if proc.ended { // is being killed; let it wait for that
@@ -100,12 +100,12 @@ func (p *pool) ready(proc *process, over *link) *lane {
 		p.usage.initialized(time.Since(proc.began))
 	}
 	for _, other := range proc.lanes {
-		if other.link == over { // who asks again over a connection has read what came
+		if other.link == via { // who asks again over a connection has read what came
 			other.link = nil
 		}
 	}
-	over.sent.Store(false)
-	l.current, l.link, proc.used = nil, over, time.Now()
+	via.sent.Store(false)
+	l.current, l.link, proc.used = nil, via, time.Now()
 	p.freedAt = proc.used
 	p.enterLocked(l, idle)
 	if p.closed || proc.generation != p.generation {
