@@ -254,7 +254,7 @@ func (s *stream) place() {
 	if len(follows) > 1 || frame.Topic.IsPattern() {
 		frame.Cursors = cursors
 	}
-	if view := follows[0].View; len(follows) == 1 && view != events.WholeView {
+	if view := follows[0].ViewID; len(follows) == 1 && view != events.WholeView {
 		frame.View = view // the client can go on in another way, with its cursor
 	}
 	s.send(frame, s.id())

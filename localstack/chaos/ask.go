@@ -146,7 +146,7 @@ func (l *leg) changes(ctx context.Context, k *checker, wait int) (more bool, err
 	after := l.from(k)
 	query, header := url.Values{"after": {after.String()}}, http.Header{}
 	l.narrowed(query)
-	if view := l.viewName(); view != "" && l.random.IntN(4) == 0 {
+	if view := l.viewIDSent(); view != "" && l.random.IntN(4) == 0 {
 		query.Set("view", view)
 	}
 	applied := ""

@@ -46,7 +46,7 @@ var mutants = []mutant{
 		{"shared/client/probe.go", `return w.probe.next(w.order.behind())`, `return time.Time{}`},
 	}, ""},
 	{"resume", "the client comes back without its cursor", []edit{
-		{"shared/client/watch.go", `After: w.order.cursor.String(), View: w.view}`, `View: w.view}`},
+		{"shared/client/watch.go", `After: w.order.cursor.String(), View: w.viewID}`, `View: w.viewID}`},
 	}, ""},
 	{"repeats", "the client does not drop what it has seen", []edit{
 		{"shared/client/order.go", `other.Op != events.Skipped || o.started && c.Seq <= o.cursor.Seq {`, `other.Op != events.Skipped {`},

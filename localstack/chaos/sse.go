@@ -100,7 +100,7 @@ func (t *telling) resume(query url.Values, header http.Header) error {
 	switch way := t.random.IntN(3); {
 	case way == 0 || id == "":
 		query["after"], id = cursors, strings.Join(cursors, ",")
-		if view := t.viewName(); view != "" {
+		if view := t.viewIDSent(); view != "" {
 			query["view"] = slices.Repeat([]string{view}, len(cursors))
 		}
 	case way == 1:

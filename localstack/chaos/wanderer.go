@@ -25,7 +25,7 @@ type wanderer struct {
 	places  map[events.Topic]events.Cursor // according to the id of the last stream that had the topic
 	ids     map[string]string              // the last id of the streams of each list of topics
 	known   map[events.Topic]known
-	view    string    // the mark of what it sees; empty if unknown
+	viewID  string    // the id of the view that it sees; empty if unknown
 	holds   time.Time // when requests may be held again
 	streams time.Time // when a stream may be opened again
 }
@@ -212,26 +212,26 @@ func (l *leg) narrowed(query url.Values) {
 	}
 }
 
-// viewed checks the mark of the view that the service names. It is always the same, and empty for
+// viewed checks the id of the view that the service gives. It is always the same, and empty for
 // all of a topic.
-func (l *leg) viewed(k *checker, view string) error {
+func (l *leg) viewed(k *checker, viewID string) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.narrow != (view != "") || l.view != "" && l.view != view {
-		return broke("%s: seen as %q, and as %q before", k.topic, view, l.view)
+	if l.narrow != (viewID != "") || l.viewID != "" && l.viewID != viewID {
+		return broke("%s: seen as %q, and as %q before", k.topic, viewID, l.viewID)
 	}
-	l.view = view
+	l.viewID = viewID
 	return nil
 }
 
-// viewName is the mark that the wanderer sends of what it has seen; empty if unknown.
-func (l *leg) viewName() string {
+// viewIDSent is the id that the wanderer sends of the view that it has seen; empty if unknown.
+func (l *leg) viewIDSent() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if !l.narrow {
 		return events.WholeView
 	}
-	return l.view
+	return l.viewID
 }
 
 // begins lets a topic begin at a cursor, unless it has begun.

@@ -341,7 +341,7 @@ func (o *onlooker) begin() {
 	}
 }
 
-// subscribes asks for one of its wishes. Views have the same mark only if they show the
+// subscribes asks for one of its wishes. Views have the same id only if they show the
 // same.
 func (o *onlooker) subscribes(i int, r events.Request) *events.Subscribed {
 	o.Helper()
@@ -349,19 +349,19 @@ func (o *onlooker) subscribes(i int, r events.Request) *events.Subscribed {
 	if !ok || answer.Topic != events.Topic(r.Topic) {
 		o.Fatalf("%s asks %+v and is answered %+v", o, r, answer)
 	}
-	o.marked(i, answer.View)
+	o.named(i, answer.View)
 	return answer
 }
 
-// marked notes the mark of the view that comes of a wish.
-func (o *onlooker) marked(i int, mark string) {
+// named notes the id of the view that comes of a wish.
+func (o *onlooker) named(i int, viewID string) {
 	o.Helper()
-	o.wishes[i].mark = mark
+	o.wishes[i].viewID = viewID
 	view := o.viewBy(o.wishes[i]).String()
-	if other, known := o.views[mark]; known && other != view || (mark == "") != (view == "") {
-		o.Fatalf("%s has the mark %s for %s, as has %s", o, mark, view, other)
+	if other, known := o.viewsByID[viewID]; known && other != view || (viewID == "") != (view == "") {
+		o.Fatalf("%s has the view id %s for %s, as has %s", o, viewID, view, other)
 	}
-	o.views[mark] = view
+	o.viewsByID[viewID] = view
 }
 
 // act does anything that a client may.
@@ -539,7 +539,7 @@ func (o *onlooker) renew() {
 	o.hasGrant(claim, masked)
 	authorized, reset := o.authorized()
 	for i, x := range o.wishes {
-		o.marked(i, authorized.Views[events.Topic(x.topic)])
+		o.named(i, authorized.Views[events.Topic(x.topic)])
 		if other := o.viewBy(x).String() != before[x.topic]; other != reset[x.topic] {
 			o.Fatalf("%s saw %s, and is told to start over: %t", o, before[x.topic], reset[x.topic])
 		}
@@ -620,7 +620,7 @@ func (o *onlooker) comeBack() {
 	for i, x := range o.wishes {
 		r := x.subscribe()
 		if p := o.places[x.topic]; p != nil {
-			r.After, r.View = p.cursor.String(), oneOf(o.world, []string{"", cmp.Or(x.mark, events.WholeView)})
+			r.After, r.View = p.cursor.String(), oneOf(o.world, []string{"", cmp.Or(x.viewID, events.WholeView)})
 		}
 		if answer := o.subscribes(i, r); answer.Recovered != (r.After != "") {
 			o.Fatalf("%s asks %+v and is answered %+v", o, r, answer)

@@ -60,7 +60,7 @@ func (x *exchange) look(p *pattern) {
 func (x *exchange) looked(p *pattern, at stand, err error) {
 	now := time.Now()
 	switch {
-	case lapses(err), err == nil && cmp.Or(at.view, events.WholeView) != p.seen:
+	case lapses(err), err == nil && cmp.Or(at.viewID, events.WholeView) != p.seen:
 		x.lapseBelow(p)
 		return
 	case err != nil:
@@ -101,7 +101,7 @@ func (x *exchange) readMember(f *follow) {
 func (x *exchange) readOf(f *follow, brought news, err error) {
 	now := time.Now()
 	switch {
-	case lapses(err), err == nil && (brought.reset == events.ResetView || f.lost && cmp.Or(brought.view, events.WholeView) != f.seen):
+	case lapses(err), err == nil && (brought.reset == events.ResetView || f.lost && cmp.Or(brought.viewID, events.WholeView) != f.seen):
 		x.lapseBelow(f.of)
 		return
 	case err != nil:

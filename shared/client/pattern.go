@@ -20,7 +20,7 @@ import (
 type pattern struct {
 	name   events.Topic
 	asked  events.Request // the engine's subscribe
-	seen   string         // the mark of what the client may see
+	seen   string         // the id of the view that the client may see
 	topics map[events.Topic]*follow
 	more   bool // the service has not named all topics
 	older  bool // it had not done so at the subscribe either, so topics may be older than that
@@ -48,7 +48,7 @@ const topicsOfLook = 100
 // stand holds the current cursors of a pattern's topics.
 type stand struct {
 	events.Below
-	view string
+	viewID string
 }
 
 // standBelow asks for the current cursors of a pattern's topics.
@@ -102,7 +102,7 @@ func (x *exchange) subscribeBelow(r events.Request) func() {
 				told.Cursors[topic] = f.head.String()
 			}
 		}
-		x.answer(&events.Subscribed{ID: r.ID, Topic: p.name, View: at.view, Below: told})
+		x.answer(&events.Subscribed{ID: r.ID, Topic: p.name, View: at.viewID, Below: told})
 		for _, page := range pages {
 			x.answer(page)
 		}
@@ -114,10 +114,10 @@ func (x *exchange) subscribeBelow(r events.Request) func() {
 func (x *exchange) followBelow(r events.Request, at stand) *pattern {
 	now := time.Now()
 	p := &pattern{
-		name: events.Topic(r.Topic), asked: r, seen: cmp.Or(at.view, events.WholeView), older: at.More,
+		name: events.Topic(r.Topic), asked: r, seen: cmp.Or(at.viewID, events.WholeView), older: at.More,
 		topics: map[events.Topic]*follow{}, since: now, lookAt: now.Add(lookPause),
 	}
-	if old := x.patterns[p.name]; old != nil && old.view() == p.view() && old.seen == p.seen {
+	if old := x.patterns[p.name]; old != nil && old.streamKey() == p.streamKey() && old.seen == p.seen {
 		old.stands(at)
 		return old
 	}
@@ -136,8 +136,8 @@ func (p *pattern) has(topic events.Topic) bool {
 	return !topic.IsPattern() && p.name.Matches(topic)
 }
 
-// view gives the same text for patterns with the same filter, fields, delta and latest.
-func (p *pattern) view() string {
+// streamKey gives the same text for patterns with the same filter, fields, delta and latest.
+func (p *pattern) streamKey() string {
 	query, _ := viewQuery(p.asked) // viewQuery has accepted it before
 	return query.Encode()
 }
@@ -262,7 +262,7 @@ func (x *exchange) openPattern(p *pattern) {
 	if p.lastEventID != "" {
 		c.header.Set("Last-Event-ID", p.lastEventID)
 	}
-	p.stream = x.startStream(&stream{of: p, view: query.Encode()}, c)
+	p.stream = x.startStream(&stream{of: p, key: query.Encode()}, c)
 }
 
 // eventBelow handles an event of a pattern's stream.

@@ -21,7 +21,7 @@ type patternWatch struct {
 	more    bool     // it has not named them all
 	older   bool     // it had not named them all when the watch began
 	joined  bool     // subscribed on the connection in use
-	view    string   // what the topics are seen in; empty before that is known
+	viewID  string   // what the topics are seen in; empty before that is known
 	attempt attempt  // to subscribe
 	probe   probe    // for topics that are new
 
@@ -108,9 +108,9 @@ func (w *watch) start(at events.Cursor) {
 // subscribed takes in where the topics stand.
 func (f *patternWatch) subscribed(e *engine, s *events.Subscribed) {
 	view := cmp.Or(s.View, events.WholeView)
-	changed := f.view != "" && f.view != view
+	changed := f.viewID != "" && f.viewID != view
 	f.older = f.older || !f.known && s.More
-	f.joined, f.view, f.more = true, view, s.More
+	f.joined, f.viewID, f.more = true, view, s.More
 	for _, w := range f.all {
 		w.joined = true
 	}

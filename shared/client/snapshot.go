@@ -87,7 +87,7 @@ func (w *watch) turnPage(f *events.Snapshot) bool {
 	}
 	if page.First {
 		w.order.begin(f.Cursor)
-		w.view = w.next
+		w.viewID = w.next
 	}
 	w.joined, w.greeted, w.restarting, w.order.held, w.bookmark = true, true, false, !page.Last, f.Next
 	if page.Last {

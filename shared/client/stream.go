@@ -59,7 +59,7 @@ type streams struct {
 type stream struct {
 	follows map[events.Topic]*follow
 	of      *pattern // the pattern that it is of, instead of topics
-	view    string
+	key     string
 	cancel  context.CancelCauseFunc
 	opened  time.Time
 	begun   bool // its first event has come
@@ -99,7 +99,7 @@ func (x *exchange) openStreams(now time.Time) (next time.Time) {
 	next = now.Add(time.Hour)
 	alike, due := map[string][]*follow{}, map[string]time.Time{}
 	for _, f := range x.follows {
-		if v := f.view(); f.stream == nil {
+		if v := f.streamKey(); f.stream == nil {
 			alike[v] = append(alike[v], f)
 			due[v] = later(later(due[v], f.since.Add(gatherTime)), x.streams.next.notBefore)
 		}
@@ -118,10 +118,10 @@ func (x *exchange) openStreams(now time.Time) (next time.Time) {
 }
 
 // openStream opens a stream for as many of the topics as fit, and gives the others.
-func (x *exchange) openStream(view string, group []*follow) (rest []*follow) {
-	s := &stream{follows: map[events.Topic]*follow{}, view: view}
+func (x *exchange) openStream(key string, group []*follow) (rest []*follow) {
+	s := &stream{follows: map[events.Topic]*follow{}, key: key}
 	query, _ := viewQuery(group[0].asked) // viewQuery has accepted it before
-	size := len(x.base) + len(view)
+	size := len(x.base) + len(key)
 	for i, f := range group {
 		entry := url.Values{"topic": {string(f.topic)}, "after": {f.cursor.String()}, "view": {f.seen}}
 		if size += len(entry.Encode()) + 1; i > 0 && (i == topicsOfStream || size > streamURLBytes) {
@@ -319,7 +319,7 @@ func (x *exchange) trouble(now time.Time) {
 func (x *exchange) mergeInto(ended *stream, now time.Time) {
 	room := topicsOfStream - len(ended.follows)
 	for _, s := range x.streams.open {
-		if s.of != nil || ended.of != nil || s.view != ended.view || len(s.follows) > room {
+		if s.of != nil || ended.of != nil || s.key != ended.key || len(s.follows) > room {
 			continue
 		}
 		room -= len(s.follows)

@@ -144,7 +144,7 @@ type watch struct {
 
 	order   order
 	joined  bool    // subscribed on the connection in use
-	view    string  // what its cursor was seen in; empty before that is known
+	viewID  string  // what its cursor was seen in; empty before that is known
 	next    string  // the same of the snapshot that is due
 	attempt attempt // to subscribe, or to ask for the rest of a snapshot
 
@@ -227,7 +227,7 @@ func (w *watch) request() *events.Request {
 	case !w.joined && w.pattern != nil:
 		return nil // it is joined with the pattern watch
 	case !w.joined && w.order.started:
-		return w.about(events.Request{Action: events.ActionSubscribe, After: w.order.cursor.String(), View: w.view})
+		return w.about(events.Request{Action: events.ActionSubscribe, After: w.order.cursor.String(), View: w.viewID})
 	case !w.joined:
 		return w.about(events.Request{Action: events.ActionSubscribe, Snapshot: w.o.Snapshot})
 	case w.order.held:
@@ -344,7 +344,7 @@ func (e *engine) subscribed(f *events.Subscribed) {
 	default:
 		w.order.begin(f.Cursor)
 	}
-	w.joined, w.view = true, w.next
+	w.joined, w.viewID = true, w.next
 	e.answered(f.ID)
 	w.pump()
 }

@@ -42,10 +42,10 @@ func (s *Store) Hold(ctx context.Context, key watch.Key, until time.Time, limits
 		if len(numbers) == 0 {
 			break
 		}
-		hold := watch.Hold{Name: at.name(numbers[0]), Mark: holdMark(until)}
+		hold := watch.Hold{Name: at.name(numbers[0]), Number: holdNumber(until)}
 		held, err := s.putHold(ctx, hold, now, most, ended)
 		_, name := splitName(hold.Name)
-		if err == nil || number(held, name) == hold.Mark {
+		if err == nil || number(held, name) == hold.Number {
 			return hold, nil
 		}
 		if failed := (*types.ConditionalCheckFailedException)(nil); !errors.As(err, &failed) {
@@ -74,7 +74,7 @@ func (s *Store) putHold(ctx context.Context, hold watch.Hold, now int64, most in
 		UpdateExpression:                    aws.String("SET #holds.#name = :until"),
 		ConditionExpression:                 aws.String("(attribute_not_exists(#holds.#name) OR #holds.#name < :now) AND size(#holds) < :most"),
 		ExpressionAttributeNames:            map[string]string{"#holds": "holds", "#name": name},
-		ExpressionAttributeValues:           map[string]types.AttributeValue{":until": &types.AttributeValueMemberN{Value: hold.Mark}, ":now": num(now), ":most": num(int64(most + len(ended)))},
+		ExpressionAttributeValues:           map[string]types.AttributeValue{":until": &types.AttributeValueMemberN{Value: hold.Number}, ":now": num(now), ":most": num(int64(most + len(ended)))},
 		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
 	}
 	var removed []string
@@ -100,9 +100,9 @@ func (s *Store) putHold(ctx context.Context, hold watch.Hold, now int64, most in
 	return held, err
 }
 
-// holdMark makes the number of a hold: 10 digits and 12 behind the point, of the 38 that a number
+// holdNumber makes the number of a hold: 10 digits and 12 behind the point, of the 38 that a number
 // may have. It has no zeros at its end, as DynamoDB gives numbers back.
-func holdMark(until time.Time) string {
+func holdNumber(until time.Time) string {
 	return fmt.Sprintf("%d.%011d%d", until.Unix(), rand.Int64N(1e11), 1+rand.IntN(9))
 }
 
@@ -142,7 +142,7 @@ func (s *Store) Release(ctx context.Context, hold watch.Hold) error {
 		UpdateExpression:          aws.String("REMOVE #holds.#name"),
 		ConditionExpression:       aws.String("#holds.#name = :until"),
 		ExpressionAttributeNames:  map[string]string{"#holds": "holds", "#name": name},
-		ExpressionAttributeValues: map[string]types.AttributeValue{":until": &types.AttributeValueMemberN{Value: hold.Mark}},
+		ExpressionAttributeValues: map[string]types.AttributeValue{":until": &types.AttributeValueMemberN{Value: hold.Number}},
 	})
 	if failed := (*types.ConditionalCheckFailedException)(nil); err != nil && !errors.As(err, &failed) {
 		return fmt.Errorf("release a hold: %w", translate(err))

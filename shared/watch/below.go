@@ -30,7 +30,7 @@ func (a *answer) subscribeBelow(ctx context.Context, pattern events.Topic) error
 		return err
 	}
 	delete(below.Cursors, pattern)
-	a.out.send(&events.Subscribed{ID: a.r.ID, Topic: pattern, View: sub.mark(), Below: below})
+	a.out.send(&events.Subscribed{ID: a.r.ID, Topic: pattern, View: sub.viewID(), Below: below})
 	if a.r.Snapshot {
 		return a.sendItemsBelow(ctx, pattern, sub.View, "", heads)
 	}

@@ -54,10 +54,10 @@ func (f Feed) Follow(v Viewer, follows ...Follow) *Follower {
 		if err != nil { // the first read reports it
 			continue
 		}
-		if otherView(follow.View, view, follow.Options) {
+		if otherView(follow.ViewID, view, follow.Options) {
 			follow.Place, follow.Below = Place{Void: true}, nil
 		}
-		follow.View = viewName(view, follow.Latest)
+		follow.ViewID = viewIDOrWhole(view, follow.Latest)
 	}
 	for i, follow := range follower.follows {
 		if !follow.Topic.IsPattern() {
@@ -95,8 +95,8 @@ func (f *Follower) owner(topic events.Topic) (of int, ok bool) {
 	return of, ok
 }
 
-// Follows gives how far the client has come, in the order of the follows, and the mark of what it
-// sees.
+// Follows gives how far the client has come, in the order of the follows, and the id of the view
+// that it sees.
 func (f *Follower) Follows() []Follow {
 	follows := slices.Clone(f.follows)
 	for i := range follows {
@@ -175,7 +175,7 @@ func (f *Follower) voided() (news []News, err error) {
 		if !f.viewer.readable(follow.Topic) {
 			return nil, errUnrecoverable
 		}
-		news = append(news, News{Missed: Missed{Topic: follow.Topic, View: follow.View, Reset: events.ResetView}})
+		news = append(news, News{Missed: Missed{Topic: follow.Topic, ViewID: follow.ViewID, Reset: events.ResetView}})
 	}
 	return news, nil
 }
@@ -186,7 +186,7 @@ func (f *Follower) page(ctx context.Context) (*News, error) {
 	t, pattern := f.pending()
 	switch {
 	case pattern != nil:
-		return &News{Missed: Missed{Topic: pattern.Topic, View: pattern.View}, Page: &Page{View: pattern.View}}, nil
+		return &News{Missed: Missed{Topic: pattern.Topic, ViewID: pattern.ViewID}, Page: &Page{ViewID: pattern.ViewID}}, nil
 	case t == nil:
 		return nil, nil
 	case !f.viewer.readable(t.asked()):
@@ -203,7 +203,7 @@ func (f *Follower) page(ctx context.Context) (*News, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &News{Missed: Missed{Topic: t.Topic, View: page.View}, Page: &page, From: t.Next}, nil
+	return &News{Missed: Missed{Topic: t.Topic, ViewID: page.ViewID}, Page: &page, From: t.Next}, nil
 }
 
 // pending finds whose items come next: those of a topic, or the end of a pattern's.

@@ -112,10 +112,10 @@ func (x *renewal) realign(ctx context.Context) (views map[events.Topic]string, e
 		if !there {
 			continue // the client has ended it meanwhile, or subscribes anew
 		}
-		if sub.mark() != old.mark() {
+		if sub.viewID() != old.viewID() {
 			frames = append(frames, &events.Reset{Topic: sub.Topic, Reason: events.ResetView})
 		}
-		views[sub.Topic] = sub.mark()
+		views[sub.Topic] = sub.viewID()
 	}
 	if session, err = x.store.Session(ctx, x.c.Key); err != nil {
 		return nil, err

@@ -48,7 +48,7 @@ func (a *answer) sendItemsBelow(ctx context.Context, pattern events.Topic, view 
 
 // PageBelow is a page of the items of a pattern's topics.
 type PageBelow struct {
-	View   string // the mark of what is seen, as in [events.Subscribed]
+	ViewID string // the id of the view, as in [events.Subscribed]
 	Topics []TopicPage
 	Next   string // where more topics begin; empty if there are none
 }
@@ -72,7 +72,7 @@ func (t Topics) SnapshotBelow(ctx context.Context, v Viewer, q Query, next strin
 				return shown, err
 			}
 		}
-		shown.View = markOf(from.view, false)
+		shown.ViewID = viewID(from.view, false)
 		shown.Next, err = w.itemsBelow(ctx, from, func(p page) error {
 			first, _, err := w.read(ctx, p)
 			shown.Topics = append(shown.Topics, TopicPage{p.topic, first})

@@ -51,7 +51,7 @@ func (a *answer) subscribe(ctx context.Context, topic events.Topic) error {
 		a.undo(ctx, sub, already)
 		return err
 	}
-	a.out.send(&events.Subscribed{ID: a.r.ID, Topic: topic, Cursor: head.Cursor, Recovered: after != nil && missed.reset == "", View: sub.mark()})
+	a.out.send(&events.Subscribed{ID: a.r.ID, Topic: topic, Cursor: head.Cursor, Recovered: after != nil && missed.reset == "", View: sub.viewID()})
 	if missed.reset != "" {
 		a.out.send(&events.Reset{ID: a.r.ID, Topic: topic, Reason: missed.reset})
 	}
@@ -128,12 +128,12 @@ func (a Access) readable(topic events.Topic) bool {
 	return allowed && items.String() == changes.String()
 }
 
-// mark is the same for subscriptions that show the same of a topic, and empty for those
+// viewID is the same for subscriptions that show the same of a topic, and empty for those
 // that show all of it.
-func (s Subscription) mark() string { return markOf(s.View, s.Latest) }
+func (s Subscription) viewID() string { return viewID(s.View, s.Latest) }
 
-// markOf gives the mark of a view, in which either all changes are told or the latest.
-func markOf(view grant.View, latest bool) string {
+// viewID gives the id of a view, in which either all changes are told or the latest.
+func viewID(view grant.View, latest bool) string {
 	text := view.String()
 	if latest {
 		text = "latest " + text
@@ -149,12 +149,12 @@ func markOf(view grant.View, latest bool) string {
 // now, as far as it says by which view it has. What was told with Latest adds up with whole states,
 // and not with patches.
 func otherView(said string, now grant.View, o Options) bool {
-	return said != "" && said != viewName(now, o.Latest) && (o.Delta || said != viewName(now, !o.Latest))
+	return said != "" && said != viewIDOrWhole(now, o.Latest) && (o.Delta || said != viewIDOrWhole(now, !o.Latest))
 }
 
-// viewName is what a client says to have seen.
-func viewName(view grant.View, latest bool) string {
-	return cmp.Or(markOf(view, latest), events.WholeView)
+// viewIDOrWhole is what a client gives as the id of the view that it has seen.
+func viewIDOrWhole(view grant.View, latest bool) string {
+	return cmp.Or(viewID(view, latest), events.WholeView)
 }
 
 // view is what may be seen of a topic, or of all topics of a pattern, and is asked for.

@@ -75,7 +75,7 @@ type PageQuery struct {
 // Page is a part of a topic's items, as a view shows them.
 type Page struct {
 	Cursor    events.Cursor // at which the items are true, once the last page is read
-	View      string        // what is seen, as in [events.Subscribed]
+	ViewID    string        // of what is seen, as in [events.Subscribed]
 	Items     []events.Item // in the order of their ids
 	Costly    int           // items that were not looked at, because the view costs too much on them
 	Next      string        // where the next page begins; empty for the last
@@ -107,7 +107,7 @@ func (w *work) snapshot(ctx context.Context, a Access, q PageQuery) (Page, error
 	}
 	version := version{page: at, next: q.Next, head: head.Cursor}
 	if known, err := w.known(ctx, version, q.Known); err != nil || known != "" {
-		return Page{Cursor: at.cursor, View: markOf(view, false), Version: known, Unchanged: true}, err
+		return Page{Cursor: at.cursor, ViewID: viewID(view, false), Version: known, Unchanged: true}, err
 	}
 	shown, until, err := w.read(ctx, at)
 	if err != nil {
@@ -120,7 +120,7 @@ func (w *work) snapshot(ctx context.Context, a Access, q PageQuery) (Page, error
 // read reads a page, and gives the time at which the first of its items expires.
 func (w *work) read(ctx context.Context, p page) (shown Page, until time.Time, err error) {
 	found, err := w.page(ctx, p)
-	shown = Page{Cursor: p.cursor, View: markOf(p.view, false), Items: found.items, Costly: found.costly}
+	shown = Page{Cursor: p.cursor, ViewID: viewID(p.view, false), Items: found.items, Costly: found.costly}
 	if err == nil && found.next != "" {
 		var next events.Bookmark
 		next, err = w.bookmark(ctx, p, found.next, maxRowIDBytes)
@@ -134,20 +134,20 @@ type Missed struct {
 	Topic   events.Topic
 	Changes []events.Change
 	Cursor  events.Cursor // where the client stands with them
-	View    string        // what is seen, as in [events.Subscribed]
+	ViewID  string        // of what is seen, as in [events.Subscribed]
 	More    bool          // there is more, to be asked for with Cursor
 	// Reset says why it cannot be told. The client starts over from a snapshot.
 	Reset events.ResetReason
 }
 
-// Changes reads what a topic has after a cursor. view is the View that the client has seen
-// up to there, or [events.WholeView]; empty asks for no check. What is wrong for the
+// Changes reads what a topic has after a cursor. viewID is that of the view that the
+// client has seen up to there, or [events.WholeView]; empty asks for no check. What is wrong for the
 // client is in the error, see [WireError].
-func (t Topics) Changes(ctx context.Context, v Viewer, q Query, after events.Cursor, view string) (Missed, error) {
-	return carry(ctx, t, v.Key, func(ctx context.Context, w *work) (Missed, error) { return w.changes(ctx, v.Access, q, after, view) })
+func (t Topics) Changes(ctx context.Context, v Viewer, q Query, after events.Cursor, viewID string) (Missed, error) {
+	return carry(ctx, t, v.Key, func(ctx context.Context, w *work) (Missed, error) { return w.changes(ctx, v.Access, q, after, viewID) })
 }
 
-func (w *work) changes(ctx context.Context, a Access, q Query, after events.Cursor, seenView string) (Missed, error) {
+func (w *work) changes(ctx context.Context, a Access, q Query, after events.Cursor, seenID string) (Missed, error) {
 	view, err := a.view(grant.Subscribe, q)
 	if err != nil {
 		return Missed{}, err
@@ -156,8 +156,8 @@ func (w *work) changes(ctx context.Context, a Access, q Query, after events.Curs
 	if err != nil {
 		return Missed{}, err
 	}
-	missed := Missed{Topic: q.Topic, View: markOf(view, q.Latest), Cursor: head.Cursor}
-	if otherView(seenView, view, q.Options) {
+	missed := Missed{Topic: q.Topic, ViewID: viewID(view, q.Latest), Cursor: head.Cursor}
+	if otherView(seenID, view, q.Options) {
 		missed.Reset = events.ResetView
 		if !a.readable(q.asked()) {
 			return Missed{}, errUnrecoverable
