@@ -179,13 +179,13 @@ func (p *painter) stream(t *rapid.T, cut int) {
 		if err != nil {
 			t.Fatalf("event %+v: %v", e, err)
 		}
-		p.take(t, frame)
+		p.paint(t, frame)
 		p.id = e.LastEventID
 	}
 }
 
-// take paints what an event tells.
-func (p *painter) take(t *rapid.T, frame events.Frame) {
+// paint paints what an event tells.
+func (p *painter) paint(t *rapid.T, frame events.Frame) {
 	switch f := frame.(type) {
 	case *events.Reset:
 		for _, topic := range p.topics {

@@ -171,10 +171,10 @@ func (s *stream) await(ctx context.Context) ([]watch.News, error) {
 func (s *stream) tell(n watch.News) error {
 	switch {
 	case n.Reset != "":
-		s.Take(n)
+		s.Advance(n)
 		s.send(&events.Reset{Topic: n.Topic, Reason: n.Reset}, s.id())
 	case n.Page != nil:
-		s.Take(n)
+		s.Advance(n)
 		s.send(&events.Snapshot{Topic: n.Topic, Cursor: n.Page.Cursor, From: n.From, Items: orNone(n.Page.Items), Costly: n.Page.Costly, More: n.Page.Next != "", Next: n.Page.Next}, s.id())
 	default:
 		return s.changes(n)
@@ -193,7 +193,7 @@ func (s *stream) changes(n watch.News) error {
 		if i < len(frames)-1 {
 			upTo.Cursor, upTo.More = last[i], true
 		}
-		s.Take(upTo)
+		s.Advance(upTo)
 		s.write("changes", frame, s.id())
 	}
 	return nil

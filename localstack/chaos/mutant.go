@@ -72,7 +72,7 @@ var mutants = []mutant{
 	}, "--wander"},
 	{"last-flush", "a stream drops the changes of its last second, and its id counts them", []edit{
 		{"functions/http/stream.go", `				err = s.tell(n)`, `				if end, _ := ctx.Deadline(); time.Until(end) < time.Second {
-					s.Take(n)
+					s.Advance(n)
 					s.place()
 					continue
 				}

@@ -157,7 +157,7 @@ func (l *leg) drain(k *checker, early map[int64]events.Change) error {
 	for seq, c := range early {
 		if seq <= at.Seq {
 			delete(early, seq)
-			if err := l.take(k, c); err != nil {
+			if err := l.apply(k, c); err != nil {
 				return err
 			}
 		}
@@ -168,7 +168,7 @@ func (l *leg) drain(k *checker, early map[int64]events.Change) error {
 			return nil
 		}
 		delete(early, next)
-		if err := l.take(k, c); err != nil {
+		if err := l.apply(k, c); err != nil {
 			return err
 		}
 	}

@@ -273,7 +273,7 @@ func (t *telling) changes(changes []events.Change) error {
 		if err := t.lines[i].next(t.topics[i].topic, c); err != nil {
 			return err
 		}
-		if err := t.take(t.topics[i], c); err != nil {
+		if err := t.apply(t.topics[i], c); err != nil {
 			return err
 		}
 	}

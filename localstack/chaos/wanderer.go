@@ -42,24 +42,24 @@ const (
 
 // way is one way to follow topics.
 type way struct {
-	name  string
-	held  bool // the service holds its requests
-	begin bool // it can be the first
-	one   bool // it follows one topic
-	rare  bool // it forgets what was seen, so less can be checked
-	take  func(*leg, context.Context, []*checker) error
+	name    string
+	held    bool // the service holds its requests
+	begin   bool // it can be the first
+	one     bool // it follows one topic
+	rare    bool // it forgets what was seen, so less can be checked
+	advance func(*leg, context.Context, []*checker) error
 }
 
 // ways are all ways.
 var ways = []way{
-	{name: "GET after", begin: true, take: (*leg).read},
-	{name: "long poll", held: true, one: true, take: (*leg).poll},
-	{name: "stream", held: true, begin: true, one: true, take: (*leg).stream},
-	{name: "stream of several", held: true, begin: true, take: (*leg).stream},
-	{name: "WebSocket", begin: true, take: (*leg).socket},
-	{name: "two at once", held: true, take: (*leg).twice},
-	{name: "GET items", begin: true, one: true, rare: true, take: (*leg).pages},
-	{name: "stream with items", held: true, begin: true, one: true, rare: true, take: (*leg).streamItems},
+	{name: "GET after", begin: true, advance: (*leg).read},
+	{name: "long poll", held: true, one: true, advance: (*leg).poll},
+	{name: "stream", held: true, begin: true, one: true, advance: (*leg).stream},
+	{name: "stream of several", held: true, begin: true, advance: (*leg).stream},
+	{name: "WebSocket", begin: true, advance: (*leg).socket},
+	{name: "two at once", held: true, advance: (*leg).twice},
+	{name: "GET items", begin: true, one: true, rare: true, advance: (*leg).pages},
+	{name: "stream with items", held: true, begin: true, one: true, rare: true, advance: (*leg).streamItems},
 }
 
 // rarely is the probability that a rare way is taken when it is drawn.
@@ -128,7 +128,7 @@ func (w *wanderer) step(ctx context.Context) (name string, err error) {
 	way, topics := w.choose()
 	ctx, cancel := context.WithTimeout(ctx, briefestLeg+upTo(w.random, longestLeg-briefestLeg))
 	defer cancel()
-	err = way.take(w.newLeg(rand.New(rand.NewPCG(w.random.Uint64(), 0))), ctx, topics)
+	err = way.advance(w.newLeg(rand.New(rand.NewPCG(w.random.Uint64(), 0))), ctx, topics)
 	if errors.Is(err, errEnough) || err != nil && ctx.Err() != nil && !errors.As(err, new(broken)) {
 		err = nil // the leg has ended by itself
 	}
@@ -252,8 +252,8 @@ func (l *leg) see(k *checker, e client.Event) error {
 	return nil
 }
 
-// take takes a change. If the wanderer has it already, it must be the same as before.
-func (l *leg) take(k *checker, c events.Change) error {
+// apply notes a change. If the wanderer has it already, it must be the same as before.
+func (l *leg) apply(k *checker, c events.Change) error {
 	if err := l.told.same(c); err != nil {
 		return broken{err}
 	}

@@ -106,7 +106,7 @@ var creators = map[string]func(*deployment, template.Resource) (template.Physica
 
 func (d *deployment) create(r template.Resource) (template.Physical, error) {
 	create, ok := creators[r.Type]
-	if apis.Takes(r.Type) {
+	if apis.Supports(r.Type) {
 		create, ok = func(d *deployment, r template.Resource) (template.Physical, error) { return d.apis.Create(r) }, true
 	}
 	if !ok {

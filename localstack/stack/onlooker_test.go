@@ -134,7 +134,7 @@ func (o *onlooker) next() events.Frame {
 	}
 	if changes, ok := frame.(*events.Changes); ok {
 		for _, c := range changes.Changes {
-			o.take(c)
+			o.receive(c)
 		}
 	}
 	return frame
@@ -197,8 +197,8 @@ func (o *onlooker) answer(id string) events.Frame {
 	}
 }
 
-// take keeps a change, which may come before its turn or again.
-func (o *onlooker) take(c events.Change) {
+// receive keeps a change, which may come before its turn or again.
+func (o *onlooker) receive(c events.Change) {
 	p := o.places[string(c.Topic)]
 	if p == nil {
 		o.Fatalf("%s is told of %s", o, c.Topic)

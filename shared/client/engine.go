@@ -98,7 +98,7 @@ func (e *engine) run(ctx context.Context) error {
 				return e.end(err)
 			}
 		case d := <-e.dialled:
-			if err := e.take(d); err != nil {
+			if err := e.adoptLink(d); err != nil {
 				return e.end(err)
 			}
 		case <-timer.C:
@@ -211,9 +211,9 @@ func (e *engine) connect(now time.Time) {
 	})
 }
 
-// take takes a new connection over, on which everything is asked for anew. The
+// adoptLink begins to use a new connection, on which everything is asked for anew. The
 // error is a refusal for good.
-func (e *engine) take(d dialled) error {
+func (e *engine) adoptLink(d dialled) error {
 	e.dialling = false
 	now := time.Now()
 	if d.err != nil && e.link != nil && d.way != e.routes.using {
@@ -236,7 +236,7 @@ func (e *engine) take(d dialled) error {
 	if d.way != e.routes.using { // it has yet to show that it works
 		e.retireAt = now.Add(retireTime + e.o.AnswerTime)
 	}
-	e.routes.take(d.way, now)
+	e.routes.connected(d.way, now)
 	e.use(d.link)
 	e.since, e.heard, e.moveAt, e.unauthorized = now, now, time.Time{}, 0
 	e.pingAt, e.pingDue = now.Add(e.interval()), time.Time{}

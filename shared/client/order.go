@@ -112,7 +112,7 @@ func (o *order) offer(c events.Change) verdict {
 		o.clear()
 		o.epoch = c.Epoch
 	}
-	if !o.take(c) {
+	if !o.accept(c) {
 		return repeated
 	}
 	o.known = max(o.known, c.Cursor().Seq)
@@ -123,8 +123,8 @@ func (o *order) offer(c events.Change) verdict {
 	return was
 }
 
-// take reports whether there is anything new in a change, and has that wait.
-func (o *order) take(c events.Change) bool {
+// accept reports whether there is anything new in a change, and has that wait.
+func (o *order) accept(c events.Change) bool {
 	if c.Op == events.Skipped {
 		return o.pass(c.Seq, c.Cursor().Seq, c.Costly)
 	}

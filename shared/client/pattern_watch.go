@@ -115,9 +115,9 @@ func (f *patternWatch) subscribed(e *engine, s *events.Subscribed) {
 		w.joined = true
 	}
 	if !f.known {
-		f.takeGiven(e)
+		f.startGiven(e)
 	}
-	f.take(e, s.Cursors)
+	f.learnHeads(e, s.Cursors)
 	f.known = true
 	for _, w := range f.all {
 		switch {
@@ -130,9 +130,9 @@ func (f *patternWatch) subscribed(e *engine, s *events.Subscribed) {
 	f.pump()
 }
 
-// takeGiven begins the topics whose cursors the consumer has given. A ping asks for
+// startGiven begins the topics whose cursors the consumer has given. A ping asks for
 // them, as the service may not name them all.
-func (f *patternWatch) takeGiven(e *engine) {
+func (f *patternWatch) startGiven(e *engine) {
 	for topic, cursor := range f.o.Cursors {
 		if topic == f.pattern || !f.pattern.Matches(topic) {
 			continue
@@ -156,8 +156,8 @@ func (f *patternWatch) origin(w *watch) events.Cursor {
 	return at
 }
 
-// take takes in where topics stand: known ones learn it, new ones begin.
-func (f *patternWatch) take(e *engine, cursors map[events.Topic]string) {
+// learnHeads notes where topics stand: known ones learn it, new ones begin.
+func (f *patternWatch) learnHeads(e *engine, cursors map[events.Topic]string) {
 	for topic, text := range cursors {
 		head, err := events.ParseCursor(text)
 		if err != nil || topic == f.pattern || !f.pattern.Matches(topic) {
@@ -203,6 +203,6 @@ func (f *patternWatch) learn(e *engine, pong *events.Pong) bool {
 	}
 	before := len(f.all)
 	f.probe.failures, f.more = 0, pong.More
-	f.take(e, pong.Cursors)
+	f.learnHeads(e, pong.Cursors)
 	return len(f.all) == before
 }

@@ -68,7 +68,7 @@ func (e *engine) due(now time.Time) (all []question) {
 	}
 	busy := e.busy()
 	for _, f := range e.patterns {
-		if !f.joined && f.attempt.due(now) && busy.take(f.pattern) {
+		if !f.joined && f.attempt.due(now) && busy.claim(f.pattern) {
 			frame := f.about(events.Request{Action: events.ActionSubscribe, Snapshot: f.o.Snapshot && !f.known})
 			all = append(all, question{f.attempt.notBefore, &request{frame: *frame, pattern: f}})
 		}
@@ -78,7 +78,7 @@ func (e *engine) due(now time.Time) (all []question) {
 		if !w.attempt.due(now) || !free.has(w) {
 			continue
 		}
-		if frame := w.request(); frame != nil && (frame.Action != events.ActionSubscribe || busy.take(w.topic)) {
+		if frame := w.request(); frame != nil && (frame.Action != events.ActionSubscribe || busy.claim(w.topic)) {
 			free.take(w)
 			all = append(all, question{w.attempt.notBefore, &request{frame: *frame, watch: w}})
 		}
@@ -108,8 +108,8 @@ func (e *engine) busy() busy {
 	return b
 }
 
-// take has a topic be busy, unless it is.
-func (b busy) take(topic events.Topic) bool {
+// claim has a topic be busy, unless it is.
+func (b busy) claim(topic events.Topic) bool {
 	taken := !b[topic]
 	b[topic] = true
 	return taken

@@ -355,7 +355,7 @@ func (f *front) stream(w http.ResponseWriter, r *http.Request, feed watch.Feed, 
 	write("event: subscribed\nid: %s\ndata: %s\n\n", f.place(follower.Follows()), frame)
 	for err == nil {
 		for _, missed := range news {
-			follower.Take(missed)
+			follower.Advance(missed)
 			if missed.Reset != "" {
 				body, _ := events.Encode(&events.Reset{Topic: missed.Topic, Reason: missed.Reset})
 				write("event: reset\ndata: %s\n\n", body)

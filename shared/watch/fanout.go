@@ -134,7 +134,7 @@ func (f Fanout) push(ctx context.Context, n numbering, byTopic map[events.Topic]
 	go func() { failures <- f.Handover.all(ctx, f.Numberer.Log, laned) }()
 	counting := f.Handover.counting(f.Pusher)
 	watchers, unread, err := counting.pusher().watchers(ctx, inline, Whole)
-	large := f.Handover.take(watchers, inline, counting.crowds)
+	large := f.Handover.removeLarge(watchers, inline, counting.crowds)
 	go func() { failures <- f.Handover.all(ctx, f.Numberer.Log, large) }()
 	pushing, cancel := context.WithTimeout(ctx, f.PushTime)
 	defer cancel()

@@ -152,7 +152,7 @@ func (f *Follower) Now(ctx context.Context) (news []News, err error) {
 			return news, err
 		}
 		if len(missed.Changes) == 0 && missed.Reset == "" {
-			f.Take(News{Missed: missed})
+			f.Advance(News{Missed: missed})
 			continue
 		}
 		news = append(news, News{Missed: missed})
@@ -226,12 +226,12 @@ func (f *Follower) pending() (*followed, *Follow) {
 	return nil, nil
 }
 
-// Take notes that the client has the news of a topic, or the changes up to its Cursor.
-func (f *Follower) Take(n News) {
+// Advance notes that the client has the news of a topic, or the changes up to its Cursor.
+func (f *Follower) Advance(n News) {
 	t := f.known[n.Topic]
 	switch {
 	case t == nil:
-		f.takeBelow(n)
+		f.advanceBelow(n)
 	case n.Page != nil && n.Page.Next != "":
 		t.Place = Place{Items: true, Next: n.Page.Next}
 	case n.Page != nil:
@@ -243,8 +243,8 @@ func (f *Follower) Take(n News) {
 	}
 }
 
-// takeBelow notes the same for a pattern.
-func (f *Follower) takeBelow(n News) {
+// advanceBelow notes the same for a pattern.
+func (f *Follower) advanceBelow(n News) {
 	for i := range f.follows {
 		if follow := &f.follows[i]; follow.Topic == n.Topic {
 			follow.Place = Place{Items: n.Reset != ""}

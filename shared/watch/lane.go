@@ -99,10 +99,10 @@ type handed struct {
 	audience int // the audience that the lanes are made for; 0 if it has lanes
 }
 
-// take removes from watchers the topics whose audiences do not fit into a batch, and gives them.
+// removeLarge removes from watchers the topics whose audiences do not fit into a batch, and gives them.
 // They are the topics with the largest audiences. crowds are how large those may be that were not
 // read, at a topic or below it.
-func (h Handover) take(watchers map[Key][]watched, numbered []Numbered, crowds map[events.Topic]int) (large []handed) {
+func (h Handover) removeLarge(watchers map[Key][]watched, numbered []Numbered, crowds map[events.Topic]int) (large []handed) {
 	if h.Queue == nil {
 		return nil
 	}

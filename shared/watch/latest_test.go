@@ -194,7 +194,7 @@ func TestLatestProperty(t *testing.T) {
 			for seq := c.Seq; seq <= c.Cursor().Seq; seq++ {
 				all = append(all, maps.Clone(all[len(all)-1]))
 			}
-			take(t, all[len(all)-1], c)
+			hold(t, all[len(all)-1], c)
 		}
 		held, at, furthest, cut := map[string]any{}, 0, 0, false
 		for at < len(entries) {
@@ -213,7 +213,7 @@ func TestLatestProperty(t *testing.T) {
 				if _, has := held[c.ID]; c.Op == events.Modified && !has && !cut && !lapses {
 					t.Fatalf("told is %+v, while it holds %v", c, held)
 				}
-				take(t, held, c)
+				hold(t, held, c)
 				at = int(c.Cursor().Seq)
 			}
 			cut = cut || at < until
@@ -243,8 +243,8 @@ func checkRange(t *rapid.T, told []events.Change, from, until int) {
 	}
 }
 
-// take carries out what is told to a watcher that holds whole states.
-func take(t *rapid.T, held map[string]any, c events.Change) {
+// hold carries out what is told to a watcher that holds whole states.
+func hold(t *rapid.T, held map[string]any, c events.Change) {
 	switch {
 	case c.Op == events.Skipped:
 	case c.Op == events.Removed:

@@ -57,8 +57,8 @@ var creators = map[string]func(*Gathered, template.Resource) (template.Physical,
 	"AWS::Lambda::Permission":          (*Gathered).createPermission,
 }
 
-// Takes reports whether Create takes resources of a type.
-func Takes(resourceType string) bool { return creators[resourceType] != nil }
+// Supports reports whether Create takes resources of a type.
+func Supports(resourceType string) bool { return creators[resourceType] != nil }
 
 // Create takes a resource of a type that Takes reports true for. The error says what of it does not
 // run locally.
