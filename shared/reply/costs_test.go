@@ -267,39 +267,39 @@ func (w *worst) lengthened() watch.Connection {
 }
 
 func (w *worst) snapshots() {
-	take := events.Request{Action: "snapshot", Topic: string(w.large)}
-	w.asks("snapshot", snapshot, w.heavy, request(take, heavyOptions()))
+	asked := events.Request{Action: "snapshot", Topic: string(w.large)}
+	w.asks("snapshot", snapshot, w.heavy, request(asked, heavyOptions()))
 	limits := w.answerer.Limits
 	w.answerer.Limits.SnapshotItems = 1
-	frames := w.ask(w.heavy, request(take, heavyOptions()))
+	frames := w.ask(w.heavy, request(asked, heavyOptions()))
 	w.answerer.Limits = limits
 	first, err := events.Decode([]byte(frames[0]))
 	if err != nil {
 		w.Fatal(err)
 	}
-	take.Next = first.(*events.Snapshot).Next
-	w.asks("snapshot, next page", snapshot, w.heavy, request(take, heavyOptions()))
+	asked.Next = first.(*events.Snapshot).Next
+	w.asks("snapshot, next page", snapshot, w.heavy, request(asked, heavyOptions()))
 
-	take = events.Request{Action: "snapshot", Topic: string(w.wide)}
-	frames = w.ask(w.heavy, request(take, heavyOptions()))
-	w.asks("snapshot of a pattern", snapshot, w.heavy, request(take, watch.Options{}))
-	w.asks("snapshot of a pattern", snapshot, w.heavy, request(take, heavyOptions()))
+	asked = events.Request{Action: "snapshot", Topic: string(w.wide)}
+	frames = w.ask(w.heavy, request(asked, heavyOptions()))
+	w.asks("snapshot of a pattern", snapshot, w.heavy, request(asked, watch.Options{}))
+	w.asks("snapshot of a pattern", snapshot, w.heavy, request(asked, heavyOptions()))
 	if first, err = events.Decode([]byte(frames[len(frames)-1])); err != nil {
 		w.Fatal(err)
 	}
-	take.Next = first.(*events.Snapshot).Next
-	w.asks("snapshot of a pattern", snapshot, w.heavy, request(take, heavyOptions()))
+	asked.Next = first.(*events.Snapshot).Next
+	w.asks("snapshot of a pattern", snapshot, w.heavy, request(asked, heavyOptions()))
 
-	take = events.Request{Action: "snapshot", Topic: string(w.escaped)}
-	w.asks("snapshot", snapshot, w.heavy, request(take, watch.Options{}))
+	asked = events.Request{Action: "snapshot", Topic: string(w.escaped)}
+	w.asks("snapshot", snapshot, w.heavy, request(asked, watch.Options{}))
 	w.answerer.Limits.SnapshotItems = 1
-	frames = w.ask(w.heavy, request(take, watch.Options{}))
+	frames = w.ask(w.heavy, request(asked, watch.Options{}))
 	w.answerer.Limits = limits
 	if first, err = events.Decode([]byte(frames[0])); err != nil {
 		w.Fatal(err)
 	}
-	take.Next = first.(*events.Snapshot).Next
-	w.asks("snapshot, next page", snapshot, w.heavy, request(take, watch.Options{}))
+	asked.Next = first.(*events.Snapshot).Next
+	w.asks("snapshot, next page", snapshot, w.heavy, request(asked, watch.Options{}))
 }
 
 func (w *worst) publishes() {
