@@ -131,7 +131,7 @@ func (a *ask) follow(i int, begun watch.Follow) watch.Follow {
 	return begun
 }
 
-// viewID is the viewID of a single topic.
+// viewID is the id of the view that the client of a single topic has seen.
 func (a *ask) viewID() string { return strings.Join(a.viewIDs, "") }
 
 // parseTopics reads which topics a stream is of, each once.

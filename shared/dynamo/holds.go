@@ -162,7 +162,7 @@ func holdsOf(key watch.Key, total int) (holds, int) {
 	return holds{strconv.Itoa(int(row)), base64.RawURLEncoding.EncodeToString(sum[4:10])}, (total + rows - 1) / rows
 }
 
-// name names the nth name of the subject, row and all.
+// name gives the nth name of the subject, with its row.
 func (h holds) name(n int) string { return h.row + "/" + h.prefix + strconv.Itoa(n) }
 
 // splitName reads what name has written.

@@ -138,7 +138,7 @@ func (f Fanout) push(ctx context.Context, n numbering, byTopic map[events.Topic]
 	go func() { failures <- f.Handover.all(ctx, f.Numberer.Log, large) }()
 	pushing, cancel := context.WithTimeout(ctx, f.PushTime)
 	defer cancel()
-	pushed, pushErr := f.Pusher.pushTo(pushing, watchers, inline)
+	pushed, pushErr := f.Pusher.post(pushing, inOrder(groupsOf(watchers, time.Now()), inline), newEvaluator(inline))
 	outcome.Pushed = pushed
 	outcome.Err = errors.Join(outcome.Err, err, pushErr)
 	for _, failed := range []failedTopics{{topics: unread}, <-failures, <-failures} {
