@@ -1,6 +1,9 @@
 package watch
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // bill is what one request has cost so far, and who pays for it.
 type bill struct {
@@ -22,4 +25,15 @@ func (b *bill) settle(ctx context.Context) error {
 	owed := spent - b.settled
 	b.settled = spent
 	return b.allowance.charge(ctx, b.who, owed)
+}
+
+// settleTime is how long a request may take to be charged for, also when the time for it is over.
+// The answer is sent after that.
+const settleTime = 500 * time.Millisecond
+
+// settleNow settles at the end of a request, also when its context has ended.
+func (b *bill) settleNow(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTime)
+	defer cancel()
+	return b.settle(ctx)
 }

@@ -33,18 +33,27 @@ type exchange struct {
 	out    outbox
 }
 
-// run reads the request, brings the connection up to date, has the request carried out, and
-// charges for it. It gives the last frame of the answer, as [Answerer.Answer] says.
+// run reads the request, brings the connection up to date, says what the client has to do soon,
+// has the request carried out, and charges for it. It gives the last frame of the answer, as
+// [Answerer.Answer] says.
 func (x *exchange) run(ctx context.Context, m Message, carryOut func(context.Context) error) []byte {
 	err := x.prepare(ctx, m)
 	if err == nil {
-		x.notify()
-		if !slices.Contains(actions, x.r.Action) {
-			err = &events.Error{Code: events.CodeUnknownAction, Message: fmt.Sprintf("action is %q, known are %s", clip(x.r.Action), strings.Join(actions, ", "))}
-		} else {
-			err = carryOut(ctx)
+		now := time.Now()
+		if delay, due := handover(x.c, now); due {
+			x.out.send(&events.Reconnect{DelayMs: delay.Milliseconds()})
 		}
-		x.charge(ctx)
+		if x.c.expiring(now) {
+			x.out.send(&events.Expiring{At: events.Time(x.c.Expires)})
+		}
+		if slices.Contains(actions, x.r.Action) {
+			err = carryOut(ctx)
+		} else {
+			err = &events.Error{Code: events.CodeUnknownAction, Message: fmt.Sprintf("action is %q, known are %s", clip(x.r.Action), strings.Join(actions, ", "))}
+		}
+		if err := x.bill.settleNow(ctx); err != nil && !errors.Is(err, ErrTooManyRequests) {
+			x.logger.Warn("request not charged", "connection", x.c.ID, "err", err)
+		}
 	}
 	x.out.flush()
 	if err != nil && x.out.err == nil {
@@ -90,30 +99,6 @@ func (x *exchange) prepare(ctx context.Context, m Message) (err error) {
 		return ErrTokenExpired
 	}
 	return nil
-}
-
-// notify says what the client has to do soon.
-func (x *exchange) notify() {
-	now := time.Now()
-	if delay, due := handover(x.c, now); due {
-		x.out.send(&events.Reconnect{DelayMs: delay.Milliseconds()})
-	}
-	if x.c.expiring(now) {
-		x.out.send(&events.Expiring{At: events.Time(x.c.Expires)})
-	}
-}
-
-// chargeTime is how long an answer may take to be charged for, also when the time for it is
-// over. The answer is sent after that.
-const chargeTime = 500 * time.Millisecond
-
-// charge charges the subject for the request.
-func (x *exchange) charge(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), chargeTime)
-	defer cancel()
-	if err := x.bill.settle(ctx); err != nil && !errors.Is(err, ErrTooManyRequests) {
-		x.logger.Warn("request not charged", "connection", x.c.ID, "err", err)
-	}
 }
 
 // undelivered is the last word when a post has failed: the client is told to ask again, as

@@ -58,9 +58,7 @@ func carry[Result any](ctx context.Context, t Topics, who Key, do func(context.C
 	}
 	ctx, w := t.begin(ctx, who)
 	result, err := do(ctx, &w)
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), chargeTime)
-	defer cancel()
-	_ = w.settle(ctx) // what is not charged is owed, and the next request is refused if it is too much
+	_ = w.settleNow(ctx) // what is not charged is owed, and the next request is refused if it is too much
 	return result, err
 }
 
