@@ -34,7 +34,7 @@ type answer struct {
 func (a Answerer) Answer(ctx context.Context, c Connection, m Message, peer Peer) []byte {
 	topics := Topics{Store: a.Store, Sealer: a.Sealer, Limits: a.Limits, Allowance: a.Allowance}
 	ctx, work := topics.begin(ctx, c.Key)
-	answer := answer{work: work, exchange: exchange{store: a.Store, logger: a.Logger, bill: work.bill, peer: peer, c: c, out: outbox{post: peer.Post}}}
+	answer := answer{work: work, exchange: newExchange(a.Store, a.Logger, work.bill, c, peer)}
 	return answer.run(ctx, m, answer.carryOut)
 }
 

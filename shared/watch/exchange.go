@@ -33,6 +33,10 @@ type exchange struct {
 	out    outbox
 }
 
+func newExchange(store ConnectionStore, logger *slog.Logger, bill *bill, c Connection, peer Peer) exchange {
+	return exchange{store: store, logger: logger, bill: bill, peer: peer, c: c, out: outbox{post: peer.Post}}
+}
+
 // run reads the request, brings the connection up to date, says what the client has to do soon,
 // has the request carried out, and charges for it. It gives the last frame of the answer, as
 // [Answerer.Answer] says.

@@ -35,7 +35,7 @@ type renewal struct {
 // Answer carries out one request of a client, as [Answerer.Answer] does. It refuses all but auth.
 func (n Renewer) Answer(ctx context.Context, c Connection, m Message, peer Peer) []byte {
 	ctx, bill := newBill(ctx, n.Allowance, c.Key)
-	renewal := renewal{tokens: n.Tokens, exchange: exchange{store: n.Store, logger: n.Logger, bill: bill, peer: peer, c: c, out: outbox{post: peer.Post}}}
+	renewal := renewal{tokens: n.Tokens, exchange: newExchange(n.Store, n.Logger, bill, c, peer)}
 	return renewal.run(ctx, m, renewal.auth)
 }
 

@@ -19,7 +19,7 @@ import (
 // TurnAway tells a client why it is refused, in answer to a message of it, and closes the
 // connection. Nothing of the message is carried out.
 func TurnAway(logger *slog.Logger, c Connection, why error, body []byte, peer Peer) {
-	x := exchange{logger: logger, peer: peer, c: c, out: outbox{post: peer.Post}}
+	x := newExchange(nil, logger, nil, c, peer)
 	x.r, _ = events.ParseRequest(body) // one that cannot be read has no id
 	x.out.send(x.refusal(why))
 	x.disconnect()
