@@ -150,12 +150,37 @@ func (t Topics) Changes(ctx context.Context, v Viewer, q Query, after events.Cur
 	return carry(ctx, t, v.Key, func(ctx context.Context, w *work) (Missed, error) { return w.changes(ctx, v.Access, q, after, view) })
 }
 
+// Portion reads as Changes does, but at most so many changes. It therefore never resets for the
+// number of those that are missed. Who asks again for the same changes gets the same.
+func (t Topics) Portion(ctx context.Context, v Viewer, q Query, after events.Cursor, most int64) (Missed, error) {
+	return carry(ctx, t, v.Key, func(ctx context.Context, w *work) (Missed, error) {
+		head, err := w.topics.History.Head(ctx, q.Topic)
+		if err != nil {
+			return Missed{}, err
+		}
+		rest := head.Seq - after.Seq
+		if head.Epoch == after.Epoch && rest > most {
+			head.Seq = after.Seq + most
+		}
+		missed, err := w.changesUpTo(ctx, v.Access, q, after, head, "")
+		missed.More = missed.More || missed.Cursor.Epoch == head.Epoch && rest > most
+		return missed, err
+	})
+}
+
 func (w *work) changes(ctx context.Context, a Access, q Query, after events.Cursor, seenView string) (Missed, error) {
-	view, err := a.view(grant.Subscribe, q)
+	if _, err := a.view(grant.Subscribe, q); err != nil {
+		return Missed{}, err // without a read
+	}
+	head, err := w.topics.History.Head(ctx, q.Topic)
 	if err != nil {
 		return Missed{}, err
 	}
-	head, err := w.topics.History.Head(ctx, q.Topic)
+	return w.changesUpTo(ctx, a, q, after, head, seenView)
+}
+
+func (w *work) changesUpTo(ctx context.Context, a Access, q Query, after events.Cursor, head Head, seenView string) (Missed, error) {
+	view, err := a.view(grant.Subscribe, q)
 	if err != nil {
 		return Missed{}, err
 	}
