@@ -28,8 +28,8 @@ func pseudoParameters() map[string]string {
 	}
 }
 
-// deployment makes a template's resources. Tables, queues and secrets are made as they
-// come. The rest is gathered and made at the end: the APIs, each of which is one gateway
+// deployment makes a template's resources. Tables, queues, secrets, event buses and rules are made
+// as they come. The rest is gathered and made at the end: the APIs, each of which is one gateway
 // out of many resources; then the functions, whose environment names the gateway; then the
 // mappings, whose functions start to work at once.
 type deployment struct {
@@ -39,6 +39,7 @@ type deployment struct {
 	roles     gatheredRoles
 	functions []lambda.Function
 	mappings  []mappingProperties
+	rules     []gatheredRule
 }
 
 // deploy makes everything that the template declares.
@@ -69,6 +70,9 @@ func (d *deployment) finish() error {
 	if err := d.startREST(); err != nil {
 		return err
 	}
+	if err := d.authorizeRules(); err != nil {
+		return err
+	}
 	for _, f := range d.functions {
 		endpoint := d.stack.URL() + functionsPath + f.Name
 		if d.stack.o.Anonymous {
@@ -95,6 +99,8 @@ var creators = map[string]func(*deployment, template.Resource) (template.Physica
 	"AWS::SQS::Queue":                 (*deployment).createQueue,
 	"AWS::SQS::QueuePolicy":           (*deployment).createQueuePolicy,
 	"AWS::SecretsManager::Secret":     (*deployment).createSecret,
+	"AWS::Events::EventBus":           (*deployment).createEventBus,
+	"AWS::Events::Rule":               (*deployment).createRule,
 	"AWS::Lambda::Function":           (*deployment).createFunction,
 	"AWS::Lambda::EventSourceMapping": (*deployment).createMapping,
 	"AWS::ApiGateway::Account":        (*deployment).createNothing,

@@ -8,6 +8,7 @@ import (
 	"github.com/watchroute/watchroute/localstack/aws/apigateway"
 	"github.com/watchroute/watchroute/localstack/aws/awsjson"
 	"github.com/watchroute/watchroute/localstack/aws/dynamodb"
+	"github.com/watchroute/watchroute/localstack/aws/eventbridge"
 	"github.com/watchroute/watchroute/localstack/aws/iam"
 	"github.com/watchroute/watchroute/localstack/aws/lambda"
 	"github.com/watchroute/watchroute/localstack/aws/restapi"
@@ -18,7 +19,7 @@ import (
 
 // services are the names under which health reports the stack's parts, as
 // LocalStack does.
-var services = []string{"apigateway", "dynamodb", "dynamodbstreams", "lambda", "secretsmanager", "sqs"}
+var services = []string{"apigateway", "dynamodb", "dynamodbstreams", "events", "lambda", "secretsmanager", "sqs"}
 
 // handler serves everything on the one port, behind the wall.
 func (s *Stack) handler() http.Handler {
@@ -39,6 +40,7 @@ func (s *Stack) aws() http.Handler {
 		s.guarded(s.streams.Service(), scope.DynamoDB, ""),
 		s.guarded(s.queues.Service(), scope.SQS, "AccessDenied"),
 		s.guarded(s.secrets.Service(), s.secretCalls, ""),
+		s.guarded(s.buses.Service(), scope.EventBridge, ""),
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		for _, api := range apis {
@@ -97,7 +99,9 @@ type Usage struct {
 	REST   *restapi.Usage `json:"rest,omitempty"`
 	Lambda lambda.Usage   `json:"lambda"`
 	SQS    sqs.Usage      `json:"sqs"`
-	IAM    iam.Usage      `json:"iam"`
+	// EventBridge is what event buses and rules have done.
+	EventBridge eventbridge.Usage `json:"eventbridge"`
+	IAM         iam.Usage         `json:"iam"`
 	// Faults counts what was broken on purpose; absent if nothing is to be.
 	Faults map[fault.Kind]int64 `json:"faults,omitempty"`
 	// TCPConnections is how many connections were ever accepted, WebSockets among
@@ -108,7 +112,7 @@ type Usage struct {
 // Usage counts since the start or the last ResetUsage.
 func (s *Stack) Usage() Usage {
 	u := Usage{DynamoDB: s.db.Usage(), APIGateway: s.gateway.Usage(), Lambda: s.functions.Usage(),
-		SQS: s.queues.Usage(), IAM: s.access.usage(), Faults: s.o.Faults.Counts(), TCPConnections: s.accepted.Load()}
+		SQS: s.queues.Usage(), EventBridge: s.buses.Usage(), IAM: s.access.usage(), Faults: s.o.Faults.Counts(), TCPConnections: s.accepted.Load()}
 	if s.rest != nil {
 		rest := s.rest.Usage()
 		u.REST = &rest
@@ -125,6 +129,7 @@ func (s *Stack) ResetUsage() {
 	}
 	s.functions.ResetUsage()
 	s.queues.ResetUsage()
+	s.buses.ResetUsage()
 	s.access.resetUsage()
 	s.o.Faults.ResetCounts()
 	s.accepted.Store(0)

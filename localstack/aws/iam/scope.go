@@ -44,6 +44,51 @@ func (s Scope) SQS(operation string, body []byte) []Call {
 	return calls
 }
 
+// EventBridge gives the calls that an operation is: of PutEvents one for each bus. Buses and rules may
+// be named by their ARNs.
+//
+// Source: https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazoneventbridge.html
+func (s Scope) EventBridge(operation string, body []byte) []Call {
+	action := "events:" + operation
+	var calls []Call
+	bus, rule := "", ""
+	members(body, func(name string, value []byte) {
+		switch {
+		case name == "Entries":
+			elements(value, func(entry []byte) { calls = add(calls, action, s.eventBus(eventBusName(entry))) })
+		case name == "EventBusName":
+			bus = unquote(value)
+		case name == "Name" && operation == "CreateEventBus":
+			calls = add(calls, action, s.eventBus(unquote(value)))
+		case name == "Name", name == "Rule":
+			rule = unquote(value)
+		}
+	})
+	if rule != "" {
+		_, rest, _ := strings.Cut(s.eventBus(bus), ":event-bus/")
+		calls = add(calls, action, s.arn("events", "rule/"+strings.TrimPrefix(rest+"/", "default/")+rule))
+	}
+	return calls
+}
+
+// eventBusName is the name in an entry of PutEvents.
+func eventBusName(entry []byte) (bus string) {
+	members(entry, func(name string, value []byte) {
+		if name == "EventBusName" {
+			bus = unquote(value)
+		}
+	})
+	return bus
+}
+
+// eventBus gives the ARN of a bus, by its name or ARN.
+func (s Scope) eventBus(name string) string {
+	if strings.HasPrefix(name, "arn:") {
+		return name
+	}
+	return s.arn("events", "event-bus/"+cmp.Or(name, "default"))
+}
+
 // SecretsManager gives the call that an operation is. arn gives the ARN of the secret
 // that a request names, "" if there is none: then the call is on the name itself, which
 // a grant for all secrets alone allows.

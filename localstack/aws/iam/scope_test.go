@@ -72,6 +72,23 @@ func TestSQSAndConnectionsCalls(t *testing.T) {
 	}
 }
 
+func TestEventBridgeCalls(t *testing.T) {
+	for _, c := range []struct{ operation, body, want string }{
+		{"PutEvents", `{"Entries":[{"Source":"s"},{"EventBusName":"shop","Detail":"{\"EventBusName\":\"x\"}"},{"EventBusName":"default"}]}`,
+			"events:PutEvents events:us-east-1:1:event-bus/default; events:PutEvents events:us-east-1:1:event-bus/shop"},
+		{"PutEvents", `{"Entries":[{"EventBusName":"arn:aws:events:eu-west-1:2:event-bus/shop"}]}`, "events:PutEvents events:eu-west-1:2:event-bus/shop"},
+		{"PutEvents", `{"Entries":[]}`, ""},
+		{"CreateEventBus", `{"Name":"shop"}`, "events:CreateEventBus events:us-east-1:1:event-bus/shop"},
+		{"PutRule", `{"Name":"r"}`, "events:PutRule events:us-east-1:1:rule/r"},
+		{"PutRule", `{"Name":"r","EventBusName":"shop"}`, "events:PutRule events:us-east-1:1:rule/shop/r"},
+		{"PutTargets", `{"EventBusName":"arn:aws:events:us-east-1:1:event-bus/shop","Rule":"r"}`, "events:PutTargets events:us-east-1:1:rule/shop/r"},
+	} {
+		if got := briefly(scope.EventBridge(c.operation, []byte(c.body))); got != c.want {
+			t.Errorf("%s %s:\n got %s\nwant %s", c.operation, c.body, got, c.want)
+		}
+	}
+}
+
 func TestSecretsManagerCalls(t *testing.T) {
 	const arn = "arn:aws:secretsmanager:us-east-1:1:secret:key-AbCdEf"
 	find := func(id string) string {

@@ -1,0 +1,110 @@
+package stack_test
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	"github.com/watchroute/watchroute/localstack/aws/eventbridge"
+	"github.com/watchroute/watchroute/localstack/stack"
+)
+
+// buses runs the template with buses and a clock that the test moves.
+func buses(t *testing.T, change func(resources object)) (*running, *eventbridge.Hand) {
+	t.Helper()
+	clock := eventbridge.NewHand(time.Now())
+	return start(t, func(o *stack.Options) {
+		of := ownOptions(t, "buses.template.json", change)
+		o.Root, o.Template, o.Clock = of.Root, of.Template, clock
+	}), clock
+}
+
+// queued waits for a message in a queue, and gives its body.
+func (s *running) queued(t *testing.T, name string) (body string) {
+	t.Helper()
+	eventually(t, "a message in "+name, func() bool {
+		out, err := s.sqs.ReceiveMessage(t.Context(), &sqs.ReceiveMessageInput{QueueUrl: aws.String(s.URL() + "/" + stack.Account + "/" + name)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(out.Messages) > 0 {
+			body = *out.Messages[0].Body
+		}
+		return body != ""
+	})
+	return body
+}
+
+// TestScheduleInvokesAFunctionThatPutsEvents: the schedule's event reaches the function and a FIFO
+// queue, and what the function puts on a bus reaches the queue of the bus's rule.
+func TestScheduleInvokesAFunctionThatPutsEvents(t *testing.T) {
+	s, clock := buses(t, nil)
+	if s.Outputs["SweepId"] != "Sweep" || s.Outputs["SentOnId"] != "shop|SentOn" || !strings.HasSuffix(s.Outputs["SweepArn"], ":rule/Sweep") {
+		t.Errorf("the outputs are %v", s.Outputs)
+	}
+	clock.Advance(5*time.Minute - 1)
+	if u := s.Usage().EventBridge; len(u.Rules) > 0 {
+		t.Errorf("the rule fired too early: %+v", u)
+	}
+	clock.Advance(1)
+	if got := s.queued(t, "Lanes.fifo"); got != `{"sweep":true}` {
+		t.Errorf("the FIFO queue got %s", got)
+	}
+	var got struct {
+		Source, Region string
+		Detail         struct {
+			Resources []string
+		}
+	}
+	if err := json.Unmarshal([]byte(s.queued(t, "Inbox")), &got); err != nil {
+		t.Fatal(err)
+	}
+	if got.Source != "relay" || got.Region != stack.Region || len(got.Detail.Resources) != 1 || got.Detail.Resources[0] != s.Outputs["SweepArn"] {
+		t.Errorf("the queue of the bus got %+v", got)
+	}
+	if u := s.Usage(); u.EventBridge.Requests != 1 || u.IAM.Denied != 0 {
+		t.Errorf("usage is %+v, %+v", u.EventBridge, u.IAM)
+	}
+}
+
+// TestEventsNeedAGrantForTheirBus: a grant for another bus is none.
+func TestEventsNeedAGrantForTheirBus(t *testing.T) {
+	s, clock := buses(t, func(resources object) {
+		_, list := statements(resources, "RelayRole")
+		list[1].(object)["Resource"] = "arn:aws:events:us-east-1:000000000000:event-bus/default"
+	})
+	clock.Advance(5 * time.Minute)
+	eventually(t, "a refused call", func() bool { return s.Usage().IAM.Functions["Relay"].Denied["events:PutEvents"] > 0 })
+	if u := s.Usage().EventBridge; u.Events != 0 {
+		t.Errorf("usage is %+v", u)
+	}
+}
+
+// TestRulesThatDoNotRunLocally, and those whose events AWS would lose.
+func TestRulesThatDoNotRunLocally(t *testing.T) {
+	for want, change := range map[string]func(resources object){
+		"Sweep: EventBridge may not invoke arn:aws:lambda:us-east-1:000000000000:function:Relay: the template needs an AWS::Lambda::Permission for events.amazonaws.com": func(resources object) {
+			properties(resources, "SweepToRelay")["SourceArn"] = "arn:aws:events:us-east-1:000000000000:rule/Other"
+		},
+		"Sweep: PutRule: ValidationException: ScheduleExpression cron(0 2 * * ? *) is not supported here": func(resources object) {
+			properties(resources, "Sweep")["ScheduleExpression"] = "cron(0 2 * * ? *)"
+		},
+		"SentOn: PutTargets: ValidationException: InputTransformer of target Queue is not supported here": func(resources object) {
+			properties(resources, "SentOn")["Targets"].([]any)[0].(object)["InputTransformer"] = object{"InputTemplate": "1"}
+		},
+		"SentOn: PutRule: InvalidEventPatternException": func(resources object) {
+			properties(resources, "SentOn")["EventPattern"] = object{"source": "relay"}
+		},
+		"Shop: event buses of partners do not run locally": func(resources object) {
+			properties(resources, "Shop")["EventSourceName"] = "aws.partner/example.com/shop"
+		},
+	} {
+		if err := startErrorOf(t, ownOptions(t, "buses.template.json", change)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("start: %v, want %s", err, want)
+		}
+	}
+}

@@ -1,0 +1,49 @@
+// Relay is the function that uses buses in the stack's tests: it keeps each event that it is given in
+// a table, under its own name, and sends it on to an event bus, if it has one.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"os"
+
+	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-lambda-go/lambdacontext"
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
+	eventtypes "github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
+)
+
+func main() {
+	cfg, err := config.LoadDefaultConfig(context.Background())
+	if err != nil {
+		panic(err)
+	}
+	lambda.Start(relay{dynamodb.NewFromConfig(cfg), eventbridge.NewFromConfig(cfg)}.send)
+}
+
+type relay struct {
+	db    *dynamodb.Client
+	buses *eventbridge.Client
+}
+
+func (r relay) send(ctx context.Context, raw json.RawMessage) error {
+	invocation, _ := lambdacontext.FromContext(ctx)
+	_, err := r.db.PutItem(ctx, &dynamodb.PutItemInput{TableName: aws.String(os.Getenv("SEEN_TABLE")), Item: map[string]types.AttributeValue{
+		"by":    &types.AttributeValueMemberS{Value: lambdacontext.FunctionName},
+		"id":    &types.AttributeValueMemberS{Value: invocation.AwsRequestID},
+		"event": &types.AttributeValueMemberS{Value: string(raw)},
+	}})
+	if err != nil {
+		return err
+	}
+	if bus := os.Getenv("BUS"); bus != "" {
+		_, err = r.buses.PutEvents(ctx, &eventbridge.PutEventsInput{Entries: []eventtypes.PutEventsRequestEntry{
+			{EventBusName: &bus, Source: aws.String("relay"), DetailType: aws.String("sent on"), Detail: aws.String(string(raw))},
+		}})
+	}
+	return err
+}
