@@ -55,7 +55,7 @@ func Read(body string) (delivery.Ref, error) {
 	if err := json.Unmarshal([]byte(body), &ref); err != nil {
 		return ref, fmt.Errorf("read a delivery: %w", err)
 	}
-	if _, err := events.ParseTopic(string(ref.Topic)); err != nil || ref.Destination == "" {
+	if _, err := events.ParsePattern(string(ref.Topic)); err != nil || ref.Destination == "" {
 		return ref, fmt.Errorf("read a delivery: destination %q, topic: %w", ref.Destination, err)
 	}
 	return ref, nil

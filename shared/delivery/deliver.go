@@ -72,6 +72,10 @@ func (d Deliverer) run(ctx context.Context, to Destination, s Standing) error {
 	if why != "" {
 		return d.stop(ctx, to, s, why)
 	}
+	if failure := d.verify(ctx, &to); failure != nil {
+		s.Last = d.result(failure)
+		return d.failed(ctx, to, s, failure)
+	}
 	for {
 		p, err := d.next(ctx, to, s)
 		if err != nil {
@@ -146,19 +150,39 @@ func (d Deliverer) record(ctx context.Context, s *Standing, p parcel) error {
 	return d.Store.Try(ctx, *s, now(d.Now).Add(lease))
 }
 
+// verify challenges a destination that has not answered a challenge yet.
+func (d Deliverer) verify(ctx context.Context, to *Destination) *Failure {
+	if to.Verified {
+		return nil
+	}
+	if failure := failureOf(d.Sender.Challenge(ctx, *to)); failure != nil {
+		return failure
+	}
+	to.Verified = true
+	return failureOf(d.Store.Verify(ctx, to.ID, to.Version))
+}
+
 // send makes one attempt.
 func (d Deliverer) send(ctx context.Context, to Destination, p parcel) (Result, *Failure) {
-	err := d.Sender.Send(ctx, to, p.Message)
-	result := Result{At: now(d.Now)}
-	if err == nil {
-		return result, nil
-	}
+	failure := failureOf(d.Sender.Send(ctx, to, p.Message))
+	return d.result(failure), failure
+}
+
+// failureOf gives an error as a failure; nil for none.
+func failureOf(err error) *Failure {
 	failure := (*Failure)(nil)
-	if !errors.As(err, &failure) {
-		failure = &Failure{Detail: err.Error()}
+	if err == nil || errors.As(err, &failure) {
+		return failure
 	}
-	result.Status, result.Error = failure.Status, cmp.Or(oneLine(failure.Detail), "failed")
-	return result, failure
+	return &Failure{Detail: err.Error()}
+}
+
+// result is what is kept of an attempt.
+func (d Deliverer) result(f *Failure) Result {
+	if f == nil {
+		return Result{At: now(d.Now)}
+	}
+	return Result{At: now(d.Now), Status: f.Status, Error: cmp.Or(oneLine(f.Detail), "failed")}
 }
 
 // failed notes a failed attempt, or disables the destination if it was the last.
@@ -196,11 +220,14 @@ func (p parcel) attempt() Attempt { return Attempt{ID: p.ID, Until: p.until} }
 
 // next gives what comes next. If an attempt was recorded, it is the same as then.
 func (d Deliverer) next(ctx context.Context, to Destination, s Standing) (parcel, error) {
-	if s.Items {
+	switch {
+	case s.Topic.IsPattern():
+		return parcel{place: s.Place}, nil
+	case s.Items:
 		return d.items(ctx, to, s)
 	}
 	most := int64(cmp.Or(to.Batch, defaultBatch))
-	if s.Attempt != nil && s.Attempt.Until.Epoch == s.After.Epoch {
+	if s.Attempt != nil && s.Attempt.Until != (events.Cursor{}) {
 		most = s.Attempt.Until.Seq - s.After.Seq
 	}
 	missed, err := d.Topics.Portion(ctx, to.Viewer, to.Query.Below(s.Topic), s.After, most)

@@ -4,7 +4,8 @@
 // standing: the cursor up to which it has everything, and what is being tried. Fan-out wakes it with
 // a message that carries no change. The log is the truth: whoever is woken reads it after the
 // cursor, sends what is there, and then moves the cursor. So a change is delivered at least once,
-// and the changes of a topic in order.
+// and the changes of a topic in order. Nothing is sent to a destination before it has answered a
+// challenge.
 //
 //	            wake                      taken, no more
 //	asleep ─────────────► awake ──────────────────────────► asleep
@@ -55,6 +56,7 @@ type Destination struct {
 	Batch        int    // changes in a message, at most
 	Created      time.Time
 	Disabled     Reason // why nothing is sent; empty while it is live
+	Verified     bool   // it has answered a challenge; nothing is sent before that
 	Version      int64  // counts the changes of the settings
 	Shard        int    // of its subscription
 }
@@ -84,6 +86,8 @@ const (
 )
 
 // Ref names a standing: a destination and one of its topics. What is delivered of it is in order.
+//
+// The standing of a pattern is of no topic. It is there to challenge the destination.
 type Ref struct {
 	Destination string       `json:"destination"`
 	Topic       events.Topic `json:"topic"`
@@ -118,6 +122,9 @@ type Result struct {
 type Store interface {
 	// Destination reads a destination. ErrUnknown means that it does not exist.
 	Destination(ctx context.Context, id string) (Destination, error)
+	// Verify notes that a destination has answered its challenge, unless its settings are newer than
+	// the version.
+	Verify(ctx context.Context, id string, version int64) error
 	// Disable sets why a destination gets nothing, unless its settings are newer than the version.
 	Disable(ctx context.Context, id string, version int64, why Reason) error
 
@@ -169,6 +176,8 @@ type Message struct {
 type Sender interface {
 	// Send sends a message once. A failure that says more is a *Failure.
 	Send(context.Context, Destination, Message) error
+	// Challenge asks a destination whether it wants what comes. A failure that says more is a *Failure.
+	Challenge(context.Context, Destination) error
 }
 
 // Failure is an attempt that has failed.

@@ -231,6 +231,35 @@ func TestReplayDeliversAgain(t *testing.T) {
 	})
 }
 
+// TestNothingIsSentBeforeAChallengeIsAnswered, and nothing is lost by it.
+func TestNothingIsSentBeforeAChallengeIsAnswered(t *testing.T) {
+	for _, topic := range []events.Topic{"a/b", "a/*"} {
+		inBubble(t, 1, func(t *testing.T, w *world) {
+			w.refusal = &delivery.Failure{Status: 404, Detail: "HTTP 404"}
+			d := w.destination(topic)
+			w.pass(0)
+			if w.challenges != 1 {
+				t.Errorf("%s: challenged %d times without any change", topic, w.challenges)
+			}
+			standings, _, err := w.registrar.Standings(t.Context(), d, "")
+			if err != nil || len(standings) != 1 || standings[0].Last.Status != 404 || standings[0].RetryAt.IsZero() {
+				t.Errorf("%s: the owner sees %+v, %v", topic, standings, err)
+			}
+			w.write("a/b", "i", `{}`)
+			w.pass(time.Hour)
+			if len(w.sent) != 0 {
+				t.Errorf("%s: sent %+v", topic, w.sent)
+			}
+			w.refusal = nil
+			w.pass(3 * time.Hour)
+			w.order("a/b", 1)
+			if w.due() != 0 {
+				t.Errorf("%s: %d standings are awake", topic, w.due())
+			}
+		})
+	}
+}
+
 // TestOthersDestinationsDoNotExist for a subject.
 func TestOthersDestinationsDoNotExist(t *testing.T) {
 	inBubble(t, 1, func(t *testing.T, w *world) {

@@ -29,16 +29,10 @@ type Registry interface {
 	// Destinations reads those of a subject.
 	Destinations(ctx context.Context, subject string) ([]Destination, error)
 	EnableDestination(ctx context.Context, id string, version int64) error
+	// Head reads where a topic stands.
+	Head(context.Context, events.Topic) (watch.Head, error)
 	// Standings reads the standings of a destination, after a topic or from the first.
 	Standings(ctx context.Context, destination string, after events.Topic, most int) (standings []Standing, more bool, err error)
-}
-
-// Receiver is the other side of a destination.
-type Receiver interface {
-	// Check refuses an address for what it says itself. The error is a sentence for the client.
-	Check(url string) error
-	// Challenge asks whether the receiver wants what comes. The error is a sentence for the client.
-	Challenge(context.Context, Destination) error
 }
 
 // Registrar lets clients manage their destinations. A destination of another subject does not exist
@@ -46,13 +40,13 @@ type Receiver interface {
 type Registrar struct {
 	Registry Registry
 	Queue    Queue
-	Receiver Receiver
-	Most     int              // destinations of a subject
-	Now      func() time.Time // time.Now if nil
+	Check    func(url string) error // refuses a URL for what it says itself, by a sentence for the client
+	Most     int                    // destinations of a subject
+	Now      func() time.Time       // time.Now if nil
 }
 
 // Create registers a destination. It sees what the token allows to deliver of the topic, for as long
-// as it lives. It gets the changes from now on.
+// as it lives. It is challenged at once, and gets the changes from now on when it has answered.
 func (r Registrar) Create(ctx context.Context, v watch.Viewer, wanted Destination) (Destination, error) {
 	d := wanted
 	d.ID = "dst_" + strings.ToLower(rand.Text())
@@ -63,9 +57,6 @@ func (r Registrar) Create(ctx context.Context, v watch.Viewer, wanted Destinatio
 	if err := r.check(&d); err != nil {
 		return d, err
 	}
-	if err := r.Receiver.Challenge(ctx, d); err != nil {
-		return d, refuse("url: %s", err)
-	}
 	err := r.Registry.AddDestination(ctx, d, r.Most)
 	if errors.Is(err, ErrTooMany) { // some of them may have ended
 		if _, err := r.Registry.Destinations(ctx, d.Subject); err != nil {
@@ -73,7 +64,24 @@ func (r Registrar) Create(ctx context.Context, v watch.Viewer, wanted Destinatio
 		}
 		err = r.Registry.AddDestination(ctx, d, r.Most)
 	}
-	return d, wire(err)
+	if err != nil {
+		return d, wire(err)
+	}
+	return d, r.begin(ctx, d)
+}
+
+// begin lets a destination begin where its topic stands, and wakes it. The topics of a pattern begin
+// with their next change. The destination watches already, so no change is lost in between.
+func (r Registrar) begin(ctx context.Context, d Destination) error {
+	at := watch.Place{}
+	if !d.Query.Topic.IsPattern() {
+		head, err := r.Registry.Head(ctx, d.Query.Topic)
+		if err != nil {
+			return err
+		}
+		at.After = head.Cursor
+	}
+	return r.restart(ctx, Ref{d.ID, d.Query.Topic}, &at)
 }
 
 // check completes the settings and refuses what is wrong in them.
@@ -97,7 +105,7 @@ func (r Registrar) check(d *Destination) error {
 	if _, err := (watch.Feed{}).Begin(d.Viewer, d.Query, true); err != nil {
 		return err
 	}
-	if err := r.Receiver.Check(d.URL); err != nil {
+	if err := r.Check(d.URL); err != nil {
 		return refuse("url: %s", err)
 	}
 	return nil
@@ -171,13 +179,14 @@ func (r Registrar) Replay(ctx context.Context, d Destination, topic events.Topic
 }
 
 // restart lets a standing begin anew and wakes it. If the message cannot be sent, the sweep sends
-// another.
+// another within a few minutes.
 func (r Registrar) restart(ctx context.Context, ref Ref, at *watch.Place) error {
 	message := rand.Text()
 	if err := r.Registry.Restart(ctx, ref, at, message, now(r.Now).Add(lease)); err != nil {
 		return err
 	}
-	return r.Queue.Send(ctx, ref, message)
+	_ = r.Queue.Send(ctx, ref, message)
+	return nil
 }
 
 // each does something to each standing of a destination.

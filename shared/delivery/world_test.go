@@ -38,14 +38,16 @@ type world struct {
 	queue []message
 	ids   map[string]time.Time
 	// faults
-	loses     float64 // share of sends to the queue that fail
-	dies      float64 // share of deliveries that are killed before they end
-	twice     float64 // share of messages that come twice
-	sweeps    time.Duration // between two sweeps
-	answer    func(delivery.Message) error
-	sent      []delivery.Message // each attempt
-	taken     []delivery.Message // those that were answered well
-	attempted []time.Time        // when each attempt was made
+	loses      float64 // share of sends to the queue that fail
+	dies       float64 // share of deliveries that are killed before they end
+	twice      float64 // share of messages that come twice
+	refusal    error   // of a challenge
+	challenges int
+	sweeps     time.Duration // between two sweeps
+	answer     func(delivery.Message) error
+	sent       []delivery.Message // each attempt
+	taken      []delivery.Message // those that were answered well
+	attempted  []time.Time        // when each attempt was made
 }
 
 type message struct {
@@ -66,7 +68,7 @@ func newWorld(t testing.TB, seed uint64) *world {
 	w.waker = delivery.Waker{Store: store, Queue: w}
 	w.deliverer = delivery.Deliverer{Store: mortal{store, w}, Topics: topics, Revocations: store, Sender: sender{w}, Queue: w, Logger: slog.New(slog.DiscardHandler), Time: time.Minute}
 	w.fanout = watch.Fanout{Numberer: watch.Numberer{Log: store}, Pusher: watch.Pusher{Subscribers: store, Waker: w.waker}, PushTime: time.Minute}
-	w.registrar = delivery.Registrar{Registry: store, Queue: w, Receiver: w, Most: 3}
+	w.registrar = delivery.Registrar{Registry: store, Queue: w, Check: func(string) error { return nil }, Most: 3}
 	w.owner = watch.Viewer{Key: watch.Key{Subject: "alice"}, Access: watch.Access{Grant: allowing(t, `{"v":1,"allow":[{"topics":["**"],"actions":["deliver"]}]}`), Issued: time.Now()}}
 	return w
 }
@@ -78,10 +80,6 @@ func allowing(t testing.TB, claim string) grant.Grant {
 	}
 	return g
 }
-
-// Check and Challenge take any address.
-func (w *world) Check(string) error                                    { return nil }
-func (w *world) Challenge(context.Context, delivery.Destination) error { return nil }
 
 // destination registers one for a topic or a pattern.
 func (w *world) destination(topic events.Topic, change ...func(*delivery.Destination)) delivery.Destination {
@@ -125,6 +123,11 @@ func (s sender) Send(_ context.Context, _ delivery.Destination, m delivery.Messa
 		s.taken = append(s.taken, m)
 	}
 	return err
+}
+
+func (s sender) Challenge(context.Context, delivery.Destination) error {
+	s.challenges++
+	return s.refusal
 }
 
 // errKilled ends a delivery as if its process had been killed.

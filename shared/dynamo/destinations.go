@@ -132,16 +132,21 @@ func (s *Store) Destinations(ctx context.Context, subject string) ([]delivery.De
 
 // Disable costs a write unit.
 func (s *Store) Disable(ctx context.Context, id string, version int64, why delivery.Reason) error {
-	return s.setDisabled(ctx, id, "SET disabled = :why", map[string]types.AttributeValue{":why": str(string(why)), ":version": num(version)})
+	return s.changeSettings(ctx, id, "SET disabled = :why", map[string]types.AttributeValue{":why": str(string(why)), ":version": num(version)})
 }
 
 // EnableDestination lets a destination get changes again: a write unit.
 func (s *Store) EnableDestination(ctx context.Context, id string, version int64) error {
-	return s.setDisabled(ctx, id, "REMOVE disabled", map[string]types.AttributeValue{":version": num(version)})
+	return s.changeSettings(ctx, id, "REMOVE disabled", map[string]types.AttributeValue{":version": num(version)})
 }
 
-// setDisabled changes the settings, unless they have another version by now.
-func (s *Store) setDisabled(ctx context.Context, id, change string, values map[string]types.AttributeValue) error {
+// Verify costs a write unit.
+func (s *Store) Verify(ctx context.Context, id string, version int64) error {
+	return s.changeSettings(ctx, id, "SET verified = :true", map[string]types.AttributeValue{":true": &types.AttributeValueMemberBOOL{Value: true}, ":version": num(version)})
+}
+
+// changeSettings changes the settings, unless they have another version by now.
+func (s *Store) changeSettings(ctx context.Context, id, change string, values map[string]types.AttributeValue) error {
 	_, err := s.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
 		TableName: &s.tables.Destinations, Key: settingsKey(id),
 		UpdateExpression: aws.String(change), ConditionExpression: aws.String("version = :version"), ExpressionAttributeValues: values,
@@ -168,6 +173,9 @@ func settingsRow(d delivery.Destination) map[string]types.AttributeValue {
 	if d.Fields != nil {
 		row["fields"] = list(d.Fields)
 	}
+	if d.Verified {
+		row["verified"] = &types.AttributeValueMemberBOOL{Value: true}
+	}
 	if d.Disabled != "" {
 		row["disabled"] = str(string(d.Disabled))
 	}
@@ -178,7 +186,7 @@ func settingsRow(d delivery.Destination) map[string]types.AttributeValue {
 func destination(row map[string]types.AttributeValue) (delivery.Destination, error) {
 	d := delivery.Destination{
 		ID: text(row, "destination"), URL: text(row, "url"), Format: delivery.Format(text(row, "format")),
-		Created: instantMillis(row, "created"), Disabled: delivery.Reason(text(row, "disabled")),
+		Created: instantMillis(row, "created"), Disabled: delivery.Reason(text(row, "disabled")), Verified: flag(row, "verified"),
 	}
 	d.Key = watch.Key{Subject: text(row, "subject"), ID: watch.DestinationID(d.ID)}
 	d.Access = tokenOf(row)

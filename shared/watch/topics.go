@@ -158,6 +158,9 @@ func (t Topics) Portion(ctx context.Context, v Viewer, q Query, after events.Cur
 		if err != nil {
 			return Missed{}, err
 		}
+		if after == (events.Cursor{}) && head.First {
+			after.Epoch = head.Epoch // it was there before the first change
+		}
 		rest := head.Seq - after.Seq
 		if head.Epoch == after.Epoch && rest > most {
 			head.Seq = after.Seq + most
