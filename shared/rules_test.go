@@ -37,6 +37,7 @@ var rules = []struct {
 	{"shared/dynamo", module + "shared/apigw", "adapters do not know each other"},
 	{"shared/apigw", module + "shared/dynamo", "adapters do not know each other"},
 	{"shared/webhook", "github.com/", "a call signs with a few lines of our own; the reference library is for tests"},
+	{"shared/cloudevents", "github.com/", "an event is a few members of JSON; the SDK is for tests"},
 	{"functions", "code.dny.dev/ssrf", "which addresses may be called is known to shared/webhook alone"},
 	{"functions/message", module + "shared/token", "what reads every client's frames does not know the secret of tokens"},
 	{"functions/message", module + "shared/authn", "what reads every client's frames does not know the secret of tokens"},
