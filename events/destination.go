@@ -31,6 +31,8 @@ type Destination struct {
 	// Disabled says why nothing is delivered: paused, gone (it answered 410), failing (for three days)
 	// or ended (its token was revoked, or its time is over). Its cursors stay.
 	Disabled string `json:"disabled,omitempty"`
+	// Unverified says that it has not answered the challenge yet, so that nothing is sent.
+	Unverified bool `json:"unverified,omitempty"`
 	// Secret is what its messages are signed with, whsec_…; only in the answer to POST /destinations
 	// and POST /destinations/{id}/secret.
 	Secret string `json:"secret,omitempty"`

@@ -78,6 +78,7 @@ func (d *deployment) finish() error {
 		if d.stack.o.Anonymous {
 			f.Environment[function.AllowAnonymous] = "true"
 		}
+		f.Environment[function.AllowLoopback] = "true" // webhooks of this machine
 		f.Environment["AWS_ENDPOINT_URL"] = endpoint
 		f.Environment["AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI"] = endpoint + "/" + api.Stage
 		if err := d.stack.functions.Create(f); err != nil {

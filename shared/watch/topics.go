@@ -67,6 +67,12 @@ func carry[Result any](ctx context.Context, t Topics, who Key, do func(context.C
 	return result, err
 }
 
+// Charge does work for a client that is not asked of a topic, and charges for what it costs.
+func (t Topics) Charge(ctx context.Context, who Key, do func(context.Context) error) error {
+	_, err := carry(ctx, t, who, func(ctx context.Context, _ *work) (any, error) { return nil, do(ctx) })
+	return err
+}
+
 // PageQuery asks for a page of a topic's items.
 type PageQuery struct {
 	Query
