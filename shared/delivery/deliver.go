@@ -132,8 +132,13 @@ func (d Deliverer) stop(ctx context.Context, to Destination, s Standing, why Rea
 }
 
 // unreadable ends a delivery whose topic cannot be read. What will not pass ends the destination:
-// its token does not allow the topic any more.
+// its token does not allow the topic any more. A subject that has spent its allowance is nobody's
+// failure: the sweep comes when there is another.
 func (d Deliverer) unreadable(ctx context.Context, to Destination, s Standing, err error) error {
+	if errors.Is(err, watch.ErrTooManyRequests) {
+		s.RetryAt = now(d.Now).Add(watch.AllowancePeriod)
+		return d.Store.Fail(ctx, s)
+	}
 	if wire := (*events.Error)(nil); errors.As(err, &wire) && wire.Code == events.CodeForbidden {
 		return d.stop(ctx, to, s, Ended)
 	}
@@ -155,26 +160,28 @@ func (d Deliverer) verify(ctx context.Context, to *Destination) *Failure {
 	if to.Verified {
 		return nil
 	}
-	if failure := failureOf(d.Sender.Challenge(ctx, *to)); failure != nil {
+	if failure := d.failureOf(*to, d.Sender.Challenge(ctx, *to)); failure != nil {
 		return failure
 	}
 	to.Verified = true
-	return failureOf(d.Store.Verify(ctx, to.ID, to.Version))
+	return d.failureOf(*to, d.Store.Verify(ctx, to.ID, to.Version))
 }
 
 // send makes one attempt.
 func (d Deliverer) send(ctx context.Context, to Destination, p parcel) (Result, *Failure) {
-	failure := failureOf(d.Sender.Send(ctx, to, p.Message))
+	failure := d.failureOf(to, d.Sender.Send(ctx, to, p.Message))
 	return d.result(failure), failure
 }
 
-// failureOf gives an error as a failure; nil for none.
-func failureOf(err error) *Failure {
+// failureOf gives an error as a failure; nil for none. What is wrong with the service is for the
+// operator, and the owner learns only that something is.
+func (d Deliverer) failureOf(to Destination, err error) *Failure {
 	failure := (*Failure)(nil)
 	if err == nil || errors.As(err, &failure) {
 		return failure
 	}
-	return &Failure{Detail: err.Error()}
+	d.Logger.Error("cannot send", "destination", to.ID, "err", err)
+	return &Failure{Detail: "the service could not send it"}
 }
 
 // result is what is kept of an attempt.

@@ -1,9 +1,13 @@
 package delivery_test
 
 import (
+	"bytes"
+	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -195,6 +199,90 @@ func TestADisabledDestinationGoesOnWhereItStopped(t *testing.T) {
 		w.order("a", 4)
 		if w.due() != 0 {
 			t.Errorf("%d standings are awake", w.due())
+		}
+	})
+}
+
+// TestWhatFailsInTheServiceIsNotShown to the owner of a destination, who learns that something does.
+// The operator finds it in the log, and what was not sent is sent later.
+func TestWhatFailsInTheServiceIsNotShown(t *testing.T) {
+	inBubble(t, 1, func(t *testing.T, w *world) {
+		var log bytes.Buffer
+		w.deliverer.Logger = slog.New(slog.NewTextHandler(&log, nil))
+		d := w.destination("a")
+		ours := errors.New("get secret value of arn:aws:secretsmanager:us-east-1:123456789012:secret:s: access denied")
+		w.answer = func(delivery.Message) error { return ours }
+		w.write("a", "i", `{"n":1}`)
+		w.pass(0)
+		standings, _, err := w.registrar.Standings(t.Context(), d, "")
+		if err != nil || len(standings) != 1 || standings[0].Failures != 1 || standings[0].Last.Error != "the service could not send it" {
+			t.Errorf("the owner sees %+v, %v", standings, err)
+		}
+		if !strings.Contains(log.String(), ours.Error()) || !strings.Contains(log.String(), d.ID) {
+			t.Errorf("the log has %s", log.String())
+		}
+		w.answer = func(delivery.Message) error { return nil }
+		w.pass(time.Minute)
+		w.order("a", 1)
+	})
+}
+
+// refusing are Topics whose subject has spent its allowance, for so many times.
+type refusing struct {
+	delivery.Topics
+	times int
+}
+
+func (r *refusing) Portion(ctx context.Context, v watch.Viewer, q watch.Query, after events.Cursor, most int64) (watch.Missed, error) {
+	if r.times--; r.times >= 0 {
+		return watch.Missed{}, watch.ErrTooManyRequests
+	}
+	return r.Topics.Portion(ctx, v, q, after, most)
+}
+
+// TestASpentAllowanceDelaysADelivery: the message does not come again and again until the queue gives
+// it up, and it counts as no failure of the destination. A retry still sends the same.
+func TestASpentAllowanceDelaysADelivery(t *testing.T) {
+	inBubble(t, 1, func(t *testing.T, w *world) {
+		topics := &refusing{Topics: w.deliverer.Topics}
+		w.deliverer.Topics = topics
+		d := w.destination("a")
+		w.pass(0)
+		w.answer = func(delivery.Message) error { return &delivery.Failure{Status: 500, Detail: "HTTP 500"} }
+		w.write("a", "i", `{"n":1}`)
+		w.pass(0)
+		w.write("a", "i", `{"n":2}`)
+		topics.times = 3
+		w.answer = func(delivery.Message) error { return nil }
+		w.pass(time.Minute)
+		standings, _, err := w.registrar.Standings(t.Context(), d, "")
+		if err != nil || len(standings) != 1 || standings[0].Failures != 1 || standings[0].Attempt == nil || len(w.sent) != 1 || len(w.queue) != 0 {
+			t.Errorf("while it is spent it is %+v, %v, after %d messages; %d wait", standings, err, len(w.sent), len(w.queue))
+		}
+		w.pass(5 * time.Minute)
+		w.order("a", 2)
+		if len(w.sent) != 3 || w.sent[1].ID != w.sent[0].ID || w.due() != 0 {
+			t.Errorf("sent are %+v; %d are due", w.sent, w.due())
+		}
+	})
+}
+
+// TestASweepCountsWhatItHasWoken, and looks again at what it could not wake.
+func TestASweepCountsWhatItHasWoken(t *testing.T) {
+	inBubble(t, 1, func(t *testing.T, w *world) {
+		w.loses = 1
+		w.destination("a")
+		time.Sleep(time.Hour)
+		if woken, err := w.waker.Sweep(t.Context()); woken != 0 || !errors.Is(err, errQueue) {
+			t.Errorf("without a queue it has woken %d, %v", woken, err)
+		}
+		w.loses = 0
+		if woken, err := w.waker.Sweep(t.Context()); woken != 0 || err != nil {
+			t.Errorf("within the lease it has woken %d, %v", woken, err)
+		}
+		time.Sleep(time.Hour)
+		if woken, err := w.waker.Sweep(t.Context()); woken != 1 || err != nil || len(w.queue) != 1 {
+			t.Errorf("it has woken %d, %v", woken, err)
 		}
 	})
 }

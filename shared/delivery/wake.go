@@ -63,8 +63,9 @@ func (w Waker) Sweep(ctx context.Context) (woken int, err error) {
 			message := rand.Text()
 			claimed, err := w.Store.Claim(ctx, ref, message, at, at.Add(lease))
 			if err == nil && claimed {
-				err = w.send(ctx, ref, message)
-				woken++
+				if err = w.send(ctx, ref, message); err == nil {
+					woken++
+				}
 			}
 			errs = append(errs, err)
 		}
