@@ -169,8 +169,18 @@ func TestMessagesNeedAGrantForTheirTopic(t *testing.T) {
 // TestRulesThatDoNotRunLocally, and those whose events AWS would lose.
 func TestRulesThatDoNotRunLocally(t *testing.T) {
 	for want, change := range map[string]func(resources object){
-		"Sweep: EventBridge may not invoke arn:aws:lambda:us-east-1:000000000000:function:Relay: the template needs an AWS::Lambda::Permission for events.amazonaws.com": func(resources object) {
+		"Sweep: events.amazonaws.com may not invoke arn:aws:lambda:us-east-1:000000000000:function:Relay: the template needs an AWS::Lambda::Permission for it": func(resources object) {
 			properties(resources, "SweepToRelay")["SourceArn"] = "arn:aws:events:us-east-1:000000000000:rule/Other"
+		},
+		"SentOn: events.amazonaws.com may not send to arn:aws:sqs:us-east-1:000000000000:Inbox: the template needs an AWS::SQS::QueuePolicy that lets it": func(resources object) {
+			delete(resources, "InboxPolicy")
+		},
+		"NewsToLanes: sns.amazonaws.com may not send to arn:aws:sqs:us-east-1:000000000000:NewsLanes.fifo: the template needs an AWS::SQS::QueuePolicy that lets it": func(resources object) {
+			statement := properties(resources, "NewsLanesPolicy")["PolicyDocument"].(object)["Statement"].([]any)[0].(object)
+			statement["Principal"] = object{"Service": "events.amazonaws.com"}
+		},
+		"SentOn: arn:aws:sqs:us-east-1:000000000000:Nowhere: GetQueueAttributes: QueueDoesNotExist: The specified queue does not exist.": func(resources object) {
+			properties(resources, "SentOn")["Targets"].([]any)[0].(object)["Arn"] = "arn:aws:sqs:us-east-1:000000000000:Nowhere"
 		},
 		"Sweep: PutRule: ValidationException: ScheduleExpression cron(0 2 * * ? *) is not supported here": func(resources object) {
 			properties(resources, "Sweep")["ScheduleExpression"] = "cron(0 2 * * ? *)"

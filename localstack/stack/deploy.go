@@ -40,7 +40,8 @@ type deployment struct {
 	roles     gatheredRoles
 	functions []lambda.Function
 	mappings  []mappingProperties
-	rules     []gatheredRule
+	// deliveries are checked at the end, when all policies are known.
+	deliveries []delivery
 }
 
 // deploy makes everything that the template declares.
@@ -71,7 +72,7 @@ func (d *deployment) finish() error {
 	if err := d.startREST(); err != nil {
 		return err
 	}
-	if err := d.authorizeRules(); err != nil {
+	if err := d.authorizeDeliveries(); err != nil {
 		return err
 	}
 	for _, f := range d.functions {
