@@ -385,6 +385,8 @@ func TestErrors(t *testing.T) {
 		"input path":         {target(queueARN, func(x *types.Target) { x.InputPath = aws.String("$.detail") }), validation, "InputPath of target t is not supported here."},
 		"input transformer":  {target(queueARN, func(x *types.Target) { x.InputTransformer = &types.InputTransformer{InputTemplate: aws.String("1")} }), validation, "InputTransformer of target t is not supported here."},
 		"dead letters":       {target(queueARN, func(x *types.Target) { x.DeadLetterConfig = &types.DeadLetterConfig{} }), validation, "DeadLetterConfig of target t is not supported here."},
+		"retries":            {target(queueARN, func(x *types.Target) { x.RetryPolicy = &types.RetryPolicy{MaximumRetryAttempts: aws.Int32(186)} }), validation, "MaximumRetryAttempts is 186"},
+		"age":                {target(queueARN, func(x *types.Target) { x.RetryPolicy = &types.RetryPolicy{MaximumEventAgeInSeconds: aws.Int32(59)} }), validation, "MaximumEventAgeInSeconds is 59"},
 		"role of a target":   {target(queueARN, func(x *types.Target) { x.RoleArn = aws.String("arn:aws:iam::0:role/r") }), validation, "RoleArn of target t is not supported here."},
 		"unsupported action": {unsupported, "UnknownOperationException", "DescribeRule"},
 	} {

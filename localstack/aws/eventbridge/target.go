@@ -22,14 +22,33 @@ type target struct {
 	// Input is JSON that is sent instead of the event.
 	Input         *string
 	SqsParameters *struct{ MessageGroupId string } // for FIFO queues
-	// RetryPolicy has no effect: the targets here take an event or refuse it for good.
-	RetryPolicy json.RawMessage
+	// RetryPolicy is checked and has no effect: the targets here take an event or refuse it for good.
+	RetryPolicy *retryPolicy
 
 	// Read to be refused.
 	InputPath        *string
 	InputTransformer json.RawMessage
 	DeadLetterConfig json.RawMessage
 	RoleArn          *string
+}
+
+// retryPolicy says how often, and for how many seconds, an event is tried to be delivered.
+type retryPolicy struct{ MaximumRetryAttempts, MaximumEventAgeInSeconds *int }
+
+// check refuses a policy that is out of bounds.
+//
+// Source: https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_RetryPolicy.html
+func (p *retryPolicy) check() error {
+	if p == nil {
+		return nil
+	}
+	if n := p.MaximumRetryAttempts; n != nil && (*n < 0 || *n > 185) {
+		return invalid("MaximumRetryAttempts is %d, it must be from 0 to 185.", *n)
+	}
+	if n := p.MaximumEventAgeInSeconds; n != nil && (*n < 60 || *n > 86_400) {
+		return invalid("MaximumEventAgeInSeconds is %d, it must be from 60 to 86400.", *n)
+	}
+	return nil
 }
 
 // ofQueue tells whether the target is a queue; otherwise it is a function.
@@ -58,7 +77,7 @@ func (t target) check() error {
 	case t.Input != nil && !json.Valid([]byte(*t.Input)):
 		return invalid("Parameter Input of target %s is not valid JSON.", t.Id)
 	}
-	return nil
+	return t.RetryPolicy.check()
 }
 
 type putTargetsInput struct {
