@@ -16,7 +16,8 @@ import (
 // The service must refuse each row of the tables in badtokens_test.go, badissuer_test.go,
 // handshakes_test.go, inside_test.go, badtopics_test.go, badframes_test.go and widening_test.go. The
 // answer is the documented one, and it tells nothing about what was asked for. masked_test.go has
-// requests that are answered, but must not show what is masked.
+// requests that are answered, but must not show what is masked. testdata/refusals.txtar has a story
+// of each error code.
 
 // TestNoRefusalIsThereTwice: two equal rows test one thing, and their author meant two.
 func TestNoRefusalIsThereTwice(t *testing.T) {
