@@ -39,9 +39,10 @@ func (s *running) queued(t *testing.T, name string) (body string) {
 	return body
 }
 
-// TestScheduleInvokesAFunctionThatPutsEvents: the schedule's event reaches the function and a FIFO
-// queue, and what the function puts on a bus reaches the queue of the bus's rule.
-func TestScheduleInvokesAFunctionThatPutsEvents(t *testing.T) {
+// TestScheduleInvokesAFunctionThatSendsOn: the schedule's event reaches the function and a FIFO
+// queue. What the function puts on a bus reaches the queue of the bus's rule, and what it publishes
+// to a topic the queue that is subscribed.
+func TestScheduleInvokesAFunctionThatSendsOn(t *testing.T) {
 	s, clock := buses(t, nil)
 	if s.Outputs["SweepId"] != "Sweep" || s.Outputs["SentOnId"] != "shop|SentOn" || !strings.HasSuffix(s.Outputs["SweepArn"], ":rule/Sweep") {
 		t.Errorf("the outputs are %v", s.Outputs)
@@ -66,8 +67,11 @@ func TestScheduleInvokesAFunctionThatPutsEvents(t *testing.T) {
 	if got.Source != "relay" || got.Region != stack.Region || len(got.Detail.Resources) != 1 || got.Detail.Resources[0] != s.Outputs["SweepArn"] {
 		t.Errorf("the queue of the bus got %+v", got)
 	}
-	if u := s.Usage(); u.EventBridge.Requests != 1 || u.IAM.Denied != 0 {
-		t.Errorf("usage is %+v, %+v", u.EventBridge, u.IAM)
+	if got := s.queued(t, "NewsLanes.fifo"); !strings.HasPrefix(got, `{"version":"0","id":"`) {
+		t.Errorf("the topic's queue got %s", got)
+	}
+	if u := s.Usage(); u.EventBridge.Requests != 1 || u.SNS.Requests != 1 || u.IAM.Denied != 0 {
+		t.Errorf("usage is %+v, %+v, %+v", u.EventBridge, u.SNS, u.IAM)
 	}
 }
 
@@ -81,6 +85,25 @@ func TestEventsNeedAGrantForTheirBus(t *testing.T) {
 	eventually(t, "a refused call", func() bool { return s.Usage().IAM.Functions["Relay"].Denied["events:PutEvents"] > 0 })
 	if u := s.Usage().EventBridge; u.Events != 0 {
 		t.Errorf("usage is %+v", u)
+	}
+}
+
+// TestMessagesNeedAGrantForTheirTopic: the function learns what it lacks.
+func TestMessagesNeedAGrantForTheirTopic(t *testing.T) {
+	logs := &logged{}
+	clock := eventbridge.NewHand(time.Now())
+	s := start(t, func(o *stack.Options) {
+		of := ownOptions(t, "buses.template.json", func(resources object) {
+			_, list := statements(resources, "RelayRole")
+			list[2].(object)["Resource"] = "arn:aws:sns:us-east-1:000000000000:Other"
+		})
+		o.Root, o.Template, o.Clock, o.Log = of.Root, of.Template, clock, logs
+	})
+	clock.Advance(5 * time.Minute)
+	eventually(t, "a refused call", func() bool { return s.Usage().IAM.Functions["Relay"].Denied["SNS:Publish"] > 0 })
+	logs.await(t, "is not authorized to perform: SNS:Publish on resource: arn:aws:sns:us-east-1:000000000000:News.fifo because no identity-based policy allows the SNS:Publish action")
+	for _, want := range []string{"StatusCode: 403", "AuthorizationError"} {
+		logs.await(t, want)
 	}
 }
 
@@ -98,6 +121,12 @@ func TestRulesThatDoNotRunLocally(t *testing.T) {
 		},
 		"SentOn: PutRule: InvalidEventPatternException": func(resources object) {
 			properties(resources, "SentOn")["EventPattern"] = object{"source": "relay"}
+		},
+		"NewsToLanes: Subscribe: InvalidParameter: Invalid parameter: Invalid parameter: Endpoint Reason: FIFO SQS Queues can not be subscribed to standard SNS topics": func(resources object) {
+			delete(properties(resources, "News"), "FifoTopic")
+		},
+		"NewsToLanes: the policies and the role of a subscription do not run locally": func(resources object) {
+			properties(resources, "NewsToLanes")["FilterPolicy"] = object{"a": []any{"b"}}
 		},
 		"Shop: event buses of partners do not run locally": func(resources object) {
 			properties(resources, "Shop")["EventSourceName"] = "aws.partner/example.com/shop"

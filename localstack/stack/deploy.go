@@ -28,8 +28,8 @@ func pseudoParameters() map[string]string {
 	}
 }
 
-// deployment makes a template's resources. Tables, queues, secrets, event buses and rules are made
-// as they come. The rest is gathered and made at the end: the APIs, each of which is one gateway
+// deployment makes a template's resources. Tables, queues, secrets, topics, subscriptions, event buses
+// and rules are made as they come. The rest is gathered and made at the end: the APIs, each of which is one gateway
 // out of many resources; then the functions, whose environment names the gateway; then the
 // mappings, whose functions start to work at once.
 type deployment struct {
@@ -100,6 +100,9 @@ var creators = map[string]func(*deployment, template.Resource) (template.Physica
 	"AWS::SQS::Queue":                 (*deployment).createQueue,
 	"AWS::SQS::QueuePolicy":           (*deployment).createQueuePolicy,
 	"AWS::SecretsManager::Secret":     (*deployment).createSecret,
+	"AWS::SNS::Topic":                 (*deployment).createTopic,
+	"AWS::SNS::Subscription":          (*deployment).createSubscription,
+	"AWS::SNS::TopicPolicy":           (*deployment).createNothing,
 	"AWS::Events::EventBus":           (*deployment).createEventBus,
 	"AWS::Events::Rule":               (*deployment).createRule,
 	"AWS::Lambda::Function":           (*deployment).createFunction,

@@ -1,9 +1,10 @@
 // Package stack is the only place that knows how the emulated services make one
 // running stack out of a CloudFormation template, on one port.
 //
-//	template ─► tables, queues, secrets, buses, rules, functions, APIs, mappings
+//	template ─► tables, queues, secrets, topics, buses, rules, functions, APIs, mappings
 //
 //	POST /            X-Amz-Target   ─► DynamoDB, Streams, SQS, Secrets Manager, EventBridge
+//	POST /            form           ─► SNS
 //	GET  /{stage}     Upgrade        ─► API Gateway ─► authorizer, connect, message, disconnect
 //	     /{stage}/@connections/{id}  ─► API Gateway
 //	     /{stage}/{path}             ─► API Gateway's REST API ─► authorizer, http

@@ -243,15 +243,24 @@ func (s *Stack) authorize(ctx context.Context, calls func() []iam.Call) error {
 	return err
 }
 
+// How services say that a call is denied.
+var (
+	denied    = awsjson.Error{Type: "AccessDeniedException"}
+	deniedSQS = awsjson.Error{Type: "AccessDeniedException", QueryCode: "AccessDenied"}
+	deniedSNS = awsjson.Error{Type: "AuthorizationError", Status: http.StatusForbidden}
+)
+
 // guarded is a service whose operations functions may carry out as far as their
 // roles allow. calls says what an operation is to IAM.
-func (s *Stack) guarded(service *awsjson.Service, calls func(operation string, body []byte) []iam.Call, queryCode string) *awsjson.Service {
+func (s *Stack) guarded(service *awsjson.Service, calls func(operation string, body []byte) []iam.Call, denied awsjson.Error) *awsjson.Service {
 	guarded := *service
 	guarded.Operations = map[string]awsjson.Operation{}
 	for name, operation := range service.Operations {
 		guarded.Operations[name] = func(ctx context.Context, body []byte) (any, error) {
 			if err := s.authorize(ctx, func() []iam.Call { return calls(name, body) }); err != nil {
-				return nil, &awsjson.Error{Type: "AccessDeniedException", Message: err.Error(), QueryCode: queryCode}
+				refusal := denied
+				refusal.Message = err.Error()
+				return nil, &refusal
 			}
 			return operation(ctx, body)
 		}

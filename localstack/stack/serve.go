@@ -7,11 +7,13 @@ import (
 
 	"github.com/watchroute/watchroute/localstack/aws/apigateway"
 	"github.com/watchroute/watchroute/localstack/aws/awsjson"
+	"github.com/watchroute/watchroute/localstack/aws/awsquery"
 	"github.com/watchroute/watchroute/localstack/aws/dynamodb"
 	"github.com/watchroute/watchroute/localstack/aws/eventbridge"
 	"github.com/watchroute/watchroute/localstack/aws/iam"
 	"github.com/watchroute/watchroute/localstack/aws/lambda"
 	"github.com/watchroute/watchroute/localstack/aws/restapi"
+	"github.com/watchroute/watchroute/localstack/aws/sns"
 	"github.com/watchroute/watchroute/localstack/aws/sqs"
 	"github.com/watchroute/watchroute/localstack/fault"
 	"github.com/watchroute/watchroute/localstack/shortcut"
@@ -19,7 +21,7 @@ import (
 
 // services are the names under which health reports the stack's parts, as
 // LocalStack does.
-var services = []string{"apigateway", "dynamodb", "dynamodbstreams", "events", "lambda", "secretsmanager", "sqs"}
+var services = []string{"apigateway", "dynamodb", "dynamodbstreams", "events", "lambda", "secretsmanager", "sns", "sqs"}
 
 // handler serves everything on the one port, behind the wall.
 func (s *Stack) handler() http.Handler {
@@ -36,12 +38,13 @@ func (s *Stack) handler() http.Handler {
 // aws sends each request to the service that it is for.
 func (s *Stack) aws() http.Handler {
 	apis := []*awsjson.Service{
-		s.guarded(s.o.Faults.WrapService(s.db.Service(), s.caller), scope.DynamoDB, ""),
-		s.guarded(s.streams.Service(), scope.DynamoDB, ""),
-		s.guarded(s.queues.Service(), scope.SQS, "AccessDenied"),
-		s.guarded(s.secrets.Service(), s.secretCalls, ""),
-		s.guarded(s.buses.Service(), scope.EventBridge, ""),
+		s.guarded(s.o.Faults.WrapService(s.db.Service(), s.caller), scope.DynamoDB, denied),
+		s.guarded(s.streams.Service(), scope.DynamoDB, denied),
+		s.guarded(s.queues.Service(), scope.SQS, deniedSQS),
+		s.guarded(s.secrets.Service(), s.secretCalls, denied),
+		s.guarded(s.buses.Service(), scope.EventBridge, denied),
 	}
+	topics := sns.Handler(s.guarded(s.topics.Service(), scope.SNS, deniedSNS))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		for _, api := range apis {
 			if api.Serves(r) {
@@ -49,7 +52,11 @@ func (s *Stack) aws() http.Handler {
 				return
 			}
 		}
-		if r.Header.Get("X-Amz-Target") != "" {
+		switch {
+		case awsquery.Serves(r): // no other service speaks that protocol
+			topics.ServeHTTP(w, r)
+			return
+		case r.Header.Get("X-Amz-Target") != "":
 			unknownService(w, r)
 			return
 		}
@@ -99,6 +106,7 @@ type Usage struct {
 	REST   *restapi.Usage `json:"rest,omitempty"`
 	Lambda lambda.Usage   `json:"lambda"`
 	SQS    sqs.Usage      `json:"sqs"`
+	SNS    sns.Usage      `json:"sns"`
 	// EventBridge is what event buses and rules have done.
 	EventBridge eventbridge.Usage `json:"eventbridge"`
 	IAM         iam.Usage         `json:"iam"`
@@ -112,7 +120,7 @@ type Usage struct {
 // Usage counts since the start or the last ResetUsage.
 func (s *Stack) Usage() Usage {
 	u := Usage{DynamoDB: s.db.Usage(), APIGateway: s.gateway.Usage(), Lambda: s.functions.Usage(),
-		SQS: s.queues.Usage(), EventBridge: s.buses.Usage(), IAM: s.access.usage(), Faults: s.o.Faults.Counts(), TCPConnections: s.accepted.Load()}
+		SQS: s.queues.Usage(), SNS: s.topics.Usage(), EventBridge: s.buses.Usage(), IAM: s.access.usage(), Faults: s.o.Faults.Counts(), TCPConnections: s.accepted.Load()}
 	if s.rest != nil {
 		rest := s.rest.Usage()
 		u.REST = &rest
@@ -129,6 +137,7 @@ func (s *Stack) ResetUsage() {
 	}
 	s.functions.ResetUsage()
 	s.queues.ResetUsage()
+	s.topics.ResetUsage()
 	s.buses.ResetUsage()
 	s.access.resetUsage()
 	s.o.Faults.ResetCounts()

@@ -12,7 +12,7 @@ func TestHealthNamesEveryService(t *testing.T) {
 	s := start(t, nil)
 	var health struct{ Services map[string]string }
 	s.get(t, "/_localstack/health", &health)
-	for _, name := range []string{"apigateway", "dynamodb", "dynamodbstreams", "events", "lambda", "secretsmanager", "sqs"} {
+	for _, name := range []string{"apigateway", "dynamodb", "dynamodbstreams", "events", "lambda", "secretsmanager", "sns", "sqs"} {
 		if health.Services[name] != "running" {
 			t.Errorf("%s is %q", name, health.Services[name])
 		}

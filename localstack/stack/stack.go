@@ -23,6 +23,7 @@ import (
 	"github.com/watchroute/watchroute/localstack/aws/lambda"
 	"github.com/watchroute/watchroute/localstack/aws/restapi"
 	"github.com/watchroute/watchroute/localstack/aws/secrets"
+	"github.com/watchroute/watchroute/localstack/aws/sns"
 	"github.com/watchroute/watchroute/localstack/aws/sqs"
 	"github.com/watchroute/watchroute/localstack/aws/template"
 	"github.com/watchroute/watchroute/localstack/fault"
@@ -129,6 +130,7 @@ type Stack struct {
 	db        *dynamodb.Engine
 	queues    *sqs.Service
 	secrets   *secrets.Service
+	topics    *sns.Service
 	buses     *eventbridge.Service
 	functions *lambda.Service
 	gateway   *apigateway.Gateway
@@ -204,6 +206,7 @@ func (s *Stack) start(ctx context.Context, parsed *template.Template) error {
 	s.streams = stream.NewRegistry(stream.Options{Region: Region, Account: Account, Shards: s.o.Shards, Retention: s.o.StreamRetention})
 	s.db = dynamodb.New(dynamodb.Options{Region: Region, Account: Account, Streams: s.streams})
 	s.queues = sqs.New(sqs.Options{Region: Region, Account: Account, BaseURL: s.URL()})
+	s.topics = sns.New(sns.Options{Region: Region, Account: Account, Queues: s.queues, Logger: s.o.Logger})
 	s.secrets = secrets.New(secrets.Options{Region: Region, Account: Account})
 	var err error
 	s.functions, err = lambda.New(s.brokenLambda(lambda.Options{

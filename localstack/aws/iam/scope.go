@@ -89,6 +89,24 @@ func (s Scope) eventBus(name string) string {
 	return s.arn("events", "event-bus/"+cmp.Or(name, "default"))
 }
 
+// SNS gives the calls that an operation is, from its input as JSON. Its batches have no actions of
+// their own, and its errors name the service in upper case.
+//
+// Source: https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonsns.html
+func (s Scope) SNS(operation string, body []byte) []Call {
+	action := "SNS:" + strings.TrimSuffix(operation, "Batch")
+	var calls []Call
+	members(body, func(name string, value []byte) {
+		switch name {
+		case "TopicArn", "TargetArn":
+			calls = add(calls, action, unquote(value))
+		case "Name":
+			calls = add(calls, action, s.arn("sns", unquote(value)))
+		}
+	})
+	return calls
+}
+
 // SecretsManager gives the call that an operation is. arn gives the ARN of the secret
 // that a request names, "" if there is none: then the call is on the name itself, which
 // a grant for all secrets alone allows.

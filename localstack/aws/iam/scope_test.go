@@ -89,6 +89,22 @@ func TestEventBridgeCalls(t *testing.T) {
 	}
 }
 
+func TestSNSCalls(t *testing.T) {
+	const topic = "sns:us-east-1:1:news"
+	for _, c := range []struct{ operation, body, want string }{
+		{"Publish", `{"Message":"{\"TopicArn\":\"x\"}","TopicArn":"arn:aws:` + topic + `"}`, "SNS:Publish " + topic},
+		{"Publish", `{"TargetArn":"arn:aws:` + topic + `"}`, "SNS:Publish " + topic},
+		{"Publish", `{"TopicArn":"arn:aws:` + topic + `","TargetArn":"arn:aws:sns:us-east-1:1:other"}`, "SNS:Publish " + topic + "; SNS:Publish sns:us-east-1:1:other"},
+		{"PublishBatch", `{"TopicArn":"arn:aws:` + topic + `","PublishBatchRequestEntries":[{"Message":"m"}]}`, "SNS:Publish " + topic},
+		{"Subscribe", `{"TopicArn":"arn:aws:` + topic + `","Protocol":"sqs"}`, "SNS:Subscribe " + topic},
+		{"CreateTopic", `{"Name":"news"}`, "SNS:CreateTopic " + topic},
+	} {
+		if got := briefly(scope.SNS(c.operation, []byte(c.body))); got != c.want {
+			t.Errorf("%s %s:\n got %s\nwant %s", c.operation, c.body, got, c.want)
+		}
+	}
+}
+
 func TestSecretsManagerCalls(t *testing.T) {
 	const arn = "arn:aws:secretsmanager:us-east-1:1:secret:key-AbCdEf"
 	find := func(id string) string {

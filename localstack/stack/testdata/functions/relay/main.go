@@ -1,10 +1,11 @@
 // Relay is the function that uses buses in the stack's tests: it keeps each event that it is given in
-// a table, under its own name, and sends it on to an event bus, if it has one.
+// a table, under its own name, and sends it on to an event bus and a FIFO topic, if it has them.
 package main
 
 import (
 	"context"
 	"encoding/json"
+	"log"
 	"os"
 
 	"github.com/aws/aws-lambda-go/lambda"
@@ -15,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	eventtypes "github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
+	"github.com/aws/aws-sdk-go-v2/service/sns"
 )
 
 func main() {
@@ -22,12 +24,22 @@ func main() {
 	if err != nil {
 		panic(err)
 	}
-	lambda.Start(relay{dynamodb.NewFromConfig(cfg), eventbridge.NewFromConfig(cfg)}.send)
+	lambda.Start(relay{dynamodb.NewFromConfig(cfg), eventbridge.NewFromConfig(cfg), sns.NewFromConfig(cfg)}.relay)
 }
 
 type relay struct {
-	db    *dynamodb.Client
-	buses *eventbridge.Client
+	db     *dynamodb.Client
+	buses  *eventbridge.Client
+	topics *sns.Client
+}
+
+// relay logs its errors, because nobody waits for its answer.
+func (r relay) relay(ctx context.Context, raw json.RawMessage) error {
+	err := r.send(ctx, raw)
+	if err != nil {
+		log.Print(err)
+	}
+	return err
 }
 
 func (r relay) send(ctx context.Context, raw json.RawMessage) error {
@@ -44,6 +56,14 @@ func (r relay) send(ctx context.Context, raw json.RawMessage) error {
 		_, err = r.buses.PutEvents(ctx, &eventbridge.PutEventsInput{Entries: []eventtypes.PutEventsRequestEntry{
 			{EventBusName: &bus, Source: aws.String("relay"), DetailType: aws.String("sent on"), Detail: aws.String(string(raw))},
 		}})
+		if err != nil {
+			return err
+		}
+	}
+	if topic := os.Getenv("TOPIC_ARN"); topic != "" {
+		_, err = r.topics.Publish(ctx, &sns.PublishInput{
+			TopicArn: &topic, Message: aws.String(string(raw)), MessageGroupId: aws.String("relay"), MessageDeduplicationId: &invocation.AwsRequestID,
+		})
 	}
 	return err
 }
