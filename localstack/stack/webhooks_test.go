@@ -17,7 +17,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/watchroute/watchroute/events"
+	"github.com/watchroute/watchroute/localstack/inspector"
 	"github.com/watchroute/watchroute/shared/needs"
 )
 
@@ -32,7 +34,9 @@ func (s *running) destinations(t *testing.T, token, method, path string, body an
 	if err != nil {
 		t.Fatal(err)
 	}
-	request.Header.Set("Authorization", "Bearer "+token)
+	if token != "" {
+		request.Header.Set("Authorization", "Bearer "+token)
+	}
 	request.Header.Set("Content-Type", "application/json")
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
@@ -313,4 +317,49 @@ func (r *receiver) next(t *testing.T) (line report) {
 		t.Fatal(err)
 	}
 	return line
+}
+
+// TestInspectorShowsWebhooks: it answers the challenge, fails as it is told, and says who has signed.
+func TestInspectorShowsWebhooks(t *testing.T) {
+	s := start(t, nil)
+	d := s.destination(t, "", "a", s.URL()+"/_localstack/webhooks?status=503&times=1")
+	attempts := func() (shown struct{ Attempts []inspector.Attempt }) {
+		s.get(t, inspector.Path, &shown)
+		return shown
+	}
+	s.putItem(t, map[string]types.AttributeValue{"topic": text("a"), "id": text("<b>i</b>")})
+	eventually(t, "a challenge and a failed attempt", func() bool { return len(attempts().Attempts) == 2 })
+	s.destinations(t, "", http.MethodPost, "/"+d.ID+"/enable", nil, nil)
+	eventually(t, "the retry", func() bool { return len(attempts().Attempts) == 3 })
+	var told []string
+	for _, a := range attempts().Attempts {
+		told = append(told, fmt.Sprint(a.Status, " try ", a.Try, " by us ", a.Signed == d.ID))
+	}
+	if want := []string{"200 try 2 by us true", "503 try 1 by us true", "200 try 1 by us true"}; !slices.Equal(told, want) {
+		t.Errorf("the inspector shows %q, want %q", told, want)
+	}
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.URL()+inspector.Path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("Accept", "text/html")
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	page, err := io.ReadAll(response.Body)
+	if err != nil || !strings.Contains(string(page), "signature valid") || strings.Contains(string(page), "<b>i") {
+		t.Errorf("the page is %v, %s", err, page)
+	}
+	for _, wrong := range []string{"?status=200", "?status=x", "?status=500&times=-1"} {
+		response, err := http.Post(s.URL()+inspector.Path+wrong, "application/json", strings.NewReader("{}"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		response.Body.Close()
+		if response.StatusCode != http.StatusBadRequest {
+			t.Errorf("%s is answered %s", wrong, response.Status)
+		}
+	}
 }
