@@ -214,6 +214,16 @@ func TestSettingsOutOfBoundsAreRefusedAllAtOnce(t *testing.T) {
 	}
 }
 
+// TestMoreDestinationsThanOneAnswerListsAreRefused.
+func TestMoreDestinationsThanOneAnswerListsAreRefused(t *testing.T) {
+	for given, refused := range map[int]bool{1: false, 100: false, 101: true} {
+		_, err := stack.New(nil, "Test", stack.Props{Stage: "a/b", MaxDestinations: given})
+		if got := strings.Contains(fmt.Sprint(err), fmt.Sprintf("MaxDestinations is %d, more than 100", given)); got != refused {
+			t.Errorf("%d: %v", given, err)
+		}
+	}
+}
+
 // TestOpenToEveryone: without authentication there is nothing of it.
 func TestOpenToEveryone(t *testing.T) {
 	defaultTemplate(t) // skips without Node.js
