@@ -120,7 +120,8 @@ type Props struct {
 	// account has. Default: 10.
 	PushConcurrency int
 
-	// MaxDestinations is how many destinations a subject may have, such as webhooks. Default: 10.
+	// MaxDestinations is how many destinations a subject may have, such as webhooks: 1 to 100, because one
+	// answer lists all of them, with a read for each. Default: 10.
 	MaxDestinations int
 
 	// DeliverConcurrency is how many executions of deliver there are at most, 2 to 1,000. Each calls one
@@ -336,6 +337,9 @@ func (p Props) faults() []error {
 	if p.MaxSubscriptions > events.MaxSubscriptions {
 		refuse("MaxSubscriptions is %d, more than %d", p.MaxSubscriptions, events.MaxSubscriptions)
 	}
+	if p.MaxDestinations > maxDestinations {
+		refuse("MaxDestinations is %d, more than %d", p.MaxDestinations, maxDestinations)
+	}
 	faults = append(faults, p.placeFaults()...)
 	faults = append(faults, p.Auth.faults()...)
 	faults = append(faults, p.originFaults()...)
@@ -352,6 +356,9 @@ func (p Props) faults() []error {
 	}
 	return faults
 }
+
+// maxDestinations bounds MaxDestinations.
+const maxDestinations = 100
 
 // webACLARN is the ARN of a web ACL that can be a REST API's.
 // Source: https://docs.aws.amazon.com/waf/latest/APIReference/API_AssociateWebACL.html

@@ -136,8 +136,9 @@ type Store interface {
 	Unmark(ctx context.Context, ref Ref, message string) error
 	// Begin takes the mark away and gives the standing. ErrUnknown means that it does not exist.
 	Begin(ctx context.Context, ref Ref) (Standing, error)
-	// Try records an attempt before it is made. Like Move, Fail and Sleep, it gives ErrOvertaken if
-	// the standing has another generation by now.
+	// Try records an attempt before it is made. If the standing was asleep, the sweep looks at it at
+	// the given time. Like Move, Fail and Sleep, it gives ErrOvertaken if the standing has another
+	// generation by now.
 	Try(ctx context.Context, s Standing, look time.Time) error
 	// Move moves a standing to a place, after which it has no attempt and no failure. If asleep is
 	// true and nobody has marked it, the sweep does not look at it any more.

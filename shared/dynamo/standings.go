@@ -106,9 +106,10 @@ func (s *Store) Begin(ctx context.Context, ref delivery.Ref) (delivery.Standing,
 	return standing(row)
 }
 
-// Try costs one write unit.
+// Try costs one write unit: a standing that is being delivered is awake already, so its row in the
+// index stays as it is.
 func (s *Store) Try(ctx context.Context, of delivery.Standing, look time.Time) error {
-	u := update{set: "SET #attempt = :attempt, #until = :until, #due = :look, #part = :part", values: map[string]types.AttributeValue{
+	u := update{set: "SET #attempt = :attempt, #until = :until, #due = if_not_exists(#due, :look), #part = :part", values: map[string]types.AttributeValue{
 		":attempt": str(of.Attempt.ID), ":until": str(of.Attempt.Until.String()), ":look": millis(look), ":part": str(partOf(of.Ref)),
 	}}
 	return s.changeOf(ctx, of, u)
