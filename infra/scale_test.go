@@ -23,7 +23,7 @@ const (
 	rowBytes    = 95.0       // of a subscription, by `make bench ARGS="-part crowd"`
 	postsAtOnce = 32         // of an execution of push
 	postTime    = 0.020      // seconds, assumed
-	turnTime    = 2.0        // seconds that a lane is pushed to before the rest is handed on
+	laneTime    = 2.0        // seconds that a lane is pushed to before the rest is handed on
 	pushMemory  = 0.5        // GB
 	queuePrice  = 0.50 / 1e6 // a request of a FIFO queue
 	seconds     = month * 60.0
@@ -80,8 +80,8 @@ func months() (lines []string) {
 func everyone() (lines []string) {
 	for _, rate := range []float64{10_000, 100_000} { // posts a second
 		executions := rate * postTime / postsAtOnce
-		turns := connections / (turnTime / postTime * postsAtOnce)
-		messages := max(turns*min(10, watch.MaxLanes/executions), watch.MaxLanes) // 10 lanes are in one invocation at most
+		rounds := connections / (laneTime / postTime * postsAtOnce)
+		messages := max(rounds*min(10, watch.MaxLanes/executions), watch.MaxLanes) // 10 lanes are in one invocation at most
 		reads, writes := messages*rowsOfLane()*rowBytes/4096, 4+messages
 		cost := connections*messagePrice + reads*watch.ReadPrice/1e6 + writes*watch.WritePrice/1e6 + 3*messages*queuePrice + executions*connections/rate*pushMemory*secondPrice
 		lines = append(lines, fmt.Sprintf("| %s | %.0f s | %.0f | %s | %s | %s | $%.2f |", whole(rate), connections/rate, math.Ceil(executions), whole(messages), whole(reads), whole(writes), cost))

@@ -24,7 +24,7 @@ func build(ctx context.Context, s function.Setup) (func(context.Context, awseven
 	})
 	poster, err := apigw.Open(ctx, s.AWS, s.Settings.Text(function.CallbackURL))
 	admission := watch.Admission{
-		Guests: store, Prober: poster, Limit: s.Settings.Count(function.MaxConnections),
+		Store: store, Prober: poster, Limit: s.Settings.Count(function.MaxConnections),
 		Allowance: watch.NewAllowance(store, s.Settings.Count(function.MaxSubjectUnits)),
 	}
 	who := identity.Reader{Open: s.Settings.Flag(function.OpenToEveryone)}

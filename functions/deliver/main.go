@@ -37,7 +37,7 @@ func build(_ context.Context, s function.Setup) (func(context.Context, json.RawM
 	deliverer := delivery.Deliverer{
 		Store: store,
 		Topics: watch.Topics{
-			Items: store, History: store, Places: seal.New(versions),
+			Store: store, Sealer: seal.New(versions),
 			Allowance: watch.NewAllowance(store, s.Settings.Count(function.MaxSubjectUnits)),
 			Limits:    watch.Limits{SnapshotItems: s.Settings.Count(function.MaxSnapshotItems)},
 		},

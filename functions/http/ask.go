@@ -17,11 +17,11 @@ import (
 // ask is what the URL of a GET asks for.
 type ask struct {
 	watch.Query
-	next  string          // the page of a snapshot to continue with
-	limit int             // the most items on a page; 0 for as many as the service gives
-	after []events.Cursor // one for each topic, in their order; none asks for the items
-	views []string        // the views seen up to after; none asks for no check
-	now   bool            // after is the topic's present cursor
+	next    string          // the page of a snapshot to continue with
+	limit   int             // the most items on a page; 0 for as many as the service gives
+	after   []events.Cursor // one for each topic, in their order; none asks for the items
+	viewIDs []string        // the views seen up to after; none asks for no check
+	now     bool            // after is the topic's current cursor
 
 	wait     time.Duration  // for a change after the cursor
 	topics   []events.Topic // of a stream: the topic in the path and others, patterns among them
@@ -115,8 +115,8 @@ func (a *ask) parseAfter(query url.Values) error {
 	if n := len(a.after); n > 0 && n != len(a.topics) {
 		return badRequest("after is given %d times for %d topics: give it once for each, in their order, or not at all", n, len(a.topics))
 	}
-	a.views = query["view"]
-	if n := len(a.views); n > 0 && len(a.after) > 0 && n != len(a.after) {
+	a.viewIDs = query["view"]
+	if n := len(a.viewIDs); n > 0 && len(a.after) > 0 && n != len(a.after) {
 		return badRequest("view is given %d times and after %d times: give one view for each cursor, in their order", n, len(a.after))
 	}
 	return nil
@@ -125,14 +125,14 @@ func (a *ask) parseAfter(query url.Values) error {
 // follow describes how a topic is followed from the client's cursor.
 func (a *ask) follow(i int, begun watch.Follow) watch.Follow {
 	begun.After = a.after[i]
-	if len(a.views) > 0 && a.views[i] != "" {
-		begun.View = a.views[i]
+	if len(a.viewIDs) > 0 && a.viewIDs[i] != "" {
+		begun.ViewID = a.viewIDs[i]
 	}
 	return begun
 }
 
-// view is the view of a single topic.
-func (a *ask) view() string { return strings.Join(a.views, "") }
+// viewID is the id of the view that the client of a single topic has seen.
+func (a *ask) viewID() string { return strings.Join(a.viewIDs, "") }
 
 // parseTopics reads which topics a stream is of, each once.
 func parseTopics(first events.Topic, others []string) ([]events.Topic, error) {

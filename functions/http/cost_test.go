@@ -87,8 +87,8 @@ func TestCostOfAPollThatNothingComesTo(t *testing.T) {
 func TestCostOfAQuietMinuteOfAStream(t *testing.T) {
 	inFakeTime(t, func(t *testing.T, s *service, _ string) {
 		s.streamTime = 3 * time.Minute // at least
-		over := make(chan answer)
-		go func() { over <- s.ask(http.MethodGet, "/topics/a", "Accept", streamType) }()
+		answered := make(chan answer)
+		go func() { answered <- s.ask(http.MethodGet, "/topics/a", "Accept", streamType) }()
 		time.Sleep(time.Millisecond) // a comment belongs to the minute that it ends
 		for minute, leases := range []float64{1, 0} {
 			time.Sleep(time.Minute)
@@ -102,7 +102,7 @@ func TestCostOfAQuietMinuteOfAStream(t *testing.T) {
 				t.Errorf("want a check of revocations with each comment, and %v write units for the lease", leases)
 			}
 		}
-		if a := <-over; strings.Count(a.body, ": \n") < 3*4-1 {
+		if a := <-answered; strings.Count(a.body, ": \n") < 3*4-1 {
 			t.Errorf("the stream has %q", a.body)
 		}
 		if u := s.spent(); u.leases.WriteCapacityUnits != 1 {
@@ -115,9 +115,9 @@ func TestCostOfAQuietMinuteOfAStream(t *testing.T) {
 // a write for each 1,000 units.
 func TestCostOfAStreamOfTopics(t *testing.T) {
 	inFakeTime(t, func(t *testing.T, s *service, _ string) {
-		over := make(chan answer)
+		answered := make(chan answer)
 		go func() {
-			over <- s.ask(http.MethodGet, "/topics/a?topic="+manyTopics(maxTopics-1), "Accept", streamType)
+			answered <- s.ask(http.MethodGet, "/topics/a?topic="+manyTopics(maxTopics-1), "Accept", streamType)
 		}()
 		time.Sleep(time.Minute + time.Millisecond)
 		u := s.spent()
@@ -128,7 +128,7 @@ func TestCostOfAStreamOfTopics(t *testing.T) {
 		if want := 1 + float64(int(u.headUnits()+u.checks.ReadCapacityUnits)/1_000); u.leases.WriteCapacityUnits != want {
 			t.Errorf("the lease and the allowance cost %v write units, want %v", u.leases.WriteCapacityUnits, want)
 		}
-		<-over
+		<-answered
 	})
 }
 
@@ -136,8 +136,8 @@ func TestCostOfAStreamOfTopics(t *testing.T) {
 // also costs more looks for some seconds, because other changes often follow soon.
 func TestCostOfAChangeToAStream(t *testing.T) {
 	inFakeTime(t, func(t *testing.T, s *service, _ string) {
-		over := make(chan answer)
-		go func() { over <- s.ask(http.MethodGet, "/topics/a", "Accept", streamType) }()
+		answered := make(chan answer)
+		go func() { answered <- s.ask(http.MethodGet, "/topics/a", "Accept", streamType) }()
 		time.Sleep(20 * time.Second)
 		s.db.Engine.ResetUsage()
 		s.put("a", "i", `{"n":2}`)
@@ -150,7 +150,7 @@ func TestCostOfAChangeToAStream(t *testing.T) {
 		if u.headReads() > 1+10+4 || u.checks.Requests != 1 || u.others > 1 {
 			t.Errorf("want at most 4 looks more than without, a read of the head, one of the log, and a check")
 		}
-		if a := <-over; strings.Count(a.body, "event: changes") != 1 {
+		if a := <-answered; strings.Count(a.body, "event: changes") != 1 {
 			t.Errorf("the stream has %q", a.body)
 		}
 	})

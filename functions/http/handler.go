@@ -21,11 +21,11 @@ import (
 type topics interface {
 	Snapshot(context.Context, watch.Viewer, watch.PageQuery) (watch.Page, error)
 	SnapshotBelow(ctx context.Context, v watch.Viewer, q watch.Query, next string) (watch.PageBelow, error)
-	Changes(ctx context.Context, v watch.Viewer, q watch.Query, after events.Cursor, view string) (watch.Missed, error)
+	Changes(ctx context.Context, v watch.Viewer, q watch.Query, after events.Cursor, viewID string) (watch.Missed, error)
 	Begin(v watch.Viewer, q watch.Query, items bool) (watch.Follow, error)
 	Hold(ctx context.Context, v watch.Viewer, until time.Time) (release func(context.Context) error, err error)
 	Stand(context.Context, watch.Viewer, []watch.Follow) error
-	StandBelow(context.Context, watch.Viewer, watch.Query) (view string, stand events.Below, err error)
+	StandBelow(context.Context, watch.Viewer, watch.Query) (viewID string, stand events.Below, err error)
 	Follow(watch.Viewer, ...watch.Follow) *watch.Follower
 	Publish(context.Context, watch.Viewer, watch.Publishing) (watch.Publication, error)
 }
@@ -138,7 +138,7 @@ func accepted(r *http.Request) (stream, json float64) {
 	if strings.TrimSpace(ranges) == "" {
 		return 0, 1
 	}
-	closest := -1 // the place in jsonRanges of the most specific range so far
+	closest := -1 // the index in jsonRanges of the most specific range so far
 	for text := range strings.SplitSeq(ranges, ",") {
 		kind, parameters, err := mime.ParseMediaType(text)
 		if err != nil {
@@ -198,7 +198,7 @@ func (h handler) itemsBelow(w http.ResponseWriter, r *http.Request, viewer watch
 	if below.Next != "" && !wantsNone(r) {
 		w.Header().Set("Link", nextLink(r, below.Next))
 	}
-	body := events.ItemsBelow{Topic: a.Topic, View: below.View, Topics: []events.TopicItems{}, Next: below.Next}
+	body := events.ItemsBelow{Topic: a.Topic, View: below.ViewID, Topics: []events.TopicItems{}, Next: below.Next}
 	for _, page := range below.Topics {
 		body.Topics = append(body.Topics, bodyOf(page.Topic, page.Page))
 	}
@@ -227,7 +227,7 @@ func (h handler) answerUntagged(w http.ResponseWriter, r *http.Request, body any
 
 // bodyOf makes the body for a page of a topic's items.
 func bodyOf(topic events.Topic, page watch.Page) events.TopicItems {
-	return events.TopicItems{Topic: topic, Cursor: page.Cursor.String(), View: page.View, Items: orNone(page.Items), Costly: page.Costly, Next: page.Next}
+	return events.TopicItems{Topic: topic, Cursor: page.Cursor.String(), View: page.ViewID, Items: orNone(page.Items), Costly: page.Costly, Next: page.Next}
 }
 
 // nextLink leads to the next page, with all else that was asked for.
@@ -264,7 +264,7 @@ func (h handler) changes(w http.ResponseWriter, r *http.Request, viewer watch.Vi
 		h.poll(w, r, viewer, a)
 		return
 	case err == nil:
-		missed, err = h.topics.Changes(r.Context(), viewer, a.Query, a.after[0], a.view())
+		missed, err = h.topics.Changes(r.Context(), viewer, a.Query, a.after[0], a.viewID())
 	}
 	if err != nil {
 		h.refuse(w, r, err)
@@ -273,7 +273,7 @@ func (h handler) changes(w http.ResponseWriter, r *http.Request, viewer watch.Vi
 	h.tell(w, r, missed)
 }
 
-// stand replaces now by the topic's present cursor. It costs one read.
+// stand replaces now by the topic's current cursor. It costs one read.
 func (h handler) stand(ctx context.Context, viewer watch.Viewer, a *ask) error {
 	if !a.now {
 		return nil
@@ -296,7 +296,7 @@ func (h handler) tell(w http.ResponseWriter, r *http.Request, missed watch.Misse
 		return
 	}
 	h.answerUntagged(w, r, events.TopicChanges{
-		Topic: missed.Topic, Cursor: missed.Cursor.String(), View: missed.View, Changes: orNone(missed.Changes), More: missed.More,
+		Topic: missed.Topic, Cursor: missed.Cursor.String(), View: missed.ViewID, Changes: orNone(missed.Changes), More: missed.More,
 	})
 }
 

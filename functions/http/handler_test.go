@@ -49,7 +49,7 @@ func newServiceOn(t *testing.T, db *dynamotest.Database) *service {
 	s.viewer = watch.Viewer{Key: watch.Key{Subject: "alice"}, Access: watch.Access{Grant: granted(t, "alice", everything)}}
 	s.feed = watch.Feed{
 		Topics: watch.Topics{
-			Items: s.store, History: s.store, Places: seal.Fixed(make([]byte, seal.MinSecretBytes)),
+			Store: s.store, Sealer: seal.Fixed(make([]byte, seal.MinSecretBytes)),
 			Allowance: watch.NewAllowance(s.store, 1<<30),
 		},
 		Stands: s.store, Revocations: s.store, Holds: s.store, HoldLimits: watch.HoldLimits{Subject: 6, Total: 80},
@@ -309,7 +309,7 @@ func TestGrantsHold(t *testing.T) {
 	}
 }
 
-// TestAfterNow gives a topic's present cursor, even to a client that may not read its items.
+// TestAfterNow gives a topic's current cursor, even to a client that may not read its items.
 func TestAfterNow(t *testing.T) {
 	s := newService(t)
 	s.put("a", "i", `{"n":1}`)

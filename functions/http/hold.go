@@ -63,7 +63,7 @@ func (h handler) hold(ctx context.Context, viewer watch.Viewer) (release func(),
 // poll answers with what comes after a cursor, once something does; with 204 if nothing has
 // come when the time is over.
 func (h handler) poll(w http.ResponseWriter, r *http.Request, viewer watch.Viewer, a ask) {
-	follower := h.topics.Follow(viewer, watch.Follow{Query: a.Query, Place: watch.Place{After: a.after[0]}, View: a.view()})
+	follower := h.topics.Follow(viewer, watch.Follow{Query: a.Query, Place: watch.Place{After: a.after[0]}, ViewID: a.viewID()})
 	news, err := follower.Now(r.Context())
 	if len(news) == 0 && err == nil {
 		news, err = h.wait(r.Context(), viewer, follower, a.wait)

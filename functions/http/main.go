@@ -44,9 +44,8 @@ func build(_ context.Context, s function.Setup) (func(context.Context, awsevents
 	who := identity.Reader{Open: s.Settings.Flag(function.OpenToEveryone)}
 	sealing := secret.Open(s.AWS, s.Settings.Text(function.ServiceSecretARN))
 	topics := watch.Topics{
-		Items:     store,
-		History:   store,
-		Places:    seal.New(sealing.Versions),
+		Store:     store,
+		Sealer:    seal.New(sealing.Versions),
 		Allowance: watch.NewAllowance(store, s.Settings.Count(function.MaxSubjectUnits)),
 		Limits:    watch.Limits{PublishBytes: s.Settings.Count(function.MaxPublishBytes), SnapshotItems: s.Settings.Count(function.MaxSnapshotItems)},
 	}

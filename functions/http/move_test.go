@@ -74,7 +74,7 @@ type mover struct {
 	*service
 	topics  []events.Topic
 	options url.Values                     // what it sees
-	view    string                         // the mark of what it sees
+	viewID  string                         // the id of the view that it sees
 	written map[events.Topic]int64         // changes; the n-th has the number n in its data
 	at      map[events.Topic]events.Cursor // up to where it has seen each topic
 	id      string                         // of the last event of the last stream; empty if there was none
@@ -117,15 +117,15 @@ func (m *mover) put(topic events.Topic, changes, size int) {
 
 // meanwhile lets changes be made while something is held.
 func (m *mover) meanwhile(t *rapid.T, held func()) {
-	topic, over := m.topic(t), make(chan struct{})
+	topic, done := m.topic(t), make(chan struct{})
 	after := time.Duration(rapid.IntRange(0, 2_500).Draw(t, "milliseconds")) * time.Millisecond
 	changes := rapid.IntRange(0, 3).Draw(t, "changes meanwhile")
 	go func() {
-		defer close(over)
+		defer close(done)
 		time.Sleep(after)
 		m.put(topic, changes, 10_000)
 	}()
-	defer func() { <-over }()
+	defer func() { <-done }()
 	held()
 }
 
@@ -164,8 +164,8 @@ func (m *mover) ask(topic events.Topic, query url.Values, header http.Header, cu
 func (m *mover) changes(t *rapid.T, topic events.Topic, wait, cut int) (more bool) {
 	after := m.at[topic]
 	query := url.Values{"after": {after.String()}}
-	if m.view != "" {
-		query.Set("view", m.view)
+	if m.viewID != "" {
+		query.Set("view", m.viewID)
 	}
 	if wait > 0 {
 		query.Set("wait", fmt.Sprint(wait))
@@ -180,10 +180,10 @@ func (m *mover) changes(t *rapid.T, topic events.Topic, wait, cut int) (more boo
 		t.Fatalf("after %s of %s: answered %d, %+v", after, topic, response.StatusCode, body)
 	case err != nil && cut != uncut:
 		return true
-	case err != nil || body.Topic != topic || m.view != "" && body.View != m.view:
-		t.Fatalf("after %s of %s: body of %s as %q is seen, want %q: %v", after, topic, body.Topic, body.View, m.view, err)
+	case err != nil || body.Topic != topic || m.viewID != "" && body.View != m.viewID:
+		t.Fatalf("after %s of %s: body of %s as %q is seen, want %q: %v", after, topic, body.Topic, body.View, m.viewID, err)
 	}
-	m.view = body.View
+	m.viewID = body.View
 	told := m.tell(t, map[events.Topic]events.Cursor{topic: after}, body.Changes)
 	if told[topic].String() != body.Cursor {
 		t.Fatalf("after %s of %s: changes up to %s, cursor %s", after, topic, told[topic], body.Cursor)
@@ -240,7 +240,7 @@ func (m *mover) stream(t *rapid.T, cut int) {
 	} else {
 		for _, topic := range m.topics {
 			query.Add("after", m.at[topic].String())
-			query.Add("view", m.view)
+			query.Add("view", m.viewID)
 		}
 	}
 	response := m.ask(m.topics[0], query, header, cut)

@@ -55,7 +55,7 @@ var paints = []func(*painter, *rapid.T){
 	func(p *painter, t *rapid.T) { p.filtered = !p.filtered },
 	func(p *painter, t *rapid.T) { p.lives++ },
 	func(p *painter, t *rapid.T) {
-		p.feed.Places = seal.Fixed([]byte(strings.Repeat(rapid.StringMatching("[a-z]").Draw(t, "secret"), seal.MinSecretBytes)))
+		p.feed.Sealer = seal.Fixed([]byte(strings.Repeat(rapid.StringMatching("[a-z]").Draw(t, "secret"), seal.MinSecretBytes)))
 	},
 }
 
@@ -142,18 +142,18 @@ func (p *painter) write(topic events.Topic, id, data string, removed bool) {
 
 // meanwhile makes changes while something is held.
 func (p *painter) meanwhile(t *rapid.T, held func()) {
-	topic, over := rapid.SampledFrom(p.topics).Draw(t, "topic"), make(chan struct{})
+	topic, done := rapid.SampledFrom(p.topics).Draw(t, "topic"), make(chan struct{})
 	after := time.Duration(rapid.IntRange(0, 2_500).Draw(t, "milliseconds")) * time.Millisecond
 	ids := rapid.SliceOfN(rapid.StringMatching("[1-6]"), 0, 3).Draw(t, "items")
 	removed := rapid.Bool().Draw(t, "removed")
 	go func() {
-		defer close(over)
+		defer close(done)
 		time.Sleep(after)
 		for i, id := range ids {
 			p.write(topic, id, fmt.Sprintf(`{"n":%d,"shown":%t}`, p.writes, i%2 == 0), removed)
 		}
 	}()
-	defer func() { <-over }()
+	defer func() { <-done }()
 	held()
 }
 
@@ -179,13 +179,13 @@ func (p *painter) stream(t *rapid.T, cut int) {
 		if err != nil {
 			t.Fatalf("event %+v: %v", e, err)
 		}
-		p.take(t, frame)
+		p.paint(t, frame)
 		p.id = e.LastEventID
 	}
 }
 
-// take paints what an event tells.
-func (p *painter) take(t *rapid.T, frame events.Frame) {
+// paint paints what an event tells.
+func (p *painter) paint(t *rapid.T, frame events.Frame) {
 	switch f := frame.(type) {
 	case *events.Reset:
 		for _, topic := range p.topics {

@@ -47,7 +47,7 @@ func placeOf(follows []watch.Follow) string {
 	for i, follow := range follows {
 		parts[i] = partOf(follow)
 	}
-	if only := follows[0]; len(follows) == 1 && only.View == events.WholeView && only.Place == (watch.Place{After: only.After}) && !only.Topic.IsPattern() {
+	if only := follows[0]; len(follows) == 1 && only.ViewID == events.WholeView && only.Place == (watch.Place{After: only.After}) && !only.Topic.IsPattern() {
 		return parts[0]
 	}
 	return strings.Join(parts, ",") + "~" + listHash(follows)
@@ -87,7 +87,7 @@ func textOf(p watch.Place) string {
 func listHash(follows []watch.Follow) string {
 	hash := sha256.New()
 	for _, follow := range follows {
-		_, _ = fmt.Fprintf(hash, "%s %s\n", follow.Topic, follow.View) // which cannot fail
+		_, _ = fmt.Fprintf(hash, "%s %s\n", follow.Topic, follow.ViewID) // which cannot fail
 	}
 	return hex.EncodeToString(hash.Sum(nil)[:4])
 }
@@ -136,7 +136,7 @@ func resume(follows []watch.Follow, id string) error {
 	}
 	same := hash == listHash(follows)
 	if !hashed {
-		same = follows[0].View == events.WholeView
+		same = follows[0].ViewID == events.WholeView
 	}
 	for i := range follows {
 		err := readPart(&follows[i], parts[i])
@@ -144,7 +144,7 @@ func resume(follows []watch.Follow, id string) error {
 			return err
 		}
 		if !same {
-			follows[i].View = otherViews
+			follows[i].ViewID = otherViews
 		}
 	}
 	return nil

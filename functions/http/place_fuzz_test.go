@@ -27,7 +27,7 @@ func FuzzPlace(f *testing.F) {
 				if whole {
 					view = events.WholeView
 				}
-				follows = append(follows, watch.Follow{Query: watch.Query{Topic: topic}, View: view})
+				follows = append(follows, watch.Follow{Query: watch.Query{Topic: topic}, ViewID: view})
 			}
 			return follows
 		}
@@ -36,7 +36,7 @@ func FuzzPlace(f *testing.F) {
 			id = strings.TrimSuffix(id, "~") + "~" + hash
 		}
 		follows := begin()
-		if err := resume(follows, id); err != nil || follows[0].View == otherViews {
+		if err := resume(follows, id); err != nil || follows[0].ViewID == otherViews {
 			return
 		}
 		written := placeOf(follows)
@@ -44,7 +44,7 @@ func FuzzPlace(f *testing.F) {
 			t.Errorf("%q is written as %q", id, written)
 		}
 		again := begin()
-		if err := resume(again, written); err != nil || again[0].View == otherViews || placeOf(again) != written {
+		if err := resume(again, written); err != nil || again[0].ViewID == otherViews || placeOf(again) != written {
 			t.Errorf("%q is written as %q, which is written as %q, %v", id, written, placeOf(again), err)
 		}
 	})

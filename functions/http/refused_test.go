@@ -246,7 +246,7 @@ func TestRefusalHasNothingOfAnAnswer(t *testing.T) {
 	at := cursorOf(s, "a")
 	s.feed.HoldLimits.Subject = 0
 	poll := s.ask(http.MethodGet, "/topics/a?wait=5&after="+at)
-	s.feed.Items = broken{s.feed.Items}
+	s.feed.Store = broken{s.feed.Store}
 	page := s.ask(http.MethodGet, "/topics/a?limit=1")
 	for name, c := range map[string]struct {
 		answer
@@ -267,10 +267,10 @@ func TestRefusalHasNothingOfAnAnswer(t *testing.T) {
 }
 
 // broken reads data that is no JSON.
-type broken struct{ watch.Items }
+type broken struct{ watch.TopicStore }
 
 func (b broken) Page(ctx context.Context, topic events.Topic, after string, limit int) ([]watch.Row, string, error) {
-	rows, next, err := b.Items.Page(ctx, topic, after, limit)
+	rows, next, err := b.TopicStore.Page(ctx, topic, after, limit)
 	for i := range rows {
 		rows[i].Item.Data = []byte(`{`)
 	}

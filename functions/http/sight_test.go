@@ -46,7 +46,7 @@ func (v sight) target(topic string, more ...string) string {
 }
 
 // told has the values that a client got about a topic.
-type told struct{ etag, next, view, cursor, id string }
+type told struct{ etag, next, viewID, cursor, id string }
 
 func (s *service) toldOf(topic string, v sight) told {
 	s.Helper()
@@ -138,10 +138,10 @@ func (s *service) hasView(mine sight, given, own told, topic string) {
 	if topic != "a" {
 		reason = events.ResetEpoch
 	}
-	if given.view != own.view {
+	if given.viewID != own.viewID {
 		reason = events.ResetView
 	}
-	view := cmp.Or(given.view, events.WholeView)
+	view := cmp.Or(given.viewID, events.WholeView)
 	for _, header := range [][]string{nil, {"Prefer", "wait=1"}} {
 		if reason == "" && header != nil {
 			continue // it waits
@@ -153,7 +153,7 @@ func (s *service) hasView(mine sight, given, own told, topic string) {
 			s.Errorf("with another's cursor and view the answer is %+v, want the reason %q", a, reason)
 		}
 	}
-	if topic != "a" && given.view != "" { // the id has a hash of topic and view
+	if topic != "a" && given.viewID != "" { // the id has a hash of topic and view
 		reason = events.ResetView
 	}
 	r := s.open(mine.target("a"), "Last-Event-ID", given.id)

@@ -85,16 +85,16 @@ func (h handler) turnAway(w http.ResponseWriter, r *http.Request, err error) {
 }
 
 // follows gives the topics that the client follows and its places in them. now is true if the
-// places are the present cursors, which are read later. It reads and holds nothing, so that invalid
+// places are the current cursors, which are read later. It reads and holds nothing, so that invalid
 // and forbidden requests are refused for good.
 func (h handler) follows(r *http.Request, viewer watch.Viewer, a ask) (follows []watch.Follow, now bool, err error) {
 	if a.next != "" || a.limit > 0 {
 		return nil, false, badRequest("a stream takes no next and no limit")
 	}
 	id := lastID(r)
-	placed := id != "" || len(a.after) > 0
+	resumed := id != "" || len(a.after) > 0
 	for _, topic := range a.topics {
-		follow, err := h.topics.Begin(viewer, watch.Query{Topic: topic, Options: a.Options}, a.snapshot && !placed)
+		follow, err := h.topics.Begin(viewer, watch.Query{Topic: topic, Options: a.Options}, a.snapshot && !resumed)
 		if err != nil {
 			return nil, false, about(topic, err)
 		}
@@ -103,15 +103,15 @@ func (h handler) follows(r *http.Request, viewer watch.Viewer, a ask) (follows [
 	switch {
 	case id != "":
 		err = resume(follows, id)
-	case placed:
+	case resumed:
 		for i := range follows {
 			follows[i] = a.follow(i, follows[i])
 		}
 	}
-	return follows, !placed && !a.snapshot, err
+	return follows, !resumed && !a.snapshot, err
 }
 
-// open reads what is new since the client's places, or the present cursors. An error is therefore
+// open reads what is new since the client's places, or the current cursors. An error is therefore
 // reported before the stream begins.
 func (h handler) open(ctx context.Context, w http.ResponseWriter, viewer watch.Viewer, follows []watch.Follow, now bool) (s *stream, news []watch.News, err error) {
 	if now {
@@ -171,10 +171,10 @@ func (s *stream) await(ctx context.Context) ([]watch.News, error) {
 func (s *stream) tell(n watch.News) error {
 	switch {
 	case n.Reset != "":
-		s.Take(n)
+		s.Advance(n)
 		s.send(&events.Reset{Topic: n.Topic, Reason: n.Reset}, s.id())
 	case n.Page != nil:
-		s.Take(n)
+		s.Advance(n)
 		s.send(&events.Snapshot{Topic: n.Topic, Cursor: n.Page.Cursor, From: n.From, Items: orNone(n.Page.Items), Costly: n.Page.Costly, More: n.Page.Next != "", Next: n.Page.Next}, s.id())
 	default:
 		return s.changes(n)
@@ -193,7 +193,7 @@ func (s *stream) changes(n watch.News) error {
 		if i < len(frames)-1 {
 			upTo.Cursor, upTo.More = last[i], true
 		}
-		s.Take(upTo)
+		s.Advance(upTo)
 		s.write("changes", frame, s.id())
 	}
 	return nil
@@ -254,7 +254,7 @@ func (s *stream) place() {
 	if len(follows) > 1 || frame.Topic.IsPattern() {
 		frame.Cursors = cursors
 	}
-	if view := follows[0].View; len(follows) == 1 && view != events.WholeView {
+	if view := follows[0].ViewID; len(follows) == 1 && view != events.WholeView {
 		frame.View = view // the client can go on in another way, with its cursor
 	}
 	s.send(frame, s.id())

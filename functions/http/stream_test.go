@@ -442,7 +442,7 @@ func TestRevokedTokenReadsNoFurtherPage(t *testing.T) {
 	for n := range 3 {
 		s.put("a", fmt.Sprint(n), `{}`)
 	}
-	s.feed.Items = revoking{s.feed.Items, s}
+	s.feed.Store = revoking{s.feed.Store, s}
 	r := s.open("/topics/a?snapshot=true")
 	r.expect("snapshot", `"id":"0"`)
 	r.expect("error", `"code":"revoked"`)
@@ -450,7 +450,7 @@ func TestRevokedTokenReadsNoFurtherPage(t *testing.T) {
 
 // revoking has the token be revoked while a page is read.
 type revoking struct {
-	watch.Items
+	watch.TopicStore
 	*service
 }
 
@@ -461,7 +461,7 @@ func (r revoking) Page(ctx context.Context, topic events.Topic, after string, li
 	if err != nil {
 		return nil, "", err
 	}
-	return r.Items.Page(ctx, topic, after, limit)
+	return r.TopicStore.Page(ctx, topic, after, limit)
 }
 
 // TestWhatIsAccepted: the answer is a stream only if Accept names its type.

@@ -28,21 +28,18 @@ func build(ctx context.Context, s function.Setup) (func(context.Context, awseven
 	store.ShardSize = s.Settings.Count(function.ShardSize)
 	rate := s.Settings.Count(function.MaxMessageRate)
 	answerer := watch.Answerer{
-		Topics: watch.Topics{
-			Items:     store,
-			History:   store,
-			Places:    seal.New(secret.Open(s.AWS, s.Settings.Text(function.ServiceSecretARN)).Versions),
-			Allowance: watch.NewAllowance(store, s.Settings.Count(function.MaxSubjectUnits)),
-			Limits: watch.Limits{
-				Subscriptions: s.Settings.Count(function.MaxSubscriptions),
-				Subscribes:    rate,
-				PublishBytes:  s.Settings.Count(function.MaxPublishBytes),
-				SnapshotItems: s.Settings.Count(function.MaxSnapshotItems),
-			},
+		Store:     store,
+		Sealer:    seal.New(secret.Open(s.AWS, s.Settings.Text(function.ServiceSecretARN)).Versions),
+		Allowance: watch.NewAllowance(store, s.Settings.Count(function.MaxSubjectUnits)),
+		Limits: watch.Limits{
+			Subscriptions: s.Settings.Count(function.MaxSubscriptions),
+			Subscribes:    rate,
+			PublishBytes:  s.Settings.Count(function.MaxPublishBytes),
+			SnapshotItems: s.Settings.Count(function.MaxSnapshotItems),
 		},
-		Sessions: store, Subscriptions: store, Logger: s.Logger,
+		Logger: s.Logger,
 	}
 	poster, err := apigw.OpenPatient(ctx, s.AWS, s.Settings.Text(function.CallbackURL))
 	who := identity.Reader{Open: s.Settings.Flag(function.OpenToEveryone)}
-	return reply.New(who, answerer, poster, rate).Reply, err
+	return reply.New(who, answerer, poster, rate, s.Logger).Reply, err
 }

@@ -27,11 +27,11 @@ func build(ctx context.Context, s function.Setup) (func(context.Context, awseven
 	})
 	tokens, tokensErr := authn.Open(s.AWS, s.Settings, store)
 	poster, posterErr := apigw.OpenPatient(ctx, s.AWS, s.Settings.Text(function.CallbackURL))
-	answerer := watch.Answerer{
-		Topics: watch.Topics{
-			Allowance: watch.NewAllowance(store, s.Settings.Count(function.MaxSubjectUnits)),
-		},
-		Sessions: store, Subscriptions: store, Tokens: tokens, Logger: s.Logger,
+	renewer := watch.Renewer{
+		Store:     store,
+		Tokens:    tokens,
+		Allowance: watch.NewAllowance(store, s.Settings.Count(function.MaxSubjectUnits)),
+		Logger:    s.Logger,
 	}
-	return reply.New(identity.Reader{}, answerer, poster, s.Settings.Count(function.MaxMessageRate)).Reply, errors.Join(tokensErr, posterErr)
+	return reply.New(identity.Reader{}, renewer, poster, s.Settings.Count(function.MaxMessageRate), s.Logger).Reply, errors.Join(tokensErr, posterErr)
 }

@@ -18,7 +18,7 @@ type streams struct {
 
 // read gives each record of a batch to take, in order, until that fails. whole is false if
 // some of the records, or all, are not in the stream any more: it keeps them for 24 hours.
-func (s streams) read(ctx context.Context, b batch, take func(types.Record) error) (whole bool, err error) {
+func (s streams) read(ctx context.Context, b batch, visit func(types.Record) error) (whole bool, err error) {
 	at, whole, err := s.start(ctx, b)
 	for err == nil && at != nil {
 		var page *dynamodbstreams.GetRecordsOutput
@@ -28,7 +28,7 @@ func (s streams) read(ctx context.Context, b batch, take func(types.Record) erro
 		for _, record := range page.Records {
 			after := watch.Position(*record.Dynamodb.SequenceNumber).Compare(watch.Position(b.End))
 			if after <= 0 {
-				if err := take(record); err != nil {
+				if err := visit(record); err != nil {
 					return whole, err
 				}
 			}

@@ -124,7 +124,7 @@ type policyDocument struct {
 // TestGrants lists what each function may do, all of it: an action more or less
 // is a decision.
 func TestGrants(t *testing.T) {
-	const post, hangUp, probe = "${Api}/live/POST/@connections/*", "${Api}/live/DELETE/@connections/*", "${Api}/live/GET/@connections/*"
+	const post, disconnect, probe = "${Api}/live/POST/@connections/*", "${Api}/live/DELETE/@connections/*", "${Api}/live/GET/@connections/*"
 	want := map[string][]string{
 		"Authorizer": {
 			"dynamodb:BatchGetItem Revocations.Arn",
@@ -136,7 +136,7 @@ func TestGrants(t *testing.T) {
 			"dynamodb:DescribeStream Revocations.StreamArn",
 			"dynamodb:GetRecords Revocations.StreamArn", "dynamodb:GetShardIterator Revocations.StreamArn",
 			"dynamodb:ListStreams *", "dynamodb:Query Connections.Arn",
-			"execute-api:ManageConnections " + hangUp, "execute-api:ManageConnections " + post,
+			"execute-api:ManageConnections " + disconnect, "execute-api:ManageConnections " + post,
 			"logs:CreateLogStream RevokeLogs.Arn", "logs:PutLogEvents RevokeLogs.Arn",
 			"sqs:SendMessage GivenUpQueue.Arn",
 		},
@@ -165,7 +165,7 @@ func TestGrants(t *testing.T) {
 			"dynamodb:PutItem Events.Arn", "dynamodb:PutItem Subscriptions.Arn",
 			"dynamodb:Query Changes.Arn", "dynamodb:Query Events.Arn", "dynamodb:Query Subscriptions.Arn",
 			"dynamodb:UpdateItem Connections.Arn", "dynamodb:UpdateItem Subscriptions.Arn",
-			"execute-api:ManageConnections " + hangUp, "execute-api:ManageConnections " + post,
+			"execute-api:ManageConnections " + disconnect, "execute-api:ManageConnections " + post,
 			"logs:CreateLogStream MessageLogs.Arn", "logs:PutLogEvents MessageLogs.Arn",
 			"secretsmanager:GetSecretValue ServiceSecret",
 		},
@@ -186,7 +186,7 @@ func TestGrants(t *testing.T) {
 			"dynamodb:DeleteItem Connections.Arn", "dynamodb:DeleteItem Subscriptions.Arn",
 			"dynamodb:GetItem Connections.Arn", "dynamodb:PutItem Subscriptions.Arn",
 			"dynamodb:UpdateItem Connections.Arn",
-			"execute-api:ManageConnections " + hangUp, "execute-api:ManageConnections " + post,
+			"execute-api:ManageConnections " + disconnect, "execute-api:ManageConnections " + post,
 			"logs:CreateLogStream RenewLogs.Arn", "logs:PutLogEvents RenewLogs.Arn",
 			"secretsmanager:GetSecretValue TokenSecret",
 		},
@@ -194,7 +194,7 @@ func TestGrants(t *testing.T) {
 			"dynamodb:BatchWriteItem Subscriptions.Arn", "dynamodb:DeleteItem Connections.Arn",
 			"dynamodb:GetItem Changes.Arn", "dynamodb:Query Changes.Arn", "dynamodb:Query Subscriptions.Arn",
 			"dynamodb:UpdateItem Changes.Arn", "dynamodb:UpdateItem Destinations.Arn", "dynamodb:UpdateItem Subscriptions.Arn",
-			"execute-api:ManageConnections " + hangUp, "execute-api:ManageConnections " + post,
+			"execute-api:ManageConnections " + disconnect, "execute-api:ManageConnections " + post,
 			"logs:CreateLogStream PushLogs.Arn", "logs:PutLogEvents PushLogs.Arn",
 			"sqs:DeleteMessage PushesQueue.Arn", "sqs:GetQueueAttributes PushesQueue.Arn", "sqs:ReceiveMessage PushesQueue.Arn",
 			"sqs:SendMessage DeliveriesQueue.Arn", "sqs:SendMessage PushesQueue.Arn",
@@ -217,7 +217,7 @@ func TestGrants(t *testing.T) {
 			"dynamodb:ListStreams *", "dynamodb:PutItem Changes.Arn",
 			"dynamodb:Query Changes.Arn", "dynamodb:Query Subscriptions.Arn",
 			"dynamodb:UpdateItem Changes.Arn", "dynamodb:UpdateItem Destinations.Arn", "dynamodb:UpdateItem Subscriptions.Arn",
-			"execute-api:ManageConnections " + hangUp, "execute-api:ManageConnections " + post,
+			"execute-api:ManageConnections " + disconnect, "execute-api:ManageConnections " + post,
 			"logs:CreateLogStream FanoutLogs.Arn", "logs:PutLogEvents FanoutLogs.Arn",
 			"sqs:SendMessage DeliveriesQueue.Arn", "sqs:SendMessage FailureQueue.Arn", "sqs:SendMessage GivenUpQueue.Arn", "sqs:SendMessage PushesQueue.Arn",
 		},

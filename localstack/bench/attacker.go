@@ -190,12 +190,12 @@ func (m *attacker) read(ctx context.Context, s *socket) {
 		if err != nil {
 			return
 		}
-		m.take(s, data)
+		m.receive(s, data)
 	}
 }
 
-// take counts an answer, which makes room for another request.
-func (m *attacker) take(s *socket, frame []byte) {
+// receive counts an answer, which makes room for another request.
+func (m *attacker) receive(s *socket, frame []byte) {
 	if bytes.Contains(frame, []byte(`"costly":`)) {
 		m.outcome.add(func(o *outcome) { o.Costly++ })
 	}

@@ -100,13 +100,13 @@ func (a *audience) listen(ctx context.Context, m *member) {
 		if err != nil {
 			return // leave closed it
 		}
-		a.take(m, data, time.Now())
+		a.receive(m, data, time.Now())
 	}
 }
 
-// take notes each change of a frame and how long it took. It looks for the few bytes it
+// receive notes each change of a frame and how long it took. It looks for the few bytes it
 // needs, as decoding the JSON would take longer than all the rest.
-func (a *audience) take(m *member, frame []byte, now time.Time) {
+func (a *audience) receive(m *member, frame []byte, now time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for seq := range numbers(frame, `"seq":`) {

@@ -109,7 +109,7 @@ func TestPartIsChosenByItsNameOrTheNameAbove(t *testing.T) {
 	}
 }
 
-// TestRoomyTemplateHasNoLimit: the present template has each limit of HTTP requests that the bench
+// TestRoomyTemplateHasNoLimit: the current template has each limit of HTTP requests that the bench
 // knows, and the changed one does not limit a measurement. A limit of another name is an error.
 func TestRoomyTemplateHasNoLimit(t *testing.T) {
 	template, err := os.ReadFile("../../" + stack.TemplateFile)
@@ -149,12 +149,12 @@ func TestAnOnlookerTellsRepeatsFromGaps(t *testing.T) {
 		`{"type":"changes","changes":[{"seq":8,"data":{"at":"1"}},{"seq":9,"data":{"at":"1"}}]}`,
 		`{"type":"changes","changes":[{"seq":9,"data":{"at":"1"}},{"seq":10,"data":{"at":"1"}}]}`,
 	} {
-		o.take([]byte(frame), time.Now())
+		o.receive([]byte(frame), time.Now())
 	}
 	if o.last() != 10 || o.delivered != 3 || o.repeats != 2 || o.gap != "" {
 		t.Errorf("%d changes up to %d, %d repeats, gap %q", o.delivered, o.last(), o.repeats, o.gap)
 	}
-	o.take([]byte(`{"type":"changes","changes":[{"seq":12,"data":{"at":"1"}}]}`), time.Now())
+	o.receive([]byte(`{"type":"changes","changes":[{"seq":12,"data":{"at":"1"}}]}`), time.Now())
 	if o.gap != "got 12 after 10" {
 		t.Errorf("gap %q", o.gap)
 	}

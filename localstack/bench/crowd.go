@@ -35,10 +35,10 @@ const (
 func growing(ctx context.Context, dir string) error {
 	return withCrowd(ctx, dir, func(s *stackProcess, c *crowd) error {
 		fmt.Printf("\n%d watchers of one topic, which gather while %d changes a second are written (load average %s)\n", c.size, growingRate, load())
-		over, written := make(chan struct{}), make(chan error, 1)
-		go func() { written <- s.putEvery(ctx, time.Second/growingRate, over) }()
+		done, written := make(chan struct{}), make(chan error, 1)
+		go func() { written <- s.putEvery(ctx, time.Second/growingRate, done) }()
 		err := c.gather(ctx, s)
-		close(over)
+		close(done)
 		if err := errors.Join(err, <-written); err != nil {
 			return err
 		}
@@ -102,8 +102,8 @@ func (c *crowd) gather(ctx context.Context, s *stackProcess) error {
 		return err
 	}
 	began := time.Now()
-	looking, over := make(chan error, 1), make(chan struct{})
-	go func() { looking <- c.countDoublings(ctx, s, over) }()
+	looking, done := make(chan error, 1), make(chan struct{})
+	go func() { looking <- c.countDoublings(ctx, s, done) }()
 	var tasks errgroup.Group
 	tasks.SetLimit(joinsAtOnce)
 	for range c.size {
@@ -113,7 +113,7 @@ func (c *crowd) gather(ctx context.Context, s *stackProcess) error {
 	}
 	err = tasks.Wait()
 	took := time.Since(began)
-	close(over)
+	close(done)
 	if err = errors.Join(err, <-looking); err != nil {
 		return err
 	}
@@ -130,7 +130,7 @@ func (c *crowd) gather(ctx context.Context, s *stackProcess) error {
 }
 
 // countDoublings counts how often the shards double until over is closed.
-func (c *crowd) countDoublings(ctx context.Context, s *stackProcess, over <-chan struct{}) error {
+func (c *crowd) countDoublings(ctx context.Context, s *stackProcess, done <-chan struct{}) error {
 	for {
 		n, err := s.shards(ctx)
 		if err != nil {
@@ -140,7 +140,7 @@ func (c *crowd) countDoublings(ctx context.Context, s *stackProcess, over <-chan
 			c.doublings++
 		}
 		select {
-		case <-over:
+		case <-done:
 			return nil
 		case <-time.After(time.Second):
 		}

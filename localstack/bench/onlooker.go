@@ -46,7 +46,7 @@ func (o *onlooker) join(ctx context.Context, s *stackProcess) (err error) {
 			o.seq = seq
 		}
 		for _, frame := range early {
-			o.take(frame, time.Now())
+			o.receive(frame, time.Now())
 		}
 		go o.listen(ctx)
 		return nil
@@ -72,12 +72,12 @@ func (o *onlooker) listen(ctx context.Context) {
 		if err != nil {
 			return
 		}
-		o.take(frame, time.Now())
+		o.receive(frame, time.Now())
 	}
 }
 
-// take notes the changes of a frame, and how long they took.
-func (o *onlooker) take(frame []byte, now time.Time) {
+// receive notes the changes of a frame, and how long they took.
+func (o *onlooker) receive(frame []byte, now time.Time) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	fresh := false

@@ -27,10 +27,10 @@ func (s *stackProcess) during(ctx context.Context, a *audience, do func() error)
 	}
 	a.reset()
 	first := s.next
-	over, written := make(chan struct{}), make(chan error, 1)
-	go func() { written <- s.putEvery(ctx, time.Second/steadyRate, over) }()
+	done, written := make(chan struct{}), make(chan error, 1)
+	go func() { written <- s.putEvery(ctx, time.Second/steadyRate, done) }()
 	err = do()
-	close(over)
+	close(done)
 	if err := errors.Join(err, <-written); err != nil {
 		return period{}, err
 	}

@@ -178,7 +178,7 @@ func (s *stackProcess) openStream(ctx context.Context, a *audience, m *member, t
 func (a *audience) follow(m *member, lines *bufio.Scanner) {
 	for lines.Scan() {
 		if data, found := bytes.CutPrefix(lines.Bytes(), []byte("data: ")); found {
-			a.take(m, data, time.Now())
+			a.receive(m, data, time.Now())
 		}
 	}
 }

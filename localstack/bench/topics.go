@@ -112,12 +112,12 @@ func (w *wall) listen(ctx context.Context, conn *websocket.Conn) {
 		if err != nil {
 			return // leave closed it
 		}
-		w.take(frame)
+		w.receive(frame)
 	}
 }
 
-// take notes the changes of a frame.
-func (w *wall) take(frame []byte) {
+// receive notes the changes of a frame.
+func (w *wall) receive(frame []byte) {
 	topics, of := slices.Collect(numbers(frame, `"topic":"`+topicsBase)), slices.Collect(numbers(frame, `"round":"`))
 	w.mu.Lock()
 	defer w.mu.Unlock()

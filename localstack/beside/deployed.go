@@ -112,10 +112,10 @@ func (d *deployed) gather(region, endpoint string) (*apis.Gathered, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the template of stack %s: %w", d.stack, err)
 	}
-	gathered := apis.Gather(apis.Place{Region: region, Account: d.account, Endpoint: endpoint, Partly: true})
+	gathered := apis.Gather(apis.Location{Region: region, Account: d.account, Endpoint: endpoint, Partly: true})
 	var missing []error
 	create := func(r template.Resource) (template.Physical, error) {
-		if apis.Takes(r.Type) {
+		if apis.Supports(r.Type) {
 			return gathered.Create(r)
 		}
 		name := d.physical[r.LogicalID]
@@ -124,7 +124,7 @@ func (d *deployed) gather(region, endpoint string) (*apis.Gathered, error) {
 		}
 		return template.Physical{Ref: name, Others: d.arn(r.Type, region, name)}, nil
 	}
-	if _, err := parsed.Only(apis.Takes).Deploy(d.given(parsed), d.pseudo(region), create); err != nil {
+	if _, err := parsed.Only(apis.Supports).Deploy(d.given(parsed), d.pseudo(region), create); err != nil {
 		return nil, fmt.Errorf("read the template of stack %s: %w", d.stack, err)
 	}
 	return gathered, errors.Join(missing...)

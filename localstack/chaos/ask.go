@@ -146,7 +146,7 @@ func (l *leg) changes(ctx context.Context, k *checker, wait int) (more bool, err
 	after := l.from(k)
 	query, header := url.Values{"after": {after.String()}}, http.Header{}
 	l.narrowed(query)
-	if view := l.viewName(); view != "" && l.random.IntN(4) == 0 {
+	if view := l.viewIDSent(); view != "" && l.random.IntN(4) == 0 {
 		query.Set("view", view)
 	}
 	applied := ""
@@ -178,7 +178,7 @@ func (l *leg) changes(ctx context.Context, k *checker, wait int) (more bool, err
 	if err := l.viewed(k, body.View); err != nil {
 		return false, err
 	}
-	return body.More, l.takeAll(k, after, body, wait > 0)
+	return body.More, l.applyAll(k, after, body, wait > 0)
 }
 
 // now asks where a topic stands, and begins there.
@@ -204,11 +204,11 @@ func (l *leg) now(ctx context.Context, k *checker) error {
 	if err := l.viewed(k, body.View); err != nil {
 		return err
 	}
-	return l.takeAll(k, after, body, false)
+	return l.applyAll(k, after, body, false)
 }
 
-// takeAll takes the changes of a body, if all of it is right.
-func (l *leg) takeAll(k *checker, after events.Cursor, body events.TopicChanges, waited bool) error {
+// applyAll notes the changes of a body, if all of it is right.
+func (l *leg) applyAll(k *checker, after events.Cursor, body events.TopicChanges, waited bool) error {
 	told := line{after}
 	for _, c := range body.Changes {
 		if err := told.next(k.topic, c); err != nil {
@@ -222,7 +222,7 @@ func (l *leg) takeAll(k *checker, after events.Cursor, body events.TopicChanges,
 		return err
 	}
 	for _, c := range body.Changes {
-		if err := l.take(k, c); err != nil {
+		if err := l.apply(k, c); err != nil {
 			return err
 		}
 	}

@@ -62,7 +62,7 @@ func (c *caller) read() {
 			frame, err = events.Decode(data)
 		}
 		c.mu.Lock()
-		c.take(frame)
+		c.receive(frame)
 		c.err = err
 		close(c.news)
 		c.news = make(chan struct{})
@@ -73,7 +73,7 @@ func (c *caller) read() {
 	}
 }
 
-func (c *caller) take(frame events.Frame) {
+func (c *caller) receive(frame events.Frame) {
 	switch f := frame.(type) {
 	case *events.Subscribed:
 		c.answers[f.ID] = f

@@ -45,7 +45,7 @@ func (k *checker) see(e client.Event) error {
 	case e.Page != nil && e.Page.Costly > 0:
 		return fmt.Errorf("%s: %d items are too costly, for a view that is cheap", k.topic, e.Page.Costly)
 	case e.Page != nil:
-		return k.turn(e)
+		return k.page(e)
 	case e.Change != nil:
 		return k.change(e)
 	}
@@ -68,7 +68,7 @@ func (k *checker) see(e client.Event) error {
 	return nil
 }
 
-func (k *checker) turn(e client.Event) error {
+func (k *checker) page(e client.Event) error {
 	if e.Page.First {
 		if k.begun || k.inPages {
 			k.resets++

@@ -155,12 +155,12 @@ func (h *hostile) read(ctx context.Context, conn *websocket.Conn) {
 		if len(frame) > events.MaxFrameBytes {
 			h.fail(fmt.Errorf("a frame has %d bytes: %.200s", len(frame), frame))
 		}
-		h.take(frame)
+		h.receive(frame)
 	}
 }
 
-// take counts a frame.
-func (h *hostile) take(frame []byte) {
+// receive counts a frame.
+func (h *hostile) receive(frame []byte) {
 	var f struct{ Type, Code, Message string }
 	if json.Unmarshal(frame, &f) != nil {
 		h.fail(fmt.Errorf("a frame is not JSON: %.200s", frame))

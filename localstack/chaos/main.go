@@ -1,6 +1,6 @@
 // Chaos runs the local stack with every fault switched on, while many watchers follow what is
 // written. It checks each watcher for the promise: every change once and in order, or a plain word
-// to start over and then the present state of the table. At the end, clients leave and rejoin
+// to start over and then the current state of the table. At the end, clients leave and rejoin
 // topics, and the last request of each must count. Everything is drawn from seeds, which are
 // printed.
 //

@@ -22,7 +22,7 @@ type edit struct {
 // unordered makes requests of a connection count in the order in which functions get them.
 var unordered = []edit{
 	{"shared/watch/order.go", `		return Order(r.Order)`, `		return Order(time.Now().UnixNano())`},
-	{"shared/watch/order.go", `	place := m.Time.UnixMilli()*`, `	place := time.Now().UnixMilli()*`},
+	{"shared/watch/order.go", `	at := m.Time.UnixMilli()*`, `	at := time.Now().UnixMilli()*`},
 }
 
 // mutant is the service, broken in one place.
@@ -46,7 +46,7 @@ var mutants = []mutant{
 		{"shared/client/probe.go", `return w.probe.next(w.order.behind())`, `return time.Time{}`},
 	}, ""},
 	{"resume", "the client comes back without its cursor", []edit{
-		{"shared/client/watch.go", `After: w.order.cursor.String(), View: w.view}`, `View: w.view}`},
+		{"shared/client/watch.go", `After: w.order.cursor.String(), View: w.viewID}`, `View: w.viewID}`},
 	}, ""},
 	{"repeats", "the client does not drop what it has seen", []edit{
 		{"shared/client/order.go", `other.Op != events.Skipped || o.started && c.Seq <= o.cursor.Seq {`, `other.Op != events.Skipped {`},
@@ -72,7 +72,7 @@ var mutants = []mutant{
 	}, "--wander"},
 	{"last-flush", "a stream drops the changes of its last second, and its id counts them", []edit{
 		{"functions/http/stream.go", `				err = s.tell(n)`, `				if end, _ := ctx.Deadline(); time.Until(end) < time.Second {
-					s.Take(n)
+					s.Advance(n)
 					s.place()
 					continue
 				}
@@ -104,7 +104,7 @@ var mutants = []mutant{
 	found := make([]shardRead, shards)`},
 	}, ""},
 	{"rows", "a subscription goes into its new shard, although the old shard has it", []edit{
-		{"shared/dynamo/subscriptions.go", `Already: already, Shard: shardIn(before, topic)}`, `Already: already, Shard: shard}`},
+		{"shared/dynamo/subscriptions.go", `Already: already, Shard: shardIn(before, sub.Topic)}`, `Already: already, Shard: shard}`},
 	}, ""},
 	{"latest", "a watch of the latest is told the first state of an item that an answer has, and not the last", []edit{
 		{"shared/watch/latest.go", `		t.supersede(&shown)`, `		if _, told := t.last[shown.ID]; told {

@@ -46,7 +46,7 @@ func (l *leg) socket(ctx context.Context, topics []*checker) error {
 		r := events.Request{Action: events.ActionSubscribe, ID: strconv.Itoa(i), Order: int64(i + 1), Topic: string(k.topic)}
 		if _, begun := l.stands(k); begun {
 			t.asked[k.topic] = l.from(k)
-			r.After, r.View = t.asked[k.topic].String(), l.viewName()
+			r.After, r.View = t.asked[k.topic].String(), l.viewIDSent()
 		}
 		if l.narrow {
 			r.Filter, r.Fields = json.RawMessage(narrowFilter), []string{narrowField}
@@ -157,7 +157,7 @@ func (l *leg) drain(k *checker, early map[int64]events.Change) error {
 	for seq, c := range early {
 		if seq <= at.Seq {
 			delete(early, seq)
-			if err := l.take(k, c); err != nil {
+			if err := l.apply(k, c); err != nil {
 				return err
 			}
 		}
@@ -168,7 +168,7 @@ func (l *leg) drain(k *checker, early map[int64]events.Change) error {
 			return nil
 		}
 		delete(early, next)
-		if err := l.take(k, c); err != nil {
+		if err := l.apply(k, c); err != nil {
 			return err
 		}
 	}

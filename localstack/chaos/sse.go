@@ -100,7 +100,7 @@ func (t *telling) resume(query url.Values, header http.Header) error {
 	switch way := t.random.IntN(3); {
 	case way == 0 || id == "":
 		query["after"], id = cursors, strings.Join(cursors, ",")
-		if view := t.viewName(); view != "" {
+		if view := t.viewIDSent(); view != "" {
 			query["view"] = slices.Repeat([]string{view}, len(cursors))
 		}
 	case way == 1:
@@ -273,7 +273,7 @@ func (t *telling) changes(changes []events.Change) error {
 		if err := t.lines[i].next(t.topics[i].topic, c); err != nil {
 			return err
 		}
-		if err := t.take(t.topics[i], c); err != nil {
+		if err := t.apply(t.topics[i], c); err != nil {
 			return err
 		}
 	}

@@ -25,7 +25,7 @@ type wanderer struct {
 	places  map[events.Topic]events.Cursor // according to the id of the last stream that had the topic
 	ids     map[string]string              // the last id of the streams of each list of topics
 	known   map[events.Topic]known
-	view    string    // the mark of what it sees; empty if unknown
+	viewID  string    // the id of the view that it sees; empty if unknown
 	holds   time.Time // when requests may be held again
 	streams time.Time // when a stream may be opened again
 }
@@ -42,24 +42,24 @@ const (
 
 // way is one way to follow topics.
 type way struct {
-	name  string
-	held  bool // the service holds its requests
-	begin bool // it can be the first
-	one   bool // it follows one topic
-	rare  bool // it forgets what was seen, so less can be checked
-	take  func(*leg, context.Context, []*checker) error
+	name    string
+	held    bool // the service holds its requests
+	begin   bool // it can be the first
+	one     bool // it follows one topic
+	rare    bool // it forgets what was seen, so less can be checked
+	advance func(*leg, context.Context, []*checker) error
 }
 
 // ways are all ways.
 var ways = []way{
-	{name: "GET after", begin: true, take: (*leg).read},
-	{name: "long poll", held: true, one: true, take: (*leg).poll},
-	{name: "stream", held: true, begin: true, one: true, take: (*leg).stream},
-	{name: "stream of several", held: true, begin: true, take: (*leg).stream},
-	{name: "WebSocket", begin: true, take: (*leg).socket},
-	{name: "two at once", held: true, take: (*leg).twice},
-	{name: "GET items", begin: true, one: true, rare: true, take: (*leg).pages},
-	{name: "stream with items", held: true, begin: true, one: true, rare: true, take: (*leg).streamItems},
+	{name: "GET after", begin: true, advance: (*leg).read},
+	{name: "long poll", held: true, one: true, advance: (*leg).poll},
+	{name: "stream", held: true, begin: true, one: true, advance: (*leg).stream},
+	{name: "stream of several", held: true, begin: true, advance: (*leg).stream},
+	{name: "WebSocket", begin: true, advance: (*leg).socket},
+	{name: "two at once", held: true, advance: (*leg).twice},
+	{name: "GET items", begin: true, one: true, rare: true, advance: (*leg).pages},
+	{name: "stream with items", held: true, begin: true, one: true, rare: true, advance: (*leg).streamItems},
 }
 
 // rarely is the probability that a rare way is taken when it is drawn.
@@ -128,7 +128,7 @@ func (w *wanderer) step(ctx context.Context) (name string, err error) {
 	way, topics := w.choose()
 	ctx, cancel := context.WithTimeout(ctx, briefestLeg+upTo(w.random, longestLeg-briefestLeg))
 	defer cancel()
-	err = way.take(w.newLeg(rand.New(rand.NewPCG(w.random.Uint64(), 0))), ctx, topics)
+	err = way.advance(w.newLeg(rand.New(rand.NewPCG(w.random.Uint64(), 0))), ctx, topics)
 	if errors.Is(err, errEnough) || err != nil && ctx.Err() != nil && !errors.As(err, new(broken)) {
 		err = nil // the leg has ended by itself
 	}
@@ -212,26 +212,26 @@ func (l *leg) narrowed(query url.Values) {
 	}
 }
 
-// viewed checks the mark of the view that the service names. It is always the same, and empty for
+// viewed checks the id of the view that the service gives. It is always the same, and empty for
 // all of a topic.
-func (l *leg) viewed(k *checker, view string) error {
+func (l *leg) viewed(k *checker, viewID string) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.narrow != (view != "") || l.view != "" && l.view != view {
-		return broke("%s: seen as %q, and as %q before", k.topic, view, l.view)
+	if l.narrow != (viewID != "") || l.viewID != "" && l.viewID != viewID {
+		return broke("%s: seen as %q, and as %q before", k.topic, viewID, l.viewID)
 	}
-	l.view = view
+	l.viewID = viewID
 	return nil
 }
 
-// viewName is the mark that the wanderer sends of what it has seen; empty if unknown.
-func (l *leg) viewName() string {
+// viewIDSent is the id that the wanderer sends of the view that it has seen; empty if unknown.
+func (l *leg) viewIDSent() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if !l.narrow {
 		return events.WholeView
 	}
-	return l.view
+	return l.viewID
 }
 
 // begins lets a topic begin at a cursor, unless it has begun.
@@ -252,8 +252,8 @@ func (l *leg) see(k *checker, e client.Event) error {
 	return nil
 }
 
-// take takes a change. If the wanderer has it already, it must be the same as before.
-func (l *leg) take(k *checker, c events.Change) error {
+// apply notes a change. If the wanderer has it already, it must be the same as before.
+func (l *leg) apply(k *checker, c events.Change) error {
 	if err := l.told.same(c); err != nil {
 		return broken{err}
 	}

@@ -127,9 +127,9 @@ func (w *watcher) hop(ctx context.Context, c *client.Client, k *checker, random 
 		stay := []time.Duration{longest, briefest}[random.IntN(2)]
 		spell, leave := context.WithTimeout(ctx, upTo(random, stay))
 		err := w.watch(spell, c, k, nil)
-		over := spell.Err() != nil
+		ended := spell.Err() != nil
 		leave()
-		if !over {
+		if !ended {
 			return err
 		}
 	}

@@ -31,8 +31,8 @@ type late struct {
 // hold is a write that waits.
 type hold struct {
 	transaction
-	others int           // puts of others who update one of the items, so far
-	over   chan struct{} // closed when they are more than its own
+	others   int           // puts of others who update one of the items, so far
+	exceeded chan struct{} // closed when they are more than its own
 }
 
 // hold adds a write that waits for others. It gives nil if enough wait already.
@@ -45,7 +45,7 @@ func (l *late) hold(t transaction) *hold {
 	if l.holds == nil {
 		l.holds = map[*hold]struct{}{}
 	}
-	h := &hold{transaction: t, over: make(chan struct{})}
+	h := &hold{transaction: t, exceeded: make(chan struct{})}
 	l.holds[h] = struct{}{}
 	return h
 }
@@ -60,7 +60,7 @@ func (l *late) full() bool {
 // await waits until the others have written, and reports whether they have in time.
 func (l *late) await(h *hold) bool {
 	select {
-	case <-h.over:
+	case <-h.exceeded:
 		return true
 	case <-time.After(longestLate):
 	}
@@ -79,7 +79,7 @@ func (l *late) wrote(t transaction) {
 			continue
 		}
 		if h.others += t.puts; h.others > h.puts {
-			close(h.over)
+			close(h.exceeded)
 			delete(l.holds, h)
 		}
 	}

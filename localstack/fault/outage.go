@@ -23,7 +23,7 @@ const (
 
 // outage is a pause that is going on.
 type outage struct {
-	over   chan struct{}  // closed at its end
+	ended  chan struct{}  // closed at its end
 	answer *awsjson.Error // what functions are told; nil: everybody waits
 }
 
@@ -68,11 +68,11 @@ func (f *Faults) pause(ctx context.Context) {
 	if !f.Hit(Pause) {
 		return
 	}
-	o := &outage{over: make(chan struct{}), answer: pauses[f.IntN(Pause, len(pauses))]}
+	o := &outage{ended: make(chan struct{}), answer: pauses[f.IntN(Pause, len(pauses))]}
 	f.outage.Store(o)
 	sleep(ctx, f.Duration(Pause, shortestPause, longestPause))
 	f.outage.Store(nil)
-	close(o.over)
+	close(o.ended)
 }
 
 // WrapService gives the service with operations that begin when no pause is on, and some of which
@@ -137,7 +137,7 @@ func (f *Faults) admit(function bool) *awsjson.Error {
 	switch {
 	case o == nil:
 	case o.answer == nil:
-		<-o.over
+		<-o.ended
 	case function && f.on(Pause):
 		return o.answer
 	}

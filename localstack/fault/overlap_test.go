@@ -247,7 +247,7 @@ func TestSameRecordCountsProcessesAtWork(t *testing.T) {
 		t.Errorf("overlaps %v before there was one", got)
 	}
 	f.Started(batch("s", 2, 4))
-	first.over = true
+	first.ended = true
 	f.Started(batch("s", 1))
 	if got := f.Overlaps(); got[fault.SameRecord] != 1 {
 		t.Errorf("overlaps %v, want one", got)

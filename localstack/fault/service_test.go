@@ -39,13 +39,13 @@ func TestMessagesMeetTheirFates(t *testing.T) {
 type invocation struct {
 	payload       string
 	kill, abandon func() bool
-	over          bool
+	ended         bool
 }
 
 func (i *invocation) Payload() []byte { return []byte(i.payload) }
 func (i *invocation) Kill() bool      { return i.kill() }
 func (i *invocation) Abandon() bool   { return i.abandon() }
-func (i *invocation) Runs() bool      { return !i.over }
+func (i *invocation) Runs() bool      { return !i.ended }
 
 func TestKillAndAbandonWhatRuns(t *testing.T) {
 	for _, kind := range []fault.Kind{fault.Kill, fault.Abandon} {

@@ -31,23 +31,23 @@ func TestClientOverEachTransport(t *testing.T) {
 	seen := map[goclient.Transport]*string{}
 	clients := map[goclient.Transport]*goclient.Client{}
 	transports := []goclient.Transport{goclient.WebSocket, goclient.ServerSentEvents, goclient.LongPoll}
-	for _, over := range transports {
-		options.Transports = []goclient.Transport{over}
+	for _, transport := range transports {
+		options.Transports = []goclient.Transport{transport}
 		c, err := goclient.Dial(t.Context(), s.WebSocketURL(), options)
 		if err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(c.Close)
 		saw := new(string)
-		seen[over], clients[over] = saw, c
+		seen[transport], clients[transport] = saw, c
 		watchers.Go(func() {
 			state, seqs, _ := collect(t, c, "stocks/AAPL", goclient.WatchOptions{After: &at}, 7)
 			*saw = fmt.Sprint(state, seqs)
 		})
 	}
-	for i, over := range transports {
+	for i, transport := range transports {
 		for n := range 2 {
-			if _, err := clients[over].Publish(t.Context(), "stocks/AAPL", events.Item{ID: string(over), Data: fmt.Appendf(nil, `{"n":%d}`, n)}); err != nil {
+			if _, err := clients[transport].Publish(t.Context(), "stocks/AAPL", events.Item{ID: string(transport), Data: fmt.Appendf(nil, `{"n":%d}`, n)}); err != nil {
 				t.Fatal(err)
 			}
 			eventually(t, "the change", func() bool { return s.read(t, "stocks/AAPL", options).Seq == int64(2*i+n+2) })
@@ -55,9 +55,9 @@ func TestClientOverEachTransport(t *testing.T) {
 	}
 	watchers.Wait()
 	want := `map[longpoll:{"n":1} sse:{"n":1} websocket:{"n":1}] [2 3 4 5 6 7]`
-	for over, saw := range seen {
-		if *saw != want || clients[over].Transport() != over {
-			t.Errorf("over %s: %s, want %s", clients[over].Transport(), *saw, want)
+	for transport, saw := range seen {
+		if *saw != want || clients[transport].Transport() != transport {
+			t.Errorf("transport %s: %s, want %s", clients[transport].Transport(), *saw, want)
 		}
 	}
 }
@@ -194,14 +194,14 @@ func TestPatternOverChangingTransports(t *testing.T) {
 	if got := <-saw; got != fmt.Sprint(want) {
 		t.Errorf("saw %s, want %v", got, want)
 	}
-	for _, over := range []goclient.Transport{goclient.ServerSentEvents, goclient.LongPoll} {
-		options.Transports = []goclient.Transport{over}
+	for _, transport := range []goclient.Transport{goclient.ServerSentEvents, goclient.LongPoll} {
+		options.Transports = []goclient.Transport{transport}
 		once, err := goclient.Dial(t.Context(), s.WebSocketURL(), options)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if got := collectBelow(t, once, changes); got != fmt.Sprint(want) {
-			t.Errorf("over %s saw %s, want %v", over, got, want)
+			t.Errorf("over %s saw %s, want %v", transport, got, want)
 		}
 		once.Close()
 	}

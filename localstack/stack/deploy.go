@@ -44,7 +44,7 @@ type deployment struct {
 
 // deploy makes everything that the template declares.
 func (s *Stack) deploy(ctx context.Context, parsed *template.Template) error {
-	d := &deployment{ctx: ctx, stack: s, apis: apis.Gather(apis.Place{Region: Region, Account: Account, Endpoint: s.URL()}), roles: newGatheredRoles()}
+	d := &deployment{ctx: ctx, stack: s, apis: apis.Gather(apis.Location{Region: Region, Account: Account, Endpoint: s.URL()}), roles: newGatheredRoles()}
 	s.sources = map[string]string{}
 	deployed, err := parsed.Deploy(s.o.Parameters, pseudoParameters(), d.create)
 	if err != nil {
@@ -116,7 +116,7 @@ var creators = map[string]func(*deployment, template.Resource) (template.Physica
 
 func (d *deployment) create(r template.Resource) (template.Physical, error) {
 	create, ok := creators[r.Type]
-	if apis.Takes(r.Type) {
+	if apis.Supports(r.Type) {
 		create, ok = func(d *deployment, r template.Resource) (template.Physical, error) { return d.apis.Create(r) }, true
 	}
 	if !ok {

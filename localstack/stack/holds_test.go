@@ -103,14 +103,14 @@ func TestHoldsLeaveRoomForOthers(t *testing.T) {
 	s.turnedAway(t, "somebody without a stream", s.token(t, "dora", all, nil), 8)
 
 	s.ResetUsage()
-	over := make(chan struct{})
+	done := make(chan struct{})
 	var attack sync.WaitGroup
 	attempts := make([]int, 2)
 	for n := range attempts {
 		attack.Go(func() {
 			for {
 				select {
-				case <-over:
+				case <-done:
 					return
 				default:
 				}
@@ -121,7 +121,7 @@ func TestHoldsLeaveRoomForOthers(t *testing.T) {
 			}
 		})
 	}
-	end := sync.OnceFunc(func() { close(over); attack.Wait() })
+	end := sync.OnceFunc(func() { close(done); attack.Wait() })
 	defer end() // also if the test gives up
 	for n := range 20 {
 		read[events.TopicItems](t, s.request(t, "GET", "/topics/a", ben), 200)

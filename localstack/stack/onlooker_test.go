@@ -110,7 +110,7 @@ func (o *onlooker) next() events.Frame {
 	}
 	if changes, ok := frame.(*events.Changes); ok {
 		for _, c := range changes.Changes {
-			o.take(c)
+			o.receive(c)
 		}
 	}
 	return frame
@@ -173,8 +173,8 @@ func (o *onlooker) answer(id string) events.Frame {
 	}
 }
 
-// take keeps a change, which may come before its turn or again.
-func (o *onlooker) take(c events.Change) {
+// receive keeps a change, which may come before its turn or again.
+func (o *onlooker) receive(c events.Change) {
 	p := o.replicas[string(c.Topic)]
 	if p == nil {
 		o.Fatalf("%s is told of %s", o, c.Topic)
@@ -209,7 +209,7 @@ func (o *onlooker) begin() {
 	}
 }
 
-// subscribes asks for one of its wishes. Views have the same mark only if they show the
+// subscribes asks for one of its wishes. Views have the same id only if they show the
 // same.
 func (o *onlooker) subscribes(i int, r events.Request) *events.Subscribed {
 	o.Helper()
@@ -217,19 +217,19 @@ func (o *onlooker) subscribes(i int, r events.Request) *events.Subscribed {
 	if !ok || answer.Topic != events.Topic(r.Topic) {
 		o.Fatalf("%s asks %+v and is answered %+v", o, r, answer)
 	}
-	o.marked(i, answer.View)
+	o.named(i, answer.View)
 	return answer
 }
 
-// marked notes the mark of the view that comes of a wish.
-func (o *onlooker) marked(i int, mark string) {
+// named notes the id of the view that comes of a wish.
+func (o *onlooker) named(i int, viewID string) {
 	o.Helper()
-	o.wishes[i].mark = mark
+	o.wishes[i].viewID = viewID
 	view := o.viewBy(o.wishes[i]).String()
-	if other, known := o.views[mark]; known && other != view || (mark == "") != (view == "") {
-		o.Fatalf("%s has the mark %s for %s, as has %s", o, mark, view, other)
+	if other, known := o.viewsByID[viewID]; known && other != view || (viewID == "") != (view == "") {
+		o.Fatalf("%s has the view id %s for %s, as has %s", o, viewID, view, other)
 	}
-	o.views[mark] = view
+	o.viewsByID[viewID] = view
 }
 
 // watched are the topics that it watches.

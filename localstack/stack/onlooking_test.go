@@ -166,7 +166,7 @@ func (o *onlooker) renew() {
 	o.hasGrant(claim, masked)
 	authorized, reset := o.authorized()
 	for i, x := range o.wishes {
-		o.marked(i, authorized.Views[events.Topic(x.topic)])
+		o.named(i, authorized.Views[events.Topic(x.topic)])
 		if other := o.viewBy(x).String() != before[x.topic]; other != reset[x.topic] {
 			o.Fatalf("%s saw %s, and is told to start over: %t", o, before[x.topic], reset[x.topic])
 		}
@@ -246,7 +246,7 @@ func (o *onlooker) comeBack() {
 	for i, x := range o.wishes {
 		r := x.subscribe()
 		if p := o.replicas[x.topic]; p != nil {
-			r.After, r.View = p.cursor.String(), oneOf(o.world, []string{"", cmp.Or(x.mark, events.WholeView)})
+			r.After, r.View = p.cursor.String(), oneOf(o.world, []string{"", cmp.Or(x.viewID, events.WholeView)})
 		}
 		if answer := o.subscribes(i, r); answer.Recovered != (r.After != "") {
 			o.Fatalf("%s asks %+v and is answered %+v", o, r, answer)

@@ -52,7 +52,7 @@ func (r *replica) begin(from standing) error {
 	return r.goOn()
 }
 
-// take keeps a change, which may come before its turn or again.
+// receive keeps a change, which may come before its turn or again.
 func (r *replica) take(c events.Change) error {
 	if err := r.repeats(c); err != nil {
 		return err

@@ -344,7 +344,7 @@ func (f foreign) decided(t *testing.T) (after func(*testing.T)) {
 	}
 }
 
-// cursor gives a topic's present cursor.
+// cursor gives a topic's current cursor.
 func (s *running) cursor(t testing.TB, topic, token string) string {
 	t.Helper()
 	return read[events.TopicItems](t, s.request(t, "GET", "/topics/"+topic, token), 200).Cursor

@@ -75,26 +75,26 @@ func (seen tally) missing() []string {
 type world struct {
 	*testing.T
 	*rand.Rand
-	s        *running
-	store    *dynamo.Store
-	prefix   string
-	topics   []string
-	items    map[string]map[string]object // by topic and id, be it that they have expired
-	lapsed   map[string]bool              // topics and ids of items that have expired at some time
-	writes   map[string]int64             // by topic
-	states   map[string][]events.Item     // that items of a topic have had
-	views    map[string]string            // by the marks that subscriptions have
-	planted  map[string][]string          // texts in the items: the names on the way to each, none to an id
-	watchers []*onlooker
-	busy     bool      // items also change while a watcher waits for an answer
-	last     *onlooker // that something was awaited for
-	seen     tally
+	s         *running
+	store     *dynamo.Store
+	prefix    string
+	topics    []string
+	items     map[string]map[string]object // by topic and id, be it that they have expired
+	lapsed    map[string]bool              // topics and ids of items that have expired at some time
+	writes    map[string]int64             // by topic
+	states    map[string][]events.Item     // that items of a topic have had
+	viewsByID map[string]string            // by the ids that subscriptions tell
+	planted   map[string][]string          // texts in the items: the names on the way to each, none to an id
+	watchers  []*onlooker
+	busy      bool      // items also change while a watcher waits for an answer
+	last      *onlooker // that something was awaited for
+	seen      tally
 }
 
 func newWorld(t *testing.T, s *running, prefix string, seed uint64, seen tally) *world {
 	w := &world{T: t, Rand: rand.New(rand.NewPCG(seed, 0)), s: s, store: s.store(), seen: seen, prefix: prefix,
 		topics: []string{prefix + "/a", prefix + "/b", prefix + "/b/c"}, items: map[string]map[string]object{}, writes: map[string]int64{},
-		lapsed: map[string]bool{}, states: map[string][]events.Item{}, views: map[string]string{}, planted: map[string][]string{}}
+		lapsed: map[string]bool{}, states: map[string][]events.Item{}, viewsByID: map[string]string{}, planted: map[string][]string{}}
 	for _, topic := range w.topics {
 		w.items[topic] = map[string]object{}
 	}
@@ -448,7 +448,7 @@ type wish struct {
 	filter json.RawMessage
 	fields []string
 	delta  bool
-	mark   string // of the view that comes of it
+	viewID string // of the view that comes of it
 }
 
 // wishes draws one topic, or a pattern, which may leave one topic to another wish.

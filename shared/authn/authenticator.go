@@ -1,5 +1,6 @@
-// Package authn is the only place that knows how a token becomes what a connection may
-// do: it is verified, its claim read, and held against what was revoked.
+// Package authn turns a token into a subject and its access: it has package token verify the
+// token, has package grant read the claim, and checks what was revoked. It is the only place that
+// knows all three, and where the keys of a deployment come from.
 package authn
 
 import (

@@ -77,16 +77,16 @@ func Functions(ctx context.Context, root, outDir string, target Target, progress
 		return fmt.Errorf("build functions: %w", err)
 	}
 	for _, name := range names {
-		if err := place(filepath.Join(all, name), filepath.Join(outDir, name, Executable)); err != nil {
+		if err := link(filepath.Join(all, name), filepath.Join(outDir, name, Executable)); err != nil {
 			return fmt.Errorf("build functions/%s: %w", name, err)
 		}
 	}
 	return nil
 }
 
-// place makes path the same file as built. If it is so already, the rename does nothing,
+// link makes path the same file as built. If it is so already, the rename does nothing,
 // as POSIX says. A process that runs from path keeps the file that it was started from.
-func place(built, path string) error {
+func link(built, path string) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err
 	}

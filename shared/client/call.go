@@ -54,7 +54,7 @@ func (w *web) pageUnless(ctx context.Context, r events.Request, known string, pr
 type news struct {
 	changes []events.Change
 	cursor  events.Cursor      // the cursor after the changes; zero if nothing has come
-	view    string             // the mark of what the client may see
+	viewID  string             // the id of the view that the client may see
 	more    bool               // there are more changes
 	reset   events.ResetReason // why the changes are not available; empty if they are
 }
@@ -81,7 +81,7 @@ func (w *web) changes(ctx context.Context, r events.Request, wait time.Duration,
 	if err != nil || answer.Cursor == "" { // status 204
 		return n, err
 	}
-	n = news{changes: sensible(answer.Changes, events.Topic(r.Topic)), view: answer.View, more: answer.More}
+	n = news{changes: sensible(answer.Changes, events.Topic(r.Topic)), viewID: answer.View, more: answer.More}
 	n.cursor, err = events.ParseCursor(answer.Cursor)
 	return n, err
 }

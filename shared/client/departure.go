@@ -20,7 +20,7 @@ import (
 // another connection is certain.
 type departure struct {
 	topic events.Topic
-	turn
+	attempt
 	subscribes int  // that were sent and are not answered
 	doubtful   bool // a request was not answered in time
 }
@@ -33,7 +33,7 @@ func (e *engine) depart(topic events.Topic, underWay []*request) {
 		e.departures = append(e.departures, d)
 	}
 	for _, r := range underWay {
-		r.watch, r.family, r.departure = nil, nil, d
+		r.watch, r.pattern, r.departure = nil, nil, d
 		e.requests[r.frame.ID] = r
 		d.subscribes++
 	}
@@ -51,8 +51,8 @@ func (e *engine) departing(topic events.Topic) *departure {
 
 // wanted reports whether somebody watches a topic or pattern that is to be subscribed to.
 func (e *engine) wanted(topic events.Topic) bool {
-	return slices.ContainsFunc(e.watches, func(w *watch) bool { return w.topic == topic && w.family == nil }) ||
-		slices.ContainsFunc(e.families, func(f *family) bool { return f.pattern == topic })
+	return slices.ContainsFunc(e.watches, func(w *watch) bool { return w.topic == topic && w.pattern == nil }) ||
+		slices.ContainsFunc(e.patterns, func(f *patternWatch) bool { return f.pattern == topic })
 }
 
 // returns drops departures from what is watched again and was not left yet. It gives the
@@ -91,7 +91,7 @@ func (e *engine) left(r *request, err *events.Error) {
 	case r.frame.Action == events.ActionSubscribe:
 		d.subscribes--
 	case err != nil && err.Code.Remedy() == events.RetryLater:
-		d.again(time.Now(), e.backoff)
+		d.retry(time.Now(), e.backoff)
 	case d.doubtful:
 		d.asked = true // and is not asked again
 	default:
@@ -99,8 +99,8 @@ func (e *engine) left(r *request, err *events.Error) {
 	}
 }
 
-// again has it be somebody's turn once more after a pause.
-func (t *turn) again(now time.Time, backoff func(int) time.Duration) {
-	t.asked, t.notBefore = false, now.Add(backoff(t.failures))
-	t.failures++
+// retry allows another attempt after a pause.
+func (a *attempt) retry(now time.Time, backoff func(int) time.Duration) {
+	a.asked, a.notBefore = false, now.Add(backoff(a.failures))
+	a.failures++
 }

@@ -59,12 +59,12 @@ type engine struct {
 	pace      pace
 
 	warned            bool      // the token of link expires
-	renewal           turn      // to replace the token of link
+	renewal           attempt   // to replace the token of link
 	unauthorized      int       // handshakes refused with 401, in a row
 	unauthorizedSince time.Time // when the first of them was
 
-	watches      []*watch // those of families among them
-	families     []*family
+	watches      []*watch // those of pattern watches among them
+	patterns     []*patternWatch
 	departures   []*departure // from link
 	publications []*publication
 	requests     map[string]*request // outstanding on link, by id
@@ -98,7 +98,7 @@ func (e *engine) run(ctx context.Context) error {
 				return e.end(err)
 			}
 		case d := <-e.dialled:
-			if err := e.take(d); err != nil {
+			if err := e.adoptLink(d); err != nil {
 				return e.end(err)
 			}
 		case <-timer.C:
@@ -112,11 +112,11 @@ func (e *engine) run(ctx context.Context) error {
 // end tells everyone who waits, and says goodbye to the service.
 func (e *engine) end(err error) error {
 	for _, w := range e.watches {
-		if w.family == nil {
+		if w.pattern == nil {
 			w.fail(err)
 		}
 	}
-	for _, f := range e.families {
+	for _, f := range e.patterns {
 		f.fail(err)
 	}
 	for _, p := range e.publications {
@@ -205,15 +205,15 @@ func (e *engine) connect(now time.Time) {
 		case e.dialled <- dialled{l, err, way}:
 		case <-e.life.Done():
 			if err == nil {
-				l.hangUp()
+				l.abort()
 			}
 		}
 	})
 }
 
-// take takes a new connection over, on which everything is asked for anew. The
+// adoptLink begins to use a new connection, on which everything is asked for anew. The
 // error is a refusal for good.
-func (e *engine) take(d dialled) error {
+func (e *engine) adoptLink(d dialled) error {
 	e.dialling = false
 	now := time.Now()
 	if d.err != nil && e.link != nil && d.way != e.routes.using {
@@ -236,7 +236,7 @@ func (e *engine) take(d dialled) error {
 	if d.way != e.routes.using { // it has yet to show that it works
 		e.retireAt = now.Add(retireTime + e.o.AnswerTime)
 	}
-	e.routes.take(d.way, now)
+	e.routes.connected(d.way, now)
 	e.use(d.link)
 	e.since, e.heard, e.moveAt, e.unauthorized = now, now, time.Time{}, 0
 	e.pingAt, e.pingDue = now.Add(e.interval()), time.Time{}
@@ -320,8 +320,8 @@ func (e *engine) lose(err error) {
 }
 
 // lasted reports whether the connection in use has lasted at a time. Only then are pauses
-// short again: who answers and then hangs up would otherwise be dialled again and again. As a
-// connection that lasts stands for the longest pause, connections are no more frequent than
+// short again: a server that answers and then closes would otherwise be dialled again and again.
+// As a connection that lasts stands for the longest pause, connections are no more frequent than
 // pauses make them.
 func (e *engine) lasted(at time.Time) bool { return at.Sub(e.since) >= e.o.MaxBackoff }
 
@@ -354,15 +354,15 @@ func (e *engine) retire() {
 func (e *engine) forget() {
 	clear(e.requests)
 	e.departures = nil
-	e.warned, e.renewal = false, turn{}
-	for _, f := range e.families {
-		f.joined, f.turn, f.probe = false, turn{}, probe{}
+	e.warned, e.renewal = false, attempt{}
+	for _, f := range e.patterns {
+		f.joined, f.attempt, f.probe = false, attempt{}, probe{}
 	}
 	for _, w := range e.watches {
-		w.joined, w.turn, w.probe = false, turn{}, probe{}
+		w.joined, w.attempt, w.probe = false, attempt{}, probe{}
 	}
 	for _, p := range e.publications {
-		p.turn = turn{}
+		p.attempt = attempt{}
 	}
 }
 
@@ -373,7 +373,7 @@ func (e *engine) settled() bool {
 			return false
 		}
 	}
-	return !slices.ContainsFunc(e.families, func(f *family) bool { return !f.joined })
+	return !slices.ContainsFunc(e.patterns, func(f *patternWatch) bool { return !f.joined })
 }
 
 // backoff is a random part of a time that doubles with each attempt.

@@ -102,7 +102,7 @@ func (x *exchange) written() (queue []events.Request) {
 // close ends all requests. HTTP has no closing handshake.
 func (x *exchange) close() { x.closed.Do(func() { close(x.closing) }) }
 
-func (x *exchange) hangUp() { x.close() }
+func (x *exchange) abort() { x.close() }
 
 func (x *exchange) run(ctx context.Context, out chan<- incoming, logger *slog.Logger) {
 	ctx, cancel := context.WithCancel(ctx)
@@ -215,8 +215,8 @@ func (x *exchange) subscribe(r events.Request) func() {
 	}
 	return func() {
 		x.answered()
-		x.follow(r, page.Cursor, brought.view)
-		x.answer(&events.Subscribed{ID: r.ID, Topic: page.Topic, Cursor: brought.cursor, View: brought.view})
+		x.follow(r, page.Cursor, brought.viewID)
+		x.answer(&events.Subscribed{ID: r.ID, Topic: page.Topic, Cursor: brought.cursor, View: brought.viewID})
 		if reset != "" {
 			x.answer(&events.Reset{ID: r.ID, Topic: page.Topic, Reason: reset})
 		}
@@ -238,10 +238,10 @@ func (x *exchange) subscribed(r events.Request, brought news) {
 			at = c.Cursor()
 		}
 	}
-	if f := x.follow(r, at, brought.view); f.cursor.Epoch == stands.Epoch && f.cursor.Seq > stands.Seq { // another watch follows the topic already
+	if f := x.follow(r, at, brought.viewID); f.cursor.Epoch == stands.Epoch && f.cursor.Seq > stands.Seq { // another watch follows the topic already
 		stands = f.cursor
 	}
-	x.answer(&events.Subscribed{ID: r.ID, Topic: events.Topic(r.Topic), Cursor: stands, Recovered: r.After != "", View: brought.view})
+	x.answer(&events.Subscribed{ID: r.ID, Topic: events.Topic(r.Topic), Cursor: stands, Recovered: r.After != "", View: brought.viewID})
 	if len(brought.changes) > 0 {
 		x.answer(&events.Changes{Changes: brought.changes})
 	}

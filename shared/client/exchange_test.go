@@ -26,17 +26,17 @@ func (s *service) overHTTP(transports ...client.Transport) client.Options {
 }
 
 // overEach runs a test over each transport of HTTP.
-func overEach(t *testing.T, test func(t *testing.T, s *service, over client.Transport)) {
-	for _, over := range []client.Transport{client.ServerSentEvents, client.LongPoll} {
-		t.Run(string(over), func(t *testing.T) { bubble(t, func(t *testing.T, s *service) { test(t, s, over) }) })
+func overEach(t *testing.T, test func(t *testing.T, s *service, transport client.Transport)) {
+	for _, transport := range []client.Transport{client.ServerSentEvents, client.LongPoll} {
+		t.Run(string(transport), func(t *testing.T) { bubble(t, func(t *testing.T, s *service) { test(t, s, transport) }) })
 	}
 }
 
 // TestWatchAndPublishOverHTTP: all that a client does works without a WebSocket.
 func TestWatchAndPublishOverHTTP(t *testing.T) {
-	overEach(t, func(t *testing.T, s *service, over client.Transport) {
+	overEach(t, func(t *testing.T, s *service, transport client.Transport) {
 		s.put(topic, "0", `{"n":0}`)
-		c := s.dial(t, s.overHTTP(over))
+		c := s.dial(t, s.overHTTP(transport))
 		fromNow := follow(t, c, topic, client.WatchOptions{}, nil)
 		whole := follow(t, c, topic, client.WatchOptions{Snapshot: true}, nil)
 		settle(2 * time.Second)
@@ -55,7 +55,7 @@ func TestWatchAndPublishOverHTTP(t *testing.T) {
 		if fmt.Sprint(whole.state) != fmt.Sprint(s.table(topic)) || whole.pages != 1 || fromNow.pages != 0 {
 			t.Errorf("state %v after %d pages, want %v", whole.state, whole.pages, s.table(topic))
 		}
-		if c.Transport() != over || s.gateway.Usage().Connections.Accepted != 0 {
+		if c.Transport() != transport || s.gateway.Usage().Connections.Accepted != 0 {
 			t.Errorf("connected by %s", c.Transport())
 		}
 	})
@@ -64,11 +64,11 @@ func TestWatchAndPublishOverHTTP(t *testing.T) {
 // TestQuietHourOverHTTP: a stream costs one request for each that the service holds, a long poll
 // one for each 25 seconds, and pings none.
 func TestQuietHourOverHTTP(t *testing.T) {
-	overEach(t, func(t *testing.T, s *service, over client.Transport) {
-		c := s.dial(t, s.overHTTP(over))
+	overEach(t, func(t *testing.T, s *service, transport client.Transport) {
+		c := s.dial(t, s.overHTTP(transport))
 		w := follow(t, c, topic, client.WatchOptions{}, nil)
 		settle(time.Hour)
-		most := map[client.Transport]int{client.ServerSentEvents: 3600/61 + 5, client.LongPoll: 3600/25 + 5}[over]
+		most := map[client.Transport]int{client.ServerSentEvents: 3600/61 + 5, client.LongPoll: 3600/25 + 5}[transport]
 		if asked := len(s.front.asked(func(*http.Request) bool { return true })); asked > most || asked < most/2 {
 			t.Errorf("%d requests, want at most %d", asked, most)
 		}
@@ -83,8 +83,8 @@ func TestQuietHourOverHTTP(t *testing.T) {
 
 // TestManyTopicsOverHTTP: topics share streams, or take turns, within what the service holds.
 func TestManyTopicsOverHTTP(t *testing.T) {
-	overEach(t, func(t *testing.T, s *service, over client.Transport) {
-		c := s.dial(t, s.overHTTP(over))
+	overEach(t, func(t *testing.T, s *service, transport client.Transport) {
+		c := s.dial(t, s.overHTTP(transport))
 		var watchers []*watcher
 		name := func(n int) events.Topic { return events.Topic(fmt.Sprint("many/", n)) }
 		for n := range 70 {
@@ -102,7 +102,7 @@ func TestManyTopicsOverHTTP(t *testing.T) {
 		}
 		s.front.mu.Lock()
 		defer s.front.mu.Unlock()
-		if s.front.mostHeld > 4 || over == client.ServerSentEvents && s.front.held != 2 {
+		if s.front.mostHeld > 4 || transport == client.ServerSentEvents && s.front.held != 2 {
 			t.Errorf("%d requests are held, %d were", s.front.held, s.front.mostHeld)
 		}
 	})
@@ -111,10 +111,10 @@ func TestManyTopicsOverHTTP(t *testing.T) {
 // TestMissedOverHTTP: the client gets the changes that came while it was away, or the items if
 // those are not available.
 func TestMissedOverHTTP(t *testing.T) {
-	overEach(t, func(t *testing.T, s *service, over client.Transport) {
+	overEach(t, func(t *testing.T, s *service, transport client.Transport) {
 		s.put(topic, "1", `{}`)
 		s.put(topic, "2", `{}`)
-		c := s.dial(t, s.overHTTP(over))
+		c := s.dial(t, s.overHTTP(transport))
 		w := follow(t, c, topic, client.WatchOptions{After: &events.Cursor{Epoch: "e1", Seq: 1}}, nil)
 		settle(3 * time.Second)
 		w.saw(t, 2, 2)
@@ -150,8 +150,8 @@ func TestMissedOverHTTP(t *testing.T) {
 
 // TestTokensOverHTTP: each token is used until it expires, and then the next, while watches go on.
 func TestTokensOverHTTP(t *testing.T) {
-	overEach(t, func(t *testing.T, s *service, over client.Transport) {
-		o := s.overHTTP(over)
+	overEach(t, func(t *testing.T, s *service, transport client.Transport) {
+		o := s.overHTTP(transport)
 		o.Token = s.issue(grant.All(), 10*time.Minute)
 		c := s.dial(t, o)
 		w := follow(t, c, topic, client.WatchOptions{}, nil)
@@ -170,8 +170,8 @@ func TestTokensOverHTTP(t *testing.T) {
 // TestRevokedOverHTTP: a revoked token ends the client, and a token that does not allow a topic
 // ends its watch.
 func TestRevokedOverHTTP(t *testing.T) {
-	overEach(t, func(t *testing.T, s *service, over client.Transport) {
-		o := s.overHTTP(over)
+	overEach(t, func(t *testing.T, s *service, transport client.Transport) {
+		o := s.overHTTP(transport)
 		stocks, err := grant.Parse([]byte(`{"v":1,"allow":[{"topics":["stocks/*"],"actions":["subscribe"]}]}`), "alice")
 		if err != nil {
 			t.Fatal(err)
@@ -198,8 +198,8 @@ func TestRevokedOverHTTP(t *testing.T) {
 
 // TestRetryAfter: nothing is asked before the time that the service has named.
 func TestRetryAfter(t *testing.T) {
-	overEach(t, func(t *testing.T, s *service, over client.Transport) {
-		c := s.dial(t, s.overHTTP(over))
+	overEach(t, func(t *testing.T, s *service, transport client.Transport) {
+		c := s.dial(t, s.overHTTP(transport))
 		w := follow(t, c, topic, client.WatchOptions{}, nil)
 		settle(2 * time.Minute)
 		began := time.Now()
@@ -257,7 +257,7 @@ func TestRetryAfterOfADial(t *testing.T) {
 // TestLongAnswerOverHTTP: the client waits for a steady answer that takes longer than AnswerTime,
 // and does not ask again.
 func TestLongAnswerOverHTTP(t *testing.T) {
-	overEach(t, func(t *testing.T, s *service, over client.Transport) {
+	overEach(t, func(t *testing.T, s *service, transport client.Transport) {
 		for n := range 20 {
 			s.put(topic, fmt.Sprint(n), `{"text":"`+strings.Repeat("x", 10_000)+`"}`)
 		}
@@ -274,7 +274,7 @@ func TestLongAnswerOverHTTP(t *testing.T) {
 			}
 			return true
 		})
-		w := follow(t, s.dial(t, s.overHTTP(over)), topic, client.WatchOptions{Snapshot: true}, nil)
+		w := follow(t, s.dial(t, s.overHTTP(transport)), topic, client.WatchOptions{Snapshot: true}, nil)
 		settle(2 * time.Minute)
 		if pages := len(s.front.asked(isItems)); pages != 1 || len(w.state) != 20 {
 			t.Errorf("%d items after %d requests", len(w.state), pages)
@@ -284,7 +284,7 @@ func TestLongAnswerOverHTTP(t *testing.T) {
 
 // TestNoRoomForStreams: if the service holds no request, the client polls topics now and then.
 func TestNoRoomForStreams(t *testing.T) {
-	overEach(t, func(t *testing.T, s *service, over client.Transport) {
+	overEach(t, func(t *testing.T, s *service, transport client.Transport) {
 		s.front.before(func(w http.ResponseWriter, r *http.Request) bool {
 			switch {
 			case isStream(r):
@@ -297,7 +297,7 @@ func TestNoRoomForStreams(t *testing.T) {
 			}
 			return true
 		})
-		w := follow(t, s.dial(t, s.overHTTP(over)), topic, client.WatchOptions{}, nil)
+		w := follow(t, s.dial(t, s.overHTTP(transport)), topic, client.WatchOptions{}, nil)
 		for n := range 20 {
 			settle(17 * time.Second)
 			w.saw(t, 1, int64(n))
@@ -366,7 +366,7 @@ func TestClientThatLeavesStreams(t *testing.T) {
 // TestPublicationsKeepTheirOrderOverHTTP: a publication about an item waits until earlier ones are
 // answered, even after refusals. Each has its own key.
 func TestPublicationsKeepTheirOrderOverHTTP(t *testing.T) {
-	overEach(t, func(t *testing.T, s *service, over client.Transport) {
+	overEach(t, func(t *testing.T, s *service, transport client.Transport) {
 		var refusals atomic.Int32
 		s.front.before(func(w http.ResponseWriter, r *http.Request) bool {
 			if r.Method != http.MethodPost || r.Header.Get("Idempotency-Key") == "" || refusals.Add(1)%3 == 0 {
@@ -375,7 +375,7 @@ func TestPublicationsKeepTheirOrderOverHTTP(t *testing.T) {
 			problem(w, events.Problem{Code: events.CodeUnavailable})
 			return true
 		})
-		c := s.dial(t, s.overHTTP(over))
+		c := s.dial(t, s.overHTTP(transport))
 		var published sync.WaitGroup
 		for n := range 5 {
 			published.Go(func() {

@@ -14,7 +14,7 @@ import (
 type follow struct {
 	topic  events.Topic
 	asked  events.Request // the engine's subscribe
-	seen   string         // the mark of what the client may see
+	seen   string         // the id of the view that the client may see
 	cursor events.Cursor  // the changes up to it were handed on
 
 	of   *pattern      // the pattern that the topic belongs to; nil if it is followed by itself
@@ -36,8 +36,8 @@ func (f *follow) request() events.Request {
 	return r
 }
 
-// view gives the same text for topics that can share a stream.
-func (f *follow) view() string {
+// streamKey gives the same text for topics that can share a stream.
+func (f *follow) streamKey() string {
 	query, _ := viewQuery(f.asked) // viewQuery has accepted it before
 	return query.Encode()
 }
@@ -52,11 +52,11 @@ func (f *follow) leave(now time.Time) {
 
 // follow begins to follow a topic from a cursor. A topic that is followed already in the same way
 // keeps its cursor.
-func (x *exchange) follow(r events.Request, at events.Cursor, mark string) *follow {
+func (x *exchange) follow(r events.Request, at events.Cursor, viewID string) *follow {
 	now := time.Now()
-	f := &follow{topic: events.Topic(r.Topic), asked: r, seen: cmp.Or(mark, events.WholeView), cursor: at, since: now, pollAt: now}
+	f := &follow{topic: events.Topic(r.Topic), asked: r, seen: cmp.Or(viewID, events.WholeView), cursor: at, since: now, pollAt: now}
 	old := x.follows[f.topic]
-	if old != nil && old.view() == f.view() && old.seen == f.seen && old.cursor.Epoch == at.Epoch && old.cursor.Seq >= at.Seq {
+	if old != nil && old.streamKey() == f.streamKey() && old.seen == f.seen && old.cursor.Epoch == at.Epoch && old.cursor.Seq >= at.Seq {
 		return old
 	}
 	if x.streaming(now) {

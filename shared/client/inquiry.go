@@ -22,7 +22,7 @@ type inquiry struct {
 	cursors  map[string]string
 	bytes    int // that the answer takes
 	watches  []*watch
-	families []*family
+	patterns []*patternWatch
 }
 
 // inquiries are pings to be sent, as few as have room for all that is asked for.
@@ -42,10 +42,10 @@ func (all *inquiries) fit(bytes int) *inquiry {
 }
 
 // addPattern asks for the topics of a pattern. The answer names as many as it has room for.
-func (all *inquiries) addPattern(f *family, since time.Time) {
+func (all *inquiries) addPattern(f *patternWatch, since time.Time) {
 	q := all.fit(f.bytes())
 	q.bytes += f.bytes()
-	q.families = append(q.families, f)
+	q.patterns = append(q.patterns, f)
 	q.cursors[string(f.pattern)] = events.Cursor{}.String()
 	q.came(since)
 }
@@ -67,7 +67,7 @@ func (all *inquiries) addTopic(w *watch, since time.Time) {
 // asked for; nil if there is none.
 func (all inquiries) naming(w *watch) *inquiry {
 	for _, q := range all {
-		if slices.Contains(q.families, w.family) && q.bytes < inquiryBytes && len(q.cursors) < events.MaxCursors {
+		if slices.Contains(q.patterns, w.pattern) && q.bytes < inquiryBytes && len(q.cursors) < events.MaxCursors {
 			return q
 		}
 	}
@@ -92,7 +92,7 @@ func (q *inquiry) came(since time.Time) {
 
 // bytes is what an answer about the pattern takes: all of an answer if not even that has room
 // for all topics.
-func (f *family) bytes() int {
+func (f *patternWatch) bytes() int {
 	if f.more {
 		return inquiryBytes
 	}

@@ -12,10 +12,10 @@ import (
 
 // overAll runs a test over each transport.
 func overAll(t *testing.T, test func(t *testing.T, s *service, o func(*service) client.Options)) {
-	for _, over := range []client.Transport{client.WebSocket, client.ServerSentEvents, client.LongPoll} {
-		t.Run(string(over), func(t *testing.T) {
+	for _, transport := range []client.Transport{client.WebSocket, client.ServerSentEvents, client.LongPoll} {
+		t.Run(string(transport), func(t *testing.T) {
 			bubble(t, func(t *testing.T, s *service) {
-				test(t, s, func(s *service) client.Options { return s.overHTTP(over) })
+				test(t, s, func(s *service) client.Options { return s.overHTTP(transport) })
 			})
 		})
 	}

@@ -18,8 +18,8 @@ type link interface {
 	write(events.Request) error
 	// close says goodbye. It returns after goodbyeTime at the latest.
 	close()
-	// hangUp ends the link without a goodbye.
-	hangUp()
+	// abort ends the link without a goodbye.
+	abort()
 	// transport is what the link uses now. It may be called at any time.
 	transport() Transport
 	// ordered reports whether the service carries out publications about an item in the order in

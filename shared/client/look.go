@@ -22,7 +22,7 @@ func (x *exchange) openLooks(now time.Time) (next time.Time) {
 		if p.looking || p.brought() {
 			continue
 		}
-		if at := later(p.lookAt, x.polls.turn.notBefore); now.Before(at) {
+		if at := later(p.lookAt, x.polls.next.notBefore); now.Before(at) {
 			next = sooner(next, at)
 			continue
 		}
@@ -32,7 +32,7 @@ func (x *exchange) openLooks(now time.Time) (next time.Time) {
 		if x.polls.reads >= pollsAtOnce {
 			return next // the end of a read begins the next
 		}
-		if at := later(f.pollAt, x.polls.turn.notBefore); now.Before(at) {
+		if at := later(f.pollAt, x.polls.next.notBefore); now.Before(at) {
 			next = sooner(next, at)
 			continue
 		}
@@ -60,7 +60,7 @@ func (x *exchange) look(p *pattern) {
 func (x *exchange) looked(p *pattern, at stand, err error) {
 	now := time.Now()
 	switch {
-	case lapses(err), err == nil && cmp.Or(at.view, events.WholeView) != p.seen:
+	case lapses(err), err == nil && cmp.Or(at.viewID, events.WholeView) != p.seen:
 		x.lapseBelow(p)
 		return
 	case err != nil:
@@ -101,7 +101,7 @@ func (x *exchange) readMember(f *follow) {
 func (x *exchange) readOf(f *follow, brought news, err error) {
 	now := time.Now()
 	switch {
-	case lapses(err), err == nil && (brought.reset == events.ResetView || f.lost && cmp.Or(brought.view, events.WholeView) != f.seen):
+	case lapses(err), err == nil && (brought.reset == events.ResetView || f.lost && cmp.Or(brought.viewID, events.WholeView) != f.seen):
 		x.lapseBelow(f.of)
 		return
 	case err != nil:

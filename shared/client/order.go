@@ -80,8 +80,8 @@ func (o *order) skip(from, to int64, costly bool) {
 	}
 }
 
-// over gives the change, or the skipped ones, that a seq is of.
-func (o *order) over(seq int64) (c events.Change, ok bool) {
+// covering gives the change, or the skipped ones, that a seq is of.
+func (o *order) covering(seq int64) (c events.Change, ok bool) {
 	o.early.Descend(seq, func(_ int64, last events.Change) bool {
 		c, ok = last, last.Cursor().Seq >= seq
 		return false
@@ -112,7 +112,7 @@ func (o *order) offer(c events.Change) verdict {
 		o.clear()
 		o.epoch = c.Epoch
 	}
-	if !o.take(c) {
+	if !o.accept(c) {
 		return repeated
 	}
 	o.known = max(o.known, c.Cursor().Seq)
@@ -123,15 +123,15 @@ func (o *order) offer(c events.Change) verdict {
 	return was
 }
 
-// take reports whether there is anything new in a change, and has that wait.
-func (o *order) take(c events.Change) bool {
+// accept reports whether there is anything new in a change, and has that wait.
+func (o *order) accept(c events.Change) bool {
 	if c.Op == events.Skipped {
 		return o.pass(c.Seq, c.Cursor().Seq, c.Costly)
 	}
 	if o.latest && o.items[c.ID] > c.Seq {
 		return o.pass(c.Seq, c.Seq, false)
 	}
-	other, waits := o.over(c.Seq)
+	other, waits := o.covering(c.Seq)
 	if waits && other.Op != events.Skipped || o.started && c.Seq <= o.cursor.Seq {
 		return false
 	}
@@ -170,7 +170,7 @@ func (o *order) pass(from, to int64, costly bool) (fresh bool) {
 		from = max(from, o.cursor.Seq+1)
 	}
 	for from <= to {
-		if other, taken := o.over(from); taken {
+		if other, taken := o.covering(from); taken {
 			from = other.Cursor().Seq + 1
 			continue
 		}
@@ -180,7 +180,7 @@ func (o *order) pass(from, to int64, costly bool) (fresh bool) {
 			return false
 		})
 		run := costly
-		if before, ok := o.over(from - 1); ok && before.Op == events.Skipped {
+		if before, ok := o.covering(from - 1); ok && before.Op == events.Skipped {
 			from, run = before.Seq, costly || before.Costly
 		}
 		o.skip(from, end, run)

@@ -20,23 +20,23 @@ import (
 type pattern struct {
 	name   events.Topic
 	asked  events.Request // the engine's subscribe
-	seen   string         // the mark of what the client may see
+	seen   string         // the id of the view that the client may see
 	topics map[events.Topic]*follow
 	more   bool // the service has not named all topics
 	older  bool // it had not done so at the subscribe either, so topics may be older than that
 
-	stream *stream   // the stream that shall bring it; nil if there is none
-	place  string    // the id of the last event of a stream
-	since  time.Time // since when it has had no stream
-	apart  time.Time // until then no stream is opened, as the service refused one for so many topics
+	stream      *stream   // the stream that shall bring it; nil if there is none
+	lastEventID string    // the id of the last event of a stream
+	since       time.Time // since when it has had no stream
+	apart       time.Time // until then no stream is opened, as the service refused one for so many topics
 
 	looking bool      // a look is under way
 	lookAt  time.Time // when to look
 	vain    int       // looks in a row that have found nothing
 }
 
-// placeBytes bounds the id of a stream's event. The service makes no longer one.
-const placeBytes = 4 << 10
+// lastEventIDBytes bounds the id of a stream's event. The service makes no longer one.
+const lastEventIDBytes = 4 << 10
 
 // patternStreams bounds the streams of patterns, so that one stream is left for topics.
 const patternStreams = streamsAtOnce - 1
@@ -48,7 +48,7 @@ const topicsOfLook = 100
 // stand holds the current cursors of a pattern's topics.
 type stand struct {
 	events.Below
-	view string
+	viewID string
 }
 
 // standBelow asks for the current cursors of a pattern's topics.
@@ -102,7 +102,7 @@ func (x *exchange) subscribeBelow(r events.Request) func() {
 				told.Cursors[topic] = f.head.String()
 			}
 		}
-		x.answer(&events.Subscribed{ID: r.ID, Topic: p.name, View: at.view, Below: told})
+		x.answer(&events.Subscribed{ID: r.ID, Topic: p.name, View: at.viewID, Below: told})
 		for _, page := range pages {
 			x.answer(page)
 		}
@@ -114,10 +114,10 @@ func (x *exchange) subscribeBelow(r events.Request) func() {
 func (x *exchange) followBelow(r events.Request, at stand) *pattern {
 	now := time.Now()
 	p := &pattern{
-		name: events.Topic(r.Topic), asked: r, seen: cmp.Or(at.view, events.WholeView), older: at.More,
+		name: events.Topic(r.Topic), asked: r, seen: cmp.Or(at.viewID, events.WholeView), older: at.More,
 		topics: map[events.Topic]*follow{}, since: now, lookAt: now.Add(lookPause),
 	}
-	if old := x.patterns[p.name]; old != nil && old.view() == p.view() && old.seen == p.seen {
+	if old := x.patterns[p.name]; old != nil && old.streamKey() == p.streamKey() && old.seen == p.seen {
 		old.stands(at)
 		return old
 	}
@@ -136,8 +136,8 @@ func (p *pattern) has(topic events.Topic) bool {
 	return !topic.IsPattern() && p.name.Matches(topic)
 }
 
-// view gives the same text for patterns with the same filter, fields, delta and latest.
-func (p *pattern) view() string {
+// streamKey gives the same text for patterns with the same filter, fields, delta and latest.
+func (p *pattern) streamKey() string {
 	query, _ := viewQuery(p.asked) // viewQuery has accepted it before
 	return query.Encode()
 }
@@ -241,7 +241,7 @@ func (x *exchange) openPatterns(now time.Time) (next time.Time) {
 		}
 	}
 	for _, p := range x.patterns {
-		due := later(later(p.since, p.apart), x.streams.turn.notBefore)
+		due := later(later(p.since, p.apart), x.streams.next.notBefore)
 		switch {
 		case p.stream != nil || open >= patternStreams || len(x.streams.open) >= streamsAtOnce:
 		case now.Before(due):
@@ -259,10 +259,10 @@ func (x *exchange) openPatterns(now time.Time) (next time.Time) {
 func (x *exchange) openPattern(p *pattern) {
 	query, _ := viewQuery(p.asked) // viewQuery has accepted it before
 	c := call{method: http.MethodGet, path: topicPath(string(p.name)), query: query, header: http.Header{}}
-	if p.place != "" {
-		c.header.Set("Last-Event-ID", p.place)
+	if p.lastEventID != "" {
+		c.header.Set("Last-Event-ID", p.lastEventID)
 	}
-	p.stream = x.startStream(&stream{of: p, view: query.Encode()}, c)
+	p.stream = x.startStream(&stream{of: p, key: query.Encode()}, c)
 }
 
 // eventBelow handles an event of a pattern's stream.
@@ -295,15 +295,15 @@ func (x *exchange) eventBelow(p *pattern, frame events.Frame, id string) {
 			x.bring(followed, changes)
 		}
 	}
-	if p.place = ""; len(id) <= placeBytes && !strings.ContainsFunc(id, func(c rune) bool { return c < ' ' || c > '~' }) {
-		p.place = id
+	if p.lastEventID = ""; len(id) <= lastEventIDBytes && !strings.ContainsFunc(id, func(c rune) bool { return c < ' ' || c > '~' }) {
+		p.lastEventID = id
 	}
 }
 
 // endedBelow handles a lasting refusal or end of a pattern's stream.
 func (x *exchange) endedBelow(p *pattern, why *events.Error, now time.Time) {
-	known := p.place != ""
-	p.place = ""
+	known := p.lastEventID != ""
+	p.lastEventID = ""
 	switch {
 	case why.Code == events.CodeTooManyTopics:
 		p.apart = now.Add(max(x.o.BetterInterval, longestBetterInterval))

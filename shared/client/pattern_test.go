@@ -15,13 +15,13 @@ import (
 	"pgregory.net/rapid"
 )
 
-// TestPatternOverHTTP: existing topics are watched from their present cursors, and new ones from
+// TestPatternOverHTTP: existing topics are watched from their current cursors, and new ones from
 // their first change.
 func TestPatternOverHTTP(t *testing.T) {
-	overEach(t, func(t *testing.T, s *service, over client.Transport) {
+	overEach(t, func(t *testing.T, s *service, transport client.Transport) {
 		s.put("stocks/a", "1", `{}`)
 		s.put("stocks/a", "2", `{}`)
-		w := gather(t, s.dial(t, s.overHTTP(over)), client.WatchOptions{})
+		w := gather(t, s.dial(t, s.overHTTP(transport)), client.WatchOptions{})
 		settle(5 * time.Second)
 		if got := w.began["stocks/a"]; got.Seq != 2 {
 			t.Errorf("a stands at %v", got)
@@ -61,13 +61,13 @@ func TestPatternChangesBeforeItsStream(t *testing.T) {
 
 // TestPatternWithItemsOverHTTP: the items of all topics take one request, and changes follow.
 func TestPatternWithItemsOverHTTP(t *testing.T) {
-	overEach(t, func(t *testing.T, s *service, over client.Transport) {
+	overEach(t, func(t *testing.T, s *service, transport client.Transport) {
 		s.pageItems = 2
 		for n := range 5 {
 			s.put("stocks/a", fmt.Sprint(n), `{}`)
 			s.put("stocks/b", fmt.Sprint(n%2), `{}`)
 		}
-		w := gather(t, s.dial(t, s.overHTTP(over)), client.WatchOptions{Snapshot: true})
+		w := gather(t, s.dial(t, s.overHTTP(transport)), client.WatchOptions{Snapshot: true})
 		settle(10 * time.Second)
 		s.put("stocks/c", "i", `{}`)
 		s.put("stocks/a", "i", `{}`)
@@ -83,10 +83,10 @@ func TestPatternWithItemsOverHTTP(t *testing.T) {
 // TestPatternMissedOverHTTP: the client gets the changes that came while it was away, topic by
 // topic, or the items if those are not available.
 func TestPatternMissedOverHTTP(t *testing.T) {
-	overEach(t, func(t *testing.T, s *service, over client.Transport) {
+	overEach(t, func(t *testing.T, s *service, transport client.Transport) {
 		s.put("stocks/a", "1", `{}`)
 		s.put("stocks/b", "1", `{}`)
-		w := gather(t, s.dial(t, s.overHTTP(over)), client.WatchOptions{Cursors: map[events.Topic]events.Cursor{"stocks/a": {}, "stocks/b": {Epoch: "e1", Seq: 1}}})
+		w := gather(t, s.dial(t, s.overHTTP(transport)), client.WatchOptions{Cursors: map[events.Topic]events.Cursor{"stocks/a": {}, "stocks/b": {Epoch: "e1", Seq: 1}}})
 		settle(10 * time.Second)
 		expect(t, "from given cursors", w.told(), "a [1]")
 		away := func() { // from the service, for longer than requests last
@@ -122,11 +122,11 @@ func TestPatternMissedOverHTTP(t *testing.T) {
 // TestQuietPatternOverHTTP: a pattern costs one request for each stream that the service holds.
 // Looks are rare while nothing comes.
 func TestQuietPatternOverHTTP(t *testing.T) {
-	overEach(t, func(t *testing.T, s *service, over client.Transport) {
+	overEach(t, func(t *testing.T, s *service, transport client.Transport) {
 		s.put("stocks/a", "1", `{}`)
-		gather(t, s.dial(t, s.overHTTP(over)), client.WatchOptions{})
+		gather(t, s.dial(t, s.overHTTP(transport)), client.WatchOptions{})
 		settle(time.Hour)
-		most := map[client.Transport]int{client.ServerSentEvents: 3600/61 + 5, client.LongPoll: 3600/10 + 30}[over]
+		most := map[client.Transport]int{client.ServerSentEvents: 3600/61 + 5, client.LongPoll: 3600/10 + 30}[transport]
 		if asked := len(s.front.asked(func(*http.Request) bool { return true })); asked > most || asked < most/2 {
 			t.Errorf("%d requests, want at most %d", asked, most)
 		}
@@ -167,11 +167,11 @@ func TestPatternOfTooManyTopicsForAStream(t *testing.T) {
 // TestPatternNotAllNamedOverHTTP: if the service does not name all topics of a pattern, the named
 // ones are watched, and the watch does not end.
 func TestPatternNotAllNamedOverHTTP(t *testing.T) {
-	overEach(t, func(t *testing.T, s *service, over client.Transport) {
+	overEach(t, func(t *testing.T, s *service, transport client.Transport) {
 		for n := range events.MaxCursors + 20 {
 			s.put(events.Topic(fmt.Sprint("stocks/", n)), "1", `{}`)
 		}
-		w := gather(t, s.dial(t, s.overHTTP(over)), client.WatchOptions{})
+		w := gather(t, s.dial(t, s.overHTTP(transport)), client.WatchOptions{})
 		settle(3 * time.Minute)
 		if w.err != nil || len(w.began) < events.MaxCursors {
 			t.Errorf("%d topics, ended with %v", len(w.began), w.err)
@@ -191,8 +191,8 @@ func granting(t *testing.T, rule string) grant.Grant {
 
 // TestPatternIsRefusedOverHTTP: a watch that is refused ends with the reason.
 func TestPatternIsRefusedOverHTTP(t *testing.T) {
-	overEach(t, func(t *testing.T, s *service, over client.Transport) {
-		o := s.overHTTP(over)
+	overEach(t, func(t *testing.T, s *service, transport client.Transport) {
+		o := s.overHTTP(transport)
 		o.Token = s.issue(granting(t, `{"topics":["bonds/*"],"actions":["subscribe"]}`), time.Hour)
 		w := gather(t, s.dial(t, o), client.WatchOptions{})
 		settle(5 * time.Second)
@@ -210,7 +210,7 @@ func TestPatternInAnotherViewOverHTTP(t *testing.T) { patternInAnotherView(t, fa
 func TestPatternInAnotherViewFromNow(t *testing.T) { patternInAnotherView(t, true) }
 
 func patternInAnotherView(t *testing.T, lossy bool) {
-	overEach(t, func(t *testing.T, s *service, over client.Transport) {
+	overEach(t, func(t *testing.T, s *service, transport client.Transport) {
 		s.put("stocks/a", "1", `{"n":1,"pin":2}`)
 		s.front.before(func(w http.ResponseWriter, r *http.Request) bool {
 			if lossy {
@@ -218,7 +218,7 @@ func patternInAnotherView(t *testing.T, lossy bool) {
 			}
 			return false
 		})
-		o := s.overHTTP(over)
+		o := s.overHTTP(transport)
 		masked := s.issue(granting(t, `{"topics":["stocks/*"],"actions":["subscribe","read"],"mask":{"omit":["pin"]}}`), 10*time.Minute)
 		whole := s.issue(granting(t, `{"topics":["stocks/*"],"actions":["subscribe","read"]}`), 10*time.Minute)
 		tokens := 0

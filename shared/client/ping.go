@@ -17,7 +17,7 @@ func (e *engine) beginRound(now time.Time) {
 		e.pingEvery = min(e.pingEvery+e.pingEvery/2, e.o.MaxPingInterval)
 	}
 	e.calm, e.pingDue, e.pingAt = true, now, now.Add(e.interval())
-	for _, f := range e.families {
+	for _, f := range e.patterns {
 		if f.joined && f.probe.ping == nil {
 			f.probe.due = now
 		}
@@ -56,7 +56,7 @@ func (e *engine) pings(now time.Time) (all []question) {
 		}
 		return &together
 	}
-	for _, f := range e.families {
+	for _, f := range e.patterns {
 		if at := f.pingAt(); isDue(at, now) {
 			into(&f.probe).addPattern(f, at)
 		}
@@ -81,7 +81,7 @@ func isDue(at, now time.Time) bool { return !at.IsZero() && !now.Before(at) }
 // pinged notes that a ping is sent.
 func (e *engine) pinged(r *request, now time.Time) {
 	e.pingDue = time.Time{}
-	for _, f := range r.inquiry.families {
+	for _, f := range r.inquiry.patterns {
 		f.probe.sent(r, events.Cursor{})
 	}
 	for _, w := range r.inquiry.watches {
@@ -104,7 +104,7 @@ func (e *engine) pong(f *events.Pong) {
 	now := time.Now()
 	missing, untold := e.pongTopics(r, f, now)
 	untold = append(untold, e.pongPatterns(r, f, now)...)
-	if len(untold) < len(r.inquiry.watches)+len(r.inquiry.families) {
+	if len(untold) < len(r.inquiry.watches)+len(r.inquiry.patterns) {
 		missing = append(missing, untold...)
 	}
 	e.postpone(missing, now)
@@ -138,15 +138,15 @@ func (e *engine) pongTopics(r *request, f *events.Pong, now time.Time) (missing,
 // pongPatterns takes in which topics patterns have, and gives those that were left out for
 // want of room.
 func (e *engine) pongPatterns(r *request, f *events.Pong, now time.Time) (untold []*probe) {
-	for _, family := range r.inquiry.families {
-		if !family.probe.ended(r) || !family.joined {
+	for _, p := range r.inquiry.patterns {
+		if !p.probe.ended(r) || !p.joined {
 			continue
 		}
-		if !family.learn(e, f) {
+		if !p.learn(e, f) {
 			e.alert(now)
 		}
-		if family.probe.untold {
-			untold = append(untold, &family.probe)
+		if p.probe.untold {
+			untold = append(untold, &p.probe)
 		}
 	}
 	return untold
@@ -162,7 +162,7 @@ func (e *engine) unanswered(r *request, now time.Time) {
 			missing = append(missing, &w.probe)
 		}
 	}
-	for _, f := range r.inquiry.families {
+	for _, f := range r.inquiry.patterns {
 		f.probe.ended(r)
 	}
 	e.postpone(missing, now)

@@ -23,10 +23,10 @@ const (
 
 // polls are the requests of an exchange for changes of topics that no stream brings.
 type polls struct {
-	count int  // under way
-	reads int  // reads under way of topics of patterns
-	turn  turn // next request of any kind
-	hold  turn // next request that is held
+	count int     // under way
+	reads int     // reads under way of topics of patterns
+	next  attempt // next request of any kind
+	hold  attempt // next request that is held
 }
 
 // openPolls polls topics that no stream brings, and gives the time when more are due. The service
@@ -52,7 +52,7 @@ func (x *exchange) openPolls(now time.Time) (next time.Time) {
 		if x.polls.count >= pollsAtOnce {
 			return next // the end of a poll begins the next
 		}
-		if at := later(f.pollAt, x.polls.turn.notBefore); now.Before(at) {
+		if at := later(f.pollAt, x.polls.next.notBefore); now.Before(at) {
 			next = sooner(next, at)
 			continue
 		}
@@ -88,14 +88,14 @@ func (x *exchange) polled(f *follow, brought news, err error, holds, held bool) 
 	case err == nil:
 		x.pollAnswered()
 		if holds {
-			x.polls.hold = turn{}
+			x.polls.hold = attempt{}
 		}
 		before := f.cursor
 		x.bring(f, brought.changes)
 		x.nextPoll(f, now, held, f.cursor != before)
 	case tooManyHolds(err):
 		x.failed(err)
-		x.polls.hold.again(now, x.pausing(err))
+		x.polls.hold.retry(now, x.pausing(err))
 		f.pollAt = now // does not wait
 	default:
 		x.pollFailed(err)
@@ -105,13 +105,13 @@ func (x *exchange) polled(f *follow, brought news, err error, holds, held bool) 
 // pollAnswered notes that a request of the polls was answered.
 func (x *exchange) pollAnswered() {
 	x.answered()
-	x.polls.turn = turn{}
+	x.polls.next = attempt{}
 }
 
 // pollFailed notes that a request of the polls failed: no other one is made until a pause is over.
 func (x *exchange) pollFailed(err error) {
 	x.failed(err)
-	x.polls.turn.again(time.Now(), x.pausing(err))
+	x.polls.next.retry(time.Now(), x.pausing(err))
 }
 
 // nextPoll decides when a topic is polled again. It is polled at once if the service holds the

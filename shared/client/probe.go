@@ -70,7 +70,7 @@ func (w *watch) pingAt() time.Time {
 }
 
 // pingAt is when a ping is to ask for the topics of the pattern; zero if none is to.
-func (f *family) pingAt() time.Time {
+func (f *patternWatch) pingAt() time.Time {
 	if !f.joined {
 		return time.Time{}
 	}

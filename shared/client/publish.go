@@ -18,7 +18,7 @@ type publication struct {
 	frame  events.Request
 	answer chan error // has room for the one answer
 	mark   string     // of the change; valid after the answer
-	turn
+	attempt
 }
 
 // PublishOptions say more about a publication. The zero value is that of [Client.Publish].

@@ -39,7 +39,7 @@ func (e *engine) receive(in incoming) error {
 			return nil
 		}
 	}
-	if e.misplaced(frame) {
+	if e.mismatched(frame) {
 		e.o.Logger.Warn("request answered by what is no answer to it")
 		return nil
 	}
@@ -76,10 +76,10 @@ func (e *engine) learn(in incoming) {
 	if r := e.requests[in.working]; r != nil {
 		r.deadline = now.Add(e.o.AnswerTime)
 	}
-	for _, f := range e.families {
+	for _, f := range e.patterns {
 		switch {
 		case f.pattern == in.lapsed:
-			e.lostFamily(f, now)
+			e.lostPattern(f, now)
 		case f.topics[in.lapsed] == nil && f.pattern.Matches(in.lapsed) && f.probe.ping == nil:
 			f.probe.due = now // and the ping names it
 		}
@@ -87,7 +87,7 @@ func (e *engine) learn(in incoming) {
 	for _, w := range e.watches {
 		switch {
 		case w.topic != in.lapsed || !w.joined:
-		case w.family == nil:
+		case w.pattern == nil:
 			e.lost(w, now)
 		case w.probe.ping == nil:
 			w.probe.due = now // and the answer tells the reason
@@ -95,9 +95,9 @@ func (e *engine) learn(in incoming) {
 	}
 }
 
-// misplaced reports whether a frame says that it answers a request to which it is no answer.
+// mismatched reports whether a frame says that it answers a request to which it is no answer.
 // The request is outstanding still, and asked again when its time has passed.
-func (e *engine) misplaced(frame events.Frame) bool {
+func (e *engine) mismatched(frame events.Frame) bool {
 	var id string
 	var to []string
 	switch f := frame.(type) {
@@ -154,7 +154,7 @@ func (e *engine) changes(changes []events.Change) {
 		if !plausible(c) {
 			continue
 		}
-		for _, f := range e.families {
+		for _, f := range e.patterns {
 			f.meet(e, c)
 		}
 		for _, w := range e.watches {
@@ -164,11 +164,11 @@ func (e *engine) changes(changes []events.Change) {
 		}
 	}
 	for _, w := range e.watches {
-		if w.family == nil {
+		if w.pattern == nil {
 			w.pump()
 		}
 	}
-	for _, f := range e.families {
+	for _, f := range e.patterns {
 		f.pump()
 	}
 }
@@ -231,7 +231,7 @@ func (e *engine) failed(f *events.Error) error {
 		e.beginAgain(r.watch, time.Now())
 	case r.by() != nil:
 		e.leave(r.by()) // which is subscribed if only its snapshot was refused
-		r.by().outside().fail(f)
+		r.by().queue().fail(f)
 	default:
 		e.conclude(r.publication, f)
 	}

@@ -68,14 +68,14 @@ func (e *engine) authorized(f *events.Authorized) {
 	}
 	e.warned = false
 	e.renewal.notBefore = time.Now().Add(renewPause)
-	same := func(topic events.Topic, view string) bool {
+	same := func(topic events.Topic, viewID string) bool {
 		now, subscribed := f.Views[topic]
-		return subscribed && cmp.Or(now, events.WholeView) == view
+		return subscribed && cmp.Or(now, events.WholeView) == viewID
 	}
 	for _, w := range e.watches {
-		w.joined = w.joined && (w.family != nil || same(w.topic, w.view))
+		w.joined = w.joined && (w.pattern != nil || same(w.topic, w.viewID))
 	}
-	for _, family := range e.families {
-		family.joined = family.joined && same(family.pattern, family.view)
+	for _, p := range e.patterns {
+		p.joined = p.joined && same(p.pattern, p.viewID)
 	}
 }

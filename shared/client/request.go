@@ -17,23 +17,24 @@ type request struct {
 	frame       events.Request
 	sentAt      time.Time
 	deadline    time.Time
-	watch       *watch       // of a subscribe and a snapshot
-	family      *family      // of a subscribe to a pattern
-	subscribed  bool         // a subscribe was carried out, and a snapshot follows
-	departure   *departure   // of an unsubscribe, and of a subscribe that nobody waits for any more
-	publication *publication // of a publish
-	renewal     *turn        // of an auth
-	inquiry     *inquiry     // of a ping
+	watch       *watch        // of a subscribe and a snapshot
+	pattern     *patternWatch // of a subscribe to a pattern
+	subscribed  bool          // a subscribe was carried out, and a snapshot follows
+	departure   *departure    // of an unsubscribe, and of a subscribe that nobody waits for any more
+	publication *publication  // of a publish
+	renewal     *attempt      // of an auth
+	inquiry     *inquiry      // of a ping
 }
 
-// turn is whether it is somebody's turn to ask.
-type turn struct {
+// attempt is when something may be asked for next: not while a request is outstanding, and after a
+// pause if earlier ones failed.
+type attempt struct {
 	asked     bool      // a request is outstanding
 	notBefore time.Time // a pause after failures
 	failures  int       // in a row
 }
 
-func (t *turn) due(now time.Time) bool { return !t.asked && !now.Before(t.notBefore) }
+func (a *attempt) due(now time.Time) bool { return !a.asked && !now.Before(a.notBefore) }
 
 // question is a request that is due, and since when; zero if it has not been asked before.
 type question struct {
@@ -66,20 +67,20 @@ func (e *engine) due(now time.Time) (all []question) {
 		}
 	}
 	busy := e.busy()
-	for _, f := range e.families {
-		if !f.joined && f.turn.due(now) && busy.take(f.pattern) {
+	for _, f := range e.patterns {
+		if !f.joined && f.attempt.due(now) && busy.claim(f.pattern) {
 			frame := f.about(events.Request{Action: events.ActionSubscribe, Snapshot: f.o.Snapshot && !f.known})
-			all = append(all, question{f.turn.notBefore, &request{frame: *frame, family: f}})
+			all = append(all, question{f.attempt.notBefore, &request{frame: *frame, pattern: f}})
 		}
 	}
 	free := e.pagesFree()
 	for _, w := range e.watches {
-		if !w.turn.due(now) || !free.has(w) {
+		if !w.attempt.due(now) || !free.has(w) {
 			continue
 		}
-		if frame := w.request(); frame != nil && (frame.Action != events.ActionSubscribe || busy.take(w.topic)) {
+		if frame := w.request(); frame != nil && (frame.Action != events.ActionSubscribe || busy.claim(w.topic)) {
 			free.take(w)
-			all = append(all, question{w.turn.notBefore, &request{frame: *frame, watch: w}})
+			all = append(all, question{w.attempt.notBefore, &request{frame: *frame, watch: w}})
 		}
 	}
 	for _, p := range e.sendable() {
@@ -107,8 +108,8 @@ func (e *engine) busy() busy {
 	return b
 }
 
-// take has a topic be busy, unless it is.
-func (b busy) take(topic events.Topic) bool {
+// claim has a topic be busy, unless it is.
+func (b busy) claim(topic events.Topic) bool {
 	taken := !b[topic]
 	b[topic] = true
 	return taken
@@ -136,9 +137,9 @@ func (e *engine) askAt(now time.Time) time.Time {
 		}
 	}
 	busy := e.busy()
-	for _, f := range e.families {
-		if !f.joined && !f.turn.asked && !busy[f.pattern] {
-			sooner(f.turn.notBefore)
+	for _, f := range e.patterns {
+		if !f.joined && !f.attempt.asked && !busy[f.pattern] {
+			sooner(f.attempt.notBefore)
 		}
 		if ping := f.pingAt(); !ping.IsZero() {
 			sooner(ping)
@@ -146,9 +147,9 @@ func (e *engine) askAt(now time.Time) time.Time {
 	}
 	free := e.pagesFree()
 	for _, w := range e.watches {
-		if !w.turn.asked && free.has(w) {
+		if !w.attempt.asked && free.has(w) {
 			if frame := w.request(); frame != nil && !busy.holds(frame) {
-				sooner(w.turn.notBefore)
+				sooner(w.attempt.notBefore)
 			}
 		}
 		if ping := w.pingAt(); !ping.IsZero() {
@@ -173,11 +174,11 @@ func (e *engine) askAt(now time.Time) time.Time {
 const pagesAtOnce = 8
 
 // pagesFree is of how many more topics of a pattern the items may be asked for.
-type pagesFree map[*family]int
+type pagesFree map[*patternWatch]int
 
 func (e *engine) pagesFree() pagesFree {
 	free := pagesFree{}
-	for _, f := range e.families {
+	for _, f := range e.patterns {
 		free[f] = pagesAtOnce
 	}
 	for _, r := range e.requests {
@@ -188,11 +189,11 @@ func (e *engine) pagesFree() pagesFree {
 	return free
 }
 
-func (p pagesFree) has(w *watch) bool { return w.family == nil || p[w.family] > 0 }
+func (p pagesFree) has(w *watch) bool { return w.pattern == nil || p[w.pattern] > 0 }
 
 func (p pagesFree) take(w *watch) {
-	if w.family != nil {
-		p[w.family]--
+	if w.pattern != nil {
+		p[w.pattern]--
 	}
 }
 
@@ -204,7 +205,7 @@ func (e *engine) send(r *request, now time.Time) {
 		r.frame.Order = int64(e.lastID)
 	}
 	r.sentAt, r.deadline = now, now.Add(e.o.AnswerTime)
-	if t := r.turn(); t != nil {
+	if t := r.attempt(); t != nil {
 		t.asked = true
 	}
 	if r.inquiry != nil {
@@ -230,23 +231,23 @@ func (e *engine) answered(id string) *request {
 		return nil
 	}
 	e.pace.ease(r.sentAt)
-	if t := r.turn(); t != nil {
-		*t = turn{}
+	if t := r.attempt(); t != nil {
+		*t = attempt{}
 	}
 	return r
 }
 
-// turn is that of whoever asked; nil for a ping, and if nobody waits for the answer any more.
-func (r *request) turn() *turn {
+// attempt is that of what was asked for; nil for a ping, and if nobody waits for the answer any more.
+func (r *request) attempt() *attempt {
 	switch {
 	case r.watch != nil:
-		return &r.watch.turn
-	case r.family != nil:
-		return &r.family.turn
+		return &r.watch.attempt
+	case r.pattern != nil:
+		return &r.pattern.attempt
 	case r.publication != nil:
-		return &r.publication.turn
+		return &r.publication.attempt
 	case r.departure != nil && r.frame.Action == events.ActionUnsubscribe:
-		return &r.departure.turn
+		return &r.departure.attempt
 	}
 	return r.renewal
 }
@@ -254,12 +255,12 @@ func (r *request) turn() *turn {
 // by is whose watch a request is of; nil for other requests.
 func (r *request) by() watched {
 	switch {
-	case r.family != nil:
-		return r.family
+	case r.pattern != nil:
+		return r.pattern
 	case r.watch == nil:
 		return nil
-	case r.watch.family != nil:
-		return r.watch.family
+	case r.watch.pattern != nil:
+		return r.watch.pattern
 	}
 	return r.watch
 }
@@ -290,7 +291,7 @@ func (e *engine) again(r *request, now time.Time) {
 		e.unanswered(r, now)
 		return
 	}
-	r.turn().again(now, e.backoff)
+	r.attempt().retry(now, e.backoff)
 }
 
 // hasten gives outstanding requests little time: one of them has failed, and API

@@ -98,8 +98,8 @@ func newRoutes(ways []dialer, o Options) routes {
 	return routes{ways: ways, final: make([]bool, len(ways)), least: o.BetterInterval, every: o.BetterInterval}
 }
 
-// take notes that a connection stands.
-func (r *routes) take(way int, now time.Time) {
+// connected notes that a connection stands.
+func (r *routes) connected(way int, now time.Time) {
 	fellBack := way > 0 && (way != r.using || r.betterAt.IsZero())
 	if way != r.at {
 		r.at, r.failures = way, 0

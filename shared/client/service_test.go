@@ -151,8 +151,12 @@ func (s *service) Invoke(ctx context.Context, function string, payload []byte) (
 	case "message":
 		ctx = context.WithValue(ctx, brought{}, new(int))
 		s.dawdles(event.Body)
-		answerer := watch.Answerer{Topics: watch.Topics{Items: s, History: s, Places: seal.Fixed(make([]byte, seal.MinSecretBytes))}, Sessions: s, Subscriptions: s, Tokens: s, Logger: slog.New(slog.DiscardHandler)}
-		last := answerer.Answer(ctx, c, messageOf(event), peer{ctx, s, c.ID})
+		logger := slog.New(slog.DiscardHandler)
+		carryOut := watch.Answerer{Store: s, Sealer: seal.Fixed(make([]byte, seal.MinSecretBytes)), Logger: logger}.Answer
+		if request, err := events.ParseRequest([]byte(event.Body)); err == nil && request.Action == events.ActionAuth {
+			carryOut = watch.Renewer{Store: s, Tokens: s, Logger: logger}.Answer
+		}
+		last := carryOut(ctx, c, messageOf(event), peer{ctx, s, c.ID})
 		s.dawdles(event.Body)
 		s.mu.Lock()
 		alter := s.alter

@@ -25,23 +25,23 @@ func (s *setbacks) next(now time.Time, e *engine) time.Time {
 
 // setBack has a watch begin again that is not subscribed any more, or must start over.
 func (e *engine) setBack(w *watch, now time.Time) {
-	w.turn.notBefore = w.setbacks.next(now, e)
+	w.attempt.notBefore = w.setbacks.next(now, e)
 }
 
 // lost has a watch subscribe again that is not subscribed any more.
 func (e *engine) lost(w *watch, now time.Time) {
 	w.joined = false
-	if w.family == nil {
+	if w.pattern == nil {
 		e.setBack(w, now)
 		return
 	}
-	e.lostFamily(w.family, now)
+	e.lostPattern(w.pattern, now)
 }
 
-// lostFamily does the same for the watch of a pattern.
-func (e *engine) lostFamily(f *family, now time.Time) {
+// lostPattern does the same for the watch of a pattern.
+func (e *engine) lostPattern(f *patternWatch, now time.Time) {
 	if f.joined {
 		f.joined = false
-		f.turn.notBefore = f.setbacks.next(now, e)
+		f.attempt.notBefore = f.setbacks.next(now, e)
 	}
 }

@@ -15,7 +15,7 @@ func (e *engine) reset(f *events.Reset) {
 		return
 	}
 	if r.watch != nil {
-		r.watch.reason, r.watch.place = f.Reason, ""
+		r.watch.reason, r.watch.bookmark = f.Reason, ""
 		return
 	}
 	now := time.Now()
@@ -23,7 +23,7 @@ func (e *engine) reset(f *events.Reset) {
 		if w.topic != f.Topic || !w.joined || w.order.cursor.String() != r.frame.Cursors[string(f.Topic)] {
 			continue
 		}
-		if w.family != nil {
+		if w.pattern != nil {
 			w.startOver(f.Reason)
 		} else {
 			w.joined = false
@@ -41,10 +41,10 @@ func (e *engine) snapshot(f *events.Snapshot) {
 	}
 	r.deadline = time.Now().Add(e.o.AnswerTime)
 	w := r.watch
-	if r.family != nil {
-		w = r.family.awaits(f.Topic)
+	if r.pattern != nil {
+		w = r.pattern.awaits(f.Topic)
 	}
-	if w != nil && f.From == w.place {
+	if w != nil && f.From == w.bookmark {
 		again := w.greeted || w.o.After != nil
 		w.starved = !w.turnPage(f)
 		if again && f.From == "" && !w.starved {
@@ -53,8 +53,8 @@ func (e *engine) snapshot(f *events.Snapshot) {
 	}
 	if !f.More && string(f.Topic) == r.frame.Topic {
 		e.answered(f.ID)
-		if r.family != nil && !r.subscribed { // where its topics stand was lost
-			r.family.turn.notBefore = r.family.setbacks.next(time.Now(), e)
+		if r.pattern != nil && !r.subscribed { // where its topics stand was lost
+			r.pattern.attempt.notBefore = r.pattern.setbacks.next(time.Now(), e)
 		}
 	}
 	if w != nil {
@@ -64,9 +64,9 @@ func (e *engine) snapshot(f *events.Snapshot) {
 
 // awaits gives the watch of a topic if its items are due; else nil. The subscribe to a pattern
 // brings the first items of many topics. The others are asked for topic by topic after that.
-func (f *family) awaits(topic events.Topic) *watch {
+func (f *patternWatch) awaits(topic events.Topic) *watch {
 	w := f.topics[topic]
-	if w == nil || !w.over && !w.order.held {
+	if w == nil || !w.restarting && !w.order.held {
 		return nil
 	}
 	return w
@@ -87,9 +87,9 @@ func (w *watch) turnPage(f *events.Snapshot) bool {
 	}
 	if page.First {
 		w.order.begin(f.Cursor)
-		w.view = w.next
+		w.viewID = w.next
 	}
-	w.joined, w.greeted, w.over, w.order.held, w.place = true, true, false, !page.Last, f.Next
+	w.joined, w.greeted, w.restarting, w.order.held, w.bookmark = true, true, false, !page.Last, f.Next
 	if page.Last {
 		w.reason, w.restarts = "", 0
 	}
@@ -98,12 +98,12 @@ func (w *watch) turnPage(f *events.Snapshot) bool {
 
 // beginAgain has a snapshot that cannot go on begin again, later each time.
 func (e *engine) beginAgain(w *watch, now time.Time) {
-	w.place = ""
-	w.turn = turn{notBefore: now.Add(e.backoff(w.restarts))}
+	w.bookmark = ""
+	w.attempt = attempt{notBefore: now.Add(e.backoff(w.restarts))}
 	w.restarts++
 }
 
 // startOver has a watch that does not subscribe for itself ask for the topic's items.
 func (w *watch) startOver(reason events.ResetReason) {
-	w.over, w.reason, w.place = true, reason, ""
+	w.restarting, w.reason, w.bookmark = true, reason, ""
 }

@@ -35,7 +35,7 @@ const (
 // blocks no caller.
 type socket struct {
 	conn *websocket.Conn
-	wire net.Conn // below conn, to hang up without a goodbye; nil if HTTPClient hides it
+	wire net.Conn // below conn, to abort the link; nil if HTTPClient hides it
 
 	mu      sync.Mutex
 	queue   [][]byte      // messages that are to be sent
@@ -187,16 +187,16 @@ func (l *socket) send(ctx context.Context, message []byte) error {
 	return w.Close()
 }
 
-// close says goodbye, and hangs up if there is no answer.
+// close says goodbye, and aborts the link if there is no answer.
 func (l *socket) close() {
-	timer := time.AfterFunc(goodbyeTime, l.hangUp)
+	timer := time.AfterFunc(goodbyeTime, l.abort)
 	defer timer.Stop()
 	_ = l.conn.Close(websocket.StatusNormalClosure, "") // the service may have closed it before
 }
 
-// hangUp ends a link whose goodbye is not answered. CloseNow is not enough, because it waits up to
+// abort ends a link whose goodbye is not answered. CloseNow is not enough, because it waits up to
 // ten seconds for the goodbye.
-func (l *socket) hangUp() {
+func (l *socket) abort() {
 	switch wire := l.wire.(type) {
 	case nil:
 		_ = l.conn.CloseNow()

@@ -49,7 +49,7 @@ var (
 // streams are the streams of an exchange.
 type streams struct {
 	open     []*stream
-	turn     turn          // next stream to open
+	next     attempt       // next stream to open
 	troubles int           // streams in a row that did not work
 	blocked  time.Time     // until then no stream is opened because of them
 	blockFor time.Duration // the next such time
@@ -59,7 +59,7 @@ type streams struct {
 type stream struct {
 	follows map[events.Topic]*follow
 	of      *pattern // the pattern that it is of, instead of topics
-	view    string
+	key     string
 	cancel  context.CancelCauseFunc
 	opened  time.Time
 	begun   bool // its first event has come
@@ -99,9 +99,9 @@ func (x *exchange) openStreams(now time.Time) (next time.Time) {
 	next = now.Add(time.Hour)
 	alike, due := map[string][]*follow{}, map[string]time.Time{}
 	for _, f := range x.follows {
-		if v := f.view(); f.stream == nil {
+		if v := f.streamKey(); f.stream == nil {
 			alike[v] = append(alike[v], f)
-			due[v] = later(later(due[v], f.since.Add(gatherTime)), x.streams.turn.notBefore)
+			due[v] = later(later(due[v], f.since.Add(gatherTime)), x.streams.next.notBefore)
 		}
 	}
 	for v, group := range alike {
@@ -118,10 +118,10 @@ func (x *exchange) openStreams(now time.Time) (next time.Time) {
 }
 
 // openStream opens a stream for as many of the topics as fit, and gives the others.
-func (x *exchange) openStream(view string, group []*follow) (rest []*follow) {
-	s := &stream{follows: map[events.Topic]*follow{}, view: view}
+func (x *exchange) openStream(key string, group []*follow) (rest []*follow) {
+	s := &stream{follows: map[events.Topic]*follow{}, key: key}
 	query, _ := viewQuery(group[0].asked) // viewQuery has accepted it before
-	size := len(x.base) + len(view)
+	size := len(x.base) + len(key)
 	for i, f := range group {
 		entry := url.Values{"topic": {string(f.topic)}, "after": {f.cursor.String()}, "view": {f.seen}}
 		if size += len(entry.Encode()) + 1; i > 0 && (i == topicsOfStream || size > streamURLBytes) {
@@ -269,10 +269,10 @@ func (x *exchange) ended(s *stream, again time.Duration, err error) {
 		again = max(again, returnPause)
 	}
 	if s.begun && x.streams.troubles == 0 {
-		x.streams.turn.failures = 0
+		x.streams.next.failures = 0
 	}
-	x.streams.turn.again(now, func(failures int) time.Duration { return max(again, x.pausing(err)(failures)) })
-	x.logger.Info("stream ended", "err", err, "again in", x.streams.turn.notBefore.Sub(now))
+	x.streams.next.retry(now, func(failures int) time.Duration { return max(again, x.pausing(err)(failures)) })
+	x.logger.Info("stream ended", "err", err, "again in", x.streams.next.notBefore.Sub(now))
 }
 
 // judge decides what the end of a stream means for the other streams.
@@ -319,7 +319,7 @@ func (x *exchange) trouble(now time.Time) {
 func (x *exchange) mergeInto(ended *stream, now time.Time) {
 	room := topicsOfStream - len(ended.follows)
 	for _, s := range x.streams.open {
-		if s.of != nil || ended.of != nil || s.view != ended.view || len(s.follows) > room {
+		if s.of != nil || ended.of != nil || s.key != ended.key || len(s.follows) > room {
 			continue
 		}
 		room -= len(s.follows)

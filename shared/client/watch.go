@@ -93,7 +93,7 @@ func (c *Client) Watch(ctx context.Context, topic events.Topic, o WatchOptions) 
 			return
 		}
 		defer c.do(func(e *engine) { e.leave(w) })
-		for out := w.outside(); ; {
+		for out := w.queue(); ; {
 			event, err := out.receive(ctx)
 			if err == nil && len(out.out) == 0 && out.waits.CompareAndSwap(true, false) {
 				c.do(func(*engine) { w.pump() })
@@ -105,11 +105,11 @@ func (c *Client) Watch(ctx context.Context, topic events.Topic, o WatchOptions) 
 	}
 }
 
-// watched is what a consumer watches: a topic or a family of them.
+// watched is what a consumer watches: a topic or the topics of a pattern.
 type watched interface {
 	begin(*engine)
 	pump() bool
-	outside() *outlet
+	queue() *eventQueue
 	about(events.Request) *events.Request
 	members() []*watch
 }
@@ -129,46 +129,46 @@ func newWatched(topic events.Topic, o WatchOptions) (w watched, err error) {
 	o.Delta = o.Delta && (o.Snapshot || o.After != nil || o.Cursors != nil)
 	w = newWatch(topic, o)
 	if topic.IsPattern() {
-		w = newFamily(topic, o)
+		w = newPatternWatch(topic, o)
 	}
 	return w, checkFrame(*w.about(events.Request{Action: events.ActionSubscribe}), events.CodeBadRequest)
 }
 
-// watch is one watch, or that of one topic of a family. It belongs to the engine, but for
-// its outlet.
+// watch is one watch, or that of one topic of a pattern watch. It belongs to the engine, but for
+// its event queue.
 type watch struct {
-	topic  events.Topic
-	o      WatchOptions
-	family *family // nil if it stands alone
-	*outlet
+	topic   events.Topic
+	o       WatchOptions
+	pattern *patternWatch // nil if it stands alone
+	*eventQueue
 
-	order  order
-	joined bool   // subscribed on the connection in use
-	view   string // what its cursor was seen in; empty before that is known
-	next   string // the same of the snapshot that is due
-	turn   turn   // to subscribe, or to ask for the rest of a snapshot
+	order   order
+	joined  bool    // subscribed on the connection in use
+	viewID  string  // what its cursor was seen in; empty before that is known
+	next    string  // the same of the snapshot that is due
+	attempt attempt // to subscribe, or to ask for the rest of a snapshot
 
-	greeted bool               // the first event was given
-	reason  events.ResetReason // of the snapshot that is due or under way
-	place   string             // where that goes on; empty before its first page
-	starved bool               // its next page came, and there was no room for it
+	greeted  bool               // the first event was given
+	reason   events.ResetReason // of the snapshot that is due or under way
+	bookmark string             // where that goes on; empty before its first page
+	starved  bool               // its next page came, and there was no room for it
 
-	over     bool  // it must start over with a snapshot, which it asks for by itself
-	restarts int   // of a snapshot that could not go on, in a row
-	probe    probe // for what is missing
-	setbacks setbacks
+	restarting bool  // it must start over with a snapshot, which it asks for by itself
+	restarts   int   // of a snapshot that could not go on, in a row
+	probe      probe // for what is missing
+	setbacks   setbacks
 }
 
 func newWatch(topic events.Topic, o WatchOptions) *watch {
-	w := &watch{topic: topic, o: o, outlet: newOutlet()}
+	w := &watch{topic: topic, o: o, eventQueue: newEventQueue()}
 	if o.After != nil {
 		w.order.begin(*o.After)
 	}
 	return w
 }
 
-func (w *watch) outside() *outlet  { return w.outlet }
-func (w *watch) members() []*watch { return []*watch{w} }
+func (w *watch) queue() *eventQueue { return w.eventQueue }
+func (w *watch) members() []*watch  { return []*watch{w} }
 
 // give gives the consumer an event, if less than kept wait for it.
 func (w *watch) give(event Event, kept int) bool {
@@ -203,7 +203,9 @@ func (w *watch) greet() bool {
 
 // following reports whether a watch is subscribed and neither busy with a snapshot nor about
 // to ask for one.
-func (w *watch) following() bool { return w.joined && w.order.started && !w.order.held && !w.over }
+func (w *watch) following() bool {
+	return w.joined && w.order.started && !w.order.held && !w.restarting
+}
 
 // step is what a change is to the consumer.
 func step(c events.Change) Event {
@@ -216,20 +218,20 @@ func step(c events.Change) Event {
 // request is what a watch has to ask for, nil if nothing.
 func (w *watch) request() *events.Request {
 	switch {
-	case w.family != nil && w.family.turn.asked: // its items may be on their way
+	case w.pattern != nil && w.pattern.attempt.asked: // its items may be on their way
 		return nil
-	case (w.starved || w.over || w.order.held) && !w.takesPages():
+	case (w.starved || w.restarting || w.order.held) && !w.hasRoomForPages():
 		return nil
-	case w.over:
+	case w.restarting:
 		return w.about(events.Request{Action: events.ActionSnapshot})
-	case !w.joined && w.family != nil:
-		return nil // it is joined with the family
+	case !w.joined && w.pattern != nil:
+		return nil // it is joined with the pattern watch
 	case !w.joined && w.order.started:
-		return w.about(events.Request{Action: events.ActionSubscribe, After: w.order.cursor.String(), View: w.view})
+		return w.about(events.Request{Action: events.ActionSubscribe, After: w.order.cursor.String(), View: w.viewID})
 	case !w.joined:
 		return w.about(events.Request{Action: events.ActionSubscribe, Snapshot: w.o.Snapshot})
 	case w.order.held:
-		return w.about(events.Request{Action: events.ActionSnapshot, Next: w.place})
+		return w.about(events.Request{Action: events.ActionSnapshot, Next: w.bookmark})
 	}
 	return nil
 }
@@ -258,7 +260,7 @@ func (e *engine) seesOtherwise(topic events.Topic, o WatchOptions) bool {
 			return true
 		}
 	}
-	for _, f := range e.families {
+	for _, f := range e.patterns {
 		if near(f.pattern, topic) && !f.o.sameView(o) {
 			return true
 		}
@@ -298,8 +300,8 @@ func (e *engine) leave(w watched) {
 // remove forgets what was watched with all that it has asked for; false if it was
 // forgotten before.
 func (e *engine) remove(w watched) bool {
-	before := len(e.watches) + len(e.families)
-	e.families = slices.DeleteFunc(e.families, func(f *family) bool { return f == w })
+	before := len(e.watches) + len(e.patterns)
+	e.patterns = slices.DeleteFunc(e.patterns, func(f *patternWatch) bool { return f == w })
 	for _, member := range w.members() {
 		e.watches = slices.DeleteFunc(e.watches, func(o *watch) bool { return o == member })
 	}
@@ -308,18 +310,18 @@ func (e *engine) remove(w watched) bool {
 			delete(e.requests, id)
 		}
 	}
-	return len(e.watches)+len(e.families) < before
+	return len(e.watches)+len(e.patterns) < before
 }
 
 // subscribed takes in that a watch is subscribed. Where a snapshot is due, the first
 // page says so, and the request stays outstanding until the last has come.
 func (e *engine) subscribed(f *events.Subscribed) {
 	r := e.requests[f.ID]
-	if r != nil && r.family != nil {
+	if r != nil && r.pattern != nil {
 		if r.subscribed = true; !r.frame.Snapshot { // or the items follow
 			e.answered(f.ID)
 		}
-		r.family.subscribed(e, f)
+		r.pattern.subscribed(e, f)
 		return
 	}
 	if r != nil && r.departure != nil {
@@ -342,7 +344,7 @@ func (e *engine) subscribed(f *events.Subscribed) {
 	default:
 		w.order.begin(f.Cursor)
 	}
-	w.joined, w.view = true, w.next
+	w.joined, w.viewID = true, w.next
 	e.answered(f.ID)
 	w.pump()
 }
@@ -358,15 +360,15 @@ func (e *engine) unsubscribed(f *events.Unsubscribed) {
 	}
 	ended := &events.Error{Code: f.Reason, Message: "the service has ended the subscription", Topic: string(f.Topic)}
 	for _, w := range slices.Clone(e.watches) {
-		if w.topic == f.Topic && w.family == nil {
+		if w.topic == f.Topic && w.pattern == nil {
 			e.remove(w)
 			w.fail(ended)
 		}
 	}
-	for _, family := range slices.Clone(e.families) {
-		if family.pattern == f.Topic {
-			e.remove(family)
-			family.fail(ended)
+	for _, p := range slices.Clone(e.patterns) {
+		if p.pattern == f.Topic {
+			e.remove(p)
+			p.fail(ended)
 		}
 	}
 }

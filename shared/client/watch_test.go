@@ -64,7 +64,7 @@ func (w *watcher) see(event client.Event, err error) {
 		return
 	}
 	if event.Page != nil {
-		w.turn(event.Page)
+		w.page(event.Page)
 	}
 	if c := event.Change; c != nil {
 		before := w.state[c.ID]
@@ -87,7 +87,7 @@ func (w *watcher) see(event client.Event, err error) {
 	w.cursor = event.Cursor
 }
 
-func (w *watcher) turn(page *client.Page) {
+func (w *watcher) page(page *client.Page) {
 	w.pages++
 	w.costly += page.Costly
 	if page.First {

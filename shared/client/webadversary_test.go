@@ -287,11 +287,11 @@ func webAttacks() map[string]attack {
 		all[fmt.Sprintf("problem %q to all but a dial", code)] = a
 		all[fmt.Sprintf("streams of the error %q", code)] = s
 	}
-	over := map[string]attack{}
+	web := map[string]attack{}
 	for name, a := range all {
-		over["over HTTP: "+name] = a
+		web["over HTTP: "+name] = a
 	}
-	return over
+	return web
 }
 
 // badPlace says that the id of a stream's event is none.

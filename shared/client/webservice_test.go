@@ -107,7 +107,7 @@ func (f *front) topics(w http.ResponseWriter, r *http.Request, about events.Topi
 	f.service.mu.Lock()
 	status := f.refuse
 	f.service.mu.Unlock()
-	feed := watch.Feed{Topics: watch.Topics{Items: f.service, History: f.service, Places: seal.Fixed(make([]byte, seal.MinSecretBytes))}, Stands: f, Revocations: f}
+	feed := watch.Feed{Topics: watch.Topics{Store: f.service, Sealer: seal.Fixed(make([]byte, seal.MinSecretBytes))}, Stands: f, Revocations: f}
 	v := watch.Viewer{Key: watch.Key{Subject: subject}, Access: access}
 	query := r.URL.Query()
 	q := watch.Query{Topic: about, Options: watch.Options{Delta: query.Get("delta") == "true", Latest: query.Get("latest") == "true"}}
@@ -150,7 +150,7 @@ func (f *front) topics(w http.ResponseWriter, r *http.Request, about events.Topi
 			w.WriteHeader(http.StatusNotModified)
 			return
 		}
-		say(w, events.TopicItems{Topic: about, Cursor: page.Cursor.String(), View: page.View, Items: page.Items, Costly: page.Costly, Next: page.Next})
+		say(w, events.TopicItems{Topic: about, Cursor: page.Cursor.String(), View: page.ViewID, Items: page.Items, Costly: page.Costly, Next: page.Next})
 	}
 }
 
@@ -160,7 +160,7 @@ func (f *front) itemsBelow(w http.ResponseWriter, r *http.Request, feed watch.Fe
 		refuse(w, err)
 		return
 	}
-	body := events.ItemsBelow{Topic: q.Topic, View: below.View, Next: below.Next}
+	body := events.ItemsBelow{Topic: q.Topic, View: below.ViewID, Next: below.Next}
 	for _, page := range below.Topics {
 		body.Topics = append(body.Topics, events.TopicItems{Topic: page.Topic, Cursor: page.Cursor.String(), Items: page.Items, Next: page.Next})
 	}
@@ -214,7 +214,7 @@ func follows(feed watch.Feed, v watch.Viewer, q watch.Query, query url.Values) (
 			return nil, err
 		}
 		if views := query["view"]; len(views) > 0 {
-			follow.View = views[i]
+			follow.ViewID = views[i]
 		}
 		if query.Get("after") != "now" {
 			if follow.After, err = events.ParseCursor(query["after"][i]); err != nil {
@@ -306,7 +306,7 @@ func (f *front) changes(w http.ResponseWriter, r *http.Request, feed watch.Feed,
 	case missed.Reset != "":
 		problem(w, events.Problem{Code: events.CodeReset, Reason: missed.Reset})
 	default:
-		say(w, events.TopicChanges{Topic: q.Topic, Cursor: missed.Cursor.String(), View: missed.View, Changes: missed.Changes, More: missed.More})
+		say(w, events.TopicChanges{Topic: q.Topic, Cursor: missed.Cursor.String(), View: missed.ViewID, Changes: missed.Changes, More: missed.More})
 	}
 }
 
@@ -348,14 +348,14 @@ func (f *front) stream(w http.ResponseWriter, r *http.Request, feed watch.Feed, 
 	for topic, place := range follower.Follows()[0].Below {
 		begun.Cursors[topic] = place.After.String()
 	}
-	if view := follower.Follows()[0].View; view != events.WholeView {
+	if view := follower.Follows()[0].ViewID; view != events.WholeView {
 		begun.View = view
 	}
 	frame, _ := events.Encode(begun)
 	write("event: subscribed\nid: %s\ndata: %s\n\n", f.place(follower.Follows()), frame)
 	for err == nil {
 		for _, missed := range news {
-			follower.Take(missed)
+			follower.Advance(missed)
 			if missed.Reset != "" {
 				body, _ := events.Encode(&events.Reset{Topic: missed.Topic, Reason: missed.Reset})
 				write("event: reset\ndata: %s\n\n", body)

@@ -62,7 +62,7 @@ func newWorld(t testing.TB, seed uint64) *world {
 		answer: func(delivery.Message) error { return nil }}
 	secret := []byte(strings.Repeat("s", seal.MinSecretBytes))
 	topics := watch.Topics{
-		Items: store, History: store, Places: seal.New(func(context.Context) ([][]byte, error) { return [][]byte{secret}, nil }),
+		Store: store, Sealer: seal.New(func(context.Context) ([][]byte, error) { return [][]byte{secret}, nil }),
 		Limits: watch.Limits{SnapshotItems: 1000},
 	}
 	w.waker = delivery.Waker{Store: store, Queue: w}

@@ -24,7 +24,7 @@ func (s *Store) Announce(ctx context.Context, topics ...events.Topic) error {
 				continue
 			}
 			puts = append(puts, types.WriteRequest{PutRequest: &types.PutRequest{Item: map[string]types.AttributeValue{
-				"topic": directory(topic[:i]), "seq": place(topic, topic[:i]), "name": str(string(topic)),
+				"topic": directory(topic[:i]), "seq": sortKey(topic, topic[:i]), "name": str(string(topic)),
 			}}})
 		}
 	}
@@ -44,9 +44,9 @@ func directory(above events.Topic) types.AttributeValue {
 	return str(string(above) + "/" + events.AnySegments)
 }
 
-// place is a topic's sort key in the list of one above it, which no two topics share: a number
+// sortKey is a topic's sort key in the list of one above it, which no two topics share: a number
 // below deeper if it is one segment longer, and above it otherwise. DynamoDB takes 38 digits.
-func place(topic, above events.Topic) types.AttributeValue {
+func sortKey(topic, above events.Topic) types.AttributeValue {
 	sum := sha256.Sum256([]byte(topic))
 	hash := new(big.Int).SetBytes(sum[:14]).String() // of 34 digits at most
 	if !(above + "/" + events.AnySegment).Matches(topic) {
@@ -55,7 +55,7 @@ func place(topic, above events.Topic) types.AttributeValue {
 	return &types.AttributeValueMemberN{Value: hash}
 }
 
-// deeper is before the places of topics that are more than one segment longer.
+// deeper is before the sort keys of topics that are more than one segment longer.
 const deeper = "10000000000000000000000000000000000"
 
 // Below reads the list of topics, up to one more than limit: one read unit for every 4 KB,
@@ -87,7 +87,7 @@ func (s *Store) below(ctx context.Context, pattern, after events.Topic, limit in
 		query.ExpressionAttributeValues[":deeper"] = &types.AttributeValueMemberN{Value: deeper}
 	}
 	if after != "" && after != base {
-		query.ExclusiveStartKey = map[string]types.AttributeValue{"topic": directory(base), "seq": place(after, base)}
+		query.ExclusiveStartKey = map[string]types.AttributeValue{"topic": directory(base), "seq": sortKey(after, base)}
 	}
 	page, err := s.db.Query(ctx, query)
 	if err != nil {

@@ -67,13 +67,13 @@ func TestBelowGoesOn(t *testing.T) {
 	}
 }
 
-// TestDeeperTopicsOfOldListsAreNotGiven: in lists that were begun before places depended on
+// TestDeeperTopicsOfOldListsAreNotGiven: in lists that were begun before sort keys depended on
 // the depth, deeper topics lie among the others.
 func TestDeeperTopicsOfOldListsAreNotGiven(t *testing.T) {
 	d := dynamotest.Start(t)
-	for place, name := range []string{"a/b/hidden", "a/x"} {
+	for number, name := range []string{"a/b/hidden", "a/x"} {
 		row := map[string]types.AttributeValue{
-			"topic": &types.AttributeValueMemberS{Value: "a/**"}, "seq": &types.AttributeValueMemberN{Value: fmt.Sprint(place)},
+			"topic": &types.AttributeValueMemberS{Value: "a/**"}, "seq": &types.AttributeValueMemberN{Value: fmt.Sprint(number)},
 			"name": &types.AttributeValueMemberS{Value: name},
 		}
 		if _, err := d.Client.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: &dynamotest.Tables.Changes, Item: row}); err != nil {

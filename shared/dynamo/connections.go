@@ -155,15 +155,15 @@ func (s *Store) Forget(ctx context.Context, key watch.Key, subs []watch.Subscrip
 	if err != nil {
 		return fmt.Errorf("delete connection %s: %w", key.ID, translate(err))
 	}
-	places := map[location]bool{} // a pattern may be given for each of its topics
+	locations := map[location]bool{} // a pattern may be given for each of its topics
 	for _, sub := range subs {
-		places[location{sub.Topic, sub.Shard}] = true
+		locations[location{sub.Topic, sub.Shard}] = true
 	}
 	for _, topic := range topicsOf(out.Attributes) {
-		places[location{topic, shardIn(out.Attributes, topic)}] = true
+		locations[location{topic, shardIn(out.Attributes, topic)}] = true
 	}
 	subs = nil
-	for at := range places {
+	for at := range locations {
 		subs = append(subs, watch.Subscription{Key: key, Topic: at.topic, Shard: at.shard})
 	}
 	if err := s.deleteSubscriptions(ctx, subs); err != nil {
@@ -172,7 +172,7 @@ func (s *Store) Forget(ctx context.Context, key watch.Key, subs []watch.Subscrip
 	return nil
 }
 
-// location is the place of a subscription in the table.
+// location is where a subscription is in the table.
 type location struct {
 	topic events.Topic
 	shard int

@@ -11,11 +11,11 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// difference holds what changed from the present state of an object to its former one, member by
+// difference holds what changed from the current state of an object to its former one, member by
 // member. It keeps a log row small if most members have not changed. Unlike a merge patch, it
 // distinguishes a member that was null from a missing member. Arrays are kept whole.
 //
-// A member of the present state is named at most once. An object therefore never grows by more
+// A member of the current state is named at most once. An object therefore never grows by more
 // bytes than the difference has.
 type difference struct {
 	Was map[string]jsontext.Value `json:"was,omitempty"` // members that had another value, or that do not exist any more
@@ -41,7 +41,7 @@ func differing(was, is json.RawMessage) string {
 	return string(text)
 }
 
-// undo gives the former state from the present one and a difference.
+// undo gives the former state from the current one and a difference.
 func undo(is json.RawMessage, text string) (json.RawMessage, error) {
 	var d difference
 	if err := jsonv2.Unmarshal([]byte(text), &d); err != nil {

@@ -20,7 +20,7 @@
 //	                                               was refreshed grant, tokenExpiresAt, auth (its order)
 //	               subject         * and a time    spent: what the subject's requests have cost
 //	                                               then; expiresAt
-//	               anonymous       *holds/ and a   holds: which HTTP requests are held (place → until)
+//	               anonymous       *holds/ and a   holds: which HTTP requests are held (name → until)
 //	                               number
 //	Subscriptions  topic # shard   connectionId    subject, order, [auth], [view], [filter], [fields],
 //	                                               [delta], [latest], expiresAt

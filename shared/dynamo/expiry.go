@@ -30,7 +30,7 @@ const clockSkew = 2 * time.Second
 func lapse(before, after string, at time.Time) grant.Lapse {
 	switch {
 	case ttl.Expired(after, at) && before == after:
-		return grant.Over
+		return grant.AlreadyEnded
 	case ttl.Expired(after, at):
 		return grant.Ended
 	case ttl.Expired(before, at.Add(clockSkew)) && before != after:

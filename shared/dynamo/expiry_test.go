@@ -48,7 +48,7 @@ func TestLapseOfRecords(t *testing.T) {
 		{"", "999999999", grant.Ended},
 		{"1000000500", "999999999", grant.Ended},
 		{"999999998", "999999999", grant.Ended},
-		{"999999999", "999999999", grant.Over},
+		{"999999999", "999999999", grant.AlreadyEnded},
 		{"999999999", "", grant.Renewed},
 		{"999999999", "1000000500", grant.Renewed},
 		{"999999999", "1000000001", grant.Renewed},
@@ -89,7 +89,7 @@ func TestLapseOfRecords(t *testing.T) {
 func TestExpiryDoesNotShowInTheSizeOfTheLog(t *testing.T) {
 	d := dynamotest.Start(t)
 	sizes := map[int]bool{}
-	for i, lapse := range []grant.Lapse{"", grant.Renewed, grant.Ended, grant.Over} {
+	for i, lapse := range []grant.Lapse{"", grant.Renewed, grant.Ended, grant.AlreadyEnded} {
 		topic := events.Topic(fmt.Sprint("t", i))
 		entry := entries(topic, 1)
 		entry[0].Lapse = lapse
@@ -342,8 +342,7 @@ func (w *holder) ask(r events.Request) {
 	}
 	store := *w.l.store
 	store.Now = func() time.Time { return w.l.at.Add(w.clock) }
-	topics := watch.Topics{Items: &store, History: &store, Places: seal.Fixed(make([]byte, seal.MinSecretBytes))}
-	answerer := watch.Answerer{Topics: topics, Sessions: &store, Subscriptions: &store, Logger: slog.New(slog.DiscardHandler)}
+	answerer := watch.Answerer{Store: &store, Sealer: seal.Fixed(make([]byte, seal.MinSecretBytes)), Logger: slog.New(slog.DiscardHandler)}
 	if err := w.Post(answerer.Answer(context.Background(), w.connection, watch.Message{Body: body}, w)); err != nil {
 		w.l.Fatal(err)
 	}

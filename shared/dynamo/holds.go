@@ -24,28 +24,28 @@ import (
 // many rows as it takes; a subject's holds are all in one.
 const rowHolds = 40
 
-// holdAttempts bounds how often another place is tried after somebody has taken the one.
+// holdAttempts bounds how often another name is tried after another hold has got the one.
 const holdAttempts = 4
 
-// Hold takes one of the subject's places in its row. It mostly costs one write unit for a row of up
-// to 1 KB, and as much for each further attempt. Places whose time is over are free.
+// Hold takes one of the subject's names in its row. It mostly costs one write unit for a row of up
+// to 1 KB, and as much for each further attempt. Names whose time is over are free.
 //
-// Hold writes a number into the place that no other hold has: the time at which the hold ends, with
+// Hold writes a number under the name that no other hold has: the time at which the hold ends, with
 // random digits behind the point. If an answer is lost, the SDK repeats the call, and the
-// repetition is refused because the place is taken. The number then shows that this hold has taken
+// repetition is refused because the name is taken. The number then shows that this hold has taken
 // it.
 func (s *Store) Hold(ctx context.Context, key watch.Key, until time.Time, limits watch.HoldLimits) (watch.Hold, error) {
 	at, most := holdsOf(key, limits.Total)
-	now, places := s.now().Unix(), rand.Perm(limits.Subject)
-	var over map[string]types.AttributeValue
+	now, numbers := s.now().Unix(), rand.Perm(limits.Subject)
+	var ended map[string]types.AttributeValue
 	for range holdAttempts {
-		if len(places) == 0 {
+		if len(numbers) == 0 {
 			break
 		}
-		hold := watch.Hold{Place: at.place(places[0]), Mark: holdMark(until)}
-		held, err := s.takePlace(ctx, hold, now, most, over)
-		_, name := placed(hold.Place)
-		if err == nil || number(held, name) == hold.Mark {
+		hold := watch.Hold{Name: at.name(numbers[0]), Number: holdNumber(until)}
+		held, err := s.putHold(ctx, hold, now, most, ended)
+		_, name := splitName(hold.Name)
+		if err == nil || number(held, name) == hold.Number {
 			return hold, nil
 		}
 		if failed := (*types.ConditionalCheckFailedException)(nil); !errors.As(err, &failed) {
@@ -57,36 +57,36 @@ func (s *Store) Hold(ctx context.Context, key watch.Key, until time.Time, limits
 			}
 			continue
 		}
-		over, places = placesOf(held, at, places, now)
-		if len(held)-len(over) >= most {
+		ended, numbers = freeNames(held, at, numbers, now)
+		if len(held)-len(ended) >= most {
 			break
 		}
 	}
 	return watch.Hold{}, fmt.Errorf("hold a request: %w", watch.ErrTooManyHolds)
 }
 
-// takePlace writes the hold into the row, and takes out those that are over. If the place is
+// putHold writes the hold into the row, and takes out those that are over. If the name is
 // not free, or the row is full, it gives the row's holds; nil if there is no row.
-func (s *Store) takePlace(ctx context.Context, hold watch.Hold, now int64, most int, over map[string]types.AttributeValue) (held map[string]types.AttributeValue, err error) {
-	row, name := placed(hold.Place)
+func (s *Store) putHold(ctx context.Context, hold watch.Hold, now int64, most int, ended map[string]types.AttributeValue) (held map[string]types.AttributeValue, err error) {
+	row, name := splitName(hold.Name)
 	update := &dynamodb.UpdateItemInput{
 		TableName: &s.tables.Connections, Key: holdsKey(row),
-		UpdateExpression:                    aws.String("SET #holds.#place = :until"),
-		ConditionExpression:                 aws.String("(attribute_not_exists(#holds.#place) OR #holds.#place < :now) AND size(#holds) < :most"),
-		ExpressionAttributeNames:            map[string]string{"#holds": "holds", "#place": name},
-		ExpressionAttributeValues:           map[string]types.AttributeValue{":until": &types.AttributeValueMemberN{Value: hold.Mark}, ":now": num(now), ":most": num(int64(most + len(over)))},
+		UpdateExpression:                    aws.String("SET #holds.#name = :until"),
+		ConditionExpression:                 aws.String("(attribute_not_exists(#holds.#name) OR #holds.#name < :now) AND size(#holds) < :most"),
+		ExpressionAttributeNames:            map[string]string{"#holds": "holds", "#name": name},
+		ExpressionAttributeValues:           map[string]types.AttributeValue{":until": &types.AttributeValueMemberN{Value: hold.Number}, ":now": num(now), ":most": num(int64(most + len(ended)))},
 		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
 	}
 	var removed []string
-	for i, other := range slices.Sorted(maps.Keys(over)) {
+	for i, other := range slices.Sorted(maps.Keys(ended)) {
 		if other == name {
 			continue
 		}
-		place := fmt.Sprint("#holds.#over", i)
+		path := fmt.Sprint("#holds.#over", i)
 		update.ExpressionAttributeNames[fmt.Sprint("#over", i)] = other
-		update.ExpressionAttributeValues[fmt.Sprint(":over", i)] = over[other]
-		*update.ConditionExpression += fmt.Sprint(" AND ", place, " = :over", i) // or another has it by now
-		removed = append(removed, place)
+		update.ExpressionAttributeValues[fmt.Sprint(":over", i)] = ended[other]
+		*update.ConditionExpression += fmt.Sprint(" AND ", path, " = :over", i) // or another has it by now
+		removed = append(removed, path)
 	}
 	if len(removed) > 0 {
 		*update.UpdateExpression += " REMOVE " + strings.Join(removed, ", ")
@@ -100,24 +100,24 @@ func (s *Store) takePlace(ctx context.Context, hold watch.Hold, now int64, most 
 	return held, err
 }
 
-// holdMark makes the number of a hold: 10 digits and 12 behind the point, of the 38 that a number
+// holdNumber makes the number of a hold: 10 digits and 12 behind the point, of the 38 that a number
 // may have. It has no zeros at its end, as DynamoDB gives numbers back.
-func holdMark(until time.Time) string {
+func holdNumber(until time.Time) string {
 	return fmt.Sprintf("%d.%011d%d", until.Unix(), rand.Int64N(1e11), 1+rand.IntN(9))
 }
 
-// placesOf tells which holds of a row are over, and which places of a subject are free.
-func placesOf(held map[string]types.AttributeValue, at holds, places []int, now int64) (over map[string]types.AttributeValue, free []int) {
-	over = map[string]types.AttributeValue{}
-	for place, value := range held {
-		if until, err := strconv.ParseFloat(number(held, place), 64); err != nil || int64(until) < now {
-			over[place] = value
+// freeNames tells which holds of a row are over, and which names of a subject are free.
+func freeNames(held map[string]types.AttributeValue, at holds, numbers []int, now int64) (ended map[string]types.AttributeValue, free []int) {
+	ended = map[string]types.AttributeValue{}
+	for name, value := range held {
+		if until, err := strconv.ParseFloat(number(held, name), 64); err != nil || int64(until) < now {
+			ended[name] = value
 		}
 	}
-	return over, slices.DeleteFunc(slices.Clone(places), func(n int) bool {
-		_, name := placed(at.place(n))
+	return ended, slices.DeleteFunc(slices.Clone(numbers), func(n int) bool {
+		_, name := splitName(at.name(n))
 		_, taken := held[name]
-		_, free := over[name]
+		_, free := ended[name]
 		return taken && !free
 	})
 }
@@ -133,16 +133,16 @@ func (s *Store) createHolds(ctx context.Context, row string) error {
 	return nil
 }
 
-// Release frees the hold's place, at the cost of Hold. It leaves a place that another hold has
+// Release frees the hold's name, at the cost of Hold. It leaves a name that another hold has
 // taken meanwhile.
 func (s *Store) Release(ctx context.Context, hold watch.Hold) error {
-	row, name := placed(hold.Place)
+	row, name := splitName(hold.Name)
 	_, err := s.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
 		TableName: &s.tables.Connections, Key: holdsKey(row),
-		UpdateExpression:          aws.String("REMOVE #holds.#place"),
-		ConditionExpression:       aws.String("#holds.#place = :until"),
-		ExpressionAttributeNames:  map[string]string{"#holds": "holds", "#place": name},
-		ExpressionAttributeValues: map[string]types.AttributeValue{":until": &types.AttributeValueMemberN{Value: hold.Mark}},
+		UpdateExpression:          aws.String("REMOVE #holds.#name"),
+		ConditionExpression:       aws.String("#holds.#name = :until"),
+		ExpressionAttributeNames:  map[string]string{"#holds": "holds", "#name": name},
+		ExpressionAttributeValues: map[string]types.AttributeValue{":until": &types.AttributeValueMemberN{Value: hold.Number}},
 	})
 	if failed := (*types.ConditionalCheckFailedException)(nil); err != nil && !errors.As(err, &failed) {
 		return fmt.Errorf("release a hold: %w", translate(err))
@@ -162,12 +162,12 @@ func holdsOf(key watch.Key, total int) (holds, int) {
 	return holds{strconv.Itoa(int(row)), base64.RawURLEncoding.EncodeToString(sum[4:10])}, (total + rows - 1) / rows
 }
 
-// place names the nth place of the subject, row and all.
-func (h holds) place(n int) string { return h.row + "/" + h.prefix + strconv.Itoa(n) }
+// name gives the nth name of the subject, with its row.
+func (h holds) name(n int) string { return h.row + "/" + h.prefix + strconv.Itoa(n) }
 
-// placed reads what place has written.
-func placed(place string) (row, name string) {
-	row, name, _ = strings.Cut(place, "/")
+// splitName reads what name has written.
+func splitName(full string) (row, name string) {
+	row, name, _ = strings.Cut(full, "/")
 	return row, name
 }
 

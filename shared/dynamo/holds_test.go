@@ -134,7 +134,7 @@ func TestCostOfAHold(t *testing.T) {
 	}
 }
 
-// TestHoldsThatAreOverAreReplacedOnce, however many ask for their places at the same time.
+// TestHoldsThatAreOverAreReplacedOnce, however many ask for their names at the same time.
 func TestHoldsThatAreOverAreReplacedOnce(t *testing.T) {
 	d := dynamotest.Start(t)
 	limits := watch.HoldLimits{Subject: 6, Total: 40}
@@ -166,7 +166,7 @@ func TestHoldsThatAreOverAreReplacedOnce(t *testing.T) {
 	}
 }
 
-// TestHoldWhoseAnswerIsLostIsHeldOnce: the SDK repeats the call, and the subject loses no place.
+// TestHoldWhoseAnswerIsLostIsHeldOnce: the SDK repeats the call, and the subject loses no name.
 func TestHoldWhoseAnswerIsLostIsHeldOnce(t *testing.T) {
 	d := dynamotest.Start(t)
 	alice, limits := watch.Key{Subject: "alice"}, watch.HoldLimits{Subject: 2, Total: 80}
@@ -221,7 +221,7 @@ func losing(t *testing.T, d *dynamotest.Database, operation string) (store *dyna
 	return dynamo.Open(cfg, dynamotest.Tables), lost
 }
 
-// TestReleaseLeavesWhatAnotherHolds: an ended hold does not free a place that another hold has
+// TestReleaseLeavesWhatAnotherHolds: an ended hold does not free a name that another hold has
 // taken, even if both end in the same second.
 func TestReleaseLeavesWhatAnotherHolds(t *testing.T) {
 	s := dynamotest.Start(t).Store()
@@ -242,6 +242,6 @@ func TestReleaseLeavesWhatAnotherHolds(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := s.Hold(t.Context(), alice, until, limits); !errors.Is(err, watch.ErrTooManyHolds) {
-		t.Errorf("the place of another is free: %v", err)
+		t.Errorf("the name of another is free: %v", err)
 	}
 }

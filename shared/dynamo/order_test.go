@@ -111,8 +111,7 @@ func newConcurrent(t *testing.T, clients int) *concurrent {
 // answerer carries out requests as the message function does, with the nth store.
 func (c *concurrent) answerer(n int) watch.Answerer {
 	s := c.stores[n]
-	topics := watch.Topics{Items: s, History: s, Places: seal.Fixed(make([]byte, seal.MinSecretBytes))}
-	return watch.Answerer{Topics: topics, Sessions: s, Subscriptions: s, Logger: slog.New(slog.DiscardHandler)}
+	return watch.Answerer{Store: s, Sealer: seal.Fixed(make([]byte, seal.MinSecretBytes)), Logger: slog.New(slog.DiscardHandler)}
 }
 
 // mute is a client that is given the last frame alone.

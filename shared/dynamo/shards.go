@@ -129,7 +129,7 @@ func (s *Store) Subscribers(ctx context.Context, topic events.Topic, belowAlone 
 	if err := tasks.Wait(); err != nil {
 		return nil, fmt.Errorf("read subscribers of %s: %w", topic, err)
 	}
-	if reading.over() {
+	if reading.exceeded() {
 		return nil, fmt.Errorf("read subscribers of %s: %w", topic, watch.CrowdError{About: shards * s.ShardSize})
 	}
 	var subs []watch.Subscription
@@ -150,8 +150,8 @@ type reading struct {
 	found      atomic.Int64 // subscriptions of the part, by now
 }
 
-// over reports whether there are more subscriptions than may be read.
-func (r *reading) over() bool { return r.part.AtMost > 0 && r.found.Load() > int64(r.part.AtMost) }
+// exceeded reports whether there are more subscriptions than may be read.
+func (r *reading) exceeded() bool { return r.part.AtMost > 0 && r.found.Load() > int64(r.part.AtMost) }
 
 // shardRead is what was read of a shard.
 type shardRead struct {
@@ -175,7 +175,7 @@ func (s *Store) shard(ctx context.Context, of *reading, shard int) (read shardRe
 	}
 	shards = 1
 	pages := dynamodb.NewQueryPaginator(s.db, query)
-	for pages.HasMorePages() && !of.over() {
+	for pages.HasMorePages() && !of.exceeded() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
 			return shardRead{}, 0, translate(err)

@@ -29,7 +29,7 @@ func entries(topic events.Topic, seqs ...int64) []watch.Entry {
 	var all []watch.Entry
 	for _, seq := range seqs {
 		position := watch.Position(fmt.Sprint(1000 + seq))
-		lapse := []grant.Lapse{"", grant.Renewed, grant.Ended, grant.Over}[seq%4]
+		lapse := []grant.Lapse{"", grant.Renewed, grant.Ended, grant.AlreadyEnded}[seq%4]
 		all = append(all, watch.Entry{Position: position, High: position, Lapse: lapse, Change: events.Change{
 			Topic: topic, Epoch: "e", Seq: seq, Op: events.Added, ID: fmt.Sprint(seq), Time: events.Time(time.UnixMilli(1_000 + seq)), Data: []byte(`{"n":1}`),
 		}})

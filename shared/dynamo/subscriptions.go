@@ -121,8 +121,12 @@ func (s *Store) addTopic(ctx context.Context, sub watch.Subscription, shard int)
 		out, err := s.changeTopics(ctx, sub.Key, sub.Topic, addition(sub, quota, form, shard))
 		failed := (*types.ConditionalCheckFailedException)(nil)
 		switch {
+		case err == nil && form == whileNot:
+			return watch.Kept{Shard: shard}, nil
 		case err == nil:
-			return keptBy(form, sub.Topic, shard, out.Attributes), nil
+			before := out.Attributes
+			_, already := ordersOf(before)[sub.Topic]
+			return watch.Kept{Already: already, Shard: shardIn(before, sub.Topic)}, nil
 		case !errors.As(err, &failed):
 			return watch.Kept{}, translate(err)
 		}
@@ -168,15 +172,6 @@ func addition(sub watch.Subscription, quota watch.Quota, form additionForm, shar
 		ExpressionAttributeValues: values,
 		ReturnValues:              types.ReturnValueAllOld,
 	}
-}
-
-// keptBy says what an addition did to a row, by the row before it.
-func keptBy(form additionForm, topic events.Topic, shard int, before map[string]types.AttributeValue) watch.Kept {
-	if form == whileNot {
-		return watch.Kept{Shard: shard}
-	}
-	_, already := ordersOf(before)[topic]
-	return watch.Kept{Already: already, Shard: shardIn(before, topic)}
 }
 
 // changeTopics updates a connection's row about one topic. A row of a version that had no

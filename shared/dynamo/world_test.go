@@ -42,6 +42,7 @@ type world struct {
 
 	store    *dynamo.Store
 	answerer watch.Answerer
+	renewer  watch.Renewer
 	fanout   watch.Fanout
 	client   watch.Connection
 	tokens   []grant.Grant             // that the client can send, by their number
@@ -49,7 +50,7 @@ type world struct {
 	lives    map[events.Topic][]string // epochs of topics
 	heads    map[events.Topic]int64
 	meter    *watch.Meter
-	next     string // the place that the latest snapshot ended at
+	next     string // the bookmark that the latest snapshot ended at
 	sent     int    // requests
 	puts     int
 	publish  bool // what is put
@@ -87,16 +88,15 @@ func (w *world) begin(t rapid.TB, subject string, tokens []grant.Grant, limits w
 		}
 		return a
 	}}))
+	allowance := watch.NewAllowance(w, 1)
 	w.answerer = watch.Answerer{
-		Topics: watch.Topics{
-			Items:     w.store,
-			History:   w.store,
-			Places:    seal.Fixed(make([]byte, seal.MinSecretBytes)),
-			Limits:    limits,
-			Allowance: watch.NewAllowance(w, 1),
-		},
-		Sessions: metered{w.store, w}, Subscriptions: w.store, Tokens: w, Logger: logger,
+		Store:     metered{w.store, w},
+		Sealer:    seal.Fixed(make([]byte, seal.MinSecretBytes)),
+		Limits:    limits,
+		Allowance: allowance,
+		Logger:    logger,
 	}
+	w.renewer = watch.Renewer{Store: metered{w.store, w}, Tokens: w, Allowance: allowance, Logger: logger}
 	w.fanout = watch.Fanout{Numberer: watch.Numberer{Log: lives{w.store, w}}, Pusher: watch.Pusher{Subscribers: w.store, Poster: w}, PushTime: time.Minute}
 	w.client = watch.Connection{Key: watch.Key{Subject: subject, ID: "client"}, Connected: w.now, Access: w.access(0)}
 	if err := w.store.Connect(context.Background(), w.client); err != nil {
@@ -126,12 +126,12 @@ func (w *world) note(format string, args ...any) {
 	w.notes = append(w.notes, fmt.Sprintf(format, args...))
 }
 
-// sealed are places in snapshots, whose length alone tells something.
+// sealed are bookmarks, whose length alone tells something.
 var sealed = regexp.MustCompile(`~[A-Za-z0-9_-]+`)
 
 // noteFrame keeps a frame, without what is random in it.
 func (w *world) noteFrame(how string, frame []byte) {
-	text := sealed.ReplaceAllStringFunc(string(frame), func(place string) string { return fmt.Sprintf("~%d bytes", len(place)) })
+	text := sealed.ReplaceAllStringFunc(string(frame), func(bookmark string) string { return fmt.Sprintf("~%d bytes", len(bookmark)) })
 	w.mu.Lock()
 	for topic, epochs := range w.lives {
 		for i, epoch := range epochs {
@@ -221,17 +221,21 @@ func (w *world) ask(r events.Request) {
 	w.meter = &watch.Meter{}
 	w.sent++
 	m := watch.Message{Body: body, ID: "message", Time: w.now.Add(time.Duration(w.sent) * time.Second)}
-	answer := w.answerer.Answer(context.Background(), w.client, m, peer{w})
+	carryOut := w.answerer.Answer
+	if r.Action == events.ActionAuth {
+		carryOut = w.renewer.Answer
+	}
+	answer := carryOut(context.Background(), w.client, m, peer{w})
 	w.noteFrame("answered", answer)
 	reads, writes := w.meter.Units()
 	w.note("%v read units, %v write units", reads, writes)
 	w.next = ""
-	var place struct {
+	var page struct {
 		More bool
 		Next string
 	}
-	if err := json.Unmarshal(answer, &place); err == nil && !place.More {
-		w.next = place.Next
+	if err := json.Unmarshal(answer, &page); err == nil && !page.More {
+		w.next = page.Next
 	}
 }
 

@@ -1,5 +1,6 @@
-// Package grant is the only place that knows what a token allows: which topics, to do
-// what, and what is seen of them. It knows neither tokens nor AWS.
+// Package grant reads and applies the claim of a token that says what its client may do: which
+// topics, which actions, and what the client sees of them. It is the only place that knows the
+// claim's format. It knows neither JWTs nor AWS.
 //
 // # The claim
 //

@@ -28,7 +28,7 @@ func TestAllows(t *testing.T) {
 		action Action
 		topic  events.Topic
 		want   bool
-		view   string
+		shows  string
 	}{
 		{Read, "stocks/secret", true, ``},
 		{Subscribe, "stocks/secret", true, `{"omit":["secret"]}`},
@@ -46,8 +46,8 @@ func TestAllows(t *testing.T) {
 		{"", "stocks/AAPL", false, ``},
 		{"Subscribe", "stocks/AAPL", false, ``},
 	} {
-		if view, ok := g.Allows(c.action, c.topic); ok != c.want || view.String() != c.view {
-			t.Errorf("%s %s: %v with view %q, want %v with %q", c.action, c.topic, ok, view, c.want, c.view)
+		if view, ok := g.Allows(c.action, c.topic); ok != c.want || view.String() != c.shows {
+			t.Errorf("%s %s: %v with view %q, want %v with %q", c.action, c.topic, ok, view, c.want, c.shows)
 		}
 	}
 }

@@ -16,13 +16,13 @@ const (
 	// Ended is an item whose new state has expired already, so that nobody is to see it. The
 	// state before is seen as removed.
 	Ended Lapse = "e"
-	// Over is the same of an item that had expired before, and whose time to live was left as
+	// AlreadyEnded is the same of an item that had expired before, and whose time to live was left as
 	// it is. If nothing else has changed of what a view shows, nothing is seen.
-	Over Lapse = "o"
+	AlreadyEnded Lapse = "o"
 )
 
 // unnoticed reports whether a change that leaves what is seen as it was is not seen.
-func (l Lapse) unnoticed() bool { return l == "" || l == Over }
+func (l Lapse) unnoticed() bool { return l == "" || l == AlreadyEnded }
 
 // told gives what is seen of the states if a view shows them, or does not.
 func (c *Change) told(states *pair, was, is bool) Seen {

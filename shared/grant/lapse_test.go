@@ -34,9 +34,9 @@ func TestLapse(t *testing.T) {
 		{Ended, events.Modified, one, refused, `removed {"n":1,"public":true} false`},
 		{Ended, events.Modified, hidden, two, ``},
 		{Ended, events.Added, ``, two, ``},
-		{Over, events.Modified, one, two, `removed {"n":1,"public":true} true`},
-		{Over, events.Modified, one, masked, ``},
-		{Over, events.Modified, hidden, two, ``},
+		{AlreadyEnded, events.Modified, one, two, `removed {"n":1,"public":true} true`},
+		{AlreadyEnded, events.Modified, one, masked, ``},
+		{AlreadyEnded, events.Modified, hidden, two, ``},
 	} {
 		change := NewLapsing(c.op, raw(c.before), raw(c.data), c.lapse)
 		seen, err := change.In(view, NewBudget(1_000))
@@ -60,7 +60,7 @@ func TestLapseInTheZeroView(t *testing.T) {
 		{NewLapsing(events.Modified, one, two, Renewed), `added {"n":2} false`},
 		{NewLapsing(events.Modified, one, one, Renewed), `added {"n":1} false`},
 		{NewLapsing(events.Modified, one, two, Ended), `removed {"n":1} true`},
-		{NewLapsing(events.Modified, one, two, Over), `removed {"n":1} true`},
+		{NewLapsing(events.Modified, one, two, AlreadyEnded), `removed {"n":1} true`},
 		{NewLapsing(events.Added, nil, two, Ended), `  false`},
 	} {
 		seen, err := c.change.In(View{}, nil)

@@ -1,6 +1,6 @@
-// Package identity is the only place that knows how whose connection it is, and what that
-// client may do, travels from the authorizer to the other functions: in the authorizer's
-// context, which API Gateway repeats in each event of the connection.
+// Package identity carries a client's subject and access from the authorizer to the other
+// functions. It is the only place that knows the authorizer's context, which API Gateway repeats
+// in each event of the connection.
 package identity
 
 import (

@@ -87,7 +87,7 @@ func group(w watch.Work) string { return hash(string(w.Topic), strconv.Itoa(w.La
 
 // deduplication gives the same text only for the same work.
 func deduplication(w watch.Work) string {
-	return hash(string(w.Topic), strconv.Itoa(w.Lane), w.Until.String(), w.Turn)
+	return hash(string(w.Topic), strconv.Itoa(w.Lane), w.Until.String(), w.Continuation)
 }
 
 func hash(texts ...string) string {

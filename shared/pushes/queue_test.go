@@ -104,7 +104,7 @@ func TestWorkOfALaneComesInOrder(t *testing.T) {
 func TestTheSameWorkIsTakenOnce(t *testing.T) {
 	w := newWorld(t)
 	rest := work("a", 0, 1)
-	rest.Turn = "e:0 1 x"
+	rest.Continuation = "e:0 1 x"
 	other := work("a", 0, 1)
 	other.Until.Epoch = "f"
 	for _, work := range []watch.Work{work("a", 0, 1), work("a", 0, 1), rest, work("b", 0, 1), work("a", 1, 1), other, work("a", 0, 1)} {

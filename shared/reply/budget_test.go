@@ -99,12 +99,12 @@ func (s *slow) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 
 // afterPage makes the way slow when the first page of a log has been read.
 type afterPage struct {
-	watch.History
+	watch.Store
 	way *slow
 }
 
 func (a afterPage) Since(ctx context.Context, topic events.Topic, from, to int64) ([]watch.Entry, error) {
-	page, err := a.History.Since(ctx, topic, from, to)
+	page, err := a.Store.Since(ctx, topic, from, to)
 	a.way.slow.Store(true)
 	return page, err
 }
@@ -124,7 +124,7 @@ func TestSlowStoreIsToldInTime(t *testing.T) {
 	cfg := d.db.Config
 	cfg.BaseEndpoint = aws.String(server.URL)
 	store := dynamo.Open(cfg, dynamotest.Tables)
-	d.answerer.Sessions, d.answerer.Subscriptions, d.answerer.History = store, store, afterPage{store, way}
+	d.answerer.Store = afterPage{store, way}
 	d.answerer.Allowance = watch.NewAllowance(store, 1<<30)
 	c := d.connect("s", "c1", everything)
 	for topic, missed := range map[events.Topic]int{"a": 1, "b": 2} {

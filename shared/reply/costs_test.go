@@ -72,7 +72,7 @@ func (w *worst) measure(action, end string, do func() (frames []string)) {
 		last := strings.ReplaceAll(strings.Join(frames[max(0, len(frames)-1):], ""), `\u0001`, "")
 		w.Errorf("%s is answered by %d frames, the last is %.300s", action, len(frames), last)
 	}
-	w.answerer.Sessions = w.store
+	w.answerer.Store = w.store
 }
 
 // meanwhile does what others pay for.
@@ -267,39 +267,39 @@ func (w *worst) lengthened() watch.Connection {
 }
 
 func (w *worst) snapshots() {
-	take := events.Request{Action: "snapshot", Topic: string(w.large)}
-	w.asks("snapshot", snapshot, w.heavy, request(take, heavyOptions()))
+	asked := events.Request{Action: "snapshot", Topic: string(w.large)}
+	w.asks("snapshot", snapshot, w.heavy, request(asked, heavyOptions()))
 	limits := w.answerer.Limits
 	w.answerer.Limits.SnapshotItems = 1
-	frames := w.ask(w.heavy, request(take, heavyOptions()))
+	frames := w.ask(w.heavy, request(asked, heavyOptions()))
 	w.answerer.Limits = limits
 	first, err := events.Decode([]byte(frames[0]))
 	if err != nil {
 		w.Fatal(err)
 	}
-	take.Next = first.(*events.Snapshot).Next
-	w.asks("snapshot, next page", snapshot, w.heavy, request(take, heavyOptions()))
+	asked.Next = first.(*events.Snapshot).Next
+	w.asks("snapshot, next page", snapshot, w.heavy, request(asked, heavyOptions()))
 
-	take = events.Request{Action: "snapshot", Topic: string(w.wide)}
-	frames = w.ask(w.heavy, request(take, heavyOptions()))
-	w.asks("snapshot of a pattern", snapshot, w.heavy, request(take, watch.Options{}))
-	w.asks("snapshot of a pattern", snapshot, w.heavy, request(take, heavyOptions()))
+	asked = events.Request{Action: "snapshot", Topic: string(w.wide)}
+	frames = w.ask(w.heavy, request(asked, heavyOptions()))
+	w.asks("snapshot of a pattern", snapshot, w.heavy, request(asked, watch.Options{}))
+	w.asks("snapshot of a pattern", snapshot, w.heavy, request(asked, heavyOptions()))
 	if first, err = events.Decode([]byte(frames[len(frames)-1])); err != nil {
 		w.Fatal(err)
 	}
-	take.Next = first.(*events.Snapshot).Next
-	w.asks("snapshot of a pattern", snapshot, w.heavy, request(take, heavyOptions()))
+	asked.Next = first.(*events.Snapshot).Next
+	w.asks("snapshot of a pattern", snapshot, w.heavy, request(asked, heavyOptions()))
 
-	take = events.Request{Action: "snapshot", Topic: string(w.escaped)}
-	w.asks("snapshot", snapshot, w.heavy, request(take, watch.Options{}))
+	asked = events.Request{Action: "snapshot", Topic: string(w.escaped)}
+	w.asks("snapshot", snapshot, w.heavy, request(asked, watch.Options{}))
 	w.answerer.Limits.SnapshotItems = 1
-	frames = w.ask(w.heavy, request(take, watch.Options{}))
+	frames = w.ask(w.heavy, request(asked, watch.Options{}))
 	w.answerer.Limits = limits
 	if first, err = events.Decode([]byte(frames[0])); err != nil {
 		w.Fatal(err)
 	}
-	take.Next = first.(*events.Snapshot).Next
-	w.asks("snapshot, next page", snapshot, w.heavy, request(take, watch.Options{}))
+	asked.Next = first.(*events.Snapshot).Next
+	w.asks("snapshot, next page", snapshot, w.heavy, request(asked, watch.Options{}))
 }
 
 func (w *worst) publishes() {
@@ -349,14 +349,14 @@ func (w *worst) auths() {
 	if err != nil {
 		w.Fatal(err)
 	}
-	w.answerer.Tokens = authn.Authenticator{Verifier: verifier, Revocations: w.store}
+	w.renewer.Tokens = authn.Authenticator{Verifier: verifier, Revocations: w.store}
 	raw := func(c watch.Connection, id, claim string) string {
 		subject, _ := json.Marshal(c.Subject)
 		return tokentest.Secret(secret).Token(fmt.Sprintf(`{"sub":%s,"jti":%q,"iat":%d,"exp":%d,"watchroute":%s}`, subject, id, time.Now().Unix(), time.Now().Add(time.Hour).Unix(), claim))
 	}
 	body := func(raw string) string { return request(events.Request{Action: "auth", Token: raw}, watch.Options{}) }
 	w.measure("handshake", "", func() []string {
-		if _, _, err := w.answerer.Tokens.Authenticate(w.Context(), raw(w.heavy, "t", heavyClaim(`"**"`))); err != nil {
+		if _, _, err := w.renewer.Tokens.Authenticate(w.Context(), raw(w.heavy, "t", heavyClaim(`"**"`))); err != nil {
 			w.Fatal(err)
 		}
 		return nil
@@ -383,7 +383,7 @@ func (w *worst) connections() {
 		w.put("Connections", w.rowOf(watch.Key{Subject: "crowd", ID: watch.ConnectionID(fmt.Sprintf("c%015d", n))}))
 	}
 	w.measure("connect", "", func() []string {
-		admission := watch.Admission{Guests: w.store, Prober: gone{w}, Limit: maxConnections, Allowance: w.answerer.Allowance}
+		admission := watch.Admission{Store: w.store, Prober: gone{w}, Limit: maxConnections, Allowance: w.answerer.Allowance}
 		if err := admission.Admit(w.Context(), watch.Connection{Key: watch.Key{Subject: "crowd", ID: "another"}}); err != nil {
 			w.Fatal(err)
 		}

@@ -22,27 +22,41 @@ import (
 type desk struct {
 	*testing.T
 	Handler
-	db    *dynamotest.Database
-	store *dynamo.Store
-	posts *posts
+	answerer *watch.Answerer
+	renewer  *watch.Renewer
+	db       *dynamotest.Database
+	store    *dynamo.Store
+	posts    *posts
 }
 
 func newDesk(t *testing.T) *desk {
 	t.Helper()
 	db := dynamotest.Start(t)
 	d := &desk{T: t, db: db, store: db.Store(), posts: &posts{}}
-	answerer := watch.Answerer{
-		Topics: watch.Topics{
-			Items:     d.store,
-			History:   d.store,
-			Places:    seal.Fixed(make([]byte, seal.MinSecretBytes)),
-			Allowance: watch.NewAllowance(d.store, 1<<30),
-			Limits:    watch.Limits{Subscriptions: events.MaxSubscriptions, Subscribes: 20, PublishBytes: events.MaxDataBytes, SnapshotItems: 2_000},
-		},
-		Sessions: d.store, Subscriptions: d.store, Logger: slog.New(slog.DiscardHandler),
+	logger, allowance := slog.New(slog.DiscardHandler), watch.NewAllowance(d.store, 1<<30)
+	d.answerer = &watch.Answerer{
+		Store:     d.store,
+		Sealer:    seal.Fixed(make([]byte, seal.MinSecretBytes)),
+		Allowance: allowance,
+		Limits:    watch.Limits{Subscriptions: events.MaxSubscriptions, Subscribes: 20, PublishBytes: events.MaxDataBytes, SnapshotItems: 2_000},
+		Logger:    logger,
 	}
-	d.Handler = New(identity.Reader{}, answerer, d.posts, 1_000_000)
+	d.renewer = &watch.Renewer{Store: d.store, Allowance: allowance, Logger: logger}
+	d.Handler = New(identity.Reader{}, routes{d.answerer, d.renewer}, d.posts, 1_000_000, logger)
 	return d
+}
+
+// routes are those of the WebSocket API: the functions message and renew in one.
+type routes struct {
+	message *watch.Answerer
+	renew   *watch.Renewer
+}
+
+func (r routes) Answer(ctx context.Context, c watch.Connection, m watch.Message, peer watch.Peer) []byte {
+	if request, err := events.ParseRequest(m.Body); err == nil && request.Action == events.ActionAuth && r.renew.Tokens != nil {
+		return r.renew.Answer(ctx, c, m, peer)
+	}
+	return r.message.Answer(ctx, c, m, peer)
 }
 
 // granted gives what a token allows.

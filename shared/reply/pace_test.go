@@ -3,6 +3,7 @@ package reply
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -120,9 +121,7 @@ func (w *wire) Close(_ context.Context, id watch.ConnectionID) error {
 
 // table notes what is written.
 type table struct {
-	watch.Items
-	watch.Sessions
-	watch.History
+	watch.Store
 	put int
 }
 
@@ -139,7 +138,7 @@ func (tb *table) Put(context.Context, watch.Publication) error {
 // others are answered.
 func TestWhatComesTooFastIsNotCarriedOut(t *testing.T) {
 	w, tb := &wire{}, &table{}
-	h := New(identity.Reader{Open: true}, watch.Answerer{Topics: watch.Topics{Items: tb, History: tb, Places: seal.Fixed(make([]byte, seal.MinSecretBytes))}, Sessions: tb}, w, 0) // nothing but what may come at once
+	h := New(identity.Reader{Open: true}, watch.Answerer{Store: tb, Sealer: seal.Fixed(make([]byte, seal.MinSecretBytes))}, w, 0, slog.New(slog.DiscardHandler)) // nothing but what may come at once
 	for n := range atOnce + 3 {
 		got := publish(t, h, "c1")
 		if tooFast := strings.Contains(got, `"code":"too_many_requests"`); tooFast != (n >= atOnce) {

@@ -1,11 +1,12 @@
-// Package reply is the only place that knows how a client's frame comes to a function and
-// the answer gets back: the one in an event of API Gateway, the other as the response's
-// body and as posts before it.
+// Package reply is the handler of the functions message and renew. It is the only place that knows
+// how a client's frame arrives, in an event of API Gateway, and how the answer gets back: its last
+// frame as the response's body, the frames before it as posts.
 package reply
 
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net/http"
 	"time"
 
@@ -24,11 +25,17 @@ const (
 	postMargin = 500 * time.Millisecond
 )
 
+// Answerer answers a message of a connection: a [watch.Answerer] or a [watch.Renewer].
+type Answerer interface {
+	Answer(context.Context, watch.Connection, watch.Message, watch.Peer) []byte
+}
+
 // Handler answers clients' frames, one at a time.
 type Handler struct {
 	identity identity.Reader
-	answerer watch.Answerer
+	answerer Answerer
 	poster   watch.Poster
+	logger   *slog.Logger
 	pace     *pace
 	refused  limiters[watch.ConnectionID] // those that were let in to be told why they are refused
 }
@@ -40,8 +47,8 @@ const turnAwayPerSecond = 0.2
 // New makes a handler that takes perSecond frames a second of a connection, and a hundred
 // more at once, and ten times as much of a subject. What comes faster is answered with
 // events.CodeTooManyRequests.
-func New(who identity.Reader, answerer watch.Answerer, poster watch.Poster, perSecond int) Handler {
-	return Handler{identity: who, answerer: answerer, poster: poster, pace: newPace(perSecond), refused: limiters[watch.ConnectionID]{}}
+func New(who identity.Reader, answerer Answerer, poster watch.Poster, perSecond int, logger *slog.Logger) Handler {
+	return Handler{identity: who, answerer: answerer, poster: poster, logger: logger, pace: newPace(perSecond), refused: limiters[watch.ConnectionID]{}}
 }
 
 // Reply answers one frame of a client. The last frame of the answer goes back as
@@ -56,7 +63,7 @@ func (h Handler) Reply(ctx context.Context, event awsevents.APIGatewayWebsocketP
 	c, err := h.identity.ConnectionOf(event.RequestContext)
 	if refused := (*identity.RefusedError)(nil); errors.As(err, &refused) {
 		if h.refused.of(c.ID, turnAwayPerSecond, 1).Allow() {
-			h.answerer.TurnAway(c, refused.Why, []byte(event.Body), peer{posts, h.poster, c.ID})
+			watch.TurnAway(h.logger, c, refused.Why, []byte(event.Body), peer{posts, h.poster, c.ID})
 		}
 		return awsevents.APIGatewayProxyResponse{StatusCode: http.StatusOK}, nil
 	}

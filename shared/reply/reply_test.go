@@ -51,8 +51,8 @@ func newMessage(t testing.TB) (Handler, *posts, *dynamo.Store) {
 		t.Fatal(err)
 	}
 	p := &posts{}
-	answerer := watch.Answerer{Topics: watch.Topics{Items: store, History: store, Places: seal.Fixed(make([]byte, seal.MinSecretBytes))}, Sessions: store, Subscriptions: store, Logger: slog.New(slog.DiscardHandler)}
-	return New(identity.Reader{Open: true}, answerer, p, 100), p, store
+	answerer := watch.Answerer{Store: store, Sealer: seal.Fixed(make([]byte, seal.MinSecretBytes)), Logger: slog.New(slog.DiscardHandler)}
+	return New(identity.Reader{Open: true}, answerer, p, 100, answerer.Logger), p, store
 }
 
 // ask sends one frame as API Gateway does and gives the answer's body.
@@ -116,7 +116,7 @@ func TestAnswerThatAPostCutsOffIsToldSo(t *testing.T) {
 }
 
 // failingHistory lets subscribing come as far as reading the head.
-type failingHistory struct{ watch.History }
+type failingHistory struct{ watch.Store }
 
 func (failingHistory) Head(context.Context, events.Topic) (watch.Head, error) {
 	return watch.Head{}, errors.Join(watch.ErrUnavailable, errors.New("throttled"))
@@ -127,7 +127,7 @@ func (failingHistory) Head(context.Context, events.Topic) (watch.Head, error) {
 func TestNothingIsHalfDone(t *testing.T) {
 	h, _, store := newMessage(t)
 	ask(t, t.Context(), h, `{"action":"subscribe","topic":"old"}`)
-	h.answerer.History = failingHistory{}
+	h.answerer = watch.Answerer{Store: failingHistory{store}, Logger: h.logger}
 	for topic, want := range map[events.Topic]int{"new": 0, "old": 1} {
 		got := ask(t, t.Context(), h, fmt.Sprintf(`{"action":"subscribe","id":"q","topic":%q}`, topic))
 		if !strings.Contains(got, `"id":"q","code":"unavailable"`) {

@@ -29,7 +29,7 @@ func TestRefusedClientIsToldAndReachesNothing(t *testing.T) {
 	}{{watch.ErrUnauthorized, events.CodeBadToken}, {watch.ErrRevoked, events.CodeRevoked}} {
 		for _, body := range everyAction {
 			p := &posts{}
-			h := New(identity.Reader{}, watch.Answerer{Logger: slog.New(slog.DiscardHandler)}, p, 20)
+			h := New(identity.Reader{}, watch.Answerer{}, p, 20, slog.New(slog.DiscardHandler))
 			event := awsevents.APIGatewayWebsocketProxyRequest{Body: body}
 			context := identity.Refused(c.why)
 			context["principalId"] = "refused"

@@ -245,7 +245,7 @@ func request(r events.Request, o watch.Options) string {
 
 // overtaken are sessions of which some are read just after another token has come.
 type overtaken struct {
-	watch.Sessions
+	watch.Store
 	w     *worst
 	c     watch.Connection
 	reads int
@@ -256,10 +256,10 @@ func (o *overtaken) Session(ctx context.Context, key watch.Key) (watch.Session, 
 	if o.reads++; o.reads > 1 && o.reads <= 1+o.times {
 		o.w.meanwhile(func() { o.w.renew(o.c, fmt.Sprint("token ", time.Now().UnixNano())) })
 	}
-	return o.Sessions.Session(ctx, key)
+	return o.Store.Session(ctx, key)
 }
 
 // overtake has other tokens come while the next request subscribes.
 func (w *worst) overtake(c watch.Connection, times int) {
-	w.answerer.Sessions = &overtaken{Sessions: w.store, w: w, c: c, times: times}
+	w.answerer.Store = &overtaken{Store: w.store, w: w, c: c, times: times}
 }

@@ -1,5 +1,5 @@
 // Package seal is the only place that knows how the service hides and protects what it
-// gives clients to keep for it, such as the place where a page of a snapshot ended.
+// gives clients to keep for it, such as the bookmark where a page of a snapshot ended.
 //
 // A client can neither read a sealed text nor change it nor use it elsewhere than it was
 // sealed for. Each text is encrypted with AES-256-GCM under a key of its own, which HKDF

@@ -1,6 +1,6 @@
-// Package token is the only place that knows how a token is verified: a JWT
-// (RFC 7519) in compact form, signed by an issuer whose keys are fetched, or with a
-// secret.
+// Package token verifies a JWT (RFC 7519) in compact form: its signature, by the fetched keys of an
+// issuer or by a secret, and its times, issuer and audience. It is the only place that knows these
+// formats. It does not know what a token allows.
 //
 // A key is good for one algorithm, which follows from what kind of key it is and not
 // from what a token says. So there is no "none", and no public key is ever taken for

@@ -283,74 +283,74 @@ func TestPagesDoNotNameWhatIsHidden(t *testing.T) {
 	}
 }
 
-// TestPlacesAreOnlyTakenAsTheyWereGiven: a place is repeated in the answer. Zeros before a
+// TestBookmarksAreOnlyTakenAsTheyWereGiven: a bookmark is repeated in the answer. Zeros before a
 // number and line ends in base64 do not change its meaning, but make the frame too long.
-func TestPlacesAreOnlyTakenAsTheyWereGiven(t *testing.T) {
+func TestBookmarksAreOnlyTakenAsTheyWereGiven(t *testing.T) {
 	c := newClient(t, `{"topics":["a"],"actions":["read"]}`)
 	c.fill("a", `{"n":1}`, `{"n":2}`)
 	c.answerer.Limits = watch.Limits{SnapshotItems: 1}
 	const hidden = `"filter":{"n":[0]}`
-	place := c.nextPlace(t, `{"action":"snapshot","topic":"a",`+hidden+`}`)
-	most := events.MaxFrameBytes - len(`{"action":"snapshot","topic":"a",`+hidden+`,"next":""}`) - len(place)
+	bookmark := c.nextBookmark(t, `{"action":"snapshot","topic":"a",`+hidden+`}`)
+	most := events.MaxFrameBytes - len(`{"action":"snapshot","topic":"a",`+hidden+`,"next":""}`) - len(bookmark)
 	for _, longer := range []string{
-		strings.Replace(place, ":", ":"+strings.Repeat("0", most), 1), strings.Replace(place, ":", ":+", 1),
-		place + strings.Repeat(`\n`, most/2), strings.Replace(place, "~", `~\r`, 1),
+		strings.Replace(bookmark, ":", ":"+strings.Repeat("0", most), 1), strings.Replace(bookmark, ":", ":+", 1),
+		bookmark + strings.Repeat(`\n`, most/2), strings.Replace(bookmark, "~", `~\r`, 1),
 	} {
 		c.expect(t, `{"action":"snapshot","topic":"a",`+hidden+`,"next":"`+longer+`"}`, "error bad_cursor")
 	}
 }
 
-// nextPlace gives the place at which a snapshot's first page ends.
-func (c *client) nextPlace(t *testing.T, request string) string {
+// nextBookmark gives the bookmark at which a snapshot's first page ends.
+func (c *client) nextBookmark(t *testing.T, request string) string {
 	t.Helper()
 	c.ask(t, request)
 	return decoded(t, []byte(c.lastFrame())).(*events.Snapshot).Next
 }
 
-// TestPlacesHoldForWhatTheyWereGivenFor: not for another topic, view, epoch or subject. They
+// TestBookmarksHoldForWhatTheyWereGivenFor: not for another topic, view, epoch or subject. They
 // do hold on another connection.
-func TestPlacesHoldForWhatTheyWereGivenFor(t *testing.T) {
+func TestBookmarksHoldForWhatTheyWereGivenFor(t *testing.T) {
 	const rules = `{"topics":["*"],"actions":["read"]}`
 	c := newClient(t, rules)
 	items := []events.Item{{ID: "1", Data: []byte(`{"n":1}`)}, {ID: "2", Data: []byte(`{"n":1}`)}}
 	c.items = map[events.Topic][]events.Item{"a": items, "b": items}
 	c.answerer.Limits = watch.Limits{SnapshotItems: 1}
-	place := c.nextPlace(t, `{"action":"snapshot","topic":"a","filter":{"n":[1]}}`)
-	ask := func(topic, more, place string) string {
-		return fmt.Sprintf(`{"action":"snapshot","topic":%q,%s"next":%q}`, topic, more, place)
+	bookmark := c.nextBookmark(t, `{"action":"snapshot","topic":"a","filter":{"n":[1]}}`)
+	ask := func(topic, more, bookmark string) string {
+		return fmt.Sprintf(`{"action":"snapshot","topic":%q,%s"next":%q}`, topic, more, bookmark)
 	}
 	const filter = `"filter":{"n":[1]},`
 	c.connection.ID = "another"
-	c.expect(t, ask("a", filter, place), `snapshot :0 from ":0~…" of 1 next ""`)
+	c.expect(t, ask("a", filter, bookmark), `snapshot :0 from ":0~…" of 1 next ""`)
 	for name, request := range map[string]string{
-		"topic":  ask("b", filter, place),
-		"filter": ask("a", `"filter":{"n":[2]},`, place),
-		"fields": ask("a", filter+`"fields":["n"],`, place),
-		"none":   ask("a", "", place),
-		"epoch":  ask("a", filter, "e"+place),
-		"seq":    ask("a", filter, strings.Replace(place, ":0", ":1", 1)),
+		"topic":  ask("b", filter, bookmark),
+		"filter": ask("a", `"filter":{"n":[2]},`, bookmark),
+		"fields": ask("a", filter+`"fields":["n"],`, bookmark),
+		"none":   ask("a", "", bookmark),
+		"epoch":  ask("a", filter, "e"+bookmark),
+		"seq":    ask("a", filter, strings.Replace(bookmark, ":0", ":1", 1)),
 	} {
 		if got := c.ask(t, request); got != "error bad_cursor" {
 			t.Errorf("with another %s: %s", name, got)
 		}
 	}
 	c.connection.Subject = "other"
-	c.expect(t, ask("a", filter, place), "error bad_cursor")
+	c.expect(t, ask("a", filter, bookmark), "error bad_cursor")
 	c.connection.Subject, c.connection.Grant = "s", granted(t, "s", `{"topics":["*"],"actions":["read"],"mask":{"omit":["m"]}}`)
-	c.expect(t, ask("a", filter, place), "error bad_cursor")
+	c.expect(t, ask("a", filter, bookmark), "error bad_cursor")
 }
 
-// TestPlacesAreOfOneLength, whatever the id is that they hide, also if it breaks the rules.
-func TestPlacesAreOfOneLength(t *testing.T) {
+// TestBookmarksAreOfOneLength, whatever the id is that they hide, also if it breaks the rules.
+func TestBookmarksAreOfOneLength(t *testing.T) {
 	lengths := map[int]bool{}
 	for _, id := range []string{"a", strings.Repeat("a", events.MaxItemIDBytes), strings.Repeat("a", events.MaxItemIDBytes+1), strings.Repeat("a", 1024)} {
 		c := newClient(t, `{"topics":["a"],"actions":["read"]}`)
 		c.items = map[events.Topic][]events.Item{"a": {{ID: id, Data: []byte(`{}`)}, {ID: "b", Data: []byte(`{}`)}}}
 		c.answerer.Limits = watch.Limits{SnapshotItems: 1}
-		lengths[len(c.nextPlace(t, `{"action":"snapshot","topic":"a"}`))] = true
+		lengths[len(c.nextBookmark(t, `{"action":"snapshot","topic":"a"}`))] = true
 	}
 	if len(lengths) != 1 {
-		t.Errorf("places have the lengths %v", lengths)
+		t.Errorf("bookmarks have the lengths %v", lengths)
 	}
 }
 
@@ -384,7 +384,7 @@ func TestPagesDoNotTellThatAHiddenItemHasExpired(t *testing.T) {
 				client.items, client.void = map[events.Topic][]events.Item{"a": c.items}, map[string]bool{"hidden": void}
 				client.answerer.Limits = watch.Limits{SnapshotItems: 9}
 				for next, page := "", 0; page == 0 || next != ""; page++ {
-					next = client.nextPlace(t, fmt.Sprintf(`{"action":"snapshot","topic":"a","filter":%s,"next":%q}`, c.own, next))
+					next = client.nextBookmark(t, fmt.Sprintf(`{"action":"snapshot","topic":"a","filter":%s,"next":%q}`, c.own, next))
 					for _, frame := range client.frames {
 						pages[void] += sealedText.ReplaceAllString(string(frame), "") + "\n"
 					}
@@ -397,7 +397,7 @@ func TestPagesDoNotTellThatAHiddenItemHasExpired(t *testing.T) {
 	}
 }
 
-// sealedText is what is sealed of a place.
+// sealedText is what is sealed of a bookmark.
 var sealedText = regexp.MustCompile(`~[A-Za-z0-9_-]+`)
 
 // overtaken has another token come amid a subscribe, once.
@@ -422,7 +422,7 @@ func TestSubscribeOvertakenByAToken(t *testing.T) {
 		for _, topic := range []string{"a", "a/*"} {
 			rules := strings.ReplaceAll(rules, `["a"]`, fmt.Sprintf("[%q]", topic))
 			c := newClient(t, fmt.Sprintf(`{"topics":[%q],"actions":["subscribe"]}`, topic))
-			c.answerer.Subscriptions = &overtaken{c.memoryStore, watch.Access{Grant: granted(t, "s", rules), TokenID: "next", Expires: time.Now().Add(time.Hour)}}
+			c.answerer.Store = &overtaken{c.memoryStore, watch.Access{Grant: granted(t, "s", rules), TokenID: "next", Expires: time.Now().Add(time.Hour)}}
 			answer, _, _ := strings.Cut(c.ask(t, fmt.Sprintf(`{"action":"subscribe","topic":%q}`, topic)), " :0")
 			view := "none"
 			if sub, ok := c.subs[events.Topic(topic)]; ok {

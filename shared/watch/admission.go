@@ -13,8 +13,8 @@ type Prober interface {
 	Probe(context.Context, ConnectionID) error
 }
 
-// Guests keeps connections, and what was revoked.
-type Guests interface {
+// AdmissionStore keeps connections, and what was revoked.
+type AdmissionStore interface {
 	Connections
 	// Connect keeps a new connection; doing so twice is no error.
 	Connect(context.Context, Connection) error
@@ -23,7 +23,7 @@ type Guests interface {
 
 // Admission decides who may have one more connection.
 type Admission struct {
-	Guests Guests
+	Store  AdmissionStore
 	Prober Prober
 	// Limit is how many connections a subject may have. The anonymous one, who is
 	// many, has no limit.
@@ -38,7 +38,7 @@ type Admission struct {
 // taken back since it was verified, when the connection was not there yet to be closed.
 func (a Admission) Admit(ctx context.Context, c Connection) error {
 	if c.Subject == Anonymous {
-		return a.Guests.Connect(ctx, c)
+		return a.Store.Connect(ctx, c)
 	}
 	if err := a.Allowance.check(c.Key); err != nil {
 		return err
@@ -48,11 +48,11 @@ func (a Admission) Admit(ctx context.Context, c Connection) error {
 	if err := errors.Join(err, a.Allowance.charge(ctx, c.Key, meter.spent()+keepingUnits)); err != nil {
 		return err
 	}
-	if err := a.Guests.Connect(ctx, c); err != nil {
+	if err := a.Store.Connect(ctx, c); err != nil {
 		return err
 	}
-	if err := CheckRevoked(ctx, a.Guests, c.Subject, c.Access); err != nil {
-		return errors.Join(err, a.Guests.Forget(ctx, c.Key, nil))
+	if err := CheckRevoked(ctx, a.Store, c.Subject, c.Access); err != nil {
+		return errors.Join(err, a.Store.Forget(ctx, c.Key, nil))
 	}
 	return nil
 }
@@ -71,7 +71,7 @@ const probes = 3
 // until one is found gone. Who comes again finds others. Two who come at the same time may
 // both be let in.
 func (a Admission) makeRoom(ctx context.Context, subject string) error {
-	known, err := a.Guests.Connections(ctx, subject)
+	known, err := a.Store.Connections(ctx, subject)
 	if err != nil || len(known) < a.Limit {
 		return err
 	}
@@ -89,5 +89,5 @@ func (a Admission) clear(ctx context.Context, c Connection) (gone bool, err erro
 	if !errors.Is(a.Prober.Probe(ctx, c.ID), ErrGone) {
 		return false, nil
 	}
-	return true, a.Guests.Forget(ctx, c.Key, nil)
+	return true, a.Store.Forget(ctx, c.Key, nil)
 }

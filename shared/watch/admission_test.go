@@ -48,7 +48,7 @@ func TestAdmit(t *testing.T) {
 				of = "s"
 			}
 			m := &memoryWatchers{connections: connections(of, c.open), answers: c.answers}
-			err := watch.Admission{Guests: m, Prober: m, Limit: 3}.Admit(t.Context(), watch.Connection{Key: watch.Key{Subject: c.subject, ID: "new"}})
+			err := watch.Admission{Store: m, Prober: m, Limit: 3}.Admit(t.Context(), watch.Connection{Key: watch.Key{Subject: c.subject, ID: "new"}})
 			if !errors.Is(err, c.want) {
 				t.Errorf("err = %v, want %v", err, c.want)
 			}
@@ -62,7 +62,7 @@ func TestAdmit(t *testing.T) {
 // TestAdmitFindsWhoIsGone: one of many is found by who comes again.
 func TestAdmitFindsWhoIsGone(t *testing.T) {
 	m := &memoryWatchers{connections: connections("s", 20), answers: map[watch.ConnectionID]error{"c7": watch.ErrGone}}
-	a := watch.Admission{Guests: m, Prober: m, Limit: 20}
+	a := watch.Admission{Store: m, Prober: m, Limit: 20}
 	for range 1_000 {
 		if a.Admit(t.Context(), watch.Connection{Key: watch.Key{Subject: "s", ID: "new"}}) == nil {
 			return
@@ -91,7 +91,7 @@ func TestAdmitKeeps(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			m := test.in
-			if err := (watch.Admission{Guests: m, Prober: m, Limit: 3}).Admit(t.Context(), test.who); !errors.Is(err, test.want) {
+			if err := (watch.Admission{Store: m, Prober: m, Limit: 3}).Admit(t.Context(), test.who); !errors.Is(err, test.want) {
 				t.Errorf("err = %v, want %v", err, test.want)
 			}
 			put := slices.ContainsFunc(m.connections, func(c watch.Connection) bool { return c.ID == "new" })
@@ -110,7 +110,7 @@ func (unread) Connections(context.Context, string) ([]watch.Connection, error) {
 // TestAdmitNeedsTheCount: whose connections cannot be counted is not let in.
 func TestAdmitNeedsTheCount(t *testing.T) {
 	m := &memoryWatchers{}
-	if err := (watch.Admission{Guests: unread{m}, Prober: m, Limit: 3}).Admit(t.Context(), watch.Connection{Key: watch.Key{Subject: "s"}}); !errors.Is(err, errRead) || len(m.connections) > 0 {
+	if err := (watch.Admission{Store: unread{m}, Prober: m, Limit: 3}).Admit(t.Context(), watch.Connection{Key: watch.Key{Subject: "s"}}); !errors.Is(err, errRead) || len(m.connections) > 0 {
 		t.Errorf("err = %v, kept %v", err, m.connections)
 	}
 }

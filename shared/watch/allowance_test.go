@@ -56,7 +56,7 @@ func spender(t *testing.T, allowance *watch.Allowance, key watch.Key, units floa
 	t.Helper()
 	c := newClient(t, `{"topics":["a"],"actions":["read"]}`)
 	c.connection.Key = key
-	c.answerer.Items, c.answerer.Allowance = priced{c.memoryStore, units}, allowance
+	c.answerer.Store, c.answerer.Allowance = priced{c.memoryStore, units}, allowance
 	return c
 }
 
@@ -199,7 +199,7 @@ func TestAnAnswerDoesNotWaitForItsCharge(t *testing.T) {
 	})
 }
 
-// crowd are guests whose connections cost some read units to look through.
+// crowd is a store whose connections cost some read units to look through.
 type crowd struct {
 	*memoryWatchers
 	units float64
@@ -215,7 +215,7 @@ func (c crowd) Connections(ctx context.Context, subject string) ([]watch.Connect
 func TestConnectingIsPaidFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := &memoryWatchers{connections: connections("s", 3)}
-		a := watch.Admission{Guests: crowd{m, 800}, Prober: m, Limit: 3, Allowance: watch.NewAllowance(&memoryPurses{}, 12*4_000)}
+		a := watch.Admission{Store: crowd{m, 800}, Prober: m, Limit: 3, Allowance: watch.NewAllowance(&memoryPurses{}, 12*4_000)}
 		attempts := func(subject string) (n int, err error) {
 			for n = range 100 {
 				err = a.Admit(t.Context(), watch.Connection{Key: of(subject, "new")})

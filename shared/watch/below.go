@@ -30,7 +30,7 @@ func (a *answer) subscribeBelow(ctx context.Context, pattern events.Topic) error
 		return err
 	}
 	delete(below.Cursors, pattern)
-	a.out.send(&events.Subscribed{ID: a.r.ID, Topic: pattern, View: sub.mark(), Below: below})
+	a.out.send(&events.Subscribed{ID: a.r.ID, Topic: pattern, View: sub.viewID(), Below: below})
 	if a.r.Snapshot {
 		return a.sendItemsBelow(ctx, pattern, sub.View, "", heads)
 	}
@@ -78,7 +78,7 @@ func (w *work) below(ctx context.Context, topics, patterns []events.Topic) (all 
 		if !affordable {
 			return all, true, nil
 		}
-		found, unread, err := w.topics.History.Below(ctx, pattern, "", events.MaxCursors)
+		found, unread, err := w.topics.Store.Below(ctx, pattern, "", events.MaxCursors)
 		if err != nil {
 			return nil, false, err
 		}

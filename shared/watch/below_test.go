@@ -122,7 +122,7 @@ func TestNewTokenEndsPatterns(t *testing.T) {
 	c.ask(t, `{"action":"subscribe","topic":"a/*"}`)
 	c.ask(t, `{"action":"subscribe","topic":"b/*"}`)
 	tokens := tokens{"narrow": {access: watch.Access{Grant: granted(t, "s", `{"topics":["a/x","b/*"],"actions":["subscribe"]}`), Expires: time.Now().Add(time.Hour)}}}
-	c.answerer.Tokens = tokens
+	c.renewer.Tokens = tokens
 	if got := c.ask(t, `{"action":"auth","token":"narrow"}`); !strings.HasPrefix(got, `{"type":"unsubscribed","topic":"a/*","reason":"forbidden"}; {"type":"authorized"`) {
 		t.Errorf("answered %s", got)
 	}

@@ -24,11 +24,3 @@ func (w *work) afford(ctx context.Context, most float64) (bool, error) {
 	reads, _ := w.meter.Units()
 	return reads < most, nil
 }
-
-// settle charges the subject for what the answer has cost since it was last settled.
-func (w *work) settle(ctx context.Context) error {
-	spent := w.meter.spent()
-	owed := spent - w.settled
-	w.settled = spent
-	return w.topics.Allowance.charge(ctx, w.who, owed)
-}

@@ -55,7 +55,7 @@ type asker struct {
 func newAsker(t *testing.T, costs dearLog) *asker {
 	c := newClient(t, `{"topics":["**"],"actions":["subscribe"]}`)
 	costs.memoryStore, costs.spent = c.memoryStore, new(float64)
-	c.answerer.History = costs
+	c.answerer.Store = costs
 	return &asker{client: c, cursors: map[string]string{}, got: map[string]int{}}
 }
 
@@ -64,7 +64,7 @@ func (a *asker) catchUp(t *testing.T) (pings int) {
 	t.Helper()
 	for before := -1; before < len(a.got); pings++ {
 		before = len(a.got)
-		spent := a.answerer.History.(dearLog).spent
+		spent := a.answerer.Store.(dearLog).spent
 		*spent = 0
 		request, _ := json.Marshal(events.Request{Action: "ping", Cursors: a.cursors})
 		a.ask(t, string(request))

@@ -64,7 +64,7 @@
 // # Who may, and what is seen
 //
 // A connection has an [Access], by the token that it was made with or the latest that it
-// sent. [Answerer] asks its grant before anything is read or written, and keeps in each
+// sent to a [Renewer]. [Answerer] asks its grant before anything is read or written, and keeps in each
 // [Subscription] the view that it gives, narrowed by what the client asked for. The same
 // view is laid over changes that are pushed, missed, and over items; what a view does not
 // show of a topic's numbers is told as skipped.

@@ -137,11 +137,11 @@ func (f Fanout) push(ctx context.Context, n numbering, byTopic map[events.Topic]
 	wakes := make(chan failedTopics, 1)
 	destinations := f.Pusher.destinations(watchers)
 	go func() { wakes <- f.Pusher.wake(ctx, destinations, inline, time.Now()) }()
-	large := f.Handover.take(watchers, inline, counting.crowds)
+	large := f.Handover.removeLarge(watchers, inline, counting.crowds)
 	go func() { failures <- f.Handover.all(ctx, f.Numberer.Log, large) }()
 	pushing, cancel := context.WithTimeout(ctx, f.PushTime)
 	defer cancel()
-	pushed, pushErr := f.Pusher.pushTo(pushing, watchers, inline)
+	pushed, pushErr := f.Pusher.post(pushing, inOrder(groupsOf(watchers, time.Now()), inline), newEvaluator(inline))
 	outcome.Pushed = pushed
 	outcome.Err = errors.Join(outcome.Err, err, pushErr)
 	for _, failed := range []failedTopics{{topics: unread}, <-failures, <-failures, <-wakes} {

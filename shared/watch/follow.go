@@ -17,8 +17,8 @@ type Follow struct {
 	// Below is how far the client has come in topics of a pattern. A topic that is missing here
 	// begins with its first change.
 	Below map[events.Topic]Place
-	// View is the mark of what the client has seen up to its place, as in [Topics.Changes].
-	View string
+	// ViewID is the id of the view that the client has seen up to its place, as in [Topics.Changes].
+	ViewID string
 
 	stood bool // After, or Below, has just been read
 }
@@ -81,10 +81,10 @@ func (f Feed) Begin(v Viewer, q Query, items bool) (Follow, error) {
 	if err == nil && items && !v.readable(q.asked()) {
 		err = errForbidden
 	}
-	return Follow{Query: q, Place: Place{Items: items}, View: viewName(view, q.Latest)}, err
+	return Follow{Query: q, Place: Place{Items: items}, ViewID: viewIDOrWhole(view, q.Latest)}, err
 }
 
-// Stand puts the present cursors of topics into follows, with one read for each. The cursors of a
+// Stand puts the current cursors of topics into follows, with one read for each. The cursors of a
 // pattern's topics may be a second old, and cost as much as a look of a [Follower]. A Follower that
 // starts at once does not read them again.
 func (f Feed) Stand(ctx context.Context, v Viewer, follows []Follow) error {
@@ -130,10 +130,10 @@ func (f Feed) standBelow(ctx context.Context, pattern events.Topic) (map[events.
 }
 
 // StandBelow gives where the topics of a pattern stand, up to [events.MaxCursors] of them, and the
-// mark of what the client sees, as in [events.Subscribed]. The cursors may be a second old. They
+// id of the view, as in [events.Subscribed]. The cursors may be a second old. They
 // cost half a read unit each, and half a unit for every 4 KB of their list. The error reports what
 // is wrong for the client, see [WireError].
-func (f Feed) StandBelow(ctx context.Context, v Viewer, q Query) (view string, stand events.Below, err error) {
+func (f Feed) StandBelow(ctx context.Context, v Viewer, q Query) (id string, stand events.Below, err error) {
 	seen, err := v.view(grant.Subscribe, q)
 	if err != nil {
 		return "", events.Below{}, err
@@ -152,7 +152,7 @@ func (f Feed) StandBelow(ctx context.Context, v Viewer, q Query) (view string, s
 		}
 		return told.Below, err
 	})
-	return markOf(seen, q.Latest), stand, err
+	return viewID(seen, q.Latest), stand, err
 }
 
 // errTooManyTopics refuses patterns with more topics than one client can keep cursors for.

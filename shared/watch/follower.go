@@ -45,7 +45,7 @@ type News struct {
 
 // Follow begins to follow topics and patterns. None may be given twice. If several of them match a
 // topic, the closest one counts. A place becomes void if the client has reached it with another
-// view than its present one.
+// view than its current one.
 func (f Feed) Follow(v Viewer, follows ...Follow) *Follower {
 	follower := &Follower{feed: f, viewer: v, follows: slices.Clone(follows), known: map[events.Topic]*followed{}, pause: quietPause, looked: true}
 	for i := range follower.follows {
@@ -54,10 +54,10 @@ func (f Feed) Follow(v Viewer, follows ...Follow) *Follower {
 		if err != nil { // the first read reports it
 			continue
 		}
-		if otherView(follow.View, view, follow.Options) {
+		if otherView(follow.ViewID, view, follow.Options) {
 			follow.Place, follow.Below = Place{Void: true}, nil
 		}
-		follow.View = viewName(view, follow.Latest)
+		follow.ViewID = viewIDOrWhole(view, follow.Latest)
 	}
 	for i, follow := range follower.follows {
 		if !follow.Topic.IsPattern() {
@@ -95,8 +95,8 @@ func (f *Follower) owner(topic events.Topic) (of int, ok bool) {
 	return of, ok
 }
 
-// Follows gives how far the client has come, in the order of the follows, and the mark of what it
-// sees.
+// Follows gives how far the client has come, in the order of the follows, and the id of the view
+// that it sees.
 func (f *Follower) Follows() []Follow {
 	follows := slices.Clone(f.follows)
 	for i := range follows {
@@ -152,7 +152,7 @@ func (f *Follower) Now(ctx context.Context) (news []News, err error) {
 			return news, err
 		}
 		if len(missed.Changes) == 0 && missed.Reset == "" {
-			f.Take(News{Missed: missed})
+			f.Advance(News{Missed: missed})
 			continue
 		}
 		news = append(news, News{Missed: missed})
@@ -175,7 +175,7 @@ func (f *Follower) voided() (news []News, err error) {
 		if !f.viewer.readable(follow.Topic) {
 			return nil, errUnrecoverable
 		}
-		news = append(news, News{Missed: Missed{Topic: follow.Topic, View: follow.View, Reset: events.ResetView}})
+		news = append(news, News{Missed: Missed{Topic: follow.Topic, ViewID: follow.ViewID, Reset: events.ResetView}})
 	}
 	return news, nil
 }
@@ -186,7 +186,7 @@ func (f *Follower) page(ctx context.Context) (*News, error) {
 	t, pattern := f.pending()
 	switch {
 	case pattern != nil:
-		return &News{Missed: Missed{Topic: pattern.Topic, View: pattern.View}, Page: &Page{View: pattern.View}}, nil
+		return &News{Missed: Missed{Topic: pattern.Topic, ViewID: pattern.ViewID}, Page: &Page{ViewID: pattern.ViewID}}, nil
 	case t == nil:
 		return nil, nil
 	case !f.viewer.readable(t.asked()):
@@ -203,7 +203,7 @@ func (f *Follower) page(ctx context.Context) (*News, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &News{Missed: Missed{Topic: t.Topic, View: page.View}, Page: &page, From: t.Next}, nil
+	return &News{Missed: Missed{Topic: t.Topic, ViewID: page.ViewID}, Page: &page, From: t.Next}, nil
 }
 
 // pending finds whose items come next: those of a topic, or the end of a pattern's.
@@ -226,12 +226,12 @@ func (f *Follower) pending() (*followed, *Follow) {
 	return nil, nil
 }
 
-// Take notes that the client has the news of a topic, or the changes up to its Cursor.
-func (f *Follower) Take(n News) {
+// Advance notes that the client has the news of a topic, or the changes up to its Cursor.
+func (f *Follower) Advance(n News) {
 	t := f.known[n.Topic]
 	switch {
 	case t == nil:
-		f.takeBelow(n)
+		f.advanceBelow(n)
 	case n.Page != nil && n.Page.Next != "":
 		t.Place = Place{Items: true, Next: n.Page.Next}
 	case n.Page != nil:
@@ -243,8 +243,8 @@ func (f *Follower) Take(n News) {
 	}
 }
 
-// takeBelow notes the same for a pattern.
-func (f *Follower) takeBelow(n News) {
+// advanceBelow notes the same for a pattern.
+func (f *Follower) advanceBelow(n News) {
 	for i := range f.follows {
 		if follow := &f.follows[i]; follow.Topic == n.Topic {
 			follow.Place = Place{Items: n.Reset != ""}

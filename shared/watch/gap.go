@@ -87,7 +87,7 @@ func (w *work) readGap(ctx context.Context, topic events.Topic, after events.Cur
 			read.rest = true
 			return read, nil
 		}
-		page, err := w.topics.History.Since(ctx, topic, after.Seq, head.Seq)
+		page, err := w.topics.Store.Since(ctx, topic, after.Seq, head.Seq)
 		if err != nil {
 			return gap{}, err
 		}

@@ -8,8 +8,8 @@ import (
 // Hold is a request that is held open for a client. Each hold occupies an execution of the
 // function, even if the client has left. Only the store knows the meaning of its fields.
 type Hold struct {
-	Place string
-	Mark  string // distinguishes the hold from others in this place
+	Name   string
+	Number string // distinguishes the hold from others of this name
 }
 
 // HoldLimits bound the requests that are held at a time.

@@ -69,8 +69,8 @@ type Work struct {
 	Lane  int           `json:"lane"`
 	From  events.Cursor `json:"from"`  // before the first change; the lane begins here if its progress is lost
 	Until events.Cursor `json:"until"` // the last change
-	// Turn distinguishes work from the work that it continues.
-	Turn string `json:"turn,omitempty"`
+	// Continuation distinguishes work from the work that it continues.
+	Continuation string `json:"turn,omitempty"`
 }
 
 // Queue carries work to the lane pushers: the work of one lane in order and at least once.
@@ -99,10 +99,10 @@ type handed struct {
 	audience int // the audience that the lanes are made for; 0 if it has lanes
 }
 
-// take removes from watchers the topics whose audiences do not fit into a batch, and gives them.
+// removeLarge removes from watchers the topics whose audiences do not fit into a batch, and gives them.
 // They are the topics with the largest audiences. crowds are how large those may be that were not
 // read, at a topic or below it.
-func (h Handover) take(watchers map[Key][]watched, numbered []Numbered, crowds map[events.Topic]int) (large []handed) {
+func (h Handover) removeLarge(watchers map[Key][]watched, numbered []Numbered, crowds map[events.Topic]int) (large []handed) {
 	if h.Queue == nil {
 		return nil
 	}
@@ -293,13 +293,14 @@ func (l LanePusher) Push(ctx context.Context, w Work) (pushed Pushed, left *Work
 		}
 		at, progress = r.to, r.to
 		if at.behind(head.Cursor) && time.Since(began) >= l.Time {
-			return pushed, &Work{Topic: w.Topic, Lane: w.Lane, From: at.Cursor, Until: head.Cursor, Turn: turn(at)}, err, nil
+			return pushed, &Work{Topic: w.Topic, Lane: w.Lane, From: at.Cursor, Until: head.Cursor, Continuation: continuation(at)}, err, nil
 		}
 	}
 	return pushed, nil, err, nil
 }
 
-func turn(p Progress) string {
+// continuation is the same for work that begins at the same progress.
+func continuation(p Progress) string {
 	return p.Cursor.String() + " " + strconv.FormatInt(p.Until, 10) + " " + string(p.After)
 }
 

@@ -37,7 +37,7 @@ func TestTheLargestAudiencesAreHandedOver(t *testing.T) {
 		}
 		h := Handover{Queue: noQueue{}, MaxPosts: 100}
 		var got []int
-		for _, large := range h.take(watchers, numbered, nil) {
+		for _, large := range h.removeLarge(watchers, numbered, nil) {
 			got = append(got, large.audience)
 		}
 		if !slices.Equal(got, c.want) {

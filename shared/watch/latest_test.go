@@ -155,8 +155,8 @@ func TestLatestAndDelta(t *testing.T) {
 		t.Error("latest has no view of its own")
 	}
 	for name, r := range map[string]struct {
-		options, view string
-		reset         bool
+		options, viewID string
+		reset           bool
 	}{
 		"latest goes on":                  {`"latest":true`, latest, false},
 		"latest goes on from all":         {`"latest":true`, "whole", false},
@@ -167,7 +167,7 @@ func TestLatestAndDelta(t *testing.T) {
 		"latest of a filter cannot":       {`"latest":true,"filter":{"n":[1]}`, latest, true},
 		"without a view nothing is asked": {`"delta":true`, "", false},
 	} {
-		frame := told(fmt.Sprintf(`{"action":"subscribe","topic":"a",%s,"view":%q,"after":"%s:1"}`, r.options, r.view, entries[0].Epoch))
+		frame := told(fmt.Sprintf(`{"action":"subscribe","topic":"a",%s,"view":%q,"after":"%s:1"}`, r.options, r.viewID, entries[0].Epoch))
 		if reset, ok := frame.(*events.Reset); ok != r.reset || ok && reset.Reason != events.ResetView {
 			t.Errorf("%s: told %+v, want a reset: %t", name, frame, r.reset)
 		}
@@ -194,7 +194,7 @@ func TestLatestProperty(t *testing.T) {
 			for seq := c.Seq; seq <= c.Cursor().Seq; seq++ {
 				all = append(all, maps.Clone(all[len(all)-1]))
 			}
-			take(t, all[len(all)-1], c)
+			applyWhole(t, all[len(all)-1], c)
 		}
 		held, at, furthest, cut := map[string]any{}, 0, 0, false
 		for at < len(entries) {
@@ -213,7 +213,7 @@ func TestLatestProperty(t *testing.T) {
 				if _, has := held[c.ID]; c.Op == events.Modified && !has && !cut && !lapses {
 					t.Fatalf("told is %+v, while it holds %v", c, held)
 				}
-				take(t, held, c)
+				applyWhole(t, held, c)
 				at = int(c.Cursor().Seq)
 			}
 			cut = cut || at < until
@@ -243,8 +243,8 @@ func checkRange(t *rapid.T, told []events.Change, from, until int) {
 	}
 }
 
-// take carries out what is told to a watcher that holds whole states.
-func take(t *rapid.T, held map[string]any, c events.Change) {
+// applyWhole carries out what is told to a watcher that holds whole states.
+func applyWhole(t *rapid.T, held map[string]any, c events.Change) {
 	switch {
 	case c.Op == events.Skipped:
 	case c.Op == events.Removed:

@@ -325,7 +325,7 @@ func (s *memoryStore) Subscribe(_ context.Context, sub watch.Subscription) (kept
 	kept.Already, err = s.enter(sub)
 	s.step()
 	if err == nil {
-		err = s.place(sub)
+		err = s.addTopic(sub)
 	}
 	return kept, err
 }
@@ -344,7 +344,7 @@ func (s *memoryStore) enter(sub watch.Subscription) (already bool, err error) {
 	return already, nil
 }
 
-func (s *memoryStore) place(sub watch.Subscription) error {
+func (s *memoryStore) addTopic(sub watch.Subscription) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if there, ok := s.subs[sub.Topic]; ok && there.Order > sub.Order {
@@ -480,6 +480,7 @@ func (s *memoryStore) Since(_ context.Context, topic events.Topic, from, to int6
 type client struct {
 	*memoryStore
 	answerer   watch.Answerer
+	renewer    watch.Renewer
 	connection watch.Connection
 	frames     [][]byte // of the latest answer
 	closed     bool
@@ -495,13 +496,8 @@ func newClient(t testing.TB, rules string) *client {
 	c := connected(time.Now())
 	c.Grant = granted(t, "s", rules)
 	return &client{memoryStore: store, connection: c, answerer: watch.Answerer{
-		Topics: watch.Topics{
-			Items:   store,
-			History: store,
-			Places:  seal.Fixed(make([]byte, seal.MinSecretBytes)),
-		},
-		Sessions: store, Subscriptions: store, Logger: slog.New(slog.DiscardHandler),
-	}}
+		Store: store, Sealer: seal.Fixed(make([]byte, seal.MinSecretBytes)), Logger: slog.New(slog.DiscardHandler),
+	}, renewer: watch.Renewer{Store: store, Logger: slog.New(slog.DiscardHandler)}}
 }
 
 // granted gives the grant of a token.
@@ -534,13 +530,28 @@ func (c *client) Close() error {
 	return nil
 }
 
-// ask gives the frames of an answer, each in short, and "closed" if that is what comes
-// of it.
+// answering is what a request is sent to.
+type answering interface {
+	Answer(context.Context, watch.Connection, watch.Message, watch.Peer) []byte
+}
+
+// ask sends a request, which goes to the renewer as API Gateway's route has it if it is an auth
+// and there is one. See askOf.
 func (c *client) ask(t *testing.T, request string) string {
+	t.Helper()
+	if r, err := events.ParseRequest([]byte(request)); err == nil && r.Action == events.ActionAuth && c.renewer.Tokens != nil {
+		return c.askOf(t, c.renewer, request)
+	}
+	return c.askOf(t, c.answerer, request)
+}
+
+// askOf gives the frames of an answer, each in short, and "closed" if that is what comes
+// of it.
+func (c *client) askOf(t *testing.T, of answering, request string) string {
 	t.Helper()
 	c.frames = nil
 	c.sent++
-	if last := c.answerer.Answer(t.Context(), c.connection, message(request, c.sent), c); last != nil {
+	if last := of.Answer(t.Context(), c.connection, message(request, c.sent), c); last != nil {
 		c.frames = append(c.frames, last)
 	}
 	var short []string

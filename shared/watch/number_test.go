@@ -29,7 +29,7 @@ func writes(n int) []watch.Write {
 		all[i] = watch.Write{
 			Topic: "a/b", ID: fmt.Sprint(i), Op: events.Added, Time: time.Unix(int64(i), 0),
 			Data: []byte("{\"no character\":\"\uffff\"}"), Position: watch.Position(fmt.Sprint(1000 + i)),
-			Lapse: []grant.Lapse{"", grant.Renewed, grant.Ended, grant.Over}[i%4],
+			Lapse: []grant.Lapse{"", grant.Renewed, grant.Ended, grant.AlreadyEnded}[i%4],
 		}
 	}
 	return all

@@ -43,9 +43,9 @@ func orderOf(r events.Request, m Message) Order {
 	}
 	hash := fnv.New32a()
 	_, _ = hash.Write([]byte(m.ID)) // which cannot fail
-	place := m.Time.UnixMilli()*(2*subscribeBit) + int64(hash.Sum32()%subscribeBit)
+	at := m.Time.UnixMilli()*(2*subscribeBit) + int64(hash.Sum32()%subscribeBit)
 	if r.Action == events.ActionSubscribe {
-		place += subscribeBit
+		at += subscribeBit
 	}
-	return Order(place - 1<<timeBits)
+	return Order(at - 1<<timeBits)
 }

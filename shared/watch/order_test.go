@@ -26,7 +26,7 @@ func TestTheLastRequestAboutATopicWins(t *testing.T) {
 		seed := rapid.Uint64().Draw(rt, "seed")
 		synctest.Test(t, func(t *testing.T) {
 			c := newClient(t, `{"topics":["a"],"actions":["subscribe"]}`)
-			c.answerer.Tokens = another{c.connection.Subject, watch.Access{Grant: granted(t, "s", `{"topics":["a"],"actions":["subscribe"],"mask":{"omit":["b"]}}`), TokenID: "another"}}
+			c.renewer.Tokens = another{c.connection.Subject, watch.Access{Grant: granted(t, "s", `{"topics":["a"],"actions":["subscribe"],"mask":{"omit":["b"]}}`), TokenID: "another"}}
 			random := newDelays(seed)
 			c.before = random.sleep
 			var all sync.WaitGroup
@@ -49,7 +49,7 @@ func TestTheLastRequestAboutATopicWins(t *testing.T) {
 			if auth {
 				view = `"omit":["b"]`
 				all.Go(func() {
-					c.answerer.Answer(t.Context(), c.connection, message(`{"action":"auth","token":"x"}`, 99), peerFunc(func([]byte) error { return nil }))
+					c.renewer.Answer(t.Context(), c.connection, message(`{"action":"auth","token":"x"}`, 99), peerFunc(func([]byte) error { return nil }))
 				})
 			}
 			all.Wait()
@@ -154,7 +154,7 @@ func (r refusedAnew) Subscribe(ctx context.Context, sub watch.Subscription) (wat
 func TestASubscribeThatFailsAnewIsTakenBack(t *testing.T) {
 	const rules = `{"topics":["a"],"actions":["subscribe"]}`
 	c := newClient(t, rules)
-	c.answerer.Subscriptions = refusedAnew{&overtaken{c.memoryStore, watch.Access{Grant: granted(t, "s", rules), TokenID: "next", Expires: time.Now().Add(time.Hour)}}}
+	c.answerer.Store = refusedAnew{&overtaken{c.memoryStore, watch.Access{Grant: granted(t, "s", rules), TokenID: "next", Expires: time.Now().Add(time.Hour)}}}
 	if got := c.ask(t, `{"action":"subscribe","topic":"a"}`); got != "error too_many_requests" || len(c.subs)+len(c.row) != 0 {
 		t.Errorf("answered %s, subscribed to %v", got, c.subs)
 	}

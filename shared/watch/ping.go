@@ -52,7 +52,7 @@ func parseCursors(of map[string]string) (map[events.Topic]events.Cursor, error) 
 // stands further than the client, who asks on.
 func (a *answer) catchUp(ctx context.Context, cursors map[events.Topic]events.Cursor) (events.Below, error) {
 	asked := slices.Sorted(maps.Keys(cursors))
-	subs, err := a.Subscriptions.Subscriptions(ctx, a.c.Key, concerned(a.c.watches, asked), a.c.shards)
+	subs, err := a.store.Subscriptions(ctx, a.c.Key, concerned(a.c.watches, asked), a.c.shards)
 	if err != nil {
 		return events.Below{}, err
 	}
@@ -118,7 +118,7 @@ func (w *work) heads(ctx context.Context, topics []events.Topic) (map[events.Top
 	tasks.SetLimit(topicsAtOnce)
 	for i, topic := range topics {
 		tasks.Go(func() (err error) {
-			heads[i], err = w.topics.History.Head(ctx, topic)
+			heads[i], err = w.topics.Store.Head(ctx, topic)
 			return err
 		})
 	}

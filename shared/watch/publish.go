@@ -78,9 +78,9 @@ func (w *work) publish(ctx context.Context, a Access, asked Publishing, at stand
 		return p, err
 	}
 	if asked.Op == events.OpRemove {
-		err = w.topics.Items.Remove(ctx, p)
+		err = w.topics.Store.Remove(ctx, p)
 	} else {
-		err = w.topics.Items.Put(ctx, p)
+		err = w.topics.Store.Put(ctx, p)
 	}
 	if err != nil {
 		return p, err
@@ -103,7 +103,7 @@ type Publication struct {
 	Order     Order
 }
 
-// publication gives what is published. An item that is removed leaves no place for a mark.
+// publication gives what is published. An item that is removed can carry no mark.
 func (w *work) publication(ctx context.Context, asked Publishing, item events.Item, at standing) (Publication, error) {
 	p := Publication{Topic: asked.Topic, Item: item, Publisher: publisher(at.publisher), Order: at.order}
 	if asked.Op == events.OpRemove {
@@ -115,7 +115,7 @@ func (w *work) publication(ctx context.Context, asked Publishing, item events.It
 	if asked.Key == "" {
 		about = append(about, at.publisher, strconv.FormatInt(int64(at.order), 10))
 	}
-	mark, err := w.topics.Places.Mark(ctx, about...)
+	mark, err := w.topics.Sealer.Mark(ctx, about...)
 	if err != nil {
 		return p, fmt.Errorf("mark a publication of %s: %w: %w", asked.Topic, ErrUnavailable, err)
 	}

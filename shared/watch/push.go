@@ -46,7 +46,7 @@ type Poster interface {
 
 // Subscribers knows who watches a topic.
 type Subscribers interface {
-	// Subscribers reads the present subscriptions to a topic and to patterns of the topics below
+	// Subscribers reads the current subscriptions to a topic and to patterns of the topics below
 	// it, or only the latter. It reads those of one part of all connections, and also those whose
 	// time is over.
 	Subscribers(ctx context.Context, topic events.Topic, belowAlone bool, part Part) ([]Subscription, error)
@@ -94,13 +94,8 @@ type Pusher struct {
 // of them was pushed.
 func (p Pusher) Push(ctx context.Context, numbered []Numbered) (pushed Pushed, unread []events.Topic, err error) {
 	watchers, unread, err := p.watchers(ctx, numbered, Whole)
-	pushed, postErr := p.pushTo(ctx, watchers, numbered)
+	pushed, postErr := p.post(ctx, inOrder(groupsOf(watchers, time.Now()), numbered), newEvaluator(numbered))
 	return pushed, unread, errors.Join(err, postErr)
-}
-
-// pushTo posts the changes to watchers.
-func (p Pusher) pushTo(ctx context.Context, watchers map[Key][]watched, numbered []Numbered) (Pushed, error) {
-	return p.post(ctx, inOrder(groupsOf(watchers, time.Now()), numbered), newEvaluator(numbered))
 }
 
 // watched is a topic of the batch, as an index into numbered, with how it is watched.
@@ -212,7 +207,7 @@ func groupsOf(watchers map[Key][]watched, now time.Time) []*group {
 	var all []*group
 	for key, topics := range watchers {
 		connection := watcher{key, topics}
-		lapsed := over(topics, now)
+		lapsed := hasEnded(topics, now)
 		sees := groupKey(topics, lapsed)
 		g, ok := groups[sees]
 		if !ok {
@@ -225,9 +220,9 @@ func groupsOf(watchers map[Key][]watched, now time.Time) []*group {
 	return all
 }
 
-// over reports whether the time of one of a connection's subscriptions is over, and so
+// hasEnded reports whether the time of one of a connection's subscriptions is over, and so
 // that of all.
-func over(topics []watched, now time.Time) bool {
+func hasEnded(topics []watched, now time.Time) bool {
 	return slices.ContainsFunc(topics, func(w watched) bool { return !w.sub.Until.After(now) })
 }
 
@@ -301,11 +296,17 @@ func (p Pusher) post(ctx context.Context, groups []*group, evaluator *evaluator)
 	return t.pushed, errors.Join(t.errs...)
 }
 
-// deliver sends frames to one connection. If the connection is gone or its time is over, deliver
-// forgets it together with its subscriptions in this batch.
-func (p Pusher) deliver(ctx context.Context, connection watcher, frames []Frame, lapsed bool) (Pushed, error) {
-	sent, err := p.postAll(ctx, connection.ID, frames)
-	outcome := Pushed{Frames: sent}
+// deliver sends frames to one connection, and stops at the first failure: what follows a lost frame
+// would only show the gap earlier to be missed again. If the connection is gone or its time is
+// over, deliver forgets it together with its subscriptions in this batch.
+func (p Pusher) deliver(ctx context.Context, connection watcher, frames []Frame, lapsed bool) (outcome Pushed, err error) {
+	for _, frame := range frames {
+		if err = p.Poster.Post(ctx, connection.ID, frame); err != nil {
+			err = fmt.Errorf("post to %s: %w", connection.ID, err)
+			break
+		}
+		outcome.Frames++
+	}
 	switch {
 	case errors.Is(err, ErrGone):
 		outcome.Gone = 1
@@ -335,16 +336,4 @@ func (t *tally) count(p Pushed, err error) {
 	if err != nil && len(t.errs) < errorsKept {
 		t.errs = append(t.errs, err)
 	}
-}
-
-// postAll sends frames to one connection, and stops at the first failure: what follows a
-// lost frame would only show the gap earlier to be missed again.
-func (p Pusher) postAll(ctx context.Context, id ConnectionID, frames []Frame) (sent int, err error) {
-	for _, frame := range frames {
-		if err := p.Poster.Post(ctx, id, frame); err != nil {
-			return sent, fmt.Errorf("post to %s: %w", id, err)
-		}
-		sent++
-	}
-	return sent, nil
 }

@@ -122,7 +122,7 @@ func (h *history) answer(t *testing.T, request string) string {
 func (h *history) frames(t *testing.T, c watch.Connection, request string) []string {
 	t.Helper()
 	var frames []string
-	answerer := watch.Answerer{Topics: watch.Topics{Items: h, History: h, Places: seal.Fixed(make([]byte, seal.MinSecretBytes))}, Sessions: h, Subscriptions: h, Logger: slog.New(slog.DiscardHandler)}
+	answerer := watch.Answerer{Store: h, Sealer: seal.Fixed(make([]byte, seal.MinSecretBytes)), Logger: slog.New(slog.DiscardHandler)}
 	last := answerer.Answer(t.Context(), c, watch.Message{Body: []byte(request)}, peerFunc(func(frame []byte) error {
 		frames = append(frames, inShort(t, frame))
 		return nil
@@ -169,11 +169,11 @@ func inShort(t *testing.T, data []byte) string {
 	return string(data)
 }
 
-// sealedShort leaves out what is sealed of a place.
-func sealedShort(place string) string {
-	cursor, _, sealed := strings.Cut(place, "~")
+// sealedShort leaves out what is sealed of a bookmark.
+func sealedShort(bookmark string) string {
+	cursor, _, sealed := strings.Cut(bookmark, "~")
 	if !sealed {
-		return place
+		return bookmark
 	}
 	return cursor + "~…"
 }
@@ -358,7 +358,7 @@ func TestReconnectDelaysAreSpread(t *testing.T) {
 func TestAnswerStopsAtAPostThatFails(t *testing.T) {
 	h := newHistory(5_000)
 	h.page = 1000
-	answerer := watch.Answerer{Topics: watch.Topics{Items: h, History: h, Places: seal.Fixed(make([]byte, seal.MinSecretBytes))}, Sessions: h, Subscriptions: h, Logger: slog.New(slog.DiscardHandler)}
+	answerer := watch.Answerer{Store: h, Sealer: seal.Fixed(make([]byte, seal.MinSecretBytes)), Logger: slog.New(slog.DiscardHandler)}
 	posts := 0
 	last := answerer.Answer(t.Context(), connected(time.Now()), watch.Message{Body: []byte(`{"action":"subscribe","topic":"a","after":"e:0"}`)}, peerFunc(func([]byte) error {
 		if posts++; posts == 3 {

@@ -166,12 +166,12 @@ func TestSeen(t *testing.T) {
 			lapsed(grant.Renewed, modified(`{}`, `{"public":true}`)), lapsed(grant.Renewed, modified(`{}`, `{}`)),
 		}, []string{`1 added {"public":true}`, `2 removed {"public":true}`, `3 added {"public":true}`, `4 skipped`}},
 		"left expired": {"", true, []watch.Write{
-			lapsed(grant.Ended, added(`{"n":1}`)), lapsed(grant.Ended, modified(`{"n":1}`, `{"n":2}`)), lapsed(grant.Over, modified(`{"n":2}`, `{"n":2}`)),
+			lapsed(grant.Ended, added(`{"n":1}`)), lapsed(grant.Ended, modified(`{"n":1}`, `{"n":2}`)), lapsed(grant.AlreadyEnded, modified(`{"n":2}`, `{"n":2}`)),
 			lapsed(grant.Ended, modified(tooLarge, `{"n":3}`)), lapsed(grant.Ended, modified(`{"n":3}`, tooLarge)), expired(removed(tooLarge)),
 		}, []string{`1 skipped`, `2 removed {"n":1} expired`, `3 removed {"n":2} expired`, `4 removed expired large`, `5 removed {"n":3} expired`, `6 removed expired large`}},
 		"left expired, as far as it is seen": {public, true, []watch.Write{
 			lapsed(grant.Ended, modified(`{"public":true}`, `{"n":1,"public":true}`)), lapsed(grant.Ended, modified(`{"public":true}`, `{}`)),
-			lapsed(grant.Over, modified(`{"public":true}`, `{"public":true}`)), lapsed(grant.Ended, modified(`{}`, `{"public":true}`)),
+			lapsed(grant.AlreadyEnded, modified(`{"public":true}`, `{"public":true}`)), lapsed(grant.Ended, modified(`{}`, `{"public":true}`)),
 		}, []string{`1 removed {"public":true} expired`, `2 removed {"public":true}`, `3-4 skipped`}},
 		"expired, all seen": {"", false, []watch.Write{expired(removed(`{"n":1}`))}, []string{`1 removed {"n":1} expired`}},
 	} {
@@ -349,11 +349,11 @@ func drawWrite(t *rapid.T, states map[string]state) (w watch.Write, lapse bool) 
 	case ends == "now":
 		w.Lapse = grant.Ended
 	case before.expired && ends == "as before":
-		w.Lapse = grant.Over
+		w.Lapse = grant.AlreadyEnded
 	case before.expired:
 		w.Lapse = grant.Renewed
 	}
-	states[id] = state{string(w.Data), w.Lapse == grant.Ended || w.Lapse == grant.Over}
+	states[id] = state{string(w.Data), w.Lapse == grant.Ended || w.Lapse == grant.AlreadyEnded}
 	return w, w.Lapse != ""
 }
 

@@ -16,19 +16,19 @@ func (a *answer) snapshot(ctx context.Context, topic events.Topic) error {
 	if err != nil {
 		return err
 	}
-	p, err := a.place(ctx, topic, view, a.r.Next)
+	p, err := a.pageAt(ctx, topic, view, a.r.Next)
 	if err != nil {
 		return err
 	}
 	return a.snapshotPage(ctx, p)
 }
 
-// place is where a page of a snapshot begins: at next, or at the first item.
-func (w *work) place(ctx context.Context, topic events.Topic, view grant.View, next string) (page, error) {
+// pageAt is where a page of a snapshot begins: at next, or at the first item.
+func (w *work) pageAt(ctx context.Context, topic events.Topic, view grant.View, next string) (page, error) {
 	if next != "" {
 		return w.open(ctx, topic, view, next)
 	}
-	head, err := w.topics.History.Head(ctx, topic)
+	head, err := w.topics.Store.Head(ctx, topic)
 	return page{topic: topic, view: view, cursor: head.Cursor}, err
 }
 
@@ -62,7 +62,7 @@ type shownPage struct {
 // the view has cost what an answer may, or shows more than maxSnapshotBytes. The items are
 // read after the head, so they hold all changes up to its cursor.
 func (w *work) page(ctx context.Context, p page) (shownPage, error) {
-	rows, next, err := w.topics.Items.Page(ctx, p.topic, p.after, w.topics.Limits.snapshotItems(p.limit)-w.pages.rows)
+	rows, next, err := w.topics.Store.Page(ctx, p.topic, p.after, w.topics.Limits.snapshotItems(p.limit)-w.pages.rows)
 	if err != nil {
 		return shownPage{}, err
 	}

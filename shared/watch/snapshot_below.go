@@ -48,7 +48,7 @@ func (a *answer) sendItemsBelow(ctx context.Context, pattern events.Topic, view 
 
 // PageBelow is a page of the items of a pattern's topics.
 type PageBelow struct {
-	View   string // the mark of what is seen, as in [events.Subscribed]
+	ViewID string // the id of the view, as in [events.Subscribed]
 	Topics []TopicPage
 	Next   string // where more topics begin; empty if there are none
 }
@@ -72,7 +72,7 @@ func (t Topics) SnapshotBelow(ctx context.Context, v Viewer, q Query, next strin
 				return shown, err
 			}
 		}
-		shown.View = markOf(from.view, false)
+		shown.ViewID = viewID(from.view, false)
 		shown.Next, err = w.itemsBelow(ctx, from, func(p page) error {
 			first, _, err := w.read(ctx, p)
 			shown.Topics = append(shown.Topics, TopicPage{p.topic, first})
@@ -90,10 +90,10 @@ type below struct {
 	known   map[events.Topic]Head // heads that were read before
 }
 
-// itemsBelow shows the topics one after the other, as far as the answer allows, and gives the place
-// where the rest begins.
+// itemsBelow shows the topics one after the other, as far as the answer allows, and gives the
+// bookmark where the rest begins.
 func (w *work) itemsBelow(ctx context.Context, b below, show func(page) error) (next string, err error) {
-	topics, more, err := w.topics.History.Below(ctx, b.pattern, b.after, maxSnapshotTopics)
+	topics, more, err := w.topics.Store.Below(ctx, b.pattern, b.after, maxSnapshotTopics)
 	if err != nil {
 		return "", err
 	}

@@ -78,7 +78,7 @@ func TestPatternSnapshotIsOfOneRule(t *testing.T) {
 	}
 }
 
-// dashboard follows all places of a pattern's snapshots, and those of its topics.
+// dashboard follows all bookmarks of a pattern's snapshots, and those of its topics.
 func (c *client) dashboard(t *testing.T, request events.Request) (shown map[events.Topic][]string, answers int) {
 	t.Helper()
 	shown = map[events.Topic][]string{}
@@ -166,15 +166,15 @@ func TestPatternSnapshotIsBounded(t *testing.T) {
 	for n := range 60 {
 		a.keep(events.Topic(fmt.Sprintf("a/%02d", n)), `{}`)
 	}
-	a.answerer.Items = dearPages{a.memoryStore, 250}
+	a.answerer.Store = dearPages{a.memoryStore, 250}
 	shown, answers := a.dashboard(t, events.Request{Action: events.ActionSubscribe, Topic: "a/*", Snapshot: true})
 	if len(shown) != 60 || answers < 60*250/1_750 {
 		t.Errorf("%d topics in %d answers", len(shown), answers)
 	}
 }
 
-// TestPlaceInPatternIsSealed for its pattern, view, subject and kind.
-func TestPlaceInPatternIsSealed(t *testing.T) {
+// TestBookmarkInPatternIsSealed for its pattern, view, subject and kind.
+func TestBookmarkInPatternIsSealed(t *testing.T) {
 	c := newClient(t, `{"topics":["**"],"actions":["subscribe","read"]}`)
 	c.answerer.Limits.SnapshotItems = 1
 	for _, topic := range []events.Topic{"a/x", "a/y", "b/x", "b/y"} {
@@ -202,9 +202,9 @@ func TestPlaceInPatternIsSealed(t *testing.T) {
 	}
 	c.connection.Subject = "mallory"
 	if got := c.ask(t, `{"action":"snapshot","topic":"a/*","next":"`+ofPattern+`"}`); got != "error bad_cursor" {
-		t.Errorf("another subject's place is answered %s", got)
+		t.Errorf("another subject's bookmark is answered %s", got)
 	}
 	if short, long := next(`{"action":"snapshot","topic":"b/*"}`), ofPattern; len(short) != len(long) {
-		t.Errorf("places have %d and %d bytes", len(short), len(long))
+		t.Errorf("bookmarks have %d and %d bytes", len(short), len(long))
 	}
 }

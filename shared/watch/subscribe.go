@@ -31,11 +31,17 @@ func (a *answer) subscribe(ctx context.Context, topic events.Topic) error {
 	if err != nil {
 		return err
 	}
-	head, gap, err := a.resume(ctx, topic, after)
-	if after != nil && otherView(a.r.View, sub.View, sub.Options) {
-		gap.reset = events.ResetView
+	head, err := a.topics.Store.Head(ctx, topic)
+	var missed gap
+	if err == nil && after != nil {
+		if missed, err = a.missed(ctx, topic, *after, head); missed.rest {
+			missed = gap{reset: events.ResetLimit}
+		}
 	}
-	if err == nil && gap.reset != "" && !a.c.readable(topic) {
+	if after != nil && otherView(a.r.View, sub.View, sub.Options) {
+		missed.reset = events.ResetView
+	}
+	if err == nil && missed.reset != "" && !a.c.readable(topic) {
 		err = errUnrecoverable
 	}
 	if err == nil {
@@ -45,14 +51,14 @@ func (a *answer) subscribe(ctx context.Context, topic events.Topic) error {
 		a.undo(ctx, sub, already)
 		return err
 	}
-	a.out.send(&events.Subscribed{ID: a.r.ID, Topic: topic, Cursor: head, Recovered: after != nil && gap.reset == "", View: sub.mark()})
-	if gap.reset != "" {
-		a.out.send(&events.Reset{ID: a.r.ID, Topic: topic, Reason: gap.reset})
+	a.out.send(&events.Subscribed{ID: a.r.ID, Topic: topic, Cursor: head.Cursor, Recovered: after != nil && missed.reset == "", View: sub.viewID()})
+	if missed.reset != "" {
+		a.out.send(&events.Reset{ID: a.r.ID, Topic: topic, Reason: missed.reset})
 	}
-	if gap.reset != "" || a.r.Snapshot && after == nil {
-		return a.snapshotPage(ctx, page{topic: topic, view: sub.View, cursor: head})
+	if missed.reset != "" || a.r.Snapshot && after == nil {
+		return a.snapshotPage(ctx, page{topic: topic, view: sub.View, cursor: head.Cursor})
 	}
-	return a.sendEntries(sub, gap.entries)
+	return a.sendEntries(sub, missed.entries)
 }
 
 func optionsOf(r events.Request) Options {
@@ -66,20 +72,20 @@ const keepAttempts = 3
 // seen the subscription, it is written anew by that one. It is taken back if that token does
 // not allow it, and if a later request has overtaken it.
 func (a *answer) keep(ctx context.Context, topic events.Topic, o Options) (sub Subscription, already bool, err error) {
-	if err := a.Limits.quota(a.c, time.Now()).check(a.c, topic); err != nil {
+	if err := a.topics.Limits.quota(a.c, time.Now()).check(a.c, topic); err != nil {
 		return sub, false, err
 	}
 	for attempt := range keepAttempts {
 		before := sub
 		if sub, err = a.c.subscription(topic, o); err != nil && attempt > 0 {
-			err = errors.Join(err, a.Subscriptions.Withdraw(ctx, a.c.Key, before))
+			err = errors.Join(err, a.store.Withdraw(ctx, a.c.Key, before))
 		}
 		if err != nil {
 			return sub, already, err
 		}
-		sub.Order, sub.Quota = a.order, a.Limits.quota(a.c, time.Now())
+		sub.Order, sub.Quota = a.order, a.topics.Limits.quota(a.c, time.Now())
 		sub.Shard, sub.Again = before.Shard, attempt > 0 || slices.Contains(a.c.watches, topic)
-		kept, err := a.Subscriptions.Subscribe(ctx, sub)
+		kept, err := a.store.Subscribe(ctx, sub)
 		if err != nil && attempt > 0 {
 			a.undo(ctx, sub, already)
 		}
@@ -88,7 +94,7 @@ func (a *answer) keep(ctx context.Context, topic events.Topic, o Options) (sub S
 		}
 		sub.Shard = kept.Shard
 		already = already || kept.Already && attempt == 0
-		session, err := a.Sessions.Session(ctx, a.c.Key)
+		session, err := a.store.Session(ctx, a.c.Key)
 		switch {
 		case errors.Is(err, ErrNotConnected) || err == nil && session.Orders[topic] != sub.Order:
 			a.undo(ctx, sub, false)
@@ -122,12 +128,12 @@ func (a Access) readable(topic events.Topic) bool {
 	return allowed && items.String() == changes.String()
 }
 
-// mark is the same for subscriptions that show the same of a topic, and empty for those
+// viewID is the same for subscriptions that show the same of a topic, and empty for those
 // that show all of it.
-func (s Subscription) mark() string { return markOf(s.View, s.Latest) }
+func (s Subscription) viewID() string { return viewID(s.View, s.Latest) }
 
-// markOf gives the mark of a view, in which either all changes are told or the latest.
-func markOf(view grant.View, latest bool) string {
+// viewID gives the id of a view, in which either all changes are told or the latest.
+func viewID(view grant.View, latest bool) string {
 	text := view.String()
 	if latest {
 		text = "latest " + text
@@ -143,12 +149,12 @@ func markOf(view grant.View, latest bool) string {
 // now, as far as it says by which view it has. What was told with Latest adds up with whole states,
 // and not with patches.
 func otherView(said string, now grant.View, o Options) bool {
-	return said != "" && said != viewName(now, o.Latest) && (o.Delta || said != viewName(now, !o.Latest))
+	return said != "" && said != viewIDOrWhole(now, o.Latest) && (o.Delta || said != viewIDOrWhole(now, !o.Latest))
 }
 
-// viewName is what a client says to have seen.
-func viewName(view grant.View, latest bool) string {
-	return cmp.Or(markOf(view, latest), events.WholeView)
+// viewIDOrWhole is what a client gives as the id of the view that it has seen.
+func viewIDOrWhole(view grant.View, latest bool) string {
+	return cmp.Or(viewID(view, latest), events.WholeView)
 }
 
 // view is what may be seen of a topic, or of all topics of a pattern, and is asked for.
@@ -190,20 +196,6 @@ func parseAfter(r events.Request) (*events.Cursor, error) {
 	return &after, nil
 }
 
-// resume reads where the topic stands and, for a client with a cursor, what it missed: all
-// of it, or why it must start over.
-func (a *answer) resume(ctx context.Context, topic events.Topic, after *events.Cursor) (events.Cursor, gap, error) {
-	head, err := a.History.Head(ctx, topic)
-	if err != nil || after == nil {
-		return head.Cursor, gap{}, err
-	}
-	missed, err := a.missed(ctx, topic, *after, head)
-	if missed.rest {
-		missed = gap{reset: events.ResetLimit}
-	}
-	return head.Cursor, missed, err
-}
-
 // undo takes back a subscription that the client is told has failed.
 func (a *answer) undo(ctx context.Context, sub Subscription, already bool) {
 	if already {
@@ -211,13 +203,13 @@ func (a *answer) undo(ctx context.Context, sub Subscription, already bool) {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 	defer cancel()
-	if err := a.Subscriptions.Withdraw(ctx, sub.Key, sub); err != nil {
-		a.Logger.Error("subscription left behind", "connection", sub.ID, "topic", sub.Topic, "err", err)
+	if err := a.store.Withdraw(ctx, sub.Key, sub); err != nil {
+		a.logger.Error("subscription left behind", "connection", sub.ID, "topic", sub.Topic, "err", err)
 	}
 }
 
 func (a *answer) unsubscribe(ctx context.Context, topic events.Topic) error {
-	if err := a.Subscriptions.Unsubscribe(ctx, a.c.Key, topic, a.order); err != nil {
+	if err := a.store.Unsubscribe(ctx, a.c.Key, topic, a.order); err != nil {
 		return err
 	}
 	a.out.send(&events.Unsubscribed{ID: a.r.ID, Topic: topic})

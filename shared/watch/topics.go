@@ -12,9 +12,8 @@ import (
 
 // Topics carries out what clients ask of topics, in whichever way they ask.
 type Topics struct {
-	Items     Items
-	History   History
-	Places    *seal.Sealer // seals places in snapshots
+	Store     TopicStore
+	Sealer    *seal.Sealer // seals bookmarks and versions of pages, and makes marks
 	Limits    Limits
 	Allowance *Allowance // of each subject; nil for no bound
 }
@@ -38,19 +37,17 @@ func (q Query) asked() events.Topic { return cmp.Or(q.through, q.Topic) }
 
 // work is what one request does: what that has cost so far, and what it may still bring.
 type work struct {
-	topics  Topics
-	who     Key // whose allowance pays
-	meter   *Meter
-	settled float64 // the part of the cost that the subject was charged for
-	room    room    // for missed changes
-	pages   pageRoom
-	steps   *grant.Budget
+	*bill
+	topics Topics
+	room   room // for missed changes
+	pages  pageRoom
+	steps  *grant.Budget
 }
 
 // begin gives the work of one request, and the context whose calls it counts.
 func (t Topics) begin(ctx context.Context, who Key) (context.Context, work) {
-	ctx, meter := Metered(ctx)
-	return ctx, work{topics: t, who: who, meter: meter, room: fullRoom(), steps: grant.NewBudget(maxAnswerSteps)}
+	ctx, bill := newBill(ctx, t.Allowance, who)
+	return ctx, work{bill: bill, topics: t, room: fullRoom(), steps: grant.NewBudget(maxAnswerSteps)}
 }
 
 // carry does the work of a request without a connection, and charges for it.
@@ -61,7 +58,7 @@ func carry[Result any](ctx context.Context, t Topics, who Key, do func(context.C
 	}
 	ctx, w := t.begin(ctx, who)
 	result, err := do(ctx, &w)
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTime)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), chargeTime)
 	defer cancel()
 	_ = w.settle(ctx) // what is not charged is owed, and the next request is refused if it is too much
 	return result, err
@@ -84,7 +81,7 @@ type PageQuery struct {
 // Page is a part of a topic's items, as a view shows them.
 type Page struct {
 	Cursor    events.Cursor // at which the items are true, once the last page is read
-	View      string        // what is seen, as in [events.Subscribed]
+	ViewID    string        // of what is seen, as in [events.Subscribed]
 	Items     []events.Item // in the order of their ids
 	Costly    int           // items that were not looked at, because the view costs too much on them
 	Next      string        // where the next page begins; empty for the last
@@ -103,7 +100,7 @@ func (w *work) snapshot(ctx context.Context, a Access, q PageQuery) (Page, error
 	if err != nil {
 		return Page{}, err
 	}
-	head, err := w.topics.History.Head(ctx, q.Topic)
+	head, err := w.topics.Store.Head(ctx, q.Topic)
 	if err != nil {
 		return Page{}, err
 	}
@@ -116,7 +113,7 @@ func (w *work) snapshot(ctx context.Context, a Access, q PageQuery) (Page, error
 	}
 	version := version{page: at, next: q.Next, head: head.Cursor}
 	if known, err := w.known(ctx, version, q.Known); err != nil || known != "" {
-		return Page{Cursor: at.cursor, View: markOf(view, false), Version: known, Unchanged: true}, err
+		return Page{Cursor: at.cursor, ViewID: viewID(view, false), Version: known, Unchanged: true}, err
 	}
 	shown, until, err := w.read(ctx, at)
 	if err != nil {
@@ -129,7 +126,7 @@ func (w *work) snapshot(ctx context.Context, a Access, q PageQuery) (Page, error
 // read reads a page, and gives the time at which the first of its items expires.
 func (w *work) read(ctx context.Context, p page) (shown Page, until time.Time, err error) {
 	found, err := w.page(ctx, p)
-	shown = Page{Cursor: p.cursor, View: markOf(p.view, false), Items: found.items, Costly: found.costly}
+	shown = Page{Cursor: p.cursor, ViewID: viewID(p.view, false), Items: found.items, Costly: found.costly}
 	if err == nil && found.next != "" {
 		var next events.Bookmark
 		next, err = w.bookmark(ctx, p, found.next, maxRowIDBytes)
@@ -143,24 +140,24 @@ type Missed struct {
 	Topic   events.Topic
 	Changes []events.Change
 	Cursor  events.Cursor // where the client stands with them
-	View    string        // what is seen, as in [events.Subscribed]
+	ViewID  string        // of what is seen, as in [events.Subscribed]
 	More    bool          // there is more, to be asked for with Cursor
 	// Reset says why it cannot be told. The client starts over from a snapshot.
 	Reset events.ResetReason
 }
 
-// Changes reads what a topic has after a cursor. view is the View that the client has seen
-// up to there, or [events.WholeView]; empty asks for no check. What is wrong for the
+// Changes reads what a topic has after a cursor. viewID is that of the view that the
+// client has seen up to there, or [events.WholeView]; empty asks for no check. What is wrong for the
 // client is in the error, see [WireError].
-func (t Topics) Changes(ctx context.Context, v Viewer, q Query, after events.Cursor, view string) (Missed, error) {
-	return carry(ctx, t, v.Key, func(ctx context.Context, w *work) (Missed, error) { return w.changes(ctx, v.Access, q, after, view) })
+func (t Topics) Changes(ctx context.Context, v Viewer, q Query, after events.Cursor, viewID string) (Missed, error) {
+	return carry(ctx, t, v.Key, func(ctx context.Context, w *work) (Missed, error) { return w.changes(ctx, v.Access, q, after, viewID) })
 }
 
 // Portion reads as Changes does, but at most so many changes. It therefore never resets for the
 // number of those that are missed. Who asks again for the same changes gets the same.
 func (t Topics) Portion(ctx context.Context, v Viewer, q Query, after events.Cursor, most int64) (Missed, error) {
 	return carry(ctx, t, v.Key, func(ctx context.Context, w *work) (Missed, error) {
-		head, err := w.topics.History.Head(ctx, q.Topic)
+		head, err := w.topics.Store.Head(ctx, q.Topic)
 		if err != nil {
 			return Missed{}, err
 		}
@@ -177,24 +174,24 @@ func (t Topics) Portion(ctx context.Context, v Viewer, q Query, after events.Cur
 	})
 }
 
-func (w *work) changes(ctx context.Context, a Access, q Query, after events.Cursor, seenView string) (Missed, error) {
+func (w *work) changes(ctx context.Context, a Access, q Query, after events.Cursor, seenID string) (Missed, error) {
 	if _, err := a.view(grant.Subscribe, q); err != nil {
 		return Missed{}, err // without a read
 	}
-	head, err := w.topics.History.Head(ctx, q.Topic)
+	head, err := w.topics.Store.Head(ctx, q.Topic)
 	if err != nil {
 		return Missed{}, err
 	}
-	return w.changesUpTo(ctx, a, q, after, head, seenView)
+	return w.changesUpTo(ctx, a, q, after, head, seenID)
 }
 
-func (w *work) changesUpTo(ctx context.Context, a Access, q Query, after events.Cursor, head Head, seenView string) (Missed, error) {
+func (w *work) changesUpTo(ctx context.Context, a Access, q Query, after events.Cursor, head Head, seenID string) (Missed, error) {
 	view, err := a.view(grant.Subscribe, q)
 	if err != nil {
 		return Missed{}, err
 	}
-	missed := Missed{Topic: q.Topic, View: markOf(view, q.Latest), Cursor: head.Cursor}
-	if otherView(seenView, view, q.Options) {
+	missed := Missed{Topic: q.Topic, ViewID: viewID(view, q.Latest), Cursor: head.Cursor}
+	if otherView(seenID, view, q.Options) {
 		missed.Reset = events.ResetView
 		if !a.readable(q.asked()) {
 			return Missed{}, errUnrecoverable

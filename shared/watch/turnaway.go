@@ -1,6 +1,7 @@
 package watch
 
 import (
+	"log/slog"
 	"time"
 
 	"github.com/watchroute/watchroute/events"
@@ -9,7 +10,7 @@ import (
 // A client whose refusals are told inside may have a connection that was never admitted.
 // There are two kinds:
 //
-//   - Its token was refused. Each of its messages comes to [Answerer.TurnAway].
+//   - Its token was refused. Each of its messages comes to [TurnAway].
 //   - Its token is good, but [Admission.Admit] gave ErrTooManyConnections or
 //     ErrTooManyRequests. No row was written, because a row for each refusal would let
 //     those who are refused make the next count of the subject's connections costly. So the
@@ -17,11 +18,11 @@ import (
 
 // TurnAway tells a client why it is refused, in answer to a message of it, and closes the
 // connection. Nothing of the message is carried out.
-func (a Answerer) TurnAway(c Connection, why error, body []byte, peer Peer) {
-	answer := answer{Answerer: a, c: c, out: outbox{post: peer.Post}}
-	answer.r, _ = events.ParseRequest(body) // one that cannot be read has no id
-	answer.out.send(answer.refusal(why))
-	answer.hangUp(peer)
+func TurnAway(logger *slog.Logger, c Connection, why error, body []byte, peer Peer) {
+	x := exchange{logger: logger, peer: peer, c: c, out: outbox{post: peer.Post}}
+	x.r, _ = events.ParseRequest(body) // one that cannot be read has no id
+	x.out.send(x.refusal(why))
+	x.disconnect()
 }
 
 // turnedAway reports whether a connection that nothing is kept of was not admitted.

@@ -15,7 +15,7 @@ import (
 // versionKind tells versions of pages from other texts that are sealed.
 const versionKind = "version of a page"
 
-// version is a page at one place of the topic's numbering. What it shows stays the same until
+// version is a page at one cursor of the topic's numbering. What it shows stays the same until
 // the topic has another change, or the first of the items shown expires: that is not a change
 // before DynamoDB deletes the item, which may be days later.
 type version struct {
@@ -36,7 +36,7 @@ func (w *work) version(ctx context.Context, v version, until time.Time) (string,
 	if !until.IsZero() {
 		seconds = until.Unix()
 	}
-	sealed, err := w.topics.Places.Seal(ctx, binary.BigEndian.AppendUint64(nil, uint64(seconds)), v.about(w.who.Subject)...)
+	sealed, err := w.topics.Sealer.Seal(ctx, binary.BigEndian.AppendUint64(nil, uint64(seconds)), v.about(w.who.Subject)...)
 	if err != nil {
 		return "", fmt.Errorf("seal a version of %s: %w: %w", v.topic, ErrUnavailable, err)
 	}
@@ -51,7 +51,7 @@ func (w *work) known(ctx context.Context, v version, texts []string) (string, er
 		if !ok {
 			continue
 		}
-		opened, err := w.topics.Places.Open(ctx, sealed, v.about(w.who.Subject)...)
+		opened, err := w.topics.Sealer.Open(ctx, sealed, v.about(w.who.Subject)...)
 		if errors.Is(err, seal.ErrForged) {
 			continue
 		}

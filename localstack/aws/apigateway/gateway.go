@@ -132,14 +132,14 @@ func (g *Gateway) finish(open []*connection) {
 	for _, c := range open {
 		closing.Go(c.leave)
 	}
-	over := make(chan struct{})
+	done := make(chan struct{})
 	go func() {
 		closing.Wait()
 		g.running.Wait()
-		close(over)
+		close(done)
 	}()
 	select {
-	case <-over:
+	case <-done:
 	case <-time.After(closeLimit):
 		g.log.Warn("functions still run after the gateway has closed")
 	}

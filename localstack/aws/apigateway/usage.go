@@ -13,7 +13,7 @@ type Usage struct {
 	Posts map[int]int64 `json:"posts"`
 }
 
-// ConnectionUsage counts connections. Open is the present number, which a
+// ConnectionUsage counts connections. Open is the current number, which a
 // reset leaves alone.
 type ConnectionUsage struct {
 	Open     int           `json:"open"`

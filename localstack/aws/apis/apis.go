@@ -13,8 +13,8 @@ import (
 	"github.com/watchroute/watchroute/localstack/aws/template"
 )
 
-// Place is where a template is deployed.
-type Place struct {
+// Location is where a template is deployed.
+type Location struct {
 	Region, Account string
 	// Endpoint is what the WebSocket API's attribute ApiEndpoint gives, such as http://localhost:4566.
 	Endpoint string
@@ -26,7 +26,7 @@ type Place struct {
 // Gathered holds the resources of API Gateway, and Lambda's permissions, until all are known.
 // References between them are by logical id.
 type Gathered struct {
-	place       Place
+	location    Location
 	socket      gatheredSocket
 	rest        gatheredREST
 	permissions permissions
@@ -35,8 +35,8 @@ type Gathered struct {
 }
 
 // Gather begins with nothing.
-func Gather(p Place) *Gathered {
-	return &Gathered{place: p, socket: newGatheredSocket(), rest: newGatheredREST(), permissions: permissions{place: p}, httpAPIs: map[string]bool{}}
+func Gather(p Location) *Gathered {
+	return &Gathered{location: p, socket: newGatheredSocket(), rest: newGatheredREST(), permissions: permissions{location: p}, httpAPIs: map[string]bool{}}
 }
 
 // creators take the resources of each type.
@@ -57,13 +57,13 @@ var creators = map[string]func(*Gathered, template.Resource) (template.Physical,
 	"AWS::Lambda::Permission":          (*Gathered).createPermission,
 }
 
-// Takes reports whether Create takes resources of a type.
-func Takes(resourceType string) bool { return creators[resourceType] != nil }
+// Supports reports whether Create takes resources of a type.
+func Supports(resourceType string) bool { return creators[resourceType] != nil }
 
 // Create takes a resource of a type that Takes reports true for. The error says what of it does not
 // run locally.
 func (g *Gathered) Create(r template.Resource) (template.Physical, error) {
-	if !g.place.Partly {
+	if !g.location.Partly {
 		return creators[r.Type](g, r)
 	}
 	nothing := template.Physical{Ref: r.LogicalID, Others: r.LogicalID}
@@ -106,7 +106,7 @@ func (g *Gathered) REST() (api restapi.API, declared bool, err error) {
 		return api, false, nil
 	}
 	api, err = g.rest.definition(g.permissions)
-	if err != nil && g.place.Partly {
+	if err != nil && g.location.Partly {
 		return api, false, LeftOut{err}
 	}
 	return api, true, err

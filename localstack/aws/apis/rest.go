@@ -217,7 +217,7 @@ func (g gatheredREST) definition(permissions permissions) (restapi.API, error) {
 		return restapi.API{}, errors.New("template has a REST API without a stage of its deployment")
 	}
 	api := restapi.API{
-		ID: g.id, Stage: g.stage.StageName, Region: permissions.place.Region, Account: permissions.place.Account, DeploymentID: strings.ToLower(g.deployment),
+		ID: g.id, Stage: g.stage.StageName, Region: permissions.location.Region, Account: permissions.location.Account, DeploymentID: strings.ToLower(g.deployment),
 		StageVariables: g.stage.Variables, Responses: g.responses,
 	}
 	resources := map[string]map[string]restapi.Method{}

@@ -74,10 +74,10 @@ func (p permissionProperties) of(functionARN string) bool {
 	return p.FunctionName == functionARN || strings.HasSuffix(functionARN, ":"+p.FunctionName)
 }
 
-// permissions are all of the template, which is deployed at a place.
+// permissions are all of the template, which is deployed at a location.
 type permissions struct {
-	place Place
-	all   []permissionProperties
+	location Location
+	all      []permissionProperties
 }
 
 func newGatheredSocket() gatheredSocket {
@@ -102,7 +102,7 @@ func (g *Gathered) createAPI(r template.Resource) (template.Physical, error) {
 		return template.Physical{}, errors.New("a second API does not run locally")
 	}
 	g.socket.id, g.socket.selection = strings.ToLower(r.LogicalID), p.RouteSelectionExpression
-	return template.Physical{Ref: g.socket.id, Attributes: map[string]string{"ApiId": g.socket.id, "ApiEndpoint": g.place.Endpoint}}, nil
+	return template.Physical{Ref: g.socket.id, Attributes: map[string]string{"ApiId": g.socket.id, "ApiEndpoint": g.location.Endpoint}}, nil
 }
 
 func (g *Gathered) createIntegration(r template.Resource) (template.Physical, error) {
@@ -195,7 +195,7 @@ func (g gatheredSocket) definition(permissions permissions) (apigateway.API, err
 		return apigateway.API{}, errors.New("template has no WebSocket API with a stage")
 	}
 	api := apigateway.API{
-		ID: g.id, Stage: g.stage.StageName, Region: permissions.place.Region, Account: permissions.place.Account,
+		ID: g.id, Stage: g.stage.StageName, Region: permissions.location.Region, Account: permissions.location.Account,
 		RouteSelectionExpression: g.selection, Routes: map[string]apigateway.Route{},
 		Throttle: g.stage.DefaultRouteSettings.throttle(), StageVariables: g.stage.StageVariables,
 	}
@@ -265,7 +265,7 @@ func integratedFunction(uri, end string) (arn string, ok bool) {
 //
 // Source: https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-lambda-authorizer.html
 func (ps permissions) allow(api, functionARN, part string) bool {
-	source := "arn:aws:execute-api:" + ps.place.Region + ":" + ps.place.Account + ":" + api + "/" + part
+	source := "arn:aws:execute-api:" + ps.location.Region + ":" + ps.location.Account + ":" + api + "/" + part
 	return ps.permit("apigateway.amazonaws.com", functionARN, source)
 }
 

@@ -40,7 +40,7 @@ type tableGets struct {
 	name       string // as the request has it
 	asked      *keysAndAttributes
 	table      *table
-	places     []place
+	locations  []location
 	projection *expression.Projection
 	nested     []string // attributes that the projection looks into
 }
@@ -120,15 +120,15 @@ func (k *keysAndAttributes) read(name string) (g *tableGets, err error) {
 	return g, nil
 }
 
-// locate finds the table and the places of the items.
+// locate finds the table and the locations of the items.
 func (g *tableGets) locate(e *Engine) error {
 	for _, key := range g.asked.Keys {
 		s := subject{tableName: &g.name, given: key, nested: g.nested}
-		if err := e.place(&s); err != nil {
+		if err := e.locateAlone(&s); err != nil {
 			return err
 		}
 		g.table = s.table
-		g.places = append(g.places, s.place)
+		g.locations = append(g.locations, s.location)
 	}
 	return nil
 }
@@ -137,7 +137,7 @@ func (g *tableGets) locate(e *Engine) error {
 // left.
 func (g *tableGets) run(room int, answer *batchGetItemAnswer, used bill) (int, error) {
 	items := itemList{}
-	for i, at := range g.places {
+	for i, at := range g.locations {
 		var found *row
 		if err := g.table.reading(func() { found = g.table.rows.get(at) }); err != nil {
 			return room, err

@@ -114,7 +114,7 @@ func (in *batchWriteItemInput) mutations(e *Engine) ([]*mutation, error) {
 	}
 	seen := make(map[target]bool, len(mutations))
 	for _, m := range mutations {
-		if err := e.place(&m.subject); err != nil {
+		if err := e.locateAlone(&m.subject); err != nil {
 			return nil, err
 		}
 		if seen[m.target()] {

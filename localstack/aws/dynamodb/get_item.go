@@ -40,7 +40,7 @@ func (e *Engine) getItem(_ context.Context, in *getItemInput) (any, error) {
 		return nil, err
 	}
 	var found *row
-	if err := l.table.reading(func() { found = l.table.rows.get(l.place) }); err != nil {
+	if err := l.table.reading(func() { found = l.table.rows.get(l.location) }); err != nil {
 		return nil, err
 	}
 	used := capacity{table: readUnits(sizeOf(found), in.ConsistentRead)}
@@ -62,7 +62,7 @@ func (in *getItemInput) prepare(e *Engine) (*lookup, error) {
 	if err != nil {
 		return nil, err
 	}
-	return l, e.place(&l.subject)
+	return l, e.locateAlone(&l.subject)
 }
 
 func (g *get) check(c *constraints, at string) {

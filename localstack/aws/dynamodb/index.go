@@ -48,8 +48,8 @@ func (x *index) entry(of *row) *row {
 			return nil
 		}
 	}
-	entry := &row{place: x.key.place(of.item), item: of.item, size: of.size, base: of}
-	entry.place.base = of.id()
+	entry := &row{location: x.key.location(of.item), item: of.item, size: of.size, base: of}
+	entry.location.base = of.id()
 	if x.kept != nil {
 		entry.item = x.project(of.item)
 		entry.size = entry.item.Size()
@@ -129,7 +129,7 @@ func (x *index) change(old, next *row) indexChange {
 		c.units = writeUnits(c.put.size)
 	case c.put == nil:
 		c.units = writeUnits(c.remove.size)
-	case c.remove.place != c.put.place:
+	case c.remove.location != c.put.location:
 		c.units = writeUnits(c.remove.size) + writeUnits(c.put.size)
 	case !same(c.remove.item, c.put.item):
 		c.units = writeUnits(max(c.remove.size, c.put.size))
@@ -138,8 +138,8 @@ func (x *index) change(old, next *row) indexChange {
 }
 
 func (c indexChange) apply() {
-	if c.remove != nil && (c.put == nil || c.remove.place != c.put.place) {
-		c.index.rows.remove(c.remove.place)
+	if c.remove != nil && (c.put == nil || c.remove.location != c.put.location) {
+		c.index.rows.remove(c.remove.location)
 	}
 	if c.put != nil {
 		c.index.rows.put(c.put)

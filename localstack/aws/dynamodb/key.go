@@ -46,57 +46,57 @@ func (k key) of(it item.Item) item.Item {
 	return picked
 }
 
-// place gives the place of an item whose key attributes are there and sound.
-func (k key) place(it item.Item) place {
+// location gives the location of an item whose key attributes are there and sound.
+func (k key) location(it item.Item) location {
 	if !k.sorted() {
-		return newPlace(it[k.hash.name].KeyBytes(), "")
+		return newLocation(it[k.hash.name].KeyBytes(), "")
 	}
-	return newPlace(it[k.hash.name].KeyBytes(), it[k.sort.name].KeyBytes())
+	return newLocation(it[k.hash.name].KeyBytes(), it[k.sort.name].KeyBytes())
 }
 
 // ofItem checks the key attributes of a whole item, as PutItem brings it.
-func (k key) ofItem(it item.Item) (place, error) {
+func (k key) ofItem(it item.Item) (location, error) {
 	for _, a := range k.attributes() {
 		v, ok := it[a.name]
 		if !ok {
-			return place{}, invalidParameter("Missing the key %s in the item", a.name)
+			return location{}, invalidParameter("Missing the key %s in the item", a.name)
 		}
 		if v.Kind != a.kind {
-			return place{}, invalidParameter("Type mismatch for key %s expected: %s actual: %s", a.name, a.kind, v.Kind)
+			return location{}, invalidParameter("Type mismatch for key %s expected: %s actual: %s", a.name, a.kind, v.Kind)
 		}
 	}
 	return k.checked(it)
 }
 
 // ofKey checks a Key parameter: the key's attributes and no other.
-func (k key) ofKey(it item.Item) (place, error) {
+func (k key) ofKey(it item.Item) (location, error) {
 	if len(it) != len(k.attributes()) {
-		return place{}, errKeyMismatch
+		return location{}, errKeyMismatch
 	}
 	for _, a := range k.attributes() {
 		if v, ok := it[a.name]; !ok || v.Kind != a.kind {
-			return place{}, errKeyMismatch
+			return location{}, errKeyMismatch
 		}
 	}
 	return k.checked(it)
 }
 
-// checked gives the place of a key whose attributes have the right types, if
+// checked gives the location of a key whose attributes have the right types, if
 // they are not empty and not too long.
-func (k key) checked(it item.Item) (place, error) {
+func (k key) checked(it item.Item) (location, error) {
 	for _, a := range k.attributes() {
 		if kind, empty := emptyKey(it[a.name]); empty {
-			return place{}, requestFault{invalid("One or more parameter values are not valid. "+
+			return location{}, requestFault{invalid("One or more parameter values are not valid. "+
 				"The AttributeValue for a key attribute cannot contain an empty %s value. Key: %s", kind, a.name)}
 		}
 	}
 	if keySize(it[k.hash.name]) > maxHashBytes {
-		return place{}, invalidParameter("Size of hashkey has exceeded the maximum size limit of2048 bytes")
+		return location{}, invalidParameter("Size of hashkey has exceeded the maximum size limit of2048 bytes")
 	}
 	if k.sorted() && keySize(it[k.sort.name]) > maxSortBytes {
-		return place{}, invalidParameter("Aggregated size of all range keys has exceeded the size limit of 1024 bytes")
+		return location{}, invalidParameter("Aggregated size of all range keys has exceeded the size limit of 1024 bytes")
 	}
-	return k.place(it), nil
+	return k.location(it), nil
 }
 
 // emptyKey reports whether a key value is empty, and which word DynamoDB has for

@@ -70,7 +70,7 @@ func (m *mutation) run() (outcome, error) {
 // evaluate works out what the mutation comes to and changes nothing. The caller
 // holds the table's lock, and commits before letting go of it.
 func (m *mutation) evaluate() (outcome, error) {
-	old := m.table.rows.get(m.place)
+	old := m.table.rows.get(m.location)
 	out := outcome{old: old, used: capacity{table: writeUnits(max(sizeOf(old), m.hint))}}
 	if err := m.holds(image(old)); err != nil {
 		return out, err
@@ -86,7 +86,7 @@ func (m *mutation) evaluate() (outcome, error) {
 	case next == nil:
 		return m.removed(out), nil
 	}
-	out.next = &row{place: m.place, item: next, size: next.Size()}
+	out.next = &row{location: m.location, item: next, size: next.Size()}
 	if err := m.fits(out.next); err != nil {
 		return out, err
 	}
@@ -154,6 +154,6 @@ func (m *mutation) commit(out *outcome) {
 	}
 	m.table.store(out.old, out.next, out.changes, false)
 	if m.table.hasLocal() {
-		out.collection = m.table.metrics(m.place.hash, m.given)
+		out.collection = m.table.metrics(m.location.hash, m.given)
 	}
 }

@@ -9,13 +9,13 @@ const maxPageBytes = 1 << 20
 
 // span is a range of rows in a tree, and the direction to read it in.
 type span struct {
-	first, last place // bounds, both included; edges make them exact
+	first, last location // bounds, both included; edges make them exact
 	backward    bool
 }
 
 // partition spans all rows with a partition key.
 func partition(hash string) span {
-	first := newPlace(hash, "")
+	first := newLocation(hash, "")
 	last := first
 	last.edge = afterPartition
 	return span{first: first, last: last}
@@ -59,8 +59,8 @@ func successor(prefix string) (string, bool) {
 	return "", false
 }
 
-// contains reports whether a place is in the span.
-func (s span) contains(p place) bool { return s.first.compare(p) <= 0 && p.compare(s.last) <= 0 }
+// contains reports whether a location is in the span.
+func (s span) contains(p location) bool { return s.first.compare(p) <= 0 && p.compare(s.last) <= 0 }
 
 // page is what one Query or Scan read.
 type page struct {
@@ -70,10 +70,10 @@ type page struct {
 	more bool  // there may be more after the last row
 }
 
-// read collects the span's rows after a place, if one is given, until limit or
+// read collects the span's rows after a location, if one is given, until limit or
 // maxPageBytes is reached. Besides the page it looks at the row it starts after
 // and at one past the span, at most. The caller holds the table's lock.
-func (r *rows) read(s span, after *place, limit int) page {
+func (r *rows) read(s span, after *location, limit int) page {
 	var p page
 	start := s.first
 	if s.backward {
@@ -87,7 +87,7 @@ func (r *rows) read(s span, after *place, limit int) page {
 		switch {
 		case after != nil && next.compare(*after) == 0:
 			return true
-		case !s.contains(next.place):
+		case !s.contains(next.location):
 			return false
 		}
 		p.rows = append(p.rows, next)

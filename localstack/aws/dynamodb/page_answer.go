@@ -58,13 +58,13 @@ func (e *Engine) run(operation string, r *reading) (any, error) {
 		answer.items = make(itemList, 0, len(p.rows))
 	}
 	for _, found := range p.rows {
-		r.take(answer, found)
+		r.collect(answer, found)
 	}
 	return answer, nil
 }
 
-// take adds a row to the answer if the filter lets it through.
-func (r *reading) take(answer *pageAnswer, found *row) {
+// collect adds a row to the answer if the filter lets it through.
+func (r *reading) collect(answer *pageAnswer, found *row) {
 	if r.filter != nil && !r.filter.Match(found.item) {
 		return
 	}

@@ -82,7 +82,7 @@ func (e *Engine) prepare(p part, a answering, update bool) (*mutation, error) {
 	if err != nil {
 		return nil, err
 	}
-	return m, e.place(&m.subject)
+	return m, e.locateAlone(&m.subject)
 }
 
 func (p *put) check(c *constraints, at string) {

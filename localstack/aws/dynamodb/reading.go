@@ -36,7 +36,7 @@ type reading struct {
 	table      *table
 	index      *index // nil for the table itself
 	span       span
-	after      *place
+	after      *location
 	limit      int
 	filter     *expression.Condition
 	projection *expression.Projection

@@ -13,9 +13,9 @@ import (
 	"github.com/watchroute/watchroute/localstack/aws/dynamodb/item"
 )
 
-// place is where a row stands in its tree: partitions in the order of a hash of
+// location is where a row stands in its tree: partitions in the order of a hash of
 // their key, as DynamoDB scans them, and rows by sort key inside.
-type place struct {
+type location struct {
 	token uint64 // hash of the partition key
 	hash  string // the partition key's KeyBytes
 	sort  string // the sort key's KeyBytes, "" without one
@@ -23,7 +23,7 @@ type place struct {
 	edge  edge
 }
 
-// edge turns a place into a bound that no row stands at.
+// edge turns a location into a bound that no row stands at.
 type edge int8
 
 const (
@@ -34,8 +34,8 @@ const (
 	afterToken                     // past every row whose partition key has this token
 )
 
-func newPlace(hash, sort string) place {
-	return place{token: token(hash), hash: hash, sort: sort}
+func newLocation(hash, sort string) location {
+	return location{token: token(hash), hash: hash, sort: sort}
 }
 
 // token spreads partition keys evenly over all 64-bit numbers.
@@ -54,10 +54,10 @@ func segment(number, total uint64) (first, last uint64) {
 	return first, next - 1
 }
 
-// id names the item at a place of the table, unambiguously.
-func (p place) id() string { return strconv.Itoa(len(p.hash)) + ":" + p.hash + p.sort }
+// id names the item at a location of the table, unambiguously.
+func (p location) id() string { return strconv.Itoa(len(p.hash)) + ":" + p.hash + p.sort }
 
-func (p place) compare(q place) int {
+func (p location) compare(q location) int {
 	if p.token != q.token {
 		return cmp.Compare(p.token, q.token)
 	}
@@ -75,7 +75,7 @@ func (p place) compare(q place) int {
 
 // row is one item in a tree. It is never changed once it is in.
 type row struct {
-	place
+	location
 	item item.Item
 	size int
 	base *row // in a secondary index: the table's row
@@ -89,16 +89,16 @@ type rows struct {
 
 func newRows() *rows {
 	return &rows{tree: btree.NewBTreeGOptions(
-		func(a, b *row) bool { return a.compare(b.place) < 0 },
+		func(a, b *row) bool { return a.compare(b.location) < 0 },
 		btree.Options{NoLocks: true})}
 }
 
-func (r *rows) get(p place) *row {
-	found, _ := r.tree.Get(&row{place: p})
+func (r *rows) get(p location) *row {
+	found, _ := r.tree.Get(&row{location: p})
 	return found
 }
 
-// put adds a row, or replaces the one at its place.
+// put adds a row, or replaces the one at its location.
 func (r *rows) put(added *row) {
 	old, replaced := r.tree.Set(added)
 	if replaced {
@@ -107,17 +107,17 @@ func (r *rows) put(added *row) {
 	r.bytes += int64(added.size)
 }
 
-func (r *rows) remove(p place) {
-	if old, removed := r.tree.Delete(&row{place: p}); removed {
+func (r *rows) remove(p location) {
+	if old, removed := r.tree.Delete(&row{location: p}); removed {
 		r.bytes -= int64(old.size)
 	}
 }
 
-// walk visits rows from a place on, upwards or downwards, until visit is false.
-func (r *rows) walk(from place, forward bool, visit func(*row) bool) {
+// walk visits rows from a location on, upwards or downwards, until visit is false.
+func (r *rows) walk(from location, forward bool, visit func(*row) bool) {
 	if forward {
-		r.tree.Ascend(&row{place: from}, visit)
+		r.tree.Ascend(&row{location: from}, visit)
 	} else {
-		r.tree.Descend(&row{place: from}, visit)
+		r.tree.Descend(&row{location: from}, visit)
 	}
 }

@@ -67,7 +67,7 @@ func (in *scanInput) prepare() (*reading, error) {
 
 // segment spans the segment, or everything if none is asked for.
 func (in *scanInput) segment(r *reading) error {
-	r.span = span{last: place{token: math.MaxUint64, edge: afterToken}}
+	r.span = span{last: location{token: math.MaxUint64, edge: afterToken}}
 	if in.Segment == nil {
 		return nil
 	}

@@ -18,14 +18,14 @@ type subject struct {
 	nested    []string // attributes that the request's expressions look into
 	changed   []string // attributes that the request changes, if it is an update
 
-	table *table
-	place place
+	table    *table
+	location location
 	// refused is why nothing can be done with the item, whatever is stored. A
 	// transaction reports it as the reason of this item.
 	refused error
 }
 
-// locate finds the table and the item's place in it. An error is the whole request's;
+// locate finds the table and the item's location in it. An error is the whole request's;
 // what has to do with this item alone is in refused.
 func (e *Engine) locate(s *subject) (err error) {
 	if s.table, err = e.lookup(s.tableName); err != nil {
@@ -43,9 +43,9 @@ func (e *Engine) locate(s *subject) (err error) {
 	return s.refuse(s.table.sharing(func() error { return s.table.admits(s.given, false) }))
 }
 
-// place is locate for a request that no transaction holds: what has to do with its item
+// locateAlone is locate for a request that no transaction holds: what has to do with its item
 // alone is an error like any other.
-func (e *Engine) place(s *subject) error {
+func (e *Engine) locateAlone(s *subject) error {
 	if err := e.locate(s); err != nil {
 		return err
 	}
@@ -58,7 +58,7 @@ func (s *subject) find() (err error) {
 	if s.whole {
 		check = s.table.key.ofItem
 	}
-	if s.place, err = check(s.given); err != nil {
+	if s.location, err = check(s.given); err != nil {
 		return err
 	}
 	for _, a := range s.table.key.attributes() {
@@ -79,12 +79,12 @@ func (s *subject) refuse(err error) error {
 }
 
 // target names the item among those of one request.
-func (s *subject) target() target { return target{s.table, s.place} }
+func (s *subject) target() target { return target{s.table, s.location} }
 
 // target is which item a request is about.
 type target struct {
-	table *table
-	place place
+	table    *table
+	location location
 }
 
 // requestFault is an error that a transaction reports as its own, although it has to do

@@ -90,7 +90,7 @@ func (t *table) store(old, next *row, changes []indexChange, byTTL bool) {
 	if next != nil {
 		t.rows.put(next)
 	} else if old != nil {
-		t.rows.remove(old.place)
+		t.rows.remove(old.location)
 	}
 	for _, c := range changes {
 		c.apply()

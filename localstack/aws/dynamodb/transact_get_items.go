@@ -86,7 +86,7 @@ func snapshot(lookups []*lookup) ([]*row, error) {
 	found := make([]*row, len(lookups))
 	err := together(tables, (*table).sharing, func() error {
 		for i, l := range lookups {
-			found[i] = l.table.rows.get(l.place)
+			found[i] = l.table.rows.get(l.location)
 		}
 		return nil
 	})

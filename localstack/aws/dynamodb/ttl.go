@@ -107,7 +107,7 @@ func newTimeToLive(attribute string) timeToLive {
 		case a.row == nil || b.row == nil: // a bound stands before all rows of its second
 			return b.row != nil
 		}
-		return a.row.compare(b.row.place) < 0
+		return a.row.compare(b.row.location) < 0
 	}, btree.Options{NoLocks: true})}
 }
 

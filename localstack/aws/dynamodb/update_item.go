@@ -63,7 +63,7 @@ func (u *update) read() (*mutation, error) {
 // apply makes the updated item. What only takes away makes none of nothing.
 func (u *update) apply(old item.Item) (item.Item, error) {
 	switch {
-	case old == nil && u.parsed != nil && u.parsed.Takes():
+	case old == nil && u.parsed != nil && u.parsed.Removes():
 		return nil, nil
 	case old == nil:
 		old = u.Key

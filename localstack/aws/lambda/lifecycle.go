@@ -26,8 +26,8 @@ type lane struct {
 
 	// Guarded by the pool's mutex.
 	state   state
-	turn    int         // counts the states entered
-	timer   *time.Timer // bounds the present state
+	entered int         // how many states were entered
+	timer   *time.Timer // bounds the current state
 	current *invocation // what it runs, until it asks again
 	link    *link       // what it asked for work over; nil once it is known to have it
 }
@@ -50,17 +50,17 @@ func (p *pool) enterLocked(l *lane, s state) {
 		p.runs++
 	}
 	l.state = s
-	l.turn++
+	l.entered++
 	if l.timer != nil {
 		l.timer.Stop()
 	}
 }
 
-// limitLocked bounds the time in the present state. The timer may fire while the
-// lane moves on, so it carries the turn that it was set for.
+// limitLocked bounds the time in the current state. The timer may fire while the
+// lane moves on, so it carries the count that it was set at.
 func (p *pool) limitLocked(l *lane, d time.Duration) {
-	turn := l.turn
-	l.timer = time.AfterFunc(d, func() { p.expire(l, turn) })
+	entered := l.entered
+	l.timer = time.AfterFunc(d, func() { p.expire(l, entered) })
 }
 
 // endLocked kills a process; what it runs or leaves is tidied up when it has exited.
@@ -85,7 +85,7 @@ func (p *pool) retireLocked(proc *process) {
 // ready takes a process's wish for work, and gives the lane to wait on. It is nil if the
 // process may not ask now: each of its lanes has work that it has not answered, or waits
 // already.
-func (p *pool) ready(proc *process, over *link) *lane {
+func (p *pool) ready(proc *process, via *link) *lane {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if proc.ended { // is being killed; let it wait for that
@@ -100,12 +100,12 @@ func (p *pool) ready(proc *process, over *link) *lane {
 		p.usage.initialized(time.Since(proc.began))
 	}
 	for _, other := range proc.lanes {
-		if other.link == over { // who asks again over a connection has read what came
+		if other.link == via { // who asks again over a connection has read what came
 			other.link = nil
 		}
 	}
-	over.sent.Store(false)
-	l.current, l.link, proc.used = nil, over, time.Now()
+	via.sent.Store(false)
+	l.current, l.link, proc.used = nil, via, time.Now()
 	p.freedAt = proc.used
 	p.enterLocked(l, idle)
 	if p.closed || proc.generation != p.generation {
@@ -188,10 +188,10 @@ func (p *pool) timeOutLocked(l *lane) {
 }
 
 // expire ends a process that has used up the time of a lane's state.
-func (p *pool) expire(l *lane, turn int) {
+func (p *pool) expire(l *lane, entered int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if l.turn != turn {
+	if l.entered != entered {
 		return
 	}
 	proc := l.proc

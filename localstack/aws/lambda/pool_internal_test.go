@@ -71,11 +71,11 @@ func TestUnfetchedInvocationGoesBeforeOthers(t *testing.T) {
 func TestLateTimerIsIgnored(t *testing.T) {
 	p := idlePool(1)
 	l := p.idle[0]
-	turn := l.turn
+	entered := l.entered
 	if err := p.submit(newInvocation()); err != nil {
 		t.Fatal(err)
 	}
-	p.expire(l, turn) // the idle limit fires while the process gets its work
+	p.expire(l, entered) // the idle limit fires while the process gets its work
 	if l.state != running {
 		t.Errorf("state is %d", l.state)
 	}
@@ -94,19 +94,19 @@ func sharedProcess() (*pool, *process) {
 // it later says nothing of that.
 func TestWhatCameOverAConnectionThatIsUsedAgainWasFetched(t *testing.T) {
 	p, proc := sharedProcess()
-	over := &link{ended: make(chan struct{})}
-	first := p.ready(proc, over)
+	via := &link{ended: make(chan struct{})}
+	first := p.ready(proc, via)
 	for range 2 {
 		if err := p.submit(newInvocation()); err != nil {
 			t.Fatal(err)
 		}
 	}
-	second := p.ready(proc, over)
+	second := p.ready(proc, via)
 	if first == second || first.state != running || second.state != running {
 		t.Fatalf("the lanes are in states %d and %d, want both to run", first.state, second.state)
 	}
-	over.reset = true
-	close(over.ended)
+	via.reset = true
+	close(via.ended)
 	if unread := proc.unfetched(); !slices.Equal(unread, []*lane{second}) {
 		t.Errorf("%d lanes are said not to have fetched their work, want the second alone", len(unread))
 	}
@@ -115,8 +115,8 @@ func TestWhatCameOverAConnectionThatIsUsedAgainWasFetched(t *testing.T) {
 // A process that asks with one loop, though it may with two, has one invocation at a time.
 func TestAProcessMayAskWithFewerLanesThanItHas(t *testing.T) {
 	p, proc := sharedProcess()
-	over := &link{ended: make(chan struct{})}
-	first := p.ready(proc, over)
+	via := &link{ended: make(chan struct{})}
+	first := p.ready(proc, via)
 	for range 3 {
 		inv := newInvocation()
 		if err := p.submit(inv); err != nil {
@@ -126,7 +126,7 @@ func TestAProcessMayAskWithFewerLanesThanItHas(t *testing.T) {
 		if !p.answer(proc, inv, outcome{}) {
 			t.Fatal("the answer is not taken")
 		}
-		if again := p.ready(proc, over); again != first || first.state != idle || proc.busy != 0 {
+		if again := p.ready(proc, via); again != first || first.state != idle || proc.busy != 0 {
 			t.Fatalf("another lane asks, and the first is in state %d", first.state)
 		}
 	}

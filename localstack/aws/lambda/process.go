@@ -165,10 +165,10 @@ func (proc *process) unfetched() []*lane {
 	ctx, cancel := context.WithTimeout(context.Background(), fetchWait)
 	defer cancel()
 	var unread []*lane
-	for l, over := range given {
+	for l, via := range given {
 		select {
-		case <-over.ended:
-			if over.reset {
+		case <-via.ended:
+			if via.reset {
 				unread = append(unread, l)
 			}
 		case <-ctx.Done():

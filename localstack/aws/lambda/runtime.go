@@ -41,15 +41,15 @@ func (proc *process) runtimeAPI(address string) http.Handler {
 
 // next waits for work and delivers it.
 func (proc *process) next(w http.ResponseWriter, r *http.Request) {
-	over := linkOf(r.Context())
-	l := proc.pool.ready(proc, over)
+	via := linkOf(r.Context())
+	l := proc.pool.ready(proc, via)
 	if l == nil {
 		refuseState(w)
 		return
 	}
 	select {
 	case inv := <-l.work:
-		if !over.alive() || !proc.deliver(w, inv, over) {
+		if !via.alive() || !proc.deliver(w, inv, via) {
 			proc.pool.lost(l)
 			return
 		}

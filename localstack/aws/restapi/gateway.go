@@ -163,13 +163,13 @@ func (g *Gateway) Close() {
 	g.closed = true
 	g.mu.Unlock()
 	g.stop()
-	over := make(chan struct{})
+	done := make(chan struct{})
 	go func() {
 		g.running.Wait()
-		close(over)
+		close(done)
 	}()
 	select {
-	case <-over:
+	case <-done:
 	case <-time.After(closeLimit):
 		g.log.Warn("requests still run after the API has closed")
 	}

@@ -60,16 +60,16 @@ func (l spelledListener) Accept() (net.Conn, error) {
 type spelledConn struct {
 	net.Conn
 
-	mu     sync.Mutex
-	latest []byte
-	over   bool // no more requests come
+	mu       sync.Mutex
+	latest   []byte
+	complete bool // no more requests come
 }
 
 func (c *spelledConn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.over {
+	if c.complete {
 		return n, err
 	}
 	if len(c.latest)+min(n, remembered) > 2*remembered {
@@ -94,7 +94,7 @@ func (c *spelledConn) rest() {
 func (c *spelledConn) forget() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.over, c.latest = true, nil
+	c.complete, c.latest = true, nil
 }
 
 // spelling gives a request's header names as they were sent, by net/http's. It is empty for what

@@ -203,14 +203,14 @@ func (p *passage) pass(piece []byte) error {
 
 // hold waits so long that no more than 2 MB a second follow the first 10 MB.
 func (p *passage) hold() error {
-	over := p.sent - freeBytes
-	if over <= 0 {
+	excess := p.sent - freeBytes
+	if excess <= 0 {
 		return nil
 	}
 	if p.began.IsZero() {
 		p.began = time.Now()
 	}
-	due := p.began.Add(time.Duration(over) * time.Second / bytesPerSecond)
+	due := p.began.Add(time.Duration(excess) * time.Second / bytesPerSecond)
 	timer := time.NewTimer(time.Until(due))
 	defer timer.Stop()
 	select {

@@ -17,7 +17,7 @@ type Usage struct {
 	Streams StreamUsage `json:"streams"`
 }
 
-// StreamUsage counts streams. Open is the present number, which a reset leaves alone.
+// StreamUsage counts streams. Open is the current number, which a reset leaves alone.
 type StreamUsage struct {
 	Open  int   `json:"open"`
 	Begun int64 `json:"begun"`

@@ -16,7 +16,7 @@ func (r *resolver) holds(name string) (bool, error) {
 
 // condition evaluates a named condition once.
 // Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/conditions-section-structure.html
-func (r *resolver) condition(name string, at place) (bool, error) {
+func (r *resolver) condition(name string, at location) (bool, error) {
 	if holds, ok := r.conditions[name]; ok {
 		return holds, nil
 	}
@@ -39,7 +39,7 @@ func (r *resolver) condition(name string, at place) (bool, error) {
 }
 
 // evaluate evaluates a condition function.
-func (r *resolver) evaluate(written any, at place) (bool, error) {
+func (r *resolver) evaluate(written any, at location) (bool, error) {
 	call, _ := written.(map[string]any)
 	if len(call) != 1 {
 		return false, at.errorf("is not a condition function")
@@ -63,7 +63,7 @@ func (r *resolver) evaluate(written any, at place) (bool, error) {
 	return false, at.errorf("is not a condition function")
 }
 
-func (r *resolver) equal(argument any, at place) (bool, error) {
+func (r *resolver) equal(argument any, at location) (bool, error) {
 	list, err := arguments(argument, 2, at)
 	if err != nil {
 		return false, err
@@ -76,7 +76,7 @@ func (r *resolver) equal(argument any, at place) (bool, error) {
 	return left == right, err
 }
 
-func (r *resolver) not(argument any, at place) (bool, error) {
+func (r *resolver) not(argument any, at location) (bool, error) {
 	list, err := arguments(argument, 1, at)
 	if err != nil {
 		return false, err
@@ -87,7 +87,7 @@ func (r *resolver) not(argument any, at place) (bool, error) {
 
 // fold is Fn::And (all must hold) or Fn::Or (one must). All are evaluated, so
 // that a fault in one does not depend on the others.
-func (r *resolver) fold(argument any, all bool, at place) (bool, error) {
+func (r *resolver) fold(argument any, all bool, at location) (bool, error) {
 	list, _ := argument.([]any)
 	if len(list) < 2 || len(list) > 10 {
 		return false, at.errorf("does not have a list of 2 to 10 conditions")

@@ -86,7 +86,7 @@ func (t *Template) resolveOutputs(r *resolver) (map[string]string, error) {
 		if !holds {
 			continue
 		}
-		value, err := r.text(t.outputs[name].Value, outputPlace(name))
+		value, err := r.text(t.outputs[name].Value, outputLocation(name))
 		if err != nil {
 			return nil, err
 		}
@@ -95,4 +95,4 @@ func (t *Template) resolveOutputs(r *resolver) (map[string]string, error) {
 	return outputs, nil
 }
 
-func outputPlace(name string) place { return in("Outputs." + name + ".Value") }
+func outputLocation(name string) location { return in("Outputs." + name + ".Value") }

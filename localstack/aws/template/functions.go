@@ -8,7 +8,7 @@ import (
 
 // call resolves one intrinsic function.
 // Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/intrinsic-function-reference.html
-func (r *resolver) call(name string, argument any, at place) (any, error) {
+func (r *resolver) call(name string, argument any, at location) (any, error) {
 	switch name {
 	case "Ref":
 		return r.callRef(argument, at)
@@ -35,7 +35,7 @@ func (r *resolver) call(name string, argument any, at place) (any, error) {
 }
 
 // arguments are the elements of a function's argument list of fixed length.
-func arguments(argument any, count int, at place) ([]any, error) {
+func arguments(argument any, count int, at location) ([]any, error) {
 	list, ok := argument.([]any)
 	if !ok || len(list) != count {
 		return nil, at.errorf("does not have a list of %d arguments", count)
@@ -43,7 +43,7 @@ func arguments(argument any, count int, at place) ([]any, error) {
 	return list, nil
 }
 
-func (r *resolver) callRef(argument any, at place) (any, error) {
+func (r *resolver) callRef(argument any, at location) (any, error) {
 	name, ok := argument.(string)
 	if !ok {
 		return nil, at.errorf("is not a name")
@@ -51,7 +51,7 @@ func (r *resolver) callRef(argument any, at place) (any, error) {
 	return r.ref(name, at)
 }
 
-func (r *resolver) callGetAtt(argument any, at place) (any, error) {
+func (r *resolver) callGetAtt(argument any, at location) (any, error) {
 	id, attribute, err := attributeOf(argument, at)
 	if err != nil {
 		return nil, err
@@ -65,7 +65,7 @@ func (r *resolver) callGetAtt(argument any, at place) (any, error) {
 
 // attributeOf reads both forms of Fn::GetAtt: "Table.Arn" and ["Table", "Arn"].
 // The attribute's name may itself be a Ref.
-func attributeOf(argument any, at place) (id string, attribute any, err error) {
+func attributeOf(argument any, at location) (id string, attribute any, err error) {
 	if text, ok := argument.(string); ok {
 		id, name, found := strings.Cut(text, ".")
 		if !found {
@@ -84,7 +84,7 @@ func attributeOf(argument any, at place) (id string, attribute any, err error) {
 	return id, list[1], nil
 }
 
-func (r *resolver) callIf(argument any, at place) (any, error) {
+func (r *resolver) callIf(argument any, at location) (any, error) {
 	taken, err := r.branch(argument, at)
 	if err != nil {
 		return nil, err
@@ -93,7 +93,7 @@ func (r *resolver) callIf(argument any, at place) (any, error) {
 }
 
 // branch is the value that Fn::If takes, unresolved.
-func (r *resolver) branch(argument any, at place) (any, error) {
+func (r *resolver) branch(argument any, at location) (any, error) {
 	list, err := arguments(argument, 3, at)
 	if err != nil {
 		return nil, err
@@ -112,7 +112,7 @@ func (r *resolver) branch(argument any, at place) (any, error) {
 	return list[2], nil
 }
 
-func (r *resolver) callJoin(argument any, at place) (any, error) {
+func (r *resolver) callJoin(argument any, at location) (any, error) {
 	list, err := arguments(argument, 2, at)
 	if err != nil {
 		return nil, err
@@ -135,7 +135,7 @@ func (r *resolver) callJoin(argument any, at place) (any, error) {
 	return strings.Join(texts, delimiter), nil
 }
 
-func (r *resolver) callSplit(argument any, at place) (any, error) {
+func (r *resolver) callSplit(argument any, at location) (any, error) {
 	list, err := arguments(argument, 2, at)
 	if err != nil {
 		return nil, err
@@ -158,7 +158,7 @@ func (r *resolver) callSplit(argument any, at place) (any, error) {
 	return parts, nil
 }
 
-func (r *resolver) callSelect(argument any, at place) (any, error) {
+func (r *resolver) callSelect(argument any, at location) (any, error) {
 	list, err := arguments(argument, 2, at)
 	if err != nil {
 		return nil, err
@@ -178,7 +178,7 @@ func (r *resolver) callSelect(argument any, at place) (any, error) {
 	return values[i], nil
 }
 
-func (r *resolver) callFindInMap(argument any, at place) (any, error) {
+func (r *resolver) callFindInMap(argument any, at location) (any, error) {
 	list, err := arguments(argument, 3, at)
 	if err != nil {
 		return nil, err
@@ -196,7 +196,7 @@ func (r *resolver) callFindInMap(argument any, at place) (any, error) {
 	return value, nil
 }
 
-func (r *resolver) callBase64(argument any, at place) (any, error) {
+func (r *resolver) callBase64(argument any, at location) (any, error) {
 	text, err := r.text(argument, at)
 	if err != nil {
 		return nil, err

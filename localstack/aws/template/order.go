@@ -28,7 +28,7 @@ type visit int
 
 const (
 	unseen visit = iota
-	open         // on the path from the first resource to the present one
+	open         // on the path from the first resource to the current one
 	done
 )
 
@@ -86,12 +86,12 @@ func (g *graph) checkOutput(name string) error {
 	if err != nil || !holds {
 		return err
 	}
-	return g.references(written.Value, outputPlace(name), func(string) error { return nil })
+	return g.references(written.Value, outputLocation(name), func(string) error { return nil })
 }
 
 // references calls found for each resource that value refers to. Of Fn::If only
 // the branch that is taken counts.
-func (g *graph) references(value any, at place, found func(id string) error) error {
+func (g *graph) references(value any, at location, found func(id string) error) error {
 	switch v := value.(type) {
 	case []any:
 		for i, element := range v {
@@ -112,7 +112,7 @@ func (g *graph) references(value any, at place, found func(id string) error) err
 	return nil
 }
 
-func (g *graph) intrinsicReferences(name string, argument any, at place, found func(id string) error) error {
+func (g *graph) intrinsicReferences(name string, argument any, at location, found func(id string) error) error {
 	switch name {
 	case "Ref":
 		id, _ := argument.(string)
@@ -142,7 +142,7 @@ func (g *graph) intrinsicReferences(name string, argument any, at place, found f
 }
 
 // reference calls found if id is a resource; a parameter is no dependency.
-func (g *graph) reference(id string, at place, found func(id string) error) error {
+func (g *graph) reference(id string, at location, found func(id string) error) error {
 	written, ok := g.template.resources[id]
 	if !ok {
 		return g.resolver.checkParameter(id, at)
@@ -159,7 +159,7 @@ func (g *graph) reference(id string, at place, found func(id string) error) erro
 
 // subReferences finds the references in the text of Fn::Sub, apart from its own
 // variables, and those in the variables' values.
-func (g *graph) subReferences(argument any, at place, found func(id string) error) error {
+func (g *graph) subReferences(argument any, at location, found func(id string) error) error {
 	text, variables, err := subArguments(argument, at)
 	if err != nil {
 		return err

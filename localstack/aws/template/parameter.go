@@ -60,7 +60,7 @@ func (t *Template) parameterValues(given map[string]string) (map[string]any, err
 
 // value checks the text and gives it the parameter's type: a string, or a list
 // of strings.
-func (p parameter) value(text string, at place) (any, error) {
+func (p parameter) value(text string, at location) (any, error) {
 	element, isList, err := p.elementType(at)
 	if err != nil {
 		return nil, err
@@ -81,7 +81,7 @@ func (p parameter) value(text string, at place) (any, error) {
 
 // elementType gives the type of a value or, for lists, of one element. The
 // types that name things in an account, such as AWS::EC2::VPC::Id, are strings.
-func (p parameter) elementType(at place) (element string, isList bool, err error) {
+func (p parameter) elementType(at location) (element string, isList bool, err error) {
 	element = p.Type
 	if inner, ok := unwrap(element, "AWS::SSM::Parameter::Value<"); ok {
 		element = inner
@@ -106,7 +106,7 @@ func unwrap(typ, prefix string) (inner string, ok bool) {
 	return strings.CutSuffix(inner, ">")
 }
 
-func (p parameter) check(text, element string, at place) error {
+func (p parameter) check(text, element string, at location) error {
 	if !p.allows(text) {
 		return at.errorf("%q is not one of the AllowedValues", text)
 	}
@@ -138,7 +138,7 @@ func (p parameter) allows(text string) bool {
 }
 
 // within holds a number to bounds that are numbers, numbers as strings, or nil.
-func within(number float64, least, most any, at place) error {
+func within(number float64, least, most any, at location) error {
 	if bound, ok := asNumber(least); ok && number < bound {
 		return at.errorf("%v is less than %v", number, bound)
 	}

@@ -45,7 +45,7 @@ func intrinsic(object map[string]any) (name string, argument any, ok bool) {
 
 // value resolves anything: what it yields has no intrinsics left, and may be
 // noValue.
-func (r *resolver) value(value any, at place) (any, error) {
+func (r *resolver) value(value any, at location) (any, error) {
 	switch v := value.(type) {
 	case map[string]any:
 		if name, argument, ok := intrinsic(v); ok {
@@ -59,7 +59,7 @@ func (r *resolver) value(value any, at place) (any, error) {
 }
 
 // object resolves the values of an object and drops those without a value.
-func (r *resolver) object(object map[string]any, at place) (map[string]any, error) {
+func (r *resolver) object(object map[string]any, at location) (map[string]any, error) {
 	resolved := make(map[string]any, len(object))
 	for _, key := range sorted(object) {
 		if strings.HasPrefix(key, "Fn::") && len(object) > 1 {
@@ -77,7 +77,7 @@ func (r *resolver) object(object map[string]any, at place) (map[string]any, erro
 }
 
 // list resolves the elements of a list and drops those without a value.
-func (r *resolver) list(list []any, at place) ([]any, error) {
+func (r *resolver) list(list []any, at location) ([]any, error) {
 	resolved := make([]any, 0, len(list))
 	for i, element := range list {
 		value, err := r.value(element, at.index(i))
@@ -92,7 +92,7 @@ func (r *resolver) list(list []any, at place) ([]any, error) {
 }
 
 // text resolves a value that must be a string, number or boolean.
-func (r *resolver) text(value any, at place) (string, error) {
+func (r *resolver) text(value any, at location) (string, error) {
 	resolved, err := r.value(value, at)
 	if err != nil {
 		return "", err
@@ -105,7 +105,7 @@ func (r *resolver) text(value any, at place) (string, error) {
 }
 
 // texts resolves a value that must be a list of strings, numbers or booleans.
-func (r *resolver) texts(value any, at place) ([]string, error) {
+func (r *resolver) texts(value any, at location) ([]string, error) {
 	resolved, err := r.value(value, at)
 	if err != nil {
 		return nil, err
@@ -124,7 +124,7 @@ func (r *resolver) texts(value any, at place) ([]string, error) {
 }
 
 // spend counts what an intrinsic yields.
-func (r *resolver) spend(bytes int, at place) error {
+func (r *resolver) spend(bytes int, at location) error {
 	if r.resolved += bytes; r.resolved > maxResolved {
 		return at.errorf("the template's functions yield more than %d bytes", maxResolved)
 	}
@@ -132,7 +132,7 @@ func (r *resolver) spend(bytes int, at place) error {
 }
 
 // ref is the value of a parameter, a pseudo parameter or a created resource.
-func (r *resolver) ref(name string, at place) (any, error) {
+func (r *resolver) ref(name string, at location) (any, error) {
 	if name == "AWS::NoValue" {
 		return noValue{}, nil
 	}
@@ -149,7 +149,7 @@ func (r *resolver) ref(name string, at place) (any, error) {
 }
 
 // unknown says why a name that should be a reference is none here.
-func (r *resolver) unknown(name string, at place) error {
+func (r *resolver) unknown(name string, at location) error {
 	if strings.HasPrefix(name, "AWS::") {
 		return at.errorf("pseudo parameter %q has no value here", name)
 	}
@@ -160,7 +160,7 @@ func (r *resolver) unknown(name string, at place) error {
 }
 
 // checkParameter fails unless the name is a parameter or pseudo parameter.
-func (r *resolver) checkParameter(name string, at place) error {
+func (r *resolver) checkParameter(name string, at location) error {
 	_, isParameter := r.parameters[name]
 	_, isPseudo := r.pseudo[name]
 	if isParameter || isPseudo || name == "AWS::NoValue" {
@@ -170,7 +170,7 @@ func (r *resolver) checkParameter(name string, at place) error {
 }
 
 // attribute is what Fn::GetAtt yields.
-func (r *resolver) attribute(id, name string, at place) (string, error) {
+func (r *resolver) attribute(id, name string, at location) (string, error) {
 	physical, ok := r.created[id]
 	if !ok {
 		return "", r.unknown(id, at)

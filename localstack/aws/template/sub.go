@@ -11,7 +11,7 @@ type piece struct {
 }
 
 // subArguments reads both forms of Fn::Sub: a text, or a text and its variables.
-func subArguments(argument any, at place) (text string, variables map[string]any, err error) {
+func subArguments(argument any, at location) (text string, variables map[string]any, err error) {
 	if text, ok := argument.(string); ok {
 		return text, nil, nil
 	}
@@ -28,7 +28,7 @@ func subArguments(argument any, at place) (text string, variables map[string]any
 }
 
 // splitSub cuts a text at its ${…}. ${!Name} is the literal text ${Name}.
-func splitSub(text string, at place) ([]piece, error) {
+func splitSub(text string, at location) ([]piece, error) {
 	var pieces []piece
 	for {
 		before, rest, found := strings.Cut(text, "${")
@@ -53,7 +53,7 @@ func splitSub(text string, at place) ([]piece, error) {
 	}
 }
 
-func (r *resolver) callSub(argument any, at place) (any, error) {
+func (r *resolver) callSub(argument any, at location) (any, error) {
 	text, variables, err := subArguments(argument, at)
 	if err != nil {
 		return nil, err
@@ -82,7 +82,7 @@ func (r *resolver) callSub(argument any, at place) (any, error) {
 
 // substitute gives a piece its text: its own variables come first, then
 // resources' attributes and references.
-func (r *resolver) substitute(p piece, own map[string]any, at place) (string, error) {
+func (r *resolver) substitute(p piece, own map[string]any, at location) (string, error) {
 	if p.name == "" {
 		return p.literal, nil
 	}
@@ -101,7 +101,7 @@ func (r *resolver) substitute(p piece, own map[string]any, at place) (string, er
 }
 
 // named is what ${Name} or ${Name.Attribute} stands for.
-func (r *resolver) named(name string, at place) (any, error) {
+func (r *resolver) named(name string, at location) (any, error) {
 	if id, attribute, ok := strings.Cut(name, "."); ok {
 		return r.attribute(id, attribute, at)
 	}

@@ -4,7 +4,7 @@
 // It reads a template and walks its resources in the order CloudFormation
 // would create them. What a resource is, the caller says. Sections that do not
 // change what is deployed (Rules, Metadata of the template) are ignored; what
-// does and is not supported is an error that names its place.
+// does and is not supported is an error that names its location.
 //
 // Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/template-anatomy.html
 package template

@@ -63,7 +63,7 @@ func TestIteratorTypes(t *testing.T) {
 func TestStreamOffAndOnIsANewStream(t *testing.T) {
 	each(t, func(t *testing.T, s *stack) {
 		table := s.table(t, schema{hash: "p:S", stream: types.StreamViewTypeNewImage})
-		turn := func(spec *types.StreamSpecification) *types.TableDescription {
+		change := func(spec *types.StreamSpecification) *types.TableDescription {
 			t.Helper()
 			out, err := s.db.UpdateTable(t.Context(), &dynamodb.UpdateTableInput{TableName: &table, StreamSpecification: spec})
 			if err != nil {
@@ -73,11 +73,11 @@ func TestStreamOffAndOnIsANewStream(t *testing.T) {
 		}
 		s.put(t, table, item("p", "a", "n", 1))
 		first := s.latestStream(t, table)
-		if off := turn(&types.StreamSpecification{StreamEnabled: aws.Bool(false)}); off.StreamSpecification != nil && aws.ToBool(off.StreamSpecification.StreamEnabled) {
+		if off := change(&types.StreamSpecification{StreamEnabled: aws.Bool(false)}); off.StreamSpecification != nil && aws.ToBool(off.StreamSpecification.StreamEnabled) {
 			t.Errorf("switched off, the stream is %+v", off.StreamSpecification)
 		}
 		s.put(t, table, item("p", "a", "n", 2))
-		turn(&types.StreamSpecification{StreamEnabled: aws.Bool(true), StreamViewType: types.StreamViewTypeKeysOnly})
+		change(&types.StreamSpecification{StreamEnabled: aws.Bool(true), StreamViewType: types.StreamViewTypeKeysOnly})
 		s.put(t, table, item("p", "a", "n", 3))
 		second := s.latestStream(t, table)
 		if second == first {

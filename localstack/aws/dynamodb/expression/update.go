@@ -153,17 +153,17 @@ func (p *parser) sum() (o operand, grouped bool) {
 // them; then what takes elements away, by descending index.
 func (a action) compare(b action) int {
 	switch {
-	case a.takes() && b.takes():
+	case a.removes() && b.removes():
 		return b.path.compare(a.path)
-	case a.takes():
+	case a.removes():
 		return 1
-	case b.takes():
+	case b.removes():
 		return -1
 	}
 	return a.path.compare(b.path)
 }
 
-func (a action) takes() bool { return a.verb == removeVerb || a.verb == deleteVerb }
+func (a action) removes() bool { return a.verb == removeVerb || a.verb == deleteVerb }
 
 // Attributes are the top-level attributes that the update looks at or changes, in
 // the order they come in.
@@ -178,10 +178,10 @@ func (u *Update) Changed() []string {
 	return names
 }
 
-// Takes reports whether the update only takes away, by REMOVE and DELETE. Such an update
+// Removes reports whether the update only takes away, by REMOVE and DELETE. Such an update
 // does not make an item that is not there, and is no error then.
-func (u *Update) Takes() bool {
-	return !slices.ContainsFunc(u.actions, func(a action) bool { return !a.takes() })
+func (u *Update) Removes() bool {
+	return !slices.ContainsFunc(u.actions, func(a action) bool { return !a.removes() })
 }
 
 // Touched gives what the update's paths lead to in an item: with the item before

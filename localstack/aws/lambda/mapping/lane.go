@@ -93,9 +93,9 @@ func (l *lane) run(ctx context.Context) {
 // is full, the window is over, or nothing can follow. None: the end.
 func (l *lane) take(ctx context.Context) []feed.Record {
 	var window <-chan time.Time
-	over := l.m.Window == 0
+	elapsed := l.m.Window == 0
 	for {
-		batch, waiting := l.cut(over)
+		batch, waiting := l.cut(elapsed)
 		if batch != nil || !waiting && l.ended() {
 			return batch
 		}
@@ -107,7 +107,7 @@ func (l *lane) take(ctx context.Context) []feed.Record {
 		select {
 		case <-l.filled:
 		case <-window:
-			over = true
+			elapsed = true
 		case <-ctx.Done():
 			return nil
 		}
@@ -116,13 +116,13 @@ func (l *lane) take(ctx context.Context) []feed.Record {
 
 // cut takes a batch if there is one to take now; waiting says that there are
 // records which may still get company.
-func (l *lane) cut(over bool) (batch []feed.Record, waiting bool) {
+func (l *lane) cut(elapsed bool) (batch []feed.Record, waiting bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(l.queue) == 0 {
 		return nil, false
 	}
-	if !over && !l.closed && !l.fullLocked() {
+	if !elapsed && !l.closed && !l.fullLocked() {
 		return nil, true
 	}
 	n, size := 0, envelope

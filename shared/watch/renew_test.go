@@ -60,7 +60,7 @@ func (c *client) expect(t *testing.T, request, want string) {
 func TestAuthReplacesTheToken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newClient(t, allowsA)
-		c.answerer.Tokens = tokens{"next": lasting(t, "s", allowsB, time.Hour)}
+		c.renewer.Tokens = tokens{"next": lasting(t, "s", allowsB, time.Hour)}
 		c.expect(t, `{"action":"subscribe","topic":"b"}`, "error forbidden")
 		c.expect(t, authRequest, `{"type":"authorized","id":"q","expires":"2000-01-01T01:00:00.000Z"}`)
 		if c.access == nil || c.access.TokenID != "next" || c.access.Grant.String() != granted(t, "s", allowsB).String() {
@@ -88,7 +88,7 @@ func TestAuthThatIsRefusedChangesNothing(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			client := newClient(t, allowsA)
-			client.answerer.Tokens = c.known
+			client.renewer.Tokens = c.known
 			client.expect(t, `{"action":"subscribe","topic":"a"}`, "subscribed :0 recovered false")
 			before := client.subs["a"]
 			client.expect(t, authRequest, c.want)
@@ -99,15 +99,18 @@ func TestAuthThatIsRefusedChangesNothing(t *testing.T) {
 	}
 }
 
-// TestAnswererThatTakesTokensOnly refuses what it was not made for, as one that takes
-// none refuses auth.
-func TestAnswererThatTakesTokensOnly(t *testing.T) {
+// TestRenewerTakesTokensOnly: it refuses what it was not made for, as an Answerer refuses auth.
+func TestRenewerTakesTokensOnly(t *testing.T) {
 	c := newClient(t, `{"topics":["a"],"actions":["subscribe","read","publish"]}`)
-	c.answerer.Tokens = tokens{"next": lasting(t, "s", allowsB, time.Hour)}
-	c.answerer.Items, c.answerer.History = nil, nil
-	c.expect(t, `{"action":"ping"}`, "error bad_request")
+	c.renewer.Tokens = tokens{"next": lasting(t, "s", allowsB, time.Hour)}
 	for request := range requests {
-		c.expect(t, fmt.Sprintf(request, "a"), "error bad_request")
+		request = fmt.Sprintf(request, "a")
+		if got := c.askOf(t, c.renewer, request); got != "error bad_request" {
+			t.Errorf("%s is answered %s", request, got)
+		}
+	}
+	if got := c.askOf(t, c.renewer, `{"action":"ping"}`); got != "error bad_request" {
+		t.Errorf("a ping is answered %s", got)
 	}
 	if len(c.asked) > 0 {
 		t.Errorf("asked was %q", c.asked)
@@ -119,7 +122,7 @@ func TestAnswererThatTakesTokensOnly(t *testing.T) {
 
 func TestAuthByARevokedTokenCloses(t *testing.T) {
 	c := newClient(t, allowsA)
-	c.answerer.Tokens = tokens{"next": {err: watch.ErrRevoked}}
+	c.renewer.Tokens = tokens{"next": {err: watch.ErrRevoked}}
 	if c.expect(t, authRequest, "error revoked; closed"); c.access != nil {
 		t.Errorf("kept is %+v", c.access)
 	}
@@ -131,7 +134,7 @@ func TestAuthByATokenThatIsRevokedMeanwhile(t *testing.T) {
 	c := newClient(t, allowsA)
 	next := lasting(t, "s", allowsA, time.Hour)
 	next.later = watch.ErrRevoked
-	c.answerer.Tokens = tokens{"next": next}
+	c.renewer.Tokens = tokens{"next": next}
 	c.expect(t, `{"action":"subscribe","topic":"a"}`, "subscribed :0 recovered false")
 	c.unclosable = true
 	c.expect(t, authRequest, "error revoked")
@@ -146,7 +149,7 @@ func TestAuthByATokenThatIsRevokedMeanwhile(t *testing.T) {
 func TestCloseNeedsNoFrames(t *testing.T) {
 	c := newClient(t, allowsA)
 	c.connection.Expires = time.Now().Add(time.Minute) // the answer begins by saying so
-	c.answerer.Tokens = tokens{"next": {err: watch.ErrRevoked}}
+	c.renewer.Tokens = tokens{"next": {err: watch.ErrRevoked}}
 	c.deaf = errors.New("throttled")
 	c.expect(t, authRequest, "closed")
 }
@@ -157,7 +160,7 @@ func TestCloseNeedsNoFrames(t *testing.T) {
 func TestAuthNarrows(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newClient(t, allowsAll)
-		c.answerer.Tokens = tokens{"next": lasting(t, "s", allowsLess, time.Hour)}
+		c.renewer.Tokens = tokens{"next": lasting(t, "s", allowsLess, time.Hour)}
 		c.ask(t, `{"action":"subscribe","topic":"a","latest":true}`)
 		c.ask(t, `{"action":"subscribe","topic":"b"}`)
 		c.ask(t, `{"action":"subscribe","topic":"c","filter":{"n":[1]},"fields":["n"],"delta":true}`)
@@ -191,10 +194,10 @@ func (h hasty) Subscriptions(ctx context.Context, key watch.Key, topics []events
 func TestAuthBringsNothingBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newClient(t, allowsAll)
-		c.answerer.Tokens = tokens{"next": lasting(t, "s", allowsAll, time.Hour)}
+		c.renewer.Tokens = tokens{"next": lasting(t, "s", allowsAll, time.Hour)}
 		c.ask(t, `{"action":"subscribe","topic":"a"}`)
 		c.ask(t, `{"action":"subscribe","topic":"b"}`)
-		c.answerer.Subscriptions = hasty{c.memoryStore}
+		c.renewer.Store = hasty{c.memoryStore}
 		c.expect(t, authRequest, `{"type":"authorized","id":"q","expires":"2000-01-01T01:00:00.000Z","views":{"b":""}}`)
 		if _, back := c.subs["a"]; back {
 			t.Error("a is subscribed to again")
@@ -204,7 +207,7 @@ func TestAuthBringsNothingBack(t *testing.T) {
 
 func TestAuthWidens(t *testing.T) {
 	c := newClient(t, allowsLess)
-	c.answerer.Tokens = tokens{"next": lasting(t, "s", allowsAll, time.Hour)}
+	c.renewer.Tokens = tokens{"next": lasting(t, "s", allowsAll, time.Hour)}
 	c.ask(t, `{"action":"subscribe","topic":"a"}`)
 	c.ask(t, `{"action":"subscribe","topic":"c","filter":{"n":[1]}}`)
 	c.ask(t, authRequest)
@@ -222,7 +225,7 @@ func TestTokenExpires(t *testing.T) {
 		for _, at := range []struct {
 			age    time.Duration
 			before string // each answer
-			over   bool
+			ended  bool
 		}{
 			{0, "", false},
 			{55*time.Minute - 1, "", false},
@@ -241,12 +244,12 @@ func TestTokenExpires(t *testing.T) {
 				`{"action":"auth","token":"no"}`:                "error bad_token",
 			} {
 				c := newClient(t, allowsA)
-				c.answerer.Tokens = tokens{}
+				c.renewer.Tokens = tokens{}
 				c.connection.Connected, c.connection.Expires = begun, begun.Add(time.Hour)
-				if want = at.before + want; at.over {
+				if want = at.before + want; at.ended {
 					want = "error token_expired; closed"
 				}
-				if c.expect(t, request, want); at.over && len(c.asked) > 0 {
+				if c.expect(t, request, want); at.ended && len(c.asked) > 0 {
 					t.Errorf("%s is carried out: %q", request, c.asked)
 				}
 			}
@@ -258,7 +261,7 @@ func TestAuthEndsTheWarning(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newClient(t, allowsA)
 		c.connection.Expires = time.Now().Add(time.Minute)
-		c.answerer.Tokens = tokens{"next": lasting(t, "s", allowsA, time.Hour)}
+		c.renewer.Tokens = tokens{"next": lasting(t, "s", allowsA, time.Hour)}
 		c.expect(t, authRequest, `{"type":"expiring","at":"2000-01-01T00:01:00.000Z"}; {"type":"authorized","id":"q","expires":"2000-01-01T01:00:00.000Z"}`)
 		c.expect(t, `{"action":"ping"}`, "pong map[]")
 		time.Sleep(5 * time.Minute) // beyond what the first token had
@@ -302,9 +305,9 @@ func TestTheLaterOfTwoAuthsCounts(t *testing.T) {
 			return k
 		}
 		o := &overlapping{tokens: tokens{"wide": token("wide", allowsAll), "narrow": token("narrow", allowsLess)}, by: "wide"}
-		c.answerer.Tokens = o
+		c.renewer.Tokens = o
 		o.once = func() {
-			other := &client{memoryStore: c.memoryStore, connection: c.connection, answerer: c.answerer}
+			other := &client{memoryStore: c.memoryStore, connection: c.connection, answerer: c.answerer, renewer: c.renewer}
 			if got := other.ask(t, `{"action":"auth","token":"narrow","order":3}`); !strings.Contains(got, "authorized") && !strings.Contains(got, "views") {
 				t.Errorf("the later auth is answered %s", got)
 			}

@@ -100,9 +100,9 @@ func expect(t *testing.T, what, got, want string) {
 	}
 }
 
-// TestFamilyFromNowOn: topics that are there are watched from where they stand, those that
+// TestPatternWatchFromNowOn: topics that are there are watched from where they stand, those that
 // come into being from their first change.
-func TestFamilyFromNowOn(t *testing.T) {
+func TestPatternWatchFromNowOn(t *testing.T) {
 	bubble(t, func(t *testing.T, s *service) {
 		s.put("stocks/a", "1", `{}`)
 		s.put("stocks/a", "2", `{}`)
@@ -128,10 +128,10 @@ func (s *service) putAll(id string, every int) {
 	}
 }
 
-// TestFamilyOfManyTopicsAndASlowConsumer: each topic begins with its first event, also if
+// TestPatternWatchOfManyTopicsAndASlowConsumer: each topic begins with its first event, also if
 // there was no room for it when the watch began, and whoever returns with the cursors is
 // given nothing from before.
-func TestFamilyOfManyTopicsAndASlowConsumer(t *testing.T) {
+func TestPatternWatchOfManyTopicsAndASlowConsumer(t *testing.T) {
 	bubble(t, func(t *testing.T, s *service) {
 		for n := range 5 {
 			s.putAll(fmt.Sprint("before", n), 1)
@@ -155,9 +155,9 @@ func TestFamilyOfManyTopicsAndASlowConsumer(t *testing.T) {
 	})
 }
 
-// TestFamilyOfManyTopicsWithItems gives the items of each, with not much more requests than
+// TestPatternWatchOfManyTopicsWithItems gives the items of each, with not much more requests than
 // there are topics, though their pages do not fit at once.
-func TestFamilyOfManyTopicsWithItems(t *testing.T) {
+func TestPatternWatchOfManyTopicsWithItems(t *testing.T) {
 	bubble(t, func(t *testing.T, s *service) {
 		s.putAll("before", 1)
 		w := gatherSlowly(t, s.dial(t, client.Options{}), client.WatchOptions{Snapshot: true}, time.Millisecond)
@@ -231,9 +231,9 @@ func TestBusyTopicLeavesRoomForOthers(t *testing.T) {
 	})
 }
 
-// TestFamilyNotAllNamedAtFirst: topics that the service names later may be from before the
+// TestPatternWatchNotAllNamedAtFirst: topics that the service names later may be from before the
 // watch began, and their changes from before are not given.
-func TestFamilyNotAllNamedAtFirst(t *testing.T) {
+func TestPatternWatchNotAllNamedAtFirst(t *testing.T) {
 	bubble(t, func(t *testing.T, s *service) {
 		s.named = 1
 		for _, topic := range []events.Topic{"stocks/a", "stocks/b", "stocks/c", "stocks/a", "stocks/b", "stocks/c"} {
@@ -255,9 +255,9 @@ func TestFamilyNotAllNamedAtFirst(t *testing.T) {
 	})
 }
 
-// TestFamilyThroughLosses: away for a while, with frames lost and connections cut, nothing
+// TestPatternWatchThroughLosses: away for a while, with frames lost and connections cut, nothing
 // is missed of topics that were known, and of those that were not.
-func TestFamilyThroughLosses(t *testing.T) {
+func TestPatternWatchThroughLosses(t *testing.T) {
 	bubble(t, func(t *testing.T, s *service) {
 		random, luck := rand.New(rand.NewPCG(1, 2)), rand.New(rand.NewPCG(3, 4))
 		s.set(func() { s.lose = func(string) bool { return luck.IntN(4) == 0 } })
@@ -286,8 +286,8 @@ func TestFamilyThroughLosses(t *testing.T) {
 	})
 }
 
-// TestFamilyIsOnlyHeardOfByPing: the first change of a topic is lost, and no other comes.
-func TestFamilyIsOnlyHeardOfByPing(t *testing.T) {
+// TestPatternWatchIsOnlyHeardOfByPing: the first change of a topic is lost, and no other comes.
+func TestPatternWatchIsOnlyHeardOfByPing(t *testing.T) {
 	bubble(t, func(t *testing.T, s *service) {
 		w := gather(t, s.dial(t, client.Options{}), client.WatchOptions{})
 		s.set(func() { s.lose = func(frame string) bool { return strings.Contains(frame, `"changes"`) } })
@@ -300,8 +300,8 @@ func TestFamilyIsOnlyHeardOfByPing(t *testing.T) {
 	})
 }
 
-// TestFamilyGoesOn from the cursors of the topics, and with the first change of others.
-func TestFamilyGoesOn(t *testing.T) {
+// TestPatternWatchGoesOn from the cursors of the topics, and with the first change of others.
+func TestPatternWatchGoesOn(t *testing.T) {
 	bubble(t, func(t *testing.T, s *service) {
 		for _, topic := range []events.Topic{"stocks/a", "stocks/a", "stocks/a", "stocks/b", "stocks/b"} {
 			s.put(topic, "i", `{}`)
@@ -312,9 +312,9 @@ func TestFamilyGoesOn(t *testing.T) {
 	})
 }
 
-// TestFamilyGoesOnThoughTheServiceNamesFew: it goes on from the cursors of the topics that
+// TestPatternWatchGoesOnThoughTheServiceNamesFew: it goes on from the cursors of the topics that
 // the service does not name too.
-func TestFamilyGoesOnThoughTheServiceNamesFew(t *testing.T) {
+func TestPatternWatchGoesOnThoughTheServiceNamesFew(t *testing.T) {
 	bubble(t, func(t *testing.T, s *service) {
 		s.named = 1
 		cursors := map[events.Topic]events.Cursor{"bonds/x": {Epoch: "e1", Seq: 7}}
@@ -332,8 +332,8 @@ func TestFamilyGoesOnThoughTheServiceNamesFew(t *testing.T) {
 	})
 }
 
-// TestFamilyBeginsWithItems, and goes on with their changes.
-func TestFamilyBeginsWithItems(t *testing.T) {
+// TestPatternWatchBeginsWithItems, and goes on with their changes.
+func TestPatternWatchBeginsWithItems(t *testing.T) {
 	bubble(t, func(t *testing.T, s *service) {
 		s.pageItems = 2
 		for n := range 5 {
@@ -354,9 +354,9 @@ func TestFamilyBeginsWithItems(t *testing.T) {
 	})
 }
 
-// TestFamilyItemsTakeOneRequest, if an answer holds the topics and their items. What it does
+// TestPatternWatchItemsTakeOneRequest, if an answer holds the topics and their items. What it does
 // not hold, or what is lost of it, is asked for topic by topic.
-func TestFamilyItemsTakeOneRequest(t *testing.T) {
+func TestPatternWatchItemsTakeOneRequest(t *testing.T) {
 	for name, c := range map[string]struct {
 		topics, items int
 		lost          string // frames with it
@@ -413,8 +413,8 @@ func TestFamilyItemsTakeOneRequest(t *testing.T) {
 	}
 }
 
-// TestFamilyStartsOver with the one topic of which what was missed is gone.
-func TestFamilyStartsOver(t *testing.T) {
+// TestPatternWatchStartsOver with the one topic of which what was missed is gone.
+func TestPatternWatchStartsOver(t *testing.T) {
 	bubble(t, func(t *testing.T, s *service) {
 		s.put("stocks/a", "1", `{}`)
 		s.put("stocks/b", "1", `{}`)
@@ -439,8 +439,8 @@ func TestFamilyStartsOver(t *testing.T) {
 	})
 }
 
-// TestFamilyInAnotherView starts over with all of its topics.
-func TestFamilyInAnotherView(t *testing.T) {
+// TestPatternWatchInAnotherView starts over with all of its topics.
+func TestPatternWatchInAnotherView(t *testing.T) {
 	bubble(t, func(t *testing.T, s *service) {
 		shows := grant.All()
 		issue := s.issue(shows, time.Hour)
@@ -469,8 +469,8 @@ func TestFamilyInAnotherView(t *testing.T) {
 	})
 }
 
-// TestFamilyNotAllNamed: of topics that the service does not name, what comes live is given.
-func TestFamilyNotAllNamed(t *testing.T) {
+// TestPatternWatchNotAllNamed: of topics that the service does not name, what comes live is given.
+func TestPatternWatchNotAllNamed(t *testing.T) {
 	bubble(t, func(t *testing.T, s *service) {
 		s.named = 1
 		for _, topic := range []events.Topic{"stocks/a", "stocks/b", "stocks/a", "stocks/b"} {
@@ -484,7 +484,7 @@ func TestFamilyNotAllNamed(t *testing.T) {
 	})
 }
 
-func TestFamilyEnds(t *testing.T) {
+func TestPatternWatchEnds(t *testing.T) {
 	for name, c := range map[string]struct {
 		end  func(t *testing.T, s *service, w *relatives)
 		code events.Code // 0 if by the consumer
@@ -520,9 +520,9 @@ func TestFamilyEnds(t *testing.T) {
 	}
 }
 
-// TestFamilyIsRefused: by the token, by its name, or beside a watch that shows a topic of
+// TestPatternWatchIsRefused: by the token, by its name, or beside a watch that shows a topic of
 // it otherwise.
-func TestFamilyIsRefused(t *testing.T) {
+func TestPatternWatchIsRefused(t *testing.T) {
 	bubble(t, func(t *testing.T, s *service) {
 		c := s.dial(t, client.Options{Token: s.issue(watching(t), time.Hour)})
 		refusal := func(topic events.Topic, o client.WatchOptions) string {

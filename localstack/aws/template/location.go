@@ -6,29 +6,29 @@ import (
 	"strings"
 )
 
-// place is where in a template a value stands, for errors: the logical ID and
+// location is where in a template a value stands, for errors: the logical ID and
 // the path from there, such as "Connect.Properties.Code.S3Key". It is put
 // together only when an error needs it.
-type place struct {
-	parent *place
+type location struct {
+	parent *location
 	step   string
 }
 
-func in(step string) place { return place{step: step} }
+func in(step string) location { return location{step: step} }
 
-func (p place) key(name string) place {
+func (p location) key(name string) location {
 	if strings.ContainsFunc(name, func(r rune) bool { return !strconv.IsPrint(r) }) {
 		name = strconv.Quote(name)
 	}
-	return place{parent: &p, step: "." + name}
+	return location{parent: &p, step: "." + name}
 }
 
-func (p place) index(i int) place {
-	return place{parent: &p, step: "[" + strconv.Itoa(i) + "]"}
+func (p location) index(i int) location {
+	return location{parent: &p, step: "[" + strconv.Itoa(i) + "]"}
 }
 
 // String is the path from the logical ID on.
-func (p place) String() string {
+func (p location) String() string {
 	path := p.step
 	for up := p.parent; up != nil; up = up.parent {
 		path = up.step + path
@@ -36,6 +36,6 @@ func (p place) String() string {
 	return path
 }
 
-func (p place) errorf(format string, args ...any) error {
+func (p location) errorf(format string, args ...any) error {
 	return fmt.Errorf("%s: %s", p, fmt.Sprintf(format, args...))
 }
