@@ -1,9 +1,9 @@
 // Package stack is the only place that knows how the emulated services make one
 // running stack out of a CloudFormation template, on one port.
 //
-//	template ─► tables, queues, secrets, topics, buses, rules, functions, APIs, mappings
+//	template ─► tables, queues, secrets, topics, buses, rules, streams, functions, APIs, mappings
 //
-//	POST /            X-Amz-Target   ─► DynamoDB, Streams, SQS, Secrets Manager, EventBridge
+//	POST /            X-Amz-Target   ─► DynamoDB, Streams, SQS, Secrets Manager, EventBridge, Kinesis
 //	POST /            form           ─► SNS
 //	GET  /{stage}     Upgrade        ─► API Gateway ─► authorizer, connect, message, disconnect
 //	     /{stage}/@connections/{id}  ─► API Gateway

@@ -9,12 +9,6 @@ import (
 	"github.com/watchroute/watchroute/localstack/aws/template"
 )
 
-// gatheredRule is a rule of EventBridge whose targets must let EventBridge in.
-type gatheredRule struct {
-	logicalID, arn string
-	targets        []struct{ Arn string }
-}
-
 // createEventBus makes an event bus, named as createTable names a table.
 func (d *deployment) createEventBus(r template.Resource) (template.Physical, error) {
 	var p struct{ Name, EventSourceName string }
@@ -56,16 +50,18 @@ func (d *deployment) createRule(r template.Resource) (template.Physical, error) 
 	if err != nil {
 		return template.Physical{}, err
 	}
-	gathered := gatheredRule{logicalID: r.LogicalID, arn: made.RuleArn}
 	if p.Targets != nil {
 		if err := d.eventbridge("PutTargets", map[string]any{"Rule": name, "EventBusName": p.EventBusName, "Targets": p.Targets}, nil); err != nil {
 			return template.Physical{}, err
 		}
-		if err := json.Unmarshal(p.Targets, &gathered.targets); err != nil {
+		var targets []struct{ Arn string }
+		if err := json.Unmarshal(p.Targets, &targets); err != nil {
 			return template.Physical{}, err
 		}
+		for _, t := range targets {
+			d.deliveries = append(d.deliveries, delivery{r.LogicalID, "events.amazonaws.com", made.RuleArn, t.Arn})
+		}
 	}
-	d.rules = append(d.rules, gathered)
 	_, id, _ := strings.Cut(made.RuleArn, ":rule/")
 	return template.Physical{Ref: strings.Replace(id, "/", "|", 1), Attributes: map[string]string{"Arn": made.RuleArn}}, nil
 }
@@ -73,20 +69,4 @@ func (d *deployment) createRule(r template.Resource) (template.Physical, error) 
 // eventbridge calls an operation of the stack's own EventBridge.
 func (d *deployment) eventbridge(operation string, input, output any) error {
 	return call(d.ctx, d.stack.buses.Service(), operation, input, output)
-}
-
-// authorizeRules refuses a rule whose function does not let EventBridge in. On AWS such a rule is
-// made, and its events are lost.
-//
-// Source: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html
-func (d *deployment) authorizeRules() error {
-	const service = "events.amazonaws.com"
-	for _, rule := range d.rules {
-		for _, target := range rule.targets {
-			if strings.HasPrefix(target.Arn, "arn:aws:lambda:") && !d.apis.Permits(service, target.Arn, rule.arn) {
-				return fmt.Errorf("%s: EventBridge may not invoke %s: the template needs an AWS::Lambda::Permission for %s", rule.logicalID, target.Arn, service)
-			}
-		}
-	}
-	return nil
 }

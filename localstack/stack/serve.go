@@ -11,6 +11,7 @@ import (
 	"github.com/watchroute/watchroute/localstack/aws/dynamodb"
 	"github.com/watchroute/watchroute/localstack/aws/eventbridge"
 	"github.com/watchroute/watchroute/localstack/aws/iam"
+	"github.com/watchroute/watchroute/localstack/aws/kinesis"
 	"github.com/watchroute/watchroute/localstack/aws/lambda"
 	"github.com/watchroute/watchroute/localstack/aws/restapi"
 	"github.com/watchroute/watchroute/localstack/aws/sns"
@@ -22,7 +23,7 @@ import (
 
 // services are the names under which health reports the stack's parts, as
 // LocalStack does.
-var services = []string{"apigateway", "dynamodb", "dynamodbstreams", "events", "lambda", "secretsmanager", "sns", "sqs"}
+var services = []string{"apigateway", "dynamodb", "dynamodbstreams", "events", "kinesis", "lambda", "secretsmanager", "sns", "sqs"}
 
 // handler serves everything on the one port, behind the wall.
 func (s *Stack) handler() http.Handler {
@@ -45,6 +46,7 @@ func (s *Stack) aws() http.Handler {
 		s.guarded(s.queues.Service(), scope.SQS, deniedSQS),
 		s.guarded(s.secrets.Service(), s.secretCalls, denied),
 		s.guarded(s.buses.Service(), scope.EventBridge, denied),
+		s.guarded(s.kinesis.Service(), kinesisCalls, denied),
 	}
 	topics := sns.Handler(s.guarded(s.topics.Service(), scope.SNS, deniedSNS))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -111,6 +113,7 @@ type Usage struct {
 	SNS    sns.Usage      `json:"sns"`
 	// EventBridge is what event buses and rules have done.
 	EventBridge eventbridge.Usage `json:"eventbridge"`
+	Kinesis     kinesis.Usage     `json:"kinesis"`
 	IAM         iam.Usage         `json:"iam"`
 	// Faults counts what was broken on purpose; absent if nothing is to be.
 	Faults map[fault.Kind]int64 `json:"faults,omitempty"`
@@ -122,7 +125,7 @@ type Usage struct {
 // Usage counts since the start or the last ResetUsage.
 func (s *Stack) Usage() Usage {
 	u := Usage{DynamoDB: s.db.Usage(), APIGateway: s.gateway.Usage(), Lambda: s.functions.Usage(),
-		SQS: s.queues.Usage(), SNS: s.topics.Usage(), EventBridge: s.buses.Usage(), IAM: s.access.usage(), Faults: s.o.Faults.Counts(), TCPConnections: s.accepted.Load()}
+		SQS: s.queues.Usage(), SNS: s.topics.Usage(), EventBridge: s.buses.Usage(), Kinesis: s.kinesis.Usage(), IAM: s.access.usage(), Faults: s.o.Faults.Counts(), TCPConnections: s.accepted.Load()}
 	if s.rest != nil {
 		rest := s.rest.Usage()
 		u.REST = &rest
@@ -140,6 +143,7 @@ func (s *Stack) ResetUsage() {
 	s.functions.ResetUsage()
 	s.queues.ResetUsage()
 	s.topics.ResetUsage()
+	s.kinesis.ResetUsage()
 	s.buses.ResetUsage()
 	s.access.resetUsage()
 	s.o.Faults.ResetCounts()

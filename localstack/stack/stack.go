@@ -20,6 +20,7 @@ import (
 	"github.com/watchroute/watchroute/localstack/aws/dynamodb"
 	"github.com/watchroute/watchroute/localstack/aws/dynamodb/stream"
 	"github.com/watchroute/watchroute/localstack/aws/eventbridge"
+	"github.com/watchroute/watchroute/localstack/aws/kinesis"
 	"github.com/watchroute/watchroute/localstack/aws/lambda"
 	"github.com/watchroute/watchroute/localstack/aws/restapi"
 	"github.com/watchroute/watchroute/localstack/aws/secrets"
@@ -130,6 +131,7 @@ type Stack struct {
 	db        *dynamodb.Engine
 	queues    *sqs.Service
 	secrets   *secrets.Service
+	kinesis   *kinesis.Service
 	topics    *sns.Service
 	buses     *eventbridge.Service
 	functions *lambda.Service
@@ -206,6 +208,7 @@ func (s *Stack) start(ctx context.Context, parsed *template.Template) error {
 	s.streams = stream.NewRegistry(stream.Options{Region: Region, Account: Account, Shards: s.o.Shards, Retention: s.o.StreamRetention})
 	s.db = dynamodb.New(dynamodb.Options{Region: Region, Account: Account, Streams: s.streams})
 	s.queues = sqs.New(sqs.Options{Region: Region, Account: Account, BaseURL: s.URL()})
+	s.kinesis = kinesis.New(kinesis.Options{Region: Region, Account: Account})
 	s.topics = sns.New(sns.Options{Region: Region, Account: Account, Queues: s.queues, Logger: s.o.Logger})
 	s.secrets = secrets.New(secrets.Options{Region: Region, Account: Account})
 	var err error

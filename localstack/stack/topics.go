@@ -7,6 +7,9 @@ import (
 	"github.com/watchroute/watchroute/localstack/aws/template"
 )
 
+// snsService is what policies call SNS.
+const snsService = "sns.amazonaws.com"
+
 // topicProperties are those of AWS::SNS::Topic.
 type topicProperties struct {
 	TopicName                 string
@@ -60,6 +63,7 @@ func (d *deployment) createTopic(r template.Resource) (template.Physical, error)
 		if err := d.sns("Subscribe", map[string]any{"TopicArn": created.TopicArn, "Protocol": s.Protocol, "Endpoint": s.Endpoint}, nil); err != nil {
 			return template.Physical{}, err
 		}
+		d.deliveries = append(d.deliveries, delivery{r.LogicalID, snsService, created.TopicArn, s.Endpoint})
 	}
 	return template.Physical{Ref: created.TopicArn, Attributes: map[string]string{"TopicArn": created.TopicArn, "TopicName": name}}, nil
 }
@@ -89,6 +93,7 @@ func (d *deployment) createSubscription(r template.Resource) (template.Physical,
 	if err := d.sns("Subscribe", in, &made); err != nil {
 		return template.Physical{}, err
 	}
+	d.deliveries = append(d.deliveries, delivery{r.LogicalID, snsService, p.TopicArn, p.Endpoint})
 	return template.Physical{Ref: made.SubscriptionArn, Attributes: map[string]string{"Arn": made.SubscriptionArn}}, nil
 }
 

@@ -107,6 +107,28 @@ func (s Scope) SNS(operation string, body []byte) []Call {
 	return calls
 }
 
+// Kinesis gives the calls that an operation is. streamOf gives the name of the stream that a shard
+// iterator is of, "" if it is none.
+//
+// Source: https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonkinesisdatastreams.html
+func (s Scope) Kinesis(operation string, body []byte, streamOf func(iterator string) string) []Call {
+	action := "kinesis:" + operation
+	var calls []Call
+	members(body, func(name string, value []byte) {
+		switch name {
+		case "StreamARN":
+			calls = add(calls, action, unquote(value))
+		case "StreamName":
+			calls = add(calls, action, s.arn("kinesis", "stream/"+unquote(value)))
+		case "ShardIterator":
+			if stream := streamOf(unquote(value)); stream != "" {
+				calls = add(calls, action, s.arn("kinesis", "stream/"+stream))
+			}
+		}
+	})
+	return calls
+}
+
 // SecretsManager gives the call that an operation is. arn gives the ARN of the secret
 // that a request names, "" if there is none: then the call is on the name itself, which
 // a grant for all secrets alone allows.

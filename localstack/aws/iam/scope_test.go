@@ -105,6 +105,22 @@ func TestSNSCalls(t *testing.T) {
 	}
 }
 
+func TestKinesisCalls(t *testing.T) {
+	const stream = "kinesis:us-east-1:1:stream/s"
+	streamOf := func(iterator string) string { return strings.TrimPrefix(iterator, "iterator of ") }
+	for _, c := range []struct{ operation, body, want string }{
+		{"PutRecord", `{"StreamName":"s","Data":"eyJTdHJlYW1OYW1lIjoieCJ9","PartitionKey":"StreamName"}`, "kinesis:PutRecord " + stream},
+		{"PutRecords", `{"StreamARN":"arn:aws:` + stream + `","Records":[{"StreamName":"x"}]}`, "kinesis:PutRecords " + stream},
+		{"PutRecord", `{"StreamName":"s","StreamARN":"arn:aws:kinesis:us-east-1:1:stream/t"}`, "kinesis:PutRecord " + stream + "; kinesis:PutRecord kinesis:us-east-1:1:stream/t"},
+		{"GetRecords", `{"ShardIterator":"iterator of s"}`, "kinesis:GetRecords " + stream},
+		{"GetRecords", `{"ShardIterator":""}`, ""},
+	} {
+		if got := briefly(scope.Kinesis(c.operation, []byte(c.body), streamOf)); got != c.want {
+			t.Errorf("%s %s:\n got %s\nwant %s", c.operation, c.body, got, c.want)
+		}
+	}
+}
+
 func TestSecretsManagerCalls(t *testing.T) {
 	const arn = "arn:aws:secretsmanager:us-east-1:1:secret:key-AbCdEf"
 	find := func(id string) string {

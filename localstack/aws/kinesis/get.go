@@ -52,6 +52,15 @@ func parseIterator(token string) (iterator, error) {
 	return iterator{parts[0], int(shard), count, time.UnixMilli(issued)}, nil
 }
 
+// StreamOf gives the name of the stream that a shard iterator is of, "" if it is no iterator.
+func StreamOf(iterator string) string {
+	at, err := parseIterator(iterator)
+	if err != nil {
+		return ""
+	}
+	return at.stream
+}
+
 var errIterator = invalid("Invalid ShardIterator.")
 
 type iteratorInput struct {

@@ -34,10 +34,10 @@ type parsed struct {
 
 // parse reads a sequence number; ok is false if it is none.
 func (st *stream) parse(sequence string) (p parsed, ok bool) {
-	n, ok := new(big.Int).SetString(sequence, 10)
-	if !ok || !decimal.MatchString(sequence) {
+	if !decimal.MatchString(sequence) { // first, because a long number takes long to read
 		return p, false
 	}
+	n, _ := new(big.Int).SetString(sequence, 10)
 	text := n.Text(16)
 	if len(text) != sequenceDigits || text[0] != '2' || text[len(text)-1] != '2' {
 		return p, false

@@ -1,12 +1,15 @@
 // Relay is the function that uses buses in the stack's tests: it keeps each event that it is given in
-// a table, under its own name, and sends it on to an event bus and a FIFO topic, if it has them.
+// a table, under its own name, and sends it on to an event bus, a FIFO topic and a stream of Kinesis,
+// if it has them. It refuses events with the text in REFUSE.
 package main
 
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"log"
 	"os"
+	"strings"
 
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-lambda-go/lambdacontext"
@@ -16,6 +19,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	eventtypes "github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/aws/aws-sdk-go-v2/service/sns"
 )
 
@@ -24,13 +28,14 @@ func main() {
 	if err != nil {
 		panic(err)
 	}
-	lambda.Start(relay{dynamodb.NewFromConfig(cfg), eventbridge.NewFromConfig(cfg), sns.NewFromConfig(cfg)}.relay)
+	lambda.Start(relay{dynamodb.NewFromConfig(cfg), eventbridge.NewFromConfig(cfg), sns.NewFromConfig(cfg), kinesis.NewFromConfig(cfg)}.relay)
 }
 
 type relay struct {
-	db     *dynamodb.Client
-	buses  *eventbridge.Client
-	topics *sns.Client
+	db      *dynamodb.Client
+	buses   *eventbridge.Client
+	topics  *sns.Client
+	streams *kinesis.Client
 }
 
 // relay logs its errors, because nobody waits for its answer.
@@ -43,6 +48,9 @@ func (r relay) relay(ctx context.Context, raw json.RawMessage) error {
 }
 
 func (r relay) send(ctx context.Context, raw json.RawMessage) error {
+	if refuse := os.Getenv("REFUSE"); refuse != "" && strings.Contains(string(raw), refuse) {
+		return errors.New("refused")
+	}
 	invocation, _ := lambdacontext.FromContext(ctx)
 	_, err := r.db.PutItem(ctx, &dynamodb.PutItemInput{TableName: aws.String(os.Getenv("SEEN_TABLE")), Item: map[string]types.AttributeValue{
 		"by":    &types.AttributeValueMemberS{Value: lambdacontext.FunctionName},
@@ -64,6 +72,12 @@ func (r relay) send(ctx context.Context, raw json.RawMessage) error {
 		_, err = r.topics.Publish(ctx, &sns.PublishInput{
 			TopicArn: &topic, Message: aws.String(string(raw)), MessageGroupId: aws.String("relay"), MessageDeduplicationId: &invocation.AwsRequestID,
 		})
+		if err != nil {
+			return err
+		}
+	}
+	if stream := os.Getenv("STREAM"); stream != "" {
+		_, err = r.streams.PutRecord(ctx, &kinesis.PutRecordInput{StreamName: &stream, PartitionKey: &invocation.AwsRequestID, Data: raw})
 	}
 	return err
 }
