@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -60,11 +61,11 @@ func encode(source string, format delivery.Format, m delivery.Message) (contentT
 		body, err = events.Encode(m.Items)
 	case format == delivery.CloudEvent:
 		contentType = cloudevents.TypeSingle
-		for _, c := range m.Changes { // one of them is shown, the others are skipped
-			if c.Op != events.Skipped {
-				body, err = cloudevents.EncodeOne(source, c)
-			}
+		shown := slices.DeleteFunc(slices.Clone(m.Changes), func(c events.Change) bool { return c.Op == events.Skipped })
+		if len(shown) != 1 {
+			return "", nil, fmt.Errorf("%d changes are to be one event", len(shown))
 		}
+		body, err = cloudevents.EncodeOne(source, shown[0])
 	case format == delivery.CloudEvents:
 		contentType = cloudevents.TypeBatch
 		body, err = cloudevents.Encode(source, m.Changes)

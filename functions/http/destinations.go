@@ -16,8 +16,8 @@ import (
 // destinations answers requests for destinations:
 //
 //	POST   /destinations               registers one
-//	GET    /destinations               those of the client's subject
-//	GET    /destinations/{id}          one of them, with how far it has come in its topics
+//	GET, HEAD /destinations            those of the client's subject
+//	GET, HEAD /destinations/{id}       one of them, with how far it has come in its topics
 //	DELETE /destinations/{id}          removes it
 //	POST   /destinations/{id}/pause    delivers nothing until it is enabled
 //	POST   /destinations/{id}/enable   goes on where it has stopped, at once
@@ -40,18 +40,20 @@ type destinationRoute struct {
 	id, action string
 }
 
-// destinationOf reads the route from a URL's path; ok is false for another path.
+// destinationOf reads the route from a URL's escaped path; ok is false for another path. Ids and
+// actions need no escapes, so nothing is unescaped.
 func destinationOf(r *http.Request) (route destinationRoute, ok bool) {
-	rest, ok := strings.CutPrefix(r.URL.Path, destinationsPath)
-	if !ok || rest != "" && rest[0] != '/' {
+	parts := strings.Split(r.URL.EscapedPath(), "/")
+	if len(parts) < 2 || len(parts) > 4 || "/"+parts[1] != destinationsPath || slices.Contains(parts[1:], "") {
 		return route, false
 	}
-	parts := strings.Split(strings.TrimPrefix(rest, "/"), "/")
-	route.id = parts[0]
-	if len(parts) > 1 {
-		route.action = parts[1]
+	if len(parts) > 2 {
+		route.id = parts[2]
 	}
-	return route, len(parts) <= 2
+	if len(parts) > 3 {
+		route.action = parts[3]
+	}
+	return route, true
 }
 
 // destination answers a request for destinations.
@@ -64,10 +66,10 @@ func (h handler) destination(w http.ResponseWriter, r *http.Request, route desti
 		h.refuse(w, r, err)
 		return
 	}
-	allowed := []string{http.MethodGet, http.MethodDelete}
+	allowed := []string{http.MethodGet, http.MethodHead, http.MethodDelete}
 	switch {
 	case route.id == "":
-		allowed[1] = http.MethodPost
+		allowed[2] = http.MethodPost
 	case route.action != "":
 		allowed = []string{http.MethodPost}
 	}
@@ -168,7 +170,11 @@ func (d destinations) list(ctx context.Context, v watch.Viewer) (events.Destinat
 // show shows a destination with its standings, after a topic or from the first.
 func (d destinations) show(ctx context.Context, of delivery.Destination, query url.Values) (events.Destination, error) {
 	shown := shownDestination(of)
-	standings, more, err := d.Standings(ctx, of, events.Topic(query.Get("after")))
+	after := query.Get("after")
+	if _, err := events.ParsePattern(after); err != nil && after != "" {
+		return shown, badRequest("after is no topic that next can be: %s", err)
+	}
+	standings, more, err := d.Standings(ctx, of, events.Topic(after))
 	for _, s := range standings {
 		if s.Topic.IsPattern() && s.Failures == 0 {
 			continue // it stands for no topic, and has been challenged

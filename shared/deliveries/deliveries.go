@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -55,8 +56,11 @@ func Read(body string) (delivery.Ref, error) {
 	if err := json.Unmarshal([]byte(body), &ref); err != nil {
 		return ref, fmt.Errorf("read a delivery: %w", err)
 	}
-	if _, err := events.ParsePattern(string(ref.Topic)); err != nil || ref.Destination == "" {
-		return ref, fmt.Errorf("read a delivery: destination %q, topic: %w", ref.Destination, err)
+	if ref.Destination == "" {
+		return ref, errors.New("read a delivery: it names no destination")
+	}
+	if _, err := events.ParsePattern(string(ref.Topic)); err != nil {
+		return ref, fmt.Errorf("read a delivery: %w", err)
 	}
 	return ref, nil
 }

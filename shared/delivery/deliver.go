@@ -54,7 +54,7 @@ func (d Deliverer) Deliver(ctx context.Context, ref Ref) error {
 	}
 	err = d.run(ctx, to, standing)
 	if errors.Is(err, ErrOvertaken) {
-		return nil // by somebody who wakes it
+		return nil // by somebody who wakes it, or by a delivery that has begun later
 	}
 	return err
 }

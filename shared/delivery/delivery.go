@@ -96,7 +96,7 @@ type Ref struct {
 // Standing is how far a destination has come in a topic.
 type Standing struct {
 	Ref
-	Generation  int64     // counts the changes from outside, such as a replay
+	Generation  int64     // counts the deliveries that have begun, and changes from outside, such as a replay
 	watch.Place           // up to which it has everything
 	Attempt     *Attempt  // what is being tried; nil if nothing is
 	Failures    int       // attempts that have failed in a row
@@ -134,7 +134,9 @@ type Store interface {
 	Mark(ctx context.Context, ref Ref, message string, after events.Cursor, look time.Time) (marked bool, err error)
 	// Unmark takes back a mark if it is still that of the message.
 	Unmark(ctx context.Context, ref Ref, message string) error
-	// Begin takes the mark away and gives the standing. ErrUnknown means that it does not exist.
+	// Begin takes the mark away and gives the standing, which has another generation now. So a
+	// delivery that has begun before, and is still running, is overtaken. ErrUnknown means that it
+	// does not exist.
 	Begin(ctx context.Context, ref Ref) (Standing, error)
 	// Try records an attempt before it is made. If the standing was asleep, the sweep looks at it at
 	// the given time. Like Move, Fail and Sleep, it gives ErrOvertaken if the standing has another

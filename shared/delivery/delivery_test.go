@@ -91,6 +91,47 @@ func TestAChangeDuringADeliveryIsDelivered(t *testing.T) {
 	})
 }
 
+// TestADeliveryThatIsOvertakenMovesNothing: a message may come again while its first delivery still
+// runs. Then the cursor must not go back, and the attempt of the one must not become that of the other.
+func TestADeliveryThatIsOvertakenMovesNothing(t *testing.T) {
+	for name, failure := range map[string]error{"it is taken": nil, "it fails": &delivery.Failure{Status: 500, Detail: "HTTP 500"}, "it is gone": &delivery.Failure{Status: 410, Gone: true, Detail: "HTTP 410"}} {
+		inBubble(t, 1, func(t *testing.T, w *world) {
+			d := w.destination("a")
+			w.pass(0)
+			w.write("a", "i", `{"n":1}`)
+			first := true
+			w.answer = func(delivery.Message) error {
+				if !first {
+					return nil
+				}
+				first = false
+				w.write("a", "i", `{"n":2}`)
+				if err := w.deliverer.Deliver(t.Context(), delivery.Ref{Destination: d.ID, Topic: "a"}); err != nil {
+					t.Error(err)
+				}
+				return failure
+			}
+			w.pass(0)
+			standings, _, err := w.registrar.Standings(t.Context(), d, "")
+			if err != nil || len(standings) != 1 || standings[0].After.Seq != 2 || standings[0].Failures != 0 || standings[0].Attempt != nil {
+				t.Errorf("%s: after the later delivery it stands at %+v, %v", name, standings, err)
+			}
+			if d, err := w.registrar.Get(t.Context(), w.owner, d.ID); err != nil || d.Disabled != "" {
+				t.Errorf("%s: it is %q, %v", name, d.Disabled, err)
+			}
+			w.write("a", "i", `{"n":3}`)
+			w.pass(0)
+			w.order("a", 3)
+			if n := len(w.taken); n == 0 || len(w.taken[n-1].Changes) != 1 {
+				t.Errorf("%s: the third change comes as %+v", name, w.taken)
+			}
+			if w.due() != 0 {
+				t.Errorf("%s: %d standings are awake", name, w.due())
+			}
+		})
+	}
+}
+
 // TestRetriesComeAtTheScheduledTimes, with the same id and the same body, also when more changes came
 // meanwhile, and those changes cause no attempt before its time.
 func TestRetriesComeAtTheScheduledTimes(t *testing.T) {

@@ -49,10 +49,10 @@ type Registrar struct {
 // as it lives. It is challenged at once, and gets the changes from now on when it has answered.
 func (r Registrar) Create(ctx context.Context, v watch.Viewer, wanted Destination) (Destination, error) {
 	d := wanted
-	d.ID = "dst_" + strings.ToLower(rand.Text())
+	d.ID = newID()
 	d.Viewer = v
 	d.Key.ID, d.Delivers = watch.DestinationID(d.ID), true
-	d.Created = now(r.Now)
+	d.Created = now(r.Now).Truncate(time.Second) // as exactly as the store keeps when it ends
 	d.Expires = d.Created.Add(Life)
 	if err := r.check(&d); err != nil {
 		return d, err
@@ -68,6 +68,18 @@ func (r Registrar) Create(ctx context.Context, v watch.Viewer, wanted Destinatio
 		return d, wire(err)
 	}
 	return d, r.begin(ctx, d)
+}
+
+// idPrefix begins the id of a destination.
+const idPrefix = "dst_"
+
+func newID() string { return idPrefix + strings.ToLower(rand.Text()) }
+
+// isID reports whether a text can be the id of a destination. Other texts may be keys of other rows,
+// or too long for a key.
+func isID(text string) bool {
+	rest, ok := strings.CutPrefix(text, idPrefix)
+	return ok && len(text) == len(newID()) && strings.Trim(rest, "abcdefghijklmnopqrstuvwxyz234567") == ""
 }
 
 // begin lets a destination begin where its topic stands, and wakes it. The topics of a pattern begin
@@ -133,9 +145,12 @@ func (r Registrar) List(ctx context.Context, v watch.Viewer) ([]Destination, err
 
 // Get gives a destination of a client's subject.
 func (r Registrar) Get(ctx context.Context, v watch.Viewer, id string) (Destination, error) {
+	if !isID(id) {
+		return Destination{}, wire(ErrUnknown)
+	}
 	d, err := r.Registry.Destination(ctx, id)
 	if err == nil && d.Subject != v.Subject {
-		err = ErrUnknown
+		return Destination{}, wire(ErrUnknown)
 	}
 	return d, wire(err)
 }

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -34,6 +35,7 @@ type world struct {
 	random    *rand.Rand
 	writes    int
 
+	mu sync.Mutex // of what Send uses: fan-out wakes several destinations at once
 	// queue holds the messages that wait. ids are those that the queue has seen, and when.
 	queue []message
 	ids   map[string]time.Time
@@ -101,6 +103,8 @@ var errQueue = errors.New("queue is throttled")
 
 // Send is that of delivery.Queue. SQS drops an id that it has seen within five minutes.
 func (w *world) Send(_ context.Context, ref delivery.Ref, id string) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	if w.random.Float64() < w.loses {
 		return errQueue
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math/rand/v2"
 	"slices"
 	"time"
 
@@ -51,15 +52,67 @@ func (s *Store) AddDestination(ctx context.Context, d delivery.Destination, most
 		{Put: &types.Put{TableName: &s.tables.Destinations, Item: settingsRow(d)}},
 		{Put: &types.Put{TableName: &s.tables.Subscriptions, Item: subscriptionRow(subscriptionOf(d))}},
 	}
-	_, err = s.db.TransactWriteItems(ctx, &dynamodb.TransactWriteItemsInput{TransactItems: writes})
+	err = s.writeTogether(ctx, writes)
 	if cancelled := (*types.TransactionCanceledException)(nil); errors.As(err, &cancelled) &&
-		aws.ToString(cancelled.CancellationReasons[0].Code) == "ConditionalCheckFailed" {
-		return fmt.Errorf("add destination %s: %w", d.ID, delivery.ErrTooMany)
+		slices.ContainsFunc(cancelled.CancellationReasons, func(r types.CancellationReason) bool { return aws.ToString(r.Code) == "ConditionalCheckFailed" }) {
+		return fmt.Errorf("add destination %s: %w", d.ID, delivery.ErrTooMany) // the only condition
 	}
 	if err != nil {
-		return fmt.Errorf("add destination %s: %w", d.ID, translate(err))
+		return fmt.Errorf("add destination %s: %w", d.ID, err)
 	}
 	return nil
+}
+
+// writeTogether writes all or nothing.
+func (s *Store) writeTogether(ctx context.Context, writes []types.TransactWriteItem) error {
+	return apart(ctx, func() error {
+		_, err := s.db.TransactWriteItems(ctx, &dynamodb.TransactWriteItemsInput{TransactItems: writes})
+		return err
+	})
+}
+
+// collisions bounds how often a write is repeated that meets another one of the same row.
+const collisions = 5
+
+// apart repeats a write that meets a transaction with the same row, as the SDK does not. It gives
+// ErrUnavailable if it always does. Other errors are translated.
+//
+// Source: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis.html#transaction-conflict-handling
+func apart(ctx context.Context, write func() error) error {
+	for attempt := range collisions {
+		err := write()
+		if err == nil || !collides(err) {
+			return translate(err)
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%w: %w", ctx.Err(), err)
+		case <-time.After(rand.N(20 * time.Millisecond << attempt)):
+		}
+	}
+	return fmt.Errorf("another write of the same row each time: %w", watch.ErrUnavailable)
+}
+
+// collides reports whether another write of a row is the only reason of an error.
+func collides(err error) bool {
+	if single := (*types.TransactionConflictException)(nil); errors.As(err, &single) {
+		return true
+	}
+	cancelled := (*types.TransactionCanceledException)(nil)
+	if !errors.As(err, &cancelled) {
+		return false
+	}
+	found := false
+	for _, reason := range cancelled.CancellationReasons {
+		switch aws.ToString(reason.Code) {
+		case "TransactionConflict":
+			found = true
+		case "None", "":
+		default:
+			return false
+		}
+	}
+	return found
 }
 
 // subscriptionOf is how a destination watches.
@@ -80,8 +133,8 @@ func (s *Store) RemoveDestination(ctx context.Context, d delivery.Destination) e
 		{Delete: &types.Delete{TableName: &s.tables.Destinations, Key: settingsKey(d.ID)}},
 		{Delete: &types.Delete{TableName: &s.tables.Subscriptions, Key: subscriptionKey(subscriptionOf(d))}},
 	}
-	if _, err := s.db.TransactWriteItems(ctx, &dynamodb.TransactWriteItemsInput{TransactItems: writes}); err != nil {
-		return fmt.Errorf("remove destination %s: %w", d.ID, translate(err))
+	if err := s.writeTogether(ctx, writes); err != nil {
+		return fmt.Errorf("remove destination %s: %w", d.ID, err)
 	}
 	return nil
 }
@@ -122,12 +175,15 @@ func (s *Store) Destinations(ctx context.Context, subject string) ([]delivery.De
 		}
 	}
 	if len(gone) > 0 {
-		_, err = s.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
-			TableName: &s.tables.Destinations, Key: ownerKey(subject), UpdateExpression: aws.String("DELETE ids :gone"),
-			ExpressionAttributeValues: map[string]types.AttributeValue{":gone": &types.AttributeValueMemberSS{Value: gone}},
+		err = apart(ctx, func() error {
+			_, err := s.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
+				TableName: &s.tables.Destinations, Key: ownerKey(subject), UpdateExpression: aws.String("DELETE ids :gone"),
+				ExpressionAttributeValues: map[string]types.AttributeValue{":gone": &types.AttributeValueMemberSS{Value: gone}},
+			})
+			return err
 		})
 	}
-	return all, translate(err)
+	return all, err
 }
 
 // Disable costs a write unit.
@@ -147,15 +203,18 @@ func (s *Store) Verify(ctx context.Context, id string, version int64) error {
 
 // changeSettings changes the settings, unless they have another version by now.
 func (s *Store) changeSettings(ctx context.Context, id, change string, values map[string]types.AttributeValue) error {
-	_, err := s.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
-		TableName: &s.tables.Destinations, Key: settingsKey(id),
-		UpdateExpression: aws.String(change), ConditionExpression: aws.String("version = :version"), ExpressionAttributeValues: values,
+	err := apart(ctx, func() error {
+		_, err := s.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
+			TableName: &s.tables.Destinations, Key: settingsKey(id),
+			UpdateExpression: aws.String(change), ConditionExpression: aws.String("version = :version"), ExpressionAttributeValues: values,
+		})
+		return err
 	})
 	if failed := (*types.ConditionalCheckFailedException)(nil); errors.As(err, &failed) {
 		return nil // it is gone, or has changed, and is looked at anew
 	}
 	if err != nil {
-		return fmt.Errorf("change destination %s: %w", id, translate(err))
+		return fmt.Errorf("change destination %s: %w", id, err)
 	}
 	return nil
 }

@@ -96,14 +96,19 @@ func (s *Store) Unmark(ctx context.Context, ref delivery.Ref, message string) er
 
 // Begin costs one write unit.
 func (s *Store) Begin(ctx context.Context, ref delivery.Ref) (delivery.Standing, error) {
-	row, there, err := s.change(ctx, ref, update{set: "REMOVE #waiting", condition: "attribute_exists(#after)"})
+	row, there, err := s.change(ctx, ref, update{
+		set: "REMOVE #waiting ADD #generation :one", condition: "attribute_exists(#after)",
+		values: map[string]types.AttributeValue{":one": num(1)},
+	})
 	if err != nil {
 		return delivery.Standing{}, err
 	}
 	if !there {
 		return delivery.Standing{}, fmt.Errorf("begin %s of %s: %w", ref.Topic, ref.Destination, delivery.ErrUnknown)
 	}
-	return standing(row)
+	begun, err := standing(row)
+	begun.Generation++ // the row is as it was before
+	return begun, err
 }
 
 // Try costs one write unit: a standing that is being delivered is awake already, so its row in the
@@ -115,10 +120,10 @@ func (s *Store) Try(ctx context.Context, of delivery.Standing, look time.Time) e
 	return s.changeOf(ctx, of, u)
 }
 
-// changeOf changes a standing if its generation is that of the given one.
+// changeOf changes a standing if its generation is that of the given one, and the condition of u holds.
 func (s *Store) changeOf(ctx context.Context, of delivery.Standing, u update) error {
-	u.condition = "attribute_exists(#after) AND (#generation = :generation OR attribute_not_exists(#generation) AND :generation = :none)"
-	u.values[":generation"], u.values[":none"] = num(of.Generation), num(0)
+	u.condition = "#generation = :generation" + u.condition
+	u.values[":generation"] = num(of.Generation)
 	_, held, err := s.change(ctx, of.Ref, u)
 	if err == nil && !held {
 		err = fmt.Errorf("%s of destination %s: %w", of.Topic, of.Destination, delivery.ErrOvertaken)
@@ -134,11 +139,8 @@ func (s *Store) Move(ctx context.Context, of delivery.Standing, to watch.Place, 
 	if !asleep {
 		return s.changeOf(ctx, of, update{set: set + remove, values: values})
 	}
-	u := update{set: set + remove + ", #due, #part", values: values, condition: "attribute_not_exists(#waiting) AND attribute_exists(#after)" +
-		" AND (#generation = :generation OR attribute_not_exists(#generation) AND :generation = :none)"}
-	values[":generation"], values[":none"] = num(of.Generation), num(0)
-	_, held, err := s.change(ctx, of.Ref, u)
-	if err != nil || held {
+	err := s.changeOf(ctx, of, update{set: set + remove + ", #due, #part", values: values, condition: " AND attribute_not_exists(#waiting)"})
+	if !errors.Is(err, delivery.ErrOvertaken) {
 		return err
 	}
 	return s.changeOf(ctx, of, update{set: set + remove, values: values}) // it was marked meanwhile, or is another
