@@ -42,9 +42,10 @@ quick: ## go vet, and the tests that run no stack, as far as a change concerns t
 bench: ## measure the local stack: deliveries, many topics, a crowd, resume, HTTP, zips, a flood, attacks (ARGS="-part http")
 	@$(call run,./localstack/bench) $(ARGS)
 
-costs: ## print what each request may cost at most, what the worst does cost, what is held over HTTP, and a change by size
+costs: ## print what each request may cost at most, what the worst does cost, what is held over HTTP, a delivery, and a change by size
 	@go test -count=1 -v -run '^TestWorstCost$$' ./shared/reply
 	@go test -count=1 -v -run '^TestCostOf' ./functions/http
+	@go test -count=1 -v -run '^TestCostOf' ./shared/delivery
 	@go test -count=1 -v -run '^TestCostOf(HTTP|AChangeBySize)$$' ./localstack/stack
 
 chaos: ## break the local stack in every way and check what 200 watchers see: SEEDS (10) seeds, and as many with hostile watchers, and with some that change transports, and with one topic that all watch
