@@ -109,6 +109,29 @@ func TestCostOfAWakeThatFindsItAwake(t *testing.T) {
 	})
 }
 
+// TestCostOfABusyTopic: a change comes during the delivery. Its wake moves the standing in the index, and
+// the standing cannot fall asleep, which a write finds out.
+func TestCostOfABusyTopic(t *testing.T) {
+	costly(t, func(t *testing.T, w *world) {
+		w.answer = func(delivery.Message) error {
+			if len(w.sent) == 1 {
+				time.Sleep(time.Second)
+				w.batch(1)
+			}
+			return nil
+		}
+		w.batch(1)
+		for _, want := range []units{{1, 1 + 1 + (1 + 2) + (1 + 1)}, {1, 1 + 1 + (1 + 1)}} {
+			if got := w.costs(func() { w.step() }, dynamotest.Tables.Destinations); got != want {
+				t.Errorf("delivery %d costs %+v, want %+v", len(w.sent), got, want)
+			}
+		}
+		if len(w.sent) != 2 || w.due() != 0 {
+			t.Errorf("%d messages were sent, %d standings are awake", len(w.sent), w.due())
+		}
+	})
+}
+
 // TestCostOfAFailure: an attempt that fails gives the standing another time in the index, which costs two
 // writes there. So does the sweep that finds it.
 func TestCostOfAFailure(t *testing.T) {
@@ -137,6 +160,32 @@ func TestCostOfAFailure(t *testing.T) {
 		}
 		if len(w.sent) != 2 || len(w.queue) != 0 {
 			t.Errorf("%d attempts, and %d messages wait", len(w.sent), len(w.queue))
+		}
+	})
+}
+
+// TestTheSweepLeavesABusyDestinationAlone: changes come all the time, for longer than a message may take,
+// so that its standing never falls asleep. The sweep has to look at those alone that nobody else wakes.
+func TestTheSweepLeavesABusyDestinationAlone(t *testing.T) {
+	costly(t, func(t *testing.T, w *world) {
+		began, woken := time.Now(), 0
+		w.answer = func(delivery.Message) error {
+			if time.Since(began) > 10*time.Minute {
+				return nil
+			}
+			w.batch(1)
+			time.Sleep(10 * time.Second)
+			n, err := w.waker.Sweep(t.Context())
+			woken += n
+			return err
+		}
+		w.batch(1)
+		most := 0
+		for w.step() {
+			most = max(most, len(w.queue))
+		}
+		if woken != 0 || most != 1 || len(w.sent) < 60 || w.due() != 0 {
+			t.Errorf("after %d messages the sweep has woken it %d times, and up to %d messages waited", len(w.sent), woken, most)
 		}
 	})
 }

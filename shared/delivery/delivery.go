@@ -129,8 +129,8 @@ type Store interface {
 	Disable(ctx context.Context, id string, version int64, why Reason) error
 
 	// Mark marks a standing as waiting for a message with an id, unless it is marked already. A
-	// standing that does not exist begins after the cursor. If the standing was asleep, the sweep
-	// looks at it at the given time.
+	// standing that does not exist begins after the cursor. The sweep looks at it at the given time,
+	// which is after the message has come.
 	Mark(ctx context.Context, ref Ref, message string, after events.Cursor, look time.Time) (marked bool, err error)
 	// Unmark takes back a mark if it is still that of the message.
 	Unmark(ctx context.Context, ref Ref, message string) error

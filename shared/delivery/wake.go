@@ -22,9 +22,9 @@ type Waker struct {
 }
 
 // Wake marks the standing and sends a message, unless one is waiting already. It costs one write
-// unit, and one more for the index of the sweep if the standing was asleep. If the message cannot be
-// sent, Wake takes the mark back and gives the error, and the caller has to try again. If that fails
-// as well, the sweep sends a message within a few minutes.
+// unit, and for the index of the sweep one more if the standing was asleep, or two if it is being
+// delivered. If the message cannot be sent, Wake takes the mark back and gives the error, and the caller
+// has to try again. If that fails as well, the sweep sends a message within a few minutes.
 func (w Waker) Wake(ctx context.Context, destination string, topic events.Topic, after events.Cursor) error {
 	ref, message := Ref{destination, topic}, rand.Text()
 	marked, err := w.Store.Mark(ctx, ref, message, after, now(w.Now).Add(lease))

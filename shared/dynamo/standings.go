@@ -75,10 +75,11 @@ func (s *Store) change(ctx context.Context, ref delivery.Ref, u update) (before 
 	return out.Attributes, true, nil
 }
 
-// Mark costs one write unit, and another for the index if the standing was asleep.
+// Mark costs one write unit, and for the index another if the standing was asleep, and two if it is
+// being delivered. One that is marked already costs one write unit.
 func (s *Store) Mark(ctx context.Context, ref delivery.Ref, message string, after events.Cursor, look time.Time) (bool, error) {
 	_, marked, err := s.change(ctx, ref, update{
-		set:       "SET #waiting = :message, #after = if_not_exists(#after, :after), #due = if_not_exists(#due, :look), #part = :part",
+		set:       "SET #waiting = :message, #after = if_not_exists(#after, :after), #due = :look, #part = :part",
 		condition: "attribute_not_exists(#waiting)",
 		values:    map[string]types.AttributeValue{":message": str(message), ":after": str(after.String()), ":look": millis(look), ":part": str(partOf(ref))},
 	})
