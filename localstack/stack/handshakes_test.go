@@ -117,10 +117,10 @@ func TestRefusedHandshakes(t *testing.T) {
 		if got := s.knock(t, token); got != row.want {
 			t.Errorf("%v: status %d, want %d", row.of, got, row.want)
 		}
-		over := s.caller(t, token)
-		replies := over.asks(`{"action":"snapshot","topic":"stocks/a"}`)
+		holder := s.caller(t, token)
+		replies := holder.asks(`{"action":"snapshot","topic":"stocks/a"}`)
 		if row.want == http.StatusForbidden { // or a stream would be held
-			replies = append(replies, over.asks(`{"action":"subscribe","topic":"stocks/a"}`)...)
+			replies = append(replies, holder.asks(`{"action":"subscribe","topic":"stocks/a"}`)...)
 		}
 		for _, got := range replies {
 			if refused := got.is("revoked"); refused != (row.want == http.StatusForbidden) {

@@ -65,7 +65,7 @@ func (d Deliverer) run(ctx context.Context, to Destination, s Standing) error {
 	if s.RetryAt.After(began) {
 		return d.Store.Fail(ctx, s) // as it was, with a mark again: the sweep comes then
 	}
-	why, err := d.over(ctx, to)
+	why, err := d.ended(ctx, to)
 	if err != nil {
 		return err
 	}
@@ -102,8 +102,8 @@ func (d Deliverer) run(ctx context.Context, to Destination, s Standing) error {
 	}
 }
 
-// over says why a destination gets nothing; empty if it does.
-func (d Deliverer) over(ctx context.Context, to Destination) (Reason, error) {
+// ended says why a destination gets nothing; empty if it does.
+func (d Deliverer) ended(ctx context.Context, to Destination) (Reason, error) {
 	if to.Disabled != "" {
 		return to.Disabled, nil
 	}

@@ -19,7 +19,7 @@ type taggedSubscription struct {
 	Subject      string    `dynamodbav:"subject"`
 	Order        string    `dynamodbav:"order,omitempty"`
 	Auth         string    `dynamodbav:"auth,omitempty"`
-	View         string    `dynamodbav:"view,omitempty"`
+	ViewID       string    `dynamodbav:"view,omitempty"`
 	Filter       string    `dynamodbav:"filter,omitempty"`
 	Fields       []string  `dynamodbav:"fields,omitempty"`
 	Delta        bool      `dynamodbav:"delta,omitempty"`

@@ -37,13 +37,13 @@ type targets struct {
 	refusal  error
 }
 
-func (d *targets) Deliver(arn string, m sqs.Message) error { return d.take(arn, m) }
+func (d *targets) Deliver(arn string, m sqs.Message) error { return d.accept(arn, m) }
 
 func (d *targets) InvokeEvent(arn string, event []byte) error {
-	return d.take(arn, sqs.Message{Body: string(event)})
+	return d.accept(arn, sqs.Message{Body: string(event)})
 }
 
-func (d *targets) take(arn string, m sqs.Message) error {
+func (d *targets) accept(arn string, m sqs.Message) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.messages, d.arns = append(d.messages, m), append(d.arns, arn)
