@@ -14,12 +14,13 @@ MUTANTS     ?= numbering lock report known order departure resume repeats healin
 MUTANTSEEDS ?= 3
 VENV        := .build/venv
 NPM         := .build/npm
+PYTHON      := .build/python
 LOCALSTACK  := .build/localstack
 
 # run builds a program and becomes it. After Ctrl-C, go run would report an error that is none.
 run = mkdir -p .build/bin && go build -o .build/bin/$(notdir $(1)) $(1) && exec .build/bin/$(notdir $(1))
 
-.PHONY: help local token npm test quick bench costs chaos mutants soak fuzz synth conformance emulators lint fmt build account deploy localstack localstack-install executor localstack-docker localstack-docker-down localstack-token
+.PHONY: help local token npm python test quick bench costs chaos mutants soak fuzz synth conformance emulators lint fmt build account deploy localstack localstack-install executor localstack-docker localstack-docker-down localstack-token
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-22s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,7 +31,7 @@ local: ## run everything on this machine: WebSockets, Lambda, DynamoDB, SQS (ARG
 token: ## print a token for `make local`: SUB=alice TOPICS="stocks/* users/{sub}/**" (ARGS="--actions read")
 	@go run ./localstack/token --sub "$(SUB)" --topics "$(TOPICS)" $(ARGS)
 
-test: npm ## run all tests, with the race detector
+test: npm python ## run all tests, with the race detector
 	go test -race -count=1 -timeout 20m ./...
 
 quick: ## go vet, and the tests that run no stack, as far as a change concerns them: for every save
@@ -41,9 +42,10 @@ quick: ## go vet, and the tests that run no stack, as far as a change concerns t
 bench: ## measure the local stack: deliveries, many topics, a crowd, resume, HTTP, zips, a flood, attacks (ARGS="-part http")
 	@$(call run,./localstack/bench) $(ARGS)
 
-costs: ## print what each request may cost at most, what the worst does cost, what is held over HTTP, and a change by size
+costs: ## print what each request may cost at most, what the worst does cost, what is held over HTTP, a delivery, and a change by size
 	@go test -count=1 -v -run '^TestWorstCost$$' ./shared/reply
 	@go test -count=1 -v -run '^TestCostOf' ./functions/http
+	@go test -count=1 -v -run '^TestCostOf' ./shared/delivery
 	@go test -count=1 -v -run '^TestCostOf(HTTP|AChangeBySize)$$' ./localstack/stack
 
 chaos: ## break the local stack in every way and check what 200 watchers see: SEEDS (10) seeds, and as many with hostile watchers, and with some that change transports, and with one topic that all watch
@@ -81,6 +83,8 @@ lint: $(VENV)/installed ## gofmt, go vet, staticcheck, spelling, cfn-lint, the c
 	go vet ./...
 	$(STATICCHECK) ./...
 	$(MISSPELL) -error $$(git ls-files '*.go' '*.md')
+	@! git grep -nE '//[[:space:]]*nolint' -- '*.go' # no tool here reads it
+	@! git ls-files | grep testdata/rapid/ # rapid's failures belong to the machine where it failed
 	$(VENV)/bin/cfn-lint --template infra/testdata/watchroute.template.json --regions us-east-1
 	$(VENV)/bin/check-jsonschema --builtin-schema vendor.compose-spec localstack/compose.yaml
 
@@ -132,6 +136,13 @@ $(NPM)/installed: $(addprefix localstack/stack/testdata/npm/,package.json packag
 	@cp $^ $(NPM)
 	@npm ci --prefix $(NPM) --ignore-scripts --no-audit --no-fund --loglevel error && touch $@ || { \
 		echo "npm could not install these packages. The tests that need them are skipped."; test -z "$$CI"; } >&2
+
+# The packages of PyPI that tests run, pinned by their hashes, in the same way.
+python: $(if $(shell command -v python3),$(PYTHON)/installed)
+
+$(PYTHON)/installed: localstack/stack/testdata/python/requirements.txt
+	@PIP_ROOT_USER_ACTION=ignore python3 -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --upgrade --target $(PYTHON) --requirement $< && touch $@ || { \
+		echo "pip could not install these packages. The tests that need them are skipped."; test -z "$$CI"; } >&2
 
 $(VENV)/installed: localstack/emulators/requirements.txt
 	@command -v python3 >/dev/null || { echo "Python 3 is needed for the programs of $<" >&2; exit 1; }

@@ -180,6 +180,7 @@ const (
 	CodeTooManyRequests      Code = "too_many_requests"      // try again, later each time
 	CodeExists               Code = "exists"                 // over HTTP: take another id, or put the item without If-None-Match
 	CodeTooManyHolds         Code = "too_many_holds"         // over HTTP: ask without waiting, or try again later
+	CodeTooManyDestinations  Code = "too_many_destinations"  // over HTTP: the subject has as many destinations as it may
 	CodeNotConnected         Code = "not_connected"          // connect anew: the service has forgotten this connection
 	CodeUnavailable          Code = "unavailable"            // try again, later each time
 	CodeInternal             Code = "internal"               // try again; if it stays, tell the operator
@@ -188,7 +189,7 @@ const (
 	CodeUnsupportedType      Code = "unsupported_type"       // over HTTP: send a body of the content type that the header Accept names
 	CodeNotAcceptable        Code = "not_acceptable"         // over HTTP: accept application/json or text/event-stream
 	CodeReset                Code = "reset"                  // over HTTP: read the items anew, see [Problem]
-	CodeNotFound             Code = "not_found"              // over HTTP: there is no such route
+	CodeNotFound             Code = "not_found"              // over HTTP: there is no such route, or no such destination
 	CodeMethodNotAllowed     Code = "method_not_allowed"     // over HTTP: the route has other methods, see the header Allow
 )
 

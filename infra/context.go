@@ -64,6 +64,8 @@ func propsOf(app awscdk.App) (name string, props stack.Props, err error) {
 		ShardSize:           s.count("shard-size"),
 		MaxBatchPosts:       s.count("max-batch-posts"),
 		PushConcurrency:     s.count("push-concurrency"),
+		MaxDestinations:     s.count("max-destinations"),
+		DeliverConcurrency:  s.count("deliver-concurrency"),
 		FanoutConcurrency:   s.count("fanout-concurrency"),
 		MessageConcurrency:  s.count("message-concurrency"),
 		WithoutHTTP:         s.flag("http", "off"),

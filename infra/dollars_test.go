@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -12,7 +14,8 @@ import (
 
 // Prices in us-east-1, in dollars, on 2026-11-26.
 //
-// Sources: https://aws.amazon.com/api-gateway/pricing/, https://aws.amazon.com/lambda/pricing/
+// Sources: https://aws.amazon.com/api-gateway/pricing/, https://aws.amazon.com/lambda/pricing/,
+// https://aws.amazon.com/sqs/pricing/
 const (
 	messagePrice = 1.00 / 1e6 // up to 32 KB, of the first billion in a month
 	bulkPrice    = 0.80 / 1e6 // of those beyond
@@ -60,6 +63,44 @@ func TestDollars(t *testing.T) {
 		if !strings.Contains(string(page), line+"\n") {
 			t.Errorf("README does not have the line %s", line)
 		}
+	}
+}
+
+// A message to a webhook takes deliver a quarter of a second, if the receiver answers in 0.2 s. It has
+// 256 MB.
+const deliverSecond = 0.25 * 256 / 1024
+
+// delivered is a row of the README's table of deliveries: changes in a message, write units, read units,
+// requests of queues, invocations, dollars. TestCostOfADelivery of shared/delivery holds the first five.
+var delivered = regexp.MustCompile(`(?m)^\| (1|10|100) \| (\d+) \| (\d+) \| (\d+) \| (\d+) \| \$([\d.]+) \|$`)
+
+// TestDollarsOfDeliveries holds the README to what its counts of a message cost, for a million changes.
+func TestDollarsOfDeliveries(t *testing.T) {
+	page, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := delivered.FindAllStringSubmatch(string(page), -1)
+	if len(rows) != 3 {
+		t.Fatalf("README has the rows %q, want 3", rows)
+	}
+	for _, row := range rows {
+		var n [5]float64
+		for i := range n {
+			if n[i], err = strconv.ParseFloat(row[i+1], 64); err != nil {
+				t.Fatal(err)
+			}
+		}
+		changes, writes, reads, requests, invocations := n[0], n[1], n[2], n[3], n[4]
+		message := (writes*watch.WritePrice+reads*watch.ReadPrice)/1e6 + requests*queuePrice + invocations*(invokePrice+deliverSecond*secondPrice)
+		if want := fmt.Sprintf("%.2f", 1e6/changes*message); row[6] != want {
+			t.Errorf("README has the row %s, want $%s", row[0], want)
+		}
+	}
+	// The sweep reads 4 units a minute, and takes 50 ms.
+	sweeps := fmt.Sprintf("the sweep costs $%.2f a month", month*(4*watch.ReadPrice/1e6+invokePrice+0.05*256/1024*secondPrice))
+	if !strings.Contains(strings.Join(strings.Fields(string(page)), " "), sweeps) {
+		t.Errorf("README does not say that %s", sweeps)
 	}
 }
 

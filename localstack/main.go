@@ -25,6 +25,7 @@ import (
 	"time"
 
 	"github.com/watchroute/watchroute/localstack/fault"
+	"github.com/watchroute/watchroute/localstack/inspector"
 	"github.com/watchroute/watchroute/localstack/issuer"
 	"github.com/watchroute/watchroute/localstack/stack"
 	"github.com/watchroute/watchroute/localstack/welcome"
@@ -155,6 +156,7 @@ func page(s *stack.Stack, address string, faults *fault.Faults, anonymous bool) 
 		Head: fmt.Sprintf("Watchroute runs (ready %d ms after its functions were built). Ctrl-C ends it.", s.Ready.Milliseconds()),
 		Rows: []welcome.Row{
 			{Label: "WebSocket", Value: s.WebSocketURL()}, {Label: "HTTP", Value: s.HTTPURL()}, {Label: "AWS APIs", Value: s.URL()}, {Label: "Usage", Value: s.URL() + "/_localstack/usage"},
+			{Label: "Webhooks", Value: s.URL() + inspector.Path},
 			{Label: "Tables", Value: strings.Join(s.Tables, ", ")}, {Label: "Failed writes", Value: s.Outputs["FailureQueueUrl"]}, {Label: "Faults", Value: broken},
 		},
 		WebSocket: "ws://" + address + "/" + s.Stage(), Endpoint: "http://" + address, Region: stack.Region, Table: "Events",

@@ -76,6 +76,7 @@ var (
 	fenced   = regexp.MustCompile("(?ms)^```.*?^```$")
 	code     = regexp.MustCompile("`[^`]*`")
 	link     = regexp.MustCompile(`\]\(([^)\s]+)\)`)
+	question = regexp.MustCompile(`\[[^\]]+\?\]\([^)]+#[^)]+\)`)
 	heading  = regexp.MustCompile(`(?m)^#+ (.*)$`)
 	noAnchor = regexp.MustCompile(`[^\p{L}\p{N}_ -]`)
 	target   = regexp.MustCompile(`\bmake ([a-z][a-z-]*)`)
@@ -111,6 +112,13 @@ func TestLinksOfPagesLeadSomewhere(t *testing.T) {
 				t.Errorf("%s leads to %s, which has no such heading", name, l[1])
 			}
 		}
+	}
+}
+
+// TestFrontPageAnswersQuestions: at least twenty, each with a link to the section that answers it.
+func TestFrontPageAnswersQuestions(t *testing.T) {
+	if asked := question.FindAllString(read(t, "README.md"), -1); len(asked) < 20 {
+		t.Errorf("README.md answers %d questions by a link to a section, 20 are wanted", len(asked))
 	}
 }
 

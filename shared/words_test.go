@@ -28,7 +28,7 @@ var words = []struct {
 	{"hang", false, nil, "abort, or close"},
 	{"over", true, nil, "ended, done, exceeded"},
 	{"turn", true, []string{"shared/watch", "shared/dynamo", "localstack/aws/sqs"}, "attempt; a turn is for what is served one after another"},
-	{"place", true, []string{"shared/watch", "functions/http", "shared/client", "localstack/chaos", "localstack/stack", "events"}, "bookmark, location"},
+	{"place", true, []string{"shared/watch", "shared/delivery", "functions/http", "shared/client", "localstack/chaos", "events"}, "bookmark, location"},
 	{"take", true, []string{
 		"shared/watch", "shared/client", "shared/grant", "shared/pattern", "shared/kept",
 		"localstack/aws/throttle", "localstack/aws/sqs", "localstack/aws/lambda/mapping",

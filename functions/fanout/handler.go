@@ -34,11 +34,11 @@ type refuser interface {
 	refuse(ctx context.Context, record dynamo.Record, reason events.Code, message string) error
 }
 
-func newHandler(store *dynamo.Store, poster watch.Poster, handover watch.Handover, refusals refuser, logger *slog.Logger) handler {
+func newHandler(store *dynamo.Store, poster watch.Poster, waker watch.Waker, handover watch.Handover, refusals refuser, logger *slog.Logger) handler {
 	return handler{
 		deliverer: watch.Fanout{
 			Numberer: watch.Numberer{Log: store},
-			Pusher:   watch.Pusher{Subscribers: store, Poster: poster},
+			Pusher:   watch.Pusher{Subscribers: store, Poster: poster, Waker: waker},
 			Handover: handover,
 			PushTime: pushTime,
 		},

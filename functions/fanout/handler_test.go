@@ -103,7 +103,7 @@ func newFanout(t testing.TB) fanout {
 		t.Fatal(err)
 	}
 	m := &mailbox{}
-	return fanout{handler: newHandler(store, m, watch.Handover{}, m, slog.New(slog.DiscardHandler)), mailbox: m, store: store}
+	return fanout{handler: newHandler(store, m, nil, watch.Handover{}, m, slog.New(slog.DiscardHandler)), mailbox: m, store: store}
 }
 
 // deliver invokes the handler and gives id=seq of each change pushed.

@@ -8,6 +8,8 @@ import (
 
 	awsevents "github.com/aws/aws-lambda-go/events"
 	"github.com/watchroute/watchroute/shared/apigw"
+	"github.com/watchroute/watchroute/shared/deliveries"
+	"github.com/watchroute/watchroute/shared/delivery"
 	"github.com/watchroute/watchroute/shared/dynamo"
 	"github.com/watchroute/watchroute/shared/failure"
 	"github.com/watchroute/watchroute/shared/function"
@@ -30,6 +32,7 @@ func build(ctx context.Context, s function.Setup) (func(context.Context, dynamo.
 		Changes:       s.Settings.Text(function.ChangesTable),
 		Connections:   s.Settings.Text(function.ConnectionsTable),
 		Subscriptions: s.Settings.Text(function.SubscriptionsTable),
+		Destinations:  s.Settings.Text(function.DestinationsTable),
 	})
 	store.Retention = s.Settings.Duration(function.LogRetention, watch.MinRetention)
 	store.ShardSize = s.Settings.Count(function.ShardSize)
@@ -39,5 +42,6 @@ func build(ctx context.Context, s function.Setup) (func(context.Context, dynamo.
 	}
 	refusals := refusals{failure.Open(s.AWS, s.Settings.Text(function.FailureQueueURL))}
 	poster, err := apigw.Open(ctx, s.AWS, s.Settings.Text(function.CallbackURL))
-	return newHandler(store, poster, handover, refusals, s.Logger).fanout, err
+	waker := delivery.Waker{Store: store, Queue: deliveries.Open(s.AWS, s.Settings.Text(function.DeliveriesQueueURL))}
+	return newHandler(store, poster, waker, handover, refusals, s.Logger).fanout, err
 }

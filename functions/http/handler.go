@@ -41,25 +41,31 @@ type topics interface {
 //	POST /topics/{topic}                puts an item, or several
 //	DELETE /topics/{topic}?id=          deletes an item
 //
+// and for destinations, see there.
+//
 // An error is a problem of RFC 9457.
 type handler struct {
-	topics     topics
-	streamTime time.Duration                             // for which a stream is held, at least
-	readPause  time.Duration                             // a client that reads nothing for so long is cut
-	viewer     func(*http.Request) (watch.Viewer, error) // who asks
-	origins    []origin.Origin                           // of pages that may read answers; none for all
-	logger     *slog.Logger
+	topics       topics
+	destinations destinations
+	streamTime   time.Duration                             // for which a stream is held, at least
+	readPause    time.Duration                             // a client that reads nothing for so long is cut
+	viewer       func(*http.Request) (watch.Viewer, error) // who asks
+	origins      []origin.Origin                           // of pages that may read answers; none for all
+	logger       *slog.Logger
 }
 
 func (h handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w = &pacedWriter{w, h.readPause, time.Now().Add(maxWait + readTime)}
 	h.allowPages(w, r)
 	topic, found, err := topicOf(r)
+	route, ofDestinations := destinationOf(r)
 	switch {
 	case r.Method == http.MethodOptions: // on any path, or a page could not read the error
 		h.options(w)
+	case ofDestinations:
+		h.destination(w, r, route)
 	case !found:
-		h.problem(w, r, events.Problem{Code: events.CodeNotFound, Detail: "the routes are /topics/{topic}"})
+		h.problem(w, r, events.Problem{Code: events.CodeNotFound, Detail: "the routes are /topics/{topic} and " + destinationsPath})
 	case !slices.Contains(methods, r.Method):
 		w.Header().Set("Allow", strings.Join(methods, ", "))
 		h.problem(w, r, events.Problem{Code: events.CodeMethodNotAllowed, Detail: "allowed methods are " + strings.Join(methods, ", ")})
@@ -74,10 +80,7 @@ func (h handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 var methods = []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodDelete, http.MethodOptions}
 
 func (h handler) serve(w http.ResponseWriter, r *http.Request, topic events.Topic) {
-	viewer, err := h.viewer(r)
-	if refused := (*identity.RefusedError)(nil); errors.As(err, &refused) {
-		err = refused.Why
-	}
+	viewer, err := h.viewerOf(r)
 	if err != nil {
 		h.refuse(w, r, err)
 		return
@@ -90,6 +93,15 @@ func (h handler) serve(w http.ResponseWriter, r *http.Request, topic events.Topi
 	default:
 		h.read(w, r, viewer, topic)
 	}
+}
+
+// viewerOf gives who asks.
+func (h handler) viewerOf(r *http.Request) (watch.Viewer, error) {
+	viewer, err := h.viewer(r)
+	if refused := (*identity.RefusedError)(nil); errors.As(err, &refused) {
+		err = refused.Why
+	}
+	return viewer, err
 }
 
 // read answers a GET in the way that it asks for.

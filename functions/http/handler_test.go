@@ -36,6 +36,7 @@ type service struct {
 	store  *dynamo.Store
 	viewer watch.Viewer
 	writes int
+	woken  []string // the messages of the queue of deliveries, as destination and topic
 }
 
 func newService(t *testing.T) *service {
@@ -56,8 +57,9 @@ func newServiceOn(t *testing.T, db *dynamotest.Database) *service {
 	}
 	s.handler = handler{
 		topics: &s.feed, streamTime: time.Minute, readPause: readPause,
-		viewer: func(*http.Request) (watch.Viewer, error) { return s.viewer, nil },
-		logger: slog.New(slog.DiscardHandler),
+		viewer:       func(*http.Request) (watch.Viewer, error) { return s.viewer, nil },
+		logger:       slog.New(slog.DiscardHandler),
+		destinations: s.newDestinations(),
 	}
 	return s
 }

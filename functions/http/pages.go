@@ -15,7 +15,7 @@ import (
 func (h handler) allowPages(w http.ResponseWriter, r *http.Request) {
 	header := w.Header()
 	header.Add("Vary", "Origin, Authorization, Accept, Prefer")
-	header.Set("Access-Control-Expose-Headers", "Allow, ETag, Link, Preference-Applied, Retry-After, WWW-Authenticate, "+cursorHeader)
+	header.Set("Access-Control-Expose-Headers", "Allow, ETag, Link, Location, Preference-Applied, Retry-After, WWW-Authenticate, "+cursorHeader)
 	if len(h.origins) == 0 {
 		header.Set("Access-Control-Allow-Origin", "*")
 		return

@@ -125,22 +125,31 @@ func checkConditions(r *http.Request, onlyNew bool) error {
 
 // readItems reads the body of a POST: one item, or several as {"items":[…]}.
 func readItems(w http.ResponseWriter, r *http.Request) (body events.PublishRequest, err error) {
+	text, err := readJSON(w, r, maxBodyBytes)
+	if err != nil {
+		return body, err
+	}
+	return parseItems(text)
+}
+
+// readJSON reads a body of JSON, which it does not look into.
+func readJSON(w http.ResponseWriter, r *http.Request, most int64) ([]byte, error) {
 	if kind, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";"); !strings.EqualFold(strings.TrimSpace(kind), "application/json") {
 		w.Header().Set("Accept", "application/json")
-		return body, &events.Error{Code: events.CodeUnsupportedType, Message: "Content-Type must be application/json"}
+		return nil, &events.Error{Code: events.CodeUnsupportedType, Message: "Content-Type must be application/json"}
 	}
 	if coding := r.Header.Get("Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") {
 		w.Header().Set("Accept-Encoding", "identity")
-		return body, &events.Error{Code: events.CodeUnsupportedType, Message: "the body must not be compressed"}
+		return nil, &events.Error{Code: events.CodeUnsupportedType, Message: "the body must not be compressed"}
 	}
-	text, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBodyBytes))
+	text, err := io.ReadAll(http.MaxBytesReader(w, r.Body, most))
 	if large := (*http.MaxBytesError)(nil); errors.As(err, &large) {
-		return body, &events.Error{Code: events.CodeTooLarge, Message: fmt.Sprintf("body has more than %d bytes", large.Limit)}
+		return nil, &events.Error{Code: events.CodeTooLarge, Message: fmt.Sprintf("body has more than %d bytes", large.Limit)}
 	}
 	if err != nil {
-		return body, badRequest("body cannot be read")
+		return nil, badRequest("body cannot be read")
 	}
-	return parseItems(text)
+	return text, nil
 }
 
 // itemMembers are the members of a published item.

@@ -7,6 +7,8 @@ import (
 
 	awsevents "github.com/aws/aws-lambda-go/events"
 	"github.com/watchroute/watchroute/shared/apigw"
+	"github.com/watchroute/watchroute/shared/deliveries"
+	"github.com/watchroute/watchroute/shared/delivery"
 	"github.com/watchroute/watchroute/shared/dynamo"
 	"github.com/watchroute/watchroute/shared/function"
 	"github.com/watchroute/watchroute/shared/pushes"
@@ -20,12 +22,14 @@ func build(ctx context.Context, s function.Setup) (func(context.Context, awseven
 		Changes:       s.Settings.Text(function.ChangesTable),
 		Connections:   s.Settings.Text(function.ConnectionsTable),
 		Subscriptions: s.Settings.Text(function.SubscriptionsTable),
+		Destinations:  s.Settings.Text(function.DestinationsTable),
 	})
 	store.ShardSize = s.Settings.Count(function.ShardSize)
 	poster, err := apigw.Open(ctx, s.AWS, s.Settings.Text(function.CallbackURL))
+	waker := delivery.Waker{Store: store, Queue: deliveries.Open(s.AWS, s.Settings.Text(function.DeliveriesQueueURL))}
 	return handler{
 		pusher: watch.LanePusher{
-			Lanes: store, Log: store, Pusher: watch.Pusher{Subscribers: store, Poster: newBounded(poster)},
+			Lanes: store, Log: store, Pusher: watch.Pusher{Subscribers: store, Poster: newBounded(poster), Waker: waker},
 			LaneSize: store.ShardSize, Time: laneTime, Round: round,
 		},
 		queue:  pushes.Open(s.AWS, s.Settings.Text(function.PushesQueueURL)),

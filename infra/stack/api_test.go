@@ -41,14 +41,14 @@ func TestRoutes(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	others := []string{"authorizers/${TokenAuthorizer} Authorizer", "http authorizers/${HttpAuthorizer} Authorizer", "http */* Http"}
+	others := []string{"authorizers/${TokenAuthorizer} Authorizer", "http authorizers/${HttpAuthorizer} Authorizer", "http */* Http", "rule Sweep Deliver"}
 	for _, other := range others {
 		if !slices.Contains(invocable, other) {
 			t.Errorf("permissions %q, want %s", invocable, other)
 		}
 	}
 	if len(invocable) != len(want)+len(others) {
-		t.Errorf("permissions %q, want one for each route, two for the authorizer and one for HTTP", invocable)
+		t.Errorf("permissions %q, want one for each route, two for the authorizer, one for HTTP and one for the sweep", invocable)
 	}
 }
 
@@ -96,7 +96,8 @@ func answeringRoutes(t *testing.T, all map[string]resource) map[string]bool {
 }
 
 // permissions lists "route-key function" of all that API Gateway may invoke, and what it
-// may invoke as an authorizer; with "http" before it for the REST API.
+// may invoke as an authorizer; with "http" before it for the REST API. What EventBridge may invoke
+// is "rule rule function".
 func permissions(t *testing.T, all map[string]resource) []string {
 	t.Helper()
 	var allowed []string
@@ -105,6 +106,11 @@ func permissions(t *testing.T, all map[string]resource) []string {
 		Action, Principal       string
 		FunctionName, SourceArn any
 	}](t, all, "AWS::Lambda::Permission") {
+		function := strings.TrimSuffix(refer(t, permission.FunctionName), ".Arn")
+		if rule, ok := strings.CutSuffix(refer(t, permission.SourceArn), ".Arn"); ok && permission.Action == "lambda:InvokeFunction" && permission.Principal == "events.amazonaws.com" {
+			allowed = append(allowed, "rule "+rule+" "+function)
+			continue
+		}
 		if permission.Action != "lambda:InvokeFunction" || permission.Principal != "apigateway.amazonaws.com" {
 			t.Errorf("%s allows %s to %s", id, permission.Action, permission.Principal)
 		}
@@ -118,9 +124,25 @@ func permissions(t *testing.T, all map[string]resource) []string {
 		if !known {
 			t.Errorf("%s is for %s", id, api)
 		}
-		allowed = append(allowed, prefix+key+" "+strings.TrimSuffix(refer(t, permission.FunctionName), ".Arn"))
+		allowed = append(allowed, prefix+key+" "+function)
 	}
 	return allowed
+}
+
+// TestSweepInvokesDeliver once a minute. TestRoutes has its permission.
+func TestSweepInvokesDeliver(t *testing.T) {
+	rules := ofType[struct {
+		ScheduleExpression, State  string
+		EventPattern, EventBusName any
+		Targets                    []map[string]any
+	}](t, resources(t), "AWS::Events::Rule")
+	sweep := rules["Sweep"]
+	if len(rules) != 1 || sweep.ScheduleExpression != "rate(1 minute)" || sweep.EventPattern != nil || sweep.EventBusName != nil || sweep.State != "" && sweep.State != "ENABLED" {
+		t.Errorf("the rules are %+v", rules)
+	}
+	if len(sweep.Targets) != 1 || len(sweep.Targets[0]) != 2 || refer(t, sweep.Targets[0]["Arn"]) != "Deliver.Arn" { // an Id and no input of its own
+		t.Errorf("the sweep invokes %v", sweep.Targets)
+	}
 }
 
 type stageProperties struct {

@@ -31,6 +31,7 @@ const (
 	revoke     = "revoke"
 	salvage    = "salvage"
 	push       = "push"
+	deliver    = "deliver"
 	authorizer = "authorizer"
 	web        = "http"
 )
@@ -42,6 +43,7 @@ const (
 	fanoutTimeout  = 60 * time.Second
 	salvageTimeout = 60 * time.Second
 	pushTimeout    = 10 * time.Second
+	deliverTimeout = 60 * time.Second // a webhook has 15 seconds
 )
 
 // function is what one Lambda function has of its own.
@@ -65,13 +67,13 @@ func logicalID(name string) string {
 func newFunctions(stack awscdk.Stack, props Props, t tables, q queues, seals awssecretsmanager.CfnSecret, auth *authentication) map[string]awslambda.CfnFunction {
 	functions := []function{
 		connectFunction(t, props), disconnectFunction(t), messageFunction(t, props, seals),
-		fanoutFunction(t, q, props), pushFunction(t, q, props), revokeFunction(t, q, props), salvageFunction(q),
+		fanoutFunction(t, q, props), pushFunction(t, q, props), deliverFunction(t, q, props, seals), revokeFunction(t, q, props), salvageFunction(q),
 	}
 	if auth != nil {
 		functions = append(functions, authorizerFunction(*auth, props), renewFunction(t, props, *auth))
 	}
 	if !props.WithoutHTTP {
-		functions = append(functions, httpFunction(t, props, seals))
+		functions = append(functions, httpFunction(t, q, props, seals))
 	}
 	declared := map[string]awslambda.CfnFunction{}
 	for _, f := range functions {
@@ -204,23 +206,30 @@ const recommendedHTTP = 100
 
 // httpFunction has little memory, because a held request costs by memory and time, and mostly
 // waits.
-func httpFunction(t tables, props Props, seals awssecretsmanager.CfnSecret) function {
+func httpFunction(t tables, q queues, props Props, seals awssecretsmanager.CfnSecret) function {
 	return function{
 		name: web, description: "Answers HTTP requests for topics", memory: 128, timeout: props.httpTime(),
 		environment: merged(originSettings(props), map[string]*string{
-			settings.EventsTable:      t.events.Ref(),
-			settings.ChangesTable:     t.changes.Ref(),
-			settings.ConnectionsTable: t.connections.Ref(),
-			settings.MaxSubjectUnits:  jsii.String(fmt.Sprint(props.MaxSubjectUnits)),
-			settings.MaxSnapshotItems: jsii.String(fmt.Sprint(props.MaxSnapshotItems)),
-			settings.MaxPublishBytes:  jsii.String(fmt.Sprint(props.MaxPublishBytes)),
-			settings.MaxSubjectHolds:  jsii.String(fmt.Sprint(props.MaxSubjectHolds)),
-			settings.MaxHolds:         jsii.String(fmt.Sprint(props.httpHolds())),
-			settings.StreamTime:       jsii.String(props.StreamTime.String()),
-			settings.RevocationsTable: t.revocations.Ref(),
-			settings.ServiceSecretARN: seals.Ref(),
+			settings.EventsTable:        t.events.Ref(),
+			settings.ChangesTable:       t.changes.Ref(),
+			settings.ConnectionsTable:   t.connections.Ref(),
+			settings.MaxSubjectUnits:    jsii.String(fmt.Sprint(props.MaxSubjectUnits)),
+			settings.MaxSnapshotItems:   jsii.String(fmt.Sprint(props.MaxSnapshotItems)),
+			settings.MaxPublishBytes:    jsii.String(fmt.Sprint(props.MaxPublishBytes)),
+			settings.MaxSubjectHolds:    jsii.String(fmt.Sprint(props.MaxSubjectHolds)),
+			settings.MaxHolds:           jsii.String(fmt.Sprint(props.httpHolds())),
+			settings.StreamTime:         jsii.String(props.StreamTime.String()),
+			settings.RevocationsTable:   t.revocations.Ref(),
+			settings.ServiceSecretARN:   seals.Ref(),
+			settings.SubscriptionsTable: t.subscriptions.Ref(),
+			settings.DestinationsTable:  t.destinations.Ref(),
+			settings.DeliveriesQueueURL: q.deliveries.Ref(),
+			settings.MaxDestinations:    jsii.String(fmt.Sprint(props.MaxDestinations)),
 		}),
 		grants: []grant{
+			allow(t.subscriptions.AttrArn(), "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:DeleteItem"),
+			allow(t.destinations.AttrArn(), "dynamodb:GetItem", "dynamodb:Query", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"),
+			allow(q.deliveries.AttrArn(), "sqs:SendMessage"),
 			allow(t.connections.AttrArn(), "dynamodb:PutItem", "dynamodb:UpdateItem"),
 			allow(t.revocations.AttrArn(), "dynamodb:BatchGetItem"),
 			allow(t.changes.AttrArn(), "dynamodb:GetItem", "dynamodb:Query", "dynamodb:BatchGetItem"),
@@ -289,6 +298,14 @@ func audienceGrants(t tables, props Props) []grant {
 	}
 }
 
+// wakeGrants allow a function to wake destinations.
+func wakeGrants(t tables, q queues) []grant {
+	return []grant{
+		allow(t.destinations.AttrArn(), "dynamodb:UpdateItem"),
+		allow(q.deliveries.AttrArn(), "sqs:SendMessage"),
+	}
+}
+
 func fanoutFunction(t tables, q queues, props Props) function {
 	return function{
 		name: fanout, description: "Numbers changes and pushes them to who watches", memory: 512, timeout: fanoutTimeout,
@@ -302,8 +319,10 @@ func fanoutFunction(t tables, q queues, props Props) function {
 			settings.ShardSize:          jsii.String(fmt.Sprint(props.ShardSize)),
 			settings.MaxBatchPosts:      jsii.String(fmt.Sprint(props.MaxBatchPosts)),
 			settings.PushesQueueURL:     q.pushes.Ref(),
+			settings.DestinationsTable:  t.destinations.Ref(),
+			settings.DeliveriesQueueURL: q.deliveries.Ref(),
 		},
-		grants: slices.Concat(streamGrants(t.events, q), []grant{
+		grants: slices.Concat(streamGrants(t.events, q), wakeGrants(t, q), []grant{
 			allow(q.failures.AttrArn(), "sqs:SendMessage"),
 			allow(q.pushes.AttrArn(), "sqs:SendMessage"),
 			allow(t.changes.AttrArn(), "dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:BatchWriteItem"),
@@ -321,13 +340,48 @@ func pushFunction(t tables, q queues, props Props) function {
 			settings.ConnectionsTable:   t.connections.Ref(),
 			settings.SubscriptionsTable: t.subscriptions.Ref(),
 			settings.PushesQueueURL:     q.pushes.Ref(),
+			settings.DestinationsTable:  t.destinations.Ref(),
+			settings.DeliveriesQueueURL: q.deliveries.Ref(),
 			settings.CallbackURL:        sub(props.callbackURL()),
 			settings.ShardSize:          jsii.String(fmt.Sprint(props.ShardSize)),
 		},
-		grants: append([]grant{
+		grants: slices.Concat(wakeGrants(t, q), []grant{
 			allow(q.pushes.AttrArn(), "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:SendMessage"),
 			allow(t.changes.AttrArn(), "dynamodb:GetItem", "dynamodb:Query", "dynamodb:UpdateItem"),
-		}, audienceGrants(t, props)...),
+		}, audienceGrants(t, props)),
+	}
+}
+
+// deliverFunction may read the users' items, which a destination gets after a reset.
+func deliverFunction(t tables, q queues, props Props, seals awssecretsmanager.CfnSecret) function {
+	service := props.httpURL()
+	if props.WithoutHTTP {
+		service = props.socketURL()
+	}
+	return function{
+		name: deliver, description: "Delivers changes to webhooks", memory: 256, timeout: deliverTimeout,
+		environment: map[string]*string{
+			settings.EventsTable:        t.events.Ref(),
+			settings.ChangesTable:       t.changes.Ref(),
+			settings.ConnectionsTable:   t.connections.Ref(),
+			settings.RevocationsTable:   t.revocations.Ref(),
+			settings.DestinationsTable:  t.destinations.Ref(),
+			settings.DeliveriesQueueURL: q.deliveries.Ref(),
+			settings.ServiceSecretARN:   seals.Ref(),
+			settings.ServiceURL:         sub(service),
+			settings.MaxSubjectUnits:    jsii.String(fmt.Sprint(props.MaxSubjectUnits)),
+			settings.MaxSnapshotItems:   jsii.String(fmt.Sprint(props.MaxSnapshotItems)),
+		},
+		grants: []grant{
+			allow(q.deliveries.AttrArn(), "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:SendMessage"),
+			allow(t.destinations.AttrArn(), "dynamodb:GetItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"),
+			allow(sub("${Destinations.Arn}/index/"+dueIndex), "dynamodb:Query"),
+			allow(t.connections.AttrArn(), "dynamodb:UpdateItem"),
+			allow(t.revocations.AttrArn(), "dynamodb:BatchGetItem"),
+			allow(t.changes.AttrArn(), "dynamodb:GetItem", "dynamodb:Query"),
+			allow(t.events.AttrArn(), "dynamodb:Query"),
+			allow(seals.Ref(), "secretsmanager:GetSecretValue"),
+		},
 	}
 }
 
@@ -350,7 +404,7 @@ func salvageFunction(q queues) function {
 
 // findExecutables reports the first function that has not been built.
 func findExecutables(code string) error {
-	for _, name := range []string{connect, disconnect, message, renew, fanout, push, revoke, salvage, authorizer, web} {
+	for _, name := range []string{connect, disconnect, message, renew, fanout, push, deliver, revoke, salvage, authorizer, web} {
 		if _, err := os.Stat(filepath.Join(code, name, build.Executable)); err != nil {
 			return fmt.Errorf("function %s is not built: %w", name, err)
 		}

@@ -45,14 +45,20 @@ func TestFunctions(t *testing.T) {
 		"Authorizer": {256, 10, "REFUSE_INSIDE=true REVOCATIONS_TABLE=Revocations TOKEN_IN_QUERY=true TOKEN_SECRET_ARN=TokenSecret"},
 		"Revoke": {256, 60, "CALLBACK_URL=https://${Api}.execute-api.${AWS::Region}.${AWS::URLSuffix}/live " +
 			"CONNECTIONS_TABLE=Connections SUBSCRIPTIONS_TABLE=Subscriptions"},
-		"Http": {128, 130, "CHANGES_TABLE=Changes CONNECTIONS_TABLE=Connections EVENTS_TABLE=Events MAX_HOLDS=80 " +
+		"Http": {128, 130, "CHANGES_TABLE=Changes CONNECTIONS_TABLE=Connections DELIVERIES_QUEUE_URL=DeliveriesQueue " +
+			"DESTINATIONS_TABLE=Destinations EVENTS_TABLE=Events MAX_DESTINATIONS=10 MAX_HOLDS=80 " +
 			"MAX_PUBLISH_BYTES=126976 MAX_SNAPSHOT_ITEMS=2000 MAX_SUBJECT_HOLDS=6 MAX_SUBJECT_UNITS=120000 REVOCATIONS_TABLE=Revocations " +
-			"SERVICE_SECRET_ARN=ServiceSecret STREAM_TIME=1m0s"},
+			"SERVICE_SECRET_ARN=ServiceSecret STREAM_TIME=1m0s SUBSCRIPTIONS_TABLE=Subscriptions"},
 		"Push": {512, 10, "CALLBACK_URL=https://${Api}.execute-api.${AWS::Region}.${AWS::URLSuffix}/live " +
-			"CHANGES_TABLE=Changes CONNECTIONS_TABLE=Connections PUSHES_QUEUE_URL=PushesQueue SHARD_SIZE=1000 SUBSCRIPTIONS_TABLE=Subscriptions"},
+			"CHANGES_TABLE=Changes CONNECTIONS_TABLE=Connections DELIVERIES_QUEUE_URL=DeliveriesQueue DESTINATIONS_TABLE=Destinations " +
+			"PUSHES_QUEUE_URL=PushesQueue SHARD_SIZE=1000 SUBSCRIPTIONS_TABLE=Subscriptions"},
+		"Deliver": {256, 60, "CHANGES_TABLE=Changes CONNECTIONS_TABLE=Connections DELIVERIES_QUEUE_URL=DeliveriesQueue " +
+			"DESTINATIONS_TABLE=Destinations EVENTS_TABLE=Events MAX_SNAPSHOT_ITEMS=2000 MAX_SUBJECT_UNITS=120000 REVOCATIONS_TABLE=Revocations " +
+			"SERVICE_SECRET_ARN=ServiceSecret SERVICE_URL=https://${HttpApi}.execute-api.${AWS::Region}.${AWS::URLSuffix}/live"},
 		"Salvage": {256, 60, "FAILURE_QUEUE_URL=FailureQueue"},
 		"Fanout": {512, 60, "CALLBACK_URL=https://${Api}.execute-api.${AWS::Region}.${AWS::URLSuffix}/live " +
-			"CHANGES_TABLE=Changes CONNECTIONS_TABLE=Connections FAILURE_QUEUE_URL=FailureQueue LOG_RETENTION=48h0m0s " +
+			"CHANGES_TABLE=Changes CONNECTIONS_TABLE=Connections DELIVERIES_QUEUE_URL=DeliveriesQueue DESTINATIONS_TABLE=Destinations " +
+			"FAILURE_QUEUE_URL=FailureQueue LOG_RETENTION=48h0m0s " +
 			"MAX_BATCH_POSTS=1000 PUSHES_QUEUE_URL=PushesQueue SHARD_SIZE=1000 " +
 			"SUBSCRIPTIONS_TABLE=Subscriptions"},
 	} {
@@ -165,11 +171,14 @@ func TestGrants(t *testing.T) {
 		},
 		"Http": {
 			"dynamodb:BatchGetItem Changes.Arn", "dynamodb:BatchGetItem Revocations.Arn",
-			"dynamodb:DeleteItem Events.Arn", "dynamodb:GetItem Changes.Arn", "dynamodb:GetItem Events.Arn",
-			"dynamodb:PutItem Connections.Arn", "dynamodb:PutItem Events.Arn", "dynamodb:Query Changes.Arn", "dynamodb:Query Events.Arn",
-			"dynamodb:UpdateItem Connections.Arn",
+			"dynamodb:DeleteItem Destinations.Arn", "dynamodb:DeleteItem Events.Arn", "dynamodb:DeleteItem Subscriptions.Arn",
+			"dynamodb:GetItem Changes.Arn", "dynamodb:GetItem Destinations.Arn", "dynamodb:GetItem Events.Arn", "dynamodb:GetItem Subscriptions.Arn",
+			"dynamodb:PutItem Connections.Arn", "dynamodb:PutItem Destinations.Arn", "dynamodb:PutItem Events.Arn", "dynamodb:PutItem Subscriptions.Arn",
+			"dynamodb:Query Changes.Arn", "dynamodb:Query Destinations.Arn", "dynamodb:Query Events.Arn",
+			"dynamodb:UpdateItem Connections.Arn", "dynamodb:UpdateItem Destinations.Arn",
 			"logs:CreateLogStream HttpLogs.Arn", "logs:PutLogEvents HttpLogs.Arn",
 			"secretsmanager:GetSecretValue ServiceSecret",
+			"sqs:SendMessage DeliveriesQueue.Arn",
 		},
 		"Renew": {
 			"dynamodb:BatchGetItem Revocations.Arn", "dynamodb:BatchGetItem Subscriptions.Arn",
@@ -184,10 +193,21 @@ func TestGrants(t *testing.T) {
 		"Push": {
 			"dynamodb:BatchWriteItem Subscriptions.Arn", "dynamodb:DeleteItem Connections.Arn",
 			"dynamodb:GetItem Changes.Arn", "dynamodb:Query Changes.Arn", "dynamodb:Query Subscriptions.Arn",
-			"dynamodb:UpdateItem Changes.Arn", "dynamodb:UpdateItem Subscriptions.Arn",
+			"dynamodb:UpdateItem Changes.Arn", "dynamodb:UpdateItem Destinations.Arn", "dynamodb:UpdateItem Subscriptions.Arn",
 			"execute-api:ManageConnections " + disconnect, "execute-api:ManageConnections " + post,
 			"logs:CreateLogStream PushLogs.Arn", "logs:PutLogEvents PushLogs.Arn",
-			"sqs:DeleteMessage PushesQueue.Arn", "sqs:GetQueueAttributes PushesQueue.Arn", "sqs:ReceiveMessage PushesQueue.Arn", "sqs:SendMessage PushesQueue.Arn",
+			"sqs:DeleteMessage PushesQueue.Arn", "sqs:GetQueueAttributes PushesQueue.Arn", "sqs:ReceiveMessage PushesQueue.Arn",
+			"sqs:SendMessage DeliveriesQueue.Arn", "sqs:SendMessage PushesQueue.Arn",
+		},
+		"Deliver": {
+			"dynamodb:BatchGetItem Revocations.Arn", "dynamodb:DeleteItem Destinations.Arn",
+			"dynamodb:GetItem Changes.Arn", "dynamodb:GetItem Destinations.Arn",
+			"dynamodb:Query ${Destinations.Arn}/index/due", "dynamodb:Query Changes.Arn", "dynamodb:Query Events.Arn",
+			"dynamodb:UpdateItem Connections.Arn", "dynamodb:UpdateItem Destinations.Arn",
+			"logs:CreateLogStream DeliverLogs.Arn", "logs:PutLogEvents DeliverLogs.Arn",
+			"secretsmanager:GetSecretValue ServiceSecret",
+			"sqs:DeleteMessage DeliveriesQueue.Arn", "sqs:GetQueueAttributes DeliveriesQueue.Arn",
+			"sqs:ReceiveMessage DeliveriesQueue.Arn", "sqs:SendMessage DeliveriesQueue.Arn",
 		},
 		"Fanout": {
 			"dynamodb:BatchGetItem Changes.Arn", "dynamodb:BatchWriteItem Changes.Arn",
@@ -195,10 +215,11 @@ func TestGrants(t *testing.T) {
 			"dynamodb:DescribeStream Events.StreamArn", "dynamodb:GetItem Changes.Arn",
 			"dynamodb:GetRecords Events.StreamArn", "dynamodb:GetShardIterator Events.StreamArn",
 			"dynamodb:ListStreams *", "dynamodb:PutItem Changes.Arn",
-			"dynamodb:Query Changes.Arn", "dynamodb:Query Subscriptions.Arn", "dynamodb:UpdateItem Changes.Arn", "dynamodb:UpdateItem Subscriptions.Arn",
+			"dynamodb:Query Changes.Arn", "dynamodb:Query Subscriptions.Arn",
+			"dynamodb:UpdateItem Changes.Arn", "dynamodb:UpdateItem Destinations.Arn", "dynamodb:UpdateItem Subscriptions.Arn",
 			"execute-api:ManageConnections " + disconnect, "execute-api:ManageConnections " + post,
 			"logs:CreateLogStream FanoutLogs.Arn", "logs:PutLogEvents FanoutLogs.Arn",
-			"sqs:SendMessage FailureQueue.Arn", "sqs:SendMessage GivenUpQueue.Arn", "sqs:SendMessage PushesQueue.Arn",
+			"sqs:SendMessage DeliveriesQueue.Arn", "sqs:SendMessage FailureQueue.Arn", "sqs:SendMessage GivenUpQueue.Arn", "sqs:SendMessage PushesQueue.Arn",
 		},
 	}
 	all := resources(t)

@@ -143,7 +143,7 @@ func synthesize(dir string, props stack.Props) ([]byte, error) {
 
 // placeExecutables puts a placeholder where the build puts each function.
 func placeExecutables(code string) error {
-	for _, name := range []string{"connect", "disconnect", "message", "renew", "fanout", "push", "revoke", "salvage", "authorizer", "http"} {
+	for _, name := range []string{"connect", "disconnect", "message", "renew", "fanout", "push", "deliver", "revoke", "salvage", "authorizer", "http"} {
 		if err := os.MkdirAll(filepath.Join(code, name), 0o755); err != nil {
 			return err
 		}

@@ -217,6 +217,11 @@ func TestWithoutHTTP(t *testing.T) {
 	if made.Outputs["HttpUrl"] != nil || made.Outputs["WebSocketUrl"] == nil {
 		t.Errorf("outputs are %v", made.Outputs)
 	}
+	// CloudEvents have the service's address as their source.
+	deliver := decode[functionProperties](t, made.Resources["Deliver"].Properties)
+	if got, want := refer(t, deliver.Environment.Variables["SERVICE_URL"]), "wss://${Api}.execute-api.${AWS::Region}.${AWS::URLSuffix}/live"; got != want {
+		t.Errorf("deliver names the service %s, want %s", got, want)
+	}
 }
 
 func TestWebACL(t *testing.T) {
@@ -248,10 +253,11 @@ func TestWebACL(t *testing.T) {
 // TestHTTPSettings: what the function reads is what the settings say.
 func TestHTTPSettings(t *testing.T) {
 	f := ofType[functionProperties](t, resourcesOf(t, stack.Props{
-		AllowedOrigins: []string{"https://app.example", "http://localhost:3000"}, HTTPConcurrency: 50, MaxSubjectUnits: 9, MaxSnapshotItems: 8, MaxSubjectHolds: 7, StreamTime: stack.MaxStreamTime,
+		AllowedOrigins: []string{"https://app.example", "http://localhost:3000"}, HTTPConcurrency: 50, MaxDestinations: 6, MaxSubjectUnits: 9, MaxSnapshotItems: 8, MaxSubjectHolds: 7, StreamTime: stack.MaxStreamTime,
 	}), "AWS::Lambda::Function")["Http"]
-	const want = "ALLOWED_ORIGINS=https://app.example,http://localhost:3000 CHANGES_TABLE=Changes CONNECTIONS_TABLE=Connections EVENTS_TABLE=Events " +
-		"MAX_HOLDS=40 MAX_PUBLISH_BYTES=126976 MAX_SNAPSHOT_ITEMS=8 MAX_SUBJECT_HOLDS=7 MAX_SUBJECT_UNITS=9 REVOCATIONS_TABLE=Revocations SERVICE_SECRET_ARN=ServiceSecret STREAM_TIME=14m0s"
+	const want = "ALLOWED_ORIGINS=https://app.example,http://localhost:3000 CHANGES_TABLE=Changes CONNECTIONS_TABLE=Connections " +
+		"DELIVERIES_QUEUE_URL=DeliveriesQueue DESTINATIONS_TABLE=Destinations EVENTS_TABLE=Events MAX_DESTINATIONS=6 " +
+		"MAX_HOLDS=40 MAX_PUBLISH_BYTES=126976 MAX_SNAPSHOT_ITEMS=8 MAX_SUBJECT_HOLDS=7 MAX_SUBJECT_UNITS=9 REVOCATIONS_TABLE=Revocations SERVICE_SECRET_ARN=ServiceSecret STREAM_TIME=14m0s SUBSCRIPTIONS_TABLE=Subscriptions"
 	if got := environment(t, f); got != want || f.ReservedConcurrentExecutions != 50 {
 		t.Errorf("environment is %s, reserved are %d", got, f.ReservedConcurrentExecutions)
 	}

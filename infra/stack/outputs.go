@@ -19,6 +19,7 @@ func newOutputs(stack awscdk.Stack, props Props, tables tables, failures awssqs.
 	output(stack, "ConnectionsTable", "Who is connected", tables.connections.Ref())
 	output(stack, "SubscriptionsTable", "Who watches what", tables.subscriptions.Ref())
 	output(stack, "RevocationsTable", "Put a subject here to take tokens back", tables.revocations.Ref())
+	output(stack, "DestinationsTable", "Where changes are delivered to", tables.destinations.Ref())
 	output(stack, "FailureQueueUrl", "Changes that could not be taken in", failures.Ref())
 	output(stack, "ServiceSecretArn", "Seals the tokens that the service hands out", seals.Ref())
 	if auth != nil && auth.secret != nil {

@@ -120,6 +120,14 @@ type Props struct {
 	// account has. Default: 10.
 	PushConcurrency int
 
+	// MaxDestinations is how many destinations a subject may have, such as webhooks: 1 to 100, because one
+	// answer lists all of them, with a read for each. Default: 10.
+	MaxDestinations int
+
+	// DeliverConcurrency is how many executions of deliver there are at most, 2 to 1,000. Each calls one
+	// webhook at a time, which may take 15 seconds to answer. Default: 20.
+	DeliverConcurrency int
+
 	// FanoutConcurrency is how many executions Lambda keeps for fan-out alone, so that
 	// nothing else in the account can take the last ones. It is an upper bound, too: fan-out
 	// needs one for each shard of the stream of Events, of which a table at DynamoDB's
@@ -260,6 +268,8 @@ func (p Props) withDefaults() (Props, error) {
 	setDefault(&p.ShardSize, 1_000)
 	setDefault(&p.MaxBatchPosts, 1_000)
 	setDefault(&p.PushConcurrency, 10)
+	setDefault(&p.MaxDestinations, 10)
+	setDefault(&p.DeliverConcurrency, 20)
 	setDefault(&p.ThrottlingRate, 500)
 	setDefault(&p.ThrottlingBurst, 500)
 	setDefault(&p.HTTPThrottlingRate, 200)
@@ -296,6 +306,7 @@ func (p Props) faults() []error {
 		"MaxConnections": p.MaxConnections, "MaxMessageRate": p.MaxMessageRate, "MaxSubscriptions": p.MaxSubscriptions,
 		"MaxPublishBytes": p.MaxPublishBytes, "MaxSnapshotItems": p.MaxSnapshotItems, "MaxSubjectUnits": p.MaxSubjectUnits,
 		"MaxSubjectHolds": p.MaxSubjectHolds, "ShardSize": p.ShardSize, "MaxBatchPosts": p.MaxBatchPosts,
+		"MaxDestinations": p.MaxDestinations,
 	} {
 		if err := settings.CheckCount(n); err != nil {
 			refuse("%s is %d, %w", name, n, err)
@@ -307,8 +318,10 @@ func (p Props) faults() []error {
 	if levels := []string{"DEBUG", "INFO", "WARN"}; !slices.Contains(levels, p.SystemLogLevel) {
 		refuse("SystemLogLevel is %q, not one of %q", p.SystemLogLevel, levels)
 	}
-	if p.PushConcurrency < 2 || p.PushConcurrency > 1_000 {
-		refuse("PushConcurrency is %d, must be from 2 to 1000", p.PushConcurrency)
+	for name, n := range map[string]int{"PushConcurrency": p.PushConcurrency, "DeliverConcurrency": p.DeliverConcurrency} {
+		if n < 2 || n > 1_000 {
+			refuse("%s is %d, must be from 2 to 1000", name, n)
+		}
 	}
 	if p.HTTPConcurrency == 1 {
 		refuse("HTTPConcurrency is 1, which leaves no room beside a request that waits: at least 2, or 0 for no bound")
@@ -323,6 +336,9 @@ func (p Props) faults() []error {
 	}
 	if p.MaxSubscriptions > events.MaxSubscriptions {
 		refuse("MaxSubscriptions is %d, more than %d", p.MaxSubscriptions, events.MaxSubscriptions)
+	}
+	if p.MaxDestinations > maxDestinations {
+		refuse("MaxDestinations is %d, more than %d", p.MaxDestinations, maxDestinations)
 	}
 	faults = append(faults, p.placeFaults()...)
 	faults = append(faults, p.Auth.faults()...)
@@ -340,6 +356,9 @@ func (p Props) faults() []error {
 	}
 	return faults
 }
+
+// maxDestinations bounds MaxDestinations.
+const maxDestinations = 100
 
 // webACLARN is the ARN of a web ACL that can be a REST API's.
 // Source: https://docs.aws.amazon.com/waf/latest/APIReference/API_AssociateWebACL.html

@@ -28,6 +28,8 @@ type queues struct {
 	givenUp awssqs.CfnQueue
 	// pushes has the work for large audiences.
 	pushes awssqs.CfnQueue
+	// deliveries wakes destinations.
+	deliveries awssqs.CfnQueue
 }
 
 func newQueues(stack awscdk.Stack) queues {
@@ -36,31 +38,39 @@ func newQueues(stack awscdk.Stack) queues {
 	givenUp := newQueue(stack, "GivenUpQueue", awscdk.RemovalPolicy_RETAIN)
 	givenUp.SetVisibilityTimeout(jsii.Number((6 * salvageTimeout).Seconds())) // as Lambda advises
 	givenUp.SetRedrivePolicy(map[string]any{"deadLetterTargetArn": failures.AttrArn(), "maxReceiveCount": salvageReceives})
-	return queues{failures: failures, givenUp: givenUp, pushes: newPushes(stack)}
+	return queues{
+		failures: failures, givenUp: givenUp,
+		pushes:     newFIFO(stack, "Pushes", pushTimeout, pushReceives),
+		deliveries: newFIFO(stack, "Deliveries", deliverTimeout, deliveryReceives),
+	}
 }
 
 // pushReceives is how often push gets the same work before it is set aside. With the visibility
 // timeout, this takes a quarter of an hour. The next work of the lane makes up for it.
 const pushReceives = 100
 
-// newPushes declares the FIFO queue of pushes, in which each lane of a topic is a message group.
-// With deduplication and throughput per group it takes thousands of messages a second. Its messages
-// are useless without the stack, and are deleted with it.
+// deliveryReceives is how often deliver gets the same message before it is set aside. The sweep sends
+// another then.
+const deliveryReceives = 10
+
+// newFIFO declares a FIFO queue of work for a function, in which each lane of a topic, or each topic
+// of a destination, is a message group. With deduplication and throughput per group it takes thousands
+// of messages a second. Its messages are useless without the stack, and are deleted with it.
 // Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/high-throughput-fifo.html
-func newPushes(stack awscdk.Stack) awssqs.CfnQueue {
-	given := newQueue(stack, "PushesGivenUpQueue", awscdk.RemovalPolicy_DESTROY)
+func newFIFO(stack awscdk.Stack, name string, timeout time.Duration, receives int) awssqs.CfnQueue {
+	given := newQueue(stack, name+"GivenUpQueue", awscdk.RemovalPolicy_DESTROY)
 	given.SetFifoQueue(jsii.Bool(true)) // required for a FIFO queue
-	pushes := newQueue(stack, "PushesQueue", awscdk.RemovalPolicy_DESTROY)
-	pushes.SetFifoQueue(jsii.Bool(true))
-	pushes.SetDeduplicationScope(jsii.String("messageGroup"))
-	pushes.SetFifoThroughputLimit(jsii.String("perMessageGroupId"))
+	queue := newQueue(stack, name+"Queue", awscdk.RemovalPolicy_DESTROY)
+	queue.SetFifoQueue(jsii.Bool(true))
+	queue.SetDeduplicationScope(jsii.String("messageGroup"))
+	queue.SetFifoThroughputLimit(jsii.String("perMessageGroupId"))
 	// The visibility timeout is the function's timeout, the least that Lambda allows. Lambda
 	// advises six times as much, because it may receive a throttled message again in the meantime.
-	// Here that costs only a read, and a longer timeout would delay a lane whose function was
+	// Here that costs only a read, and a longer timeout would delay a group whose function was
 	// killed.
-	pushes.SetVisibilityTimeout(jsii.Number(pushTimeout.Seconds()))
-	pushes.SetRedrivePolicy(map[string]any{"deadLetterTargetArn": given.AttrArn(), "maxReceiveCount": pushReceives})
-	return pushes
+	queue.SetVisibilityTimeout(jsii.Number(timeout.Seconds()))
+	queue.SetRedrivePolicy(map[string]any{"deadLetterTargetArn": given.AttrArn(), "maxReceiveCount": receives})
+	return queue
 }
 
 // newQueue declares a queue. One of failures outlives the stack: a failure that nobody has

@@ -15,11 +15,12 @@ func TestFailuresOutliveTheStack(t *testing.T) {
 		if queue.MessageRetentionPeriod != 14*24*60*60 || !queue.SqsManagedSseEnabled {
 			t.Errorf("%s is %+v", id, queue)
 		}
-		if strings.HasPrefix(id, "Pushes") { // of no use without the stack
-			continue
+		want := "Retain"
+		if strings.HasPrefix(id, "Pushes") || strings.HasPrefix(id, "Deliveries") { // of no use without the stack
+			want = "Delete"
 		}
-		if all[id].DeletionPolicy != "Retain" || all[id].UpdateReplacePolicy != "Retain" {
-			t.Errorf("%s is deleted: %+v", id, all[id])
+		if all[id].DeletionPolicy != want || all[id].UpdateReplacePolicy != want {
+			t.Errorf("%s is deleted %s and replaced %s, want %s", id, all[id].DeletionPolicy, all[id].UpdateReplacePolicy, want)
 		}
 	}
 }
@@ -76,9 +77,9 @@ func TestWhatSalvageCannotCopyIsNotLost(t *testing.T) {
 	}
 }
 
-// TestPushesAreAFIFOQueue of high throughput. It waits long enough for push and sets failed
-// messages aside.
-func TestPushesAreAFIFOQueue(t *testing.T) {
+// TestWorkIsInFIFOQueues of high throughput. Each waits as long as its function may take, and sets
+// failed messages aside.
+func TestWorkIsInFIFOQueues(t *testing.T) {
 	all := resources(t)
 	queues := ofType[struct {
 		FifoQueue                               bool
@@ -89,11 +90,33 @@ func TestPushesAreAFIFOQueue(t *testing.T) {
 			MaxReceiveCount     int `json:"maxReceiveCount"`
 		}
 	}](t, all, "AWS::SQS::Queue")
-	timeout := ofType[functionProperties](t, all, "AWS::Lambda::Function")["Push"].Timeout
-	pushes := queues["PushesQueue"]
-	if !pushes.FifoQueue || pushes.DeduplicationScope != "messageGroup" || pushes.FifoThroughputLimit != "perMessageGroupId" || pushes.VisibilityTimeout < timeout || pushes.VisibilityTimeout > 10 ||
-		pushes.RedrivePolicy.MaxReceiveCount < 5 || refer(t, pushes.RedrivePolicy.DeadLetterTargetArn) != "PushesGivenUpQueue.Arn" || !queues["PushesGivenUpQueue"].FifoQueue {
-		t.Errorf("push takes %d s, its queue is %+v", timeout, pushes)
+	functions := ofType[functionProperties](t, all, "AWS::Lambda::Function")
+	for name, want := range map[string]struct {
+		function string
+		receives int
+	}{
+		"Pushes":     {"Push", 100},
+		"Deliveries": {"Deliver", 10}, // the sweep sends another message
+	} {
+		queue, timeout := queues[name+"Queue"], functions[want.function].Timeout
+		if !queue.FifoQueue || queue.DeduplicationScope != "messageGroup" || queue.FifoThroughputLimit != "perMessageGroupId" {
+			t.Errorf("%sQueue is %+v", name, queue)
+		}
+		// Lambda wants at least the timeout; a longer time would delay the group of a function that was killed.
+		if timeout == 0 || queue.VisibilityTimeout != timeout {
+			t.Errorf("%sQueue hides a message for %d s, %s takes %d s", name, queue.VisibilityTimeout, want.function, timeout)
+		}
+		aside := name + "GivenUpQueue"
+		if redrive := queue.RedrivePolicy; redrive.MaxReceiveCount != want.receives || refer(t, redrive.DeadLetterTargetArn) != aside+".Arn" || !queues[aside].FifoQueue {
+			t.Errorf("%sQueue sets aside %+v, into %+v", name, redrive, queues[aside])
+		}
+		delete(queues, name+"Queue")
+		delete(queues, aside)
+	}
+	for id, queue := range queues {
+		if queue.FifoQueue {
+			t.Errorf("there is another FIFO queue, %s", id)
+		}
 	}
 }
 
@@ -122,6 +145,7 @@ func TestMappings(t *testing.T) {
 		"RevocationsToRevoke": {"Revocations.StreamArn", "Revoke", 10},
 		"GivenUpToSalvage":    {"GivenUpQueue.Arn", "Salvage", 10},
 		"PushesToPush":        {"PushesQueue.Arn", "Push", 10},
+		"DeliveriesToDeliver": {"DeliveriesQueue.Arn", "Deliver", 1}, // one that answers late delays no other
 	} {
 		got, ok := mappings[id]
 		if !ok || refer(t, got.EventSourceArn) != want.from || refer(t, got.FunctionName) != want.to || got.BatchSize != want.batch {
@@ -131,16 +155,11 @@ func TestMappings(t *testing.T) {
 			t.Errorf("%s: %+v", id, got)
 		}
 		delete(mappings, id)
-		if want.to == "Push" {
-			if got.ScalingConfig.MaximumConcurrency != 10 {
-				t.Errorf("%s works on %d batches at once", id, got.ScalingConfig.MaximumConcurrency)
-			}
-			continue
+		atOnce := map[string]int{"Push": 10, "Deliver": 20, "Salvage": 2} // a shard takes two readers
+		if got.ScalingConfig.MaximumConcurrency != atOnce[want.to] {
+			t.Errorf("%s works on %d batches at once, want %d", id, got.ScalingConfig.MaximumConcurrency, atOnce[want.to])
 		}
-		if want.to == "Salvage" {
-			if got.ScalingConfig.MaximumConcurrency != 2 { // a shard takes two readers
-				t.Errorf("%s works on %d batches at once", id, got.ScalingConfig.MaximumConcurrency)
-			}
+		if _, queue := atOnce[want.to]; queue {
 			continue
 		}
 		if got.ParallelizationFactor != 1 {

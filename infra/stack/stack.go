@@ -44,6 +44,8 @@ func New(scope constructs.Construct, id string, props Props) (awscdk.Stack, erro
 	newStreamMapping(stack, "RevocationsToRevoke", tables.revocations, functions[revoke], queues, 10) // each may close many connections
 	newGivenUpMapping(stack, functions[salvage], queues)
 	newPushesMapping(stack, functions[push], queues, props)
+	newDeliveriesMapping(stack, functions[deliver], queues, props)
+	newSweep(stack, functions[deliver])
 	newOutputs(stack, props, tables, queues.failures, seals, auth)
 	return stack, nil
 }

@@ -112,7 +112,7 @@ func TestSettingsReachTheTemplate(t *testing.T) {
 	template, err := synthesize(t.TempDir(), stack.Props{
 		Architecture: stack.X8664, ChangeRetention: 25*time.Hour + 30*time.Minute, LogDays: 3,
 		ThrottlingRate: 7.5, ThrottlingBurst: 9, AllowTableDeletion: true, SetAccountLogRole: true, Stage: "v1", RouteMetrics: true, BackUpConnections: true, LogLevel: "DEBUG", SystemLogLevel: "INFO",
-		MaxConnections: 3, MaxMessageRate: 4, MaxSubscriptions: 6, MaxPublishBytes: 7, MaxSnapshotItems: 8, MaxSubjectUnits: 9, ShardSize: 10, MaxBatchPosts: 11, PushConcurrency: 12, FanoutConcurrency: 5, MessageConcurrency: 9,
+		MaxConnections: 3, MaxMessageRate: 4, MaxSubscriptions: 6, MaxPublishBytes: 7, MaxSnapshotItems: 8, MaxSubjectUnits: 9, ShardSize: 10, MaxBatchPosts: 11, PushConcurrency: 12, MaxDestinations: 13, DeliverConcurrency: 14, FanoutConcurrency: 5, MessageConcurrency: 9,
 		Auth:           stack.Auth{Issuer: "https://id.example", Audience: "watchers", RefuseQueryTokens: true, RefuseAtHandshake: true},
 		AllowedOrigins: []string{"https://app.example", "http://localhost:3000"},
 	})
@@ -145,7 +145,10 @@ func TestSettingsReachTheTemplate(t *testing.T) {
 			t.Errorf("Message has no %s: %s", want, all["Message"].Properties)
 		}
 	}
-	for id, want := range map[string]string{"Push": `"SHARD_SIZE": "10"`, "Fanout": `"MAX_BATCH_POSTS": "11"`, "PushesToPush": `"MaximumConcurrency": 12`} {
+	for id, want := range map[string]string{
+		"Push": `"SHARD_SIZE": "10"`, "Fanout": `"MAX_BATCH_POSTS": "11"`, "PushesToPush": `"MaximumConcurrency": 12`,
+		"Http": `"MAX_DESTINATIONS": "13"`, "DeliveriesToDeliver": `"MaximumConcurrency": 14`,
+	} {
 		if !strings.Contains(string(all[id].Properties), want) {
 			t.Errorf("%s has no %s: %s", id, want, all[id].Properties)
 		}
@@ -188,7 +191,7 @@ func TestSettingsOutOfBoundsAreRefusedAllAtOnce(t *testing.T) {
 	_, err := stack.New(nil, "Test", stack.Props{
 		Stage: "a/b", Account: "1234", Region: "europe", Tags: map[string]string{"aws:x": "1"}, LogLevel: "LOUD", SystemLogLevel: "ERROR",
 		Architecture: "mips", ChangeRetention: 24 * time.Hour, LogDays: 2, ThrottlingRate: -1, ThrottlingBurst: -2,
-		MaxConnections: -1, MessageConcurrency: -3, MaxSubscriptions: 101, Auth: stack.Auth{OpenToEveryone: true, Issuer: "https://id.example"},
+		MaxConnections: -1, MessageConcurrency: -3, MaxSubscriptions: 101, MaxDestinations: -4, PushConcurrency: 1, DeliverConcurrency: 1_001, Auth: stack.Auth{OpenToEveryone: true, Issuer: "https://id.example"},
 		AllowedOrigins: []string{"https://app.example/", "*", "null", "https://" + strings.Repeat("a", 250), "https://a.example" + strings.Repeat(":8443", 400)},
 	})
 	if err == nil {
@@ -199,12 +202,24 @@ func TestSettingsOutOfBoundsAreRefusedAllAtOnce(t *testing.T) {
 		"ChangeRetention is 24h0m0s, less than 25h0m0s", "LogDays is 2, not one of [1 3 5 7 14",
 		"ThrottlingRate is -1, not a number of at least 0", "ThrottlingBurst is -2, less than 0",
 		`Stage is "a/b", not 1 to 128 letters`, `Account is "1234", not 12 digits`, `Region is "europe", not a name`, `Tags has the key "aws:x"`, `LogLevel is "LOUD", not one of`, `SystemLogLevel is "ERROR", not one of`,
-		"MaxConnections is -1, must be a number from 1 to 1000000000", "MessageConcurrency is -3, less than 0", "MaxSubscriptions is 101, more than 100", "Auth is open to everyone and says whose tokens are taken, too",
+		"MaxConnections is -1, must be a number from 1 to 1000000000", "MessageConcurrency is -3, less than 0", "MaxSubscriptions is 101, more than 100",
+		"MaxDestinations is -4, must be a number from 1 to 1000000000", "PushConcurrency is 1, must be from 2 to 1000", "DeliverConcurrency is 1001, must be from 2 to 1000",
+		"Auth is open to everyone and says whose tokens are taken, too",
 		`AllowedOrigins: origin "https://app.example/" is not scheme://host[:port]`, `AllowedOrigins: origin "*" is`, `AllowedOrigins: origin "null" is`,
 		"AllowedOrigins take 2304 bytes, more than 2048", "AllowedOrigins need an authorizer that checks them, and Auth is open to everyone",
 	} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("error does not say %q: %v", want, err)
+		}
+	}
+}
+
+// TestMoreDestinationsThanOneAnswerListsAreRefused.
+func TestMoreDestinationsThanOneAnswerListsAreRefused(t *testing.T) {
+	for given, refused := range map[int]bool{1: false, 100: false, 101: true} {
+		_, err := stack.New(nil, "Test", stack.Props{Stage: "a/b", MaxDestinations: given})
+		if got := strings.Contains(fmt.Sprint(err), fmt.Sprintf("MaxDestinations is %d, more than 100", given)); got != refused {
+			t.Errorf("%d: %v", given, err)
 		}
 	}
 }
@@ -269,7 +284,7 @@ func TestOutputs(t *testing.T) {
 		"WebSocketUrl": "wss://${Api}.execute-api.${AWS::Region}.${AWS::URLSuffix}/live",
 		"HttpUrl":      "https://${HttpApi}.execute-api.${AWS::Region}.${AWS::URLSuffix}/live",
 		"EventsTable":  "Events", "ChangesTable": "Changes", "ConnectionsTable": "Connections",
-		"SubscriptionsTable": "Subscriptions", "RevocationsTable": "Revocations", "FailureQueueUrl": "FailureQueue",
+		"SubscriptionsTable": "Subscriptions", "RevocationsTable": "Revocations", "DestinationsTable": "Destinations", "FailureQueueUrl": "FailureQueue",
 		"TokenSecretArn": "TokenSecret", "ServiceSecretArn": "ServiceSecret",
 	}
 	if !maps.Equal(got, want) {

@@ -10,15 +10,18 @@ import (
 // seconds.
 const expiry = "expiresAt"
 
+// dueIndex is the index of the destinations' standings by the time of their next attempt.
+const dueIndex = "due"
+
 // unsplit names both the attribute and the index that no item of Events has.
 const unsplit = "unsplit"
 
-// tables are the five tables, named by CloudFormation.
+// tables are the six tables, named by CloudFormation.
 type tables struct {
-	events, changes, connections, subscriptions, revocations awsdynamodb.CfnTable
+	events, changes, connections, subscriptions, revocations, destinations awsdynamodb.CfnTable
 }
 
-// newTables declares the tables. Events, Changes and Revocations are user data: they
+// newTables declares the tables. Events, Changes, Revocations and Destinations are user data: they
 // outlive the stack and are protected from DeleteTable. Connections and Subscriptions
 // describe sockets, which do not outlive the API.
 func newTables(stack awscdk.Stack, props Props) tables {
@@ -37,7 +40,22 @@ func newTables(stack awscdk.Stack, props Props) tables {
 		connections:   table(stack, "Connections", tableProps("subject", "S", "connectionId", "S"), props),
 		subscriptions: table(stack, "Subscriptions", tableProps("topic", "S", "connectionId", "S"), props),
 		revocations:   keptTable(stack, "Revocations", revocations, props),
+		destinations:  keptTable(stack, "Destinations", destinationProps(), props),
 	}
+}
+
+// destinationProps are those of the table of destinations, with an index of the standings that the
+// sweep has to look at. A standing that is asleep is not in it.
+func destinationProps() *awsdynamodb.CfnTableProps {
+	props := tableProps("destination", "S", "topic", "S")
+	definitions := props.AttributeDefinitions.(*[]any)
+	*definitions = append(*definitions, attribute("part", "S"), attribute("due", "N"))
+	props.GlobalSecondaryIndexes = &[]any{&awsdynamodb.CfnTable_GlobalSecondaryIndexProperty{
+		IndexName:  jsii.String(dueIndex),
+		KeySchema:  &[]any{keyElement("part", "HASH"), keyElement("due", "RANGE")},
+		Projection: &awsdynamodb.CfnTable_ProjectionProperty{ProjectionType: jsii.String("KEYS_ONLY")},
+	}}
+	return props
 }
 
 // tableProps are what all tables share. The key is given as attribute and type:

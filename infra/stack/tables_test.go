@@ -3,6 +3,8 @@ package stack_test
 import (
 	"strings"
 	"testing"
+
+	"github.com/watchroute/watchroute/shared/dynamo"
 )
 
 type tableProperties struct {
@@ -17,12 +19,13 @@ type tableProperties struct {
 		AttributeName string
 		Enabled       bool
 	}
-	LocalSecondaryIndexes []struct {
-		IndexName  string
-		KeySchema  []keyElement
-		Projection struct{ ProjectionType string }
-	}
-	GlobalSecondaryIndexes any
+	LocalSecondaryIndexes, GlobalSecondaryIndexes []index
+}
+
+type index struct {
+	IndexName  string
+	KeySchema  []keyElement
+	Projection struct{ ProjectionType string }
 }
 
 type keyElement struct{ AttributeName, KeyType string }
@@ -52,6 +55,7 @@ func TestTables(t *testing.T) {
 		"Connections":   {"subject S HASH, connectionId S RANGE", "", "Delete", false},
 		"Revocations":   {"subject S HASH, tokenId S RANGE", "NEW_IMAGE", "Retain", true},
 		"Subscriptions": {"topic S HASH, connectionId S RANGE", "", "Delete", false},
+		"Destinations":  {"destination S HASH, topic S RANGE", "", "Retain", true},
 	}
 	for id, table := range tables {
 		w, ok := want[id]
@@ -91,7 +95,7 @@ func checkEveryTable(t *testing.T, id string, table tableProperties) {
 // The empty index keeps a topic in one partition, and so in one stream shard.
 func TestEventsCannotBeSplitWithinATopic(t *testing.T) {
 	events := ofType[tableProperties](t, resources(t), "AWS::DynamoDB::Table")["Events"]
-	if len(events.LocalSecondaryIndexes) != 1 || events.GlobalSecondaryIndexes != nil {
+	if len(events.LocalSecondaryIndexes) != 1 || len(events.GlobalSecondaryIndexes) > 0 {
 		t.Fatalf("Events has the indexes %v, %v", events.LocalSecondaryIndexes, events.GlobalSecondaryIndexes)
 	}
 	index := events.LocalSecondaryIndexes[0]
@@ -99,6 +103,28 @@ func TestEventsCannotBeSplitWithinATopic(t *testing.T) {
 		t.Errorf("index %s has the key %s, want %s", index.IndexName, got, want)
 	}
 	if index.IndexName != "unsplit" || index.Projection.ProjectionType != "KEYS_ONLY" {
+		t.Errorf("index %s projects %s", index.IndexName, index.Projection.ProjectionType)
+	}
+}
+
+// TestSweepFindsWhatIsDue by an index of the standings that are awake. It has their keys alone, so that
+// a delivery writes into it only when a standing awakes or falls asleep.
+func TestSweepFindsWhatIsDue(t *testing.T) {
+	tables := ofType[tableProperties](t, resources(t), "AWS::DynamoDB::Table")
+	for id, table := range tables {
+		if id != "Destinations" && len(table.GlobalSecondaryIndexes) > 0 {
+			t.Errorf("%s has the indexes %+v", id, table.GlobalSecondaryIndexes)
+		}
+	}
+	destinations := tables["Destinations"]
+	if len(destinations.GlobalSecondaryIndexes) != 1 || len(destinations.LocalSecondaryIndexes) > 0 {
+		t.Fatalf("Destinations has the indexes %+v, %+v", destinations.GlobalSecondaryIndexes, destinations.LocalSecondaryIndexes)
+	}
+	index := destinations.GlobalSecondaryIndexes[0]
+	if got, want := destinations.key(index.KeySchema), "part S HASH, due N RANGE"; got != want {
+		t.Errorf("index %s has the key %s, want %s", index.IndexName, got, want)
+	}
+	if index.IndexName != dynamo.DueIndex || index.Projection.ProjectionType != "KEYS_ONLY" {
 		t.Errorf("index %s projects %s", index.IndexName, index.Projection.ProjectionType)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // memory is what the stack's processes take, in megabytes of proportional set size:
@@ -53,21 +54,46 @@ func proportional(pid int) float64 {
 	return 0
 }
 
+// cpuTime is the CPU time that the stack and its functions have taken so far, as far as they still
+// run. It counts in steps of 10 ms.
+func (s *stackProcess) cpuTime() time.Duration {
+	pids := append(children(s.cmd.Process.Pid), s.cmd.Process.Pid)
+	ticks := 0
+	for _, pid := range pids {
+		if fields := stat(fmt.Sprintf("/proc/%d/stat", pid)); fields != nil {
+			user, _ := strconv.Atoi(fields[11])
+			system, _ := strconv.Atoi(fields[12])
+			ticks += user + system
+		}
+	}
+	return time.Duration(ticks) * 10 * time.Millisecond
+}
+
 // children lists the processes whose parent is pid.
 func children(pid int) []int {
 	stats, _ := filepath.Glob("/proc/[0-9]*/stat") // the pattern is well-formed
 	var found []int
 	for _, path := range stats {
-		data, err := os.ReadFile(path)
-		if err != nil {
+		fields := stat(path)
+		if fields == nil {
 			continue // it has ended meanwhile
 		}
-		// pid (command) state ppid …; the command may hold spaces.
-		fields := strings.Fields(string(data[bytes.LastIndexByte(data, ')')+1:]))
 		if parent, _ := strconv.Atoi(fields[1]); parent == pid {
 			child, _ := strconv.Atoi(filepath.Base(filepath.Dir(path)))
 			found = append(found, child)
 		}
 	}
 	return found
+}
+
+// stat reads a process's stat file from its third field on: state, ppid, and so on; utime and stime
+// are the 12th and 13th of these. The command before them may hold spaces.
+//
+// Source: https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html
+func stat(path string) []string {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil
+	}
+	return strings.Fields(string(data[bytes.LastIndexByte(data, ')')+1:]))
 }

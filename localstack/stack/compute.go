@@ -99,6 +99,16 @@ func (p mappingProperties) reports() bool {
 // ofQueue tells whether the source is a queue; otherwise it is a stream.
 func (p mappingProperties) ofQueue() bool { return strings.HasPrefix(p.EventSourceArn, "arn:aws:sqs:") }
 
+// ofKinesis tells whether the source is a stream of Kinesis.
+func (p mappingProperties) ofKinesis() bool {
+	return strings.HasPrefix(p.EventSourceArn, "arn:aws:kinesis:")
+}
+
+// function is the function's name.
+func (p mappingProperties) function() string {
+	return p.FunctionName[strings.LastIndexByte(p.FunctionName, ':')+1:]
+}
+
 func (d *deployment) createMapping(r template.Resource) (template.Physical, error) {
 	p := mappingProperties{logicalID: r.LogicalID}
 	if err := r.Decode(&p); err != nil {
@@ -148,6 +158,9 @@ func (d *deployment) startStreamMapping(p mappingProperties) error {
 		m.OnFailure = func(ctx context.Context, body []byte) error {
 			return d.stack.queues.Send(ctx, destination, string(body))
 		}
+	}
+	if p.ofKinesis() {
+		return d.stack.functions.Map(m, d.stack.kinesis.Reader(d.roles.ofFunction[p.function()]))
 	}
 	return d.stack.functions.Map(m, d.stack.streams)
 }

@@ -28,10 +28,11 @@ func pseudoParameters() map[string]string {
 	}
 }
 
-// deployment makes a template's resources. Tables, queues and secrets are made as they
-// come. The rest is gathered and made at the end: the APIs, each of which is one gateway
-// out of many resources; then the functions, whose environment names the gateway; then the
-// mappings, whose functions start to work at once.
+// deployment makes a template's resources. What is kept or delivered is made as it comes: tables,
+// queues, secrets, topics with their subscriptions, event buses with their rules, and streams of
+// Kinesis. The rest is gathered and made at the end: the APIs, each of which is one gateway out of
+// many resources; then the functions, whose environment names the gateway; then the mappings, whose
+// functions start to work at once.
 type deployment struct {
 	ctx       context.Context
 	stack     *Stack
@@ -39,6 +40,8 @@ type deployment struct {
 	roles     gatheredRoles
 	functions []lambda.Function
 	mappings  []mappingProperties
+	// deliveries are checked at the end, when all policies are known.
+	deliveries []delivery
 }
 
 // deploy makes everything that the template declares.
@@ -69,11 +72,15 @@ func (d *deployment) finish() error {
 	if err := d.startREST(); err != nil {
 		return err
 	}
+	if err := d.authorizeDeliveries(); err != nil {
+		return err
+	}
 	for _, f := range d.functions {
 		endpoint := d.stack.URL() + functionsPath + f.Name
 		if d.stack.o.Anonymous {
 			f.Environment[function.AllowAnonymous] = "true"
 		}
+		f.Environment[function.AllowLoopback] = "true" // webhooks of this machine
 		f.Environment["AWS_ENDPOINT_URL"] = endpoint
 		f.Environment["AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI"] = endpoint + "/" + api.Stage
 		if err := d.stack.functions.Create(f); err != nil {
@@ -95,6 +102,12 @@ var creators = map[string]func(*deployment, template.Resource) (template.Physica
 	"AWS::SQS::Queue":                 (*deployment).createQueue,
 	"AWS::SQS::QueuePolicy":           (*deployment).createQueuePolicy,
 	"AWS::SecretsManager::Secret":     (*deployment).createSecret,
+	"AWS::SNS::Topic":                 (*deployment).createTopic,
+	"AWS::SNS::Subscription":          (*deployment).createSubscription,
+	"AWS::SNS::TopicPolicy":           (*deployment).createNothing,
+	"AWS::Kinesis::Stream":            (*deployment).createStream,
+	"AWS::Events::EventBus":           (*deployment).createEventBus,
+	"AWS::Events::Rule":               (*deployment).createRule,
 	"AWS::Lambda::Function":           (*deployment).createFunction,
 	"AWS::Lambda::EventSourceMapping": (*deployment).createMapping,
 	"AWS::ApiGateway::Account":        (*deployment).createNothing,

@@ -1,9 +1,10 @@
 // Package stack is the only place that knows how the emulated services make one
 // running stack out of a CloudFormation template, on one port.
 //
-//	template ─► tables, queues, secrets, functions, APIs, mappings
+//	template ─► tables, queues, secrets, topics, buses, rules, streams, functions, APIs, mappings
 //
-//	POST /            X-Amz-Target   ─► DynamoDB, Streams, SQS, Secrets Manager
+//	POST /            X-Amz-Target   ─► DynamoDB, Streams, SQS, Secrets Manager, EventBridge, Kinesis
+//	POST /            form           ─► SNS
 //	GET  /{stage}     Upgrade        ─► API Gateway ─► authorizer, connect, message, disconnect
 //	     /{stage}/@connections/{id}  ─► API Gateway
 //	     /{stage}/{path}             ─► API Gateway's REST API ─► authorizer, http

@@ -11,6 +11,7 @@ import (
 
 	"github.com/watchroute/watchroute/localstack/aws/awsjson"
 	"github.com/watchroute/watchroute/localstack/aws/iam"
+	"github.com/watchroute/watchroute/localstack/aws/kinesis"
 	"github.com/watchroute/watchroute/localstack/aws/template"
 )
 
@@ -124,9 +125,10 @@ func (d *deployment) access(api string) (access, error) {
 // AWS does when a mapping is created.
 //
 // Source: https://docs.aws.amazon.com/lambda/latest/dg/services-dynamodb-eventsourcemapping.html,
+// https://docs.aws.amazon.com/lambda/latest/dg/services-kinesis-create.html,
 // https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
 func (d *deployment) authorizeMapping(p mappingProperties) error {
-	session := d.stack.access.sessions[p.FunctionName[strings.LastIndexByte(p.FunctionName, ':')+1:]]
+	session := d.stack.access.sessions[p.function()]
 	if session == nil {
 		return fmt.Errorf("function %s is not in the template", p.FunctionName)
 	}
@@ -145,15 +147,20 @@ func (d *deployment) authorizeMapping(p mappingProperties) error {
 
 // polling are the calls that a mapping makes to read its source.
 func polling(p mappingProperties) []iam.Call {
-	actions := []string{"dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"}
-	if p.ofQueue() {
+	var actions []string
+	switch {
+	case p.ofQueue():
 		actions = []string{"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"}
+	case p.ofKinesis():
+		actions = []string{"kinesis:DescribeStream", "kinesis:DescribeStreamSummary", "kinesis:GetRecords", "kinesis:GetShardIterator", "kinesis:ListShards"}
+	default:
+		actions = []string{"dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"}
 	}
 	var calls []iam.Call
 	for _, action := range actions {
 		calls = append(calls, iam.Call{Action: action, Resource: p.EventSourceArn})
 	}
-	if !p.ofQueue() {
+	if !p.ofQueue() && !p.ofKinesis() {
 		calls = append(calls, iam.Call{Action: "dynamodb:ListStreams", Resource: "*"})
 	}
 	return calls
@@ -243,15 +250,24 @@ func (s *Stack) authorize(ctx context.Context, calls func() []iam.Call) error {
 	return err
 }
 
+// How services say that a call is denied.
+var (
+	denied    = awsjson.Error{Type: "AccessDeniedException"}
+	deniedSQS = awsjson.Error{Type: "AccessDeniedException", QueryCode: "AccessDenied"}
+	deniedSNS = awsjson.Error{Type: "AuthorizationError", Status: http.StatusForbidden}
+)
+
 // guarded is a service whose operations functions may carry out as far as their
 // roles allow. calls says what an operation is to IAM.
-func (s *Stack) guarded(service *awsjson.Service, calls func(operation string, body []byte) []iam.Call, queryCode string) *awsjson.Service {
+func (s *Stack) guarded(service *awsjson.Service, calls func(operation string, body []byte) []iam.Call, denied awsjson.Error) *awsjson.Service {
 	guarded := *service
 	guarded.Operations = map[string]awsjson.Operation{}
 	for name, operation := range service.Operations {
 		guarded.Operations[name] = func(ctx context.Context, body []byte) (any, error) {
 			if err := s.authorize(ctx, func() []iam.Call { return calls(name, body) }); err != nil {
-				return nil, &awsjson.Error{Type: "AccessDeniedException", Message: err.Error(), QueryCode: queryCode}
+				refusal := denied
+				refusal.Message = err.Error()
+				return nil, &refusal
 			}
 			return operation(ctx, body)
 		}
@@ -263,6 +279,11 @@ func (s *Stack) guarded(service *awsjson.Service, calls func(operation string, b
 // the request means, however it names it.
 func (s *Stack) secretCalls(operation string, body []byte) []iam.Call {
 	return scope.SecretsManager(operation, body, s.secrets.ARN)
+}
+
+// kinesisCalls gives the calls that an operation of Kinesis is.
+func kinesisCalls(operation string, body []byte) []iam.Call {
+	return scope.Kinesis(operation, body, kinesis.StreamOf)
 }
 
 // authorizeConnection holds calls of @connections to the caller's role.

@@ -312,6 +312,9 @@ func TestNoGrantIsMissingOrSuperfluous(t *testing.T) {
 	want := []string{
 		"Authorizer logs:CreateLogStream", "Authorizer logs:PutLogEvents",
 		"Connect logs:CreateLogStream", "Connect logs:PutLogEvents",
+		"Deliver dynamodb:UpdateItem", // on the allowance, of who reads much
+		"Deliver logs:CreateLogStream", "Deliver logs:PutLogEvents",
+		"Deliver sqs:DeleteMessage", "Deliver sqs:GetQueueAttributes", "Deliver sqs:ReceiveMessage",
 		"Disconnect logs:CreateLogStream", "Disconnect logs:PutLogEvents",
 		"Fanout dynamodb:DescribeStream", "Fanout dynamodb:GetRecords", "Fanout dynamodb:GetShardIterator", "Fanout dynamodb:ListStreams",
 		"Fanout logs:CreateLogStream", "Fanout logs:PutLogEvents", "Fanout sqs:SendMessage",
@@ -368,6 +371,7 @@ func (s *running) useEverything(t *testing.T) {
 	s.meetGone(t, watcher)
 	s.announce(t)
 	s.useTokens(t)
+	s.useDestinations(t)
 	s.useLanes(t)
 	s.useHTTP(t)
 	s.put(t, "bad//topic", "i", "1")
@@ -461,6 +465,29 @@ func (s *running) subscribeGone(t *testing.T, topic string) {
 	s.putRow(t, "Subscriptions", "topic", topic+"#0", "connectionId", "AAAAAAAAAAAAAAA=", map[string]types.AttributeValue{
 		"subject": &types.AttributeValueMemberS{Value: "anonymous"}, "expiresAt": number(99999999999),
 	})
+}
+
+// useDestinations lets one topic be delivered, with its items after a reset, and another that will
+// have lanes. It removes a destination, and has deliver find one that is not there. The sweep looks for
+// what is due in the meantime.
+func (s *running) useDestinations(t *testing.T) {
+	t.Helper()
+	hook, token := newHook(t), s.token(t, "hank", delivering, nil)
+	d := s.destination(t, token, "hooked", hook.URL)
+	s.destination(t, token, "crowd", hook.URL)
+	s.put(t, "hooked", "i", "1")
+	eventually(t, "a delivery", func() bool { return len(hook.got("hooked")) == 1 })
+	replay := events.ReplayRequest{Topic: "hooked", After: "elsewhere:1"}
+	if status := s.destinations(t, token, http.MethodPost, "/"+d.ID+"/replay", replay, nil); status != http.StatusNoContent {
+		t.Fatalf("replay is answered %d", status)
+	}
+	eventually(t, "the items", func() bool { return slices.Contains(hook.taken(), "*events.Snapshot") })
+	s.destinations(t, token, http.MethodDelete, "/"+d.ID, nil, nil)
+	s.putRow(t, "Destinations", "destination", "none", "topic", "hooked", map[string]types.AttributeValue{
+		"after": text(":0"), "part": text("0"), "due": number(1), "waiting": text("lost"),
+	})
+	const what = "the standing of no destination removed"
+	within(t, 2*time.Minute, what, func() bool { return s.rows(t, "Destinations", "destination", "none") == 0 }) // the sweep comes once a minute
 }
 
 // useLanes makes a topic with more watchers than fan-out pushes to. One of them is gone and the

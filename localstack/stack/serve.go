@@ -7,18 +7,23 @@ import (
 
 	"github.com/watchroute/watchroute/localstack/aws/apigateway"
 	"github.com/watchroute/watchroute/localstack/aws/awsjson"
+	"github.com/watchroute/watchroute/localstack/aws/awsquery"
 	"github.com/watchroute/watchroute/localstack/aws/dynamodb"
+	"github.com/watchroute/watchroute/localstack/aws/eventbridge"
 	"github.com/watchroute/watchroute/localstack/aws/iam"
+	"github.com/watchroute/watchroute/localstack/aws/kinesis"
 	"github.com/watchroute/watchroute/localstack/aws/lambda"
 	"github.com/watchroute/watchroute/localstack/aws/restapi"
+	"github.com/watchroute/watchroute/localstack/aws/sns"
 	"github.com/watchroute/watchroute/localstack/aws/sqs"
 	"github.com/watchroute/watchroute/localstack/fault"
+	"github.com/watchroute/watchroute/localstack/inspector"
 	"github.com/watchroute/watchroute/localstack/shortcut"
 )
 
 // services are the names under which health reports the stack's parts, as
 // LocalStack does.
-var services = []string{"apigateway", "dynamodb", "dynamodbstreams", "lambda", "secretsmanager", "sqs"}
+var services = []string{"apigateway", "dynamodb", "dynamodbstreams", "events", "kinesis", "lambda", "secretsmanager", "sns", "sqs"}
 
 // handler serves everything on the one port, behind the wall.
 func (s *Stack) handler() http.Handler {
@@ -27,6 +32,7 @@ func (s *Stack) handler() http.Handler {
 	mux.HandleFunc("GET /_localstack/health", s.health)
 	mux.HandleFunc("GET /_localstack/usage", s.usage)
 	mux.HandleFunc("GET /_localstack/outputs", s.outputs)
+	mux.Handle(inspector.Path, inspector.New(s.webhookKeys))
 	mux.Handle("/", aws)
 	all := s.functionsFirst(s.asFunction(aws), s.restFirst(mux))
 	return s.wall.Before(all, func(reason string) { s.o.Logger.Warn("request refused", "reason", reason) })
@@ -35,11 +41,14 @@ func (s *Stack) handler() http.Handler {
 // aws sends each request to the service that it is for.
 func (s *Stack) aws() http.Handler {
 	apis := []*awsjson.Service{
-		s.guarded(s.o.Faults.WrapService(s.db.Service(), s.caller), scope.DynamoDB, ""),
-		s.guarded(s.streams.Service(), scope.DynamoDB, ""),
-		s.guarded(s.queues.Service(), scope.SQS, "AccessDenied"),
-		s.guarded(s.secrets.Service(), s.secretCalls, ""),
+		s.guarded(s.o.Faults.WrapService(s.db.Service(), s.caller), scope.DynamoDB, denied),
+		s.guarded(s.streams.Service(), scope.DynamoDB, denied),
+		s.guarded(s.queues.Service(), scope.SQS, deniedSQS),
+		s.guarded(s.secrets.Service(), s.secretCalls, denied),
+		s.guarded(s.buses.Service(), scope.EventBridge, denied),
+		s.guarded(s.kinesis.Service(), kinesisCalls, denied),
 	}
+	topics := sns.Handler(s.guarded(s.topics.Service(), scope.SNS, deniedSNS))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		for _, api := range apis {
 			if api.Serves(r) {
@@ -47,7 +56,11 @@ func (s *Stack) aws() http.Handler {
 				return
 			}
 		}
-		if r.Header.Get("X-Amz-Target") != "" {
+		switch {
+		case awsquery.Serves(r): // no other service speaks that protocol
+			topics.ServeHTTP(w, r)
+			return
+		case r.Header.Get("X-Amz-Target") != "":
 			unknownService(w, r)
 			return
 		}
@@ -97,7 +110,11 @@ type Usage struct {
 	REST   *restapi.Usage `json:"rest,omitempty"`
 	Lambda lambda.Usage   `json:"lambda"`
 	SQS    sqs.Usage      `json:"sqs"`
-	IAM    iam.Usage      `json:"iam"`
+	SNS    sns.Usage      `json:"sns"`
+	// EventBridge is what event buses and rules have done.
+	EventBridge eventbridge.Usage `json:"eventbridge"`
+	Kinesis     kinesis.Usage     `json:"kinesis"`
+	IAM         iam.Usage         `json:"iam"`
 	// Faults counts what was broken on purpose; absent if nothing is to be.
 	Faults map[fault.Kind]int64 `json:"faults,omitempty"`
 	// TCPConnections is how many connections were ever accepted, WebSockets among
@@ -108,7 +125,7 @@ type Usage struct {
 // Usage counts since the start or the last ResetUsage.
 func (s *Stack) Usage() Usage {
 	u := Usage{DynamoDB: s.db.Usage(), APIGateway: s.gateway.Usage(), Lambda: s.functions.Usage(),
-		SQS: s.queues.Usage(), IAM: s.access.usage(), Faults: s.o.Faults.Counts(), TCPConnections: s.accepted.Load()}
+		SQS: s.queues.Usage(), SNS: s.topics.Usage(), EventBridge: s.buses.Usage(), Kinesis: s.kinesis.Usage(), IAM: s.access.usage(), Faults: s.o.Faults.Counts(), TCPConnections: s.accepted.Load()}
 	if s.rest != nil {
 		rest := s.rest.Usage()
 		u.REST = &rest
@@ -125,6 +142,9 @@ func (s *Stack) ResetUsage() {
 	}
 	s.functions.ResetUsage()
 	s.queues.ResetUsage()
+	s.topics.ResetUsage()
+	s.kinesis.ResetUsage()
+	s.buses.ResetUsage()
 	s.access.resetUsage()
 	s.o.Faults.ResetCounts()
 	s.accepted.Store(0)

@@ -12,7 +12,7 @@ func TestHealthNamesEveryService(t *testing.T) {
 	s := start(t, nil)
 	var health struct{ Services map[string]string }
 	s.get(t, "/_localstack/health", &health)
-	for _, name := range []string{"apigateway", "dynamodb", "dynamodbstreams", "lambda", "secretsmanager", "sqs"} {
+	for _, name := range []string{"apigateway", "dynamodb", "dynamodbstreams", "events", "kinesis", "lambda", "secretsmanager", "sns", "sqs"} {
 		if health.Services[name] != "running" {
 			t.Errorf("%s is %q", name, health.Services[name])
 		}
@@ -39,7 +39,7 @@ func TestUnknownServiceIsRefusedByName(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	request.Header.Set("X-Amz-Target", "Kinesis_20131202.PutRecord")
+	request.Header.Set("X-Amz-Target", "Firehose_20150804.PutRecord")
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
 		t.Fatal(err)

@@ -19,9 +19,12 @@ import (
 	"github.com/watchroute/watchroute/localstack/aws/apigateway"
 	"github.com/watchroute/watchroute/localstack/aws/dynamodb"
 	"github.com/watchroute/watchroute/localstack/aws/dynamodb/stream"
+	"github.com/watchroute/watchroute/localstack/aws/eventbridge"
+	"github.com/watchroute/watchroute/localstack/aws/kinesis"
 	"github.com/watchroute/watchroute/localstack/aws/lambda"
 	"github.com/watchroute/watchroute/localstack/aws/restapi"
 	"github.com/watchroute/watchroute/localstack/aws/secrets"
+	"github.com/watchroute/watchroute/localstack/aws/sns"
 	"github.com/watchroute/watchroute/localstack/aws/sqs"
 	"github.com/watchroute/watchroute/localstack/aws/template"
 	"github.com/watchroute/watchroute/localstack/fault"
@@ -101,6 +104,9 @@ type Options struct {
 	Gateway apigateway.Options
 	// REST is the same for the template's REST API. Its account's limit is that of Gateway.
 	REST restapi.Options
+	// Clock is what the schedules of EventBridge's rules go by; the machine's clock if nil. No other
+	// service uses it.
+	Clock eventbridge.Clock
 	// Faults break the stack on purpose; nil for none.
 	Faults *fault.Faults
 }
@@ -125,6 +131,9 @@ type Stack struct {
 	db        *dynamodb.Engine
 	queues    *sqs.Service
 	secrets   *secrets.Service
+	kinesis   *kinesis.Service
+	topics    *sns.Service
+	buses     *eventbridge.Service
 	functions *lambda.Service
 	gateway   *apigateway.Gateway
 	stage     string
@@ -199,6 +208,8 @@ func (s *Stack) start(ctx context.Context, parsed *template.Template) error {
 	s.streams = stream.NewRegistry(stream.Options{Region: Region, Account: Account, Shards: s.o.Shards, Retention: s.o.StreamRetention})
 	s.db = dynamodb.New(dynamodb.Options{Region: Region, Account: Account, Streams: s.streams})
 	s.queues = sqs.New(sqs.Options{Region: Region, Account: Account, BaseURL: s.URL()})
+	s.kinesis = kinesis.New(kinesis.Options{Region: Region, Account: Account})
+	s.topics = sns.New(sns.Options{Region: Region, Account: Account, Queues: s.queues, Logger: s.o.Logger})
 	s.secrets = secrets.New(secrets.Options{Region: Region, Account: Account})
 	var err error
 	s.functions, err = lambda.New(s.brokenLambda(lambda.Options{
@@ -208,6 +219,9 @@ func (s *Stack) start(ctx context.Context, parsed *template.Template) error {
 	if err != nil {
 		return err
 	}
+	s.buses = eventbridge.New(eventbridge.Options{
+		Region: Region, Account: Account, Queues: s.queues, Functions: s.functions, Clock: s.o.Clock, Logger: s.o.Logger,
+	})
 	s.server = &http.Server{Handler: s.handler(), ReadHeaderTimeout: 10 * time.Second}
 	for _, listener := range restapi.RememberSpelling(s.server, s.callsFirst()) {
 		go func() {
@@ -239,7 +253,7 @@ func (s *Stack) WebSocketURL() string { return "ws://" + s.Addr() + "/" + s.stag
 // Processes are the process ids of the functions that run, or of one of them.
 func (s *Stack) Processes(function string) []int { return s.functions.Processes(function) }
 
-// Close ends everything the stack started: faults, sockets, mappings, processes,
+// Close ends everything the stack started: faults, sockets, schedules, mappings, processes,
 // listener.
 func (s *Stack) Close() {
 	if s.calm != nil {
@@ -251,6 +265,9 @@ func (s *Stack) Close() {
 	}
 	if s.rest != nil {
 		s.rest.Close()
+	}
+	if s.buses != nil {
+		s.buses.Close()
 	}
 	if s.functions != nil {
 		s.functions.Close()

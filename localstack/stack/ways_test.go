@@ -57,6 +57,42 @@ func (e *ear) mayNotHave(texts ...string) {
 	}
 }
 
+// asker is a client of a WebSocket that keeps what it hears.
+type asker struct {
+	*client
+	ear
+}
+
+func (s *running) asker(t *testing.T, token string) *asker {
+	t.Helper()
+	return &asker{client: s.connectWith(t, token), ear: ear{tb: t}}
+}
+
+// ask sends a frame and gives the next one that comes, which is to be the answer.
+func (a *asker) ask(frame string) []byte {
+	a.t.Helper()
+	a.send(frame)
+	return a.hear()
+}
+
+func (a *asker) hear() []byte {
+	a.t.Helper()
+	frame := a.read()
+	a.heard = append(a.heard, string(frame))
+	return frame
+}
+
+// answer is an error frame's code, another frame's type, and "" for what is not the
+// service's: API Gateway's words for a function that failed.
+func answer(frame []byte) string {
+	var said struct{ Type, Code string }
+	_ = json.Unmarshal(frame, &said)
+	if said.Type == "error" {
+		return said.Code
+	}
+	return said.Type
+}
+
 // asks sends the frame, unless it has a header of HTTP.
 func (a *asker) asks(frame string) []reply {
 	a.t.Helper()

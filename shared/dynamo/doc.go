@@ -47,4 +47,9 @@
 // subscribers that look. New subscriptions go into the shards that were added last.
 //
 // Every read that a promise rests on is strongly consistent. No operation scans.
+//
+// Rows are read and written by hand, without attributevalue and tagged structs. Fan-out reads the
+// rows of a whole audience for each batch: 1,000 of them take 0.11 ms and no allocation by hand, and
+// 0.61 ms and 6,000 allocations by tags (BenchmarkSubscriptionRow). Several attributes would still
+// need a second step: keys that hold a pattern or a shard, orders, views.
 package dynamo

@@ -9,12 +9,15 @@ const (
 	ChangesTable       = "CHANGES_TABLE"
 	RevocationsTable   = "REVOCATIONS_TABLE"
 	EventsTable        = "EVENTS_TABLE"
+	DestinationsTable  = "DESTINATIONS_TABLE"
 
 	// Queues, the API for posts, and secrets.
-	PushesQueueURL   = "PUSHES_QUEUE_URL"
-	FailureQueueURL  = "FAILURE_QUEUE_URL"
-	CallbackURL      = "CALLBACK_URL"
-	ServiceSecretARN = "SERVICE_SECRET_ARN"
+	PushesQueueURL     = "PUSHES_QUEUE_URL"
+	FailureQueueURL    = "FAILURE_QUEUE_URL"
+	DeliveriesQueueURL = "DELIVERIES_QUEUE_URL"
+	CallbackURL        = "CALLBACK_URL"
+	ServiceURL         = "SERVICE_URL" // of the HTTP routes, which names the service in CloudEvents
+	ServiceSecretARN   = "SERVICE_SECRET_ARN"
 
 	// Who may come in, see package authn and stack.Auth.
 	TokenIssuer    = "TOKEN_ISSUER"
@@ -30,6 +33,10 @@ const (
 	// template has it. It lets clients without a token do everything.
 	AllowAnonymous = "ALLOW_ANONYMOUS"
 
+	// AllowLoopback is set by the same, and never in AWS. It lets webhooks be on the same machine, and
+	// clients without a token have some.
+	AllowLoopback = "ALLOW_LOOPBACK"
+
 	// Limits, see the fields of stack.Props that have these names.
 	MaxConnections   = "MAX_CONNECTIONS"
 	MaxSubscriptions = "MAX_SUBSCRIPTIONS"
@@ -41,6 +48,7 @@ const (
 	ShardSize        = "SHARD_SIZE"
 	MaxSubjectHolds  = "MAX_SUBJECT_HOLDS"
 	MaxHolds         = "MAX_HOLDS"
+	MaxDestinations  = "MAX_DESTINATIONS"
 	StreamTime       = "STREAM_TIME"
 	LogRetention     = "LOG_RETENTION"
 )

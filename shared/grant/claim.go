@@ -79,7 +79,7 @@ func parseRule(text json.RawMessage, at, subject string) (r rule, err error) {
 	if r.view, err = parseView(parts["filter"], parts["mask"], at); err != nil {
 		return rule{}, err
 	}
-	if !r.view.IsZero() && !slices.Contains(r.actions, Subscribe) && !slices.Contains(r.actions, Read) {
+	if !r.view.IsZero() && !slices.ContainsFunc(r.actions, func(a Action) bool { return a != Publish }) {
 		return rule{}, fmt.Errorf("%s has a filter or a mask, but only publishes", at)
 	}
 	return r, nil
@@ -113,7 +113,7 @@ func parseActions(list json.RawMessage, at string) ([]Action, error) {
 	var actions []Action
 	for _, name := range names {
 		action := Action(name)
-		if action != Subscribe && action != Read && action != Publish {
+		if !slices.Contains([]Action{Subscribe, Read, Publish, Deliver}, action) {
 			return nil, fmt.Errorf("%s has the unknown action %.40q", at, name)
 		}
 		actions = append(actions, action)

@@ -20,7 +20,7 @@
 //     users/auth0:7C7. It is always one segment and never a wildcard. If there is no
 //     subject, or a pattern with it is longer than a topic may be, that pattern matches
 //     nothing.
-//   - actions: of [Subscribe], [Read] and [Publish].
+//   - actions: of [Subscribe], [Read], [Publish] and [Deliver].
 //   - filter, optional: an event pattern (see package pattern) that the item's whole
 //     data must have to be seen.
 //   - mask, optional: members of the data that are left out or, where they are there,

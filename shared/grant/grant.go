@@ -28,6 +28,7 @@ const (
 	Subscribe Action = "subscribe" // be told of changes, missed ones included
 	Read      Action = "read"      // get the items
 	Publish   Action = "publish"   // put and remove items
+	Deliver   Action = "deliver"   // have changes and items delivered to a destination
 )
 
 // Grant is what a token allows. It does not change; safe for concurrent use. The zero
@@ -48,8 +49,8 @@ type rule struct {
 // All allows everything, for deployments without authentication. It has no subject.
 func All() Grant {
 	return Grant{
-		claim: json.RawMessage(`{"v":1,"allow":[{"topics":["**"],"actions":["subscribe","read","publish"]}]}`),
-		rules: []rule{{topics: []Pattern{"**"}, actions: []Action{Subscribe, Read, Publish}}},
+		claim: json.RawMessage(`{"v":1,"allow":[{"topics":["**"],"actions":["subscribe","read","publish","deliver"]}]}`),
+		rules: []rule{{topics: []Pattern{"**"}, actions: []Action{Subscribe, Read, Publish, Deliver}}},
 	}
 }
 

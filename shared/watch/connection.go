@@ -64,6 +64,9 @@ type Access struct {
 	Issued  time.Time // revocations hit the tokens that were issued before
 	Expires time.Time // zero: never
 	Order   Order     // of the auth that brought the token; 0 for the one the connection was made with
+	// Delivers is set for a destination: it sees what the grant allows to deliver, whether or not that
+	// may be watched or read as well.
+	Delivers bool
 }
 
 // same reports whether two accesses are of the same token, as far as can be told.

@@ -134,6 +134,9 @@ func (f Fanout) push(ctx context.Context, n numbering, byTopic map[events.Topic]
 	go func() { failures <- f.Handover.all(ctx, f.Numberer.Log, laned) }()
 	counting := f.Handover.counting(f.Pusher)
 	watchers, unread, err := counting.pusher().watchers(ctx, inline, Whole)
+	wakes := make(chan failedTopics, 1)
+	destinations := f.Pusher.destinations(watchers)
+	go func() { wakes <- f.Pusher.wake(ctx, destinations, inline, time.Now()) }()
 	large := f.Handover.removeLarge(watchers, inline, counting.crowds)
 	go func() { failures <- f.Handover.all(ctx, f.Numberer.Log, large) }()
 	pushing, cancel := context.WithTimeout(ctx, f.PushTime)
@@ -141,7 +144,7 @@ func (f Fanout) push(ctx context.Context, n numbering, byTopic map[events.Topic]
 	pushed, pushErr := f.Pusher.post(pushing, inOrder(groupsOf(watchers, time.Now()), inline), newEvaluator(inline))
 	outcome.Pushed = pushed
 	outcome.Err = errors.Join(outcome.Err, err, pushErr)
-	for _, failed := range []failedTopics{{topics: unread}, <-failures, <-failures} {
+	for _, failed := range []failedTopics{{topics: unread}, <-failures, <-failures, <-wakes} {
 		outcome.Err = errors.Join(outcome.Err, failed.err)
 		for _, topic := range failed.topics {
 			outcome.Failed = append(outcome.Failed, byTopic[topic]...)

@@ -342,6 +342,9 @@ func (l LanePusher) round(ctx context.Context, w Work, head *Head, at Progress, 
 	if len(unread) > 0 {
 		return r, err
 	}
+	if asleep := l.Pusher.wake(ctx, l.Pusher.destinations(watchers), numbered, time.Now()); asleep.err != nil {
+		return r, asleep.err
+	}
 	l.divide(ctx, w, head, len(watchers))
 	evaluator := newEvaluator(numbered)
 	waiting := waitingAfter(watchers, at.After)

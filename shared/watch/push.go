@@ -81,6 +81,7 @@ func (p Pushed) plus(other Pushed) Pushed {
 type Pusher struct {
 	Subscribers Subscribers
 	Poster      Poster
+	Waker       Waker // of destinations; nil if there are none
 }
 
 // Push posts the topics' changes to all connections subscribed to them, each connection's frames in

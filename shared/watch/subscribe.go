@@ -175,6 +175,9 @@ func (a Access) view(action grant.Action, q Query) (grant.View, error) {
 
 // allows tells what an action may show of a topic, or of all topics of a pattern.
 func (a Access) allows(action grant.Action, topic events.Topic) (grant.View, bool) {
+	if a.Delivers {
+		action = grant.Deliver
+	}
 	if topic.IsPattern() {
 		return a.Grant.Covers(action, grant.Pattern(topic))
 	}

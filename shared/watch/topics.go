@@ -62,6 +62,12 @@ func carry[Result any](ctx context.Context, t Topics, who Key, do func(context.C
 	return result, err
 }
 
+// Charge does work for a client that is not asked of a topic, and charges for what it costs.
+func (t Topics) Charge(ctx context.Context, who Key, do func(context.Context) error) error {
+	_, err := carry(ctx, t, who, func(ctx context.Context, _ *work) (any, error) { return nil, do(ctx) })
+	return err
+}
+
 // PageQuery asks for a page of a topic's items.
 type PageQuery struct {
 	Query
@@ -145,12 +151,40 @@ func (t Topics) Changes(ctx context.Context, v Viewer, q Query, after events.Cur
 	return carry(ctx, t, v.Key, func(ctx context.Context, w *work) (Missed, error) { return w.changes(ctx, v.Access, q, after, viewID) })
 }
 
+// Portion reads as Changes does, but at most so many changes. It therefore never resets for the
+// number of those that are missed. Who asks again for the same changes gets the same.
+func (t Topics) Portion(ctx context.Context, v Viewer, q Query, after events.Cursor, most int64) (Missed, error) {
+	return carry(ctx, t, v.Key, func(ctx context.Context, w *work) (Missed, error) {
+		head, err := w.topics.Store.Head(ctx, q.Topic)
+		if err != nil {
+			return Missed{}, err
+		}
+		if after == (events.Cursor{}) && head.First {
+			after.Epoch = head.Epoch // it was there before the first change
+		}
+		rest := head.Seq - after.Seq
+		if head.Epoch == after.Epoch && rest > most {
+			head.Seq = after.Seq + most
+		}
+		missed, err := w.changesUpTo(ctx, v.Access, q, after, head, "")
+		missed.More = missed.More || missed.Cursor.Epoch == head.Epoch && rest > most
+		return missed, err
+	})
+}
+
 func (w *work) changes(ctx context.Context, a Access, q Query, after events.Cursor, seenID string) (Missed, error) {
-	view, err := a.view(grant.Subscribe, q)
+	if _, err := a.view(grant.Subscribe, q); err != nil {
+		return Missed{}, err // without a read
+	}
+	head, err := w.topics.Store.Head(ctx, q.Topic)
 	if err != nil {
 		return Missed{}, err
 	}
-	head, err := w.topics.Store.Head(ctx, q.Topic)
+	return w.changesUpTo(ctx, a, q, after, head, seenID)
+}
+
+func (w *work) changesUpTo(ctx context.Context, a Access, q Query, after events.Cursor, head Head, seenID string) (Missed, error) {
+	view, err := a.view(grant.Subscribe, q)
 	if err != nil {
 		return Missed{}, err
 	}

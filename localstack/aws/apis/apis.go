@@ -87,6 +87,12 @@ func (g *Gathered) isOfHTTP(r template.Resource) bool {
 	return g.httpAPIs[r.LogicalID] || g.httpAPIs[id]
 }
 
+// Permits reports whether a permission of the template lets a service, such as events.amazonaws.com,
+// invoke a function for a resource of the service.
+func (g *Gathered) Permits(service, functionARN, sourceARN string) bool {
+	return g.permissions.permit(service, functionARN, sourceARN)
+}
+
 // WebSocket puts the WebSocket API together. A template without one is an error.
 func (g *Gathered) WebSocket() (apigateway.API, error) { return g.socket.definition(g.permissions) }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -265,12 +266,14 @@ func integratedFunction(uri, end string) (arn string, ok bool) {
 // Source: https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-lambda-authorizer.html
 func (ps permissions) allow(api, functionARN, part string) bool {
 	source := "arn:aws:execute-api:" + ps.location.Region + ":" + ps.location.Account + ":" + api + "/" + part
-	for _, p := range ps.all {
-		if p.Principal == "apigateway.amazonaws.com" && p.of(functionARN) && matches(p.SourceArn, source) {
-			return true
-		}
-	}
-	return false
+	return ps.permit("apigateway.amazonaws.com", functionARN, source)
+}
+
+// permit reports whether a permission lets a service invoke the function for a source.
+func (ps permissions) permit(service, functionARN, sourceARN string) bool {
+	return slices.ContainsFunc(ps.all, func(p permissionProperties) bool {
+		return p.Principal == service && p.of(functionARN) && matches(p.SourceArn, sourceARN)
+	})
 }
 
 // matches compares an ARN with a pattern, in which * stands for anything. No

@@ -72,6 +72,55 @@ func TestSQSAndConnectionsCalls(t *testing.T) {
 	}
 }
 
+func TestEventBridgeCalls(t *testing.T) {
+	for _, c := range []struct{ operation, body, want string }{
+		{"PutEvents", `{"Entries":[{"Source":"s"},{"EventBusName":"shop","Detail":"{\"EventBusName\":\"x\"}"},{"EventBusName":"default"}]}`,
+			"events:PutEvents events:us-east-1:1:event-bus/default; events:PutEvents events:us-east-1:1:event-bus/shop"},
+		{"PutEvents", `{"Entries":[{"EventBusName":"arn:aws:events:eu-west-1:2:event-bus/shop"}]}`, "events:PutEvents events:eu-west-1:2:event-bus/shop"},
+		{"PutEvents", `{"Entries":[]}`, ""},
+		{"CreateEventBus", `{"Name":"shop"}`, "events:CreateEventBus events:us-east-1:1:event-bus/shop"},
+		{"PutRule", `{"Name":"r"}`, "events:PutRule events:us-east-1:1:rule/r"},
+		{"PutRule", `{"Name":"r","EventBusName":"shop"}`, "events:PutRule events:us-east-1:1:rule/shop/r"},
+		{"PutTargets", `{"EventBusName":"arn:aws:events:us-east-1:1:event-bus/shop","Rule":"r"}`, "events:PutTargets events:us-east-1:1:rule/shop/r"},
+	} {
+		if got := briefly(scope.EventBridge(c.operation, []byte(c.body))); got != c.want {
+			t.Errorf("%s %s:\n got %s\nwant %s", c.operation, c.body, got, c.want)
+		}
+	}
+}
+
+func TestSNSCalls(t *testing.T) {
+	const topic = "sns:us-east-1:1:news"
+	for _, c := range []struct{ operation, body, want string }{
+		{"Publish", `{"Message":"{\"TopicArn\":\"x\"}","TopicArn":"arn:aws:` + topic + `"}`, "SNS:Publish " + topic},
+		{"Publish", `{"TargetArn":"arn:aws:` + topic + `"}`, "SNS:Publish " + topic},
+		{"Publish", `{"TopicArn":"arn:aws:` + topic + `","TargetArn":"arn:aws:sns:us-east-1:1:other"}`, "SNS:Publish " + topic + "; SNS:Publish sns:us-east-1:1:other"},
+		{"PublishBatch", `{"TopicArn":"arn:aws:` + topic + `","PublishBatchRequestEntries":[{"Message":"m"}]}`, "SNS:Publish " + topic},
+		{"Subscribe", `{"TopicArn":"arn:aws:` + topic + `","Protocol":"sqs"}`, "SNS:Subscribe " + topic},
+		{"CreateTopic", `{"Name":"news"}`, "SNS:CreateTopic " + topic},
+	} {
+		if got := briefly(scope.SNS(c.operation, []byte(c.body))); got != c.want {
+			t.Errorf("%s %s:\n got %s\nwant %s", c.operation, c.body, got, c.want)
+		}
+	}
+}
+
+func TestKinesisCalls(t *testing.T) {
+	const stream = "kinesis:us-east-1:1:stream/s"
+	streamOf := func(iterator string) string { return strings.TrimPrefix(iterator, "iterator of ") }
+	for _, c := range []struct{ operation, body, want string }{
+		{"PutRecord", `{"StreamName":"s","Data":"eyJTdHJlYW1OYW1lIjoieCJ9","PartitionKey":"StreamName"}`, "kinesis:PutRecord " + stream},
+		{"PutRecords", `{"StreamARN":"arn:aws:` + stream + `","Records":[{"StreamName":"x"}]}`, "kinesis:PutRecords " + stream},
+		{"PutRecord", `{"StreamName":"s","StreamARN":"arn:aws:kinesis:us-east-1:1:stream/t"}`, "kinesis:PutRecord " + stream + "; kinesis:PutRecord kinesis:us-east-1:1:stream/t"},
+		{"GetRecords", `{"ShardIterator":"iterator of s"}`, "kinesis:GetRecords " + stream},
+		{"GetRecords", `{"ShardIterator":""}`, ""},
+	} {
+		if got := briefly(scope.Kinesis(c.operation, []byte(c.body), streamOf)); got != c.want {
+			t.Errorf("%s %s:\n got %s\nwant %s", c.operation, c.body, got, c.want)
+		}
+	}
+}
+
 func TestSecretsManagerCalls(t *testing.T) {
 	const arn = "arn:aws:secretsmanager:us-east-1:1:secret:key-AbCdEf"
 	find := func(id string) string {

@@ -2,9 +2,10 @@ package lambda
 
 import (
 	"context"
-	"crypto/rand"
 	"fmt"
 	"time"
+
+	"github.com/watchroute/watchroute/localstack/aws/uuid"
 )
 
 // invocation is one payload on its way through a function.
@@ -41,7 +42,7 @@ type outcome struct {
 // ctx. If ctx ends while the function runs, the function continues, as on AWS, so
 // the payload must not be changed after the call.
 func (s *Service) Invoke(ctx context.Context, name string, payload []byte) (output []byte, functionError bool, err error) {
-	out := s.invoke(ctx, newRequestID(), name, payload)
+	out := s.invoke(ctx, uuid.New(), name, payload)
 	return out.payload, out.failed, out.err
 }
 
@@ -77,13 +78,4 @@ func (inv *invocation) end(out outcome) {
 	if inv.answer != nil {
 		inv.answer.end(out)
 	}
-}
-
-// newRequestID makes a random UUID (RFC 9562, version 4).
-func newRequestID() string {
-	var b [16]byte
-	_, _ = rand.Read(b[:]) // never fails, see crypto/rand
-	b[6] = b[6]&0x0f | 0x40
-	b[8] = b[8]&0x3f | 0x80
-	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/watchroute/watchroute/localstack/aws/lambda/mapping"
+	"github.com/watchroute/watchroute/localstack/aws/uuid"
 )
 
 // Mapping is an event source mapping from a stream.
@@ -55,7 +56,7 @@ func (s *Service) MapQueue(m QueueMapping, queues mapping.Queues) error {
 // invoker invokes a function for its mappings.
 func (s *Service) invoker(function string) func(context.Context, []byte) (mapping.Answer, error) {
 	return func(ctx context.Context, event []byte) (mapping.Answer, error) {
-		id := newRequestID()
+		id := uuid.New()
 		out := s.invoke(ctx, id, function, event)
 		return mapping.Answer{RequestID: id, Output: out.payload, FunctionError: out.failed}, out.err
 	}

@@ -41,6 +41,8 @@ type Options struct {
 	Environment map[string]string
 	// RetryBackoff is the pause before a mapping's first retry; see mapping.Options.
 	RetryBackoff time.Duration
+	// EventRetry is the pause before the first retry of InvokeEvent; default one minute.
+	EventRetry time.Duration
 	// WrapDelivery, if not nil, stands around the deliveries of every mapping; see
 	// mapping.Options.Wrap.
 	WrapDelivery func(shardID string, next mapping.Delivery) mapping.Delivery
@@ -58,6 +60,10 @@ type Service struct {
 	log     *log
 	spawner *spawner
 	keys    atomic.Int64 // that were given to processes
+
+	life   context.Context // until Close
+	end    context.CancelFunc
+	events sync.WaitGroup // of InvokeEvent
 
 	mu       sync.Mutex
 	closed   bool
@@ -77,7 +83,10 @@ func New(o Options) (*Service, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return &Service{options: o, log: &log{out: o.Log}, spawner: newSpawner(), pools: map[string]*pool{}}, nil
+	o.EventRetry = cmp.Or(o.EventRetry, time.Minute)
+	s := &Service{options: o, log: &log{out: o.Log}, spawner: newSpawner(), pools: map[string]*pool{}}
+	s.life, s.end = context.WithCancel(context.Background())
+	return s, nil
 }
 
 // Create adds a function; no process starts before it is invoked. The error is
@@ -137,6 +146,7 @@ func (s *Service) Close() {
 	s.closed = true
 	mappings := s.mappings
 	s.mu.Unlock()
+	s.end()
 	for _, m := range mappings {
 		m.Close()
 	}
@@ -145,6 +155,7 @@ func (s *Service) Close() {
 		all = append(all, p.close()...)
 	}
 	endAll(all)
+	s.events.Wait()
 	s.spawner.close()
 }
 

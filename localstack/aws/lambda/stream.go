@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"sync/atomic"
 	"time"
+
+	"github.com/watchroute/watchroute/localstack/aws/uuid"
 )
 
 // MaxStream is the size of a streamed answer in bytes, at most.
@@ -77,7 +79,7 @@ func (a *answer) end(out outcome) {
 //
 // Source: https://docs.aws.amazon.com/lambda/latest/api/API_InvokeWithResponseStream.html
 func (s *Service) InvokeStream(ctx context.Context, name string, payload []byte) (stream *Stream, failure []byte, err error) {
-	inv := &invocation{id: newRequestID(), payload: payload, done: make(chan outcome, 1), answer: newAnswer()}
+	inv := &invocation{id: uuid.New(), payload: payload, done: make(chan outcome, 1), answer: newAnswer()}
 	p, err := s.submit(name, inv)
 	if err != nil {
 		return nil, nil, err

@@ -10,14 +10,9 @@ import (
 	"slices"
 	"time"
 
+	"github.com/watchroute/watchroute/localstack/aws/recent"
 	"github.com/watchroute/watchroute/localstack/aws/throttle"
 )
-
-// deduplicationInterval is how long a FIFO queue remembers a message that it has accepted, even if
-// it is deleted.
-//
-// Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/using-messagededuplicationid-property.html
-const deduplicationInterval = 5 * time.Minute
 
 // callsASecond is how many calls of an action a FIFO queue allows in a second, without high
 // throughput. With it the limits are per Region, thousands of calls a second, and are not counted
@@ -39,9 +34,8 @@ var orderedID = regexp.MustCompile(`^[!-~]{1,128}$`)
 // fifo is the state that only FIFO queues have.
 type fifo struct {
 	lookahead int
-	sequence  uint64                      // the last one that was given
-	accepted  map[deduplication]accepted  // within the deduplication interval
-	oldest    []deduplication             // the keys of accepted, the oldest first
+	sequence  uint64 // the last one that was given
+	accepted  recent.Memory[deduplication, accepted]
 	groups    map[string]*group           // those that the last receive has found
 	calls     map[string]*throttle.Bucket // by action
 }
@@ -69,10 +63,7 @@ func (f *fifo) limitLocked(s settings, action string) error {
 type deduplication struct{ group, id string } // group is "" if the id counts in the whole queue
 
 // accepted is a message that a FIFO queue has accepted.
-type accepted struct {
-	at           time.Time
-	id, sequence string
-}
+type accepted struct{ id, sequence string }
 
 // group is a message group.
 type group struct {
@@ -160,24 +151,14 @@ func (o *outgoing) deduplication(s settings) deduplication {
 // acceptedLocked gives the earlier message that a FIFO queue has accepted in place of this one, if
 // there is one.
 func (q *queue) acceptedLocked(o *outgoing, now time.Time) (accepted, bool) {
-	f := &q.fifo
-	for len(f.oldest) > 0 && now.Sub(f.accepted[f.oldest[0]].at) >= deduplicationInterval {
-		delete(f.accepted, f.oldest[0])
-		f.oldest = f.oldest[1:]
-	}
-	a, ok := f.accepted[o.deduplication(q.settings)]
+	a, ok := q.fifo.accepted.Get(o.deduplication(q.settings), now)
 	return a, ok && q.settings.fifo()
 }
 
 // acceptLocked numbers a message of a FIFO queue and remembers it.
 func (q *queue) acceptLocked(o *outgoing, m *message) {
 	m.deduplication, m.sequence = o.deduplicationID(q.settings), fmt.Sprintf("188%017d", q.fifo.nextLocked())
-	if q.fifo.accepted == nil {
-		q.fifo.accepted = map[deduplication]accepted{}
-	}
-	d := o.deduplication(q.settings)
-	q.fifo.accepted[d] = accepted{m.sent, m.id, m.sequence}
-	q.fifo.oldest = append(q.fifo.oldest, d)
+	q.fifo.accepted.Put(o.deduplication(q.settings), accepted{m.id, m.sequence}, m.sent)
 }
 
 func (f *fifo) nextLocked() uint64 {

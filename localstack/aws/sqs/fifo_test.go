@@ -228,39 +228,9 @@ func TestFIFOWaitingReceiveIsWokenWhenAGroupIsFree(t *testing.T) {
 	})
 }
 
-func TestFIFOSendNeedsAGroupAndADeduplicationID(t *testing.T) {
-	const unknown = "The queue should either have ContentBasedDeduplication enabled or MessageDeduplicationId provided explicitly"
-	inFIFO(t, nil, func(t *testing.T, w *fifoWorld) {
-		refused(t, "no group", w.try("SendMessage", map[string]any{"MessageBody": "x", "MessageDeduplicationId": "1"}, nil),
-			"MissingParameter", "The request must contain the parameter MessageGroupId.")
-		refused(t, "no deduplication id", w.try("SendMessage", map[string]any{"MessageBody": "x", "MessageGroupId": "a"}, nil),
-			"InvalidParameterValue", unknown)
-	})
-}
-
-func TestFIFOIDsAreOneTo128LettersDigitsAndPunctuation(t *testing.T) {
-	inFIFO(t, nil, func(t *testing.T, w *fifoWorld) {
-		for _, parameter := range []string{"MessageGroupId", "MessageDeduplicationId"} {
-			in := map[string]any{"MessageBody": "x", "MessageGroupId": "a", "MessageDeduplicationId": "1"}
-			for _, bad := range []string{"a b", "ä", "\n", strings.Repeat("x", 129)} {
-				in[parameter] = bad
-				refused(t, bad, w.try("SendMessage", in, nil), "InvalidParameterValue", "Value "+bad+" for parameter "+parameter+
-					" is invalid. Reason: "+parameter+" can only include alphanumeric and punctuation characters. 1 to 128 in length.")
-			}
-			in[parameter] = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~" + strings.Repeat("x", 96)
-			if err := w.try("SendMessage", in, nil); err != nil {
-				t.Error(err)
-			}
-		}
-	})
-}
-
-func TestFIFORefusesADelayOfAMessageButDelaysByTheQueue(t *testing.T) {
+func TestFIFOQueueDelaysItsMessages(t *testing.T) {
 	inFIFO(t, map[string]string{"DelaySeconds": "2"}, func(t *testing.T, w *fifoWorld) {
-		in := map[string]any{"MessageBody": "x", "MessageGroupId": "a", "MessageDeduplicationId": "1", "DelaySeconds": 2}
-		refused(t, "delay", w.try("SendMessage", in, nil), "InvalidParameterValue",
-			"Value 2 for parameter DelaySeconds is invalid. Reason: The request include parameter that is not valid for this queue type.")
-		in["DelaySeconds"] = 0 // allowed, and to no effect
+		in := map[string]any{"MessageBody": "x", "MessageGroupId": "a", "MessageDeduplicationId": "1", "DelaySeconds": 0} // allowed, and to no effect
 		if err := w.try("SendMessage", in, nil); err != nil {
 			t.Fatal(err)
 		}
@@ -354,102 +324,6 @@ func TestFIFOExpiredReceiptHandleFails(t *testing.T) {
 		w.delete(second...)
 		w.delete(second...) // gone: no error
 		w.delete(first)
-	})
-}
-
-// TestFIFORedriveLetsTheGroupGoOn: a message that always fails leaves the order, and the messages
-// after it come. It arrives in the dead-letter queue with its ids.
-func TestFIFORedriveLetsTheGroupGoOn(t *testing.T) {
-	inFIFO(t, redrivePolicy(orderedDead, "2"), func(t *testing.T, w *fifoWorld) {
-		w.fill("a1 a2")
-		for range 2 {
-			w.expect(1, "a1")
-			time.Sleep(30 * time.Second)
-		}
-		w.delete(w.expect(10, "a2")...)
-		dead := w.receive(10, map[string]any{"QueueUrl": "dead.fifo"})
-		if texts(dead) != "a1" || dead[0].Attributes["MessageGroupId"] != "a" || dead[0].Attributes["MessageDeduplicationId"] != "a1" ||
-			dead[0].Attributes["DeadLetterQueueSourceArn"] != orderedARN {
-			t.Errorf("dead letters %+v", dead)
-		}
-	})
-}
-
-// TestFIFORedriveTakesWhatFailedTogether: messages that were received together use up their
-// receives together, even those that were not tried.
-func TestFIFORedriveTakesWhatFailedTogether(t *testing.T) {
-	inFIFO(t, redrivePolicy(orderedDead, "1"), func(t *testing.T, w *fifoWorld) {
-		w.fill("a1 a2 a3")
-		w.expect(2, "a1 a2")
-		time.Sleep(30 * time.Second)
-		w.expect(10, "a3")
-		if got := texts(w.receive(10, map[string]any{"QueueUrl": "dead.fifo"})); got != "a1 a2" {
-			t.Errorf("dead letters %q", got)
-		}
-	})
-}
-
-// TestFIFORedriveWaitsForEarlierMessages: a message is not set aside before its turn.
-func TestFIFORedriveWaitsForEarlierMessages(t *testing.T) {
-	inFIFO(t, redrivePolicy(orderedDead, "1"), func(t *testing.T, w *fifoWorld) {
-		w.fill("a1 a2")
-		w.hide(w.expect(2, "a1 a2")[0], 100)
-		time.Sleep(30 * time.Second)
-		w.expect(10, "")
-		if got := texts(w.receive(10, map[string]any{"QueueUrl": "dead.fifo"})); got != "" {
-			t.Errorf("dead letters %q", got)
-		}
-	})
-}
-
-// TestFIFORedriveLetsAWaitingReceiveGoOn: it gets the next message of the group as soon as
-// that is shown, though the first was set aside while it waited.
-func TestFIFORedriveLetsAWaitingReceiveGoOn(t *testing.T) {
-	inFIFO(t, map[string]string{"RedrivePolicy": `{"deadLetterTargetArn":"` + orderedDead + `","maxReceiveCount":1}`}, func(t *testing.T, w *fifoWorld) {
-		w.fill("a1")
-		w.expect(10, "a1")
-		time.Sleep(20 * time.Second)
-		began := time.Now()
-		time.AfterFunc(time.Second, func() {
-			if err := w.try("SetQueueAttributes", map[string]any{"Attributes": map[string]string{"DelaySeconds": "15"}}, nil); err != nil {
-				t.Error(err)
-			}
-			w.fill("a2")
-		})
-		got := w.receive(10, map[string]any{"WaitTimeSeconds": 20})
-		if texts(got) != "a2" || time.Since(began) != 16*time.Second {
-			t.Errorf("received %q after %v", texts(got), time.Since(began))
-		}
-	})
-}
-
-// TestFIFODeadLettersAreKeptAnew: their retention begins when they are set aside.
-func TestFIFODeadLettersAreKeptAnew(t *testing.T) {
-	inFIFO(t, redrivePolicy(orderedDead, "1"), func(t *testing.T, w *fifoWorld) {
-		w.fill("a1")
-		time.Sleep(72 * time.Hour)
-		w.expect(1, "a1")
-		time.Sleep(time.Minute)
-		w.expect(1, "")
-		time.Sleep(72 * time.Hour) // together more than the four days
-		if got := texts(w.receive(10, map[string]any{"QueueUrl": "dead.fifo"})); got != "a1" {
-			t.Errorf("dead letters %q", got)
-		}
-	})
-}
-
-func TestFIFODeadLetterQueueMustBeFIFO(t *testing.T) {
-	inFIFO(t, nil, func(t *testing.T, w *fifoWorld) {
-		w.create("plain", nil)
-		for name, target := range map[string]string{"plain2": orderedDead, "work2.fifo": "arn:aws:sqs:us-east-1:000000000000:plain"} {
-			attributes := redrivePolicy(target, "1")
-			policy := attributes["RedrivePolicy"]
-			if strings.HasSuffix(name, ".fifo") {
-				attributes["FifoQueue"] = "true"
-			}
-			refused(t, name, w.try("CreateQueue", map[string]any{"QueueName": name, "Attributes": attributes}, nil), "InvalidParameterValue",
-				"Value "+policy+" for parameter RedrivePolicy is invalid. Reason: Dead-letter queue must be same type of queue as the source.")
-		}
 	})
 }
 
@@ -549,31 +423,7 @@ func TestFIFOSearchEndsWithinAGroup(t *testing.T) {
 	})
 }
 
-func TestFIFONameAndAttributeGoTogether(t *testing.T) {
-	inFIFO(t, nil, func(t *testing.T, w *fifoWorld) {
-		const plain = "Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length"
-		const fifo = "The name of a FIFO queue can only include alphanumeric characters, hyphens, or underscores, must end with .fifo suffix and be 1 to 80 in length."
-		yes := map[string]string{"FifoQueue": "true"}
-		for _, c := range []struct {
-			name          string
-			attributes    map[string]string
-			code, message string
-		}{
-			{"a.fifo", nil, "InvalidParameterValue", plain},
-			{"a", yes, "InvalidParameterValue", fifo},
-			{".fifo", yes, "InvalidParameterValue", fifo},
-			{"a.b.fifo", yes, "InvalidParameterValue", fifo},
-			{strings.Repeat("a", 76) + ".fifo", yes, "InvalidParameterValue", fifo},
-			{"a", map[string]string{"FifoQueue": "false"}, "InvalidAttributeName", "Unknown Attribute FifoQueue."},
-			{"a", map[string]string{"ContentBasedDeduplication": "true"}, "InvalidAttributeName", "Unknown Attribute ContentBasedDeduplication."},
-		} {
-			refused(t, c.name, w.try("CreateQueue", map[string]any{"QueueName": c.name, "Attributes": c.attributes}, nil), c.code, c.message)
-		}
-		w.create(strings.Repeat("a", 75)+".fifo", yes)
-	})
-}
-
-func TestFIFOAttributesAreShownAndChecked(t *testing.T) {
+func TestFIFOAttributesAreShown(t *testing.T) {
 	inFIFO(t, map[string]string{"DeduplicationScope": "messageGroup", "FifoThroughputLimit": "perMessageGroupId"}, func(t *testing.T, w *fifoWorld) {
 		shown := func(queue string) string {
 			var out struct{ Attributes map[string]string }
@@ -592,20 +442,9 @@ func TestFIFOAttributesAreShownAndChecked(t *testing.T) {
 		if err := errors.Join(set("FifoQueue", "true"), set("ContentBasedDeduplication", "true")); err != nil {
 			t.Error(err)
 		}
-		refused(t, "another type", set("FifoQueue", "false"), "InvalidAttributeValue", "Invalid value for the parameter FifoQueue.")
-		refused(t, "unknown scope", set("DeduplicationScope", "topic"), "InvalidAttributeValue", "Invalid value for the parameter DeduplicationScope.")
-		refused(t, "throughput without scope", set("DeduplicationScope", "queue"), "InvalidAttributeValue",
-			"The perMessageGroupId value of FifoThroughputLimit is allowed only when DeduplicationScope is messageGroup.")
 		if got := shown(ordered); got != "true true messageGroup perMessageGroupId" {
 			t.Errorf("then attributes %q", got)
 		}
-	})
-}
-
-func TestFIFORefusesReceiveAttemptIDs(t *testing.T) {
-	inFIFO(t, nil, func(t *testing.T, w *fifoWorld) {
-		refused(t, "attempt", w.try("ReceiveMessage", map[string]any{"ReceiveRequestAttemptId": "1"}, nil),
-			"AWS.SimpleQueueService.UnsupportedOperation", "ReceiveRequestAttemptId is not supported here.")
 	})
 }
 

@@ -2,7 +2,6 @@ package sqs
 
 import (
 	"crypto/md5"
-	"crypto/rand"
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/hex"
@@ -19,7 +18,7 @@ import (
 type message struct {
 	id         string
 	body       string
-	attributes map[string]attribute
+	attributes map[string]Attribute
 	trace      string // AWSTraceHeader
 	sent       time.Time
 	visible    time.Time // may be received from then on
@@ -34,8 +33,8 @@ type message struct {
 	sequence      string // SequenceNumber
 }
 
-// attribute is a message attribute.
-type attribute struct {
+// Attribute is a message attribute: a text or bytes, as DataType says.
+type Attribute struct {
 	DataType    string
 	StringValue *string `json:",omitempty"`
 	BinaryValue []byte  `json:",omitempty"`
@@ -47,8 +46,8 @@ type outgoing struct {
 	Id                      string // in a batch
 	MessageBody             string
 	DelaySeconds            *int
-	MessageAttributes       map[string]attribute
-	MessageSystemAttributes map[string]attribute
+	MessageAttributes       map[string]Attribute
+	MessageSystemAttributes map[string]Attribute
 	MessageGroupId          string
 	MessageDeduplicationId  string
 }
@@ -86,7 +85,7 @@ func (o *outgoing) check(s settings) error {
 	return checkAttributes(o.MessageAttributes)
 }
 
-func checkAttributes(attributes map[string]attribute) error {
+func checkAttributes(attributes map[string]Attribute) error {
 	for _, name := range slices.Sorted(maps.Keys(attributes)) {
 		a := attributes[name]
 		kind, _, _ := strings.Cut(a.DataType, ".")
@@ -147,13 +146,6 @@ func parseReceipt(handle string) (receipt, error) {
 	return receipt{}, errorf("ReceiptHandleIsInvalid", "The input receipt handle \"%s\" is not a valid receipt handle.", handle)
 }
 
-func newMessageID() string {
-	var b [16]byte
-	_, _ = rand.Read(b[:]) // never fails, see crypto/rand
-	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
-	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
-}
-
 func md5OfBody(body string) string {
 	sum := md5.Sum([]byte(body))
 	return hex.EncodeToString(sum[:])
@@ -162,7 +154,7 @@ func md5OfBody(body string) string {
 // md5OfAttributes is the checksum that SDKs compare; "" without attributes.
 //
 // Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-message-metadata.html
-func md5OfAttributes(attributes map[string]attribute) string {
+func md5OfAttributes(attributes map[string]Attribute) string {
 	if len(attributes) == 0 {
 		return ""
 	}

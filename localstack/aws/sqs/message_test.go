@@ -5,11 +5,11 @@ import "testing"
 func TestMD5OfAttributes(t *testing.T) {
 	text := "1493147359900"
 	for _, c := range []struct {
-		attributes map[string]attribute
+		attributes map[string]Attribute
 		want       string
 	}{
 		{nil, ""},
-		{map[string]attribute{"timestamp": {DataType: "Number", StringValue: &text}}, "235c5c510d26fb653d073faed50ae77c"},
+		{map[string]Attribute{"timestamp": {DataType: "Number", StringValue: &text}}, "235c5c510d26fb653d073faed50ae77c"},
 	} {
 		if got := md5OfAttributes(c.attributes); got != c.want {
 			t.Errorf("%v has %s, want %s", c.attributes, got, c.want)

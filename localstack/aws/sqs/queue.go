@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/watchroute/watchroute/localstack/aws/recent"
 )
 
 var queueName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,80}$`)
@@ -229,6 +231,6 @@ func (s *Service) purgeQueue(_ context.Context, in queueInput) (any, error) {
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.messages, q.fifo.groups, q.fifo.accepted, q.fifo.oldest = nil, nil, nil, nil
+	q.messages, q.fifo.groups, q.fifo.accepted = nil, nil, recent.Memory[deduplication, accepted]{}
 	return none{}, nil
 }

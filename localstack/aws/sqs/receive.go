@@ -30,7 +30,7 @@ type Received struct {
 	MD5OfBody              string
 	Body                   string
 	Attributes             map[string]string    `json:",omitempty"`
-	MessageAttributes      map[string]attribute `json:",omitempty"`
+	MessageAttributes      map[string]Attribute `json:",omitempty"`
 	MD5OfMessageAttributes string               `json:",omitempty"`
 }
 
@@ -205,8 +205,8 @@ func (q *queue) system(m *message, names []string) map[string]string {
 
 // selected gives the message attributes that are wanted: by name, by a prefix
 // that ends in ".*", or all.
-func selected(attributes map[string]attribute, names []string) map[string]attribute {
-	chosen := map[string]attribute{}
+func selected(attributes map[string]Attribute, names []string) map[string]Attribute {
+	chosen := map[string]Attribute{}
 	for name, a := range attributes {
 		if slices.ContainsFunc(names, func(wanted string) bool {
 			prefix, isPrefix := strings.CutSuffix(wanted, ".*")

@@ -3,6 +3,8 @@ package sqs
 import (
 	"context"
 	"time"
+
+	"github.com/watchroute/watchroute/localstack/aws/uuid"
 )
 
 type sendOutput struct {
@@ -41,7 +43,7 @@ func (q *queue) send(o *outgoing) (*sendOutput, error) {
 	if o.DelaySeconds != nil && !q.settings.fifo() {
 		delay = time.Duration(*o.DelaySeconds) * time.Second
 	}
-	out.MessageId = newMessageID()
+	out.MessageId = uuid.New()
 	m := &message{
 		id: out.MessageId, body: o.MessageBody, attributes: o.MessageAttributes,
 		sent: now, visible: now.Add(delay), group: o.MessageGroupId,

@@ -91,11 +91,25 @@ type none struct{}
 // destinations. The error is a QueueDoesNotExist for an unknown queue,
 // InvalidParameterValue for a body that SQS refuses.
 func (s *Service) Send(_ context.Context, queueARN, body string) error {
+	return s.Deliver(queueARN, Message{Body: body})
+}
+
+// Message is what another service sends to a queue.
+type Message struct {
+	Body                     string
+	Attributes               map[string]Attribute
+	GroupID, DeduplicationID string // as MessageGroupId and MessageDeduplicationId of SendMessage
+}
+
+// Deliver puts a message of another service, such as SNS or EventBridge, into a queue given by its
+// ARN. Its errors are those of SendMessage.
+func (s *Service) Deliver(queueARN string, m Message) error {
 	q, err := s.findARN(queueARN)
 	if err != nil {
 		return fmt.Errorf("send to %s: %w", queueARN, err)
 	}
-	if _, err := q.send(&outgoing{MessageBody: body}); err != nil {
+	out := outgoing{MessageBody: m.Body, MessageAttributes: m.Attributes, MessageGroupId: m.GroupID, MessageDeduplicationId: m.DeduplicationID}
+	if _, err := q.send(&out); err != nil {
 		return fmt.Errorf("send to %s: %w", queueARN, err)
 	}
 	return nil

@@ -19,7 +19,7 @@ import (
 )
 
 // Tables are the names of the tables that Start makes.
-var Tables = dynamo.Tables{Events: "Events", Changes: "Changes", Connections: "Connections", Subscriptions: "Subscriptions", Revocations: "Revocations"}
+var Tables = dynamo.Tables{Events: "Events", Changes: "Changes", Connections: "Connections", Subscriptions: "Subscriptions", Revocations: "Revocations", Destinations: "Destinations"}
 
 // Database is an embedded DynamoDB with the service's tables.
 type Database struct {
@@ -80,6 +80,35 @@ func (d *Database) connect(t testing.TB) {
 	d.create(t, Tables.Connections, "subject", "connectionId", types.ScalarAttributeTypeS)
 	d.create(t, Tables.Subscriptions, "topic", "connectionId", types.ScalarAttributeTypeS)
 	d.create(t, Tables.Revocations, "subject", "tokenId", types.ScalarAttributeTypeS)
+	d.createDestinations(t)
+}
+
+// createDestinations makes the table with the index of what is due.
+func (d *Database) createDestinations(t testing.TB) {
+	t.Helper()
+	input := &dynamodb.CreateTableInput{
+		TableName: &Tables.Destinations, BillingMode: types.BillingModePayPerRequest,
+		KeySchema: []types.KeySchemaElement{
+			{AttributeName: aws.String("destination"), KeyType: types.KeyTypeHash},
+			{AttributeName: aws.String("topic"), KeyType: types.KeyTypeRange},
+		},
+		AttributeDefinitions: []types.AttributeDefinition{
+			{AttributeName: aws.String("destination"), AttributeType: types.ScalarAttributeTypeS},
+			{AttributeName: aws.String("topic"), AttributeType: types.ScalarAttributeTypeS},
+			{AttributeName: aws.String("part"), AttributeType: types.ScalarAttributeTypeS},
+			{AttributeName: aws.String("due"), AttributeType: types.ScalarAttributeTypeN},
+		},
+		GlobalSecondaryIndexes: []types.GlobalSecondaryIndex{{
+			IndexName: aws.String(dynamo.DueIndex), Projection: &types.Projection{ProjectionType: types.ProjectionTypeKeysOnly},
+			KeySchema: []types.KeySchemaElement{
+				{AttributeName: aws.String("part"), KeyType: types.KeyTypeHash},
+				{AttributeName: aws.String("due"), KeyType: types.KeyTypeRange},
+			},
+		}},
+	}
+	if _, err := d.Client.CreateTable(context.Background(), input); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // Units is what all calls have cost since the database was started or Engine.ResetUsage was

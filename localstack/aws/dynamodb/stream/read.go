@@ -5,14 +5,11 @@ import (
 	"fmt"
 
 	"github.com/watchroute/watchroute/localstack/aws/awsjson"
+	"github.com/watchroute/watchroute/localstack/aws/feed"
 )
 
 // Shard is one shard of a stream as readers see it.
-type Shard struct {
-	ID     string
-	Parent string // "" if it has none; the parent may be gone already
-	Closed bool   // takes in no more changes
-}
+type Shard = feed.Shard
 
 // Shards lists a stream's shards, parents before children. The error is a
 // ResourceNotFoundException if there is no such stream.

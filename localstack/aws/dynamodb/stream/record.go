@@ -8,16 +8,12 @@ import (
 	"time"
 
 	"github.com/watchroute/watchroute/localstack/aws/dynamodb/item"
+	"github.com/watchroute/watchroute/localstack/aws/feed"
 )
 
-// Record is one change as readers get it.
-type Record struct {
-	SequenceNumber string
-	Created        time.Time // whole seconds, as ApproximateCreationDateTime
-	Appended       time.Time
-	Size           int    // bytes of JSON
-	JSON           []byte // as Lambda delivers it in "Records"; not to be changed
-}
+// Record is one change as readers get it. Created is in whole seconds, as
+// ApproximateCreationDateTime.
+type Record = feed.Record
 
 // record is one change as it is kept: with its images until someone reads it,
 // and as JSON from then on.

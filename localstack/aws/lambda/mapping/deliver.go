@@ -4,7 +4,7 @@ import (
 	"context"
 	"time"
 
-	"github.com/watchroute/watchroute/localstack/aws/dynamodb/stream"
+	"github.com/watchroute/watchroute/localstack/aws/feed"
 )
 
 // result is what one invocation did for its records.
@@ -19,7 +19,7 @@ type result struct {
 
 // deliver brings records to the function until all of them have succeeded or
 // are discarded. failures counts the attempts that they have consumed.
-func (l *lane) deliver(ctx context.Context, records []stream.Record, failures int) {
+func (l *lane) deliver(ctx context.Context, records []feed.Record, failures int) {
 	pause := l.o.Backoff
 	for ctx.Err() == nil {
 		if records = l.discardOld(ctx, records, failures); len(records) == 0 {
@@ -56,7 +56,7 @@ func (l *lane) deliver(ctx context.Context, records []stream.Record, failures in
 // split gives how many of the records that have to come again make the first
 // part if they are bisected: all of them if the split has been made by what
 // succeeded before them, none if they cannot be split.
-func (l *lane) split(records []stream.Record, r result) int {
+func (l *lane) split(records []feed.Record, r result) int {
 	switch {
 	case !l.m.Bisect || !r.ran:
 		return 0
@@ -69,7 +69,7 @@ func (l *lane) split(records []stream.Record, r result) int {
 }
 
 // attempt invokes the function once.
-func (l *lane) attempt(ctx context.Context, records []stream.Record) result {
+func (l *lane) attempt(ctx context.Context, records []feed.Record) result {
 	if EventSize(records) > MaxEvent { // one record alone: it can never be delivered
 		return result{ran: true}
 	}
@@ -88,7 +88,7 @@ func (l *lane) attempt(ctx context.Context, records []stream.Record) result {
 }
 
 // succeeded reads from the function's answer how many records succeeded.
-func (l *lane) succeeded(output []byte, records []stream.Record) (done int, reported bool) {
+func (l *lane) succeeded(output []byte, records []feed.Record) (done int, reported bool) {
 	if !l.m.ReportBatchItemFailures {
 		return len(records), false
 	}
@@ -101,7 +101,7 @@ func (l *lane) succeeded(output []byte, records []stream.Record) (done int, repo
 }
 
 // discardOld gives up the records that are too old and returns the others.
-func (l *lane) discardOld(ctx context.Context, records []stream.Record, failures int) []stream.Record {
+func (l *lane) discardOld(ctx context.Context, records []feed.Record, failures int) []feed.Record {
 	n := 0
 	for n < len(records) && time.Since(records[n].Appended) > l.m.MaxRecordAge {
 		n++

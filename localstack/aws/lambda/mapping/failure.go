@@ -5,7 +5,7 @@ import (
 	"encoding/json"
 	"time"
 
-	"github.com/watchroute/watchroute/localstack/aws/dynamodb/stream"
+	"github.com/watchroute/watchroute/localstack/aws/feed"
 )
 
 // condition is why records were discarded.
@@ -19,13 +19,15 @@ const (
 // message is what a failure destination gets. It names the records and does not
 // carry them.
 //
-// Source: https://docs.aws.amazon.com/lambda/latest/dg/services-dynamodb-errors.html
+// Source: https://docs.aws.amazon.com/lambda/latest/dg/services-dynamodb-errors.html,
+// https://docs.aws.amazon.com/lambda/latest/dg/kinesis-on-failure-destination.html
 type message struct {
 	RequestContext  requestContext   `json:"requestContext"`
 	ResponseContext *responseContext `json:"responseContext,omitempty"`
 	Version         string           `json:"version"`
 	Timestamp       string           `json:"timestamp"`
-	Batch           batchInfo        `json:"DDBStreamBatchInfo"`
+	DynamoDB        *batchInfo       `json:"DDBStreamBatchInfo,omitempty"`
+	Kinesis         *batchInfo       `json:"KinesisBatchInfo,omitempty"`
 }
 
 type requestContext struct {
@@ -53,7 +55,7 @@ type batchInfo struct {
 
 // discard gives records up and tells the failure destination. answer is that of
 // the last invocation, nil if there is none to speak of.
-func (l *lane) discard(ctx context.Context, records []stream.Record, why condition, invocations int, answer *Answer) {
+func (l *lane) discard(ctx context.Context, records []feed.Record, why condition, invocations int, answer *Answer) {
 	l.o.Logger.Warn("records discarded", "shard", l.shardID, "condition", why,
 		"records", len(records), "from", records[0].SequenceNumber)
 	if l.m.OnFailure == nil {
@@ -68,17 +70,28 @@ func (l *lane) discard(ctx context.Context, records []stream.Record, why conditi
 	}
 }
 
-func (l *lane) message(records []stream.Record, why condition, invocations int, answer *Answer) message {
+// milliseconds is how times are written that are not to the second.
+const milliseconds = "2006-01-02T15:04:05.000Z"
+
+func (l *lane) batchInfo(records []feed.Record, times string) *batchInfo {
 	first, last := records[0], records[len(records)-1]
+	return &batchInfo{
+		ShardID: l.shardID, StreamARN: l.m.StreamARN, BatchSize: len(records),
+		StartSequenceNumber: first.SequenceNumber, EndSequenceNumber: last.SequenceNumber,
+		FirstArrival: first.Created.UTC().Format(times), LastArrival: last.Created.UTC().Format(times),
+	}
+}
+
+func (l *lane) message(records []feed.Record, why condition, invocations int, answer *Answer) message {
 	m := message{
 		RequestContext: requestContext{FunctionARN: l.m.Function, Condition: why, InvokeCount: invocations},
 		Version:        "1.0",
-		Timestamp:      time.Now().UTC().Format("2006-01-02T15:04:05.000Z"),
-		Batch: batchInfo{
-			ShardID: l.shardID, StreamARN: l.m.StreamARN, BatchSize: len(records),
-			StartSequenceNumber: first.SequenceNumber, EndSequenceNumber: last.SequenceNumber,
-			FirstArrival: first.Created.UTC().Format(time.RFC3339), LastArrival: last.Created.UTC().Format(time.RFC3339),
-		},
+		Timestamp:      time.Now().UTC().Format(milliseconds),
+	}
+	if l.m.ofKinesis() {
+		m.Kinesis = l.batchInfo(records, milliseconds)
+	} else {
+		m.DynamoDB = l.batchInfo(records, time.RFC3339)
 	}
 	if answer == nil {
 		return m

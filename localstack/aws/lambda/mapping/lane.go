@@ -5,7 +5,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/watchroute/watchroute/localstack/aws/dynamodb/stream"
+	"github.com/watchroute/watchroute/localstack/aws/feed"
 )
 
 // envelope is what an event has around its records.
@@ -25,7 +25,7 @@ type lane struct {
 	drained chan struct{} // signals that records were taken
 
 	mu     sync.Mutex
-	queue  []stream.Record
+	queue  []feed.Record
 	bytes  int // of the queue as part of an event
 	closed bool
 }
@@ -39,13 +39,13 @@ func newLane(p *Poller, shardID string) *lane {
 }
 
 // send invokes the function with an event of the records.
-func (p *Poller) send(ctx context.Context, records []stream.Record) (Answer, error) {
+func (p *Poller) send(ctx context.Context, records []feed.Record) (Answer, error) {
 	return p.o.Invoke(ctx, event(records))
 }
 
 // put adds records, all at once, when there is less than a batch in the queue.
 // It is false if ctx ended.
-func (l *lane) put(ctx context.Context, records []stream.Record) bool {
+func (l *lane) put(ctx context.Context, records []feed.Record) bool {
 	for len(records) > 0 && !l.add(records) {
 		select {
 		case <-l.drained:
@@ -56,7 +56,7 @@ func (l *lane) put(ctx context.Context, records []stream.Record) bool {
 	return true
 }
 
-func (l *lane) add(records []stream.Record) bool {
+func (l *lane) add(records []feed.Record) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.fullLocked() {
@@ -91,7 +91,7 @@ func (l *lane) run(ctx context.Context) {
 
 // take waits for the next batch: for a record, and from then on until the batch
 // is full, the window is over, or nothing can follow. None: the end.
-func (l *lane) take(ctx context.Context) []stream.Record {
+func (l *lane) take(ctx context.Context) []feed.Record {
 	var window <-chan time.Time
 	elapsed := l.m.Window == 0
 	for {
@@ -116,7 +116,7 @@ func (l *lane) take(ctx context.Context) []stream.Record {
 
 // cut takes a batch if there is one to take now; waiting says that there are
 // records which may still get company.
-func (l *lane) cut(elapsed bool) (batch []stream.Record, waiting bool) {
+func (l *lane) cut(elapsed bool) (batch []feed.Record, waiting bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(l.queue) == 0 {
@@ -130,7 +130,7 @@ func (l *lane) cut(elapsed bool) (batch []stream.Record, waiting bool) {
 		size += len(l.queue[n].JSON) + 1
 		n++
 	}
-	batch = append([]stream.Record(nil), l.queue[:n]...)
+	batch = append([]feed.Record(nil), l.queue[:n]...)
 	l.queue = append(l.queue[:0:0], l.queue[n:]...) // a copy, so that what was delivered can be freed
 	l.bytes -= size - envelope
 	signal(l.drained)
@@ -157,7 +157,7 @@ func signal(c chan struct{}) {
 }
 
 // EventSize is how many bytes the event of the records has.
-func EventSize(records []stream.Record) int {
+func EventSize(records []feed.Record) int {
 	size := envelope + max(0, len(records)-1) // commas
 	for _, r := range records {
 		size += len(r.JSON)
@@ -166,7 +166,7 @@ func EventSize(records []stream.Record) int {
 }
 
 // event makes the event that the function gets.
-func event(records []stream.Record) []byte {
+func event(records []feed.Record) []byte {
 	b := append(make([]byte, 0, EventSize(records)), eventStart...)
 	for i, r := range records {
 		if i > 0 {

@@ -1,5 +1,5 @@
-// Package mapping is the only place that knows how Lambda feeds a DynamoDB
-// stream, or an SQS queue, to a function: batches, their order, retries, and what is
+// Package mapping is the only place that knows how Lambda feeds a stream of DynamoDB or
+// Kinesis, or an SQS queue, to a function: batches, their order, retries, and what is
 // given up. [QueueMapping] tells of queues; what follows is about streams.
 //
 // Every shard is read on its own, children after their parents. A batch never
@@ -18,7 +18,8 @@
 // begins at its starting position. Unlike Lambda, which looks four times a
 // second, a record that finds the function free reaches it at once.
 //
-// Source: https://docs.aws.amazon.com/lambda/latest/dg/with-ddb.html
+// Source: https://docs.aws.amazon.com/lambda/latest/dg/with-ddb.html,
+// https://docs.aws.amazon.com/lambda/latest/dg/with-kinesis.html
 package mapping
 
 import (
@@ -27,16 +28,16 @@ import (
 	"sync"
 	"time"
 
-	"github.com/watchroute/watchroute/localstack/aws/dynamodb/stream"
+	"github.com/watchroute/watchroute/localstack/aws/feed"
 	"github.com/watchroute/watchroute/shared/pattern"
 )
 
-// Streams is where the records come from; *stream.Registry is one.
+// Streams is where the records come from: a *stream.Registry of DynamoDB, or a kinesis.Reader.
 type Streams interface {
-	Shards(arn string) ([]stream.Shard, error)
+	Shards(arn string) ([]feed.Shard, error)
 	ShardsChanged(arn string) <-chan struct{}
 	Latest(arn, shardID string) (sequenceNumber string, err error)
-	Read(ctx context.Context, arn, shardID, after string, limit int) (records []stream.Record, closed bool, err error)
+	Read(ctx context.Context, arn, shardID, after string, limit int) (records []feed.Record, closed bool, err error)
 }
 
 // Answer is what an invocation gave.
@@ -48,7 +49,7 @@ type Answer struct {
 
 // Delivery brings the records of one batch to the function and gives its answer. An
 // error means that the function did not run.
-type Delivery func(ctx context.Context, records []stream.Record) (Answer, error)
+type Delivery func(ctx context.Context, records []feed.Record) (Answer, error)
 
 // Options are what a mapping needs of its surroundings, and the switches for
 // what AWS does not document.

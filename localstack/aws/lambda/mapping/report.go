@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/watchroute/watchroute/localstack/aws/dynamodb/stream"
+	"github.com/watchroute/watchroute/localstack/aws/feed"
 	"github.com/watchroute/watchroute/localstack/aws/sqs"
 )
 
@@ -46,7 +46,7 @@ func reported(output []byte) ([]string, error) {
 // firstFailure gives the index of the first record that a function reported, which is where
 // the batch continues; len(records) if it reported none. An identifier that is not in the
 // batch is an error, too.
-func firstFailure(output []byte, records []stream.Record) (int, error) {
+func firstFailure(output []byte, records []feed.Record) (int, error) {
 	ids, err := reported(output)
 	if err != nil {
 		return 0, err

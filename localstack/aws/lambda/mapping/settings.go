@@ -3,7 +3,9 @@ package mapping
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/watchroute/watchroute/shared/pattern"
@@ -26,7 +28,7 @@ const (
 	latestPosition = "LATEST"
 )
 
-// Mapping is an event source mapping from a DynamoDB stream to a function.
+// Mapping is an event source mapping from a stream of DynamoDB or Kinesis to a function.
 type Mapping struct {
 	UUID      string
 	StreamARN string // EventSourceArn
@@ -37,7 +39,7 @@ type Mapping struct {
 	// MaxWindow; 0 does not wait (MaximumBatchingWindowInSeconds).
 	Window time.Duration
 	// ParallelizationFactor is how many batches of a shard run at once, 1 to
-	// 10, default 1. More than one keeps the order of each item only.
+	// 10, default 1. More than one keeps the order of each item, or partition key, only.
 	ParallelizationFactor int
 	// Bisect splits a batch that failed (BisectBatchOnFunctionError).
 	Bisect bool
@@ -49,7 +51,7 @@ type Mapping struct {
 	MaxRecordAge            time.Duration
 	StartingPosition        string   // TRIM_HORIZON or LATEST
 	ReportBatchItemFailures bool     // from FunctionResponseTypes
-	Filters                 []string // FilterCriteria: patterns, of which a record must match one
+	Filters                 []string // FilterCriteria: patterns, of which a record must match one; not for Kinesis
 	TumblingWindow          time.Duration
 	// OnFailure takes the message about discarded records to the failure
 	// destination; nil drops it.
@@ -77,6 +79,9 @@ func (m Mapping) complete() (Mapping, []*pattern.Pattern, error) {
 	return m, filters, nil
 }
 
+// ofKinesis tells whether the source is a stream of Kinesis; otherwise it is one of DynamoDB.
+func (m Mapping) ofKinesis() bool { return strings.HasPrefix(m.StreamARN, "arn:aws:kinesis:") }
+
 func (m Mapping) check() error {
 	switch {
 	case m.BatchSize < 1 || m.BatchSize > MaxBatchSize:
@@ -91,6 +96,8 @@ func (m Mapping) check() error {
 		return fmt.Errorf("MaximumRecordAgeInSeconds is %v, must be -1 or %v to %v", m.MaxRecordAge, minRecordAge, maxRecordAge)
 	case m.StartingPosition != trimHorizon && m.StartingPosition != latestPosition:
 		return fmt.Errorf("StartingPosition is %q, must be TRIM_HORIZON or LATEST", m.StartingPosition)
+	case len(m.Filters) > 0 && m.ofKinesis(): // they would look into the decoded data
+		return errors.New("FilterCriteria of a Kinesis stream are not supported here")
 	case len(m.Filters) > MaxFilters:
 		return fmt.Errorf("FilterCriteria has %d filters, at most %d are allowed", len(m.Filters), MaxFilters)
 	case m.TumblingWindow != 0:

@@ -8,7 +8,7 @@ import (
 	"sync"
 
 	"github.com/watchroute/watchroute/localstack/aws/awsjson"
-	"github.com/watchroute/watchroute/localstack/aws/dynamodb/stream"
+	"github.com/watchroute/watchroute/localstack/aws/feed"
 )
 
 // readLimit is the most records taken at once, that of GetRecords.
@@ -65,12 +65,12 @@ func (p *Poller) follow(ctx context.Context) {
 
 // due gives the shards to be read next: those whose parent is finished or no
 // longer there.
-func due(shards []stream.Shard, started, finished map[string]bool) []stream.Shard {
+func due(shards []feed.Shard, started, finished map[string]bool) []feed.Shard {
 	there := map[string]bool{}
 	for _, shard := range shards {
 		there[shard.ID] = true
 	}
-	var next []stream.Shard
+	var next []feed.Shard
 	for _, shard := range shards {
 		waits := there[shard.Parent] || started[shard.Parent]
 		if !started[shard.ID] && (!waits || finished[shard.Parent]) {
@@ -124,8 +124,8 @@ func trimmed(err error) bool {
 }
 
 // distribute filters records and gives them to their lanes; false if ctx ended.
-func (p *Poller) distribute(ctx context.Context, lanes []*lane, records []stream.Record) bool {
-	parts := make([][]stream.Record, len(lanes))
+func (p *Poller) distribute(ctx context.Context, lanes []*lane, records []feed.Record) bool {
+	parts := make([][]feed.Record, len(lanes))
 	for _, r := range records {
 		if p.wanted(r) {
 			i := laneOf(r, len(lanes))
@@ -141,7 +141,7 @@ func (p *Poller) distribute(ctx context.Context, lanes []*lane, records []stream
 }
 
 // wanted tells whether a record matches one of the filters.
-func (p *Poller) wanted(r stream.Record) bool {
+func (p *Poller) wanted(r feed.Record) bool {
 	for _, f := range p.filters {
 		if f.Match(r.JSON) {
 			return true
@@ -150,18 +150,21 @@ func (p *Poller) wanted(r stream.Record) bool {
 	return len(p.filters) == 0
 }
 
-// laneOf chooses by the item's key, so that each item stays in order.
-func laneOf(r stream.Record, lanes int) int {
+// laneOf chooses by the item's key, or the partition key of Kinesis, so that what has one key stays in
+// order.
+func laneOf(r feed.Record, lanes int) int {
 	if lanes == 1 {
 		return 0
 	}
 	var keyed struct {
 		Dynamodb struct{ Keys json.RawMessage }
+		Kinesis  struct{ PartitionKey json.RawMessage }
 	}
-	if json.Unmarshal(r.JSON, &keyed) != nil { // the registry writes JSON; without keys all goes to one lane
+	if json.Unmarshal(r.JSON, &keyed) != nil { // records are JSON; without keys all goes to one lane
 		return 0
 	}
 	h := fnv.New32a()
 	_, _ = h.Write(keyed.Dynamodb.Keys)
+	_, _ = h.Write(keyed.Kinesis.PartitionKey)
 	return int(h.Sum32() % uint32(lanes))
 }

@@ -1,0 +1,67 @@
+package events
+
+import "encoding/json"
+
+// DestinationRequest is the body of POST /destinations: where the changes of a topic, or of all topics
+// of a pattern, are to be delivered.
+type DestinationRequest struct {
+	Topic string `json:"topic"` // or a pattern
+	URL   string `json:"url"`   // https, at most 2,048 bytes; it must answer a challenge
+	// Filter and Fields narrow what is delivered, as in [Request].
+	Filter json.RawMessage `json:"filter,omitempty"`
+	Fields []string        `json:"fields,omitempty"`
+	// Format is how changes are written: changes (the default), cloudevents or cloudevents-batch.
+	Format string `json:"format,omitempty"`
+	// Batch is how many changes one message has at most, from 1 to 100. Default: 100, and 1 for
+	// cloudevents.
+	Batch int `json:"batch,omitempty"`
+}
+
+// Destination is a place that changes are delivered to, as its owner sees it.
+type Destination struct {
+	ID      string          `json:"id"`
+	Topic   Topic           `json:"topic"`
+	URL     string          `json:"url"`
+	Filter  json.RawMessage `json:"filter,omitempty"`
+	Fields  []string        `json:"fields,omitempty"`
+	Format  string          `json:"format"`
+	Batch   int             `json:"batch"`
+	Created Time            `json:"created"`
+	Expires Time            `json:"expires"` // when it ends by itself
+	// Disabled says why nothing is delivered: paused, gone (it answered 410), failing (for three days)
+	// or ended (its token was revoked, or its time is over). Its cursors stay.
+	Disabled string `json:"disabled,omitempty"`
+	// Unverified says that it has not answered the challenge yet, so that nothing is sent.
+	Unverified bool `json:"unverified,omitempty"`
+	// Secret is what its messages are signed with, whsec_…; only in the answer to POST /destinations
+	// and POST /destinations/{id}/secret.
+	Secret string `json:"secret,omitempty"`
+	// Standings say how far it has come, topic by topic; only in the answer to GET /destinations/{id}.
+	Standings []DestinationStanding `json:"standings,omitempty"`
+	// Next is the topic to ask on with, as ?after=, if there are more standings.
+	Next string `json:"next,omitempty"`
+}
+
+// DestinationStanding is how far a destination has come in a topic.
+type DestinationStanding struct {
+	Topic  Topic  `json:"topic"`
+	Cursor string `json:"cursor"`          // up to which everything has been taken
+	Items  bool   `json:"items,omitempty"` // it is being sent the topic's items after a reset
+	// Failures counts the attempts that have failed in a row. The next one is made at RetryAt.
+	Failures   int    `json:"failures,omitempty"`
+	RetryAt    Time   `json:"retryAt,omitzero"`
+	LastAt     Time   `json:"lastAt,omitzero"`
+	LastStatus int    `json:"lastStatus,omitempty"`
+	LastError  string `json:"lastError,omitempty"`
+}
+
+// Destinations is the answer to GET /destinations.
+type Destinations struct {
+	Destinations []Destination `json:"destinations"`
+}
+
+// ReplayRequest is the body of POST /destinations/{id}/replay.
+type ReplayRequest struct {
+	Topic string `json:"topic"`
+	After string `json:"after"` // the cursor after which all is delivered again
+}

@@ -1,0 +1,52 @@
+// Deliver delivers changes to destinations. Messages of the queue of deliveries wake it, and once a
+// minute a schedule does, so that it looks for retries that are due.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"os"
+	"time"
+
+	"github.com/watchroute/watchroute/shared/deliveries"
+	"github.com/watchroute/watchroute/shared/delivery"
+	"github.com/watchroute/watchroute/shared/dynamo"
+	"github.com/watchroute/watchroute/shared/function"
+	"github.com/watchroute/watchroute/shared/seal"
+	"github.com/watchroute/watchroute/shared/secret"
+	"github.com/watchroute/watchroute/shared/watch"
+	"github.com/watchroute/watchroute/shared/webhook"
+)
+
+// deliveryTime is after how long the rest of a topic is left to another message. The attempt that
+// runs then still ends within the function's timeout.
+const deliveryTime = 20 * time.Second
+
+func main() { function.Start(os.Getenv, build) }
+
+func build(_ context.Context, s function.Setup) (func(context.Context, json.RawMessage) (any, error), error) {
+	store := dynamo.Open(s.AWS, dynamo.Tables{
+		Events:       s.Settings.Text(function.EventsTable),
+		Changes:      s.Settings.Text(function.ChangesTable),
+		Connections:  s.Settings.Text(function.ConnectionsTable), // of which it uses purses
+		Revocations:  s.Settings.Text(function.RevocationsTable),
+		Destinations: s.Settings.Text(function.DestinationsTable),
+	})
+	versions := secret.Open(s.AWS, s.Settings.Text(function.ServiceSecretARN)).Versions
+	queue := deliveries.Open(s.AWS, s.Settings.Text(function.DeliveriesQueueURL))
+	deliverer := delivery.Deliverer{
+		Store: store,
+		Topics: watch.Topics{
+			Store: store, Sealer: seal.New(versions),
+			Allowance: watch.NewAllowance(store, s.Settings.Count(function.MaxSubjectUnits)),
+			Limits:    watch.Limits{SnapshotItems: s.Settings.Count(function.MaxSnapshotItems)},
+		},
+		Revocations: store,
+		Sender: sender{
+			client: webhook.New(webhook.Options{AllowLoopback: s.Settings.Flag(function.AllowLoopback)}),
+			keys:   &keys{versions: versions}, source: s.Settings.Text(function.ServiceURL),
+		},
+		Queue: queue, Logger: s.Logger, Time: deliveryTime,
+	}
+	return handler{deliver: deliverer.Deliver, sweep: delivery.Waker{Store: store, Queue: queue}.Sweep, logger: s.Logger}.handle, nil
+}

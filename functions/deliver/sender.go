@@ -1,0 +1,110 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/watchroute/watchroute/events"
+	"github.com/watchroute/watchroute/shared/cloudevents"
+	"github.com/watchroute/watchroute/shared/delivery"
+	"github.com/watchroute/watchroute/shared/webhook"
+)
+
+// sender sends messages as webhooks.
+type sender struct {
+	client *webhook.Client
+	keys   *keys
+	source string // of CloudEvents: the URL of the HTTP routes
+}
+
+// Send posts a message in the format of the destination.
+func (s sender) Send(ctx context.Context, to delivery.Destination, m delivery.Message) error {
+	contentType, body, err := encode(s.source, to.Format, m)
+	if err != nil {
+		return fmt.Errorf("encode message %s: %w", m.ID, err)
+	}
+	return s.call(ctx, to, func(e webhook.Endpoint) error {
+		return s.client.Post(ctx, e, webhook.Message{ID: m.ID, ContentType: contentType, Body: body})
+	})
+}
+
+// Challenge asks the receiver whether it wants what comes.
+func (s sender) Challenge(ctx context.Context, to delivery.Destination) error {
+	return s.call(ctx, to, func(e webhook.Endpoint) error { return s.client.Challenge(ctx, e) })
+}
+
+// call makes one call, and gives its failure as package delivery knows it.
+func (s sender) call(ctx context.Context, to delivery.Destination, do func(webhook.Endpoint) error) error {
+	keys, err := s.keys.of(ctx, to.ID)
+	if err != nil {
+		return err
+	}
+	err = do(webhook.Endpoint{URL: to.URL, Keys: keys})
+	failure := (*webhook.Failure)(nil)
+	if !errors.As(err, &failure) {
+		return err
+	}
+	return &delivery.Failure{Status: failure.Status, Gone: failure.Gone, RetryAfter: failure.RetryAfter, Detail: failure.Error()}
+}
+
+// encode writes a message. A reset and the items after it are the frames that a WebSocket gets, in
+// any format: CloudEvents has no such thing.
+func encode(source string, format delivery.Format, m delivery.Message) (contentType string, body []byte, err error) {
+	switch {
+	case m.Reset != nil:
+		body, err = events.Encode(m.Reset)
+	case m.Items != nil:
+		body, err = events.Encode(m.Items)
+	case format == delivery.CloudEvent:
+		contentType = cloudevents.TypeSingle
+		shown := slices.DeleteFunc(slices.Clone(m.Changes), func(c events.Change) bool { return c.Op == events.Skipped })
+		if len(shown) != 1 {
+			return "", nil, fmt.Errorf("%d changes are to be one event", len(shown))
+		}
+		body, err = cloudevents.EncodeOne(source, shown[0])
+	case format == delivery.CloudEvents:
+		contentType = cloudevents.TypeBatch
+		body, err = cloudevents.Encode(source, m.Changes)
+	default:
+		body, err = events.Encode(&events.Changes{Changes: m.Changes})
+	}
+	if contentType == "" {
+		contentType = "application/json"
+	}
+	return contentType, body, err
+}
+
+// keysFor is how long the versions of the service's secret are kept.
+const keysFor = time.Minute
+
+// keys derives the keys of destinations from the versions of the service's secret. After a rotation
+// both the new and the old one sign.
+type keys struct {
+	versions func(context.Context) ([][]byte, error)
+
+	mu      sync.Mutex
+	secrets [][]byte
+	read    time.Time
+}
+
+// of gives the keys of a destination.
+func (k *keys) of(ctx context.Context, id string) ([][]byte, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if time.Since(k.read) > keysFor {
+		secrets, err := k.versions(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("read the service's secret: %w", err)
+		}
+		k.secrets, k.read = secrets, time.Now()
+	}
+	var all [][]byte
+	for _, secret := range k.secrets {
+		all = append(all, webhook.Key(secret, id))
+	}
+	return all, nil
+}

@@ -1,0 +1,239 @@
+package main
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/watchroute/watchroute/events"
+	"github.com/watchroute/watchroute/events/exactjson"
+	"github.com/watchroute/watchroute/shared/delivery"
+	"github.com/watchroute/watchroute/shared/watch"
+)
+
+// destinations answers requests for destinations:
+//
+//	POST   /destinations               registers one
+//	GET, HEAD /destinations            those of the client's subject
+//	GET, HEAD /destinations/{id}       one of them, with how far it has come in its topics
+//	DELETE /destinations/{id}          removes it
+//	POST   /destinations/{id}/pause    delivers nothing until it is enabled
+//	POST   /destinations/{id}/enable   goes on where it has stopped, at once
+//	POST   /destinations/{id}/replay   delivers again what comes after a cursor
+//	POST   /destinations/{id}/secret   what its messages are signed with
+//
+// A destination of another subject does not exist.
+type destinations struct {
+	delivery.Registrar
+	secret    func(ctx context.Context, id string) (string, error) // of a destination
+	anonymous bool                                                 // whether clients without a token may have some
+	charge    func(ctx context.Context, who watch.Key, do func(context.Context) error) error
+}
+
+// destinationsPath is where the routes begin.
+const destinationsPath = "/destinations"
+
+// destinationRoute is a request for destinations.
+type destinationRoute struct {
+	id, action string
+}
+
+// destinationOf reads the route from a URL's escaped path; ok is false for another path. Ids and
+// actions need no escapes, so nothing is unescaped.
+func destinationOf(r *http.Request) (route destinationRoute, ok bool) {
+	parts := strings.Split(r.URL.EscapedPath(), "/")
+	if len(parts) < 2 || len(parts) > 4 || "/"+parts[1] != destinationsPath || slices.Contains(parts[1:], "") {
+		return route, false
+	}
+	if len(parts) > 2 {
+		route.id = parts[2]
+	}
+	if len(parts) > 3 {
+		route.action = parts[3]
+	}
+	return route, true
+}
+
+// destination answers a request for destinations.
+func (h handler) destination(w http.ResponseWriter, r *http.Request, route destinationRoute) {
+	viewer, err := h.viewerOf(r)
+	if err == nil && viewer.Subject == watch.Anonymous && !h.destinations.anonymous {
+		err = &events.Error{Code: events.CodeForbidden, Message: "destinations need a token"}
+	}
+	if err != nil {
+		h.refuse(w, r, err)
+		return
+	}
+	allowed := []string{http.MethodGet, http.MethodHead, http.MethodDelete}
+	switch {
+	case route.id == "":
+		allowed[2] = http.MethodPost
+	case route.action != "":
+		allowed = []string{http.MethodPost}
+	}
+	if !slices.Contains(allowed, r.Method) {
+		w.Header().Set("Allow", strings.Join(allowed, ", "))
+		h.problem(w, r, events.Problem{Code: events.CodeMethodNotAllowed, Detail: "allowed methods are " + strings.Join(allowed, ", ")})
+		return
+	}
+	status, body := http.StatusOK, any(nil)
+	err = h.destinations.charge(r.Context(), viewer.Key, func(ctx context.Context) (err error) {
+		status, body, err = h.destinations.serve(ctx, w, r, viewer, route)
+		return err
+	})
+	w.Header().Set("Cache-Control", "no-store")
+	switch {
+	case err != nil:
+		h.refuse(w, r, err)
+	case body == nil:
+		w.WriteHeader(http.StatusNoContent)
+	default:
+		h.answer(w, r, status, "application/json", body)
+	}
+}
+
+// serve carries a request out.
+func (d destinations) serve(ctx context.Context, w http.ResponseWriter, r *http.Request, v watch.Viewer, route destinationRoute) (status int, body any, err error) {
+	switch {
+	case route.id == "" && r.Method == http.MethodPost:
+		created, err := d.create(ctx, w, r, v)
+		if err == nil {
+			w.Header().Set("Location", strings.TrimPrefix(destinationsPath, "/")+"/"+created.ID)
+		}
+		return http.StatusCreated, created, err
+	case route.id == "":
+		body, err = d.list(ctx, v)
+		return http.StatusOK, body, err
+	}
+	one, err := d.Get(ctx, v, route.id)
+	if err != nil {
+		return 0, nil, err
+	}
+	switch route.action {
+	case "":
+		if r.Method == http.MethodDelete {
+			return 0, nil, d.Remove(ctx, one)
+		}
+		body, err = d.show(ctx, one, r.URL.Query())
+	case "pause":
+		return 0, nil, d.Pause(ctx, one)
+	case "enable":
+		return 0, nil, d.Enable(ctx, one)
+	case "replay":
+		return 0, nil, d.replay(ctx, w, r, one)
+	case "secret":
+		body, err = d.withSecret(ctx, one)
+	default:
+		err = &events.Error{Code: events.CodeNotFound, Message: "the actions of a destination are pause, enable, replay and secret"}
+	}
+	return http.StatusOK, body, err
+}
+
+// create registers a destination.
+func (d destinations) create(ctx context.Context, w http.ResponseWriter, r *http.Request, v watch.Viewer) (events.Destination, error) {
+	var wanted events.DestinationRequest
+	if err := readBody(w, r, &wanted, "topic", "url", "filter", "fields", "format", "batch"); err != nil {
+		return events.Destination{}, err
+	}
+	topic, err := events.ParsePattern(wanted.Topic)
+	if err != nil {
+		return events.Destination{}, &events.Error{Code: events.CodeBadTopic, Message: err.Error()}
+	}
+	registered := delivery.Destination{URL: wanted.URL, Format: delivery.Format(wanted.Format), Batch: wanted.Batch}
+	registered.Query = watch.Query{Topic: topic, Options: watch.Options{Filter: wanted.Filter, Fields: wanted.Fields}}
+	registered, err = d.Create(ctx, v, registered)
+	if err != nil {
+		return events.Destination{}, err
+	}
+	return d.withSecret(ctx, registered)
+}
+
+// withSecret shows a destination with what its messages are signed with.
+func (d destinations) withSecret(ctx context.Context, of delivery.Destination) (events.Destination, error) {
+	shown := shownDestination(of)
+	var err error
+	shown.Secret, err = d.secret(ctx, of.ID)
+	return shown, err
+}
+
+func (d destinations) list(ctx context.Context, v watch.Viewer) (events.Destinations, error) {
+	all, err := d.List(ctx, v)
+	shown := events.Destinations{Destinations: []events.Destination{}}
+	for _, one := range all {
+		shown.Destinations = append(shown.Destinations, shownDestination(one))
+	}
+	return shown, err
+}
+
+// show shows a destination with its standings, after a topic or from the first.
+func (d destinations) show(ctx context.Context, of delivery.Destination, query url.Values) (events.Destination, error) {
+	shown := shownDestination(of)
+	after := query.Get("after")
+	if _, err := events.ParsePattern(after); err != nil && after != "" {
+		return shown, badRequest("after is no topic that next can be: %s", err)
+	}
+	standings, more, err := d.Standings(ctx, of, events.Topic(after))
+	for _, s := range standings {
+		if s.Topic.IsPattern() && s.Failures == 0 {
+			continue // it stands for no topic, and has been challenged
+		}
+		shown.Standings = append(shown.Standings, events.DestinationStanding{
+			Topic: s.Topic, Cursor: s.After.String(), Items: s.Items, Failures: s.Failures, RetryAt: events.Time(s.RetryAt),
+			LastAt: events.Time(s.Last.At), LastStatus: s.Last.Status, LastError: s.Last.Error,
+		})
+	}
+	if more {
+		shown.Next = string(standings[len(standings)-1].Topic)
+	}
+	return shown, err
+}
+
+func shownDestination(d delivery.Destination) events.Destination {
+	return events.Destination{
+		ID: d.ID, Topic: d.Query.Topic, URL: d.URL, Filter: d.Filter, Fields: d.Fields, Format: string(d.Format), Batch: d.Batch,
+		Created: events.Time(d.Created), Expires: events.Time(d.Expires), Disabled: string(d.Disabled), Unverified: !d.Verified,
+	}
+}
+
+// replay delivers again what comes after a cursor.
+func (d destinations) replay(ctx context.Context, w http.ResponseWriter, r *http.Request, of delivery.Destination) error {
+	var wanted events.ReplayRequest
+	if err := readBody(w, r, &wanted, "topic", "after"); err != nil {
+		return err
+	}
+	topic, err := events.ParseTopic(wanted.Topic)
+	if err != nil {
+		return &events.Error{Code: events.CodeBadTopic, Message: err.Error()}
+	}
+	after, err := events.ParseCursor(wanted.After)
+	if err != nil {
+		return &events.Error{Code: events.CodeBadCursor, Message: "after: " + err.Error()}
+	}
+	return d.Replay(ctx, of, topic, after)
+}
+
+// maxSettingsBytes bounds the body of a request for destinations.
+const maxSettingsBytes = 16 << 10
+
+// readBody reads a JSON object with no other members than those.
+func readBody(w http.ResponseWriter, r *http.Request, into any, names ...string) error {
+	text, err := readJSON(w, r, maxSettingsBytes)
+	if err != nil {
+		return err
+	}
+	object, err := members("body", text)
+	if err != nil {
+		return err
+	}
+	for name := range object {
+		if !slices.Contains(names, name) {
+			return badRequest("%s is not a member of the body: the members are %s", clip(name), strings.Join(names, ", "))
+		}
+	}
+	if err := exactjson.Unmarshal(text, into); err != nil {
+		return badRequest("body has a member of another type than it must have")
+	}
+	return nil
+}

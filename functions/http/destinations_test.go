@@ -1,0 +1,594 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/watchroute/watchroute/events"
+	"github.com/watchroute/watchroute/localstack/aws/dynamodb/dynamotest"
+	"github.com/watchroute/watchroute/shared/delivery"
+	"github.com/watchroute/watchroute/shared/identity"
+	"github.com/watchroute/watchroute/shared/origin"
+	"github.com/watchroute/watchroute/shared/watch"
+	"github.com/watchroute/watchroute/shared/webhook"
+)
+
+// mostDestinations are those that a subject may have.
+const mostDestinations = 3
+
+// newDestinations makes the routes on the service's store, with a queue that notes what it is sent.
+func (s *service) newDestinations() destinations {
+	return destinations{
+		Registrar: delivery.Registrar{Registry: s.store, Queue: deliveryQueue{s}, Check: webhook.New(webhook.Options{}).Check, Most: mostDestinations},
+		secret: func(_ context.Context, id string) (string, error) {
+			return webhook.Secret(webhook.Key([]byte("secret"), id)), nil
+		},
+		charge: func(ctx context.Context, who watch.Key, do func(context.Context) error) error {
+			return s.feed.Charge(ctx, who, do)
+		},
+	}
+}
+
+type deliveryQueue struct{ *service }
+
+func (q deliveryQueue) Send(_ context.Context, ref delivery.Ref, id string) error {
+	q.woken = append(q.woken, ref.Destination+" "+string(ref.Topic))
+	return nil
+}
+
+const delivering = `{"v":1,"allow":[{"topics":["**"],"actions":["deliver"]}]}`
+
+// newDeliveries makes a service for alice, who may have anything delivered.
+func newDeliveries(t *testing.T) *service {
+	t.Helper()
+	s := newService(t)
+	s.viewer.Grant = granted(t, "alice", delivering)
+	return s
+}
+
+// hook is the body of a request for a destination, with more members.
+func hook(topic string, more ...string) string {
+	return fmt.Sprintf(`{"topic":%q,"url":"https://example.com/hook"%s}`, topic, strings.Join(append([]string{""}, more...), ","))
+}
+
+// register makes a destination.
+func (s *service) register(topic string, more ...string) (d events.Destination) {
+	s.Helper()
+	a := s.post("/destinations", hook(topic, more...))
+	if err := json.Unmarshal([]byte(a.body), &d); err != nil || a.status != http.StatusCreated {
+		s.Fatalf("POST is answered %+v, %v", a, err)
+	}
+	return d
+}
+
+// standing gives how far a destination has come in a topic.
+func (s *service) standing(id string, topic events.Topic) delivery.Standing {
+	s.Helper()
+	all, _, err := s.store.Standings(s.Context(), id, "", 100)
+	if err != nil {
+		s.Fatal(err)
+	}
+	for _, one := range all {
+		if one.Topic == topic {
+			return one
+		}
+	}
+	s.Fatalf("%s has no standing in %s", id, topic)
+	return delivery.Standing{}
+}
+
+// TestADestinationIsRegisteredAndRemoved: its owner sees all of it but the secret, which only the
+// first answer and a request for it show. It begins where its topic stands, and is woken at once.
+func TestADestinationIsRegisteredAndRemoved(t *testing.T) {
+	s := newDeliveries(t)
+	s.put("orders/1", "i", `{"n":1}`)
+	a := s.post("/destinations", hook("orders/1", `"filter":{"n":[1]}`, `"fields":["n"]`, `"format":"cloudevents-batch"`, `"batch":7`))
+	var d events.Destination
+	if err := json.Unmarshal([]byte(a.body), &d); err != nil || a.status != http.StatusCreated {
+		t.Fatalf("POST is answered %+v, %v", a, err)
+	}
+	at, err := url.Parse("https://api.example/prod/destinations")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if at, err = at.Parse(a.header.Get("Location")); err != nil || at.Path != "/prod/destinations/"+d.ID {
+		t.Errorf("Location %q leads to %s, %v", a.header.Get("Location"), at, err)
+	}
+	if !strings.HasPrefix(d.Secret, "whsec_") || !d.Unverified || d.Batch != 7 || d.Format != "cloudevents-batch" || string(d.Filter) != `{"n":[1]}` || !slices.Equal(d.Fields, []string{"n"}) || d.Disabled != "" {
+		t.Errorf("POST gives %+v", d)
+	}
+	if life := time.Time(d.Expires).Sub(time.Time(d.Created)); life != delivery.Life {
+		t.Errorf("it lives %s", life)
+	}
+	if !slices.Equal(s.woken, []string{d.ID + " orders/1"}) {
+		t.Errorf("woken is %q", s.woken)
+	}
+	if s := s.standing(d.ID, "orders/1"); s.After.Seq != 1 {
+		t.Errorf("it begins after %s", s.After)
+	}
+	one, a := get[events.Destination](s, 200, "/destinations/"+d.ID)
+	if len(one.Standings) != 1 || one.Standings[0].Topic != "orders/1" || strings.Contains(a.body, "whsec_") || one.Next != "" {
+		t.Errorf("GET gives %s", a.body)
+	}
+	one.Standings, one.Secret = nil, d.Secret
+	if normal(t, one) != normal(t, d) {
+		t.Errorf("GET gives %+v, and POST %+v", one, d)
+	}
+	all, a := get[events.Destinations](s, 200, "/destinations")
+	if len(all.Destinations) != 1 || all.Destinations[0].ID != d.ID || strings.Contains(a.body, "whsec_") || strings.Contains(a.body, "standings") {
+		t.Errorf("the list is %s", a.body)
+	}
+	var again events.Destination
+	if a := s.ask(http.MethodPost, "/destinations/"+d.ID+"/secret"); json.Unmarshal([]byte(a.body), &again) != nil || again.Secret != d.Secret || a.status != 200 {
+		t.Errorf("the secret is answered %+v, want %s", a, d.Secret)
+	}
+	if a := s.ask(http.MethodDelete, "/destinations/"+d.ID); a.status != 204 || a.body != "" {
+		t.Errorf("DELETE is answered %+v", a)
+	}
+	if a := s.ask(http.MethodGet, "/destinations/"+d.ID); a.status != 404 {
+		t.Errorf("after DELETE, GET is answered %+v", a)
+	}
+	if _, a := get[events.Destinations](s, 200, "/destinations"); strings.TrimSpace(a.body) != `{"destinations":[]}` {
+		t.Errorf("after DELETE, the list is %s", a.body)
+	}
+	for _, table := range []string{dynamotest.Tables.Destinations, dynamotest.Tables.Subscriptions} {
+		out, err := s.db.Client.Scan(t.Context(), &dynamodb.ScanInput{TableName: &table})
+		if err != nil || slices.ContainsFunc(out.Items, func(row map[string]types.AttributeValue) bool { return strings.Contains(fmt.Sprint(row), d.ID) }) {
+			t.Errorf("after DELETE, %s has %v, %v", table, out.Items, err)
+		}
+	}
+}
+
+func normal(t *testing.T, value any) string {
+	text, err := json.Marshal(value)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// TestADestinationIsPausedEnabledAndReplayed by requests that have no answer but 204.
+func TestADestinationIsPausedEnabledAndReplayed(t *testing.T) {
+	s := newDeliveries(t)
+	s.put("a", "i", `{"n":1}`)
+	s.put("a", "i", `{"n":2}`)
+	d := s.register("a")
+	at := s.standing(d.ID, "a").After
+	path := "/destinations/" + d.ID
+	if a := s.ask(http.MethodPost, path+"/pause"); a.status != 204 || a.body != "" {
+		t.Errorf("pause is answered %+v", a)
+	}
+	if one, _ := get[events.Destination](s, 200, path); one.Disabled != "paused" {
+		t.Errorf("after pause it is %q", one.Disabled)
+	}
+	s.woken = nil
+	if a := s.ask(http.MethodPost, path+"/enable"); a.status != 204 || a.body != "" {
+		t.Errorf("enable is answered %+v", a)
+	}
+	if one, _ := get[events.Destination](s, 200, path); one.Disabled != "" || one.Standings[0].Cursor != at.String() || len(s.woken) != 1 {
+		t.Errorf("after enable it is %+v, and woken %q", one, s.woken)
+	}
+	s.woken = nil
+	first := events.Cursor{Epoch: at.Epoch, Seq: 1}
+	if a := s.post(path+"/replay", `{"topic":"a","after":"`+first.String()+`"}`); a.status != 204 || a.body != "" {
+		t.Errorf("replay is answered %+v", a)
+	}
+	if got := s.standing(d.ID, "a"); got.After != first || !slices.Equal(s.woken, []string{d.ID + " a"}) {
+		t.Errorf("after replay it stands at %s, and woken is %q", got.After, s.woken)
+	}
+}
+
+// TestWhatADestinationMustNotBe is refused with its reason, and leaves nothing behind.
+func TestWhatADestinationMustNotBe(t *testing.T) {
+	s := newDeliveries(t)
+	s.viewer.Grant = granted(t, "alice", `{"v":1,"allow":[{"topics":["a/**"],"actions":["deliver"]},{"topics":["b"],"actions":["subscribe","read","publish"]}]}`)
+	for body, want := range map[string]struct {
+		code   events.Code
+		detail string
+	}{
+		``:                              {events.CodeBadJSON, "JSON object"},
+		`{`:                             {events.CodeBadJSON, "JSON object"},
+		`[]`:                            {events.CodeBadJSON, "JSON object"},
+		`null`:                          {events.CodeBadJSON, "JSON object"},
+		hook("a", `"colour":1`):         {events.CodeBadRequest, "colour"},
+		hook("a", `"Format":"changes"`): {events.CodeBadRequest, "Format"},
+		`{"topic":1,"url":"https://example.com"}`: {events.CodeBadRequest, "type"},
+		hook(""):                                  {events.CodeBadTopic, "empty"},
+		hook("a//b"):                              {events.CodeBadTopic, "empty segment"},
+		hook("a/*/b"):                             {events.CodeBadTopic, "character"},
+		hook("*"):                                 {events.CodeBadTopic, "character"},
+		hook("b"):                                 {events.CodeForbidden, ""},
+		hook("c/**"):                              {events.CodeForbidden, ""},
+		hook("a", `"filter":{"n":1}`):             {events.CodeBadRequest, "filter"},
+		hook("a", `"filter":[]`):                  {events.CodeBadRequest, "filter"},
+		hook("a", `"fields":[""]`):                {events.CodeBadRequest, "field"},
+		hook("a", `"fields":"n"`):                 {events.CodeBadRequest, "type"},
+		hook("a", `"format":"xml"`):               {events.CodeBadRequest, "format"},
+		hook("a", `"batch":-1`):                   {events.CodeBadRequest, "batch"},
+		hook("a", `"batch":101`):                  {events.CodeBadRequest, "batch"},
+		hook("a", `"batch":1.5`):                  {events.CodeBadRequest, "type"},
+		hook("a", `"batch":99999999999999999999`): {events.CodeBadRequest, "type"},
+		hook("a", `"format":"cloudevents"`, `"batch":2`): {events.CodeBadRequest, "batch"},
+		`{"topic":"a"}`: {events.CodeBadRequest, "url"},
+		`{"topic":"a","url":"http://example.com"}`:                {events.CodeBadRequest, "https"},
+		`{"topic":"a","url":"https://169.254.169.254/latest"}`:    {events.CodeBadRequest, "public"},
+		`{"topic":"a","url":"https://localhost/"}`:                {events.CodeBadRequest, "public"},
+		`{"topic":"a","url":"https://u:p@example.com/"}`:          {events.CodeBadRequest, "user name"},
+		hook("a", `"fields":["`+strings.Repeat("x", 16<<10)+`"]`): {events.CodeTooLarge, "16384"},
+	} {
+		var p events.Problem
+		a := s.post("/destinations", body)
+		if err := json.Unmarshal([]byte(a.body), &p); err != nil || p.Code != want.code || a.status != want.code.Status() || !strings.Contains(p.Detail, want.detail) {
+			t.Errorf("%.200s is answered %+v, want %s with %q", body, a, want.code, want.detail)
+		}
+		if a.header.Get("Location") != "" || a.header.Get("Cache-Control") != "no-store" || a.header.Get("Content-Type") != events.ProblemType {
+			t.Errorf("%.200s is answered with the headers %v", body, a.header)
+		}
+	}
+	for name, header := range map[string][]string{"another type": {"Content-Type", "text/plain"}, "no type": {"Content-Type", ""}, "gzip": {"Content-Encoding", "gzip"}} {
+		if a := s.post("/destinations", hook("a"), header...); a.status != 415 || a.header.Get("Accept")+a.header.Get("Accept-Encoding") == "" {
+			t.Errorf("%s is answered %+v", name, a)
+		}
+	}
+	if all, _ := get[events.Destinations](s, 200, "/destinations"); len(all.Destinations) != 0 || len(s.woken) != 0 {
+		t.Errorf("there are %+v, woken %q", all, s.woken)
+	}
+}
+
+// TestAReplayThatCannotBe is refused, and the destination stands where it stood.
+func TestAReplayThatCannotBe(t *testing.T) {
+	s := newDeliveries(t)
+	d := s.register("a/*")
+	path := "/destinations/" + d.ID + "/replay"
+	for body, want := range map[string]events.Code{
+		``:                                    events.CodeBadJSON,
+		`{"topic":"a/b"}`:                     events.CodeBadCursor,
+		`{"topic":"a/b","after":"x"}`:         events.CodeBadCursor,
+		`{"topic":"a/b","after":":-1"}`:       events.CodeBadCursor,
+		`{"topic":"a/*","after":":0"}`:        events.CodeBadTopic,
+		`{"topic":"a","after":":0"}`:          events.CodeBadRequest,
+		`{"topic":"a/b/c","after":":0"}`:      events.CodeBadRequest,
+		`{"topic":"a/b","after":":0","x":""}`: events.CodeBadRequest,
+	} {
+		if a := s.post(path, body); a.status != want.Status() || !strings.Contains(a.body, `"code":"`+string(want)+`"`) {
+			t.Errorf("%s is answered %+v, want %s", body, a, want)
+		}
+	}
+	if one, a := get[events.Destination](s, 200, "/destinations/"+d.ID); len(one.Standings) != 0 {
+		t.Errorf("it is %s", a.body)
+	}
+}
+
+// everyDestinationRoute has the requests for one destination.
+func everyDestinationRoute(id string) []request {
+	return []request{
+		{"GET", "/destinations/" + id, "", nil}, {"HEAD", "/destinations/" + id, "", nil}, {"GET", "/destinations/" + id + "?after=a", "", nil}, {"DELETE", "/destinations/" + id, "", nil},
+		{"POST", "/destinations/" + id + "/pause", "", nil}, {"POST", "/destinations/" + id + "/enable", "", nil}, {"POST", "/destinations/" + id + "/secret", "", nil},
+		{"POST", "/destinations/" + id + "/replay", `{"topic":"a","after":":0"}`, nil}, {"POST", "/destinations/" + id + "/replay", `{`, nil},
+		{"POST", "/destinations/" + id + "/none", "", nil},
+	}
+}
+
+// send sends a request whose query is a whole target.
+func (s *service) send(r request) answer {
+	s.Helper()
+	asked := httptest.NewRequestWithContext(s.Context(), r.method, r.query, strings.NewReader(r.body))
+	asked.Header.Set("Content-Type", "application/json")
+	w := httptest.NewRecorder()
+	s.ServeHTTP(w, asked)
+	return answer{w.Code, w.Result().Header, w.Body.String()}
+}
+
+// TestAnothersDestinationIsAnsweredAsNone: the bytes are the same on every route, for another's, for
+// one that was never there, and for the ids of other rows of the table. So are the calls of the table.
+func TestAnothersDestinationIsAnsweredAsNone(t *testing.T) {
+	s := newDeliveries(t)
+	s.feed.Allowance = nil
+	alices := s.register("a")
+	mallory := s.viewer
+	mallory.Subject = "mallory"
+	s.viewer = mallory
+	none := "dst_" + strings.Repeat("a", len(alices.ID)-len("dst_"))
+	for i, r := range everyDestinationRoute(alices.ID) {
+		s.db.Engine.ResetUsage()
+		got := s.send(r)
+		cost := s.db.Engine.Usage()
+		s.db.Engine.ResetUsage()
+		want := s.send(everyDestinationRoute(none)[i])
+		if got.status != 404 || r.method != http.MethodHead && !strings.Contains(got.body, "no such destination") {
+			t.Errorf("%s is answered %+v", r, got)
+		}
+		if !reflect.DeepEqual(got, want) || !reflect.DeepEqual(cost, s.db.Engine.Usage()) {
+			t.Errorf("%s is answered\n%+v, and for none\n%+v", r, got, want)
+		}
+		for _, id := range []string{"%23alice", "%23mallory", "%23nobody", alices.ID + "x", strings.ToUpper(alices.ID), "destination:" + alices.ID, "*", "%ff", "%00", "a%2Fb%2Fc", strings.Repeat("x", 3000)} {
+			r := everyDestinationRoute(id)[i]
+			if got := s.send(r); got.status != 404 {
+				t.Errorf("%.100s is answered %+v", r, got)
+			}
+		}
+	}
+	s.viewer.Subject = "alice"
+	if one, _ := get[events.Destination](s, 200, "/destinations/"+alices.ID); one.Disabled != "" || one.Standings[0].Cursor != s.standing(alices.ID, "a").After.String() {
+		t.Errorf("alice's destination is %+v", one)
+	}
+}
+
+// TestAMethodThatARouteHasNot is answered with those that it has, whether or not the id is known.
+func TestAMethodThatARouteHasNot(t *testing.T) {
+	s := newDeliveries(t)
+	d := s.register("a")
+	for path, allowed := range map[string]string{
+		"/destinations": "GET, HEAD, POST", "/destinations/" + d.ID: "GET, HEAD, DELETE", "/destinations/x": "GET, HEAD, DELETE",
+		"/destinations/" + d.ID + "/pause": "POST", "/destinations/" + d.ID + "/none": "POST",
+	} {
+		for _, method := range []string{"GET", "HEAD", "POST", "DELETE", "PUT", "PATCH", "TRACE", "get"} {
+			if slices.Contains(strings.Split(allowed, ", "), method) {
+				continue
+			}
+			if a := s.ask(method, path); a.status != 405 || a.header.Get("Allow") != allowed {
+				t.Errorf("%s %s is answered %+v, want 405 with %s", method, path, a, allowed)
+			}
+		}
+	}
+	if one, _ := get[events.Destination](s, 200, "/destinations/"+d.ID); one.Disabled != "" {
+		t.Errorf("it is %+v", one)
+	}
+	if a := s.ask(http.MethodPost, "/destinations/"+d.ID+"/none"); a.status != 404 || !strings.Contains(a.body, "pause, enable, replay and secret") {
+		t.Errorf("an unknown action is answered %+v", a)
+	}
+}
+
+// TestHeadOfDestinationsIsGetWithoutABody, as RFC 9110 wants it (section 9.1).
+func TestHeadOfDestinationsIsGetWithoutABody(t *testing.T) {
+	s := newDeliveries(t)
+	d := s.register("a")
+	for _, path := range []string{"/destinations", "/destinations/" + d.ID} {
+		get, head := s.ask(http.MethodGet, path), s.ask(http.MethodHead, path)
+		if head.status != 200 || head.body != "" || !reflect.DeepEqual(get.header, head.header) {
+			t.Errorf("HEAD %s is answered %+v, GET %+v", path, head, get)
+		}
+	}
+}
+
+// TestOnlyThePathsOfDestinations are theirs. None of the others registers or changes one.
+func TestOnlyThePathsOfDestinations(t *testing.T) {
+	s := newDeliveries(t)
+	d := s.register("a")
+	s.woken = nil
+	for _, path := range []string{
+		"/destinationsx", "/Destinations", "/destinations/", "/destinations//", "/destinations//pause", "//destinations", "/destinations/" + d.ID + "/",
+		"/destinations/" + d.ID + "//", "/destinations/" + d.ID + "/pause/", "/destinations/" + d.ID + "/pause/now",
+	} {
+		for _, method := range []string{"GET", "POST", "DELETE"} {
+			if a := s.send(request{method, path, hook("a"), nil}); a.status != 404 {
+				t.Errorf("%s %s is answered %+v", method, path, a)
+			}
+		}
+	}
+	if all, _ := get[events.Destinations](s, 200, "/destinations"); len(all.Destinations) != 1 || all.Destinations[0].Disabled != "" || len(s.woken) != 0 {
+		t.Errorf("there are %+v, woken %q", all, s.woken)
+	}
+}
+
+// TestASubjectHasNoMoreDestinationsThanItMay, another subject has its own, and one that was removed
+// makes room.
+func TestASubjectHasNoMoreDestinationsThanItMay(t *testing.T) {
+	s := newDeliveries(t)
+	var last events.Destination
+	for range mostDestinations {
+		last = s.register("a")
+	}
+	if a := s.post("/destinations", hook("a")); a.status != 409 || !strings.Contains(a.body, `"code":"too_many_destinations"`) || a.header.Get("Location") != "" {
+		t.Errorf("one more is answered %+v", a)
+	}
+	s.viewer.Subject = "bob"
+	s.register("a")
+	s.viewer.Subject = "alice"
+	if a := s.ask(http.MethodDelete, "/destinations/"+last.ID); a.status != 204 {
+		t.Fatalf("DELETE is answered %+v", a)
+	}
+	s.register("a")
+}
+
+// TestDestinationsNeedAToken, unless the stack is on a developer's machine.
+func TestDestinationsNeedAToken(t *testing.T) {
+	s := newDeliveries(t)
+	s.viewer.Key = watch.Key{Subject: watch.Anonymous, ID: "1"}
+	for _, r := range append(everyDestinationRoute("x"), request{"GET", "/destinations", "", nil}, request{"POST", "/destinations", hook("a"), nil}) {
+		if a := s.send(r); a.status != 403 || r.method != http.MethodHead && !strings.Contains(a.body, `"code":"forbidden"`) {
+			t.Errorf("%s is answered %+v", r, a)
+		}
+	}
+	s.handler.destinations.anonymous = true
+	s.register("a")
+	s.handler.viewer = func(*http.Request) (watch.Viewer, error) {
+		return watch.Viewer{}, &identity.RefusedError{Why: watch.ErrTokenExpired}
+	}
+	if a := s.ask(http.MethodGet, "/destinations"); a.status != 401 || !strings.Contains(a.body, `"code":"token_expired"`) || a.header.Get("WWW-Authenticate") == "" {
+		t.Errorf("a refused token is answered %+v", a)
+	}
+}
+
+// TestPagesMayReadTheAnswersAboutDestinations, of the allowed origins only, and no cache keeps any.
+func TestPagesMayReadTheAnswersAboutDestinations(t *testing.T) {
+	s := newDeliveries(t)
+	d := s.register("a")
+	from, err := origin.ParseList("https://app.example")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.handler.origins = from
+	for _, r := range append(everyDestinationRoute(d.ID), request{"GET", "/destinations", "", nil}, request{"POST", "/destinations", "{", nil}, request{"PUT", "/destinations", "", nil}) {
+		for origin, allowed := range map[string]string{"https://app.example": "https://app.example", "https://evil.example": ""} {
+			asked := httptest.NewRequestWithContext(t.Context(), r.method, r.query, strings.NewReader(r.body))
+			asked.Header.Set("Origin", origin)
+			w := httptest.NewRecorder()
+			s.ServeHTTP(w, asked)
+			header := w.Result().Header
+			if header.Get("Access-Control-Allow-Origin") != allowed || header.Get("Cache-Control") != "no-store" || !strings.Contains(header.Get("Access-Control-Expose-Headers"), "Location") {
+				t.Errorf("%s from %s has the headers %v", r, origin, header)
+			}
+		}
+	}
+}
+
+// TestASpentAllowanceRefusesDestinations before anything is read or written. What the requests for
+// destinations cost is charged like that of others.
+func TestASpentAllowanceRefusesDestinations(t *testing.T) {
+	s := newDeliveries(t)
+	d := s.register("a")
+	s.feed.Allowance = watch.NewAllowance(s.store, 1)
+	path := "/destinations/" + d.ID
+	for tries := 0; s.ask(http.MethodPost, path+"/pause").status != 429; tries++ { // a process draws when 1,000 units are owed
+		if tries > 2000 {
+			t.Fatal("requests for destinations cost nothing")
+		}
+	}
+	before := s.destinationRows(d.ID)
+	for _, r := range append(everyDestinationRoute(d.ID), request{"GET", "/destinations", "", nil}, request{"POST", "/destinations", hook("a"), nil}) {
+		a := s.send(r)
+		if a.status != 429 || a.header.Get("Retry-After") == "" || r.method != http.MethodHead && !strings.Contains(a.body, `"code":"too_many_requests"`) {
+			t.Errorf("%s is answered %+v", r, a)
+		}
+	}
+	if s.destinationRows(d.ID) != before {
+		t.Error("a refused request has changed something")
+	}
+}
+
+// TestStandingsComePageByPage: all of them once, in pages of at most a hundred.
+func TestStandingsComePageByPage(t *testing.T) {
+	s := newDeliveries(t)
+	d := s.register("a/**")
+	const topics = 250
+	for n := range topics {
+		if _, err := s.store.Mark(t.Context(), delivery.Ref{Destination: d.ID, Topic: events.Topic(fmt.Sprintf("a/%03d", n))}, "m", events.Cursor{Epoch: "e", Seq: 1}, time.Now()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var seen []string
+	pages := 0
+	for after := ""; ; pages++ {
+		one, _ := get[events.Destination](s, 200, "/destinations/"+d.ID+"?after="+url.QueryEscape(after))
+		for _, standing := range one.Standings {
+			seen = append(seen, string(standing.Topic))
+		}
+		if len(one.Standings) > 100 || pages > topics {
+			t.Fatalf("page %d has %d standings", pages, len(one.Standings))
+		}
+		if after = one.Next; after == "" {
+			break
+		}
+	}
+	if len(seen) != topics || !slices.IsSorted(seen) || len(slices.Compact(slices.Clone(seen))) != topics || pages != 2 {
+		t.Errorf("%d pages have %d standings: %q", pages+1, len(seen), seen)
+	}
+	for after, want := range map[string]int{"a/249": 200, "zzz": 200, "a/**": 200, "!": 400, strings.Repeat("x", 2000): 400, "%00": 400, "a//b": 400} {
+		if a := s.ask(http.MethodGet, "/destinations/"+d.ID+"?after="+after); a.status != want {
+			t.Errorf("after %.20s is answered %+v, want %d", after, a, want)
+		}
+	}
+}
+
+// TestAFailingQueueIsNoFailureOfTheOwner: the sweep wakes the destination later.
+func TestAFailingQueueIsNoFailureOfTheOwner(t *testing.T) {
+	s := newDeliveries(t)
+	s.handler.destinations.Queue = brokenQueue{}
+	d := s.register("a")
+	if a := s.ask(http.MethodPost, "/destinations/"+d.ID+"/enable"); a.status != 204 {
+		t.Errorf("enable is answered %+v", a)
+	}
+	due := 0
+	for part := range delivery.Parts {
+		refs, err := s.store.Due(t.Context(), part, time.Now().Add(time.Hour), 10)
+		if err != nil {
+			t.Fatal(err)
+		}
+		due += len(refs)
+	}
+	if due != 1 {
+		t.Errorf("%d standings are due", due)
+	}
+}
+
+type brokenQueue struct{}
+
+func (brokenQueue) Send(context.Context, delivery.Ref, string) error { return errors.New("throttled") }
+
+// FuzzDestinations sends whole requests for destinations. None makes the service fail or panic, and
+// none of those by another subject changes alice's.
+func FuzzDestinations(f *testing.F) {
+	for _, seed := range [][3]string{
+		{"GET", "/destinations"}, {"POST", "/destinations", hook("a/*")}, {"GET", "/destinations/ID?after=a"}, {"DELETE", "/destinations/ID"}, {"POST", "/destinations/ID/enable"},
+		{"POST", "/destinations/ID/replay", `{"topic":"a","after":":0"}`}, {"POST", "/destinations/%23alice/pause"}, {"GET", "/destinations/%2e%2e/ID"}, {"GET", "/destinations/ID?after=%00%ff"},
+		{"POST", "/destinations//"}, {"GET", "/destinations/*"}, {"POST", "/destinations", `{"topic":"a","url":"https://a.b","filter":null,"fields":null,"batch":null}`},
+	} {
+		f.Add(seed[0], seed[1], seed[2])
+	}
+	f.Fuzz(func(t *testing.T, method, target, body string) {
+		s := newDeliveries(t)
+		d := s.register("a")
+		r, err := http.NewRequestWithContext(t.Context(), method, "https://api.example", strings.NewReader(body))
+		if err != nil {
+			t.Skip()
+		}
+		if r.URL, err = url.ParseRequestURI(strings.ReplaceAll(target, "ID", d.ID)); err != nil {
+			t.Skip()
+		}
+		if route, ok := destinationOf(r); ok && strings.Contains(route.id+route.action, "/") {
+			t.Errorf("%s is read as %+v", target, route)
+		}
+		r.Header.Set("Content-Type", "application/json")
+		before := s.destinationRows(d.ID)
+		for _, subject := range []string{"mallory", "alice"} {
+			s.viewer.Subject = subject
+			w := httptest.NewRecorder()
+			s.ServeHTTP(w, r.Clone(t.Context()))
+			a := answer{w.Code, w.Result().Header, w.Body.String()}
+			switch {
+			case a.status >= 500:
+				t.Errorf("%s %s is answered %+v", method, target, a)
+			case a.status >= 400:
+				s.isProblem(method, a)
+			}
+			if subject == "mallory" && s.destinationRows(d.ID) != before {
+				t.Errorf("mallory's %s %s changes alice's destination", method, target)
+			}
+			r.Body = http.NoBody
+		}
+	})
+}
+
+// destinationRows has all that is kept of a destination.
+func (s *service) destinationRows(id string) string {
+	s.Helper()
+	out, err := s.db.Client.Scan(s.Context(), &dynamodb.ScanInput{TableName: &dynamotest.Tables.Destinations})
+	if err != nil {
+		s.Fatal(err)
+	}
+	var rows []string
+	for _, row := range out.Items {
+		text, err := json.Marshal(row)
+		if err != nil {
+			s.Fatal(err)
+		}
+		if strings.Contains(string(text), id) {
+			rows = append(rows, string(text))
+		}
+	}
+	slices.Sort(rows)
+	return strings.Join(rows, "\n")
+}

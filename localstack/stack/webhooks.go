@@ -1,0 +1,37 @@
+package stack
+
+import (
+	"context"
+
+	"github.com/watchroute/watchroute/shared/webhook"
+)
+
+// webhookKeys gives the keys of all destinations, for the inspector of webhooks. A template without
+// destinations has none.
+func (s *Stack) webhookKeys(ctx context.Context) (map[string][][]byte, error) {
+	table, secret := s.Outputs["DestinationsTable"], s.Outputs["ServiceSecretArn"]
+	if table == "" || secret == "" {
+		return nil, nil
+	}
+	var value struct{ SecretString string }
+	if err := call(ctx, s.secrets.Service(), "GetSecretValue", map[string]any{"SecretId": secret}, &value); err != nil {
+		return nil, err
+	}
+	var found struct {
+		Items []struct {
+			Destination struct{ S string } `json:"destination"`
+		}
+	}
+	settings := map[string]any{
+		"TableName": table, "FilterExpression": "topic = :settings AND attribute_exists(version)",
+		"ExpressionAttributeValues": map[string]any{":settings": map[string]string{"S": "*"}},
+	}
+	if err := call(ctx, s.db.Service(), "Scan", settings, &found); err != nil {
+		return nil, err
+	}
+	keys := map[string][][]byte{}
+	for _, item := range found.Items {
+		keys[item.Destination.S] = [][]byte{webhook.Key([]byte(value.SecretString), item.Destination.S)}
+	}
+	return keys, nil
+}

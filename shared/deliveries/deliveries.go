@@ -1,0 +1,66 @@
+// Package deliveries is the only place that knows the queue of deliveries: a FIFO queue with a message
+// group for each topic of a destination.
+package deliveries
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/watchroute/watchroute/events"
+	"github.com/watchroute/watchroute/shared/delivery"
+)
+
+// Queue is the queue of deliveries.
+type Queue struct {
+	url string
+	sqs *sqs.Client
+}
+
+// Open gives the queue with a URL. It makes no call.
+func Open(cfg aws.Config, url string) Queue {
+	return Queue{url: url, sqs: sqs.NewFromConfig(cfg)}
+}
+
+// Send puts a message into the queue. The queue drops one whose id it has seen in the last five
+// minutes.
+func (q Queue) Send(ctx context.Context, ref delivery.Ref, id string) error {
+	body, err := events.Marshal(ref)
+	if err != nil {
+		return fmt.Errorf("encode a delivery: %w", err)
+	}
+	_, err = q.sqs.SendMessage(ctx, &sqs.SendMessageInput{
+		QueueUrl: &q.url, MessageBody: aws.String(string(body)),
+		MessageGroupId: aws.String(group(ref)), MessageDeduplicationId: &id,
+	})
+	if err != nil {
+		return fmt.Errorf("send a delivery: %w", err)
+	}
+	return nil
+}
+
+// group is a hash, because SQS allows 128 characters at most.
+func group(ref delivery.Ref) string {
+	sum := sha256.Sum256([]byte(ref.Destination + "\n" + string(ref.Topic)))
+	return hex.EncodeToString(sum[:])
+}
+
+// Read reads a message.
+func Read(body string) (delivery.Ref, error) {
+	var ref delivery.Ref
+	if err := json.Unmarshal([]byte(body), &ref); err != nil {
+		return ref, fmt.Errorf("read a delivery: %w", err)
+	}
+	if ref.Destination == "" {
+		return ref, errors.New("read a delivery: it names no destination")
+	}
+	if _, err := events.ParsePattern(string(ref.Topic)); err != nil {
+		return ref, fmt.Errorf("read a delivery: %w", err)
+	}
+	return ref, nil
+}

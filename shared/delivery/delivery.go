@@ -1,0 +1,200 @@
+// Package delivery knows what a destination is owed, and when it is tried again.
+//
+// A destination, such as a webhook, watches a topic or a pattern. For each of its topics it has a
+// standing: the cursor up to which it has everything, and what is being tried. Fan-out wakes it with
+// a message that carries no change. The log is the truth: whoever is woken reads it after the
+// cursor, sends what is there, and then moves the cursor. So a change is delivered at least once,
+// and the changes of a topic in order. Nothing is sent to a destination before it has answered a
+// challenge.
+//
+//	            wake                      taken, no more
+//	asleep ─────────────► awake ──────────────────────────► asleep
+//	                        │ ▲
+//	                 failed │ │ the time for the next attempt has come (sweep)
+//	                        ▼ │
+//	                      retrying ──── answered 410, or failed for three days ───► disabled
+//
+// # What cannot be lost
+//
+// A mark in the standing says that a message is waiting. It is cleared before the log is read: a
+// change that comes later sets it again, and sends another message. The queue drops a message with
+// an id that it has seen within five minutes, so each wake has a new id.
+//
+// While a standing is not asleep, it has a time at which the sweep looks at it. A message that was
+// never sent, or was given up by the queue, costs time and loses nothing.
+//
+// Before the first attempt, the standing records what is sent. A retry sends exactly this, with the
+// same id.
+package delivery
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/watchroute/watchroute/events"
+	"github.com/watchroute/watchroute/shared/watch"
+)
+
+// What can go wrong in the store.
+var (
+	// ErrUnknown is a destination, or a standing, that does not exist.
+	ErrUnknown = errors.New("destination is not known")
+	// ErrOvertaken is a standing that somebody else has changed in the meantime.
+	ErrOvertaken = errors.New("the standing has changed")
+	// ErrTooMany is a subject that has as many destinations as it may.
+	ErrTooMany = errors.New("subject has too many destinations")
+)
+
+// Destination is a place that changes are delivered to.
+type Destination struct {
+	ID           string
+	watch.Viewer        // whose it is, and what it may see; Expires is when it ends
+	watch.Query         // the topic or the pattern that it watches, with filter and fields
+	URL          string // of the webhook
+	Format       Format // of what is sent
+	Batch        int    // changes in a message, at most
+	Created      time.Time
+	Disabled     Reason // why nothing is sent; empty while it is live
+	Verified     bool   // it has answered a challenge; nothing is sent before that
+	Version      int64  // counts the changes of the settings
+	Shard        int    // of its subscription
+}
+
+// Format is how changes are written.
+type Format string
+
+// The formats of a message's body.
+const (
+	Frames      Format = "changes"           // the frame that a WebSocket gets
+	CloudEvent  Format = "cloudevents"       // one CloudEvent; a message has one change
+	CloudEvents Format = "cloudevents-batch" // a list of CloudEvents
+)
+
+// defaultBatch is how many changes a message has at most, unless the destination has another Batch.
+const defaultBatch = 100
+
+// Reason is why a destination is disabled. Its cursors stay in any case.
+type Reason string
+
+// Why a destination is disabled.
+const (
+	Paused  Reason = "paused"  // its owner wants nothing for now
+	Gone    Reason = "gone"    // it answered 410
+	Failing Reason = "failing" // it has failed for as long as is tried
+	Ended   Reason = "ended"   // its token was revoked or its time is over
+)
+
+// Ref names a standing: a destination and one of its topics. What is delivered of it is in order.
+//
+// The standing of a pattern is of no topic. It is there to challenge the destination.
+type Ref struct {
+	Destination string       `json:"destination"`
+	Topic       events.Topic `json:"topic"`
+}
+
+// Standing is how far a destination has come in a topic.
+type Standing struct {
+	Ref
+	Generation  int64     // counts the deliveries that have begun, and changes from outside, such as a replay
+	watch.Place           // up to which it has everything
+	Attempt     *Attempt  // what is being tried; nil if nothing is
+	Failures    int       // attempts that have failed in a row
+	Since       time.Time // of the first of them
+	RetryAt     time.Time // when the next attempt is due; zero if none has failed
+	Last        Result    // of the last attempt
+}
+
+// Attempt is what is sent. Its beginning is the place of the standing.
+type Attempt struct {
+	ID    string        // of the message
+	Until events.Cursor // of the last change in it; zero if it has none
+}
+
+// Result is what became of an attempt.
+type Result struct {
+	At     time.Time
+	Status int    // HTTP's; 0 if there was no answer
+	Error  string // in one line; empty if it was taken
+}
+
+// Store keeps destinations and their standings.
+type Store interface {
+	// Destination reads a destination. ErrUnknown means that it does not exist.
+	Destination(ctx context.Context, id string) (Destination, error)
+	// Verify notes that a destination has answered its challenge, unless its settings are newer than
+	// the version.
+	Verify(ctx context.Context, id string, version int64) error
+	// Disable sets why a destination gets nothing, unless its settings are newer than the version.
+	Disable(ctx context.Context, id string, version int64, why Reason) error
+
+	// Mark marks a standing as waiting for a message with an id, unless it is marked already. A
+	// standing that does not exist begins after the cursor. The sweep looks at it at the given time,
+	// which is after the message has come.
+	Mark(ctx context.Context, ref Ref, message string, after events.Cursor, look time.Time) (marked bool, err error)
+	// Unmark takes back a mark if it is still that of the message.
+	Unmark(ctx context.Context, ref Ref, message string) error
+	// Begin takes the mark away and gives the standing, which has another generation now. So a
+	// delivery that has begun before, and is still running, is overtaken. ErrUnknown means that it
+	// does not exist.
+	Begin(ctx context.Context, ref Ref) (Standing, error)
+	// Try records an attempt before it is made. If the standing was asleep, the sweep looks at it at
+	// the given time. Like Move, Fail and Sleep, it gives ErrOvertaken if the standing has another
+	// generation by now.
+	Try(ctx context.Context, s Standing, look time.Time) error
+	// Move moves a standing to a place, after which it has no attempt and no failure. If asleep is
+	// true and nobody has marked it, the sweep does not look at it any more.
+	Move(ctx context.Context, s Standing, to watch.Place, asleep bool, last Result) error
+	// Fail records a failed attempt. The sweep looks at the standing at its RetryAt, and the standing
+	// is marked until then, so that nobody wakes it.
+	Fail(ctx context.Context, s Standing) error
+	// Sleep marks the standing, so that nobody wakes it, and the sweep does not look at it any more.
+	Sleep(ctx context.Context, s Standing) error
+	// Drop removes a standing.
+	Drop(ctx context.Context, ref Ref) error
+	// Restart lets a standing begin anew at a place, or where it is if that is nil: without attempt
+	// and failures, with another generation, and marked as waiting for a message.
+	Restart(ctx context.Context, ref Ref, at *watch.Place, message string, look time.Time) error
+
+	// Due reads standings of a part that the sweep has to look at, the longest due first.
+	Due(ctx context.Context, part int, now time.Time, most int) ([]Ref, error)
+	// Claim marks a standing that is due as waiting for a message, and sets when the sweep looks at it
+	// again. claimed is false if another sweep has just done so.
+	Claim(ctx context.Context, ref Ref, message string, now, look time.Time) (claimed bool, err error)
+}
+
+// Parts is the number of parts in which the standings are that the sweep looks at.
+const Parts = 8
+
+// Message is what is sent to a destination once.
+type Message struct {
+	ID      string // the same in each attempt to send the same
+	Ref     Ref
+	Changes []events.Change
+	Reset   *events.Reset    // in place of changes: what was sent of the topic is void
+	Items   *events.Snapshot // in place of changes: items after a reset
+}
+
+// Sender sends messages to destinations.
+type Sender interface {
+	// Send sends a message once. A failure that says more is a *Failure.
+	Send(context.Context, Destination, Message) error
+	// Challenge asks a destination whether it wants what comes. A failure that says more is a *Failure.
+	Challenge(context.Context, Destination) error
+}
+
+// Failure is an attempt that has failed.
+type Failure struct {
+	Status     int           // HTTP's; 0 if there was no answer
+	Gone       bool          // the destination wants nothing any more
+	RetryAfter time.Duration // for which it wants to be left alone; 0 if it does not say
+	Detail     string        // in one line, for the owner
+}
+
+func (f *Failure) Error() string { return f.Detail }
+
+// Queue carries the messages that wake. Those of one standing come in order, and one at a time.
+type Queue interface {
+	// Send puts a wake into the queue. id is new for each.
+	Send(ctx context.Context, ref Ref, id string) error
+}

@@ -1,0 +1,81 @@
+package delivery
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/watchroute/watchroute/events"
+)
+
+// lease is how long a wake may take before the sweep sends another. A message is usually there
+// within a second, and a delivery has ended within the timeout of its function.
+const lease = 2 * time.Minute
+
+// Waker wakes destinations by a message.
+type Waker struct {
+	Store Store
+	Queue Queue
+	Now   func() time.Time // time.Now if nil
+}
+
+// Wake marks the standing and sends a message, unless one is waiting already. It costs one write
+// unit, and for the index of the sweep one more if the standing was asleep, or two if it is being
+// delivered. If the message cannot be sent, Wake takes the mark back and gives the error, and the caller
+// has to try again. If that fails as well, the sweep sends a message within a few minutes.
+func (w Waker) Wake(ctx context.Context, destination string, topic events.Topic, after events.Cursor) error {
+	ref, message := Ref{destination, topic}, rand.Text()
+	marked, err := w.Store.Mark(ctx, ref, message, after, now(w.Now).Add(lease))
+	if err != nil || !marked {
+		return err
+	}
+	return w.send(ctx, ref, message)
+}
+
+func (w Waker) send(ctx context.Context, ref Ref, message string) error {
+	err := w.Queue.Send(ctx, ref, message)
+	if err == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	defer cancel()
+	return errors.Join(fmt.Errorf("wake %s of %s: %w", ref.Destination, ref.Topic, err), w.Store.Unmark(ctx, ref, message))
+}
+
+// sweptAtOnce bounds the standings of a part that one sweep looks at. The next sweep looks at the
+// rest, the longest due first.
+const sweptAtOnce = 200
+
+// Sweep sends a message for each standing whose time has come: for a retry, or because a message
+// that was sent has not been heard of for longer than it can take.
+func (w Waker) Sweep(ctx context.Context) (woken int, err error) {
+	var errs []error
+	for part := range Parts {
+		at := now(w.Now)
+		due, err := w.Store.Due(ctx, part, at, sweptAtOnce)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		for _, ref := range due {
+			message := rand.Text()
+			claimed, err := w.Store.Claim(ctx, ref, message, at, at.Add(lease))
+			if err == nil && claimed {
+				if err = w.send(ctx, ref, message); err == nil {
+					woken++
+				}
+			}
+			errs = append(errs, err)
+		}
+	}
+	return woken, errors.Join(errs...)
+}
+
+func now(f func() time.Time) time.Time {
+	if f == nil {
+		return time.Now()
+	}
+	return f()
+}

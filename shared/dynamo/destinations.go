@@ -1,0 +1,271 @@
+package dynamo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/watchroute/watchroute/events"
+	"github.com/watchroute/watchroute/shared/delivery"
+	"github.com/watchroute/watchroute/shared/grant"
+	"github.com/watchroute/watchroute/shared/watch"
+)
+
+// settingsTopic is the sort key of a destination's settings. No topic has this name.
+const settingsTopic = events.AnySegment
+
+// settledFor is how long the settings of a destination whose time is over can still be read.
+const settledFor = 7 * 24 * time.Hour
+
+func settingsKey(id string) map[string]types.AttributeValue {
+	return map[string]types.AttributeValue{"destination": str(id), "topic": str(settingsTopic)}
+}
+
+// ownerKey is the key of the row with the ids of a subject's destinations. No id begins with #.
+func ownerKey(subject string) map[string]types.AttributeValue { return settingsKey("#" + subject) }
+
+// AddDestination keeps a destination, its owner's list and its subscription, all or nothing, if the
+// owner has fewer than most. It costs six write units and a read unit.
+func (s *Store) AddDestination(ctx context.Context, d delivery.Destination, most int) error {
+	base, _ := d.Query.Topic.Split()
+	shards, err := s.shards(ctx, base)
+	if err != nil {
+		return fmt.Errorf("add destination %s: %w", d.ID, err)
+	}
+	d.Shard = home(watch.DestinationID(d.ID), shards)
+	writes := []types.TransactWriteItem{
+		{Update: &types.Update{
+			TableName: &s.tables.Destinations, Key: ownerKey(d.Subject),
+			UpdateExpression:    aws.String("ADD ids :id"),
+			ConditionExpression: aws.String("attribute_not_exists(ids) OR size(ids) < :most"),
+			ExpressionAttributeValues: map[string]types.AttributeValue{
+				":id": &types.AttributeValueMemberSS{Value: []string{d.ID}}, ":most": num(int64(most)),
+			},
+		}},
+		{Put: &types.Put{TableName: &s.tables.Destinations, Item: settingsRow(d)}},
+		{Put: &types.Put{TableName: &s.tables.Subscriptions, Item: subscriptionRow(subscriptionOf(d))}},
+	}
+	err = s.writeTogether(ctx, writes)
+	if cancelled := (*types.TransactionCanceledException)(nil); errors.As(err, &cancelled) &&
+		slices.ContainsFunc(cancelled.CancellationReasons, func(r types.CancellationReason) bool { return aws.ToString(r.Code) == "ConditionalCheckFailed" }) {
+		return fmt.Errorf("add destination %s: %w", d.ID, delivery.ErrTooMany) // the only condition
+	}
+	if err != nil {
+		return fmt.Errorf("add destination %s: %w", d.ID, err)
+	}
+	return nil
+}
+
+// writeTogether writes all or nothing.
+func (s *Store) writeTogether(ctx context.Context, writes []types.TransactWriteItem) error {
+	return apart(ctx, func() error {
+		_, err := s.db.TransactWriteItems(ctx, &dynamodb.TransactWriteItemsInput{TransactItems: writes})
+		return err
+	})
+}
+
+// collisions bounds how often a write is repeated that meets another one of the same row.
+const collisions = 5
+
+// apart repeats a write that meets a transaction with the same row, as the SDK does not. It gives
+// ErrUnavailable if it always does. Other errors are translated.
+//
+// Source: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis.html#transaction-conflict-handling
+func apart(ctx context.Context, write func() error) error {
+	for attempt := range collisions {
+		err := write()
+		if err == nil || !collides(err) {
+			return translate(err)
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%w: %w", ctx.Err(), err)
+		case <-time.After(rand.N(20 * time.Millisecond << attempt)):
+		}
+	}
+	return fmt.Errorf("another write of the same row each time: %w", watch.ErrUnavailable)
+}
+
+// collides reports whether another write of a row is the only reason of an error.
+func collides(err error) bool {
+	if single := (*types.TransactionConflictException)(nil); errors.As(err, &single) {
+		return true
+	}
+	cancelled := (*types.TransactionCanceledException)(nil)
+	if !errors.As(err, &cancelled) {
+		return false
+	}
+	found := false
+	for _, reason := range cancelled.CancellationReasons {
+		switch aws.ToString(reason.Code) {
+		case "TransactionConflict":
+			found = true
+		case "None", "":
+		default:
+			return false
+		}
+	}
+	return found
+}
+
+// subscriptionOf is how a destination watches.
+func subscriptionOf(d delivery.Destination) watch.Subscription {
+	return watch.Subscription{
+		Key: watch.Key{Subject: d.Subject, ID: watch.DestinationID(d.ID)}, Topic: d.Query.Topic, Shard: d.Shard, Until: d.Expires,
+	}
+}
+
+// RemoveDestination removes what AddDestination has kept: six write units. The standings are left:
+// Standings finds them, and Drop removes them.
+func (s *Store) RemoveDestination(ctx context.Context, d delivery.Destination) error {
+	writes := []types.TransactWriteItem{
+		{Update: &types.Update{
+			TableName: &s.tables.Destinations, Key: ownerKey(d.Subject), UpdateExpression: aws.String("DELETE ids :id"),
+			ExpressionAttributeValues: map[string]types.AttributeValue{":id": &types.AttributeValueMemberSS{Value: []string{d.ID}}},
+		}},
+		{Delete: &types.Delete{TableName: &s.tables.Destinations, Key: settingsKey(d.ID)}},
+		{Delete: &types.Delete{TableName: &s.tables.Subscriptions, Key: subscriptionKey(subscriptionOf(d))}},
+	}
+	if err := s.writeTogether(ctx, writes); err != nil {
+		return fmt.Errorf("remove destination %s: %w", d.ID, err)
+	}
+	return nil
+}
+
+// Destination reads a destination: a read unit.
+func (s *Store) Destination(ctx context.Context, id string) (delivery.Destination, error) {
+	out, err := s.db.GetItem(ctx, &dynamodb.GetItemInput{TableName: &s.tables.Destinations, Key: settingsKey(id), ConsistentRead: aws.Bool(true)})
+	if err != nil {
+		return delivery.Destination{}, fmt.Errorf("get destination %s: %w", id, translate(err))
+	}
+	if out.Item == nil || expired(out.Item, s.now()) {
+		return delivery.Destination{}, fmt.Errorf("destination %s: %w", id, delivery.ErrUnknown)
+	}
+	return destination(out.Item)
+}
+
+// Destinations reads the destinations of a subject: a read unit, and one for each of them. It takes
+// from the owner's list those that have expired.
+func (s *Store) Destinations(ctx context.Context, subject string) ([]delivery.Destination, error) {
+	out, err := s.db.GetItem(ctx, &dynamodb.GetItemInput{TableName: &s.tables.Destinations, Key: ownerKey(subject), ConsistentRead: aws.Bool(true)})
+	if err != nil {
+		return nil, fmt.Errorf("read destinations of a subject: %w", translate(err))
+	}
+	ids, _ := out.Item["ids"].(*types.AttributeValueMemberSS)
+	if ids == nil {
+		return nil, nil
+	}
+	all, gone := []delivery.Destination{}, []string{}
+	for _, id := range slices.Sorted(slices.Values(ids.Value)) {
+		d, err := s.Destination(ctx, id)
+		switch {
+		case errors.Is(err, delivery.ErrUnknown):
+			gone = append(gone, id)
+		case err != nil:
+			return nil, err
+		default:
+			all = append(all, d)
+		}
+	}
+	if len(gone) > 0 {
+		err = apart(ctx, func() error {
+			_, err := s.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
+				TableName: &s.tables.Destinations, Key: ownerKey(subject), UpdateExpression: aws.String("DELETE ids :gone"),
+				ExpressionAttributeValues: map[string]types.AttributeValue{":gone": &types.AttributeValueMemberSS{Value: gone}},
+			})
+			return err
+		})
+	}
+	return all, err
+}
+
+// Disable costs a write unit.
+func (s *Store) Disable(ctx context.Context, id string, version int64, why delivery.Reason) error {
+	return s.changeSettings(ctx, id, "SET disabled = :why", map[string]types.AttributeValue{":why": str(string(why)), ":version": num(version)})
+}
+
+// EnableDestination lets a destination get changes again: a write unit.
+func (s *Store) EnableDestination(ctx context.Context, id string, version int64) error {
+	return s.changeSettings(ctx, id, "REMOVE disabled", map[string]types.AttributeValue{":version": num(version)})
+}
+
+// Verify costs a write unit.
+func (s *Store) Verify(ctx context.Context, id string, version int64) error {
+	return s.changeSettings(ctx, id, "SET verified = :true", map[string]types.AttributeValue{":true": &types.AttributeValueMemberBOOL{Value: true}, ":version": num(version)})
+}
+
+// changeSettings changes the settings, unless they have another version by now.
+func (s *Store) changeSettings(ctx context.Context, id, change string, values map[string]types.AttributeValue) error {
+	err := apart(ctx, func() error {
+		_, err := s.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
+			TableName: &s.tables.Destinations, Key: settingsKey(id),
+			UpdateExpression: aws.String(change), ConditionExpression: aws.String("version = :version"), ExpressionAttributeValues: values,
+		})
+		return err
+	})
+	if failed := (*types.ConditionalCheckFailedException)(nil); errors.As(err, &failed) {
+		return nil // it is gone, or has changed, and is looked at anew
+	}
+	if err != nil {
+		return fmt.Errorf("change destination %s: %w", id, err)
+	}
+	return nil
+}
+
+func settingsRow(d delivery.Destination) map[string]types.AttributeValue {
+	row := settingsKey(d.ID)
+	maps.Copy(row, tokenRow(d.Access))
+	row["subject"], row["grant"] = str(d.Subject), str(d.Grant.String())
+	row["watches"], row["url"], row["format"] = str(string(d.Query.Topic)), str(d.URL), str(string(d.Format))
+	row["batch"], row["created"], row["version"], row["shard"] = num(int64(d.Batch)), millis(d.Created), num(d.Version), num(int64(d.Shard))
+	row["ends"], row["expiresAt"] = unix(d.Expires), unix(d.Expires.Add(settledFor))
+	if d.Filter != nil {
+		row["filter"] = str(string(d.Filter))
+	}
+	if d.Fields != nil {
+		row["fields"] = list(d.Fields)
+	}
+	if d.Verified {
+		row["verified"] = &types.AttributeValueMemberBOOL{Value: true}
+	}
+	if d.Disabled != "" {
+		row["disabled"] = str(string(d.Disabled))
+	}
+	return row
+}
+
+// destination reads what settingsRow wrote.
+func destination(row map[string]types.AttributeValue) (delivery.Destination, error) {
+	d := delivery.Destination{
+		ID: text(row, "destination"), URL: text(row, "url"), Format: delivery.Format(text(row, "format")),
+		Created: instantMillis(row, "created"), Disabled: delivery.Reason(text(row, "disabled")), Verified: flag(row, "verified"),
+	}
+	d.Key = watch.Key{Subject: text(row, "subject"), ID: watch.DestinationID(d.ID)}
+	d.Access = tokenOf(row)
+	d.Delivers = true
+	d.Expires = instant(row, "ends")
+	d.Query.Topic, d.Fields = events.Topic(text(row, "watches")), listed(row, "fields")
+	if filter := text(row, "filter"); filter != "" {
+		d.Filter = []byte(filter)
+	}
+	var errs []error
+	whole := func(name string) int64 {
+		n, err := integer(row, name)
+		errs = append(errs, err)
+		return n
+	}
+	d.Batch, d.Version, d.Shard = int(whole("batch")), whole("version"), int(whole("shard"))
+	var err error
+	d.Grant, err = grant.Decode(text(row, "grant"))
+	if err := errors.Join(append(errs, err)...); err != nil {
+		return d, fmt.Errorf("read destination %s: %w", d.ID, err)
+	}
+	return d, nil
+}

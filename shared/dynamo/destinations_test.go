@@ -1,0 +1,268 @@
+package dynamo_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/watchroute/watchroute/events"
+	"github.com/watchroute/watchroute/localstack/aws/dynamodb/dynamotest"
+	"github.com/watchroute/watchroute/shared/delivery"
+	"github.com/watchroute/watchroute/shared/dynamo"
+	"github.com/watchroute/watchroute/shared/grant"
+	"github.com/watchroute/watchroute/shared/watch"
+)
+
+// aDestination is one of alice's with all that one can have.
+func aDestination(t *testing.T, id string, expires time.Time) delivery.Destination {
+	t.Helper()
+	allowed, err := grant.Parse([]byte(`{"v":1,"allow":[{"topics":["orders/**"],"actions":["deliver"],"filter":{"n":[1]}}]}`), "alice")
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := delivery.Destination{
+		ID: id, URL: "https://example.com/hook", Format: delivery.CloudEvents, Batch: 7, Created: time.UnixMilli(1_700_000_000_123),
+		Query: watch.Query{Topic: "orders/**", Options: watch.Options{Filter: json.RawMessage(`{"n":[1]}`), Fields: []string{"n"}}},
+	}
+	d.Key = watch.Key{Subject: "alice", ID: watch.DestinationID(id)}
+	d.Access = watch.Access{Grant: allowed, TokenID: "t1", Issued: time.Unix(1_700_000_000, 0), Expires: expires, Delivers: true}
+	return d
+}
+
+// TestADestinationIsReadAsItWasWritten, and it watches by a subscription that fan-out reads.
+func TestADestinationIsReadAsItWasWritten(t *testing.T) {
+	s := dynamotest.Start(t).Store()
+	want := aDestination(t, "dst_1", time.Now().Add(time.Hour).Truncate(time.Second))
+	if err := s.AddDestination(t.Context(), want, 1); err != nil {
+		t.Fatal(err)
+	}
+	got, err := s.Destination(t.Context(), "dst_1")
+	if err != nil || got.Grant.String() != want.Grant.String() {
+		t.Fatalf("%+v, %v", got, err)
+	}
+	want.Grant, got.Grant = grant.Grant{}, grant.Grant{}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("it is\n%+v, want\n%+v", got, want)
+	}
+	for topic, below := range map[events.Topic]bool{"orders": true, "orders/1": false} {
+		subs, err := s.Subscribers(t.Context(), "orders", below, watch.Whole)
+		if err != nil || len(subs) != 1 || subs[0].Key != want.Key || subs[0].Topic != "orders/**" || !subs[0].Until.Equal(want.Expires) {
+			t.Errorf("%s is watched by %+v, %v", topic, subs, err)
+		}
+	}
+	if err := s.RemoveDestination(t.Context(), got); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Destination(t.Context(), "dst_1"); !errors.Is(err, delivery.ErrUnknown) {
+		t.Errorf("after removal: %v", err)
+	}
+	if subs, err := s.Subscribers(t.Context(), "orders", false, watch.Whole); err != nil || len(subs) != 0 {
+		t.Errorf("after removal it watches by %+v, %v", subs, err)
+	}
+}
+
+// TestOneOfManyIsRefused: whoever registers at the same time, a subject has no more than it may.
+func TestOneOfManyIsRefused(t *testing.T) {
+	s := dynamotest.Start(t).Store()
+	const most = 3
+	var added, refused atomic.Int64
+	var group sync.WaitGroup
+	for n := range 10 {
+		d := aDestination(t, fmt.Sprint("dst_", n), time.Now().Add(time.Hour))
+		group.Go(func() {
+			switch err := s.AddDestination(t.Context(), d, most); {
+			case err == nil:
+				added.Add(1)
+			case errors.Is(err, delivery.ErrTooMany):
+				refused.Add(1)
+			default:
+				t.Error(err)
+			}
+		})
+	}
+	group.Wait()
+	all, err := s.Destinations(t.Context(), "alice")
+	if added.Load() != most || refused.Load() != 10-most || len(all) != most || err != nil {
+		t.Errorf("%d are added and %d refused; alice has %d, %v", added.Load(), refused.Load(), len(all), err)
+	}
+	if subs, err := s.Subscribers(t.Context(), "orders", false, watch.Whole); err != nil || len(subs) != most {
+		t.Errorf("what is refused watches as well: %d subscriptions, %v", len(subs), err)
+	}
+}
+
+// TestSettingsChangeInTheirVersion only. An older one changes nothing, as does one that is gone.
+func TestSettingsChangeInTheirVersion(t *testing.T) {
+	s := dynamotest.Start(t).Store()
+	d := aDestination(t, "dst_1", time.Now().Add(time.Hour))
+	d.Version = 2
+	if err := s.AddDestination(t.Context(), d, 1); err != nil {
+		t.Fatal(err)
+	}
+	for _, version := range []int64{1, 2} {
+		for _, err := range []error{s.Verify(t.Context(), "dst_1", version), s.Disable(t.Context(), "dst_1", version, delivery.Gone), s.Verify(t.Context(), "dst_2", version)} {
+			if err != nil {
+				t.Error(err)
+			}
+		}
+		if d, err := s.Destination(t.Context(), "dst_1"); err != nil || d.Verified != (version == 2) || (d.Disabled == delivery.Gone) != (version == 2) {
+			t.Errorf("version %d changes it to %+v, %v", version, d, err)
+		}
+	}
+	if err := s.EnableDestination(t.Context(), "dst_1", 2); err != nil {
+		t.Error(err)
+	}
+	if d, err := s.Destination(t.Context(), "dst_1"); err != nil || d.Disabled != "" || !d.Verified {
+		t.Errorf("enabled it is %+v, %v", d, err)
+	}
+	if _, err := s.Destination(t.Context(), "dst_2"); !errors.Is(err, delivery.ErrUnknown) {
+		t.Errorf("one that is not there is there by now: %v", err)
+	}
+}
+
+// TestADestinationIsForgottenAWeekAfterItsEnd, also before DynamoDB deletes it. Its owner then has room
+// for another.
+func TestADestinationIsForgottenAWeekAfterItsEnd(t *testing.T) {
+	s := dynamotest.Start(t).Store()
+	now := time.Now()
+	s.Now = func() time.Time { return now }
+	for n, expires := range []time.Duration{time.Hour, 2 * time.Hour} {
+		if err := s.AddDestination(t.Context(), aDestination(t, fmt.Sprint("dst_", n), now.Add(expires)), 2); err != nil {
+			t.Fatal(err)
+		}
+	}
+	week := 7 * 24 * time.Hour
+	for _, c := range []struct {
+		at   time.Duration
+		want []string
+	}{{0, []string{"dst_0", "dst_1"}}, {week, []string{"dst_0", "dst_1"}}, {week + 90*time.Minute, []string{"dst_1"}}, {week + 3*time.Hour, nil}} {
+		s.Now = func() time.Time { return now.Add(c.at) }
+		all, err := s.Destinations(t.Context(), "alice")
+		var ids []string
+		for _, d := range all {
+			ids = append(ids, d.ID)
+		}
+		if err != nil || !slices.Equal(ids, c.want) {
+			t.Errorf("after %s alice has %q, %v", c.at, ids, err)
+		}
+		err = s.AddDestination(t.Context(), aDestination(t, "dst_new", now), max(len(c.want), 1))
+		if full := len(c.want) > 0; full != errors.Is(err, delivery.ErrTooMany) {
+			t.Errorf("after %s another one gives %v", c.at, err)
+		}
+	}
+	if others, err := s.Destinations(t.Context(), "bob"); err != nil || len(others) != 0 {
+		t.Errorf("bob has %+v, %v", others, err)
+	}
+}
+
+// colliding is an HTTP client whose first writes of an operation meet a transaction with the same row,
+// as AWS answers then. The embedded DynamoDB never does.
+type colliding struct {
+	aws.HTTPClient
+	operation string
+	times     atomic.Int64
+	body      string
+	tried     atomic.Int64
+}
+
+func (c *colliding) Do(r *http.Request) (*http.Response, error) {
+	if !strings.HasSuffix(r.Header.Get("X-Amz-Target"), "."+c.operation) {
+		return c.HTTPClient.Do(r)
+	}
+	c.tried.Add(1)
+	if c.times.Add(-1) < 0 {
+		return c.HTTPClient.Do(r)
+	}
+	return &http.Response{StatusCode: 400, Header: http.Header{"Content-Type": {"application/x-amz-json-1.0"}}, Body: io.NopCloser(strings.NewReader(c.body)), Request: r}, nil
+}
+
+const (
+	conflict  = `{"__type":"com.amazonaws.dynamodb.v20120810#TransactionCanceledException","CancellationReasons":[{"Code":"TransactionConflict"},{"Code":"None"},{"Code":"None"}]}`
+	throttled = `{"__type":"com.amazonaws.dynamodb.v20120810#TransactionCanceledException","CancellationReasons":[{"Code":"None"},{"Code":"ThrottlingError"},{"Code":"None"}]}`
+	bare      = `{"__type":"com.amazonaws.dynamodb.v20120810#TransactionCanceledException"}`
+	single    = `{"__type":"com.amazonaws.dynamodb.v20120810#TransactionConflictException","message":"Transaction is ongoing for the item"}`
+)
+
+// TestATransactionThatMeetsAnotherIsNoLimit: it is tried again. If the rows stay busy, the service is,
+// and not the subject's list full.
+func TestATransactionThatMeetsAnotherIsNoLimit(t *testing.T) {
+	for name, c := range map[string]struct {
+		operation, body string
+		times           int64
+		want            error
+	}{
+		"two conflicts":              {"TransactWriteItems", conflict, 2, nil},
+		"nothing but conflicts":      {"TransactWriteItems", conflict, 1000, watch.ErrUnavailable},
+		"throttled":                  {"TransactWriteItems", throttled, 1000, watch.ErrUnavailable},
+		"cancelled without a reason": {"TransactWriteItems", bare, 1, errAny},
+		"two conflicts of one row":   {"UpdateItem", single, 2, nil},
+		"one row's, always":          {"UpdateItem", single, 1000, watch.ErrUnavailable},
+	} {
+		db := dynamotest.StartInside(t)
+		faulty := &colliding{HTTPClient: db.Config.HTTPClient, operation: c.operation, body: c.body}
+		faulty.times.Store(c.times)
+		cfg := db.Config
+		cfg.HTTPClient = faulty
+		cfg.RetryMaxAttempts = 1
+		s := dynamo.Open(cfg, dynamotest.Tables)
+		d := aDestination(t, "dst_1", time.Now().Add(time.Hour))
+		for operation, write := range map[string]func() error{
+			"TransactWriteItems": func() error { return s.AddDestination(t.Context(), d, 1) },
+			"UpdateItem":         func() error { return s.Verify(t.Context(), "dst_1", 0) },
+		} {
+			if operation != c.operation {
+				continue
+			}
+			err := write()
+			switch {
+			case errors.Is(err, delivery.ErrTooMany):
+				t.Errorf("%s: the list is full, %v", name, err)
+			case c.want == errAny && err == nil, c.want != errAny && !errors.Is(err, c.want):
+				t.Errorf("%s: %v, want %v", name, err, c.want)
+			case c.times < 10 && c.want == nil && faulty.tried.Load() != c.times+1:
+				t.Errorf("%s: tried %d times", name, faulty.tried.Load())
+			}
+		}
+	}
+}
+
+var errAny = errors.New("any error")
+
+// TestAStandingThatMeetsATransactionIsKept: fan-out is told, so that it comes again.
+func TestAStandingThatMeetsATransactionIsKept(t *testing.T) {
+	db := dynamotest.StartInside(t)
+	faulty := &colliding{HTTPClient: db.Config.HTTPClient, operation: "UpdateItem", body: single}
+	faulty.times.Store(1)
+	cfg := db.Config
+	cfg.HTTPClient, cfg.RetryMaxAttempts = faulty, 1
+	s := dynamo.Open(cfg, dynamotest.Tables)
+	if marked, err := s.Mark(t.Context(), standingRef, "m1", cursorAt(1), time.Now()); marked || err == nil {
+		t.Errorf("it is marked %v, %v", marked, err)
+	}
+	if marked, err := s.Mark(t.Context(), standingRef, "m1", cursorAt(1), time.Now()); !marked || err != nil {
+		t.Errorf("then it is marked %v, %v", marked, err)
+	}
+}
+
+// TestARowThatIsNoDestination is an error, and no destination without a grant.
+func TestARowThatIsNoDestination(t *testing.T) {
+	db := dynamotest.Start(t)
+	row := map[string]types.AttributeValue{"destination": &types.AttributeValueMemberS{Value: "dst_1"}, "topic": &types.AttributeValueMemberS{Value: "*"}}
+	if _, err := db.Client.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: &dynamotest.Tables.Destinations, Item: row}); err != nil {
+		t.Fatal(err)
+	}
+	if d, err := db.Store().Destination(t.Context(), "dst_1"); err == nil || errors.Is(err, delivery.ErrUnknown) {
+		t.Errorf("it is read as %+v, %v", d, err)
+	}
+}

@@ -1,0 +1,307 @@
+package dynamo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"strconv"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/watchroute/watchroute/events"
+	"github.com/watchroute/watchroute/shared/delivery"
+	"github.com/watchroute/watchroute/shared/watch"
+)
+
+// DueIndex is the index of Destinations with the standings that are not asleep, by the time at which
+// the sweep looks at them. Its partitions are the parts of all standings.
+const DueIndex = "due"
+
+// Marks of standings that wait for no message.
+const (
+	markRetry = "retry"
+	markSleep = "sleep"
+)
+
+func standingKey(ref delivery.Ref) map[string]types.AttributeValue {
+	return map[string]types.AttributeValue{"destination": str(ref.Destination), "topic": str(string(ref.Topic))}
+}
+
+// partOf gives the part of all standings that a standing is in.
+func partOf(ref delivery.Ref) string {
+	hash := fnv.New32a()
+	_, _ = hash.Write([]byte(ref.Destination + "\n" + string(ref.Topic))) // Write of a hash never fails
+	return strconv.Itoa(int(hash.Sum32() % delivery.Parts))
+}
+
+// update is a change of one standing.
+type update struct {
+	set, condition string
+	values         map[string]types.AttributeValue
+}
+
+// names are those of the attributes, by their placeholders in updates.
+var standingNames = map[string]string{
+	"#waiting": "waiting", "#due": "due", "#part": "part", "#generation": "generation", "#after": "after", "#items": "items", "#next": "next",
+	"#attempt": "attempt", "#until": "until", "#failures": "failures", "#since": "since", "#retryAt": "retryAt",
+	"#lastAt": "lastAt", "#lastStatus": "lastStatus", "#lastError": "lastError",
+}
+
+// change updates a standing. held is false if the condition does not hold; before is what the row
+// was before.
+func (s *Store) change(ctx context.Context, ref delivery.Ref, u update) (before map[string]types.AttributeValue, held bool, err error) {
+	input := &dynamodb.UpdateItemInput{
+		TableName: &s.tables.Destinations, Key: standingKey(ref),
+		UpdateExpression: &u.set, ConditionExpression: &u.condition,
+		ReturnValues: types.ReturnValueAllOld,
+	}
+	input.ExpressionAttributeNames = namesIn(input, standingNames)
+	if u.condition == "" {
+		input.ConditionExpression = nil
+	}
+	if len(u.values) > 0 {
+		input.ExpressionAttributeValues = u.values
+	}
+	out, err := s.db.UpdateItem(ctx, input)
+	if failed := (*types.ConditionalCheckFailedException)(nil); errors.As(err, &failed) {
+		return nil, false, nil
+	}
+	if err != nil {
+		return nil, false, fmt.Errorf("update standing of destination %s in %s: %w", ref.Destination, ref.Topic, translate(err))
+	}
+	return out.Attributes, true, nil
+}
+
+// Mark costs one write unit, and for the index another if the standing was asleep, and two if it is
+// being delivered. One that is marked already costs one write unit.
+func (s *Store) Mark(ctx context.Context, ref delivery.Ref, message string, after events.Cursor, look time.Time) (bool, error) {
+	_, marked, err := s.change(ctx, ref, update{
+		set:       "SET #waiting = :message, #after = if_not_exists(#after, :after), #due = :look, #part = :part",
+		condition: "attribute_not_exists(#waiting)",
+		values:    map[string]types.AttributeValue{":message": str(message), ":after": str(after.String()), ":look": millis(look), ":part": str(partOf(ref))},
+	})
+	return marked, err
+}
+
+// Unmark costs one write unit.
+func (s *Store) Unmark(ctx context.Context, ref delivery.Ref, message string) error {
+	_, _, err := s.change(ctx, ref, update{
+		set: "REMOVE #waiting", condition: "#waiting = :message",
+		values: map[string]types.AttributeValue{":message": str(message)},
+	})
+	return err
+}
+
+// Begin costs one write unit.
+func (s *Store) Begin(ctx context.Context, ref delivery.Ref) (delivery.Standing, error) {
+	row, there, err := s.change(ctx, ref, update{
+		set: "REMOVE #waiting ADD #generation :one", condition: "attribute_exists(#after)",
+		values: map[string]types.AttributeValue{":one": num(1)},
+	})
+	if err != nil {
+		return delivery.Standing{}, err
+	}
+	if !there {
+		return delivery.Standing{}, fmt.Errorf("begin %s of %s: %w", ref.Topic, ref.Destination, delivery.ErrUnknown)
+	}
+	begun, err := standing(row)
+	begun.Generation++ // the row is as it was before
+	return begun, err
+}
+
+// Try costs one write unit: a standing that is being delivered is awake already, so its row in the
+// index stays as it is.
+func (s *Store) Try(ctx context.Context, of delivery.Standing, look time.Time) error {
+	u := update{set: "SET #attempt = :attempt, #until = :until, #due = if_not_exists(#due, :look), #part = :part", values: map[string]types.AttributeValue{
+		":attempt": str(of.Attempt.ID), ":until": str(of.Attempt.Until.String()), ":look": millis(look), ":part": str(partOf(of.Ref)),
+	}}
+	return s.changeOf(ctx, of, u)
+}
+
+// changeOf changes a standing if its generation is that of the given one, and the condition of u holds.
+func (s *Store) changeOf(ctx context.Context, of delivery.Standing, u update) error {
+	u.condition = "#generation = :generation" + u.condition
+	u.values[":generation"] = num(of.Generation)
+	_, held, err := s.change(ctx, of.Ref, u)
+	if err == nil && !held {
+		err = fmt.Errorf("%s of destination %s: %w", of.Topic, of.Destination, delivery.ErrOvertaken)
+	}
+	return err
+}
+
+// Move costs one write unit, and another for the index if the standing falls asleep.
+func (s *Store) Move(ctx context.Context, of delivery.Standing, to watch.Place, asleep bool, last delivery.Result) error {
+	values := map[string]types.AttributeValue{}
+	set := "SET " + setPlace(to, values) + setResult(last, values)
+	remove := " REMOVE #attempt, #until, #failures, #since, #retryAt" + removePlace(to)
+	if !asleep {
+		return s.changeOf(ctx, of, update{set: set + remove, values: values})
+	}
+	err := s.changeOf(ctx, of, update{set: set + remove + ", #due, #part", values: values, condition: " AND attribute_not_exists(#waiting)"})
+	if !errors.Is(err, delivery.ErrOvertaken) {
+		return err
+	}
+	return s.changeOf(ctx, of, update{set: set + remove, values: values}) // it was marked meanwhile, or is another
+}
+
+// setPlace and removePlace write a place.
+func setPlace(to watch.Place, values map[string]types.AttributeValue) string {
+	values[":after"] = str(to.After.String())
+	set := "#after = :after"
+	if to.Items {
+		values[":items"] = &types.AttributeValueMemberBOOL{Value: true}
+		set += ", #items = :items"
+	}
+	if to.Next != "" {
+		values[":next"] = str(to.Next)
+		set += ", #next = :next"
+	}
+	return set
+}
+
+func removePlace(to watch.Place) (remove string) {
+	if !to.Items {
+		remove += ", #items"
+	}
+	if to.Next == "" {
+		remove += ", #next"
+	}
+	return remove
+}
+
+func setResult(r delivery.Result, values map[string]types.AttributeValue) string {
+	if r.At.IsZero() {
+		return ""
+	}
+	values[":lastAt"], values[":lastStatus"], values[":lastError"] = millis(r.At), num(int64(r.Status)), str(r.Error)
+	return ", #lastAt = :lastAt, #lastStatus = :lastStatus, #lastError = :lastError"
+}
+
+// Fail costs one write unit, and two for the index.
+func (s *Store) Fail(ctx context.Context, of delivery.Standing) error {
+	values := map[string]types.AttributeValue{
+		":failures": num(int64(of.Failures)), ":since": millis(of.Since), ":retryAt": millis(of.RetryAt), ":retry": str(markRetry), ":part": str(partOf(of.Ref)),
+	}
+	set := "SET #failures = :failures, #since = :since, #retryAt = :retryAt, #due = :retryAt, #part = :part, #waiting = :retry" + setResult(of.Last, values)
+	return s.changeOf(ctx, of, update{set: set, values: values})
+}
+
+// Sleep costs one write unit, and another for the index.
+func (s *Store) Sleep(ctx context.Context, of delivery.Standing) error {
+	return s.changeOf(ctx, of, update{set: "SET #waiting = :sleep REMOVE #due, #part", values: map[string]types.AttributeValue{":sleep": str(markSleep)}})
+}
+
+// Drop costs one write unit, and another for the index.
+func (s *Store) Drop(ctx context.Context, ref delivery.Ref) error {
+	if _, err := s.db.DeleteItem(ctx, &dynamodb.DeleteItemInput{TableName: &s.tables.Destinations, Key: standingKey(ref)}); err != nil {
+		return fmt.Errorf("delete standing of destination %s in %s: %w", ref.Destination, ref.Topic, translate(err))
+	}
+	return nil
+}
+
+// Restart costs one write unit, and two for the index.
+func (s *Store) Restart(ctx context.Context, ref delivery.Ref, at *watch.Place, message string, look time.Time) error {
+	values := map[string]types.AttributeValue{":message": str(message), ":look": millis(look), ":part": str(partOf(ref)), ":one": num(1)}
+	set, remove := "SET #waiting = :message, #due = :look, #part = :part", " REMOVE #attempt, #until, #failures, #since, #retryAt"
+	condition := "attribute_exists(#after)"
+	if at != nil {
+		set, remove = set+", "+setPlace(*at, values), remove+removePlace(*at)
+		condition = "" // it may be a topic that the destination has had nothing of
+	}
+	_, held, err := s.change(ctx, ref, update{set: set + remove + " ADD #generation :one", condition: condition, values: values})
+	if err == nil && !held {
+		err = fmt.Errorf("restart %s of %s: %w", ref.Topic, ref.Destination, delivery.ErrUnknown)
+	}
+	return err
+}
+
+// Due costs half a read unit for every 4 KB of the index, which is read with eventual consistency.
+// A standing that it misses is found by the next sweep.
+func (s *Store) Due(ctx context.Context, part int, now time.Time, most int) ([]delivery.Ref, error) {
+	out, err := s.db.Query(ctx, &dynamodb.QueryInput{
+		TableName: &s.tables.Destinations, IndexName: aws.String(DueIndex), Limit: aws.Int32(int32(most)),
+		KeyConditionExpression:    aws.String("#part = :part AND #due <= :now"),
+		ExpressionAttributeNames:  map[string]string{"#part": "part", "#due": "due"},
+		ExpressionAttributeValues: map[string]types.AttributeValue{":part": str(strconv.Itoa(part)), ":now": millis(now)},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read what is due in part %d: %w", part, translate(err))
+	}
+	refs := make([]delivery.Ref, len(out.Items))
+	for i, row := range out.Items {
+		refs[i] = delivery.Ref{Destination: text(row, "destination"), Topic: events.Topic(text(row, "topic"))}
+	}
+	return refs, nil
+}
+
+// Claim costs one write unit, and two for the index.
+func (s *Store) Claim(ctx context.Context, ref delivery.Ref, message string, now, look time.Time) (bool, error) {
+	_, claimed, err := s.change(ctx, ref, update{
+		set: "SET #waiting = :message, #due = :look", condition: "#due <= :now",
+		values: map[string]types.AttributeValue{":message": str(message), ":look": millis(look), ":now": millis(now)},
+	})
+	return claimed, err
+}
+
+// Standings reads the standings of a destination, up to a number of them, after a topic or from the
+// first. more says that there are others after them. It costs a read unit for every 4 KB.
+func (s *Store) Standings(ctx context.Context, destination string, after events.Topic, most int) (standings []delivery.Standing, more bool, err error) {
+	query := &dynamodb.QueryInput{
+		TableName: &s.tables.Destinations, ConsistentRead: aws.Bool(true), Limit: aws.Int32(int32(most)),
+		KeyConditionExpression:    aws.String("destination = :destination"),
+		ExpressionAttributeValues: map[string]types.AttributeValue{":destination": str(destination)},
+	}
+	if after != "" {
+		query.ExclusiveStartKey = standingKey(delivery.Ref{Destination: destination, Topic: after})
+	}
+	out, err := s.db.Query(ctx, query)
+	if err != nil {
+		return nil, false, fmt.Errorf("read standings of destination %s: %w", destination, translate(err))
+	}
+	for _, row := range out.Items {
+		if text(row, "topic") == settingsTopic {
+			continue
+		}
+		standing, err := standing(row)
+		if err != nil {
+			return nil, false, err
+		}
+		standings = append(standings, standing)
+	}
+	return standings, out.LastEvaluatedKey != nil, nil
+}
+
+// standing reads a row.
+func standing(row map[string]types.AttributeValue) (s delivery.Standing, err error) {
+	s.Ref = delivery.Ref{Destination: text(row, "destination"), Topic: events.Topic(text(row, "topic"))}
+	s.Generation, _ = integer(row, "generation") // 0 if there is none
+	s.Items, s.Next = flag(row, "items"), text(row, "next")
+	if s.After, err = events.ParseCursor(text(row, "after")); err != nil {
+		return s, fmt.Errorf("read standing of destination %s in %s: %w", s.Destination, s.Topic, err)
+	}
+	if attempt := text(row, "attempt"); attempt != "" {
+		s.Attempt = &delivery.Attempt{ID: attempt}
+		if s.Attempt.Until, err = events.ParseCursor(text(row, "until")); err != nil {
+			return s, fmt.Errorf("read attempt of destination %s in %s: %w", s.Destination, s.Topic, err)
+		}
+	}
+	failures, _ := integer(row, "failures")
+	status, _ := integer(row, "lastStatus")
+	s.Failures, s.Since, s.RetryAt = int(failures), instantMillis(row, "since"), instantMillis(row, "retryAt")
+	s.Last = delivery.Result{At: instantMillis(row, "lastAt"), Status: int(status), Error: text(row, "lastError")}
+	return s, nil
+}
+
+func millis(t time.Time) *types.AttributeValueMemberN { return num(t.UnixMilli()) }
+
+// instantMillis gives a time in milliseconds since 1970; the zero time if there is none.
+func instantMillis(row map[string]types.AttributeValue, name string) time.Time {
+	n, err := integer(row, name)
+	if err != nil {
+		return time.Time{}
+	}
+	return time.UnixMilli(n)
+}
