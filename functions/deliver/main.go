@@ -44,7 +44,7 @@ func build(_ context.Context, s function.Setup) (func(context.Context, json.RawM
 		Revocations: store,
 		Sender: sender{
 			client: webhook.New(webhook.Options{AllowLoopback: s.Settings.Flag(function.AllowLoopback)}),
-			keys:   &keys{versions: versions}, source: s.Settings.Text(function.ServiceURL),
+			keys:   &keys{versions: versions}, source: s.Settings.Text(function.EventsTableARN),
 		},
 		Queue: queue, Logger: s.Logger, Time: deliveryTime,
 	}

@@ -18,7 +18,7 @@ import (
 type sender struct {
 	client *webhook.Client
 	keys   *keys
-	source string // of CloudEvents: the URL of the HTTP routes
+	source string // of CloudEvents: the ARN of the Events table
 }
 
 // Send posts a message in the format of the destination.

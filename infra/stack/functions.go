@@ -354,10 +354,6 @@ func pushFunction(t tables, q queues, props Props) function {
 
 // deliverFunction may read the users' items, which a destination gets after a reset.
 func deliverFunction(t tables, q queues, props Props, seals awssecretsmanager.CfnSecret) function {
-	service := props.httpURL()
-	if props.WithoutHTTP {
-		service = props.socketURL()
-	}
 	return function{
 		name: deliver, description: "Delivers changes to webhooks", memory: 256, timeout: deliverTimeout,
 		environment: map[string]*string{
@@ -368,7 +364,7 @@ func deliverFunction(t tables, q queues, props Props, seals awssecretsmanager.Cf
 			settings.DestinationsTable:  t.destinations.Ref(),
 			settings.DeliveriesQueueURL: q.deliveries.Ref(),
 			settings.ServiceSecretARN:   seals.Ref(),
-			settings.ServiceURL:         sub(service),
+			settings.EventsTableARN:     t.events.AttrArn(),
 			settings.MaxSubjectUnits:    jsii.String(fmt.Sprint(props.MaxSubjectUnits)),
 			settings.MaxSnapshotItems:   jsii.String(fmt.Sprint(props.MaxSnapshotItems)),
 		},

@@ -53,8 +53,8 @@ func TestFunctions(t *testing.T) {
 			"CHANGES_TABLE=Changes CONNECTIONS_TABLE=Connections DELIVERIES_QUEUE_URL=DeliveriesQueue DESTINATIONS_TABLE=Destinations " +
 			"PUSHES_QUEUE_URL=PushesQueue SHARD_SIZE=1000 SUBSCRIPTIONS_TABLE=Subscriptions"},
 		"Deliver": {256, 60, "CHANGES_TABLE=Changes CONNECTIONS_TABLE=Connections DELIVERIES_QUEUE_URL=DeliveriesQueue " +
-			"DESTINATIONS_TABLE=Destinations EVENTS_TABLE=Events MAX_SNAPSHOT_ITEMS=2000 MAX_SUBJECT_UNITS=120000 REVOCATIONS_TABLE=Revocations " +
-			"SERVICE_SECRET_ARN=ServiceSecret SERVICE_URL=https://${HttpApi}.execute-api.${AWS::Region}.${AWS::URLSuffix}/live"},
+			"DESTINATIONS_TABLE=Destinations EVENTS_TABLE=Events EVENTS_TABLE_ARN=Events.Arn MAX_SNAPSHOT_ITEMS=2000 MAX_SUBJECT_UNITS=120000 " +
+			"REVOCATIONS_TABLE=Revocations SERVICE_SECRET_ARN=ServiceSecret"},
 		"Salvage": {256, 60, "FAILURE_QUEUE_URL=FailureQueue"},
 		"Fanout": {512, 60, "CALLBACK_URL=https://${Api}.execute-api.${AWS::Region}.${AWS::URLSuffix}/live " +
 			"CHANGES_TABLE=Changes CONNECTIONS_TABLE=Connections DELIVERIES_QUEUE_URL=DeliveriesQueue DESTINATIONS_TABLE=Destinations " +

@@ -217,11 +217,6 @@ func TestWithoutHTTP(t *testing.T) {
 	if made.Outputs["HttpUrl"] != nil || made.Outputs["WebSocketUrl"] == nil {
 		t.Errorf("outputs are %v", made.Outputs)
 	}
-	// CloudEvents have the service's address as their source.
-	deliver := decode[functionProperties](t, made.Resources["Deliver"].Properties)
-	if got, want := refer(t, deliver.Environment.Variables["SERVICE_URL"]), "wss://${Api}.execute-api.${AWS::Region}.${AWS::URLSuffix}/live"; got != want {
-		t.Errorf("deliver names the service %s, want %s", got, want)
-	}
 }
 
 func TestWebACL(t *testing.T) {

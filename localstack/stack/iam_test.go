@@ -19,6 +19,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/coder/websocket"
 	"github.com/watchroute/watchroute/events"
+	"github.com/watchroute/watchroute/localstack/aws/eventbridge"
 	"github.com/watchroute/watchroute/localstack/aws/iam"
 	"github.com/watchroute/watchroute/localstack/stack"
 	"github.com/watchroute/watchroute/shared/token"
@@ -291,7 +292,9 @@ func TestUnknownFunctionHasNoPath(t *testing.T) {
 // TestNoGrantIsMissingOrSuperfluous does everything that the service does, and
 // compares what the functions used with what their roles grant.
 func TestNoGrantIsMissingOrSuperfluous(t *testing.T) {
+	clock := eventbridge.NewHand(time.Now())
 	s := start(t, func(o *stack.Options) {
+		o.Clock = clock
 		o.Template = edited(t, func(resources object) {
 			environment(resources, "Connect")["MAX_CONNECTIONS"] = "1"
 			environment(resources, "Message")["MAX_SNAPSHOT_ITEMS"] = "2"
@@ -304,7 +307,7 @@ func TestNoGrantIsMissingOrSuperfluous(t *testing.T) {
 		})
 	})
 	s.ResetUsage() // of what starting the mapping checked
-	s.useEverything(t)
+	s.useEverything(t, clock)
 	if n := s.Usage().IAM.Denied; n != 0 {
 		t.Errorf("%d calls were denied: %+v", n, s.Usage().IAM)
 	}
@@ -353,7 +356,7 @@ func unused(u iam.Usage) []string {
 }
 
 // useEverything lets each function do each thing that it can do.
-func (s *running) useEverything(t *testing.T) {
+func (s *running) useEverything(t *testing.T, clock *eventbridge.Hand) {
 	t.Helper()
 	watcher, publisher := s.connect(t), s.connect(t)
 	watcher.subscribe("a")
@@ -371,7 +374,7 @@ func (s *running) useEverything(t *testing.T) {
 	s.meetGone(t, watcher)
 	s.announce(t)
 	s.useTokens(t)
-	s.useDestinations(t)
+	s.useDestinations(t, clock)
 	s.useLanes(t)
 	s.useHTTP(t)
 	s.put(t, "bad//topic", "i", "1")
@@ -470,7 +473,7 @@ func (s *running) subscribeGone(t *testing.T, topic string) {
 // useDestinations lets one topic be delivered, with its items after a reset, and another that will
 // have lanes. It removes a destination, and has deliver find one that is not there. The sweep looks for
 // what is due in the meantime.
-func (s *running) useDestinations(t *testing.T) {
+func (s *running) useDestinations(t *testing.T, clock *eventbridge.Hand) {
 	t.Helper()
 	hook, token := newHook(t), s.token(t, "hank", delivering, nil)
 	d := s.destination(t, token, "hooked", hook.URL)
@@ -486,8 +489,8 @@ func (s *running) useDestinations(t *testing.T) {
 	s.putRow(t, "Destinations", "destination", "none", "topic", "hooked", map[string]types.AttributeValue{
 		"after": text(":0"), "part": text("0"), "due": number(1), "waiting": text("lost"),
 	})
-	const what = "the standing of no destination removed"
-	within(t, 2*time.Minute, what, func() bool { return s.rows(t, "Destinations", "destination", "none") == 0 }) // the sweep comes once a minute
+	clock.Advance(time.Minute)
+	eventually(t, "the standing of no destination removed", func() bool { return s.rows(t, "Destinations", "destination", "none") == 0 })
 }
 
 // useLanes makes a topic with more watchers than fan-out pushes to. One of them is gone and the

@@ -46,7 +46,7 @@ type refusedBy struct {
 }
 
 // belowOpen is the claim of everybody in a story.
-const belowOpen = `{"v":1,"allow":[{"topics":["open/**"],"actions":["subscribe","read","publish"]}]}`
+const belowOpen = `{"v":1,"allow":[{"topics":["open/**"],"actions":["subscribe","read","publish","deliver"]}]}`
 
 // TestEveryErrorCodeHasAStory holds the stories to the codes of package events and to the table of
 // events/README.md: each code is reached in the ways in which it is documented, with its status,

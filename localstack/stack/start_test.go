@@ -271,12 +271,6 @@ func (c *client) subscribe(topic string) *events.Subscribed {
 // eventually waits until a condition holds.
 func eventually(t testing.TB, what string, holds func() bool) {
 	t.Helper()
-	within(t, patience, what, holds)
-}
-
-// within is eventually for what may take longer.
-func within(t testing.TB, patience time.Duration, what string, holds func() bool) {
-	t.Helper()
 	for deadline := time.Now().Add(patience); !holds(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("%s: not within %s", what, patience)

@@ -211,7 +211,7 @@ func (p *post) send(id string) {
 	p.waiting = append(p.waiting, id)
 }
 
-func (p *post) take() (id string, ok bool) {
+func (p *post) receive() (id string, ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if len(p.waiting) == 0 {
@@ -236,11 +236,11 @@ func TestNoChangeIsForgotten(t *testing.T) {
 		message := func() string { return fmt.Sprint("m", messages.Add(1)) }
 		const steps = 40
 		var others, deliverers sync.WaitGroup
-		var over atomic.Bool // all but the deliveries
+		var ended atomic.Bool // all but the deliveries
 		actor := func(group *sync.WaitGroup, n int, act func(r *rand.Rand) error) {
 			group.Go(func() {
 				r := rand.New(rand.NewPCG(uint64(round), uint64(n)))
-				for step := 0; step < steps || group == &deliverers && !over.Load(); step++ {
+				for step := 0; step < steps || group == &deliverers && !ended.Load(); step++ {
 					if err := act(r); err != nil && !errors.Is(err, delivery.ErrOvertaken) && !errors.Is(err, delivery.ErrUnknown) {
 						t.Error(err)
 					}
@@ -271,7 +271,7 @@ func TestNoChangeIsForgotten(t *testing.T) {
 		}
 		for n := range 3 {
 			actor(&deliverers, 10+n, func(r *rand.Rand) error { // a delivery
-				id, ok := queue.take()
+				id, ok := queue.receive()
 				if !ok {
 					runtime.Gosched()
 					return nil
@@ -328,7 +328,7 @@ func TestNoChangeIsForgotten(t *testing.T) {
 			return nil
 		})
 		others.Wait()
-		over.Store(true)
+		ended.Store(true)
 		deliverers.Wait()
 		due := s.due()
 		if standing := s.begin(); standing.After.Seq < head.Load() && due < 0 {

@@ -16,7 +16,7 @@ const (
 	FailureQueueURL    = "FAILURE_QUEUE_URL"
 	DeliveriesQueueURL = "DELIVERIES_QUEUE_URL"
 	CallbackURL        = "CALLBACK_URL"
-	ServiceURL         = "SERVICE_URL" // of the HTTP routes, which names the service in CloudEvents
+	EventsTableARN     = "EVENTS_TABLE_ARN" // which names the source of CloudEvents
 	ServiceSecretARN   = "SERVICE_SECRET_ARN"
 
 	// Who may come in, see package authn and stack.Auth.
