@@ -419,6 +419,50 @@ func TestOthersDestinationsDoNotExist(t *testing.T) {
 	})
 }
 
+// headless is a registry whose heads, or whose standings, cannot be reached.
+type headless struct {
+	delivery.Registry
+	head, restart error
+}
+
+func (h headless) Head(ctx context.Context, topic events.Topic) (watch.Head, error) {
+	if h.head != nil {
+		return watch.Head{}, h.head
+	}
+	return h.Registry.Head(ctx, topic)
+}
+
+func (h headless) Restart(ctx context.Context, ref delivery.Ref, at *watch.Place, message string, look time.Time) error {
+	if h.restart != nil {
+		return h.restart
+	}
+	return h.Registry.Restart(ctx, ref, at, message, look)
+}
+
+// TestARegistrationThatFailsLeavesNothing: its owner tries again, and must not get all twice.
+func TestARegistrationThatFailsLeavesNothing(t *testing.T) {
+	for name, broken := range map[string]headless{"no head": {head: watch.ErrUnavailable}, "no standing": {restart: watch.ErrUnavailable}} {
+		inBubble(t, 1, func(t *testing.T, w *world) {
+			broken.Registry = w.store
+			w.registrar.Registry = broken
+			_, err := w.registrar.Create(t.Context(), w.owner, delivery.Destination{URL: "https://example.com/hook", Query: watch.Query{Topic: "a"}})
+			if !errors.Is(err, watch.ErrUnavailable) {
+				t.Errorf("%s: %v", name, err)
+			}
+			w.registrar.Registry = w.store
+			if all, err := w.registrar.List(t.Context(), w.owner); err != nil || len(all) != 0 {
+				t.Errorf("%s: there are %+v, %v", name, all, err)
+			}
+			w.destination("a")
+			w.write("a", "i", `{}`)
+			w.pass(time.Hour)
+			if len(w.sent) != 1 || w.due() != 0 {
+				t.Errorf("%s: the change is sent %d times, and %d are due", name, len(w.sent), w.due())
+			}
+		})
+	}
+}
+
 // TestADestinationSeesWhatItsTokenDelivers, even if the token cannot watch or read it; hidden changes
 // cause no message.
 func TestADestinationSeesWhatItsTokenDelivers(t *testing.T) {

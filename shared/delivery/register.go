@@ -67,7 +67,21 @@ func (r Registrar) Create(ctx context.Context, v watch.Viewer, wanted Destinatio
 	if err != nil {
 		return d, wire(err)
 	}
-	return d, r.begin(ctx, d)
+	if err := r.begin(ctx, d); err != nil {
+		return d, errors.Join(err, r.undo(ctx, d.ID))
+	}
+	return d, nil
+}
+
+// undo removes a destination that its owner has not been told of.
+func (r Registrar) undo(ctx context.Context, id string) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+	defer cancel()
+	d, err := r.Registry.Destination(ctx, id)
+	if err != nil {
+		return err
+	}
+	return r.Remove(ctx, d)
 }
 
 // idPrefix begins the id of a destination.
