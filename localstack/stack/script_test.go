@@ -31,6 +31,7 @@ type script struct {
 	*running
 	name    string
 	clients map[string]*client
+	tokens  map[string]string // one of each client, as a revocation takes back those issued before it
 	pages   int
 	faults  *fault.Faults
 	asked   httpAnswer // the last answer over HTTP
@@ -114,7 +115,7 @@ func documented(t *testing.T, st *script) {
 // tell carries out a script, on the shared stack unless the script changes the template.
 func tell(t *testing.T, shared *running, name, lines string) *script {
 	t.Helper()
-	st := &script{T: t, running: shared, name: name, clients: map[string]*client{}}
+	st := &script{T: t, running: shared, name: name, clients: map[string]*client{}, tokens: map[string]string{}}
 	repeat := regexp.MustCompile(`\{(.)\*(\d+)\}`)
 	lines = repeat.ReplaceAllStringFunc(lines, func(text string) string {
 		m := repeat.FindStringSubmatch(text)
@@ -247,9 +248,17 @@ func (st *script) until(code, line string) {
 // subject keeps the clients of stories apart.
 func (st *script) subject(who string) string { return who + "-" + st.name }
 
-// tokenOf gives a token that is good, unless it is nobody's. That of late has expired, within the
-// leeway of a minute.
+// tokenOf gives the client's one token, which is good, unless it is nobody's. That of late has
+// expired, within the leeway of a minute.
 func (st *script) tokenOf(who string) string {
+	st.Helper()
+	if st.tokens[who] == "" {
+		st.tokens[who] = st.newToken(who)
+	}
+	return st.tokens[who]
+}
+
+func (st *script) newToken(who string) string {
 	st.Helper()
 	if who == "nobody" {
 		return "bad"
