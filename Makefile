@@ -141,7 +141,7 @@ $(NPM)/installed: $(addprefix localstack/stack/testdata/npm/,package.json packag
 python: $(if $(shell command -v python3),$(PYTHON)/installed)
 
 $(PYTHON)/installed: localstack/stack/testdata/python/requirements.txt
-	@PIP_ROOT_USER_ACTION=ignore python3 -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --upgrade --target $(PYTHON) --requirement $< && touch $@ || { \
+	@python3 -m venv --clear $(PYTHON) && $(PYTHON)/bin/pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement $< && touch $@ || { \
 		echo "pip could not install these packages. The tests that need them are skipped."; test -z "$$CI"; } >&2
 
 $(VENV)/installed: localstack/emulators/requirements.txt

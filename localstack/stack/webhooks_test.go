@@ -219,7 +219,7 @@ var receivers = map[string]func(t *testing.T) *exec.Cmd{
 		return exec.CommandContext(t.Context(), needs.Program(t, "node", "Node runs the receiver"), own+"/receiver.mjs", installed(t, npmFolder, "npm"))
 	},
 	"PyPI standardwebhooks": func(t *testing.T) *exec.Cmd {
-		return exec.CommandContext(t.Context(), needs.Program(t, "python3", "Python runs the receiver"), own+"/receiver.py", installed(t, root+"/.build/python", "python"))
+		return exec.CommandContext(t.Context(), installed(t, root+"/.build/python", "python")+"/bin/python", own+"/receiver.py")
 	},
 }
 

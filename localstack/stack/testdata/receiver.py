@@ -5,8 +5,7 @@ import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-sys.path.insert(0, sys.argv[1])
-from standardwebhooks import Webhook  # noqa: E402
+from standardwebhooks import Webhook
 
 kept = []
 lock = threading.Lock()
