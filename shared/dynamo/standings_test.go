@@ -391,3 +391,28 @@ func TestALostAnswerIsNoOthersMark(t *testing.T) {
 		t.Errorf("after a delivery whose answer was lost it does not move: %v, due in %s", err, s.due())
 	}
 }
+
+// TestCostOfAStanding is what its calls say, in write units.
+func TestCostOfAStanding(t *testing.T) {
+	db := dynamotest.StartInside(t)
+	s := standings{db.Store(), t, time.UnixMilli(1_700_000_000_000)}
+	cost := func(what string, want float64, call func()) {
+		_, before := db.Units()
+		call()
+		if _, after := db.Units(); after-before != want {
+			t.Errorf("%s costs %v write units, want %v", what, after-before, want)
+		}
+	}
+	var standing delivery.Standing
+	cost("a mark of one that is asleep", 2, func() { s.mark("m1", 0) })
+	cost("a mark of one that is marked", 1, func() { s.mark("m2", 0) })
+	cost("Begin", 1, func() { standing = s.begin() })
+	standing.Attempt = &delivery.Attempt{ID: "x", Until: cursorAt(1)}
+	cost("Move of one that stays awake", 1, func() {
+		s.must(s.Move(t.Context(), standing, watch.Place{After: cursorAt(1)}, false, delivery.Result{At: s.now}))
+	})
+	cost("Move of one that falls asleep", 2, func() {
+		s.must(s.Move(t.Context(), standing, watch.Place{After: cursorAt(2)}, true, delivery.Result{At: s.now}))
+	})
+	cost("AddDestination", 6, func() { s.must(s.AddDestination(t.Context(), aDestination(t, "dst_1", s.now), 1)) })
+}
