@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/url"
 	"slices"
@@ -147,7 +148,11 @@ func (d destinations) create(ctx context.Context, w http.ResponseWriter, r *http
 	if err != nil {
 		return events.Destination{}, err
 	}
-	return d.withSecret(ctx, registered)
+	shown, err := d.withSecret(ctx, registered)
+	if err != nil { // its owner does not learn of it, and registers another
+		return events.Destination{}, errors.Join(err, d.Undo(ctx, registered.ID))
+	}
+	return shown, nil
 }
 
 // withSecret shows a destination with what its messages are signed with.

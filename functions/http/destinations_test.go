@@ -524,6 +524,26 @@ func TestAFailingQueueIsNoFailureOfTheOwner(t *testing.T) {
 	}
 }
 
+// TestADestinationWhoseSecretCannotBeReadIsNotKept: its owner tries again, and must not get all twice.
+func TestADestinationWhoseSecretCannotBeReadIsNotKept(t *testing.T) {
+	s := newDeliveries(t)
+	good := s.handler.destinations.secret
+	s.handler.destinations.secret = func(context.Context, string) (string, error) { return "", errors.New("access denied") }
+	if a := s.post("/destinations", hook("a")); a.status != 500 || a.header.Get("Location") != "" || strings.Contains(a.body, "denied") {
+		t.Errorf("POST is answered %+v", a)
+	}
+	if all, _ := get[events.Destinations](s, 200, "/destinations"); len(all.Destinations) != 0 {
+		t.Errorf("there are %+v", all)
+	}
+	s.handler.destinations.secret = good
+	d := s.register("a")
+	s.handler.destinations.secret = func(context.Context, string) (string, error) { return "", errors.New("access denied") }
+	if a := s.ask(http.MethodPost, "/destinations/"+d.ID+"/secret"); a.status != 500 {
+		t.Errorf("the secret is answered %+v", a)
+	}
+	get[events.Destination](s, 200, "/destinations/"+d.ID)
+}
+
 type brokenQueue struct{}
 
 func (brokenQueue) Send(context.Context, delivery.Ref, string) error { return errors.New("throttled") }

@@ -23,6 +23,9 @@
 // While a standing is not asleep, it has a time at which the sweep looks at it. A message that was
 // never sent, or was given up by the queue, costs time and loses nothing.
 //
+// A message may come again while its first delivery still runs. Each delivery that begins gives the
+// standing a new generation, so only the latest one moves the cursor.
+//
 // Before the first attempt, the standing records what is sent. A retry sends exactly this, with the
 // same id.
 package delivery

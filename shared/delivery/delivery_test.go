@@ -484,6 +484,47 @@ func TestADestinationSeesWhatItsTokenDelivers(t *testing.T) {
 	})
 }
 
+// TestACloudEventDestinationGetsOneShownChangeAMessage, whatever is hidden between, and also when a
+// message is tried again after more changes came.
+func TestACloudEventDestinationGetsOneShownChangeAMessage(t *testing.T) {
+	inBubble(t, 1, func(t *testing.T, w *world) {
+		w.destination("a", func(d *delivery.Destination) {
+			d.Format, d.Filter = delivery.CloudEvent, []byte(`{"public":[true]}`)
+		})
+		tries := 0
+		w.answer = func(delivery.Message) error {
+			if tries++; tries%2 == 1 {
+				w.write("a", fmt.Sprint("late", tries), `{"public":false}`)
+				return &delivery.Failure{Status: 500, Detail: "HTTP 500"}
+			}
+			return nil
+		}
+		for n := range 12 {
+			w.write("a", fmt.Sprint(n), fmt.Sprintf(`{"public":%t}`, n%3 == 0))
+		}
+		w.pass(time.Hour)
+		var ids []string
+		for i, m := range w.sent {
+			var shown []events.Change
+			for _, c := range m.Changes {
+				if c.Op != events.Skipped {
+					shown = append(shown, c)
+				}
+			}
+			if len(shown) != 1 || i%2 == 1 && m.ID != w.sent[i-1].ID {
+				t.Errorf("message %d is %+v", i, m)
+				continue
+			}
+			if i%2 == 1 {
+				ids = append(ids, shown[0].ID)
+			}
+		}
+		if got := strings.Join(ids, " "); got != "0 3 6 9" || w.due() != 0 {
+			t.Errorf("taken are %s, and %d are due", got, w.due())
+		}
+	})
+}
+
 // TestADestinationEndsWithItsLife unless it is renewed.
 func TestADestinationEndsWithItsLife(t *testing.T) {
 	inBubble(t, 1, func(t *testing.T, w *world) {

@@ -68,13 +68,13 @@ func (r Registrar) Create(ctx context.Context, v watch.Viewer, wanted Destinatio
 		return d, wire(err)
 	}
 	if err := r.begin(ctx, d); err != nil {
-		return d, errors.Join(err, r.undo(ctx, d.ID))
+		return d, errors.Join(err, r.Undo(ctx, d.ID))
 	}
 	return d, nil
 }
 
-// undo removes a destination that its owner has not been told of.
-func (r Registrar) undo(ctx context.Context, id string) error {
+// Undo removes a destination that its owner has not been told of, also when the request is over.
+func (r Registrar) Undo(ctx context.Context, id string) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 	defer cancel()
 	d, err := r.Registry.Destination(ctx, id)

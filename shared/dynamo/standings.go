@@ -80,7 +80,7 @@ func (s *Store) change(ctx context.Context, ref delivery.Ref, u update) (before 
 func (s *Store) Mark(ctx context.Context, ref delivery.Ref, message string, after events.Cursor, look time.Time) (bool, error) {
 	_, marked, err := s.change(ctx, ref, update{
 		set:       "SET #waiting = :message, #after = if_not_exists(#after, :after), #due = :look, #part = :part",
-		condition: "attribute_not_exists(#waiting)",
+		condition: "attribute_not_exists(#waiting) OR #waiting = :message", // its own, if the SDK repeats the call
 		values:    map[string]types.AttributeValue{":message": str(message), ":after": str(after.String()), ":look": millis(look), ":part": str(partOf(ref))},
 	})
 	return marked, err
@@ -240,7 +240,7 @@ func (s *Store) Due(ctx context.Context, part int, now time.Time, most int) ([]d
 // Claim costs one write unit, and two for the index.
 func (s *Store) Claim(ctx context.Context, ref delivery.Ref, message string, now, look time.Time) (bool, error) {
 	_, claimed, err := s.change(ctx, ref, update{
-		set: "SET #waiting = :message, #due = :look", condition: "#due <= :now",
+		set: "SET #waiting = :message, #due = :look", condition: "#due <= :now OR #waiting = :message",
 		values: map[string]types.AttributeValue{":message": str(message), ":look": millis(look), ":now": millis(now)},
 	})
 	return claimed, err

@@ -3,13 +3,17 @@ package dynamo_test
 import (
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
+	"net/http"
 	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/watchroute/watchroute/events"
 	"github.com/watchroute/watchroute/localstack/aws/dynamodb/dynamotest"
 	"github.com/watchroute/watchroute/shared/delivery"
@@ -341,3 +345,74 @@ func TestNoChangeIsForgotten(t *testing.T) {
 }
 
 var errSend = errors.New("queue is throttled")
+
+// lossy is an HTTP client that loses the answer to the first UpdateItem after lose is set. DynamoDB has
+// done it, and the SDK repeats it.
+type lossy struct {
+	aws.HTTPClient
+	lose atomic.Bool
+}
+
+func (l *lossy) Do(r *http.Request) (*http.Response, error) {
+	response, err := l.HTTPClient.Do(r)
+	if err == nil && strings.HasSuffix(r.Header.Get("X-Amz-Target"), ".UpdateItem") && l.lose.Swap(false) {
+		response.StatusCode, response.Body = 500, io.NopCloser(strings.NewReader("{}"))
+		response.Header.Del("X-Amz-Crc32")
+	}
+	return response, err
+}
+
+// TestALostAnswerIsNoOthersMark: whoever has set the mark sends the message, also if it has to ask
+// twice. Otherwise nobody would, until the sweep comes.
+func TestALostAnswerIsNoOthersMark(t *testing.T) {
+	db := dynamotest.StartInside(t)
+	client := &lossy{HTTPClient: db.Config.HTTPClient}
+	cfg := db.Config
+	cfg.HTTPClient = client
+	s := standings{dynamo.Open(cfg, dynamotest.Tables), t, time.UnixMilli(1_700_000_000_000)}
+	client.lose.Store(true)
+	if !s.mark("m1", 0) || client.lose.Load() {
+		t.Error("a mark is taken for that of another message")
+	}
+	if s.mark("m2", 0) {
+		t.Error("another message is marked as well")
+	}
+	client.lose.Store(true)
+	later := s.now.Add(time.Hour)
+	if claimed, err := s.Claim(t.Context(), standingRef, "m3", later, later.Add(time.Minute)); err != nil || !claimed || client.lose.Load() {
+		t.Errorf("a claim is taken for that of another sweep: %v", err)
+	}
+	if claimed, err := s.Claim(t.Context(), standingRef, "m4", later, later.Add(time.Minute)); err != nil || claimed {
+		t.Errorf("another sweep claims it as well: %v", err)
+	}
+	client.lose.Store(true)
+	standing := s.begin()
+	if err := s.Move(t.Context(), standing, watch.Place{After: cursorAt(1)}, true, delivery.Result{At: s.now}); err != nil || s.due() != -1 {
+		t.Errorf("after a delivery whose answer was lost it does not move: %v, due in %s", err, s.due())
+	}
+}
+
+// TestCostOfAStanding is what its calls say, in write units.
+func TestCostOfAStanding(t *testing.T) {
+	db := dynamotest.StartInside(t)
+	s := standings{db.Store(), t, time.UnixMilli(1_700_000_000_000)}
+	cost := func(what string, want float64, call func()) {
+		_, before := db.Units()
+		call()
+		if _, after := db.Units(); after-before != want {
+			t.Errorf("%s costs %v write units, want %v", what, after-before, want)
+		}
+	}
+	var standing delivery.Standing
+	cost("a mark of one that is asleep", 2, func() { s.mark("m1", 0) })
+	cost("a mark of one that is marked", 1, func() { s.mark("m2", 0) })
+	cost("Begin", 1, func() { standing = s.begin() })
+	standing.Attempt = &delivery.Attempt{ID: "x", Until: cursorAt(1)}
+	cost("Move of one that stays awake", 1, func() {
+		s.must(s.Move(t.Context(), standing, watch.Place{After: cursorAt(1)}, false, delivery.Result{At: s.now}))
+	})
+	cost("Move of one that falls asleep", 2, func() {
+		s.must(s.Move(t.Context(), standing, watch.Place{After: cursorAt(2)}, true, delivery.Result{At: s.now}))
+	})
+	cost("AddDestination", 6, func() { s.must(s.AddDestination(t.Context(), aDestination(t, "dst_1", s.now), 1)) })
+}
