@@ -153,7 +153,7 @@ func page(s *stack.Stack, address string, faults *fault.Faults, anonymous bool) 
 		http = "http://" + address + strings.TrimPrefix(s.HTTPURL(), s.URL())
 	}
 	return welcome.Page{
-		Head: fmt.Sprintf("Watchroute runs (ready %d ms after its functions were built). Ctrl-C ends it.", s.Ready.Milliseconds()),
+		Head: fmt.Sprintf("Watchroute runs (functions built in %.1f s, ready %d ms later). Ctrl-C ends it.", s.Building.Seconds(), s.Ready.Milliseconds()),
 		Rows: []welcome.Row{
 			{Label: "WebSocket", Value: s.WebSocketURL()}, {Label: "HTTP", Value: s.HTTPURL()}, {Label: "AWS APIs", Value: s.URL()}, {Label: "Usage", Value: s.URL() + "/_localstack/usage"},
 			{Label: "Webhooks", Value: s.URL() + inspector.Path},

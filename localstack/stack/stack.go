@@ -117,6 +117,8 @@ type Stack struct {
 	Outputs map[string]string
 	// Tables are the names of the tables, in the order they were made.
 	Tables []string
+	// Building is how long building the functions took.
+	Building time.Duration
 	// Ready is how long the stack took once its functions were built.
 	Ready time.Duration
 
@@ -199,12 +201,13 @@ func (s *Stack) readTemplate() (*template.Template, error) {
 // start brings the services up before what uses them: the functions find every
 // endpoint answering.
 func (s *Stack) start(ctx context.Context, parsed *template.Template) error {
+	began := time.Now()
 	if !s.o.Built {
 		if err := build.Functions(ctx, s.o.Root, s.o.BuildDir, build.Host(), s.o.Progress); err != nil {
 			return err
 		}
 	}
-	began := time.Now()
+	s.Building, began = time.Since(began), time.Now()
 	s.streams = stream.NewRegistry(stream.Options{Region: Region, Account: Account, Shards: s.o.Shards, Retention: s.o.StreamRetention})
 	s.db = dynamodb.New(dynamodb.Options{Region: Region, Account: Account, Streams: s.streams})
 	s.queues = sqs.New(sqs.Options{Region: Region, Account: Account, BaseURL: s.URL()})

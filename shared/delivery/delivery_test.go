@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -540,14 +541,13 @@ func TestADestinationEndsWithItsLife(t *testing.T) {
 	})
 }
 
+// seeds is how many rounds TestNothingIsLostOrReordered has.
+var seeds = flag.Uint64("seeds", 5, "the rounds of TestNothingIsLostOrReordered")
+
 // TestNothingIsLostOrReordered whatever fails: the queue, the destination, the process; messages come
 // twice, and the destination is down for an hour.
 func TestNothingIsLostOrReordered(t *testing.T) {
-	seeds := uint64(20)
-	if testing.Short() {
-		seeds = 5
-	}
-	for seed := range seeds {
+	for seed := range *seeds {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			inBubble(t, seed, func(t *testing.T, w *world) {
 				w.loses, w.dies, w.twice = 0.2, 0.1, 0.2
