@@ -87,6 +87,8 @@ func inBubble(t *testing.T, test func(t *testing.T, s *service)) {
 	transport := &http.Transport{DialContext: listener.dial}
 	s.http, s.address = &http.Client{Transport: transport}, "gateway"
 	t.Cleanup(func() {
+		s.set(func() { s.dawdle = nil })
+		time.Sleep(time.Minute) // of the bubble: what dawdles has ended, as the gateway does not wait for it
 		s.gateway.Close()
 		transport.CloseIdleConnections()
 		_ = server.Close()
