@@ -72,6 +72,10 @@ func (d Deliverer) run(ctx context.Context, to Destination, s Standing) error {
 	if why != "" {
 		return d.stop(ctx, to, s, why)
 	}
+	if again := to.Challenged.Add(challengePause); !to.Verified && s.Topic != to.Query.Topic && again.After(began) { // one challenges for all
+		s.RetryAt = again
+		return d.Store.Fail(ctx, s)
+	}
 	if failure := d.verify(ctx, &to); failure != nil {
 		s.Last = d.result(failure)
 		return d.failed(ctx, to, s, failure)
@@ -155,12 +159,19 @@ func (d Deliverer) record(ctx context.Context, s *Standing, p parcel) error {
 	return d.Store.Try(ctx, *s, now(d.Now).Add(lease))
 }
 
+// challengePause is for how long the topics of a pattern make no challenge after one that was not
+// answered.
+const challengePause = 5 * time.Minute
+
 // verify challenges a destination that has not answered a challenge yet.
 func (d Deliverer) verify(ctx context.Context, to *Destination) *Failure {
 	if to.Verified {
 		return nil
 	}
 	if failure := d.failureOf(*to, d.Sender.Challenge(ctx, *to)); failure != nil {
+		if err := d.Store.NoteChallenge(ctx, to.ID, to.Version, now(d.Now)); err != nil {
+			d.Logger.Warn("challenge not noted", "destination", to.ID, "err", err) // another topic may challenge, too
+		}
 		return failure
 	}
 	to.Verified = true

@@ -58,10 +58,11 @@ type Destination struct {
 	Format       Format // of what is sent
 	Batch        int    // changes in a message, at most
 	Created      time.Time
-	Disabled     Reason // why nothing is sent; empty while it is live
-	Verified     bool   // it has answered a challenge; nothing is sent before that
-	Version      int64  // counts the changes of the settings
-	Shard        int    // of its subscription
+	Disabled     Reason    // why nothing is sent; empty while it is live
+	Verified     bool      // it has answered a challenge; nothing is sent before that
+	Challenged   time.Time // when it last did not answer; zero if it always did
+	Version      int64     // counts the changes of the settings
+	Shard        int       // of its subscription
 }
 
 // Format is how changes are written.
@@ -128,6 +129,8 @@ type Store interface {
 	// Verify notes that a destination has answered its challenge, unless its settings are newer than
 	// the version.
 	Verify(ctx context.Context, id string, version int64) error
+	// NoteChallenge notes when a destination did not answer a challenge, in the same way.
+	NoteChallenge(ctx context.Context, id string, version int64, at time.Time) error
 	// Disable sets why a destination gets nothing, unless its settings are newer than the version.
 	Disable(ctx context.Context, id string, version int64, why Reason) error
 

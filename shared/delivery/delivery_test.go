@@ -390,6 +390,39 @@ func TestNothingIsSentBeforeAChallengeIsAnswered(t *testing.T) {
 	}
 }
 
+// TestChallengesAreFewAndDear, as the URL may be somebody else's: a pattern with many topics makes one,
+// and each costs a sixtieth of what a subject may spend in a minute.
+func TestChallengesAreFewAndDear(t *testing.T) {
+	inBubble(t, 1, func(t *testing.T, w *world) {
+		w.refusal = &delivery.Failure{Status: 404, Detail: "HTTP 404"}
+		ctx, meter := watch.Metered(t.Context())
+		wanted := delivery.Destination{URL: "https://example.com/hook"}
+		wanted.Query.Topic = "a/**"
+		d, err := w.registrar.Create(ctx, w.owner, wanted)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for n := range 20 {
+			w.write(events.Topic(fmt.Sprint("a/", n)), "i", `{}`)
+		}
+		w.pass(time.Minute)
+		if w.challenges > 3 { // of the pattern, of the topic that came before it, and a retry
+			t.Errorf("20 topics made %d challenges", w.challenges)
+		}
+		if err := w.registrar.Enable(ctx, d); err != nil {
+			t.Fatal(err)
+		}
+		if reads, _ := meter.Units(); reads < 4_000 {
+			t.Errorf("two challenges cost %v units", reads)
+		}
+		w.refusal = nil
+		w.pass(time.Hour)
+		if len(w.taken) != 20 {
+			t.Errorf("%d of 20 topics were delivered once it had answered", len(w.taken))
+		}
+	})
+}
+
 // TestOthersDestinationsDoNotExist for a subject.
 func TestOthersDestinationsDoNotExist(t *testing.T) {
 	inBubble(t, 1, func(t *testing.T, w *world) {

@@ -96,9 +96,14 @@ func isID(text string) bool {
 	return ok && len(text) == len(newID()) && strings.Trim(rest, "abcdefghijklmnopqrstuvwxyz234567") == ""
 }
 
+// challengeUnits is what a challenge costs of its subject's allowance, in read units: so much that one
+// subject challenges about a URL a second, which may be somebody else's.
+const challengeUnits = 2_000
+
 // begin lets a destination begin where its topic stands, and wakes it. The topics of a pattern begin
 // with their next change. The destination watches already, so no change is lost in between.
 func (r Registrar) begin(ctx context.Context, d Destination) error {
+	watch.MeterOf(ctx).Spend(challengeUnits, 0)
 	at := watch.Place{}
 	if !d.Query.Topic.IsPattern() {
 		head, err := r.Registry.Head(ctx, d.Query.Topic)
@@ -193,6 +198,9 @@ func (r Registrar) Pause(ctx context.Context, d Destination) error {
 // Enable lets a destination go on from its cursors, whatever has disabled it, and at once where a
 // retry would have to wait.
 func (r Registrar) Enable(ctx context.Context, d Destination) error {
+	if !d.Verified {
+		watch.MeterOf(ctx).Spend(challengeUnits, 0)
+	}
 	if err := r.Registry.EnableDestination(ctx, d.ID, d.Version); err != nil {
 		return err
 	}

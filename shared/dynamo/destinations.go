@@ -201,6 +201,11 @@ func (s *Store) Verify(ctx context.Context, id string, version int64) error {
 	return s.changeSettings(ctx, id, "SET verified = :true", map[string]types.AttributeValue{":true": &types.AttributeValueMemberBOOL{Value: true}, ":version": num(version)})
 }
 
+// NoteChallenge costs a write unit.
+func (s *Store) NoteChallenge(ctx context.Context, id string, version int64, at time.Time) error {
+	return s.changeSettings(ctx, id, "SET challenged = :at", map[string]types.AttributeValue{":at": millis(at), ":version": num(version)})
+}
+
 // changeSettings changes the settings, unless they have another version by now.
 func (s *Store) changeSettings(ctx context.Context, id, change string, values map[string]types.AttributeValue) error {
 	err := apart(ctx, func() error {
@@ -245,7 +250,7 @@ func settingsRow(d delivery.Destination) map[string]types.AttributeValue {
 func destination(row map[string]types.AttributeValue) (delivery.Destination, error) {
 	d := delivery.Destination{
 		ID: text(row, "destination"), URL: text(row, "url"), Format: delivery.Format(text(row, "format")),
-		Created: instantMillis(row, "created"), Disabled: delivery.Reason(text(row, "disabled")), Verified: flag(row, "verified"),
+		Created: instantMillis(row, "created"), Disabled: delivery.Reason(text(row, "disabled")), Verified: flag(row, "verified"), Challenged: instantMillis(row, "challenged"),
 	}
 	d.Key = watch.Key{Subject: text(row, "subject"), ID: watch.DestinationID(d.ID)}
 	d.Access = tokenOf(row)

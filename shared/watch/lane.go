@@ -323,7 +323,7 @@ type round struct {
 }
 
 // round pushes one page of the log to all connections of a lane that do not have it, or to as many
-// as there is time for.
+// as there is time for. A destination that cannot be woken fails it when the posts are made.
 func (l LanePusher) round(ctx context.Context, w Work, head *Head, at Progress, began time.Time) (r round, failed error) {
 	if at.Until <= at.Seq {
 		at.Until, at.After = head.Seq, ""
@@ -342,23 +342,21 @@ func (l LanePusher) round(ctx context.Context, w Work, head *Head, at Progress, 
 	if len(unread) > 0 {
 		return r, err
 	}
-	if asleep := l.Pusher.wake(ctx, l.Pusher.destinations(watchers), numbered, time.Now()); asleep.err != nil {
-		return r, asleep.err
-	}
+	asleep := l.Pusher.wake(ctx, l.Pusher.destinations(watchers), numbered, time.Now())
 	l.divide(ctx, w, head, len(watchers))
 	evaluator := newEvaluator(numbered)
 	waiting := waitingAfter(watchers, at.After)
 	for n, some := range slices.Collect(slices.Chunk(waiting, cmp.Or(l.Round, 1_000))) {
 		if n > 0 && time.Since(began) >= l.Time {
 			r.to = at
-			return r, nil
+			return r, asleep.err
 		}
 		pushed, err := l.Pusher.post(ctx, inOrder(groupsOf(only(watchers, some), time.Now()), numbered), evaluator)
 		r.pushed, r.err = r.pushed.plus(pushed), errors.Join(r.err, err)
 		at.After = some[len(some)-1].ID
 	}
 	r.to = Progress{Cursor: events.Cursor{Epoch: at.Epoch, Seq: at.Until}}
-	return r, nil
+	return r, asleep.err
 }
 
 // divide asks for more lanes if this one has too many connections: for as many as these fill. They
