@@ -3,6 +3,8 @@ package stack_test
 import (
 	"encoding/json"
 	"fmt"
+	"os/exec"
+	"strings"
 	"testing"
 	"time"
 
@@ -141,5 +143,27 @@ func (c *client) ended(code events.Code) {
 	}
 	if _, _, err := c.conn.Read(c.t.Context()); err == nil {
 		c.t.Errorf("the connection goes on after %s", code)
+	}
+}
+
+// TestTokenOfTheDeployedRecipeConnects: the line of README.md that signs a token with the secret of a
+// deployed stack, from which Secrets Manager is asked.
+func TestTokenOfTheDeployedRecipeConnects(t *testing.T) {
+	s := start(t, tokensOnly)
+	recipe := exec.CommandContext(t.Context(), "go", "run", "./localstack/token", "--secret", "-", "--sub", "alice", "--topics", "stocks/*")
+	recipe.Dir, recipe.Stdin = root, strings.NewReader(s.secret(t, "TokenSecretArn")+"\n")
+	var wrong strings.Builder
+	recipe.Stderr = &wrong
+	signed, err := recipe.Output()
+	if err != nil {
+		t.Fatalf("%v: %s", err, &wrong)
+	}
+	c := s.connectWith(t, strings.TrimSpace(string(signed)))
+	c.subscribe("stocks/AAPL")
+	s.put(t, "stocks/AAPL", "quote", "150.75")
+	c.changes(1)
+	c.send(`{"action":"subscribe","topic":"users/bob"}`)
+	if refused, ok := c.frame().(*events.Error); !ok || refused.Code != events.CodeForbidden {
+		t.Errorf("another topic is answered %+v", refused)
 	}
 }
