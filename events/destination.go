@@ -47,6 +47,9 @@ type DestinationStanding struct {
 	Topic  Topic  `json:"topic"`
 	Cursor string `json:"cursor"`          // up to which everything has been taken
 	Items  bool   `json:"items,omitempty"` // it is being sent the topic's items after a reset
+	// Behind is how many changes there are after the cursor, as of about a second ago. It is left out if
+	// there are none, and while the topic's numbering is another.
+	Behind int64 `json:"behind,omitempty"`
 	// Failures counts the attempts that have failed in a row. The next one is made at RetryAt.
 	Failures   int    `json:"failures,omitempty"`
 	RetryAt    Time   `json:"retryAt,omitzero"`

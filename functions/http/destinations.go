@@ -19,6 +19,7 @@ import (
 //	POST   /destinations               registers one
 //	GET, HEAD /destinations            those of the client's subject
 //	GET, HEAD /destinations/{id}       one of them, with how far it has come in its topics
+//	PATCH  /destinations/{id}          changes its settings, and renews it
 //	DELETE /destinations/{id}          removes it
 //	POST   /destinations/{id}/pause    delivers nothing until it is enabled
 //	POST   /destinations/{id}/enable   goes on where it has stopped, at once
@@ -67,10 +68,10 @@ func (h handler) destination(w http.ResponseWriter, r *http.Request, route desti
 		h.refuse(w, r, err)
 		return
 	}
-	allowed := []string{http.MethodGet, http.MethodHead, http.MethodDelete}
+	allowed := []string{http.MethodGet, http.MethodHead, http.MethodPatch, http.MethodDelete}
 	switch {
 	case route.id == "":
-		allowed[2] = http.MethodPost
+		allowed = []string{http.MethodGet, http.MethodHead, http.MethodPost}
 	case route.action != "":
 		allowed = []string{http.MethodPost}
 	}
@@ -114,8 +115,12 @@ func (d destinations) serve(ctx context.Context, w http.ResponseWriter, r *http.
 	}
 	switch route.action {
 	case "":
-		if r.Method == http.MethodDelete {
+		switch r.Method {
+		case http.MethodDelete:
 			return 0, nil, d.Remove(ctx, one)
+		case http.MethodPatch:
+			body, err = d.change(ctx, w, r, v, one)
+			return http.StatusOK, body, err
 		}
 		body, err = d.show(ctx, one, r.URL.Query())
 	case "pause":
@@ -155,6 +160,25 @@ func (d destinations) create(ctx context.Context, w http.ResponseWriter, r *http
 	return shown, nil
 }
 
+// change gives a destination the settings that the body has, and renews it. An empty object only
+// renews.
+//
+// Source: RFC 7396
+func (d destinations) change(ctx context.Context, w http.ResponseWriter, r *http.Request, v watch.Viewer, of delivery.Destination) (events.Destination, error) {
+	wanted := events.DestinationRequest{URL: of.URL, Filter: of.Filter, Fields: of.Fields, Format: string(of.Format), Batch: of.Batch}
+	if err := readBody(w, r, &wanted, "url", "filter", "fields", "format", "batch"); err != nil {
+		return events.Destination{}, err
+	}
+	if string(wanted.Filter) == "null" {
+		wanted.Filter = nil
+	}
+	changed := of
+	changed.URL, changed.Format, changed.Batch = wanted.URL, delivery.Format(wanted.Format), wanted.Batch
+	changed.Filter, changed.Fields = wanted.Filter, wanted.Fields
+	changed, err := d.Change(ctx, v, of, changed)
+	return shownDestination(changed), err
+}
+
 // withSecret shows a destination with what its messages are signed with.
 func (d destinations) withSecret(ctx context.Context, of delivery.Destination) (events.Destination, error) {
 	shown := shownDestination(of)
@@ -180,12 +204,16 @@ func (d destinations) show(ctx context.Context, of delivery.Destination, query u
 		return shown, badRequest("after is no topic that next can be: %s", err)
 	}
 	standings, more, err := d.Standings(ctx, of, events.Topic(after))
+	if err != nil {
+		return shown, err
+	}
+	behind, err := d.Behind(ctx, standings)
 	for _, s := range standings {
 		if s.Topic.IsPattern() && s.Failures == 0 {
 			continue // it stands for no topic, and has been challenged
 		}
 		shown.Standings = append(shown.Standings, events.DestinationStanding{
-			Topic: s.Topic, Cursor: s.After.String(), Items: s.Items, Failures: s.Failures, RetryAt: events.Time(s.RetryAt),
+			Topic: s.Topic, Cursor: s.After.String(), Items: s.Items, Behind: behind[s.Topic], Failures: s.Failures, RetryAt: events.Time(s.RetryAt),
 			LastAt: events.Time(s.Last.At), LastStatus: s.Last.Status, LastError: s.Last.Error,
 		})
 	}

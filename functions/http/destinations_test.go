@@ -274,7 +274,7 @@ func TestAReplayThatCannotBe(t *testing.T) {
 // everyDestinationRoute has the requests for one destination.
 func everyDestinationRoute(id string) []request {
 	return []request{
-		{"GET", "/destinations/" + id, "", nil}, {"HEAD", "/destinations/" + id, "", nil}, {"GET", "/destinations/" + id + "?after=a", "", nil}, {"DELETE", "/destinations/" + id, "", nil},
+		{"GET", "/destinations/" + id, "", nil}, {"HEAD", "/destinations/" + id, "", nil}, {"GET", "/destinations/" + id + "?after=a", "", nil}, {"DELETE", "/destinations/" + id, "", nil}, {"PATCH", "/destinations/" + id, "{}", nil}, {"PATCH", "/destinations/" + id, "[", nil},
 		{"POST", "/destinations/" + id + "/pause", "", nil}, {"POST", "/destinations/" + id + "/enable", "", nil}, {"POST", "/destinations/" + id + "/secret", "", nil},
 		{"POST", "/destinations/" + id + "/replay", `{"topic":"a","after":":0"}`, nil}, {"POST", "/destinations/" + id + "/replay", `{`, nil},
 		{"POST", "/destinations/" + id + "/none", "", nil},
@@ -331,7 +331,7 @@ func TestAMethodThatARouteHasNot(t *testing.T) {
 	s := newDeliveries(t)
 	d := s.register("a")
 	for path, allowed := range map[string]string{
-		"/destinations": "GET, HEAD, POST", "/destinations/" + d.ID: "GET, HEAD, DELETE", "/destinations/x": "GET, HEAD, DELETE",
+		"/destinations": "GET, HEAD, POST", "/destinations/" + d.ID: "GET, HEAD, PATCH, DELETE", "/destinations/x": "GET, HEAD, PATCH, DELETE",
 		"/destinations/" + d.ID + "/pause": "POST", "/destinations/" + d.ID + "/none": "POST",
 	} {
 		for _, method := range []string{"GET", "HEAD", "POST", "DELETE", "PUT", "PATCH", "TRACE", "get"} {
@@ -611,4 +611,92 @@ func (s *service) destinationRows(id string) string {
 	}
 	slices.Sort(rows)
 	return strings.Join(rows, "\n")
+}
+
+// TestAnOwnerSeesHowFarBehindADestinationIs, topic by topic.
+func TestAnOwnerSeesHowFarBehindADestinationIs(t *testing.T) {
+	s := newDeliveries(t)
+	s.put("a", "i", `{"n":1}`)
+	d := s.register("a")
+	if one, _ := get[events.Destination](s, 200, "/destinations/"+d.ID); one.Standings[0].Behind != 0 {
+		t.Errorf("a new one is %+v", one.Standings)
+	}
+	for n := range 3 {
+		s.put("a", "i", fmt.Sprintf(`{"n":%d}`, n+2))
+	}
+	if one, _ := get[events.Destination](s, 200, "/destinations/"+d.ID); one.Standings[0].Behind != 3 {
+		t.Errorf("after three changes it is %+v", one.Standings)
+	}
+}
+
+// TestADestinationIsChangedAndRenewed: an empty PATCH lets it live on with the present token. Other
+// settings begin what is being tried anew, and another URL is challenged. Others stay.
+func TestADestinationIsChangedAndRenewed(t *testing.T) {
+	s := newDeliveries(t)
+	s.feed.Allowance = nil
+	d := s.register("a", `"batch":7`, `"filter":{"n":[1]}`)
+	patch := func(body string) answer {
+		t.Helper()
+		return s.send(request{http.MethodPatch, "/destinations/" + d.ID, body, nil})
+	}
+	stored := func() delivery.Destination {
+		t.Helper()
+		one, err := s.store.Destination(t.Context(), d.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return one
+	}
+	verify := func() {
+		t.Helper()
+		if err := s.store.Verify(t.Context(), d.ID, stored().Version); err != nil {
+			t.Fatal(err)
+		}
+	}
+	verify()
+	before := stored()
+	s.woken = nil
+	if a := patch(`{}`); a.status != 200 || strings.Contains(a.body, "whsec_") {
+		t.Errorf("renewing is answered %+v", a)
+	}
+	renewed := stored()
+	if renewed.Version != before.Version+1 || renewed.Expires.Before(before.Expires) || !renewed.Verified || renewed.Batch != 7 || string(renewed.Filter) != `{"n":[1]}` || len(s.woken) != 0 {
+		t.Errorf("renewed it is %+v, and woken is %q", renewed, s.woken)
+	}
+	for body, want := range map[string]string{
+		`{"topic":"b"}`:               "topic is not a member",
+		`{"url":"http://127.0.0.1/"}`: "url",
+		`{"batch":101}`:               "batch",
+		`{"format":"xml"}`:            "format",
+		`{"filter":{"n":"1"}}`:        "filter",
+		`[]`:                          "not a JSON object",
+	} {
+		if a := patch(body); a.status != 400 || !strings.Contains(a.body, want) {
+			t.Errorf("%s is answered %+v", body, a)
+		}
+	}
+	if stored().Version != renewed.Version {
+		t.Error("what was refused has changed it")
+	}
+	if a := patch(`{"format":"cloudevents-batch","filter":null,"fields":["n"]}`); a.status != 200 || len(s.woken) != 1 {
+		t.Errorf("changing is answered %+v, and woken is %q", a, s.woken)
+	}
+	if one := stored(); one.Format != delivery.CloudEvents || one.Filter != nil || !slices.Equal(one.Fields, []string{"n"}) || !one.Verified {
+		t.Errorf("changed it is %+v", one)
+	}
+	if a := patch(`{"url":"https://example.com/other"}`); a.status != 200 || stored().Verified {
+		t.Errorf("another URL is answered %+v, and needs no challenge", a)
+	}
+	verify()
+	if err := s.store.Disable(t.Context(), d.ID, stored().Version, delivery.Ended); err != nil {
+		t.Fatal(err)
+	}
+	s.viewer.Grant = granted(t, "alice", `{"v":1,"allow":[{"topics":["b"],"actions":["deliver"]}]}`)
+	if a := patch(`{}`); a.status != 403 {
+		t.Errorf("renewing by a token that does not allow it is answered %+v", a)
+	}
+	s.viewer.Grant = granted(t, "alice", `{"v":1,"allow":[{"topics":["a"],"actions":["deliver"],"mask":{"omit":["x"]}}]}`)
+	if a := patch(`{}`); a.status != 200 || stored().Disabled != "" || !strings.Contains(stored().Grant.String(), "omit") {
+		t.Errorf("renewing one that has ended is answered %+v, and it is %+v", a, stored())
+	}
 }

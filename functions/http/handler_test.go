@@ -386,11 +386,11 @@ func TestMethods(t *testing.T) {
 	if a := s.ask(http.MethodHead, "/topics/a"); a.status != 200 || a.body != "" || a.header.Get("ETag") == "" {
 		t.Errorf("HEAD is answered %+v", a)
 	}
-	if a := s.ask(http.MethodPatch, "/topics/a"); a.status != 405 || a.header.Get("Allow") != "GET, HEAD, POST, DELETE, OPTIONS" {
+	if a := s.ask(http.MethodPatch, "/topics/a"); a.status != 405 || a.header.Get("Allow") != "GET, HEAD, POST, DELETE, OPTIONS, PATCH" {
 		t.Errorf("PATCH is answered %+v", a)
 	}
 	for _, target := range []string{"/topics/a", "/topics/a//b", "/topic/a", "/"} { // or a page could not read the error
-		if a := s.ask(http.MethodOptions, target, "Origin", "https://app.example"); a.status != 204 || a.header.Get("Access-Control-Allow-Methods") != "GET, HEAD, POST, DELETE, OPTIONS" {
+		if a := s.ask(http.MethodOptions, target, "Origin", "https://app.example"); a.status != 204 || a.header.Get("Access-Control-Allow-Methods") != "GET, HEAD, POST, DELETE, OPTIONS, PATCH" {
 			t.Errorf("OPTIONS of %s is answered %+v", target, a)
 		}
 	}

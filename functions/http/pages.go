@@ -31,7 +31,7 @@ func (h handler) allowPages(w http.ResponseWriter, r *http.Request) {
 func (h handler) options(w http.ResponseWriter) {
 	header := w.Header()
 	header.Set("Allow", strings.Join(methods, ", "))
-	header.Set("Access-Control-Allow-Methods", strings.Join(methods, ", "))
+	header.Set("Access-Control-Allow-Methods", strings.Join(append(slices.Clone(methods), http.MethodPatch), ", "))
 	header.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, Idempotency-Key, If-None-Match, Last-Event-ID, Prefer")
 	header.Set("Access-Control-Max-Age", "7200") // seconds; the most that Chromium takes
 	w.WriteHeader(http.StatusNoContent)

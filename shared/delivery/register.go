@@ -26,9 +26,14 @@ type Registry interface {
 	// many as most.
 	AddDestination(ctx context.Context, d Destination, most int) error
 	RemoveDestination(context.Context, Destination) error
+	// ReplaceDestination replaces the settings, if they still have the version. If not, the error is
+	// watch.ErrUnavailable.
+	ReplaceDestination(ctx context.Context, d Destination, version int64) error
 	// Destinations reads those of a subject.
 	Destinations(ctx context.Context, subject string) ([]Destination, error)
 	EnableDestination(ctx context.Context, id string, version int64) error
+	// Glance reads where topics stand, as of about a second ago.
+	Glance(context.Context, []events.Topic) (map[events.Topic]events.Cursor, error)
 	// Head reads where a topic stands.
 	Head(context.Context, events.Topic) (watch.Head, error)
 	// Standings reads the standings of a destination, after a topic or from the first.
@@ -71,6 +76,39 @@ func (r Registrar) Create(ctx context.Context, v watch.Viewer, wanted Destinatio
 		return d, errors.Join(err, r.Undo(ctx, d.ID))
 	}
 	return d, nil
+}
+
+// Change gives a destination other settings, and lets it live as long again, with the view of the
+// present token. Its topic stays. If it is to be sent something else, or to another URL, what is being
+// tried is given up, and comes anew. Another URL is challenged.
+func (r Registrar) Change(ctx context.Context, v watch.Viewer, d, wanted Destination) (Destination, error) {
+	changed := wanted
+	changed.Viewer = v
+	changed.Key.ID, changed.Delivers = d.Key.ID, true
+	changed.Expires = now(r.Now).Truncate(time.Second).Add(Life)
+	changed.Version = d.Version + 1
+	if changed.Disabled == Ended {
+		changed.Disabled = ""
+	}
+	if changed.URL != d.URL {
+		changed.Verified, changed.Challenged = false, time.Time{}
+		watch.MeterOf(ctx).Spend(challengeUnits, 0)
+	}
+	if err := r.check(&changed); err != nil {
+		return d, err
+	}
+	if err := r.Registry.ReplaceDestination(ctx, changed, d.Version); err != nil {
+		return d, err
+	}
+	if changed.sends() == d.sends() && changed.Disabled == d.Disabled {
+		return changed, nil
+	}
+	return changed, r.each(ctx, changed, func(s Standing) error { return r.restart(ctx, s.Ref, nil) })
+}
+
+// sends is the same for destinations that are sent the same.
+func (d Destination) sends() string {
+	return fmt.Sprintf("%q %q %q %d %q %q", d.URL, d.Format, d.Filter, d.Batch, d.Fields, d.Grant)
 }
 
 // Undo removes a destination that its owner has not been told of, also when the request is over.
@@ -180,6 +218,26 @@ const standingsRead = 100
 // Standings gives how far a destination has come, up to a hundred topics after one, or the first.
 func (r Registrar) Standings(ctx context.Context, d Destination, after events.Topic) (standings []Standing, more bool, err error) {
 	return r.Registry.Standings(ctx, d.ID, after, standingsRead)
+}
+
+// Behind gives how many changes a destination has not had of its topics, as of about a second ago: half a
+// read unit for each. Of a topic that is numbered anew it is 0.
+func (r Registrar) Behind(ctx context.Context, standings []Standing) (map[events.Topic]int64, error) {
+	topics := make([]events.Topic, 0, len(standings))
+	for _, s := range standings {
+		if !s.Topic.IsPattern() {
+			topics = append(topics, s.Topic)
+		}
+	}
+	heads, err := r.Registry.Glance(ctx, topics)
+	behind := map[events.Topic]int64{}
+	for _, s := range standings {
+		head := heads[s.Topic]
+		if head.Epoch == s.After.Epoch || s.After == (events.Cursor{}) {
+			behind[s.Topic] = max(0, head.Seq-s.After.Seq)
+		}
+	}
+	return behind, err
 }
 
 // Remove removes a destination. What is being sent at this moment may still come.

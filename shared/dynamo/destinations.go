@@ -115,6 +115,24 @@ func collides(err error) bool {
 	return found
 }
 
+// ReplaceDestination replaces the settings and the subscription, both or none: four write units.
+func (s *Store) ReplaceDestination(ctx context.Context, d delivery.Destination, version int64) error {
+	err := s.writeTogether(ctx, []types.TransactWriteItem{
+		{Put: &types.Put{
+			TableName: &s.tables.Destinations, Item: settingsRow(d), ConditionExpression: aws.String("version = :version"),
+			ExpressionAttributeValues: map[string]types.AttributeValue{":version": num(version)},
+		}},
+		{Put: &types.Put{TableName: &s.tables.Subscriptions, Item: subscriptionRow(subscriptionOf(d))}},
+	})
+	if errors.Is(err, watch.ErrConflict) {
+		err = fmt.Errorf("%w: %w", watch.ErrUnavailable, err)
+	}
+	if err != nil {
+		return fmt.Errorf("replace destination %s: %w", d.ID, err)
+	}
+	return nil
+}
+
 // subscriptionOf is how a destination watches.
 func subscriptionOf(d delivery.Destination) watch.Subscription {
 	return watch.Subscription{
