@@ -82,24 +82,24 @@ func checkAll(ctx context.Context, r *report, t *toolbox, whole deploy.Assembly)
 
 // declared compare what was made with what the template asks for.
 var declared = []check{
-	{what: "five tables: keys, index, stream", holds: (*deployment).tablesAsDeclared},
+	{what: "six tables: keys, indexes, stream", holds: (*deployment).tablesAsDeclared},
 	{what: "the tables' deletion protection", holds: (*deployment).protectionAsDeclared, differs: map[string]deviation{
-		localStack: {"it leaves out deletion protection; our template sets it on three tables", (*deployment).protectionIsLeftOut},
+		localStack: {"it leaves out deletion protection; our template sets it on four tables", (*deployment).protectionIsLeftOut},
 	}},
-	{what: "the tables' expiry: expiresAt on all five", holds: (*deployment).expiryAsDeclared, differs: map[string]deviation{
-		miniStack: {"it leaves out the tables' expiry; our template sets expiresAt on all five", (*deployment).expiryIsLeftOut},
+	{what: "the tables' expiry: expiresAt on all six", holds: (*deployment).expiryAsDeclared, differs: map[string]deviation{
+		miniStack: {"it leaves out the tables' expiry; our template sets expiresAt on all six", (*deployment).expiryIsLeftOut},
 	}},
-	{what: "point-in-time recovery of the three tables of user data", holds: (*deployment).recoveryAsDeclared, differs: map[string]deviation{
-		miniStack:  {"it leaves out point-in-time recovery; our template sets it on the three of user data", (*deployment).recoveryIsLeftOut},
-		localStack: {"it leaves out point-in-time recovery; our template sets it on the three of user data", (*deployment).recoveryIsLeftOut},
+	{what: "point-in-time recovery of the four tables of user data", holds: (*deployment).recoveryAsDeclared, differs: map[string]deviation{
+		miniStack:  {"it leaves out point-in-time recovery; our template sets it on the four of user data", (*deployment).recoveryIsLeftOut},
+		localStack: {"it leaves out point-in-time recovery; our template sets it on the four of user data", (*deployment).recoveryIsLeftOut},
 	}},
-	{what: "ten functions: provided.al2023, architecture, memory, time, role, log group, environment", holds: (*deployment).functionsAsDeclared},
-	{what: "four mappings, Events to fan-out, Revocations to revoke, failed batches to salvage, and pushes to push: source, function, batches, failures", holds: (*deployment).mappingsAsDeclared},
+	{what: "eleven functions: provided.al2023, architecture, memory, time, role, log group, environment", holds: (*deployment).functionsAsDeclared},
+	{what: "five mappings, Events to fan-out, Revocations to revoke, failed batches to salvage, pushes to push, and deliveries to deliver: source, function, batches, failures", holds: (*deployment).mappingsAsDeclared},
 	{what: "a mapping of a queue has no starting position", holds: (*deployment).queueHasNoStartingPosition, differs: map[string]deviation{
 		miniStack: {"it gives the mapping of the queue a starting position, which streams have only", (*deployment).queueHasAStartingPosition},
 	}},
-	{what: "four queues: order, retention, encryption, hiding, redrive; their policies", holds: (*deployment).queuesAsDeclared},
-	{what: "permissions: each route may invoke its function, the REST API its own, and both their authorizer", holds: (*deployment).permissionsAsDeclared},
+	{what: "six queues: order, retention, encryption, hiding, redrive; their policies", holds: (*deployment).queuesAsDeclared},
+	{what: "permissions: each route may invoke its function, the REST API its own, both their authorizer, and the schedule the sweep", holds: (*deployment).permissionsAsDeclared},
 	{what: "all outputs", holds: (*deployment).outputsAsDeclared},
 	{what: "references to the WebSocket API and to the URL suffix", holds: (*deployment).referencesAsDeclared, differs: map[string]deviation{
 		localStack: {"it takes all that is of a WebSocket API and makes nothing: Ref gives unknown, its API answers 501, the URL suffix is its own host, and https addresses of APIs become its own; " +
@@ -200,11 +200,11 @@ var failing = []check{
 // checkLifecycle checks deploying again and destroying.
 func (d *deployment) checkLifecycle(ctx context.Context, r *report) {
 	zips, err := d.takeZips(ctx)
-	r.holds("ten zips, none over 4.5 MB (arm64) or 5 MB (x86_64)", errors.Join(err, d.zipsAreSmall(zips)))
+	r.holds("eleven zips, none over 4.5 MB (arm64) or 5 MB (x86_64)", errors.Join(err, d.zipsAreSmall(zips)))
 	r.holds("cdk deploy from a copy of the source changes nothing", d.deployingAgainChangesNothing(ctx))
 	r.holds("and uploads the same zips, byte for byte", d.zipsAreTheSame(ctx, zips))
 	if d.name == localStack {
 		r.holds("a changed function is deployed while watchers stay connected: it is in use, and they miss nothing", d.watchersStay(ctx))
 	}
-	r.holds("cdk destroy keeps Events, Changes, Revocations, both queues and both secrets, and nothing else", d.destroyKeepsData(ctx))
+	r.holds("cdk destroy keeps Events, Changes, Revocations, Destinations, both queues and both secrets, and nothing else", d.destroyKeepsData(ctx))
 }

@@ -136,6 +136,8 @@ func (d *deployment) attribute(id, name string) string {
 		"AWS::Lambda::Function": "lambda:" + region + ":" + account + ":function:",
 		"AWS::SQS::Queue":       "sqs:" + region + ":" + account + ":",
 		"AWS::IAM::Role":        "iam::" + account + ":role/",
+		"AWS::DynamoDB::Table":  "dynamodb:" + region + ":" + account + ":table/",
+		"AWS::Events::Rule":     "events:" + region + ":" + account + ":rule/",
 	}[d.Template.Resources[id].Type]
 	switch {
 	case name == "StreamArn":

@@ -173,7 +173,7 @@ const retries = 2
 // tells. Salvage is held back meanwhile, and then does its work: each item is in the failure queue. The lower
 // number stays, see mappingBeginsAnew.
 func (d *deployment) exhaust(ctx context.Context, items int) ([]givenUp, error) {
-	if err := errors.Join(d.mappingBeginsAnew(ctx, "--maximum-retry-attempts", fmt.Sprint(retries)), d.changeMapping(ctx, queueMapping, "--no-enabled")); err != nil {
+	if err := errors.Join(d.mappingBeginsAnew(ctx, "--maximum-retry-attempts", fmt.Sprint(retries)), d.changeMapping(ctx, queueMappings[0], "--no-enabled")); err != nil {
 		return nil, err
 	}
 	err := d.breakFanout(ctx, func() error {
@@ -188,7 +188,7 @@ func (d *deployment) exhaust(ctx context.Context, items int) ([]givenUp, error) 
 		return nil, errors.Join(err, d.heal(ctx))
 	}
 	told, err := d.toldOf(ctx, items)
-	if err := errors.Join(err, d.heal(ctx), d.changeMapping(ctx, queueMapping, "--enabled")); err != nil {
+	if err := errors.Join(err, d.heal(ctx), d.changeMapping(ctx, queueMappings[0], "--enabled")); err != nil {
 		return nil, err
 	}
 	for salvaged := 0; salvaged < items; {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 )
 
@@ -34,7 +35,7 @@ func (d *deployment) functionsAsDeclared(ctx context.Context) error {
 		}
 		faults = append(faults, same(id, got, want), same("architecture of "+id, got.Architectures, []string{d.cdk.Architecture}))
 	}
-	return errors.Join(append(faults, same("number of functions", len(ids), 10))...)
+	return errors.Join(append(faults, same("number of functions", len(ids), 11))...)
 }
 
 // mapping is what an event source mapping's definition and description have in
@@ -68,7 +69,7 @@ func (d *deployment) mappingsAsDeclared(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if id == queueMapping || id == fifoMapping {
+		if slices.Contains(queueMappings, id) {
 			got.StartingPosition = "" // see queueHasAStartingPosition
 		}
 		faults = append(faults,
@@ -77,14 +78,11 @@ func (d *deployment) mappingsAsDeclared(ctx context.Context) error {
 			same("function of "+id, got.FunctionArn, "arn:aws:lambda:"+region+":"+account+":function:"+want.FunctionName),
 		)
 	}
-	return errors.Join(append(faults, same("number of mappings", len(ids), 4))...)
+	return errors.Join(append(faults, same("number of mappings", len(ids), 5))...)
 }
 
-// The mappings from queues.
-const (
-	queueMapping = "GivenUpToSalvage"
-	fifoMapping  = "PushesToPush"
-)
+// queueMappings are the mappings from queues.
+var queueMappings = []string{"GivenUpToSalvage", "PushesToPush", "DeliveriesToDeliver"}
 
 // madeMapping is a mapping as the emulator describes it.
 type madeMapping struct {
@@ -98,14 +96,14 @@ func (d *deployment) mapping(ctx context.Context, id string) (got madeMapping, e
 }
 
 func (d *deployment) queueHasNoStartingPosition(ctx context.Context) error {
-	got, err := d.mapping(ctx, queueMapping)
+	got, err := d.mapping(ctx, queueMappings[0])
 	return errors.Join(err, same("starting position", got.StartingPosition, ""))
 }
 
 // queueHasAStartingPosition is true of an emulator that describes the mapping of a queue as
 // if it were one of a stream.
 func (d *deployment) queueHasAStartingPosition(ctx context.Context) error {
-	got, err := d.mapping(ctx, queueMapping)
+	got, err := d.mapping(ctx, queueMappings[0])
 	if err == nil && got.StartingPosition == "" {
 		err = errors.New("the mapping has no starting position now: check it as ok")
 	}

@@ -28,7 +28,7 @@ type queue struct {
 // queuesAsDeclared compares the queues' attributes.
 func (d *deployment) queuesAsDeclared(ctx context.Context) error {
 	ids := d.Template.IDs("AWS::SQS::Queue")
-	faults := []error{same("queues", ids, []string{"FailureQueue", "GivenUpQueue", "PushesGivenUpQueue", "PushesQueue"})}
+	faults := []error{same("queues", ids, []string{"DeliveriesGivenUpQueue", "DeliveriesQueue", "FailureQueue", "GivenUpQueue", "PushesGivenUpQueue", "PushesQueue"})}
 	for _, id := range ids {
 		var want queue
 		if err := d.want(id, &want); err != nil {
