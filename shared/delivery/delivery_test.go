@@ -143,12 +143,12 @@ func TestRetriesComeAtTheScheduledTimes(t *testing.T) {
 	inBubble(t, 1, func(t *testing.T, w *world) {
 		d := w.destination("a")
 		w.store.Retention = 200 * time.Hour
-		w.sweeps = 3 * time.Minute // a sweep a minute makes this test long
+		w.sweeps = 5 * time.Minute // a sweep a minute makes this test long
 		w.answer = func(delivery.Message) error { return &delivery.Failure{Status: 500, Detail: "HTTP 500"} }
 		w.write("a", "i", `{"n":0}`)
-		for range 4 * 95 { // hours
+		for range 95 {
 			w.write("a", "i", `{"n":1}`)
-			w.pass(15 * time.Minute)
+			w.pass(time.Hour)
 		}
 		pauses := []time.Duration{5 * time.Second, 5 * time.Minute, 30 * time.Minute, 2 * time.Hour, 5 * time.Hour, 10 * time.Hour, 14 * time.Hour, 20 * time.Hour, 24 * time.Hour}
 		if len(w.sent) != len(pauses)+1 {
@@ -575,7 +575,7 @@ func TestADestinationEndsWithItsLife(t *testing.T) {
 }
 
 // seeds is how many rounds TestNothingIsLostOrReordered has.
-var seeds = flag.Uint64("seeds", 5, "the rounds of TestNothingIsLostOrReordered")
+var seeds = flag.Uint64("seeds", 3, "the rounds of TestNothingIsLostOrReordered")
 
 // TestNothingIsLostOrReordered whatever fails: the queue, the destination, the process; messages come
 // twice, and the destination is down for an hour.
