@@ -122,6 +122,7 @@ func (n *network) block(transports string) {
 // TestClientOverChangingTransports: a watcher whose network lets one transport through and then
 // another, in any order, sees each change once and in order.
 func TestClientOverChangingTransports(t *testing.T) {
+	t.Parallel()
 	s := start(t, nil)
 	n := newNetwork(t, s.HTTPURL())
 	c, err := goclient.Dial(t.Context(), "ws"+strings.TrimPrefix(n.URL, "http")+"/live", goclient.Options{
@@ -161,6 +162,7 @@ func TestClientOverChangingTransports(t *testing.T) {
 // TestPatternOverChangingTransports: the same for a pattern, of which topics come into being over
 // each transport. A second watcher, with one that cannot change, sees the same.
 func TestPatternOverChangingTransports(t *testing.T) {
+	t.Parallel()
 	s := start(t, nil)
 	n := newNetwork(t, s.HTTPURL())
 	options := goclient.Options{HTTPURL: n.URL + "/live", AnswerTime: patience, BetterInterval: 500 * time.Millisecond, MaxBackoff: time.Second}

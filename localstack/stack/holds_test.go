@@ -153,6 +153,7 @@ func TestHoldsLeaveRoomForOthers(t *testing.T) {
 // TestClientThatLeavesIsHeldForUntilItsTime: the function does not learn that the client has left.
 // The stream costs as much and counts as held until its time is over.
 func TestClientThatLeavesIsHeldForUntilItsTime(t *testing.T) {
+	t.Parallel()
 	s := start(t, func(o *stack.Options) {
 		tokensOnly(o)
 		o.Template = edited(t, func(resources object) {

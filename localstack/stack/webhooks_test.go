@@ -195,6 +195,7 @@ func TestWebhookGetsChangesInOrder(t *testing.T) {
 
 // TestTheSweepRetries: a rule of the template invokes deliver, which looks for attempts that are due.
 func TestTheSweepRetries(t *testing.T) {
+	t.Parallel()
 	clock := eventbridge.NewHand(time.Now())
 	s := start(t, func(o *stack.Options) { tokensOnly(o); o.Clock = clock })
 	token, hook := s.token(t, "alice", delivering, nil), newHook(t)
