@@ -34,8 +34,11 @@ type Service struct {
 
 // Serves reports whether the request is in the Query protocol.
 func Serves(r *http.Request) bool {
+	if r.Method != http.MethodPost || r.URL.Path != "" && r.URL.Path != "/" { // most requests, which cost no more than this
+		return false
+	}
 	kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	return r.Method == http.MethodPost && (r.URL.Path == "" || r.URL.Path == "/") && kind == "application/x-www-form-urlencoded"
+	return kind == "application/x-www-form-urlencoded"
 }
 
 // ServeHTTP answers one POST. Safe for concurrent use.
