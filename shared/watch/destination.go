@@ -40,18 +40,6 @@ type Waker interface {
 // wakesAtOnce bounds the destinations that are woken at once.
 const wakesAtOnce = 32
 
-// destinations takes the destinations out of watchers.
-func (p Pusher) destinations(watchers map[Key][]watched) map[Key][]watched {
-	destinations := map[Key][]watched{}
-	for key, topics := range watchers {
-		if _, ok := key.ID.Destination(); ok {
-			destinations[key] = topics
-			delete(watchers, key)
-		}
-	}
-	return destinations
-}
-
 // wake wakes each destination once for each of its topics. It gives the topics of which one could
 // not be woken. They have to come again, because nobody else would wake it.
 func (p Pusher) wake(ctx context.Context, destinations map[Key][]watched, numbered []Numbered, now time.Time) (asleep failedTopics) {

@@ -130,21 +130,19 @@ func (f Fanout) push(ctx context.Context, n numbering, byTopic map[events.Topic]
 			inline = append(inline, topic)
 		}
 	}
-	failures := make(chan failedTopics, 2)
+	failures := make(chan failedTopics, 3)
 	go func() { failures <- f.Handover.all(ctx, f.Numberer.Log, laned) }()
 	counting := f.Handover.counting(f.Pusher)
-	watchers, unread, err := counting.pusher().watchers(ctx, inline, Whole)
-	wakes := make(chan failedTopics, 1)
-	destinations := f.Pusher.destinations(watchers)
-	go func() { wakes <- f.Pusher.wake(ctx, destinations, inline, time.Now()) }()
-	large := f.Handover.removeLarge(watchers, inline, counting.crowds)
+	audience, unread, err := counting.pusher().audience(ctx, inline, Whole)
+	go func() { failures <- f.Pusher.wake(ctx, audience.destinations, inline, time.Now()) }()
+	large := f.Handover.removeLarge(audience.connections, inline, counting.crowds)
 	go func() { failures <- f.Handover.all(ctx, f.Numberer.Log, large) }()
 	pushing, cancel := context.WithTimeout(ctx, f.PushTime)
 	defer cancel()
-	pushed, pushErr := f.Pusher.post(pushing, inOrder(groupsOf(watchers, time.Now()), inline), newEvaluator(inline))
+	pushed, pushErr := f.Pusher.post(pushing, inOrder(groupsOf(audience.connections, time.Now()), inline), newEvaluator(inline))
 	outcome.Pushed = pushed
 	outcome.Err = errors.Join(outcome.Err, err, pushErr)
-	for _, failed := range []failedTopics{{topics: unread}, <-failures, <-failures, <-wakes} {
+	for _, failed := range []failedTopics{{topics: unread}, <-failures, <-failures, <-failures} {
 		outcome.Err = errors.Join(outcome.Err, failed.err)
 		for _, topic := range failed.topics {
 			outcome.Failed = append(outcome.Failed, byTopic[topic]...)

@@ -140,7 +140,8 @@ func (h Handover) removeLarge(watchers map[Key][]watched, numbered []Numbered, c
 	return large
 }
 
-// failedTopics are topics that could not be handed over, or whose watchers could not be read.
+// failedTopics are topics that could not be handed over, whose watchers could not be read, or of which a
+// destination could not be woken.
 type failedTopics struct {
 	topics []events.Topic
 	err    error
@@ -338,11 +339,12 @@ func (l LanePusher) round(ctx context.Context, w Work, head *Head, at Progress, 
 	// If the topic has begun a new epoch since the head was read, its rows replace those of the lane's.
 	entries = slices.DeleteFunc(entries, func(e Entry) bool { return e.Epoch != at.Epoch })
 	numbered := []Numbered{{Topic: w.Topic, Head: *head, Entries: entries}}
-	watchers, unread, err := l.Pusher.watchers(ctx, numbered, Part{Index: w.Lane, Of: head.Lanes})
+	audience, unread, err := l.Pusher.audience(ctx, numbered, Part{Index: w.Lane, Of: head.Lanes})
 	if len(unread) > 0 {
 		return r, err
 	}
-	asleep := l.Pusher.wake(ctx, l.Pusher.destinations(watchers), numbered, time.Now())
+	asleep := l.Pusher.wake(ctx, audience.destinations, numbered, time.Now())
+	watchers := audience.connections
 	l.divide(ctx, w, head, len(watchers))
 	evaluator := newEvaluator(numbered)
 	waiting := waitingAfter(watchers, at.After)

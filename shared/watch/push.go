@@ -90,12 +90,13 @@ type Pusher struct {
 // only its own watchers. Among those, small audiences come first.
 //
 // A watcher that cannot be reached never fails the others. It is counted in Pushed, and err, if not
-// nil, joins all such errors. unread has only topics whose subscribers could not be read; nothing
-// of them was pushed.
-func (p Pusher) Push(ctx context.Context, numbered []Numbered) (pushed Pushed, unread []events.Topic, err error) {
-	watchers, unread, err := p.watchers(ctx, numbered, Whole)
-	pushed, postErr := p.post(ctx, inOrder(groupsOf(watchers, time.Now()), numbered), newEvaluator(numbered))
-	return pushed, unread, errors.Join(err, postErr)
+// nil, joins all such errors. left has only topics whose subscribers could not be read, so nothing of
+// them was pushed, and those of which a destination could not be woken.
+func (p Pusher) Push(ctx context.Context, numbered []Numbered) (pushed Pushed, left []events.Topic, err error) {
+	audience, unread, err := p.audience(ctx, numbered, Whole)
+	asleep := p.wake(ctx, audience.destinations, numbered, time.Now())
+	pushed, postErr := p.post(ctx, inOrder(groupsOf(audience.connections, time.Now()), numbered), newEvaluator(numbered))
+	return pushed, append(unread, asleep.topics...), errors.Join(err, asleep.err, postErr)
 }
 
 // watched is a topic of the batch, as an index into numbered, with how it is watched.
@@ -104,10 +105,23 @@ type watched struct {
 	sub   Subscription
 }
 
-// watchers reads the connections of a part that watch each topic, by its name or by a pattern.
-func (p Pusher) watchers(ctx context.Context, numbered []Numbered, part Part) (map[Key][]watched, []events.Topic, error) {
+// audience is who watches the topics of a batch, and what of it: connections, which are posted to, and
+// destinations, which are woken.
+type audience struct{ connections, destinations map[Key][]watched }
+
+// add notes that a subscriber watches a topic of the batch.
+func (a audience) add(key Key, w watched) {
+	of := a.connections
+	if _, ok := key.ID.Destination(); ok {
+		of = a.destinations
+	}
+	of[key] = append(of[key], w)
+}
+
+// audience reads who of a part watches each topic, by its name or by a pattern.
+func (p Pusher) audience(ctx context.Context, numbered []Numbered, part Part) (audience, []events.Topic, error) {
 	found, failed, err := p.readLevels(ctx, numbered, part)
-	watchers := map[Key][]watched{}
+	all := audience{map[Key][]watched{}, map[Key][]watched{}}
 	var unread []events.Topic
 	for i, n := range numbered {
 		levels := levels(n.Topic)
@@ -116,10 +130,10 @@ func (p Pusher) watchers(ctx context.Context, numbered []Numbered, part Part) (m
 			continue
 		}
 		for key, sub := range counting(n.Topic, levels, found) {
-			watchers[key] = append(watchers[key], watched{i, sub})
+			all.add(key, watched{i, sub})
 		}
 	}
-	return watchers, unread, err
+	return all, unread, err
 }
 
 // readLevels reads the subscriptions at the topics and at all topics above them, each once
