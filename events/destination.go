@@ -50,8 +50,9 @@ type DestinationStanding struct {
 	// Behind is how many changes there are after the cursor, as of about a second ago. It is left out if
 	// there are none, and while the topic's numbering is another.
 	Behind int64 `json:"behind,omitempty"`
-	// Failures counts the attempts that have failed in a row. The next one is made at RetryAt.
+	// Failures counts the attempts that have failed in a row, since Since. The next one is made at RetryAt.
 	Failures   int    `json:"failures,omitempty"`
+	Since      Time   `json:"since,omitzero"`
 	RetryAt    Time   `json:"retryAt,omitzero"`
 	LastAt     Time   `json:"lastAt,omitzero"`
 	LastStatus int    `json:"lastStatus,omitempty"`

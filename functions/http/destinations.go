@@ -213,7 +213,7 @@ func (d destinations) show(ctx context.Context, of delivery.Destination, query u
 			continue // it stands for no topic, and has been challenged
 		}
 		shown.Standings = append(shown.Standings, events.DestinationStanding{
-			Topic: s.Topic, Cursor: s.After.String(), Items: s.Items, Behind: behind[s.Topic], Failures: s.Failures, RetryAt: events.Time(s.RetryAt),
+			Topic: s.Topic, Cursor: s.After.String(), Items: s.Items, Behind: behind[s.Topic], Failures: s.Failures, Since: events.Time(s.Since), RetryAt: events.Time(s.RetryAt),
 			LastAt: events.Time(s.Last.At), LastStatus: s.Last.Status, LastError: s.Last.Error,
 		})
 	}

@@ -169,7 +169,7 @@ func TestWebhookGetsChangesInOrder(t *testing.T) {
 		s.destinations(t, token, http.MethodGet, "/"+d.ID, nil, &shown)
 		return len(shown.Standings) == 1 && shown.Standings[0].Failures == 1
 	})
-	if at := shown.Standings[0]; at.LastStatus != 500 || !strings.HasSuffix(at.Cursor, ":3") || shown.Secret != "" {
+	if at := shown.Standings[0]; at.LastStatus != 500 || at.Since != at.LastAt || !strings.HasSuffix(at.Cursor, ":3") || shown.Secret != "" {
 		t.Errorf("the owner sees %+v", shown)
 	}
 	if status := s.destinations(t, s.token(t, "mallory", delivering, nil), http.MethodGet, "/"+d.ID, nil, nil); status != http.StatusNotFound {

@@ -32,7 +32,6 @@ type Deliverer struct {
 	// Time is after how long the rest is left to another message, so that a destination that is far
 	// behind does not take a function's whole time.
 	Time time.Duration
-	Now  func() time.Time // time.Now if nil
 }
 
 // Deliver delivers what a destination has not had of a topic. An error means that the same message
@@ -61,7 +60,7 @@ func (d Deliverer) Deliver(ctx context.Context, ref Ref) error {
 
 // run makes one attempt after the other until nothing is left, one fails, or its time is over.
 func (d Deliverer) run(ctx context.Context, to Destination, s Standing) error {
-	began := now(d.Now)
+	began := time.Now()
 	if s.RetryAt.After(began) {
 		return d.Store.Fail(ctx, s) // as it was, with a mark again: the sweep comes then
 	}
@@ -100,8 +99,8 @@ func (d Deliverer) run(ctx context.Context, to Destination, s Standing) error {
 			return err
 		}
 		s = Standing{Ref: s.Ref, Generation: s.Generation, Place: p.place, Last: result}
-		if now(d.Now).Sub(began) >= d.Time {
-			return Waker{Store: d.Store, Queue: d.Queue, Now: d.Now}.Wake(ctx, s.Destination, s.Topic, s.After)
+		if time.Since(began) >= d.Time {
+			return Waker{Store: d.Store, Queue: d.Queue}.Wake(ctx, s.Destination, s.Topic, s.After)
 		}
 	}
 }
@@ -111,7 +110,7 @@ func (d Deliverer) ended(ctx context.Context, to Destination) (Reason, error) {
 	if to.Disabled != "" {
 		return to.Disabled, nil
 	}
-	if !to.Expires.IsZero() && !now(d.Now).Before(to.Expires) {
+	if !to.Expires.IsZero() && !time.Now().Before(to.Expires) {
 		return Ended, nil
 	}
 	if to.Subject == watch.Anonymous {
@@ -140,7 +139,7 @@ func (d Deliverer) stop(ctx context.Context, to Destination, s Standing, why Rea
 // failure: the sweep comes when there is another.
 func (d Deliverer) unreadable(ctx context.Context, to Destination, s Standing, err error) error {
 	if errors.Is(err, watch.ErrTooManyRequests) {
-		s.RetryAt = now(d.Now).Add(watch.AllowancePeriod)
+		s.RetryAt = time.Now().Add(watch.AllowancePeriod)
 		return d.Store.Fail(ctx, s)
 	}
 	if wire := (*events.Error)(nil); errors.As(err, &wire) && wire.Code == events.CodeForbidden {
@@ -156,7 +155,7 @@ func (d Deliverer) record(ctx context.Context, s *Standing, p parcel) error {
 	}
 	attempt := p.attempt()
 	s.Attempt = &attempt
-	return d.Store.Try(ctx, *s, now(d.Now).Add(lease))
+	return d.Store.Try(ctx, *s, time.Now().Add(lease))
 }
 
 // challengePause is for how long the topics of a pattern make no challenge after one that was not
@@ -169,7 +168,7 @@ func (d Deliverer) verify(ctx context.Context, to *Destination) *Failure {
 		return nil
 	}
 	if failure := d.failureOf(*to, d.Sender.Challenge(ctx, *to)); failure != nil {
-		if err := d.Store.NoteChallenge(ctx, to.ID, to.Version, now(d.Now)); err != nil {
+		if err := d.Store.NoteChallenge(ctx, to.ID, to.Version, time.Now()); err != nil {
 			d.Logger.Warn("challenge not noted", "destination", to.ID, "err", err) // another topic may challenge, too
 		}
 		return failure
@@ -198,9 +197,9 @@ func (d Deliverer) failureOf(to Destination, err error) *Failure {
 // result is what is kept of an attempt.
 func (d Deliverer) result(f *Failure) Result {
 	if f == nil {
-		return Result{At: now(d.Now)}
+		return Result{At: time.Now()}
 	}
-	return Result{At: now(d.Now), Status: f.Status, Error: cmp.Or(oneLine(f.Detail), "failed")}
+	return Result{At: time.Now(), Status: f.Status, Error: cmp.Or(oneLine(f.Detail), "failed")}
 }
 
 // failed notes a failed attempt, or disables the destination if it was the last.
@@ -244,7 +243,7 @@ func (d Deliverer) next(ctx context.Context, to Destination, s Standing) (parcel
 	case s.Items:
 		return d.items(ctx, to, s)
 	}
-	most := int64(cmp.Or(to.Batch, defaultBatch))
+	most := int64(to.Batch)
 	if s.Attempt != nil && s.Attempt.Until != (events.Cursor{}) {
 		most = s.Attempt.Until.Seq - s.After.Seq
 	}

@@ -75,9 +75,6 @@ const (
 	CloudEvents Format = "cloudevents-batch" // a list of CloudEvents
 )
 
-// defaultBatch is how many changes a message has at most, unless the destination has another Batch.
-const defaultBatch = 100
-
 // Reason is why a destination is disabled. Its cursors stay in any case.
 type Reason string
 

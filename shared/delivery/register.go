@@ -57,7 +57,7 @@ func (r Registrar) Create(ctx context.Context, v watch.Viewer, wanted Destinatio
 	d.ID = newID()
 	d.Viewer = v
 	d.Key.ID, d.Delivers = watch.DestinationID(d.ID), true
-	d.Created = now(r.Now).Truncate(time.Second) // as exactly as the store keeps when it ends
+	d.Created = r.now().Truncate(time.Second) // as exactly as the store keeps when it ends
 	d.Expires = d.Created.Add(Life)
 	if err := r.check(&d); err != nil {
 		return d, err
@@ -85,7 +85,7 @@ func (r Registrar) Change(ctx context.Context, v watch.Viewer, d, wanted Destina
 	changed := wanted
 	changed.Viewer = v
 	changed.Key.ID, changed.Delivers = d.Key.ID, true
-	changed.Expires = now(r.Now).Truncate(time.Second).Add(Life)
+	changed.Expires = r.now().Truncate(time.Second).Add(Life)
 	changed.Version = d.Version + 1
 	if changed.Disabled == Ended {
 		changed.Disabled = ""
@@ -277,7 +277,7 @@ func (r Registrar) Replay(ctx context.Context, d Destination, topic events.Topic
 // another within a few minutes.
 func (r Registrar) restart(ctx context.Context, ref Ref, at *watch.Place) error {
 	message := rand.Text()
-	if err := r.Registry.Restart(ctx, ref, at, message, now(r.Now).Add(lease)); err != nil {
+	if err := r.Registry.Restart(ctx, ref, at, message, r.now().Add(lease)); err != nil {
 		return err
 	}
 	_ = r.Queue.Send(ctx, ref, message)
@@ -302,4 +302,12 @@ func (r Registrar) each(ctx context.Context, d Destination, do func(Standing) er
 			return nil
 		}
 	}
+}
+
+// now is the time that the registrar goes by.
+func (r Registrar) now() time.Time {
+	if r.Now == nil {
+		return time.Now()
+	}
+	return r.Now()
 }

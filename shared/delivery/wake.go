@@ -18,7 +18,6 @@ const lease = 2 * time.Minute
 type Waker struct {
 	Store Store
 	Queue Queue
-	Now   func() time.Time // time.Now if nil
 }
 
 // Wake marks the standing and sends a message, unless one is waiting already. It costs one write
@@ -27,7 +26,7 @@ type Waker struct {
 // has to try again. If that fails as well, the sweep sends a message within a few minutes.
 func (w Waker) Wake(ctx context.Context, destination string, topic events.Topic, after events.Cursor) error {
 	ref, message := Ref{destination, topic}, rand.Text()
-	marked, err := w.Store.Mark(ctx, ref, message, after, now(w.Now).Add(lease))
+	marked, err := w.Store.Mark(ctx, ref, message, after, time.Now().Add(lease))
 	if err != nil || !marked {
 		return err
 	}
@@ -53,7 +52,7 @@ const sweptAtOnce = 200
 func (w Waker) Sweep(ctx context.Context) (woken int, err error) {
 	var errs []error
 	for part := range Parts {
-		at := now(w.Now)
+		at := time.Now()
 		due, err := w.Store.Due(ctx, part, at, sweptAtOnce)
 		if err != nil {
 			errs = append(errs, err)
@@ -71,11 +70,4 @@ func (w Waker) Sweep(ctx context.Context) (woken int, err error) {
 		}
 	}
 	return woken, errors.Join(errs...)
-}
-
-func now(f func() time.Time) time.Time {
-	if f == nil {
-		return time.Now()
-	}
-	return f()
 }
