@@ -298,14 +298,6 @@ func audienceGrants(t tables, props Props) []grant {
 	}
 }
 
-// wakeGrants allow a function to wake destinations.
-func wakeGrants(t tables, q queues) []grant {
-	return []grant{
-		allow(t.destinations.AttrArn(), "dynamodb:UpdateItem"),
-		allow(q.deliveries.AttrArn(), "sqs:SendMessage"),
-	}
-}
-
 func fanoutFunction(t tables, q queues, props Props) function {
 	return function{
 		name: fanout, description: "Numbers changes and pushes them to who watches", memory: 512, timeout: fanoutTimeout,
@@ -349,35 +341,6 @@ func pushFunction(t tables, q queues, props Props) function {
 			allow(q.pushes.AttrArn(), "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:SendMessage"),
 			allow(t.changes.AttrArn(), "dynamodb:GetItem", "dynamodb:Query", "dynamodb:UpdateItem"),
 		}, audienceGrants(t, props)),
-	}
-}
-
-// deliverFunction may read the users' items, which a destination gets after a reset.
-func deliverFunction(t tables, q queues, props Props, seals awssecretsmanager.CfnSecret) function {
-	return function{
-		name: deliver, description: "Delivers changes to webhooks", memory: 256, timeout: deliverTimeout,
-		environment: map[string]*string{
-			settings.EventsTable:        t.events.Ref(),
-			settings.ChangesTable:       t.changes.Ref(),
-			settings.ConnectionsTable:   t.connections.Ref(),
-			settings.RevocationsTable:   t.revocations.Ref(),
-			settings.DestinationsTable:  t.destinations.Ref(),
-			settings.DeliveriesQueueURL: q.deliveries.Ref(),
-			settings.ServiceSecretARN:   seals.Ref(),
-			settings.EventsTableARN:     t.events.AttrArn(),
-			settings.MaxSubjectUnits:    jsii.String(fmt.Sprint(props.MaxSubjectUnits)),
-			settings.MaxSnapshotItems:   jsii.String(fmt.Sprint(props.MaxSnapshotItems)),
-		},
-		grants: []grant{
-			allow(q.deliveries.AttrArn(), "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:SendMessage"),
-			allow(t.destinations.AttrArn(), "dynamodb:GetItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"),
-			allow(sub("${Destinations.Arn}/index/"+dueIndex), "dynamodb:Query"),
-			allow(t.connections.AttrArn(), "dynamodb:UpdateItem"),
-			allow(t.revocations.AttrArn(), "dynamodb:BatchGetItem"),
-			allow(t.changes.AttrArn(), "dynamodb:GetItem", "dynamodb:Query"),
-			allow(t.events.AttrArn(), "dynamodb:Query"),
-			allow(seals.Ref(), "secretsmanager:GetSecretValue"),
-		},
 	}
 }
 

@@ -49,10 +49,6 @@ func newQueues(stack awscdk.Stack) queues {
 // timeout, this takes a quarter of an hour. The next work of the lane makes up for it.
 const pushReceives = 100
 
-// deliveryReceives is how often deliver gets the same message before it is set aside. The sweep sends
-// another then.
-const deliveryReceives = 10
-
 // newFIFO declares a FIFO queue of work for a function, in which each lane of a topic, or each topic
 // of a destination, is a message group. With deduplication and throughput per group it takes thousands
 // of messages a second. Its messages are useless without the stack, and are deleted with it.

@@ -5,7 +5,6 @@ import (
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsdynamodb"
-	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
 	"github.com/aws/jsii-runtime-go"
 )
@@ -56,32 +55,6 @@ func newPushesMapping(stack awscdk.Stack, target awslambda.CfnFunction, q queues
 		BatchSize:             jsii.Number(10),
 		FunctionResponseTypes: jsii.Strings("ReportBatchItemFailures"),
 		ScalingConfig:         &awslambda.CfnEventSourceMapping_ScalingConfigProperty{MaximumConcurrency: jsii.Number(float64(props.PushConcurrency))},
-	})
-}
-
-// newDeliveriesMapping invokes deliver with one message at a time, so that a destination that answers
-// late delays no other.
-func newDeliveriesMapping(stack awscdk.Stack, target awslambda.CfnFunction, q queues, props Props) {
-	awslambda.NewCfnEventSourceMapping(stack, jsii.String("DeliveriesToDeliver"), &awslambda.CfnEventSourceMappingProps{
-		FunctionName:          target.Ref(),
-		EventSourceArn:        q.deliveries.AttrArn(),
-		BatchSize:             jsii.Number(1),
-		FunctionResponseTypes: jsii.Strings("ReportBatchItemFailures"),
-		ScalingConfig:         &awslambda.CfnEventSourceMapping_ScalingConfigProperty{MaximumConcurrency: jsii.Number(float64(props.DeliverConcurrency))},
-	})
-}
-
-// newSweep invokes deliver once a minute, which is as often as a schedule can.
-// Source: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-create-rule-schedule.html
-func newSweep(stack awscdk.Stack, target awslambda.CfnFunction) {
-	rule := awsevents.NewCfnRule(stack, jsii.String("Sweep"), &awsevents.CfnRuleProps{
-		Description:        jsii.String("Lets deliver look for attempts that are due"),
-		ScheduleExpression: jsii.String("rate(1 minute)"),
-		Targets:            &[]any{&awsevents.CfnRule_TargetProperty{Id: jsii.String("deliver"), Arn: target.AttrArn()}},
-	})
-	awslambda.NewCfnPermission(stack, jsii.String("SweepPermission"), &awslambda.CfnPermissionProps{
-		Action: jsii.String("lambda:InvokeFunction"), FunctionName: target.Ref(),
-		Principal: jsii.String("events.amazonaws.com"), SourceArn: rule.AttrArn(),
 	})
 }
 

@@ -10,9 +10,6 @@ import (
 // seconds.
 const expiry = "expiresAt"
 
-// dueIndex is the index of the destinations' standings by the time of their next attempt.
-const dueIndex = "due"
-
 // unsplit names both the attribute and the index that no item of Events has.
 const unsplit = "unsplit"
 
@@ -42,20 +39,6 @@ func newTables(stack awscdk.Stack, props Props) tables {
 		revocations:   keptTable(stack, "Revocations", revocations, props),
 		destinations:  keptTable(stack, "Destinations", destinationProps(), props),
 	}
-}
-
-// destinationProps are those of the table of destinations, with an index of the standings that the
-// sweep has to look at. A standing that is asleep is not in it.
-func destinationProps() *awsdynamodb.CfnTableProps {
-	props := tableProps("destination", "S", "topic", "S")
-	definitions := props.AttributeDefinitions.(*[]any)
-	*definitions = append(*definitions, attribute("part", "S"), attribute("due", "N"))
-	props.GlobalSecondaryIndexes = &[]any{&awsdynamodb.CfnTable_GlobalSecondaryIndexProperty{
-		IndexName:  jsii.String(dueIndex),
-		KeySchema:  &[]any{keyElement("part", "HASH"), keyElement("due", "RANGE")},
-		Projection: &awsdynamodb.CfnTable_ProjectionProperty{ProjectionType: jsii.String("KEYS_ONLY")},
-	}}
-	return props
 }
 
 // tableProps are what all tables share. The key is given as attribute and type:
