@@ -10,11 +10,9 @@ import (
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
-	emulated "github.com/watchroute/watchroute/localstack/aws/sqs"
-	"github.com/watchroute/watchroute/shared/dynamo"
+	"github.com/watchroute/watchroute/localstack/aws/sqs/sqstest"
 	"github.com/watchroute/watchroute/shared/failure"
 )
 
@@ -28,16 +26,8 @@ type world struct {
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
-	server := httptest.NewServer(emulated.New(emulated.Options{}).Service())
-	t.Cleanup(server.Close)
-	cfg := aws.Config{Region: "us-east-1", BaseEndpoint: aws.String(server.URL), HTTPClient: dynamo.HTTPClient(),
-		Credentials: credentials.NewStaticCredentialsProvider("a", "b", "")}
-	client := sqs.NewFromConfig(cfg)
-	created, err := client.CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: aws.String("failures")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &world{failure.Open(cfg, *created.QueueUrl), client, created.QueueUrl, cfg}
+	q := sqstest.Start(t, "failures")
+	return &world{failure.Open(q.Config, *q.URL), q.Client, q.URL, q.Config}
 }
 
 // body takes the next message.

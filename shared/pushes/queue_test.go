@@ -1,19 +1,15 @@
 package pushes_test
 
 import (
-	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"github.com/watchroute/watchroute/events"
-	emulated "github.com/watchroute/watchroute/localstack/aws/sqs"
-	"github.com/watchroute/watchroute/shared/dynamo"
+	"github.com/watchroute/watchroute/localstack/aws/sqs/sqstest"
 	"github.com/watchroute/watchroute/shared/pushes"
 	"github.com/watchroute/watchroute/shared/watch"
 )
@@ -27,18 +23,9 @@ type world struct {
 }
 
 func newWorld(t *testing.T) world {
-	server := httptest.NewServer(emulated.New(emulated.Options{}).Service())
-	t.Cleanup(server.Close)
-	cfg := aws.Config{Region: "us-east-1", BaseEndpoint: aws.String(server.URL), HTTPClient: dynamo.HTTPClient(),
-		Credentials: credentials.NewStaticCredentialsProvider("a", "b", "")}
-	client := sqs.NewFromConfig(cfg)
-	created, err := client.CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: aws.String("pushes.fifo"), Attributes: map[string]string{
-		"FifoQueue": "true", "DeduplicationScope": "messageGroup", "FifoThroughputLimit": "perMessageGroupId",
-	}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return world{pushes.Open(cfg, *created.QueueUrl), t, client, created.QueueUrl}
+	t.Helper()
+	q := sqstest.Start(t, "pushes.fifo")
+	return world{pushes.Open(q.Config, *q.URL), t, q.Client, q.URL}
 }
 
 // all takes what is in the queue, with the group of each.
