@@ -9,11 +9,11 @@
 //	expired, large  true if the change says so, see [events.Change]
 //	subjectescaped  true if the subject is percent-encoded (RFC 3986)
 //
-// An attribute must not have control characters, noncharacters of Unicode, or text that is no Unicode,
-// and libraries cut off white space at its ends. An item whose id has any of these gets it
-// percent-encoded as its subject, and subjectescaped tells it from one whose id looks like that.
+// An attribute must not have control characters, noncharacters of Unicode, or text that is no Unicode.
+// Libraries also cut off white space at its ends. If an item's id has any of these, the subject is the
+// percent-encoded id. subjectescaped tells it from an id that only looks so.
 //
-// A change's mark is for whoever has published it, and not told.
+// A change's mark is left out, because only its publisher can use it.
 //
 // Sources: https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/spec.md and
 // https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/formats/json-format.md

@@ -1,5 +1,5 @@
 // Package dynamo is the only place that knows DynamoDB: where the state of
-// watching lies in five tables, and how items look as JSON.
+// watching lies in six tables, and how items look as JSON.
 //
 //	table          partition key   sort key        attributes
 //	Events         topic           id              the users' data; expiresAt; of a client's publication
@@ -26,8 +26,20 @@
 //	                                               [delta], [latest], expiresAt
 //	               topic # shard   * or ** and     the same, for the pattern topic/* or topic/**
 //	                               connectionId
+//	               topic # shard   destination:    the same, of a destination
+//	                               and its id
 //	               topic + "#0"    *               shards: how many there are, if more than one
 //	Revocations    subject         tokenId or *    before, expiresAt
+//	Destinations   destination     *               the settings: subject, grant, [tokenId], [issuedAt],
+//	                                               watches (a topic or pattern), [filter], [fields],
+//	                                               url, format, batch, created, version, shard, ends,
+//	                                               [verified], [challenged], [disabled], expiresAt
+//	               destination     topic           a standing: after, [items], [next], generation,
+//	                                               [waiting] (its mark), [attempt], [until],
+//	                                               [failures], [since], [retryAt], [lastAt],
+//	                                               [lastStatus], [lastError]; unless it is asleep
+//	                                               part and due, which are the index
+//	               # and a subject *               ids: the subject's destinations
 //
 // expiresAt is DynamoDB's time to live, in seconds since 1970. Rows that have passed it may stay
 // for days, and all readers skip them; package ttl lists these rows. Subscriptions are not skipped:

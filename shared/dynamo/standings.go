@@ -43,7 +43,7 @@ type update struct {
 	values         map[string]types.AttributeValue
 }
 
-// names are those of the attributes, by their placeholders in updates.
+// standingNames are the names of the attributes, by their placeholders in updates.
 var standingNames = map[string]string{
 	"#waiting": "waiting", "#due": "due", "#part": "part", "#generation": "generation", "#after": "after", "#items": "items", "#next": "next",
 	"#attempt": "attempt", "#until": "until", "#failures": "failures", "#since": "since", "#retryAt": "retryAt",

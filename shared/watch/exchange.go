@@ -74,8 +74,8 @@ func (x *exchange) run(ctx context.Context, m Message, carryOut func(context.Con
 }
 
 // prepare reads the request, and brings the connection up to date: it may have had another token
-// since it was made, or it may not have been admitted. A ping that asks for nothing, of a client
-// that cannot have another token and is not told such things inside, costs no read.
+// since it was made, or it may not have been admitted. A ping without cursors costs no read, if
+// neither can be the case.
 func (x *exchange) prepare(ctx context.Context, m Message) (err error) {
 	if x.r, err = events.ParseRequest(m.Body); err != nil {
 		return err
@@ -105,8 +105,8 @@ func (x *exchange) prepare(ctx context.Context, m Message) (err error) {
 	return nil
 }
 
-// undelivered is the last word when a post has failed: the client is told to ask again, as
-// it does not get what was left. Nothing can be told to who is gone.
+// undelivered gives the last frame when a post has failed. It tells the client to ask again, because
+// the client does not get the rest. A client that is gone gets none.
 func (x *exchange) undelivered() []byte {
 	x.logger.Warn("answer not delivered", "connection", x.c.ID, "request", loggable(x.r), "err", x.out.err)
 	if errors.Is(x.out.err, ErrGone) {
@@ -119,8 +119,8 @@ func (x *exchange) undelivered() []byte {
 	return body
 }
 
-// disconnect sends what is left of the answer, as the last word, if the client can be told, and
-// closes the connection.
+// disconnect sends the rest of the answer, if the client can still be reached, and closes the
+// connection.
 func (x *exchange) disconnect() {
 	err := x.out.err
 	if err == nil {
@@ -147,8 +147,8 @@ func (x *exchange) refusal(err error) *events.Error {
 	return &refused
 }
 
-// loggable is what is logged of a request: what it asks for and of which topic, as far as
-// they are names that the service knows. All else may be anything, a token among it.
+// loggable is what is logged of a request: its action and its topic, if they are names that the
+// service knows. Anything else may hold a token.
 func loggable(r events.Request) string {
 	if !slices.Contains(actions, r.Action) {
 		return "unknown"
@@ -168,7 +168,7 @@ var actions = []string{
 // maxRepeated bounds what is repeated of a client's own words, in bytes.
 const maxRepeated = 512
 
-// clip bounds a text that a client has a part in.
+// clip bounds a text that repeats a client's words.
 func clip(s string) string {
 	if len(s) <= maxRepeated {
 		return s

@@ -57,11 +57,15 @@ func (g guard) control(network, address string, conn syscall.RawConn) error {
 	return g.public.Safe(network, address, conn)
 }
 
-// Check refuses a URL for what it says itself, before anything is looked up: it must be https, have
-// at most 2,048 visible ASCII characters, no user name, no fragment, no other port than 443, and as
-// its host a public address or a name that is not a local one, such as localhost. With
-// Options.AllowLoopback, localhost and loopback addresses may have any port, and http. The error is
-// a sentence for the client. Post checks the URL, too.
+// Check refuses a URL for what it says itself, before anything is looked up:
+//
+//   - The scheme must be https, and the port 443.
+//   - The URL must have at most 2,048 characters, all of them visible ASCII. It must have no user name
+//     and no fragment.
+//   - The host must be a public address, or a name that is not a local one, such as localhost.
+//
+// With Options.AllowLoopback, localhost and loopback addresses may have any port, and http. The error
+// is a sentence for the client. Post checks the URL, too.
 func (c *Client) Check(text string) error {
 	switch i := strings.IndexFunc(text, invisible); {
 	case text == "":

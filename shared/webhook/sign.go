@@ -32,9 +32,8 @@ func signatures(keys [][]byte, id string, at time.Time, body []byte) string {
 	return strings.Join(all, " ")
 }
 
-// Verify reports whether a message with these headers was signed with one of the keys. It does not look
-// at the message's age: it is for those who look at what came, and no replacement for a receiver's
-// library.
+// Verify reports whether a message with these headers was signed with one of the keys. It is for tools
+// that show what came. It does not look at the message's age, so a receiver needs a library instead.
 func Verify(keys [][]byte, header http.Header, body []byte) bool {
 	seconds, err := strconv.ParseInt(header.Get("webhook-timestamp"), 10, 64)
 	if err != nil {
