@@ -66,6 +66,10 @@ type Destinations struct {
 
 // ReplayRequest is the body of POST /destinations/{id}/replay.
 type ReplayRequest struct {
-	Topic string `json:"topic"`
-	After string `json:"after"` // the cursor after which all is delivered again
+	// Topic may be left out if the destination watches a topic and no pattern.
+	Topic string `json:"topic,omitempty"`
+	// One of these: the cursor after which, or the time (RFC 3339) from which all is delivered again. A
+	// time brings up to a second more.
+	After string `json:"after,omitempty"`
+	From  string `json:"from,omitempty"`
 }

@@ -1,12 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/watchroute/watchroute/events"
 	"github.com/watchroute/watchroute/events/exactjson"
@@ -23,7 +25,7 @@ import (
 //	DELETE /destinations/{id}          removes it
 //	POST   /destinations/{id}/pause    delivers nothing until it is enabled
 //	POST   /destinations/{id}/enable   goes on where it has stopped, at once
-//	POST   /destinations/{id}/replay   delivers again what comes after a cursor
+//	POST   /destinations/{id}/replay   delivers again what comes after a cursor or a time
 //	POST   /destinations/{id}/secret   what its messages are signed with
 //
 // A destination of another subject does not exist.
@@ -230,15 +232,28 @@ func shownDestination(d delivery.Destination) events.Destination {
 	}
 }
 
-// replay delivers again what comes after a cursor.
+// replay delivers again what comes after a cursor, or has changed since a time.
 func (d destinations) replay(ctx context.Context, w http.ResponseWriter, r *http.Request, of delivery.Destination) error {
 	var wanted events.ReplayRequest
-	if err := readBody(w, r, &wanted, "topic", "after"); err != nil {
+	if err := readBody(w, r, &wanted, "topic", "after", "from"); err != nil {
 		return err
 	}
-	topic, err := events.ParseTopic(wanted.Topic)
+	if wanted.Topic == "" && of.Query.Topic.IsPattern() {
+		return &events.Error{Code: events.CodeBadTopic, Message: "topic is needed: the destination watches a pattern, and is replayed topic by topic"}
+	}
+	topic, err := events.ParseTopic(cmp.Or(wanted.Topic, string(of.Query.Topic)))
 	if err != nil {
 		return &events.Error{Code: events.CodeBadTopic, Message: err.Error()}
+	}
+	if wanted.From != "" {
+		from, err := time.Parse(time.RFC3339, wanted.From)
+		switch {
+		case err != nil:
+			return badRequest("from is not a time such as 2026-11-26T10:00:00Z (RFC 3339)")
+		case wanted.After != "":
+			return badRequest("after and from exclude each other")
+		}
+		return d.ReplayFrom(ctx, of, topic, from)
 	}
 	after, err := events.ParseCursor(wanted.After)
 	if err != nil {

@@ -19,6 +19,7 @@ import (
 	"github.com/watchroute/watchroute/events"
 	"github.com/watchroute/watchroute/localstack/aws/dynamodb/dynamotest"
 	"github.com/watchroute/watchroute/shared/delivery"
+	"github.com/watchroute/watchroute/shared/grant"
 	"github.com/watchroute/watchroute/shared/identity"
 	"github.com/watchroute/watchroute/shared/origin"
 	"github.com/watchroute/watchroute/shared/watch"
@@ -109,7 +110,7 @@ func TestADestinationIsRegisteredAndRemoved(t *testing.T) {
 	if !strings.HasPrefix(d.Secret, "whsec_") || !d.Unverified || d.Batch != 7 || d.Format != "cloudevents-batch" || string(d.Filter) != `{"n":[1]}` || !slices.Equal(d.Fields, []string{"n"}) || d.Disabled != "" {
 		t.Errorf("POST gives %+v", d)
 	}
-	if life := time.Time(d.Expires).Sub(time.Time(d.Created)); life != delivery.Life {
+	if life := time.Time(d.Expires).Sub(time.Time(d.Created)); life != grant.DefaultDeliverFor {
 		t.Errorf("it lives %s", life)
 	}
 	if !slices.Equal(s.woken, []string{d.ID + " orders/1"}) {
@@ -188,6 +189,13 @@ func TestADestinationIsPausedEnabledAndReplayed(t *testing.T) {
 	if got := s.standing(d.ID, "a"); got.After != first || !slices.Equal(s.woken, []string{d.ID + " a"}) {
 		t.Errorf("after replay it stands at %s, and woken is %q", got.After, s.woken)
 	}
+	s.woken = nil
+	if a := s.post(path+"/replay", `{"from":"2026-01-01T00:00:00+01:00"}`); a.status != 204 || a.body != "" {
+		t.Errorf("replay from a time is answered %+v", a)
+	}
+	if got := s.standing(d.ID, "a"); got.After != (events.Cursor{}) || !slices.Equal(s.woken, []string{d.ID + " a"}) {
+		t.Errorf("after replay from a time before all changes it stands at %s, and woken is %q", got.After, s.woken)
+	}
 }
 
 // TestWhatADestinationMustNotBe is refused with its reason, and leaves nothing behind.
@@ -253,14 +261,22 @@ func TestAReplayThatCannotBe(t *testing.T) {
 	d := s.register("a/*")
 	path := "/destinations/" + d.ID + "/replay"
 	for body, want := range map[string]events.Code{
-		``:                                    events.CodeBadJSON,
-		`{"topic":"a/b"}`:                     events.CodeBadCursor,
-		`{"topic":"a/b","after":"x"}`:         events.CodeBadCursor,
-		`{"topic":"a/b","after":":-1"}`:       events.CodeBadCursor,
-		`{"topic":"a/*","after":":0"}`:        events.CodeBadTopic,
-		`{"topic":"a","after":":0"}`:          events.CodeBadRequest,
-		`{"topic":"a/b/c","after":":0"}`:      events.CodeBadRequest,
-		`{"topic":"a/b","after":":0","x":""}`: events.CodeBadRequest,
+		``:                                                           events.CodeBadJSON,
+		`{"topic":"a/b"}`:                                            events.CodeBadCursor,
+		`{"topic":"a/b","after":"x"}`:                                events.CodeBadCursor,
+		`{"topic":"a/b","after":":-1"}`:                              events.CodeBadCursor,
+		`{"topic":"a/*","after":":0"}`:                               events.CodeBadTopic,
+		`{"topic":"a","after":":0"}`:                                 events.CodeBadRequest,
+		`{"topic":"a/b/c","after":":0"}`:                             events.CodeBadRequest,
+		`{"topic":"a/b","after":":0","x":""}`:                        events.CodeBadRequest,
+		`{"from":"2026-11-26T10:00:00Z"}`:                            events.CodeBadTopic, // of which topic?
+		`{"after":":0"}`:                                             events.CodeBadTopic,
+		`{"topic":"a/b","from":"2026-11-26"}`:                        events.CodeBadRequest,
+		`{"topic":"a/b","from":1795612000}`:                          events.CodeBadRequest,
+		`{"topic":"a/b","from":"9999-01-01T00:00:00Z"}`:              events.CodeBadRequest,
+		`{"topic":"a/b","from":"2026-11-26T10:00:00"}`:               events.CodeBadRequest, // in which zone?
+		`{"topic":"a/b","from":"2025-11-26T10:00:00Z","after":":0"}`: events.CodeBadRequest,
+		`{"topic":"a","from":"2025-11-26T10:00:00Z"}`:                events.CodeBadRequest,
 	} {
 		if a := s.post(path, body); a.status != want.Status() || !strings.Contains(a.body, `"code":"`+string(want)+`"`) {
 			t.Errorf("%s is answered %+v, want %s", body, a, want)
@@ -698,5 +714,32 @@ func TestADestinationIsChangedAndRenewed(t *testing.T) {
 	s.viewer.Grant = granted(t, "alice", `{"v":1,"allow":[{"topics":["a"],"actions":["deliver"],"mask":{"omit":["x"]}}]}`)
 	if a := patch(`{}`); a.status != 200 || stored().Disabled != "" || !strings.Contains(stored().Grant.String(), "omit") {
 		t.Errorf("renewing one that has ended is answered %+v, and it is %+v", a, stored())
+	}
+}
+
+// TestATokenSaysForHowLongItsDestinationsLive: the one that registers, and then the one that renews.
+func TestATokenSaysForHowLongItsDestinationsLive(t *testing.T) {
+	s := newDeliveries(t)
+	for _, request := range []func(id string) request{
+		func(string) request { return request{http.MethodPost, "/destinations", hook("a"), nil} },
+		func(id string) request { return request{http.MethodPatch, "/destinations/" + id, "{}", nil} },
+	} {
+		all, _ := get[events.Destinations](s, 200, "/destinations")
+		id := ""
+		if len(all.Destinations) > 0 {
+			id = all.Destinations[0].ID
+		}
+		for _, life := range []time.Duration{time.Hour, 100 * 24 * time.Hour} {
+			s.viewer.Grant = granted(t, "alice", fmt.Sprintf(`{"v":1,"allow":[{"topics":["**"],"actions":["deliver"]}],"deliverFor":%.0f}`, life.Seconds()))
+			from := time.Now().Truncate(time.Second)
+			a := s.send(request(id))
+			var d events.Destination
+			if err := json.Unmarshal([]byte(a.body), &d); err != nil || a.status/100 != 2 {
+				t.Fatalf("it is answered %+v, %v", a, err)
+			}
+			if end := time.Time(d.Expires); end.Before(from.Add(life)) || end.After(time.Now().Add(life)) {
+				t.Errorf("with deliverFor %s it is answered %+v", life, a)
+			}
+		}
 	}
 }

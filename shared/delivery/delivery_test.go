@@ -18,6 +18,7 @@ import (
 	"github.com/watchroute/watchroute/events"
 	"github.com/watchroute/watchroute/localstack/aws/dynamodb/dynamotest"
 	"github.com/watchroute/watchroute/shared/delivery"
+	"github.com/watchroute/watchroute/shared/grant"
 	"github.com/watchroute/watchroute/shared/watch"
 )
 
@@ -562,7 +563,7 @@ func TestACloudEventDestinationGetsOneShownChangeAMessage(t *testing.T) {
 // TestADestinationEndsWithItsLife unless it is renewed.
 func TestADestinationEndsWithItsLife(t *testing.T) {
 	inBubble(t, 1, func(t *testing.T, w *world) {
-		w.registrar.Now = func() time.Time { return time.Now().Add(time.Hour - delivery.Life) } // it was made so long ago
+		w.registrar.Now = func() time.Time { return time.Now().Add(time.Hour - grant.DefaultDeliverFor) } // it was made so long ago
 		w.destination("a")
 		w.write("a", "i", `{"n":1}`)
 		w.pass(time.Hour)

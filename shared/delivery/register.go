@@ -13,9 +13,6 @@ import (
 	"github.com/watchroute/watchroute/shared/watch"
 )
 
-// Life is how long a destination lives that nobody renews.
-const Life = 30 * 24 * time.Hour
-
 // MaxBatch is how many changes a message has at most.
 const MaxBatch = 100
 
@@ -36,6 +33,8 @@ type Registry interface {
 	Glance(context.Context, []events.Topic) (map[events.Topic]events.Cursor, error)
 	// Head reads where a topic stands.
 	Head(context.Context, events.Topic) (watch.Head, error)
+	// ChangedAt reads when the change with a number was made; kept is false if the log has it no more.
+	ChangedAt(ctx context.Context, topic events.Topic, seq int64) (at time.Time, kept bool, err error)
 	// Standings reads the standings of a destination, after a topic or from the first.
 	Standings(ctx context.Context, destination string, after events.Topic, most int) (standings []Standing, more bool, err error)
 }
@@ -51,14 +50,14 @@ type Registrar struct {
 }
 
 // Create registers a destination. It sees what the token allows to deliver of the topic, for as long
-// as it lives. It is challenged at once, and gets the changes from now on when it has answered.
+// as it lives, which is for the time that the token gives. It is challenged at once, and gets the changes from now on when it has answered.
 func (r Registrar) Create(ctx context.Context, v watch.Viewer, wanted Destination) (Destination, error) {
 	d := wanted
 	d.ID = newID()
 	d.Viewer = v
 	d.Key.ID, d.Delivers = watch.DestinationID(d.ID), true
 	d.Created = r.now().Truncate(time.Second) // as exactly as the store keeps when it ends
-	d.Expires = d.Created.Add(Life)
+	d.Expires = d.Created.Add(v.Grant.DeliverFor())
 	if err := r.check(&d); err != nil {
 		return d, err
 	}
@@ -78,14 +77,14 @@ func (r Registrar) Create(ctx context.Context, v watch.Viewer, wanted Destinatio
 	return d, nil
 }
 
-// Change gives a destination other settings, and lets it live as long again, with the view of the
+// Change gives a destination other settings, and lets it live on for the time, and with the view, of the
 // present token. Its topic stays. If it is to be sent something else, or to another URL, what is being
 // tried is given up, and comes anew. Another URL is challenged.
 func (r Registrar) Change(ctx context.Context, v watch.Viewer, d, wanted Destination) (Destination, error) {
 	changed := wanted
 	changed.Viewer = v
 	changed.Key.ID, changed.Delivers = d.Key.ID, true
-	changed.Expires = r.now().Truncate(time.Second).Add(Life)
+	changed.Expires = r.now().Truncate(time.Second).Add(v.Grant.DeliverFor())
 	changed.Version = d.Version + 1
 	if changed.Disabled == Ended {
 		changed.Disabled = ""
@@ -263,14 +262,6 @@ func (r Registrar) Enable(ctx context.Context, d Destination) error {
 		return err
 	}
 	return r.each(ctx, d, func(s Standing) error { return r.restart(ctx, s.Ref, nil) })
-}
-
-// Replay delivers again what comes after a cursor of a topic.
-func (r Registrar) Replay(ctx context.Context, d Destination, topic events.Topic, after events.Cursor) error {
-	if !d.Query.Topic.Matches(topic) {
-		return refuse("the destination does not watch this topic")
-	}
-	return r.restart(ctx, Ref{d.ID, topic}, &watch.Place{After: after})
 }
 
 // restart lets a standing begin anew and wakes it. If the message cannot be sent, the sweep sends

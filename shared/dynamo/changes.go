@@ -104,6 +104,26 @@ func (s *Store) Glance(ctx context.Context, topics []events.Topic) (map[events.T
 	return stands, nil
 }
 
+// ChangedAt reads when the change with a number was made; kept is false if its row is not there, or its
+// time to live has passed. It costs a read unit for every 4 KB of the row, whatever is asked of it.
+func (s *Store) ChangedAt(ctx context.Context, topic events.Topic, seq int64) (at time.Time, kept bool, err error) {
+	out, err := s.db.GetItem(ctx, &dynamodb.GetItemInput{
+		TableName: &s.tables.Changes, Key: rowKey(topic, seq), ConsistentRead: aws.Bool(true),
+		ProjectionExpression: aws.String("#at, expiresAt"), ExpressionAttributeNames: map[string]string{"#at": "at"},
+	})
+	if err != nil {
+		return at, false, fmt.Errorf("get change %d of %s: %w", seq, topic, translate(err))
+	}
+	if out.Item == nil || expired(out.Item, s.now()) {
+		return at, false, nil
+	}
+	n, err := integer(out.Item, "at")
+	if err != nil {
+		return at, false, fmt.Errorf("get change %d of %s: %w", seq, topic, err)
+	}
+	return time.UnixMilli(n), true, nil
+}
+
 func (s *Store) moveHead(topic events.Topic, from, to watch.Head) *types.Update {
 	update := &types.Update{
 		TableName: &s.tables.Changes, Key: rowKey(topic, headSeq),

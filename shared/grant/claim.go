@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
+	"time"
 
 	"github.com/watchroute/watchroute/events"
 	"github.com/watchroute/watchroute/shared/pattern"
@@ -26,7 +28,7 @@ func Parse(claim []byte, subject string) (Grant, error) {
 	if err := events.CheckText(claim); err != nil {
 		return Grant{}, fmt.Errorf("claim %w", err)
 	}
-	parts, err := members(claim, "claim", "v", "allow")
+	parts, err := members(claim, "claim", "v", "allow", "deliverFor")
 	if err != nil {
 		return Grant{}, err
 	}
@@ -37,9 +39,25 @@ func Parse(claim []byte, subject string) (Grant, error) {
 	if err != nil {
 		return Grant{}, err
 	}
+	life, err := parseLife(parts["deliverFor"])
+	if err != nil {
+		return Grant{}, err
+	}
 	var compact bytes.Buffer
 	_ = json.Compact(&compact, claim) // it is JSON, as it was just read
-	return Grant{subject, compact.Bytes(), rules}, nil
+	return Grant{subject, compact.Bytes(), rules, life}, nil
+}
+
+// parseLife reads for how many seconds a destination lives; 0 if it is left out.
+func parseLife(text json.RawMessage) (time.Duration, error) {
+	if text == nil {
+		return 0, nil
+	}
+	seconds, err := strconv.ParseInt(string(text), 10, 64)
+	if err != nil || seconds < int64(MinDeliverFor.Seconds()) || seconds > int64(MaxDeliverFor.Seconds()) {
+		return 0, fmt.Errorf("claim.deliverFor is a whole number of seconds from %.0f to %.0f", MinDeliverFor.Seconds(), MaxDeliverFor.Seconds())
+	}
+	return time.Duration(seconds) * time.Second, nil
 }
 
 func orNone(text json.RawMessage) string {

@@ -10,7 +10,8 @@
 //	  "topics":["stocks/*","users/{sub}/**"],
 //	  "actions":["subscribe","read","publish"],
 //	  "filter":{"public":[true]},
-//	  "mask":{"omit":["secret","address.street"],"replace":{"card":"****"}}}]}
+//	  "mask":{"omit":["secret","address.street"],"replace":{"card":"****"}}}],
+//	 "deliverFor":604800}
 //
 // The version v is 1. Other versions, and members that are not listed here, are refused,
 // as they may mean less than what would be granted without them. A rule has:
@@ -29,6 +30,10 @@
 // The first rule that names the topic and the action decides, filter and mask
 // included; later ones are not looked at. What no rule names is not allowed. Filter and
 // mask say what is seen, not what may be published: a rule that only publishes has none.
+//
+// deliverFor, optional, is for how many seconds a destination lives that is registered or renewed with
+// the token: from [MinDeliverFor] to [MaxDeliverFor], and [DefaultDeliverFor] if it is left out. The
+// token itself may expire before.
 //
 // # Paths
 //

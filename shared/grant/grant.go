@@ -1,10 +1,12 @@
 package grant
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 	"unicode/utf8"
 
 	"github.com/watchroute/watchroute/events"
@@ -16,6 +18,11 @@ const (
 	MaxBytes = 4096
 	// MaxSubjectBytes bounds the subject. OpenID Connect allows 255.
 	MaxSubjectBytes = 256
+	// MaxDeliverFor and MinDeliverFor bound for how long a destination lives that nobody renews.
+	MaxDeliverFor = 365 * 24 * time.Hour
+	MinDeliverFor = time.Minute
+	// DefaultDeliverFor is for a claim that does not say it.
+	DefaultDeliverFor = 30 * 24 * time.Hour
 	// MaxReplaceBytes bounds, as JSON, each value that a mask puts in place of others.
 	MaxReplaceBytes = 128
 )
@@ -37,6 +44,7 @@ type Grant struct {
 	subject string
 	claim   json.RawMessage // without spaces; nil in the zero Grant
 	rules   []rule
+	life    time.Duration // of destinations; 0 if the claim does not say it
 }
 
 // rule allows actions on topics, and says what is seen of them.
@@ -56,6 +64,9 @@ func All() Grant {
 
 // Subject is whom the token is about. It may be any text, also none.
 func (g Grant) Subject() string { return g.subject }
+
+// DeliverFor is for how long a destination that is registered or renewed with the token lives.
+func (g Grant) DeliverFor() time.Duration { return cmp.Or(g.life, DefaultDeliverFor) }
 
 // Allows tells whether an action on a topic is allowed, and what is seen of it. The
 // first rule that names both decides.

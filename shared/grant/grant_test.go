@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/watchroute/watchroute/events"
 	"pgregory.net/rapid"
@@ -201,6 +202,28 @@ func TestGrantText(t *testing.T) {
 	for _, s := range []string{`{}`, `null`, `{"sub":"anna"}`, `{"sub":1,"claim":{}}`, `{"sub":"a","claim":{"v":1,"allow":[]}}`, `x`} {
 		if g, err := Decode(s); err == nil {
 			t.Errorf("%s is decoded as %s", s, g)
+		}
+	}
+}
+
+// TestForHowLongADestinationLives is what the claim says, in seconds, within bounds. It survives the
+// way from the authorizer to the functions.
+func TestForHowLongADestinationLives(t *testing.T) {
+	with := func(life string) string {
+		return `{"v":1,"allow":[{"topics":["a"],"actions":["deliver"]}],"deliverFor":` + life + `}`
+	}
+	for life, want := range map[string]time.Duration{"60": time.Minute, "604800": 7 * 24 * time.Hour, "31536000": 365 * 24 * time.Hour} {
+		g, err := Decode(parse(t, with(life), "anna").String())
+		if err != nil || g.DeliverFor() != want {
+			t.Errorf("%s gives %s, %v", life, g.DeliverFor(), err)
+		}
+	}
+	if a, b := All().DeliverFor(), parse(t, `{"v":1,"allow":[{"topics":["a"],"actions":["read"]}]}`, "anna").DeliverFor(); a != 720*time.Hour || b != a {
+		t.Errorf("without it the claim gives %s and %s", a, b)
+	}
+	for _, life := range []string{"59", "0", "-60", "31536001", "1e3", "60.5", `"60"`, "null", "true", "[60]", "99999999999999999999"} {
+		if _, err := Parse([]byte(with(life)), "anna"); err == nil || err.Error() != "claim.deliverFor is a whole number of seconds from 60 to 31536000" {
+			t.Errorf("%s gives %v", life, err)
 		}
 	}
 }
