@@ -50,7 +50,8 @@ type Registrar struct {
 }
 
 // Create registers a destination. It sees what the token allows to deliver of the topic, for as long
-// as it lives, which is for the time that the token gives. It is challenged at once, and gets the changes from now on when it has answered.
+// as it lives: the token says for how long. It is challenged at once, and gets the changes from now on
+// when it has answered.
 func (r Registrar) Create(ctx context.Context, v watch.Viewer, wanted Destination) (Destination, error) {
 	d := wanted
 	d.ID = newID()
