@@ -33,9 +33,15 @@ type Destination struct {
 	Disabled string `json:"disabled,omitempty"`
 	// Unverified says that it has not answered the challenge yet, so that nothing is sent.
 	Unverified bool `json:"unverified,omitempty"`
-	// Secret is what its messages are signed with, whsec_…; only in the answer to POST /destinations
-	// and POST /destinations/{id}/secret.
+	// Failing says that it fails as a whole: only ten of its topics are tried, until one is taken.
+	Failing bool `json:"failing,omitempty"`
+	// Secret is what its messages are signed with, whsec_…; only in the answer to POST /destinations, and
+	// to GET and POST /destinations/{id}/secret.
 	Secret string `json:"secret,omitempty"`
+	// Rotated is when it got another secret. For a day its messages are signed with the one before, too.
+	Rotated Time `json:"rotated,omitzero"`
+	// Test is the last test, see [DestinationTest].
+	Test *DestinationTest `json:"test,omitempty"`
 	// Standings say how far it has come, topic by topic; only in the answer to GET /destinations/{id}.
 	Standings []DestinationStanding `json:"standings,omitempty"`
 	// Next is the topic to ask on with, as ?after=, if there are more standings.
@@ -50,6 +56,8 @@ type DestinationStanding struct {
 	// Behind is how many changes there are after the cursor, as of about a second ago. It is left out if
 	// there are none, and while the topic's numbering is another.
 	Behind int64 `json:"behind,omitempty"`
+	// Disabled is failing if this topic has failed for three days, while others were taken.
+	Disabled string `json:"disabled,omitempty"`
 	// Failures counts the attempts that have failed in a row, since Since. The next one is made at RetryAt.
 	Failures   int    `json:"failures,omitempty"`
 	Since      Time   `json:"since,omitzero"`
@@ -72,4 +80,29 @@ type ReplayRequest struct {
 	// time brings up to a second more.
 	After string `json:"after,omitempty"`
 	From  string `json:"from,omitempty"`
+}
+
+// Test is the message that POST /destinations/{id}/test sends. In the CloudEvents formats it is an event of the
+// type watchroute.test instead, whose data it is.
+type Test struct {
+	Type        string `json:"type"` // TypeTest
+	Destination string `json:"destination"`
+	Topic       Topic  `json:"topic"` // or pattern, which the destination watches
+	Time        Time   `json:"time"`  // when it was asked for
+}
+
+// TypeTest tells a test from frames.
+const TypeTest = "test"
+
+// DestinationTest is what has become of a test: the answer to POST /destinations/{id}/test, and a part of
+// [Destination].
+type DestinationTest struct {
+	ID    string `json:"id"` // of the message, its webhook-id
+	Asked Time   `json:"asked"`
+	// At is when the destination had answered; left out as long as nothing was sent. Status, of an answer
+	// that is not 2xx, and Error are left out if it has taken the message.
+	At           Time   `json:"at,omitzero"`
+	Status       int    `json:"status,omitempty"`
+	Error        string `json:"error,omitempty"`
+	Milliseconds int64  `json:"milliseconds,omitempty"` // that the answer took
 }

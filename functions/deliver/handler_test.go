@@ -94,7 +94,7 @@ func TestEachMessageIsDeliveredInOrder(t *testing.T) {
 // TestAFailureHoldsBackWhatFollows, as the order of a FIFO queue needs it. What came before is done.
 func TestAFailureHoldsBackWhatFollows(t *testing.T) {
 	for name, second := range map[string]string{
-		"a delivery that fails": message("bad"), "no JSON": `{`, "no topic": `{"destination":"dst_1"}`, "a topic that is none": message("a//b"), "no destination": `{"topic":"a"}`, "empty": ``,
+		"a delivery that fails": message("bad"), "no JSON": `{`, "a topic that is none": message("a//b"), "no destination": `{"topic":"a"}`, "empty": ``,
 	} {
 		c := newCalls()
 		c.fails = []events.Topic{"bad"}

@@ -39,7 +39,7 @@ func (s sender) Challenge(ctx context.Context, to delivery.Destination) error {
 
 // call makes one call, and gives its failure as package delivery knows it.
 func (s sender) call(ctx context.Context, to delivery.Destination, do func(webhook.Endpoint) error) error {
-	keys, err := s.keys.of(ctx, to.ID)
+	keys, err := s.keys.of(ctx, to)
 	if err != nil {
 		return err
 	}
@@ -59,6 +59,8 @@ func encode(source string, format delivery.Format, m delivery.Message) (contentT
 		body, err = events.Encode(m.Reset)
 	case m.Items != nil:
 		body, err = events.Encode(m.Items)
+	case m.Test != nil:
+		return encodeTest(source, format, m)
 	case format == delivery.CloudEvent:
 		contentType = cloudevents.TypeSingle
 		shown := slices.DeleteFunc(slices.Clone(m.Changes), func(c events.Change) bool { return c.Op == events.Skipped })
@@ -78,11 +80,25 @@ func encode(source string, format delivery.Format, m delivery.Message) (contentT
 	return contentType, body, err
 }
 
+// encodeTest writes the test that the owner has asked for as the receiver gets changes.
+func encodeTest(source string, format delivery.Format, m delivery.Message) (contentType string, body []byte, err error) {
+	contentType = "application/json"
+	if body, err = events.Marshal(m.Test); err != nil || format == delivery.Frames {
+		return contentType, body, err
+	}
+	contentType, test := cloudevents.TypeSingle, cloudevents.Test{ID: m.ID, Topic: m.Test.Topic, Time: m.Test.Time, Data: body}
+	body, err = cloudevents.EncodeTest(source, test)
+	if format == delivery.CloudEvents {
+		contentType, body = cloudevents.TypeBatch, slices.Concat([]byte("["), body, []byte("]"))
+	}
+	return contentType, body, err
+}
+
 // keysFor is how long the versions of the service's secret are kept.
 const keysFor = time.Minute
 
-// keys derives the keys of destinations from the versions of the service's secret. After a rotation
-// both the new and the old one sign.
+// keys derives the keys of destinations from the versions of the service's secret. After a rotation of
+// this secret, or of a destination's own, both the new and the old one sign.
 type keys struct {
 	versions func(context.Context) ([][]byte, error)
 
@@ -92,7 +108,7 @@ type keys struct {
 }
 
 // of gives the keys of a destination.
-func (k *keys) of(ctx context.Context, id string) ([][]byte, error) {
+func (k *keys) of(ctx context.Context, to delivery.Destination) ([][]byte, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if time.Since(k.read) > keysFor {
@@ -104,7 +120,10 @@ func (k *keys) of(ctx context.Context, id string) ([][]byte, error) {
 	}
 	var all [][]byte
 	for _, secret := range k.secrets {
-		all = append(all, webhook.Key(secret, id))
+		all = append(all, webhook.Key(secret, to.ID, to.Rotations))
+		if to.Rotations > 0 && time.Since(to.Rotated) < delivery.Overlap {
+			all = append(all, webhook.Key(secret, to.ID, to.Rotations-1))
+		}
 	}
 	return all, nil
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -70,7 +71,7 @@ func (r *receiver) last() received {
 // verify reports what the reference library says to a message, with a version of the secret.
 func (r *receiver) verify(m received, secret []byte, destination string) error {
 	r.t.Helper()
-	reference, err := standardwebhooks.NewWebhook(webhook.Secret(webhook.Key(secret, destination)))
+	reference, err := standardwebhooks.NewWebhook(webhook.Secret(webhook.Key(secret, destination, 0)))
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -95,6 +96,10 @@ func TestABodyIsAsItsFormatSays(t *testing.T) {
 	const one = `{"specversion":"1.0","id":"a@e:1","source":"https://api.example/prod","type":"watchroute.added","subject":"i","time":"2023-11-14T22:13:20.000Z","topic":"a","sequence":"00000000000000000001","datacontenttype":"application/json","data":{"n":1}}`
 	reset := delivery.Message{ID: "msg_1", Reset: &events.Reset{Topic: "a", Reason: events.ResetExpired}}
 	items := delivery.Message{ID: "msg_1", Items: &events.Snapshot{Topic: "a", Cursor: events.Cursor{Epoch: "e", Seq: 1}, Items: []events.Item{{ID: "i", Data: json.RawMessage(`{"n":1}`)}}}}
+	asked := events.Time(time.UnixMilli(1_700_000_000_000))
+	test := delivery.Message{ID: "msg_1", Test: &events.Test{Type: events.TypeTest, Destination: "dst_1", Topic: "a/*", Time: asked}}
+	const tried = `{"type":"test","destination":"dst_1","topic":"a/*","time":"2023-11-14T22:13:20.000Z"}`
+	const triedEvent = `{"specversion":"1.0","id":"msg_1","source":"https://api.example/prod","type":"watchroute.test","time":"2023-11-14T22:13:20.000Z","topic":"a/*","datacontenttype":"application/json","data":` + tried + `}`
 	for _, format := range []delivery.Format{delivery.Frames, delivery.CloudEvent, delivery.CloudEvents} {
 		contentTypes := map[delivery.Format]string{delivery.Frames: "application/json", delivery.CloudEvent: "application/cloudevents+json", delivery.CloudEvents: "application/cloudevents-batch+json"}
 		for name, c := range map[string]struct {
@@ -104,6 +109,9 @@ func TestABodyIsAsItsFormatSays(t *testing.T) {
 		}{
 			"changes": {changes(changed(1, events.Added)), contentTypes[format], map[delivery.Format][]string{
 				delivery.Frames: {`"type":"changes"`, `"seq":1`, `"data":{"n":1}`}, delivery.CloudEvent: {one}, delivery.CloudEvents: {"[" + one + "]"},
+			}[format]},
+			"test": {test, contentTypes[format], map[delivery.Format][]string{
+				delivery.Frames: {tried}, delivery.CloudEvent: {triedEvent}, delivery.CloudEvents: {"[" + triedEvent + "]"},
 			}[format]},
 			"reset": {reset, "application/json", []string{`"type":"reset"`, `"reason":"expired"`, `"topic":"a"`}},
 			"items": {items, "application/json", []string{`"type":"snapshot"`, `"epoch":"e","seq":1`, `"data":{"n":1}`}},
@@ -173,6 +181,32 @@ func TestTwoKeysSignAfterARotation(t *testing.T) {
 	}
 	if r.verify(r.last(), oldSecret, "dst_1") == nil {
 		t.Error("the old secret still signs")
+	}
+}
+
+// TestBothSecretsOfADestinationSignForADay after its own was rotated, and then the new one alone.
+func TestBothSecretsOfADestinationSignForADay(t *testing.T) {
+	for name, c := range map[string]struct {
+		ago  time.Duration
+		want []int64 // rotations whose secrets sign
+	}{"at once": {0, []int64{2, 1}}, "after 23 hours": {23 * time.Hour, []int64{2, 1}}, "after a day": {24 * time.Hour, []int64{2}}} {
+		r := newReceiver(t, delivery.Frames)
+		r.secrets = [][]byte{newSecret, oldSecret} // the service's was rotated, too
+		r.to.Rotations, r.to.Rotated = 2, time.Now().Add(-c.ago)
+		if err := r.Send(t.Context(), r.to, changes(changed(1, events.Added))); err != nil {
+			t.Fatal(err)
+		}
+		for rotations := range int64(4) {
+			for _, secret := range r.secrets {
+				reference, err := standardwebhooks.NewWebhook(webhook.Secret(webhook.Key(secret, "dst_1", rotations)))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := reference.Verify(r.last().body, r.last().header); (err == nil) != slices.Contains(c.want, rotations) {
+					t.Errorf("%s, the secret of rotation %d: %v", name, rotations, err)
+				}
+			}
+		}
 	}
 }
 

@@ -26,13 +26,15 @@ import (
 //	POST   /destinations/{id}/pause    delivers nothing until it is enabled
 //	POST   /destinations/{id}/enable   goes on where it has stopped, at once
 //	POST   /destinations/{id}/replay   delivers again what comes after a cursor or a time
-//	POST   /destinations/{id}/secret   what its messages are signed with
+//	POST   /destinations/{id}/test     sends it a message now that is no change
+//	GET, HEAD /destinations/{id}/secret  what its messages are signed with
+//	POST   /destinations/{id}/secret   gives it another secret
 //
 // A destination of another subject does not exist.
 type destinations struct {
 	delivery.Registrar
-	secret    func(ctx context.Context, id string) (string, error) // of a destination
-	anonymous bool                                                 // whether clients without a token may have some
+	secret    func(context.Context, delivery.Destination) (string, error)
+	anonymous bool // whether clients without a token may have some
 	charge    func(ctx context.Context, who watch.Key, do func(context.Context) error) error
 }
 
@@ -73,6 +75,8 @@ func (h handler) destination(w http.ResponseWriter, r *http.Request, route desti
 	allowed := []string{http.MethodGet, http.MethodHead, http.MethodPatch, http.MethodDelete}
 	switch {
 	case route.id == "":
+		allowed = []string{http.MethodGet, http.MethodHead, http.MethodPost}
+	case route.action == "secret":
 		allowed = []string{http.MethodGet, http.MethodHead, http.MethodPost}
 	case route.action != "":
 		allowed = []string{http.MethodPost}
@@ -131,10 +135,19 @@ func (d destinations) serve(ctx context.Context, w http.ResponseWriter, r *http.
 		return 0, nil, d.Enable(ctx, one)
 	case "replay":
 		return 0, nil, d.replay(ctx, w, r, one)
+	case "test":
+		test, err := d.Test(ctx, one)
+		w.Header().Set("Location", "../"+one.ID) // where its result is shown
+		return http.StatusAccepted, shownTest(test), err
 	case "secret":
+		if r.Method == http.MethodPost {
+			if one, err = d.Rotate(ctx, one); err != nil {
+				return 0, nil, err
+			}
+		}
 		body, err = d.withSecret(ctx, one)
 	default:
-		err = &events.Error{Code: events.CodeNotFound, Message: "the actions of a destination are pause, enable, replay and secret"}
+		err = &events.Error{Code: events.CodeNotFound, Message: "the actions of a destination are pause, enable, replay, test and secret"}
 	}
 	return http.StatusOK, body, err
 }
@@ -185,7 +198,7 @@ func (d destinations) change(ctx context.Context, w http.ResponseWriter, r *http
 func (d destinations) withSecret(ctx context.Context, of delivery.Destination) (events.Destination, error) {
 	shown := shownDestination(of)
 	var err error
-	shown.Secret, err = d.secret(ctx, of.ID)
+	shown.Secret, err = d.secret(ctx, of)
 	return shown, err
 }
 
@@ -214,8 +227,13 @@ func (d destinations) show(ctx context.Context, of delivery.Destination, query u
 		if s.Topic.IsPattern() && s.Failures == 0 {
 			continue // it stands for no topic, and has been challenged
 		}
+		disabled := ""
+		if s.GivenUp {
+			disabled = string(delivery.Failing)
+		}
 		shown.Standings = append(shown.Standings, events.DestinationStanding{
-			Topic: s.Topic, Cursor: s.After.String(), Items: s.Items, Behind: behind[s.Topic], Failures: s.Failures, Since: events.Time(s.Since), RetryAt: events.Time(s.RetryAt),
+			Disabled: disabled,
+			Topic:    s.Topic, Cursor: s.After.String(), Items: s.Items, Behind: behind[s.Topic], Failures: s.Failures, Since: events.Time(s.Since), RetryAt: events.Time(s.RetryAt),
 			LastAt: events.Time(s.Last.At), LastStatus: s.Last.Status, LastError: s.Last.Error,
 		})
 	}
@@ -226,9 +244,22 @@ func (d destinations) show(ctx context.Context, of delivery.Destination, query u
 }
 
 func shownDestination(d delivery.Destination) events.Destination {
-	return events.Destination{
+	shown := events.Destination{
 		ID: d.ID, Topic: d.Query.Topic, URL: d.URL, Filter: d.Filter, Fields: d.Fields, Format: string(d.Format), Batch: d.Batch,
 		Created: events.Time(d.Created), Expires: events.Time(d.Expires), Disabled: string(d.Disabled), Unverified: !d.Verified,
+		Failing: len(d.Failing) >= delivery.MostFailing, Rotated: events.Time(d.Rotated),
+	}
+	if d.Test.ID != "" {
+		test := shownTest(d.Test)
+		shown.Test = &test
+	}
+	return shown
+}
+
+func shownTest(t delivery.Test) events.DestinationTest {
+	return events.DestinationTest{
+		ID: t.ID, Asked: events.Time(t.Asked), At: events.Time(t.Result.At), Status: t.Result.Status, Error: t.Result.Error,
+		Milliseconds: t.Took.Milliseconds(),
 	}
 }
 

@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/watchroute/watchroute/events"
 	"github.com/watchroute/watchroute/localstack/aws/dynamodb/dynamotest"
 	"github.com/watchroute/watchroute/shared/delivery"
@@ -33,8 +32,8 @@ const mostDestinations = 3
 func (s *service) newDestinations() destinations {
 	return destinations{
 		Registrar: delivery.Registrar{Registry: s.store, Queue: deliveryQueue{s}, Check: webhook.New(webhook.Options{}).Check, Most: mostDestinations},
-		secret: func(_ context.Context, id string) (string, error) {
-			return webhook.Secret(webhook.Key([]byte("secret"), id)), nil
+		secret: func(_ context.Context, d delivery.Destination) (string, error) {
+			return webhook.Secret(webhook.Key([]byte("secret"), d.ID, d.Rotations)), nil
 		},
 		charge: func(ctx context.Context, who watch.Key, do func(context.Context) error) error {
 			return s.feed.Charge(ctx, who, do)
@@ -131,8 +130,7 @@ func TestADestinationIsRegisteredAndRemoved(t *testing.T) {
 	if len(all.Destinations) != 1 || all.Destinations[0].ID != d.ID || strings.Contains(a.body, "whsec_") || strings.Contains(a.body, "standings") {
 		t.Errorf("the list is %s", a.body)
 	}
-	var again events.Destination
-	if a := s.ask(http.MethodPost, "/destinations/"+d.ID+"/secret"); json.Unmarshal([]byte(a.body), &again) != nil || again.Secret != d.Secret || a.status != 200 {
+	if again, a := get[events.Destination](s, 200, "/destinations/"+d.ID+"/secret"); again.Secret != d.Secret || a.header.Get("Cache-Control") != "no-store" {
 		t.Errorf("the secret is answered %+v, want %s", a, d.Secret)
 	}
 	if a := s.ask(http.MethodDelete, "/destinations/"+d.ID); a.status != 204 || a.body != "" {
@@ -144,11 +142,12 @@ func TestADestinationIsRegisteredAndRemoved(t *testing.T) {
 	if _, a := get[events.Destinations](s, 200, "/destinations"); strings.TrimSpace(a.body) != `{"destinations":[]}` {
 		t.Errorf("after DELETE, the list is %s", a.body)
 	}
-	for _, table := range []string{dynamotest.Tables.Destinations, dynamotest.Tables.Subscriptions} {
-		out, err := s.db.Client.Scan(t.Context(), &dynamodb.ScanInput{TableName: &table})
-		if err != nil || slices.ContainsFunc(out.Items, func(row map[string]types.AttributeValue) bool { return strings.Contains(fmt.Sprint(row), d.ID) }) {
-			t.Errorf("after DELETE, %s has %v, %v", table, out.Items, err)
-		}
+	out, err := s.db.Client.Scan(t.Context(), &dynamodb.ScanInput{TableName: &dynamotest.Tables.Subscriptions})
+	if err != nil || len(out.Items) != 0 {
+		t.Errorf("after DELETE it watches by %v, %v", out.Items, err)
+	}
+	if rows := s.destinationRows(d.ID); strings.Contains(rows, "example.com") || !slices.Equal(s.woken, []string{d.ID + " orders/1", d.ID + " "}) {
+		t.Errorf("after DELETE there is %s, and woken is %q", rows, s.woken)
 	}
 }
 
@@ -292,6 +291,7 @@ func everyDestinationRoute(id string) []request {
 	return []request{
 		{"GET", "/destinations/" + id, "", nil}, {"HEAD", "/destinations/" + id, "", nil}, {"GET", "/destinations/" + id + "?after=a", "", nil}, {"DELETE", "/destinations/" + id, "", nil}, {"PATCH", "/destinations/" + id, "{}", nil}, {"PATCH", "/destinations/" + id, "[", nil},
 		{"POST", "/destinations/" + id + "/pause", "", nil}, {"POST", "/destinations/" + id + "/enable", "", nil}, {"POST", "/destinations/" + id + "/secret", "", nil},
+		{"GET", "/destinations/" + id + "/secret", "", nil}, {"HEAD", "/destinations/" + id + "/secret", "", nil}, {"POST", "/destinations/" + id + "/test", "", nil},
 		{"POST", "/destinations/" + id + "/replay", `{"topic":"a","after":":0"}`, nil}, {"POST", "/destinations/" + id + "/replay", `{`, nil},
 		{"POST", "/destinations/" + id + "/none", "", nil},
 	}
@@ -348,7 +348,7 @@ func TestAMethodThatARouteHasNot(t *testing.T) {
 	d := s.register("a")
 	for path, allowed := range map[string]string{
 		"/destinations": "GET, HEAD, POST", "/destinations/" + d.ID: "GET, HEAD, PATCH, DELETE", "/destinations/x": "GET, HEAD, PATCH, DELETE",
-		"/destinations/" + d.ID + "/pause": "POST", "/destinations/" + d.ID + "/none": "POST",
+		"/destinations/" + d.ID + "/pause": "POST", "/destinations/" + d.ID + "/none": "POST", "/destinations/" + d.ID + "/secret": "GET, HEAD, POST",
 	} {
 		for _, method := range []string{"GET", "HEAD", "POST", "DELETE", "PUT", "PATCH", "TRACE", "get"} {
 			if slices.Contains(strings.Split(allowed, ", "), method) {
@@ -362,7 +362,7 @@ func TestAMethodThatARouteHasNot(t *testing.T) {
 	if one, _ := get[events.Destination](s, 200, "/destinations/"+d.ID); one.Disabled != "" {
 		t.Errorf("it is %+v", one)
 	}
-	if a := s.ask(http.MethodPost, "/destinations/"+d.ID+"/none"); a.status != 404 || !strings.Contains(a.body, "pause, enable, replay and secret") {
+	if a := s.ask(http.MethodPost, "/destinations/"+d.ID+"/none"); a.status != 404 || !strings.Contains(a.body, "pause, enable, replay, test and secret") {
 		t.Errorf("an unknown action is answered %+v", a)
 	}
 }
@@ -533,9 +533,15 @@ func TestAFailingQueueIsNoFailureOfTheOwner(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		due += len(refs)
+		for _, ref := range refs {
+			due++
+			if ref != (delivery.Ref{Destination: d.ID}) && ref != (delivery.Ref{Destination: d.ID, Topic: "a"}) {
+				t.Errorf("%+v is due", ref)
+			}
+		}
 	}
-	if due != 1 {
+	if due != 2 { // its standing, and the round
+
 		t.Errorf("%d standings are due", due)
 	}
 }
@@ -544,7 +550,7 @@ func TestAFailingQueueIsNoFailureOfTheOwner(t *testing.T) {
 func TestADestinationWhoseSecretCannotBeReadIsNotKept(t *testing.T) {
 	s := newDeliveries(t)
 	good := s.handler.destinations.secret
-	s.handler.destinations.secret = func(context.Context, string) (string, error) { return "", errors.New("access denied") }
+	s.handler.destinations.secret = func(context.Context, delivery.Destination) (string, error) { return "", errors.New("access denied") }
 	if a := s.post("/destinations", hook("a")); a.status != 500 || a.header.Get("Location") != "" || strings.Contains(a.body, "denied") {
 		t.Errorf("POST is answered %+v", a)
 	}
@@ -553,8 +559,8 @@ func TestADestinationWhoseSecretCannotBeReadIsNotKept(t *testing.T) {
 	}
 	s.handler.destinations.secret = good
 	d := s.register("a")
-	s.handler.destinations.secret = func(context.Context, string) (string, error) { return "", errors.New("access denied") }
-	if a := s.ask(http.MethodPost, "/destinations/"+d.ID+"/secret"); a.status != 500 {
+	s.handler.destinations.secret = func(context.Context, delivery.Destination) (string, error) { return "", errors.New("access denied") }
+	if a := s.ask(http.MethodGet, "/destinations/"+d.ID+"/secret"); a.status != 500 {
 		t.Errorf("the secret is answered %+v", a)
 	}
 	get[events.Destination](s, 200, "/destinations/"+d.ID)
@@ -665,7 +671,7 @@ func TestADestinationIsChangedAndRenewed(t *testing.T) {
 	}
 	verify := func() {
 		t.Helper()
-		if err := s.store.Verify(t.Context(), d.ID, stored().Version); err != nil {
+		if err := s.store.Verify(t.Context(), d.ID, stored().Version, "r", time.Now()); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -741,5 +747,80 @@ func TestATokenSaysForHowLongItsDestinationsLive(t *testing.T) {
 				t.Errorf("with deliverFor %s it is answered %+v", life, a)
 			}
 		}
+	}
+}
+
+// TestATestIsAskedForAndShown: the answer names the message, and GET shows what has become of it.
+func TestATestIsAskedForAndShown(t *testing.T) {
+	s := newDeliveries(t)
+	s.feed.Allowance = nil
+	d := s.register("a/*")
+	path := "/destinations/" + d.ID
+	if a := s.ask(http.MethodPost, path+"/test"); a.status != 400 || !strings.Contains(a.body, "challenge") {
+		t.Errorf("before its challenge was answered, a test is answered %+v", a)
+	}
+	if err := s.store.Verify(t.Context(), d.ID, 0, "", time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	s.woken = nil
+	a := s.ask(http.MethodPost, path+"/test")
+	var asked events.DestinationTest
+	if err := json.Unmarshal([]byte(a.body), &asked); err != nil || a.status != http.StatusAccepted || !strings.HasPrefix(asked.ID, "msg_") || time.Time(asked.Asked).IsZero() || strings.Contains(a.body, `"at"`) {
+		t.Errorf("a test is answered %+v, %v", a, err)
+	}
+	at, err := url.Parse("https://api.example/prod" + path + "/test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if at, err = at.Parse(a.header.Get("Location")); err != nil || at.Path != "/prod"+path {
+		t.Errorf("Location %q leads to %s, %v", a.header.Get("Location"), at, err)
+	}
+	if !slices.Equal(s.woken, []string{d.ID + " "}) {
+		t.Errorf("woken is %q", s.woken)
+	}
+	if one, _ := get[events.Destination](s, 200, path); one.Test == nil || *one.Test != asked || len(one.Standings) != 0 {
+		t.Errorf("before it is sent, GET gives %+v", one)
+	}
+	made := delivery.Test{ID: asked.ID, Asked: time.Time(asked.Asked), Result: delivery.Result{At: time.Now(), Status: 503, Error: "HTTP 503"}, Took: 1234 * time.Millisecond}
+	other := made
+	other.ID = "msg_other"
+	for _, result := range []delivery.Test{made, other} {
+		if err := s.store.NoteTest(t.Context(), d.ID, result); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if one, a := get[events.Destination](s, 200, path); one.Test == nil || one.Test.ID != asked.ID || one.Test.Status != 503 || one.Test.Error != "HTTP 503" || one.Test.Milliseconds != 1234 || time.Time(one.Test.At).IsZero() {
+		t.Errorf("after it was sent, GET gives %s", a.body)
+	}
+	s.handler.destinations.Queue = brokenQueue{}
+	if a := s.ask(http.MethodPost, path+"/test"); a.status != 503 {
+		t.Errorf("without a queue a test is answered %+v", a)
+	}
+}
+
+// TestASecretIsShownByGetAndRotatedByPost.
+func TestASecretIsShownByGetAndRotatedByPost(t *testing.T) {
+	s := newDeliveries(t)
+	d := s.register("a")
+	path := "/destinations/" + d.ID
+	seen := map[string]bool{d.Secret: true}
+	for n := range 2 {
+		var rotated events.Destination
+		a := s.ask(http.MethodPost, path+"/secret")
+		if err := json.Unmarshal([]byte(a.body), &rotated); err != nil || a.status != 200 || !strings.HasPrefix(rotated.Secret, "whsec_") || seen[rotated.Secret] || time.Time(rotated.Rotated).IsZero() {
+			t.Errorf("rotation %d is answered %+v", n, a)
+		}
+		seen[rotated.Secret] = true
+		for range 2 {
+			if one, _ := get[events.Destination](s, 200, path+"/secret"); one.Secret != rotated.Secret || !time.Time(one.Rotated).Equal(time.Time(rotated.Rotated)) {
+				t.Errorf("after rotation %d GET gives %+v", n, one)
+			}
+		}
+	}
+	if len(s.woken) != 1 {
+		t.Errorf("woken is %q", s.woken)
+	}
+	if a := s.ask(http.MethodGet, path); strings.Contains(a.body, "whsec_") || !strings.Contains(a.body, `"rotated"`) {
+		t.Errorf("the destination is shown as %s", a.body)
 	}
 }

@@ -63,7 +63,7 @@ func deliverFunction(t tables, q queues, props Props, seals awssecretsmanager.Cf
 		},
 		grants: []grant{
 			allow(q.deliveries.AttrArn(), "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:SendMessage"),
-			allow(t.destinations.AttrArn(), "dynamodb:GetItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"),
+			allow(t.destinations.AttrArn(), "dynamodb:GetItem", "dynamodb:Query", "dynamodb:UpdateItem", "dynamodb:DeleteItem"),
 			allow(sub("${Destinations.Arn}/index/"+dueIndex), "dynamodb:Query"),
 			allow(t.connections.AttrArn(), "dynamodb:UpdateItem"),
 			allow(t.revocations.AttrArn(), "dynamodb:BatchGetItem"),

@@ -228,7 +228,7 @@ func httpFunction(t tables, q queues, props Props, seals awssecretsmanager.CfnSe
 		}),
 		grants: []grant{
 			allow(t.subscriptions.AttrArn(), "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:DeleteItem"),
-			allow(t.destinations.AttrArn(), "dynamodb:GetItem", "dynamodb:Query", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"),
+			allow(t.destinations.AttrArn(), "dynamodb:GetItem", "dynamodb:Query", "dynamodb:PutItem", "dynamodb:UpdateItem"),
 			allow(q.deliveries.AttrArn(), "sqs:SendMessage"),
 			allow(t.connections.AttrArn(), "dynamodb:PutItem", "dynamodb:UpdateItem"),
 			allow(t.revocations.AttrArn(), "dynamodb:BatchGetItem"),

@@ -171,7 +171,7 @@ func TestGrants(t *testing.T) {
 		},
 		"Http": {
 			"dynamodb:BatchGetItem Changes.Arn", "dynamodb:BatchGetItem Revocations.Arn",
-			"dynamodb:DeleteItem Destinations.Arn", "dynamodb:DeleteItem Events.Arn", "dynamodb:DeleteItem Subscriptions.Arn",
+			"dynamodb:DeleteItem Events.Arn", "dynamodb:DeleteItem Subscriptions.Arn",
 			"dynamodb:GetItem Changes.Arn", "dynamodb:GetItem Destinations.Arn", "dynamodb:GetItem Events.Arn", "dynamodb:GetItem Subscriptions.Arn",
 			"dynamodb:PutItem Connections.Arn", "dynamodb:PutItem Destinations.Arn", "dynamodb:PutItem Events.Arn", "dynamodb:PutItem Subscriptions.Arn",
 			"dynamodb:Query Changes.Arn", "dynamodb:Query Destinations.Arn", "dynamodb:Query Events.Arn",
@@ -202,7 +202,7 @@ func TestGrants(t *testing.T) {
 		"Deliver": {
 			"dynamodb:BatchGetItem Revocations.Arn", "dynamodb:DeleteItem Destinations.Arn",
 			"dynamodb:GetItem Changes.Arn", "dynamodb:GetItem Destinations.Arn",
-			"dynamodb:Query ${Destinations.Arn}/index/due", "dynamodb:Query Changes.Arn", "dynamodb:Query Events.Arn",
+			"dynamodb:Query ${Destinations.Arn}/index/due", "dynamodb:Query Changes.Arn", "dynamodb:Query Destinations.Arn", "dynamodb:Query Events.Arn",
 			"dynamodb:UpdateItem Connections.Arn", "dynamodb:UpdateItem Destinations.Arn",
 			"logs:CreateLogStream DeliverLogs.Arn", "logs:PutLogEvents DeliverLogs.Arn",
 			"secretsmanager:GetSecretValue ServiceSecret",

@@ -216,7 +216,9 @@ func (s *running) useDestinations(t *testing.T, clock *eventbridge.Hand) {
 		t.Fatalf("replay is answered %d", status)
 	}
 	eventually(t, "the items", func() bool { return slices.Contains(hook.taken(), "*events.Snapshot") })
+	s.destinations(t, token, http.MethodGet, "/"+d.ID, nil, nil)
 	s.destinations(t, token, http.MethodDelete, "/"+d.ID, nil, nil)
+	eventually(t, "nothing left of it", func() bool { return s.rows(t, "Destinations", "destination", d.ID) == 0 })
 	s.putRow(t, "Destinations", "destination", "none", "topic", "hooked", map[string]types.AttributeValue{
 		"after": text(":0"), "part": text("0"), "due": number(1), "waiting": text("lost"),
 	})

@@ -2,6 +2,7 @@ package stack
 
 import (
 	"context"
+	"strconv"
 
 	"github.com/watchroute/watchroute/shared/webhook"
 )
@@ -20,6 +21,7 @@ func (s *Stack) webhookKeys(ctx context.Context) (map[string][][]byte, error) {
 	var found struct {
 		Items []struct {
 			Destination struct{ S string } `json:"destination"`
+			Rotations   struct{ N string } `json:"rotations"`
 		}
 	}
 	settings := map[string]any{
@@ -31,7 +33,8 @@ func (s *Stack) webhookKeys(ctx context.Context) (map[string][][]byte, error) {
 	}
 	keys := map[string][][]byte{}
 	for _, item := range found.Items {
-		keys[item.Destination.S] = [][]byte{webhook.Key([]byte(value.SecretString), item.Destination.S)}
+		rotations, _ := strconv.ParseInt(item.Rotations.N, 10, 64) // 0 if it never was rotated
+		keys[item.Destination.S] = [][]byte{webhook.Key([]byte(value.SecretString), item.Destination.S, rotations)}
 	}
 	return keys, nil
 }

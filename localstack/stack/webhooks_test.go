@@ -109,6 +109,9 @@ func (h *hook) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(h.status)
 		return
 	}
+	if challenge.Type == events.TypeTest {
+		return
+	}
 	frame, err := events.Decode(body)
 	if err != nil {
 		w.WriteHeader(http.StatusBadRequest)
@@ -183,9 +186,22 @@ func TestWebhookGetsChangesInOrder(t *testing.T) {
 	if one.ids[before] != one.ids[len(one.ids)-1] {
 		t.Errorf("the retry has the id %s, the first attempt %s", one.ids[len(one.ids)-1], one.ids[before])
 	}
+	asked := events.DestinationTest{}
+	if status := s.destinations(t, token, http.MethodPost, "/"+d.ID+"/test", nil, &asked); status != http.StatusAccepted {
+		t.Fatalf("test is answered %d", status)
+	}
+	eventually(t, "what has become of the test", func() bool {
+		shown = events.Destination{}
+		s.destinations(t, token, http.MethodGet, "/"+d.ID, nil, &shown)
+		return shown.Test != nil && shown.Test.At != (events.Time{})
+	})
+	if shown.Test.ID != asked.ID || one.ids[len(one.ids)-1] != asked.ID || shown.Test.Error != "" {
+		t.Errorf("the test %s came as %s and is shown as %+v", asked.ID, one.ids[len(one.ids)-1], shown.Test)
+	}
 	if status := s.destinations(t, token, http.MethodDelete, "/"+d.ID, nil, nil); status != http.StatusNoContent {
 		t.Fatalf("delete is answered %d", status)
 	}
+	eventually(t, "nothing left of it", func() bool { return s.rows(t, "Destinations", "destination", d.ID) == 0 })
 	s.put(t, "orders/1", "i", "4")
 	eventually(t, "the change at the other", func() bool { return len(all.got("orders/1")) == 5 })
 	if n := len(one.got("orders/1")); n != 4 {

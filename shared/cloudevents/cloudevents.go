@@ -46,7 +46,7 @@ type event struct {
 	Subject         string          `json:"subject,omitempty"`
 	Time            events.Time     `json:"time,omitzero"`
 	Topic           events.Topic    `json:"topic"`
-	Sequence        string          `json:"sequence"`
+	Sequence        string          `json:"sequence,omitempty"`
 	Expired         bool            `json:"expired,omitempty"`
 	Large           bool            `json:"large,omitempty"`
 	SubjectEscaped  bool            `json:"subjectescaped,omitempty"`
@@ -84,9 +84,35 @@ func EncodeOne(source string, change events.Change) ([]byte, error) {
 	return events.Marshal(e)
 }
 
+// Test is a message with which an owner tries whether events come. Its type is watchroute.test.
+type Test struct {
+	ID    string
+	Topic events.Topic // or pattern
+	Time  events.Time
+	Data  json.RawMessage // a JSON object
+}
+
+// EncodeTest writes a test as a single event, which has no sequence.
+func EncodeTest(source string, t Test) ([]byte, error) {
+	if !isSource(source) {
+		return nil, errSource
+	}
+	return events.Marshal(event{
+		SpecVersion: "1.0", ID: t.ID, Source: source, Type: "watchroute.test", Time: t.Time, Topic: t.Topic,
+		DataContentType: "application/json", Data: t.Data,
+	})
+}
+
+var errSource = errors.New("source is not a URI reference")
+
+func isSource(text string) bool {
+	_, err := url.Parse(text)
+	return err == nil && text != "" && allowed(text)
+}
+
 func eventOf(source string, change events.Change) (event, error) {
-	if _, err := url.Parse(source); err != nil || source == "" || !allowed(source) {
-		return event{}, errors.New("source is not a URI reference")
+	if !isSource(source) {
+		return event{}, errSource
 	}
 	id := string(change.Topic) + "@" + events.Cursor{Epoch: change.Epoch, Seq: change.Seq}.String()
 	switch {

@@ -1,5 +1,5 @@
 // Package deliveries is the only place that knows the queue of deliveries: a FIFO queue with a message
-// group for each topic of a destination.
+// group for each topic of a destination, and one for each destination as a whole.
 package deliveries
 
 import (
@@ -58,6 +58,9 @@ func Read(body string) (delivery.Ref, error) {
 	}
 	if ref.Destination == "" {
 		return ref, errors.New("read a delivery: it names no destination")
+	}
+	if ref.Topic == "" { // the destination as a whole
+		return ref, nil
 	}
 	if _, err := events.ParsePattern(string(ref.Topic)); err != nil {
 		return ref, fmt.Errorf("read a delivery: %w", err)

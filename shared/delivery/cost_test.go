@@ -148,7 +148,7 @@ func TestCostOfAFailure(t *testing.T) {
 			step func()
 			want units
 		}{
-			{"the first attempt", func() { w.step() }, units{5, 1 + 1 + 3}},
+			{"the first attempt", func() { w.step() }, units{5, 1 + 1 + 3 + 1}}, // the last notes it in the destination
 			{"a sweep that finds nothing", sweep, units{4, 0}},
 			{"a change meanwhile", func() { w.batch(1) }, units{2, 2 + 1}}, // 2 of them to number it
 			{"a sweep that finds it", func() { time.Sleep(5 * time.Minute); sweep() }, units{4, 3}},

@@ -3,11 +3,13 @@ package delivery
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
@@ -34,10 +36,14 @@ type Deliverer struct {
 	Time time.Duration
 }
 
-// Deliver delivers what a destination has not had of a topic. An error means that the same message
+// Deliver delivers what a destination has not had of a topic, or does what is to be done for it as a
+// whole. An error means that the same message
 // has to come again. A destination that fails is no error: its next attempt is in its standing.
 func (d Deliverer) Deliver(ctx context.Context, ref Ref) error {
-	standing, err := d.Store.Begin(ctx, ref) // takes away the mark before the log is read
+	if ref.Topic == "" {
+		return d.tend(ctx, ref.Destination)
+	}
+	standing, err := d.Store.Begin(ctx, ref, time.Now().Add(lease)) // takes away the mark before the log is read
 	if errors.Is(err, ErrUnknown) {
 		return nil
 	}
@@ -71,9 +77,8 @@ func (d Deliverer) run(ctx context.Context, to Destination, s Standing) error {
 	if why != "" {
 		return d.stop(ctx, to, s, why)
 	}
-	if again := to.Challenged.Add(challengePause); !to.Verified && s.Topic != to.Query.Topic && again.After(began) { // one challenges for all
-		s.RetryAt = again
-		return d.Store.Fail(ctx, s)
+	if to.holds(s.Topic) {
+		return d.Store.Stop(ctx, s)
 	}
 	if failure := d.verify(ctx, &to); failure != nil {
 		s.Last = d.result(failure)
@@ -95,8 +100,16 @@ func (d Deliverer) run(ctx context.Context, to Destination, s Standing) error {
 				return d.failed(ctx, to, s, failure)
 			}
 		}
-		if err := d.Store.Move(ctx, s, p.place, !p.more, result); err != nil || !p.more {
+		if err := d.Store.Move(ctx, s, p.place, !p.more, result); err != nil {
 			return err
+		}
+		if len(to.Failing) > 0 && (!p.empty() || slices.Contains(to.Failing, s.Topic)) {
+			if err := d.recovered(ctx, &to); err != nil {
+				return err
+			}
+		}
+		if !p.more {
+			return nil
 		}
 		s = Standing{Ref: s.Ref, Generation: s.Generation, Place: p.place, Last: result}
 		if time.Since(began) >= d.Time {
@@ -123,7 +136,7 @@ func (d Deliverer) ended(ctx context.Context, to Destination) (Reason, error) {
 	return "", err
 }
 
-// stop disables a destination that is not disabled yet, and lets the standing sleep.
+// stop disables a destination that is not disabled yet, and stops the standing.
 func (d Deliverer) stop(ctx context.Context, to Destination, s Standing, why Reason) error {
 	if to.Disabled == "" {
 		if err := d.Store.Disable(ctx, to.ID, to.Version, why); err != nil {
@@ -131,7 +144,7 @@ func (d Deliverer) stop(ctx context.Context, to Destination, s Standing, why Rea
 		}
 		d.Logger.Warn("destination disabled", "destination", to.ID, "topic", s.Topic, "reason", why, "status", s.Last.Status)
 	}
-	return d.Store.Sleep(ctx, s)
+	return d.Store.Stop(ctx, s)
 }
 
 // unreadable ends a delivery whose topic cannot be read. What will not pass ends the destination:
@@ -155,26 +168,29 @@ func (d Deliverer) record(ctx context.Context, s *Standing, p parcel) error {
 	}
 	attempt := p.attempt()
 	s.Attempt = &attempt
-	return d.Store.Try(ctx, *s, time.Now().Add(lease))
+	return d.Store.Try(ctx, *s)
 }
 
-// challengePause is for how long the topics of a pattern make no challenge after one that was not
-// answered.
-const challengePause = 5 * time.Minute
-
-// verify challenges a destination that has not answered a challenge yet.
+// verify challenges a destination that has not answered a challenge yet. A round then starts what was
+// held back.
 func (d Deliverer) verify(ctx context.Context, to *Destination) *Failure {
 	if to.Verified {
 		return nil
 	}
 	if failure := d.failureOf(*to, d.Sender.Challenge(ctx, *to)); failure != nil {
-		if err := d.Store.NoteChallenge(ctx, to.ID, to.Version, time.Now()); err != nil {
-			d.Logger.Warn("challenge not noted", "destination", to.ID, "err", err) // another topic may challenge, too
-		}
 		return failure
 	}
-	to.Verified = true
-	return d.failureOf(*to, d.Store.Verify(ctx, to.ID, to.Version))
+	round := ""
+	if to.Query.Topic.IsPattern() {
+		round = rand.Text()
+	}
+	if failure := d.failureOf(*to, d.Store.Verify(ctx, to.ID, to.Version, round, time.Now().Add(lease))); failure != nil {
+		return failure
+	}
+	if to.Verified = true; round != "" {
+		d.call(ctx, to.ID)
+	}
+	return nil
 }
 
 // send makes one attempt.
@@ -202,7 +218,8 @@ func (d Deliverer) result(f *Failure) Result {
 	return Result{At: time.Now(), Status: f.Status, Error: cmp.Or(oneLine(f.Detail), "failed")}
 }
 
-// failed notes a failed attempt, or disables the destination if it was the last.
+// failed notes a failed attempt. If it was the last, it disables the destination, or gives up the topic if
+// the destination has taken something else.
 func (d Deliverer) failed(ctx context.Context, to Destination, s Standing, f *Failure) error {
 	s.Failures++
 	if s.Since.IsZero() {
@@ -216,8 +233,14 @@ func (d Deliverer) failed(ctx context.Context, to Destination, s Standing, f *Fa
 	switch {
 	case f.Gone:
 		return d.stop(ctx, to, s, Gone)
+	case !ok && !slices.Contains(to.Failing, s.Topic): // something else was taken in the meantime
+		s.GivenUp = true
+		d.Logger.Warn("topic given up", "destination", to.ID, "topic", s.Topic, "status", s.Last.Status)
+		return d.Store.Stop(ctx, s)
 	case !ok:
 		return d.stop(ctx, to, s, Failing)
+	case s.Failures == 1:
+		return d.Store.NoteFailing(ctx, to.ID, s.Topic)
 	}
 	return nil
 }
@@ -267,6 +290,10 @@ func (d Deliverer) next(ctx context.Context, to Destination, s Standing) (parcel
 	if visible(shown) {
 		p.Changes, p.until = shown, until
 		p.ID = id(to, s.Ref, "changes", s.After.String(), until.String())
+	}
+	if s.Attempt != nil && s.Attempt.Until != (events.Cursor{}) && s.Attempt.ID != p.ID { // it was of other settings
+		s.Attempt = nil
+		return d.next(ctx, to, s)
 	}
 	return p, nil
 }
@@ -327,7 +354,7 @@ func (d Deliverer) items(ctx context.Context, to Destination, s Standing) (parce
 // Standard Webhooks wants it.
 func id(to Destination, ref Ref, content ...string) string {
 	hash := sha256.New()
-	for _, text := range append([]string{ref.Destination, string(ref.Topic), string(to.Format), fmt.Sprint(to.Version)}, content...) {
+	for _, text := range append([]string{ref.Destination, string(ref.Topic), to.sends()}, content...) {
 		fmt.Fprintf(hash, "%d %s\n", len(text), text)
 	}
 	return "msg_" + hex.EncodeToString(hash.Sum(nil)[:16])

@@ -12,7 +12,33 @@
 //	                        │ ▲
 //	                 failed │ │ the time for the next attempt has come (sweep)
 //	                        ▼ │
-//	                      retrying ──── answered 410, or failed for three days ───► disabled
+//	                      retrying ──── answered 410, or failed for three days ───► stopped
+//
+// A standing is stopped while its destination is disabled, or is held back, and if its topic alone has
+// failed for three days. Nobody wakes it then, and it keeps its cursor. A round starts it again.
+//
+// # The destination as a whole
+//
+// A destination keeps the topics that have begun to fail since it last took anything, up to ten. They
+// decide what a failure means:
+//
+//   - A topic that has failed for three days, and is not among them, has failed alone: the destination
+//     has taken something else in the meantime. Its standing is stopped. Otherwise the destination is
+//     disabled.
+//   - If there are ten, the destination fails as a whole. These ten are tried at their times. All others
+//     are held back: their standings are stopped when they would be tried. So a destination with any
+//     number of topics that is dead gives the sweep no more than these. When one of the ten is taken,
+//     all are started again.
+//
+// In the same way, all topics of a pattern are held back until the destination has answered a challenge,
+// which one standing asks for all.
+//
+// A message without a topic is for the destination as a whole. Whoever gets it makes the test that the
+// owner has asked for, goes on with the round, and removes what is left of a destination that was
+// removed. A round goes through all standings, however many there are, and starts those again that were
+// stopped. It notes how far it has come, so that no request has to wait for it, and it goes on when it
+// was cut off. For this the settings have a time for the sweep as well: while there is a round, when the
+// message must have come; otherwise when the destination is forgotten.
 //
 // # What cannot be lost
 //
@@ -33,6 +59,7 @@ package delivery
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/watchroute/watchroute/events"
@@ -58,11 +85,26 @@ type Destination struct {
 	Format       Format // of what is sent
 	Batch        int    // changes in a message, at most
 	Created      time.Time
-	Disabled     Reason    // why nothing is sent; empty while it is live
-	Verified     bool      // it has answered a challenge; nothing is sent before that
-	Challenged   time.Time // when it last did not answer; zero if it always did
-	Version      int64     // counts the changes of the settings
-	Shard        int       // of its subscription
+	Disabled     Reason         // why nothing is sent; empty while it is live
+	Verified     bool           // it has answered a challenge; nothing is sent before that
+	Failing      []events.Topic // the first of those that have begun to fail since it took anything, at most MostFailing
+	Round        Round          // that starts its standings again
+	Test         Test           // the last that its owner has asked for
+	Rotations    int64          // of its secret
+	Rotated      time.Time      // when that was last; zero if never
+	Version      int64          // counts the changes of the settings by the owner
+	Shard        int            // of its subscription
+}
+
+// MostFailing is how many topics have to fail, while nothing is taken, so that the others are held back.
+const MostFailing = 10
+
+// holds reports whether a topic is held back.
+func (d Destination) holds(topic events.Topic) bool {
+	if !d.Verified {
+		return topic != d.Query.Topic
+	}
+	return len(d.Failing) >= MostFailing && !slices.Contains(d.Failing, topic)
 }
 
 // Format is how changes are written.
@@ -87,6 +129,7 @@ const (
 )
 
 // Ref names a standing: a destination and one of its topics. What is delivered of it is in order.
+// Without a topic it names the destination as a whole.
 //
 // The standing of a pattern is of no topic. It is there to challenge the destination.
 type Ref struct {
@@ -104,7 +147,21 @@ type Standing struct {
 	Since       time.Time // of the first of them
 	RetryAt     time.Time // when the next attempt is due; zero if none has failed
 	Last        Result    // of the last attempt
+	Phase       Phase
+	GivenUp     bool // it was stopped because this topic alone has failed for as long as is tried
 }
+
+// Phase is where a standing is between asleep and stopped.
+type Phase int
+
+// The phases of a standing.
+const (
+	Asleep   Phase = iota // there is nothing to deliver
+	Called                // a message waits for it
+	Running               // it is being delivered, or a message for it was lost
+	Retrying              // it waits for its next attempt
+	Stopped               // it is not woken, whatever there is to deliver
+)
 
 // Attempt is what is sent. Its beginning is the place of the standing.
 type Attempt struct {
@@ -123,11 +180,27 @@ type Result struct {
 type Store interface {
 	// Destination reads a destination. ErrUnknown means that it does not exist.
 	Destination(ctx context.Context, id string) (Destination, error)
-	// Verify notes that a destination has answered its challenge, unless its settings are newer than
-	// the version.
-	Verify(ctx context.Context, id string, version int64) error
-	// NoteChallenge notes when a destination did not answer a challenge, in the same way.
-	NoteChallenge(ctx context.Context, id string, version int64, at time.Time) error
+	// Verify notes that a destination has answered its challenge, and begins a round of all standings
+	// if that has an id, unless the settings are newer than the version.
+	Verify(ctx context.Context, id string, version int64, round string, look time.Time) error
+	// NoteFailing adds a topic to those that fail, unless there are MostFailing.
+	NoteFailing(ctx context.Context, id string, topic events.Topic) error
+	// ClearFailing makes it none that fail. If there were MostFailing, it begins a round as well.
+	ClearFailing(ctx context.Context, id string, round string, look time.Time) (begun bool, err error)
+	// MoveRound notes how far a round has come. ErrOvertaken means that there is another by now.
+	MoveRound(ctx context.Context, id string, r Round, look time.Time) error
+	// EndRound ends the round of a destination, unless there is another by now. The sweep looks at the
+	// destination when it is forgotten.
+	EndRound(context.Context, Destination) error
+	// NoteTest notes what became of a test, unless there is another by now.
+	NoteTest(ctx context.Context, id string, t Test) error
+	// Retire makes sure that a destination which was removed, or has ended long ago, stays so. gone is
+	// false if it is neither.
+	Retire(ctx context.Context, id string) (gone bool, err error)
+	// ForgetDestination removes the last of a destination that is gone.
+	ForgetDestination(ctx context.Context, id string) error
+	// Standings reads the standings of a destination, after a topic or from the first.
+	Standings(ctx context.Context, destination string, after events.Topic, most int) (standings []Standing, more bool, err error)
 	// Disable sets why a destination gets nothing, unless its settings are newer than the version.
 	Disable(ctx context.Context, id string, version int64, why Reason) error
 
@@ -138,28 +211,30 @@ type Store interface {
 	// Unmark takes back a mark if it is still that of the message.
 	Unmark(ctx context.Context, ref Ref, message string) error
 	// Begin takes the mark away and gives the standing, which has another generation now. So a
-	// delivery that has begun before, and is still running, is overtaken. ErrUnknown means that it
-	// does not exist.
-	Begin(ctx context.Context, ref Ref) (Standing, error)
-	// Try records an attempt before it is made. If the standing was asleep, the sweep looks at it at
-	// the given time. Like Move, Fail and Sleep, it gives ErrOvertaken if the standing has another
-	// generation by now.
-	Try(ctx context.Context, s Standing, look time.Time) error
+	// delivery that has begun before, and is still running, is overtaken. If the standing was asleep or
+	// stopped, because the message has come twice, the sweep looks at it at the given time. ErrUnknown
+	// means that it does not exist.
+	Begin(ctx context.Context, ref Ref, look time.Time) (Standing, error)
+	// Try records an attempt before it is made. Like Move, Fail and Stop, it gives ErrOvertaken if the
+	// standing has another generation by now.
+	Try(ctx context.Context, s Standing) error
 	// Move moves a standing to a place, after which it has no attempt and no failure. If asleep is
 	// true and nobody has marked it, the sweep does not look at it any more.
 	Move(ctx context.Context, s Standing, to watch.Place, asleep bool, last Result) error
 	// Fail records a failed attempt. The sweep looks at the standing at its RetryAt, and the standing
 	// is marked until then, so that nobody wakes it.
 	Fail(ctx context.Context, s Standing) error
-	// Sleep marks the standing, so that nobody wakes it, and the sweep does not look at it any more.
-	Sleep(ctx context.Context, s Standing) error
+	// Stop marks the standing, so that nobody wakes it, and the sweep does not look at it any more. It
+	// notes whether the standing has given up.
+	Stop(ctx context.Context, s Standing) error
 	// Drop removes a standing.
 	Drop(ctx context.Context, ref Ref) error
 	// Restart lets a standing begin anew at a place, or where it is if that is nil: without attempt
 	// and failures, with another generation, and marked as waiting for a message.
 	Restart(ctx context.Context, ref Ref, at *watch.Place, message string, look time.Time) error
 
-	// Due reads standings of a part that the sweep has to look at, the longest due first.
+	// Due reads standings of a part, and destinations, that the sweep has to look at, the longest due
+	// first.
 	Due(ctx context.Context, part int, now time.Time, most int) ([]Ref, error)
 	// Claim marks a standing that is due as waiting for a message, and sets when the sweep looks at it
 	// again. claimed is false if another sweep has just done so.
@@ -176,6 +251,7 @@ type Message struct {
 	Changes []events.Change
 	Reset   *events.Reset    // in place of changes: what was sent of the topic is void
 	Items   *events.Snapshot // in place of changes: items after a reset
+	Test    *events.Test     // in place of changes: the owner tries whether messages come
 }
 
 // Sender sends messages to destinations.

@@ -16,27 +16,34 @@ import (
 // MaxBatch is how many changes a message has at most.
 const MaxBatch = 100
 
+// Overlap is for how long messages are also signed with the secret before the last rotation.
+const Overlap = 24 * time.Hour
+
 // Registry keeps destinations for their owners.
 type Registry interface {
 	Store
 	// AddDestination keeps a destination and lets it watch. ErrTooMany means that its subject has as
 	// many as most.
 	AddDestination(ctx context.Context, d Destination, most int) error
-	RemoveDestination(context.Context, Destination) error
-	// ReplaceDestination replaces the settings, if they still have the version. If not, the error is
-	// watch.ErrUnavailable.
-	ReplaceDestination(ctx context.Context, d Destination, version int64) error
+	// RemoveDestination removes all but the standings, which the sweep looks for at the given time.
+	RemoveDestination(ctx context.Context, d Destination, look time.Time) error
+	// ReplaceDestination replaces the settings of was by those that are the owner's, if they still have
+	// its version. If not, the error is watch.ErrUnavailable. What has become of deliveries stays, but if
+	// d has another round than was, the round begins; and if d is unverified, or not disabled, it is so.
+	ReplaceDestination(ctx context.Context, d, was Destination, look time.Time) error
 	// Destinations reads those of a subject.
 	Destinations(ctx context.Context, subject string) ([]Destination, error)
-	EnableDestination(ctx context.Context, id string, version int64) error
+	// EnableDestination lets a destination be sent something again, and begins a round of all standings,
+	// unless its settings are newer than the version.
+	EnableDestination(ctx context.Context, id string, version int64, round string, look time.Time) error
+	// AskTest notes that a test is to be made.
+	AskTest(ctx context.Context, id string, version int64, t Test) error
 	// Glance reads where topics stand, as of about a second ago.
 	Glance(context.Context, []events.Topic) (map[events.Topic]events.Cursor, error)
 	// Head reads where a topic stands.
 	Head(context.Context, events.Topic) (watch.Head, error)
 	// ChangedAt reads when the change with a number was made; kept is false if the log has it no more.
 	ChangedAt(ctx context.Context, topic events.Topic, seq int64) (at time.Time, kept bool, err error)
-	// Standings reads the standings of a destination, after a topic or from the first.
-	Standings(ctx context.Context, destination string, after events.Topic, most int) (standings []Standing, more bool, err error)
 }
 
 // Registrar lets clients manage their destinations. A destination of another subject does not exist
@@ -91,19 +98,22 @@ func (r Registrar) Change(ctx context.Context, v watch.Viewer, d, wanted Destina
 		changed.Disabled = ""
 	}
 	if changed.URL != d.URL {
-		changed.Verified, changed.Challenged = false, time.Time{}
+		changed.Verified = false
 		watch.MeterOf(ctx).Spend(challengeUnits, 0)
 	}
 	if err := r.check(&changed); err != nil {
 		return d, err
 	}
-	if err := r.Registry.ReplaceDestination(ctx, changed, d.Version); err != nil {
+	if changed.sends() != d.sends() || changed.Disabled != d.Disabled {
+		changed.Round = Round{ID: rand.Text(), All: true}
+	}
+	if err := r.Registry.ReplaceDestination(ctx, changed, d, r.now().Add(lease)); err != nil {
 		return d, err
 	}
-	if changed.sends() == d.sends() && changed.Disabled == d.Disabled {
-		return changed, nil
+	if changed.Round != d.Round {
+		r.call(ctx, d.ID)
 	}
-	return changed, r.each(ctx, changed, func(s Standing) error { return r.restart(ctx, s.Ref, nil) })
+	return changed, nil
 }
 
 // sends is the same for destinations that are sent the same.
@@ -150,7 +160,7 @@ func (r Registrar) begin(ctx context.Context, d Destination) error {
 		}
 		at.After = head.Cursor
 	}
-	return r.restart(ctx, Ref{d.ID, d.Query.Topic}, &at)
+	return r.waker().restart(ctx, Ref{d.ID, d.Query.Topic}, &at)
 }
 
 // check completes the settings and refuses what is wrong in them.
@@ -240,12 +250,14 @@ func (r Registrar) Behind(ctx context.Context, standings []Standing) (map[events
 	return behind, err
 }
 
-// Remove removes a destination. What is being sent at this moment may still come.
+// Remove removes a destination. What is being sent at this moment may still come. Its standings are
+// removed afterwards.
 func (r Registrar) Remove(ctx context.Context, d Destination) error {
-	if err := r.Registry.RemoveDestination(ctx, d); err != nil {
+	if err := r.Registry.RemoveDestination(ctx, d, r.now().Add(lease)); err != nil {
 		return err
 	}
-	return r.each(ctx, d, func(s Standing) error { return r.Registry.Drop(ctx, s.Ref) })
+	r.call(ctx, d.ID)
+	return nil
 }
 
 // Pause disables a destination until it is enabled. Its cursors stay.
@@ -259,42 +271,48 @@ func (r Registrar) Enable(ctx context.Context, d Destination) error {
 	if !d.Verified {
 		watch.MeterOf(ctx).Spend(challengeUnits, 0)
 	}
-	if err := r.Registry.EnableDestination(ctx, d.ID, d.Version); err != nil {
+	if err := r.Registry.EnableDestination(ctx, d.ID, d.Version, rand.Text(), r.now().Add(lease)); err != nil {
 		return err
 	}
-	return r.each(ctx, d, func(s Standing) error { return r.restart(ctx, s.Ref, nil) })
-}
-
-// restart lets a standing begin anew and wakes it. If the message cannot be sent, the sweep sends
-// another within a few minutes.
-func (r Registrar) restart(ctx context.Context, ref Ref, at *watch.Place) error {
-	message := rand.Text()
-	if err := r.Registry.Restart(ctx, ref, at, message, r.now().Add(lease)); err != nil {
-		return err
-	}
-	_ = r.Queue.Send(ctx, ref, message)
+	r.call(ctx, d.ID)
 	return nil
 }
 
-// each does something to each standing of a destination.
-func (r Registrar) each(ctx context.Context, d Destination, do func(Standing) error) error {
-	var last events.Topic
-	for {
-		standings, more, err := r.Registry.Standings(ctx, d.ID, last, standingsRead)
-		if err != nil {
-			return err
-		}
-		for _, s := range standings {
-			if err := do(s); err != nil {
-				return err
-			}
-			last = s.Topic
-		}
-		if !more {
-			return nil
-		}
+// Test has a message sent to a destination now, as it gets others. What becomes of it is noted in the
+// destination. It moves no cursor, and changes nothing about failures. It costs as much as a challenge,
+// because the URL may be somebody else's, and is not sent to a URL that has not answered one.
+func (r Registrar) Test(ctx context.Context, d Destination) (Test, error) {
+	switch {
+	case !d.Verified:
+		return Test{}, refuse("the URL has not answered its challenge yet, and gets nothing else before: enable challenges it now")
+	case d.Disabled == Ended || !r.now().Before(d.Expires):
+		return Test{}, refuse("the destination has ended: renew it first")
 	}
+	watch.MeterOf(ctx).Spend(challengeUnits, 0)
+	t := Test{ID: "msg_" + strings.ToLower(rand.Text()), Asked: r.now()}
+	if err := r.Registry.AskTest(ctx, d.ID, d.Version, t); err != nil {
+		return Test{}, err
+	}
+	if err := r.Queue.Send(ctx, Ref{Destination: d.ID}, rand.Text()); err != nil {
+		return t, fmt.Errorf("%w: %w", watch.ErrUnavailable, err)
+	}
+	return t, nil
 }
+
+// Rotate gives a destination another secret. For [Overlap] its messages are signed with both.
+func (r Registrar) Rotate(ctx context.Context, d Destination) (Destination, error) {
+	changed := d
+	changed.Rotations, changed.Rotated = d.Rotations+1, r.now()
+	changed.Version++
+	return changed, r.Registry.ReplaceDestination(ctx, changed, d, r.now().Add(lease))
+}
+
+// call sends a message for a destination as a whole. If it cannot be sent, the sweep sends another.
+func (r Registrar) call(ctx context.Context, id string) {
+	_ = r.Queue.Send(ctx, Ref{Destination: id}, rand.Text())
+}
+
+func (r Registrar) waker() Waker { return Waker{Store: r.Registry, Queue: r.Queue} }
 
 // now is the time that the registrar goes by.
 func (r Registrar) now() time.Time {

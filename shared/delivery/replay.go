@@ -13,7 +13,7 @@ func (r Registrar) Replay(ctx context.Context, d Destination, topic events.Topic
 	if !d.Query.Topic.Matches(topic) {
 		return errNotWatched
 	}
-	return r.restart(ctx, Ref{d.ID, topic}, &watch.Place{After: after})
+	return r.waker().restart(ctx, Ref{d.ID, topic}, &watch.Place{After: after})
 }
 
 var errNotWatched = refuse("the destination does not watch this topic")
@@ -53,7 +53,7 @@ func (r Registrar) ReplayFrom(ctx context.Context, d Destination, topic events.T
 	case !before && now.Sub(from) > watch.MinRetention-disorder:
 		after.Seq-- // the log may have begun before: what follows is not kept
 	}
-	return r.restart(ctx, Ref{d.ID, topic}, &watch.Place{After: after})
+	return r.waker().restart(ctx, Ref{d.ID, topic}, &watch.Place{After: after})
 }
 
 // firstSince gives the number of the first change that is kept and has the time or a later one; last+1

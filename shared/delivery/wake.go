@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/watchroute/watchroute/events"
+	"github.com/watchroute/watchroute/shared/watch"
 )
 
 // lease is how long a wake may take before the sweep sends another. A message is usually there
@@ -43,12 +44,24 @@ func (w Waker) send(ctx context.Context, ref Ref, message string) error {
 	return errors.Join(fmt.Errorf("wake %s of %s: %w", ref.Destination, ref.Topic, err), w.Store.Unmark(ctx, ref, message))
 }
 
+// restart lets a standing begin anew and wakes it. If the message cannot be sent, the sweep sends
+// another within a few minutes.
+func (w Waker) restart(ctx context.Context, ref Ref, at *watch.Place) error {
+	message := rand.Text()
+	if err := w.Store.Restart(ctx, ref, at, message, time.Now().Add(lease)); err != nil {
+		return err
+	}
+	_ = w.Queue.Send(ctx, ref, message)
+	return nil
+}
+
 // sweptAtOnce bounds the standings of a part that one sweep looks at. The next sweep looks at the
 // rest, the longest due first.
 const sweptAtOnce = 200
 
-// Sweep sends a message for each standing whose time has come: for a retry, or because a message
-// that was sent has not been heard of for longer than it can take.
+// Sweep sends a message for each standing whose time has come, and for each destination: for a retry,
+// because a message that was sent has not been heard of for longer than it can take, or because a
+// destination has ended long ago.
 func (w Waker) Sweep(ctx context.Context) (woken int, err error) {
 	var errs []error
 	for part := range Parts {

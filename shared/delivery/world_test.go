@@ -1,6 +1,7 @@
 package delivery_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -47,6 +48,7 @@ type world struct {
 	challenges int
 	sweeps     time.Duration // between two sweeps
 	answer     func(delivery.Message) error
+	failed     error              // the last of a delivery
 	sent       []delivery.Message // each attempt
 	taken      []delivery.Message // those that were answered well
 	attempted  []time.Time        // when each attempt was made
@@ -150,8 +152,8 @@ func (m mortal) die() error {
 	return nil
 }
 
-func (m mortal) Try(ctx context.Context, s delivery.Standing, look time.Time) error {
-	return errors.Join(m.die(), m.Store.Try(ctx, s, look), m.die())
+func (m mortal) Try(ctx context.Context, s delivery.Standing) error {
+	return errors.Join(m.die(), m.Store.Try(ctx, s), m.die())
 }
 
 func (m mortal) Move(ctx context.Context, s delivery.Standing, to watch.Place, asleep bool, last delivery.Result) error {
@@ -193,6 +195,7 @@ func (w *world) step() bool {
 	first := slices.IndexFunc(w.queue, func(m message) bool { return m.ref == w.queue[i].ref })
 	m := w.queue[first]
 	err := w.deliverer.Deliver(w.t.Context(), m.ref)
+	w.failed = cmp.Or(err, w.failed)
 	if err == nil && w.random.Float64() >= w.twice {
 		w.queue = slices.Delete(w.queue, first, first+1)
 	}
@@ -205,7 +208,7 @@ func (w *world) pass(d time.Duration) {
 	for end := time.Now().Add(d); ; {
 		for steps := 0; w.step(); steps++ {
 			if steps > 10_000 {
-				w.t.Fatal("the queue does not become empty")
+				w.t.Fatalf("the queue does not become empty: %v", w.failed)
 			}
 		}
 		if !time.Now().Before(end) {
@@ -226,7 +229,11 @@ func (w *world) due() (n int) {
 		if err != nil {
 			w.t.Fatal(err)
 		}
-		n += len(refs)
+		for _, ref := range refs {
+			if ref.Topic != "" {
+				n++
+			}
+		}
 	}
 	return n
 }

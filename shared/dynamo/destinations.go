@@ -7,6 +7,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -21,8 +22,12 @@ import (
 // settingsTopic is the sort key of a destination's settings. No topic has this name.
 const settingsTopic = events.AnySegment
 
-// settledFor is how long the settings of a destination whose time is over can still be read.
-const settledFor = 7 * 24 * time.Hour
+// settledFor is how long the settings of a destination whose time is over can still be read. Then the
+// sweep has it removed. If nobody sweeps, DynamoDB removes the settings after another time.
+const (
+	settledFor = 7 * 24 * time.Hour
+	unsweptFor = settledFor + 30*24*time.Hour
+)
 
 func settingsKey(id string) map[string]types.AttributeValue {
 	return map[string]types.AttributeValue{"destination": str(id), "topic": str(settingsTopic)}
@@ -32,7 +37,7 @@ func settingsKey(id string) map[string]types.AttributeValue {
 func ownerKey(subject string) map[string]types.AttributeValue { return settingsKey("#" + subject) }
 
 // AddDestination keeps a destination, its owner's list and its subscription, all or nothing, if the
-// owner has fewer than most. It costs six write units and a read unit.
+// owner has fewer than most. It costs six write units, two for the index, and a read unit.
 func (s *Store) AddDestination(ctx context.Context, d delivery.Destination, most int) error {
 	base, _ := d.Query.Topic.Split()
 	shards, err := s.shards(ctx, base)
@@ -115,13 +120,30 @@ func collides(err error) bool {
 	return found
 }
 
-// ReplaceDestination replaces the settings and the subscription, both or none: four write units.
-func (s *Store) ReplaceDestination(ctx context.Context, d delivery.Destination, version int64) error {
+// ReplaceDestination replaces the settings and the subscription, both or none: four write units, and
+// for the index four.
+func (s *Store) ReplaceDestination(ctx context.Context, d, was delivery.Destination, look time.Time) error {
+	u, row := inVersion(was.Version), settingsRow(d)
+	for _, name := range owned {
+		if value := row[name]; value != nil {
+			u.put(name, value)
+		} else {
+			u.remove = append(u.remove, name)
+		}
+	}
+	if !d.Verified {
+		u.remove = append(u.remove, "verified")
+	}
+	if d.Disabled == "" && was.Disabled != "" {
+		u.remove = append(u.remove, "disabled")
+	}
+	if d.Round != was.Round {
+		u.begin(d.Round.ID, true, look)
+	} else if d.Round.ID == "" {
+		u.put("due", row["due"])
+	}
 	err := s.writeTogether(ctx, []types.TransactWriteItem{
-		{Put: &types.Put{
-			TableName: &s.tables.Destinations, Item: settingsRow(d), ConditionExpression: aws.String("version = :version"),
-			ExpressionAttributeValues: map[string]types.AttributeValue{":version": num(version)},
-		}},
+		{Update: u.on(s.tables.Destinations, d.ID)},
 		{Put: &types.Put{TableName: &s.tables.Subscriptions, Item: subscriptionRow(subscriptionOf(d))}},
 	})
 	if errors.Is(err, watch.ErrConflict) {
@@ -133,6 +155,82 @@ func (s *Store) ReplaceDestination(ctx context.Context, d delivery.Destination, 
 	return nil
 }
 
+// owned are the attributes of the settings that the owner changes. The others are what has become of
+// deliveries.
+var owned = []string{
+	"grant", "tokenId", "issuedAt", "url", "format", "batch", "version", "ends", "expiresAt", "filter", "fields", "rotations", "rotated",
+}
+
+// ofVersion and thatExist are conditions of settings.
+const (
+	ofVersion = "#version = :ofVersion"
+	thatExist = "attribute_exists(#version)"
+)
+
+// settingsUpdate is a change of settings.
+type settingsUpdate struct {
+	set, remove []string // names of attributes
+	condition   string
+	values      map[string]types.AttributeValue
+}
+
+func newUpdate(condition string) *settingsUpdate {
+	return &settingsUpdate{condition: condition, values: map[string]types.AttributeValue{}}
+}
+
+// inVersion is a change of settings that still have a version.
+func inVersion(version int64) *settingsUpdate {
+	u := newUpdate(ofVersion)
+	u.values[":ofVersion"] = num(version)
+	return u
+}
+
+// put sets an attribute.
+func (u *settingsUpdate) put(name string, value types.AttributeValue) {
+	u.set = append(u.set, name)
+	u.values[":"+name] = value
+}
+
+// begin begins a round: of all standings, or else of those that the round before it was of. No topic
+// fails any more.
+func (u *settingsUpdate) begin(round string, all bool, look time.Time) {
+	u.put("round", str(round))
+	u.put("due", millis(look))
+	if all {
+		u.put("roundAll", &types.AttributeValueMemberBOOL{Value: true})
+	}
+	u.remove = append(u.remove, "roundAfter", "failing")
+}
+
+func (u *settingsUpdate) expression() string {
+	var parts []string
+	for _, name := range u.set {
+		parts = append(parts, fmt.Sprintf("#%s = :%s", name, name))
+	}
+	text := ""
+	if len(parts) > 0 {
+		text = "SET " + strings.Join(parts, ", ")
+	}
+	if len(u.remove) > 0 {
+		text += " REMOVE #" + strings.Join(u.remove, ", #")
+	}
+	return text
+}
+
+// on is the update of a destination's settings.
+func (u *settingsUpdate) on(table, id string) *types.Update {
+	expression, names := u.expression(), map[string]string{}
+	for _, word := range strings.FieldsFunc(expression+" "+u.condition, func(r rune) bool { return strings.ContainsRune(" ,.()", r) }) {
+		if name, ok := strings.CutPrefix(word, "#"); ok {
+			names[word] = name
+		}
+	}
+	return &types.Update{
+		TableName: &table, Key: settingsKey(id), UpdateExpression: &expression, ConditionExpression: &u.condition,
+		ExpressionAttributeNames: names, ExpressionAttributeValues: u.values,
+	}
+}
+
 // subscriptionOf is how a destination watches.
 func subscriptionOf(d delivery.Destination) watch.Subscription {
 	return watch.Subscription{
@@ -140,19 +238,41 @@ func subscriptionOf(d delivery.Destination) watch.Subscription {
 	}
 }
 
-// RemoveDestination removes what AddDestination has kept: six write units. The standings are left:
-// Standings finds them, and Drop removes them.
-func (s *Store) RemoveDestination(ctx context.Context, d delivery.Destination) error {
+// RemoveDestination removes what AddDestination has kept: six write units, and for the index four. The
+// standings are left, and in place of the settings a row with which the sweep finds them.
+func (s *Store) RemoveDestination(ctx context.Context, d delivery.Destination, look time.Time) error {
+	left := settingsKey(d.ID)
+	left["removed"], left["due"], left["part"] = &types.AttributeValueMemberBOOL{Value: true}, millis(look), str(partOf(delivery.Ref{Destination: d.ID}))
 	writes := []types.TransactWriteItem{
 		{Update: &types.Update{
 			TableName: &s.tables.Destinations, Key: ownerKey(d.Subject), UpdateExpression: aws.String("DELETE ids :id"),
 			ExpressionAttributeValues: map[string]types.AttributeValue{":id": &types.AttributeValueMemberSS{Value: []string{d.ID}}},
 		}},
-		{Delete: &types.Delete{TableName: &s.tables.Destinations, Key: settingsKey(d.ID)}},
+		{Put: &types.Put{TableName: &s.tables.Destinations, Item: left}},
 		{Delete: &types.Delete{TableName: &s.tables.Subscriptions, Key: subscriptionKey(subscriptionOf(d))}},
 	}
 	if err := s.writeTogether(ctx, writes); err != nil {
 		return fmt.Errorf("remove destination %s: %w", d.ID, err)
+	}
+	return nil
+}
+
+// Retire costs a write unit, and for the index two.
+func (s *Store) Retire(ctx context.Context, id string) (gone bool, err error) {
+	u := newUpdate("attribute_exists(#removed) OR #ends <= :before")
+	u.put("removed", &types.AttributeValueMemberBOOL{Value: true})
+	u.values[":before"] = unix(s.now().Add(-settledFor))
+	u.remove = []string{"version"} // so that nothing changes the settings any more
+	return s.changeSettings(ctx, id, u)
+}
+
+// ForgetDestination costs a write unit, and for the index another.
+func (s *Store) ForgetDestination(ctx context.Context, id string) error {
+	_, err := s.db.DeleteItem(ctx, &dynamodb.DeleteItemInput{
+		TableName: &s.tables.Destinations, Key: settingsKey(id), ConditionExpression: aws.String("attribute_exists(removed)"),
+	})
+	if failed := (*types.ConditionalCheckFailedException)(nil); err != nil && !errors.As(err, &failed) {
+		return fmt.Errorf("forget destination %s: %w", id, translate(err))
 	}
 	return nil
 }
@@ -163,7 +283,7 @@ func (s *Store) Destination(ctx context.Context, id string) (delivery.Destinatio
 	if err != nil {
 		return delivery.Destination{}, fmt.Errorf("get destination %s: %w", id, translate(err))
 	}
-	if out.Item == nil || expired(out.Item, s.now()) {
+	if out.Item == nil || flag(out.Item, "removed") || out.Item["ends"] != nil && !s.now().Before(instant(out.Item, "ends").Add(settledFor)) {
 		return delivery.Destination{}, fmt.Errorf("destination %s: %w", id, delivery.ErrUnknown)
 	}
 	return destination(out.Item)
@@ -206,40 +326,153 @@ func (s *Store) Destinations(ctx context.Context, subject string) ([]delivery.De
 
 // Disable costs a write unit.
 func (s *Store) Disable(ctx context.Context, id string, version int64, why delivery.Reason) error {
-	return s.changeSettings(ctx, id, "SET disabled = :why", map[string]types.AttributeValue{":why": str(string(why)), ":version": num(version)})
+	u := inVersion(version)
+	u.put("disabled", str(string(why)))
+	_, err := s.changeSettings(ctx, id, u)
+	return err
 }
 
-// EnableDestination lets a destination get changes again: a write unit.
-func (s *Store) EnableDestination(ctx context.Context, id string, version int64) error {
-	return s.changeSettings(ctx, id, "REMOVE disabled", map[string]types.AttributeValue{":version": num(version)})
+// EnableDestination costs a write unit, and for the index two.
+func (s *Store) EnableDestination(ctx context.Context, id string, version int64, round string, look time.Time) error {
+	u := inVersion(version)
+	u.begin(round, true, look)
+	u.remove = append(u.remove, "disabled")
+	_, err := s.changeSettings(ctx, id, u)
+	return err
 }
 
-// Verify costs a write unit.
-func (s *Store) Verify(ctx context.Context, id string, version int64) error {
-	return s.changeSettings(ctx, id, "SET verified = :true", map[string]types.AttributeValue{":true": &types.AttributeValueMemberBOOL{Value: true}, ":version": num(version)})
+// Verify costs a write unit, and if a round begins, for the index two.
+func (s *Store) Verify(ctx context.Context, id string, version int64, round string, look time.Time) error {
+	u := inVersion(version)
+	if round != "" {
+		u.begin(round, true, look)
+	}
+	u.put("verified", &types.AttributeValueMemberBOOL{Value: true})
+	_, err := s.changeSettings(ctx, id, u)
+	return err
 }
 
-// NoteChallenge costs a write unit.
-func (s *Store) NoteChallenge(ctx context.Context, id string, version int64, at time.Time) error {
-	return s.changeSettings(ctx, id, "SET challenged = :at", map[string]types.AttributeValue{":at": millis(at), ":version": num(version)})
-}
-
-// changeSettings changes the settings, unless they have another version by now.
-func (s *Store) changeSettings(ctx context.Context, id, change string, values map[string]types.AttributeValue) error {
+// NoteFailing costs a write unit.
+func (s *Store) NoteFailing(ctx context.Context, id string, topic events.Topic) error {
 	err := apart(ctx, func() error {
 		_, err := s.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
 			TableName: &s.tables.Destinations, Key: settingsKey(id),
-			UpdateExpression: aws.String(change), ConditionExpression: aws.String("version = :version"), ExpressionAttributeValues: values,
+			UpdateExpression:         aws.String("ADD #failing :topics"),
+			ConditionExpression:      aws.String(thatExist + " AND (attribute_not_exists(#failing) OR size(#failing) < :most)"),
+			ExpressionAttributeNames: map[string]string{"#version": "version", "#failing": "failing"},
+			ExpressionAttributeValues: map[string]types.AttributeValue{
+				":topics": &types.AttributeValueMemberSS{Value: []string{string(topic)}}, ":most": num(delivery.MostFailing),
+			},
 		})
 		return err
 	})
-	if failed := (*types.ConditionalCheckFailedException)(nil); errors.As(err, &failed) {
-		return nil // it is gone, or has changed, and is looked at anew
-	}
-	if err != nil {
-		return fmt.Errorf("change destination %s: %w", id, err)
+	if failed := (*types.ConditionalCheckFailedException)(nil); err != nil && !errors.As(err, &failed) {
+		return fmt.Errorf("note that a topic of destination %s fails: %w", id, err)
 	}
 	return nil
+}
+
+// ClearFailing costs a write unit. If a round begins, it costs another, and for the index two.
+func (s *Store) ClearFailing(ctx context.Context, id, round string, look time.Time) (begun bool, err error) {
+	u := newUpdate(thatExist + " AND (attribute_not_exists(#failing) OR size(#failing) < :most)")
+	u.values[":most"] = num(delivery.MostFailing)
+	u.remove = []string{"failing"}
+	if held, err := s.changeSettings(ctx, id, u); err != nil || held {
+		return false, err
+	}
+	u = newUpdate(thatExist)
+	u.begin(round, false, look)
+	return s.changeSettings(ctx, id, u)
+}
+
+// MoveRound costs a write unit, and for the index two.
+func (s *Store) MoveRound(ctx context.Context, id string, r delivery.Round, look time.Time) error {
+	u := newUpdate("#round = :round")
+	u.values[":round"] = str(r.ID)
+	u.put("roundAfter", str(string(r.After)))
+	u.put("due", millis(look))
+	held, err := s.changeSettings(ctx, id, u)
+	if err == nil && !held {
+		err = fmt.Errorf("round of destination %s: %w", id, delivery.ErrOvertaken)
+	}
+	return err
+}
+
+// EndRound costs a write unit, and for the index two.
+func (s *Store) EndRound(ctx context.Context, d delivery.Destination) error {
+	u := newUpdate(thatExist + " AND (attribute_not_exists(#round) OR #round = :round)")
+	u.values[":round"] = str(d.Round.ID)
+	u.put("due", millis(d.Expires.Add(settledFor)))
+	u.remove = []string{"round", "roundAll", "roundAfter"}
+	_, err := s.changeSettings(ctx, d.ID, u)
+	return err
+}
+
+// AskTest costs a write unit.
+func (s *Store) AskTest(ctx context.Context, id string, version int64, t delivery.Test) error {
+	u := inVersion(version)
+	u.put("test", testValue(t))
+	held, err := s.changeSettings(ctx, id, u)
+	if err == nil && !held {
+		err = fmt.Errorf("ask for a test of destination %s, which has changed: %w", id, watch.ErrUnavailable)
+	}
+	return err
+}
+
+// NoteTest costs a write unit.
+func (s *Store) NoteTest(ctx context.Context, id string, t delivery.Test) error {
+	u := newUpdate("#test.#id = :id")
+	u.values[":id"] = str(t.ID)
+	u.put("test", testValue(t))
+	_, err := s.changeSettings(ctx, id, u)
+	return err
+}
+
+func testValue(t delivery.Test) types.AttributeValue {
+	value := map[string]types.AttributeValue{"id": str(t.ID), "asked": millis(t.Asked)}
+	if !t.Result.At.IsZero() {
+		value["at"], value["status"], value["error"] = millis(t.Result.At), num(int64(t.Result.Status)), str(t.Result.Error)
+		value["took"] = num(t.Took.Milliseconds())
+	}
+	return &types.AttributeValueMemberM{Value: value}
+}
+
+// testOf reads what testValue wrote.
+func testOf(row map[string]types.AttributeValue) delivery.Test {
+	value, _ := row["test"].(*types.AttributeValueMemberM)
+	if value == nil {
+		return delivery.Test{}
+	}
+	status, _ := integer(value.Value, "status")
+	took, _ := integer(value.Value, "took")
+	return delivery.Test{
+		ID: text(value.Value, "id"), Asked: instantMillis(value.Value, "asked"), Took: time.Duration(took) * time.Millisecond,
+		Result: delivery.Result{At: instantMillis(value.Value, "at"), Status: int(status), Error: text(value.Value, "error")},
+	}
+}
+
+// changeSettings changes settings. held is false if the condition does not hold: they are gone, or have
+// changed, and are looked at anew.
+func (s *Store) changeSettings(ctx context.Context, id string, u *settingsUpdate) (held bool, err error) {
+	change := u.on(s.tables.Destinations, id)
+	input := &dynamodb.UpdateItemInput{
+		TableName: change.TableName, Key: change.Key, UpdateExpression: change.UpdateExpression, ConditionExpression: change.ConditionExpression,
+		ExpressionAttributeNames: change.ExpressionAttributeNames,
+	}
+	if len(change.ExpressionAttributeValues) > 0 {
+		input.ExpressionAttributeValues = change.ExpressionAttributeValues
+	}
+	err = apart(ctx, func() error {
+		_, err := s.db.UpdateItem(ctx, input)
+		return err
+	})
+	if failed := (*types.ConditionalCheckFailedException)(nil); errors.As(err, &failed) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("change destination %s: %w", id, err)
+	}
+	return true, nil
 }
 
 func settingsRow(d delivery.Destination) map[string]types.AttributeValue {
@@ -248,7 +481,8 @@ func settingsRow(d delivery.Destination) map[string]types.AttributeValue {
 	row["subject"], row["grant"] = str(d.Subject), str(d.Grant.String())
 	row["watches"], row["url"], row["format"] = str(string(d.Query.Topic)), str(d.URL), str(string(d.Format))
 	row["batch"], row["created"], row["version"], row["shard"] = num(int64(d.Batch)), millis(d.Created), num(d.Version), num(int64(d.Shard))
-	row["ends"], row["expiresAt"] = unix(d.Expires), unix(d.Expires.Add(settledFor))
+	row["ends"], row["expiresAt"] = unix(d.Expires), unix(d.Expires.Add(unsweptFor))
+	row["due"], row["part"] = millis(d.Expires.Add(settledFor)), str(partOf(delivery.Ref{Destination: d.ID}))
 	if d.Filter != nil {
 		row["filter"] = str(string(d.Filter))
 	}
@@ -261,6 +495,9 @@ func settingsRow(d delivery.Destination) map[string]types.AttributeValue {
 	if d.Disabled != "" {
 		row["disabled"] = str(string(d.Disabled))
 	}
+	if d.Rotations > 0 {
+		row["rotations"], row["rotated"] = num(d.Rotations), millis(d.Rotated)
+	}
 	return row
 }
 
@@ -268,7 +505,15 @@ func settingsRow(d delivery.Destination) map[string]types.AttributeValue {
 func destination(row map[string]types.AttributeValue) (delivery.Destination, error) {
 	d := delivery.Destination{
 		ID: text(row, "destination"), URL: text(row, "url"), Format: delivery.Format(text(row, "format")),
-		Created: instantMillis(row, "created"), Disabled: delivery.Reason(text(row, "disabled")), Verified: flag(row, "verified"), Challenged: instantMillis(row, "challenged"),
+		Created: instantMillis(row, "created"), Disabled: delivery.Reason(text(row, "disabled")), Verified: flag(row, "verified"),
+		Round: delivery.Round{ID: text(row, "round"), All: flag(row, "roundAll"), After: events.Topic(text(row, "roundAfter"))},
+		Test:  testOf(row), Rotated: instantMillis(row, "rotated"),
+	}
+	d.Rotations, _ = integer(row, "rotations") // 0 if it never was
+	if failing, ok := row["failing"].(*types.AttributeValueMemberSS); ok {
+		for _, topic := range failing.Value {
+			d.Failing = append(d.Failing, events.Topic(topic))
+		}
 	}
 	d.Key = watch.Key{Subject: text(row, "subject"), ID: watch.DestinationID(d.ID)}
 	d.Access = tokenOf(row)

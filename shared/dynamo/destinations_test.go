@@ -62,7 +62,7 @@ func TestADestinationIsReadAsItWasWritten(t *testing.T) {
 			t.Errorf("%s is watched by %+v, %v", topic, subs, err)
 		}
 	}
-	if err := s.RemoveDestination(t.Context(), got); err != nil {
+	if err := s.RemoveDestination(t.Context(), got, time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.Destination(t.Context(), "dst_1"); !errors.Is(err, delivery.ErrUnknown) {
@@ -111,7 +111,7 @@ func TestSettingsChangeInTheirVersion(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, version := range []int64{1, 2} {
-		for _, err := range []error{s.Verify(t.Context(), "dst_1", version), s.Disable(t.Context(), "dst_1", version, delivery.Gone), s.Verify(t.Context(), "dst_2", version)} {
+		for _, err := range []error{s.Verify(t.Context(), "dst_1", version, "r1", time.Now()), s.Disable(t.Context(), "dst_1", version, delivery.Gone), s.Verify(t.Context(), "dst_2", version, "r1", time.Now())} {
 			if err != nil {
 				t.Error(err)
 			}
@@ -120,7 +120,7 @@ func TestSettingsChangeInTheirVersion(t *testing.T) {
 			t.Errorf("version %d changes it to %+v, %v", version, d, err)
 		}
 	}
-	if err := s.EnableDestination(t.Context(), "dst_1", 2); err != nil {
+	if err := s.EnableDestination(t.Context(), "dst_1", 2, "r2", time.Now()); err != nil {
 		t.Error(err)
 	}
 	if d, err := s.Destination(t.Context(), "dst_1"); err != nil || d.Disabled != "" || !d.Verified {
@@ -219,7 +219,7 @@ func TestATransactionThatMeetsAnotherIsNoLimit(t *testing.T) {
 		d := aDestination(t, "dst_1", time.Now().Add(time.Hour))
 		for operation, write := range map[string]func() error{
 			"TransactWriteItems": func() error { return s.AddDestination(t.Context(), d, 1) },
-			"UpdateItem":         func() error { return s.Verify(t.Context(), "dst_1", 0) },
+			"UpdateItem":         func() error { return s.Verify(t.Context(), "dst_1", 0, "r1", time.Now()) },
 		} {
 			if operation != c.operation {
 				continue

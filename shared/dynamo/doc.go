@@ -33,12 +33,16 @@
 //	Destinations   destination     *               the settings: subject, grant, [tokenId], [issuedAt],
 //	                                               watches (a topic or pattern), [filter], [fields],
 //	                                               url, format, batch, created, version, shard, ends,
-//	                                               [verified], [challenged], [disabled], expiresAt
+//	                                               [rotations], [rotated], [verified], [disabled],
+//	                                               [failing] (topics), [round], [roundAll],
+//	                                               [roundAfter], [test], part and due, expiresAt;
+//	                                               of one that was removed: removed, part and due
 //	               destination     topic           a standing: after, [items], [next], generation,
 //	                                               [waiting] (its mark), [attempt], [until],
-//	                                               [failures], [since], [retryAt], [lastAt],
-//	                                               [lastStatus], [lastError]; unless it is asleep
-//	                                               part and due, which are the index
+//	                                               [failures], [since], [retryAt], [gaveUp],
+//	                                               [lastAt], [lastStatus], [lastError]; unless it is
+//	                                               asleep or stopped, part and due, which are the
+//	                                               index
 //	               # and a subject *               ids: the subject's destinations
 //
 // expiresAt is DynamoDB's time to live, in seconds since 1970. Rows that have passed it may stay

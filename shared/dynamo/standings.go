@@ -16,17 +16,20 @@ import (
 	"github.com/watchroute/watchroute/shared/watch"
 )
 
-// DueIndex is the index of Destinations with the standings that are not asleep, by the time at which
-// the sweep looks at them. Its partitions are the parts of all standings.
+// DueIndex is the index of Destinations with the destinations, and the standings that are neither asleep
+// nor stopped, by the time at which the sweep looks at them. Its partitions are the parts of all.
 const DueIndex = "due"
 
 // Marks of standings that wait for no message.
 const (
 	markRetry = "retry"
-	markSleep = "sleep"
+	markStop  = "stop"
 )
 
 func standingKey(ref delivery.Ref) map[string]types.AttributeValue {
+	if ref.Topic == "" {
+		return settingsKey(ref.Destination)
+	}
 	return map[string]types.AttributeValue{"destination": str(ref.Destination), "topic": str(string(ref.Topic))}
 }
 
@@ -47,7 +50,7 @@ type update struct {
 var standingNames = map[string]string{
 	"#waiting": "waiting", "#due": "due", "#part": "part", "#generation": "generation", "#after": "after", "#items": "items", "#next": "next",
 	"#attempt": "attempt", "#until": "until", "#failures": "failures", "#since": "since", "#retryAt": "retryAt",
-	"#lastAt": "lastAt", "#lastStatus": "lastStatus", "#lastError": "lastError",
+	"#gaveUp": "gaveUp", "#lastAt": "lastAt", "#lastStatus": "lastStatus", "#lastError": "lastError",
 }
 
 // change updates a standing. held is false if the condition does not hold; before is what the row
@@ -95,11 +98,11 @@ func (s *Store) Unmark(ctx context.Context, ref delivery.Ref, message string) er
 	return err
 }
 
-// Begin costs one write unit.
-func (s *Store) Begin(ctx context.Context, ref delivery.Ref) (delivery.Standing, error) {
+// Begin costs one write unit, and another for the index if the standing was asleep or stopped.
+func (s *Store) Begin(ctx context.Context, ref delivery.Ref, look time.Time) (delivery.Standing, error) {
 	row, there, err := s.change(ctx, ref, update{
-		set: "REMOVE #waiting ADD #generation :one", condition: "attribute_exists(#after)",
-		values: map[string]types.AttributeValue{":one": num(1)},
+		set: "SET #due = if_not_exists(#due, :look), #part = :part REMOVE #waiting ADD #generation :one", condition: "attribute_exists(#after)",
+		values: map[string]types.AttributeValue{":one": num(1), ":look": millis(look), ":part": str(partOf(ref))},
 	})
 	if err != nil {
 		return delivery.Standing{}, err
@@ -112,13 +115,11 @@ func (s *Store) Begin(ctx context.Context, ref delivery.Ref) (delivery.Standing,
 	return begun, err
 }
 
-// Try costs one write unit: a standing that is being delivered is awake already, so its row in the
-// index stays as it is.
-func (s *Store) Try(ctx context.Context, of delivery.Standing, look time.Time) error {
-	u := update{set: "SET #attempt = :attempt, #until = :until, #due = if_not_exists(#due, :look), #part = :part", values: map[string]types.AttributeValue{
-		":attempt": str(of.Attempt.ID), ":until": str(of.Attempt.Until.String()), ":look": millis(look), ":part": str(partOf(of.Ref)),
-	}}
-	return s.changeOf(ctx, of, u)
+// Try costs one write unit.
+func (s *Store) Try(ctx context.Context, of delivery.Standing) error {
+	return s.changeOf(ctx, of, update{set: "SET #attempt = :attempt, #until = :until", values: map[string]types.AttributeValue{
+		":attempt": str(of.Attempt.ID), ":until": str(of.Attempt.Until.String()),
+	}})
 }
 
 // changeOf changes a standing if its generation is that of the given one, and the condition of u holds.
@@ -136,7 +137,7 @@ func (s *Store) changeOf(ctx context.Context, of delivery.Standing, u update) er
 func (s *Store) Move(ctx context.Context, of delivery.Standing, to watch.Place, asleep bool, last delivery.Result) error {
 	values := map[string]types.AttributeValue{}
 	set := "SET " + setPlace(to, values) + setResult(last, values)
-	remove := " REMOVE #attempt, #until, #failures, #since, #retryAt" + removePlace(to)
+	remove := " REMOVE #attempt, #until, #failures, #since, #retryAt, #gaveUp" + removePlace(to)
 	if !asleep {
 		return s.changeOf(ctx, of, update{set: set + remove, values: values})
 	}
@@ -189,9 +190,14 @@ func (s *Store) Fail(ctx context.Context, of delivery.Standing) error {
 	return s.changeOf(ctx, of, update{set: set, values: values})
 }
 
-// Sleep costs one write unit, and another for the index.
-func (s *Store) Sleep(ctx context.Context, of delivery.Standing) error {
-	return s.changeOf(ctx, of, update{set: "SET #waiting = :sleep REMOVE #due, #part", values: map[string]types.AttributeValue{":sleep": str(markSleep)}})
+// Stop costs one write unit, and another for the index.
+func (s *Store) Stop(ctx context.Context, of delivery.Standing) error {
+	u := update{set: "SET #waiting = :stop REMOVE #due, #part", values: map[string]types.AttributeValue{":stop": str(markStop)}}
+	if of.GivenUp {
+		u.set = "SET #waiting = :stop, #gaveUp = :true REMOVE #due, #part"
+		u.values[":true"] = &types.AttributeValueMemberBOOL{Value: true}
+	}
+	return s.changeOf(ctx, of, u)
 }
 
 // Drop costs one write unit, and another for the index.
@@ -205,7 +211,7 @@ func (s *Store) Drop(ctx context.Context, ref delivery.Ref) error {
 // Restart costs one write unit, and two for the index.
 func (s *Store) Restart(ctx context.Context, ref delivery.Ref, at *watch.Place, message string, look time.Time) error {
 	values := map[string]types.AttributeValue{":message": str(message), ":look": millis(look), ":part": str(partOf(ref)), ":one": num(1)}
-	set, remove := "SET #waiting = :message, #due = :look, #part = :part", " REMOVE #attempt, #until, #failures, #since, #retryAt"
+	set, remove := "SET #waiting = :message, #due = :look, #part = :part", " REMOVE #attempt, #until, #failures, #since, #retryAt, #gaveUp"
 	condition := "attribute_exists(#after)"
 	if at != nil {
 		set, remove = set+", "+setPlace(*at, values), remove+removePlace(*at)
@@ -233,6 +239,9 @@ func (s *Store) Due(ctx context.Context, part int, now time.Time, most int) ([]d
 	refs := make([]delivery.Ref, len(out.Items))
 	for i, row := range out.Items {
 		refs[i] = delivery.Ref{Destination: text(row, "destination"), Topic: events.Topic(text(row, "topic"))}
+		if refs[i].Topic == settingsTopic {
+			refs[i].Topic = ""
+		}
 	}
 	return refs, nil
 }
@@ -279,6 +288,7 @@ func standing(row map[string]types.AttributeValue) (s delivery.Standing, err err
 	s.Ref = delivery.Ref{Destination: text(row, "destination"), Topic: events.Topic(text(row, "topic"))}
 	s.Generation, _ = integer(row, "generation") // 0 if there is none
 	s.Items, s.Next = flag(row, "items"), text(row, "next")
+	s.Phase, s.GivenUp = phase(row), flag(row, "gaveUp")
 	if s.After, err = events.ParseCursor(text(row, "after")); err != nil {
 		return s, fmt.Errorf("read standing of destination %s in %s: %w", s.Destination, s.Topic, err)
 	}
@@ -293,6 +303,22 @@ func standing(row map[string]types.AttributeValue) (s delivery.Standing, err err
 	s.Failures, s.Since, s.RetryAt = int(failures), instantMillis(row, "since"), instantMillis(row, "retryAt")
 	s.Last = delivery.Result{At: instantMillis(row, "lastAt"), Status: int(status), Error: text(row, "lastError")}
 	return s, nil
+}
+
+// phase reads where a standing is between asleep and stopped.
+func phase(row map[string]types.AttributeValue) delivery.Phase {
+	switch text(row, "waiting") {
+	case markStop:
+		return delivery.Stopped
+	case markRetry:
+		return delivery.Retrying
+	case "":
+		if row["due"] == nil {
+			return delivery.Asleep
+		}
+		return delivery.Running
+	}
+	return delivery.Called
 }
 
 func millis(t time.Time) *types.AttributeValueMemberN { return num(t.UnixMilli()) }

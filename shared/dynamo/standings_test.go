@@ -48,7 +48,7 @@ func (s standings) mark(message string, seq int64) bool {
 
 func (s standings) begin() delivery.Standing {
 	s.t.Helper()
-	standing, err := s.Begin(s.t.Context(), standingRef)
+	standing, err := s.Begin(s.t.Context(), standingRef, s.now.Add(time.Minute))
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -82,7 +82,7 @@ func (s standings) must(err error) {
 // TestAMarkIsSetOnceUntilADeliveryBegins. The first one decides where the standing begins.
 func TestAMarkIsSetOnceUntilADeliveryBegins(t *testing.T) {
 	s := newStandings(t)
-	if _, err := s.Begin(t.Context(), standingRef); !errors.Is(err, delivery.ErrUnknown) {
+	if _, err := s.Begin(t.Context(), standingRef, s.now.Add(time.Minute)); !errors.Is(err, delivery.ErrUnknown) {
 		t.Errorf("a standing that is not there: %v", err)
 	}
 	if !s.mark("m1", 3) || s.mark("m2", 4) || s.due() != time.Minute {
@@ -146,17 +146,17 @@ func TestWhatIsOvertakenChangesNothing(t *testing.T) {
 		standing.Attempt, standing.Failures, standing.RetryAt = &delivery.Attempt{ID: "x", Until: cursorAt(2)}, 1, s.now
 		overtake(s)
 		for write, err := range map[string]error{
-			"Try":   s.Try(t.Context(), standing, s.now),
-			"Move":  s.Move(t.Context(), standing, watch.Place{After: cursorAt(5)}, true, delivery.Result{At: s.now}),
-			"Fail":  s.Fail(t.Context(), standing),
-			"Sleep": s.Sleep(t.Context(), standing),
+			"Try":  s.Try(t.Context(), standing),
+			"Move": s.Move(t.Context(), standing, watch.Place{After: cursorAt(5)}, true, delivery.Result{At: s.now}),
+			"Fail": s.Fail(t.Context(), standing),
+			"Stop": s.Stop(t.Context(), standing),
 		} {
 			if !errors.Is(err, delivery.ErrOvertaken) {
 				t.Errorf("%s after %s gives %v", write, name, err)
 			}
 		}
 		if name == "removal" {
-			if _, err := s.Begin(t.Context(), standingRef); !errors.Is(err, delivery.ErrUnknown) {
+			if _, err := s.Begin(t.Context(), standingRef, s.now.Add(time.Minute)); !errors.Is(err, delivery.ErrUnknown) {
 				t.Errorf("it is there again: %v", err)
 			}
 		} else if got := s.begin(); got.After != cursorAt(1) || got.Attempt != nil || got.Failures != 0 || !got.Last.At.IsZero() {
@@ -171,7 +171,7 @@ func TestAFailureKeepsTheAttemptUntilItsTime(t *testing.T) {
 	s.mark("m1", 1)
 	standing := s.begin()
 	standing.Attempt = &delivery.Attempt{ID: "msg_1", Until: cursorAt(2)}
-	s.must(s.Try(t.Context(), standing, s.now.Add(time.Minute)))
+	s.must(s.Try(t.Context(), standing))
 	standing.Failures, standing.Since, standing.RetryAt = 3, s.now, s.now.Add(2*time.Minute)
 	standing.Last = delivery.Result{At: s.now, Status: 503, Error: "answered 503"}
 	s.must(s.Fail(t.Context(), standing))
@@ -190,7 +190,7 @@ func TestAFailureKeepsTheAttemptUntilItsTime(t *testing.T) {
 	if *got.Attempt != *standing.Attempt || got.Failures != 3 || !got.Since.Equal(s.now) || got.Last.Status != 503 || got.Last.Error != "answered 503" || !got.RetryAt.Equal(standing.RetryAt) {
 		t.Errorf("it begins as %+v", got)
 	}
-	s.must(s.Sleep(t.Context(), got))
+	s.must(s.Stop(t.Context(), got))
 	if s.due() != -1 || s.mark("m6", 1) || claim("m7", time.Hour) {
 		t.Error("one that sleeps for good is woken")
 	}
@@ -283,7 +283,7 @@ func TestNoChangeIsForgotten(t *testing.T) {
 				if r.IntN(5) == 0 { // the queue has given it up
 					return nil
 				}
-				standing, err := s.Begin(t.Context(), standingRef)
+				standing, err := s.Begin(t.Context(), standingRef, s.now.Add(time.Minute))
 				if err != nil {
 					return err
 				}
@@ -414,5 +414,5 @@ func TestCostOfAStanding(t *testing.T) {
 	cost("Move of one that falls asleep", 2, func() {
 		s.must(s.Move(t.Context(), standing, watch.Place{After: cursorAt(2)}, true, delivery.Result{At: s.now}))
 	})
-	cost("AddDestination", 6, func() { s.must(s.AddDestination(t.Context(), aDestination(t, "dst_1", s.now), 1)) })
+	cost("AddDestination", 8, func() { s.must(s.AddDestination(t.Context(), aDestination(t, "dst_1", s.now), 1)) })
 }

@@ -49,11 +49,15 @@ func Verify(keys [][]byte, header http.Header, body []byte) bool {
 }
 
 // Key derives the 32-byte key of a destination from a version of the service's secret: HMAC-SHA256
-// over a text with the destination's id that nothing else has. It is the same each time, and
-// nobody who has it learns the secret or another destination's key.
-func Key(serviceSecret []byte, id string) []byte {
+// over a text with the destination's id, and how often its own secret was rotated, that nothing else
+// has. It is the same each time, and nobody who has it learns the secret or another key.
+func Key(serviceSecret []byte, id string, rotations int64) []byte {
+	text := "watchroute webhook key\x00" + id
+	if rotations > 0 {
+		text += "\x00" + strconv.FormatInt(rotations, 10)
+	}
 	mac := hmac.New(sha256.New, serviceSecret)
-	_, _ = mac.Write([]byte("watchroute webhook key\x00" + id)) // which cannot fail
+	_, _ = mac.Write([]byte(text)) // which cannot fail
 	return mac.Sum(nil)
 }
 

@@ -67,13 +67,19 @@ func FuzzSignatures(f *testing.F) {
 // TestKeysStayWhatTheyAre: a destination's owner has the secret and must not need another one
 // after we have changed our code.
 func TestKeysStayWhatTheyAre(t *testing.T) {
-	for _, c := range []struct{ secret, id, want string }{
-		{"0123456789abcdef0123456789abcdef", "01J9", "340cb06e7a9e3fa2d7775dc100309bd91d459db06adff0a1528e985fb0946dd6"},
-		{"0123456789abcdef0123456789abcdef", "01J8", "a32ea4eb2b5a2d6e40fa5d5012c92abcb7f89633f8c18ba0dd6852a3a1361ae2"},
-		{"another secret of the service ...", "01J9", "bcb7a69426fcaca0e8b3a2f10a03bf7b8507002f1937a1bac2cf735b8fa3e7ac"},
+	for _, c := range []struct {
+		secret, id string
+		rotations  int64
+		want       string
+	}{
+		{"0123456789abcdef0123456789abcdef", "01J9", 0, "340cb06e7a9e3fa2d7775dc100309bd91d459db06adff0a1528e985fb0946dd6"},
+		{"0123456789abcdef0123456789abcdef", "01J8", 0, "a32ea4eb2b5a2d6e40fa5d5012c92abcb7f89633f8c18ba0dd6852a3a1361ae2"},
+		{"another secret of the service ...", "01J9", 0, "bcb7a69426fcaca0e8b3a2f10a03bf7b8507002f1937a1bac2cf735b8fa3e7ac"},
+		{"0123456789abcdef0123456789abcdef", "01J9", 1, "9c9b897903fc11fe60b8ab862a384a15d6f4e4a27cfb399a02ef2439287c5c31"},
+		{"0123456789abcdef0123456789abcdef", "01J9", 12, "b6fcc146b657de1db4ecf7775c6e0da07f81970d74b5949dcf21e0b2ca8fe818"},
 	} {
-		if got := hex.EncodeToString(Key([]byte(c.secret), c.id)); got != c.want {
-			t.Errorf("the key of %s under %q is %s, want %s", c.id, c.secret, got, c.want)
+		if got := hex.EncodeToString(Key([]byte(c.secret), c.id, c.rotations)); got != c.want {
+			t.Errorf("the key %d of %s under %q is %s, want %s", c.rotations, c.id, c.secret, got, c.want)
 		}
 	}
 }

@@ -116,7 +116,7 @@ func TestARetryHasTheSameIDAndItsOwnTime(t *testing.T) {
 func TestTwoKeysGiveTwoSignatures(t *testing.T) {
 	var sent http.Header
 	c, url := calling(t, Options{}, func(_ http.ResponseWriter, r *http.Request) { sent = r.Header })
-	keys := [][]byte{Key([]byte("new secret"), "d"), Key([]byte("old secret"), "d")}
+	keys := [][]byte{Key([]byte("new secret"), "d", 0), Key([]byte("old secret"), "d", 0)}
 	if err := c.Post(t.Context(), Endpoint{url, keys}, message); err != nil {
 		t.Fatal(err)
 	}
