@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/watchroute/watchroute/events"
@@ -55,23 +56,27 @@ func (w Waker) restart(ctx context.Context, ref Ref, at *watch.Place) error {
 	return nil
 }
 
-// sweptAtOnce bounds the standings of a part that one sweep looks at. The next sweep looks at the
-// rest, the longest due first.
-const sweptAtOnce = 200
+// A sweep wakes at most sweptAtOnce standings of a part, of the first mostDue that are due. The rest is left
+// to the next sweep.
+const (
+	sweptAtOnce = 200
+	mostDue     = 20_000
+)
 
 // Sweep sends a message for each standing whose time has come, and for each destination: for a retry,
 // because a message that was sent has not been heard of for longer than it can take, or because a
-// destination has ended long ago.
+// destination has ended long ago. If there is too much for one sweep, it wakes as many of one destination
+// as of another, the longest due first, so that one whose topics all fail delays no other.
 func (w Waker) Sweep(ctx context.Context) (woken int, err error) {
 	var errs []error
 	for part := range Parts {
 		at := time.Now()
-		due, err := w.Store.Due(ctx, part, at, sweptAtOnce)
+		due, err := w.Store.Due(ctx, part, at, mostDue)
 		if err != nil {
 			errs = append(errs, err)
 			continue
 		}
-		for _, ref := range due {
+		for _, ref := range fair(due, sweptAtOnce) {
 			message := rand.Text()
 			claimed, err := w.Store.Claim(ctx, ref, message, at, at.Add(lease))
 			if err == nil && claimed {
@@ -83,4 +88,27 @@ func (w Waker) Sweep(ctx context.Context) (woken int, err error) {
 		}
 	}
 	return woken, errors.Join(errs...)
+}
+
+// fair gives at most so many of what is due: the first of each destination, then the second of each, and so
+// on.
+func fair(due []Ref, most int) []Ref {
+	if len(due) <= most {
+		return due
+	}
+	type entry struct {
+		Ref
+		rank int // among those of its destination
+	}
+	of, entries := map[string]int{}, make([]entry, len(due))
+	for i, ref := range due {
+		entries[i] = entry{ref, of[ref.Destination]}
+		of[ref.Destination]++
+	}
+	slices.SortStableFunc(entries, func(a, b entry) int { return a.rank - b.rank })
+	chosen := make([]Ref, most)
+	for i := range chosen {
+		chosen[i] = entries[i].Ref
+	}
+	return chosen
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -484,4 +485,29 @@ type late struct {
 func (l *late) Stop(ctx context.Context, s delivery.Standing) error {
 	l.before()
 	return l.Store.Stop(ctx, s)
+}
+
+// TestTheSweepIsFair: thousands of topics of one destination are due, longer than one of another.
+func TestTheSweepIsFair(t *testing.T) {
+	inBubble(t, 1, func(t *testing.T, w *world) {
+		for n := range 3000 {
+			ref := delivery.Ref{Destination: "dst_many", Topic: events.Topic(fmt.Sprint("a/", n))}
+			_, err := w.store.Mark(t.Context(), ref, "lost", events.Cursor{}, time.Now())
+			w.must(err)
+		}
+		time.Sleep(time.Minute)
+		last := delivery.Ref{Destination: "dst_one", Topic: "a"}
+		_, err := w.store.Mark(t.Context(), last, "lost", events.Cursor{}, time.Now())
+		w.must(err)
+		woken, err := w.waker.Sweep(t.Context())
+		w.must(err)
+		if !slices.ContainsFunc(w.queue, func(m message) bool { return m.ref == last }) || woken != len(w.queue) || woken > 1700 || woken < 1500 {
+			t.Errorf("of 3,000 of one destination and one of another, %d are woken", woken)
+		}
+		_, err = w.waker.Sweep(t.Context())
+		w.must(err)
+		if len(w.queue) != 3001 {
+			t.Errorf("the next sweep wakes up to %d", len(w.queue))
+		}
+	})
 }

@@ -224,26 +224,33 @@ func (s *Store) Restart(ctx context.Context, ref delivery.Ref, at *watch.Place, 
 	return err
 }
 
-// Due costs half a read unit for every 4 KB of the index, which is read with eventual consistency.
-// A standing that it misses is found by the next sweep.
-func (s *Store) Due(ctx context.Context, part int, now time.Time, most int) ([]delivery.Ref, error) {
-	out, err := s.db.Query(ctx, &dynamodb.QueryInput{
-		TableName: &s.tables.Destinations, IndexName: aws.String(DueIndex), Limit: aws.Int32(int32(most)),
+// Due costs half a read unit for every 4 KB of the index, of up to 1 MB with each call. It is read with
+// eventual consistency: a standing that it misses is found by the next sweep.
+func (s *Store) Due(ctx context.Context, part int, now time.Time, most int) (refs []delivery.Ref, err error) {
+	query := &dynamodb.QueryInput{
+		TableName: &s.tables.Destinations, IndexName: aws.String(DueIndex),
 		KeyConditionExpression:    aws.String("#part = :part AND #due <= :now"),
 		ExpressionAttributeNames:  map[string]string{"#part": "part", "#due": "due"},
 		ExpressionAttributeValues: map[string]types.AttributeValue{":part": str(strconv.Itoa(part)), ":now": millis(now)},
-	})
-	if err != nil {
-		return nil, fmt.Errorf("read what is due in part %d: %w", part, translate(err))
 	}
-	refs := make([]delivery.Ref, len(out.Items))
-	for i, row := range out.Items {
-		refs[i] = delivery.Ref{Destination: text(row, "destination"), Topic: events.Topic(text(row, "topic"))}
-		if refs[i].Topic == settingsTopic {
-			refs[i].Topic = ""
+	for {
+		query.Limit = aws.Int32(int32(most - len(refs)))
+		out, err := s.db.Query(ctx, query)
+		if err != nil {
+			return nil, fmt.Errorf("read what is due in part %d: %w", part, translate(err))
 		}
+		for _, row := range out.Items {
+			ref := delivery.Ref{Destination: text(row, "destination"), Topic: events.Topic(text(row, "topic"))}
+			if ref.Topic == settingsTopic {
+				ref.Topic = ""
+			}
+			refs = append(refs, ref)
+		}
+		if out.LastEvaluatedKey == nil || len(refs) >= most {
+			return refs, nil
+		}
+		query.ExclusiveStartKey = out.LastEvaluatedKey
 	}
-	return refs, nil
 }
 
 // Claim costs one write unit, and two for the index.
