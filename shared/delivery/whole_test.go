@@ -511,3 +511,55 @@ func TestTheSweepIsFair(t *testing.T) {
 		}
 	})
 }
+
+// TestTopicsThatFailNoMoreHoldNobodyBack, also if they had nothing to send any more: their owner has
+// moved their cursors.
+func TestTopicsThatFailNoMoreHoldNobodyBack(t *testing.T) {
+	inBubble(t, 1, func(t *testing.T, w *world) {
+		w.answer = func(delivery.Message) error { return &delivery.Failure{Detail: "no answer"} }
+		d := w.destination("a/**")
+		w.pass(0)
+		for n := range delivery.MostFailing {
+			w.write(events.Topic(fmt.Sprint("a/", n)), "i", `{}`)
+			w.pass(0)
+		}
+		w.write("a/other", "i", `{}`)
+		w.pass(0)
+		failed := w.get(d.ID).Failing
+		if s := w.standing(d, "a/other"); len(failed) != delivery.MostFailing || s.Phase != delivery.Stopped {
+			t.Fatalf("%q fail, and the other topic stands at %+v", failed, s)
+		}
+		w.answer = func(delivery.Message) error { return nil }
+		for _, topic := range failed {
+			head, err := w.store.Head(t.Context(), topic)
+			w.must(err)
+			w.must(w.registrar.Replay(t.Context(), d, topic, head.Cursor))
+		}
+		w.pass(0)
+		w.order("a/other", 1)
+	})
+}
+
+// TestAnAttemptOfOtherSettingsIsNotRepeated: one event a message is wanted now, and the round that
+// begins what is being tried anew has not come yet.
+func TestAnAttemptOfOtherSettingsIsNotRepeated(t *testing.T) {
+	inBubble(t, 1, func(t *testing.T, w *world) {
+		d := w.destination("a")
+		w.pass(0)
+		for range 3 {
+			w.write("a", "i", `{}`)
+		}
+		w.answer = failing("a")
+		w.pass(0)
+		changed := w.get(d.ID)
+		changed.Format, changed.Batch = delivery.CloudEvent, 1
+		_, err := w.registrar.Change(t.Context(), w.owner, w.get(d.ID), changed)
+		w.must(err)
+		w.queue, w.answer = nil, failing()
+		time.Sleep(time.Minute)
+		w.must(w.deliverer.Deliver(t.Context(), delivery.Ref{Destination: d.ID, Topic: "a"}))
+		if len(w.taken) != 3 || len(w.taken[0].Changes) != 1 {
+			t.Errorf("it gets %+v", w.taken)
+		}
+	})
+}

@@ -266,3 +266,152 @@ func TestARowThatIsNoDestination(t *testing.T) {
 		t.Errorf("it is read as %+v, %v", d, err)
 	}
 }
+
+// TestOnlyWhatIsGoneIsRetired: one that has ended a week ago, or was removed. Nothing changes it then,
+// whoever has read it before. One that is alive stays as it is.
+func TestOnlyWhatIsGoneIsRetired(t *testing.T) {
+	s := dynamotest.Start(t).Store()
+	d := aDestination(t, "dst_1", time.Now().Add(time.Hour).Truncate(time.Second))
+	if err := s.AddDestination(t.Context(), d, 1); err != nil {
+		t.Fatal(err)
+	}
+	retire := func(id string, want bool) {
+		t.Helper()
+		if gone, err := s.Retire(t.Context(), id); err != nil || gone != want {
+			t.Errorf("Retire gives %t, %v", gone, err)
+		}
+	}
+	retire("dst_1", false)
+	retire("dst_2", false)
+	if err := s.ForgetDestination(t.Context(), "dst_1"); err != nil {
+		t.Error(err)
+	}
+	if _, err := s.Destination(t.Context(), "dst_1"); err != nil {
+		t.Errorf("one that is alive: %v", err)
+	}
+	s.Now = func() time.Time { return d.Expires.Add(7 * 24 * time.Hour) }
+	retire("dst_1", true)
+	retire("dst_1", true)
+	renewed := d
+	renewed.Version, renewed.Expires = 1, d.Expires.Add(30*24*time.Hour)
+	if err := s.ReplaceDestination(t.Context(), renewed, d, time.Now()); !errors.Is(err, watch.ErrUnavailable) {
+		t.Errorf("who renews it at the same time is told %v", err)
+	}
+	for _, err := range []error{
+		s.Verify(t.Context(), "dst_1", 0, "r", time.Now()), s.NoteFailing(t.Context(), "dst_1", "orders/1"), s.EndRound(t.Context(), d),
+		s.ForgetDestination(t.Context(), "dst_1"), s.NoteFailing(t.Context(), "dst_1", "orders/1"), s.EndRound(t.Context(), d),
+	} {
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	if begun, err := s.ClearFailing(t.Context(), "dst_1", "r", time.Now()); err != nil || begun {
+		t.Errorf("a round of what is gone: %t, %v", begun, err)
+	}
+	for part := range delivery.Parts {
+		if due, err := s.Due(t.Context(), part, time.Now().Add(1000*24*time.Hour), 10); err != nil || len(due) != 0 {
+			t.Errorf("due is %+v, %v", due, err)
+		}
+	}
+}
+
+// TestARoundIsMovedByItsOwn messages alone. Its end, and a renewal, let the sweep look when the
+// destination is forgotten.
+func TestARoundIsMovedByItsOwn(t *testing.T) {
+	s := dynamotest.Start(t).Store()
+	d := aDestination(t, "dst_1", time.Now().Add(time.Hour).Truncate(time.Second))
+	if err := s.AddDestination(t.Context(), d, 1); err != nil {
+		t.Fatal(err)
+	}
+	read := func() delivery.Destination {
+		t.Helper()
+		d, err := s.Destination(t.Context(), "dst_1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d
+	}
+	dueFrom := func(at time.Time) {
+		t.Helper()
+		for _, wait := range []time.Duration{-time.Second, time.Second} {
+			n := 0
+			for part := range delivery.Parts {
+				due, err := s.Due(t.Context(), part, at.Add(wait), 10)
+				if err != nil {
+					t.Fatal(err)
+				}
+				n += len(due)
+			}
+			if (n == 1) != (wait > 0) {
+				t.Errorf("%s after %s there are %d due", wait, at, n)
+			}
+		}
+	}
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	week, look := 7*24*time.Hour, time.Now().Add(time.Minute)
+	dueFrom(d.Expires.Add(week))
+	must(s.EnableDestination(t.Context(), "dst_1", 0, "first", look))
+	dueFrom(look)
+	first := read()
+	must(s.MoveRound(t.Context(), "dst_1", delivery.Round{ID: "first", After: "orders/5"}, look.Add(time.Minute)))
+	dueFrom(look.Add(time.Minute))
+	if got := read().Round; got != (delivery.Round{ID: "first", All: true, After: "orders/5"}) {
+		t.Errorf("it has come to %+v", got)
+	}
+	for n := range delivery.MostFailing {
+		must(s.NoteFailing(t.Context(), "dst_1", events.Topic(fmt.Sprint("orders/", n))))
+	}
+	begun, err := s.ClearFailing(t.Context(), "dst_1", "second", look)
+	if got := read(); err != nil || !begun || got.Round != (delivery.Round{ID: "second", All: true}) || len(got.Failing) != 0 {
+		t.Errorf("another round, which has to do what the first had, is %+v, %v", got.Round, err)
+	}
+	if err := s.MoveRound(t.Context(), "dst_1", delivery.Round{ID: "first", After: "orders/6"}, look); !errors.Is(err, delivery.ErrOvertaken) {
+		t.Errorf("a round that is over moves: %v", err)
+	}
+	must(s.EndRound(t.Context(), first))
+	if read().Round.ID != "second" {
+		t.Error("a round that is over ends another")
+	}
+	must(s.EndRound(t.Context(), read()))
+	if got := read().Round; got != (delivery.Round{}) {
+		t.Errorf("ended it is %+v", got)
+	}
+	dueFrom(d.Expires.Add(week))
+	renewed := read()
+	renewed.Version, renewed.Expires = 1, d.Expires.Add(time.Hour)
+	must(s.ReplaceDestination(t.Context(), renewed, d, look))
+	dueFrom(renewed.Expires.Add(week))
+}
+
+// TestOneFailureMoreThanFitIsLeftOut, and a topic counts once.
+func TestOneFailureMoreThanFitIsLeftOut(t *testing.T) {
+	s := dynamotest.Start(t).Store()
+	if err := s.AddDestination(t.Context(), aDestination(t, "dst_1", time.Now().Add(time.Hour)), 1); err != nil {
+		t.Fatal(err)
+	}
+	for n := range delivery.MostFailing + 2 {
+		for range 2 {
+			if err := s.NoteFailing(t.Context(), "dst_1", events.Topic(fmt.Sprint("orders/", n))); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if n == 2 {
+			if begun, err := s.ClearFailing(t.Context(), "dst_1", "r", time.Now()); err != nil || begun {
+				t.Errorf("with three that fail, a round begins: %t, %v", begun, err)
+			}
+			for n := range 3 {
+				if err := s.NoteFailing(t.Context(), "dst_1", events.Topic(fmt.Sprint("orders/", n))); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+	}
+	if d, err := s.Destination(t.Context(), "dst_1"); err != nil || len(d.Failing) != delivery.MostFailing || slices.Contains(d.Failing, "orders/11") {
+		t.Errorf("there are %q, %v", d.Failing, err)
+	}
+}
