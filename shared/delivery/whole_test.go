@@ -456,24 +456,28 @@ func TestAMessageThatComesTwiceLosesNoChange(t *testing.T) {
 }
 
 // TestEnablingOvertakesWhatIsAboutToStop: a delivery has read that the destination is paused, and stops the
-// standing only after it was enabled.
+// standing only after it was enabled. The message may be the first, or one that comes again.
 func TestEnablingOvertakesWhatIsAboutToStop(t *testing.T) {
-	inBubble(t, 1, func(t *testing.T, w *world) {
-		d := w.destination("a")
-		w.pass(0)
-		w.must(w.registrar.Pause(t.Context(), w.get(d.ID)))
-		w.write("a", "i", `{}`)
-		slow := &late{Store: w.deliverer.Store, before: func() {
-			w.must(w.registrar.Enable(t.Context(), w.get(d.ID)))
-			w.must(w.deliverer.Deliver(t.Context(), delivery.Ref{Destination: d.ID})) // the round
-		}}
-		deliverer := w.deliverer
-		deliverer.Store = slow
-		w.must(deliverer.Deliver(t.Context(), delivery.Ref{Destination: d.ID, Topic: "a"}))
-		w.queue = w.queue[1:] // the message that was delivered
-		w.pass(0)
-		w.order("a", 1)
-	})
+	for _, again := range []bool{false, true} {
+		inBubble(t, 1, func(t *testing.T, w *world) {
+			d := w.destination("a")
+			w.pass(0)
+			w.must(w.registrar.Pause(t.Context(), w.get(d.ID)))
+			w.write("a", "i", `{}`)
+			if again {
+				w.pass(0)
+			}
+			w.queue = nil // the message that is delivered now
+			deliverer := w.deliverer
+			deliverer.Store = &late{Store: w.deliverer.Store, before: func() {
+				w.must(w.registrar.Enable(t.Context(), w.get(d.ID)))
+				w.must(w.deliverer.Deliver(t.Context(), delivery.Ref{Destination: d.ID})) // the round
+			}}
+			w.must(deliverer.Deliver(t.Context(), delivery.Ref{Destination: d.ID, Topic: "a"}))
+			w.pass(0)
+			w.order("a", 1)
+		})
+	}
 }
 
 // late is a store in which something happens before a standing stops.
