@@ -98,12 +98,14 @@ func encodeTest(source string, format delivery.Format, m delivery.Message) (cont
 const keysFor = time.Minute
 
 // keys derives the keys of destinations from the versions of the service's secret. After a rotation of
-// this secret, or of a destination's own, both the new and the old one sign.
+// this secret, or of a destination's own, both the new and the old one sign. The versions are read again
+// at once if an owner was shown a secret of one that is not among them.
 type keys struct {
 	versions func(context.Context) ([][]byte, error)
 
 	mu      sync.Mutex
 	secrets [][]byte
+	names   []string // of the versions, and of those that were looked for and are gone
 	read    time.Time
 }
 
@@ -111,12 +113,11 @@ type keys struct {
 func (k *keys) of(ctx context.Context, to delivery.Destination) ([][]byte, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if time.Since(k.read) > keysFor {
-		secrets, err := k.versions(ctx)
-		if err != nil {
-			return nil, fmt.Errorf("read the service's secret: %w", err)
+	if time.Since(k.read) > keysFor || to.Shown != "" && !slices.Contains(k.names, to.Shown) {
+		if err := k.reread(ctx); err != nil {
+			return nil, err
 		}
-		k.secrets, k.read = secrets, time.Now()
+		k.names = append(k.names, to.Shown)
 	}
 	var all [][]byte
 	for _, secret := range k.secrets {
@@ -126,4 +127,20 @@ func (k *keys) of(ctx context.Context, to delivery.Destination) ([][]byte, error
 		}
 	}
 	return all, nil
+}
+
+// reread reads the versions. What was looked for is forgotten once a minute.
+func (k *keys) reread(ctx context.Context) error {
+	secrets, err := k.versions(ctx)
+	if err != nil {
+		return fmt.Errorf("read the service's secret: %w", err)
+	}
+	if time.Since(k.read) > keysFor {
+		k.names = nil
+	}
+	k.secrets, k.read = secrets, time.Now()
+	for _, secret := range secrets {
+		k.names = append(k.names, webhook.Version(secret))
+	}
+	return nil
 }

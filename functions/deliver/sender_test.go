@@ -184,6 +184,31 @@ func TestTwoKeysSignAfterARotation(t *testing.T) {
 	}
 }
 
+// TestAShownSecretSignsFromThenOn, also if the service's secret was rotated since it was read. One that is
+// gone is looked for once.
+func TestAShownSecretSignsFromThenOn(t *testing.T) {
+	r := newReceiver(t, delivery.Frames)
+	send := func(shown string, reads int) {
+		t.Helper()
+		r.to.Shown = shown
+		if err := r.Send(t.Context(), r.to, changes(changed(1, events.Added))); err != nil || r.reads != reads {
+			t.Errorf("the secret was read %d times, want %d, %v", r.reads, reads, err)
+		}
+	}
+	send("", 1)
+	send(webhook.Version(oldSecret), 1)
+	r.secrets = [][]byte{newSecret, oldSecret}
+	send(webhook.Version(newSecret), 2)
+	for name, secret := range map[string][]byte{"new": newSecret, "old": oldSecret} {
+		if err := r.verify(r.last(), secret, "dst_1"); err != nil {
+			t.Errorf("for who has the %s secret: %v", name, err)
+		}
+	}
+	send(webhook.Version([]byte("gone")), 3)
+	send(webhook.Version([]byte("gone")), 3)
+	send(webhook.Version(newSecret), 3)
+}
+
 // TestBothSecretsOfADestinationSignForADay after its own was rotated, and then the new one alone.
 func TestBothSecretsOfADestinationSignForADay(t *testing.T) {
 	for name, c := range map[string]struct {

@@ -33,7 +33,8 @@ import (
 // A destination of another subject does not exist.
 type destinations struct {
 	delivery.Registrar
-	secret    func(context.Context, delivery.Destination) (string, error)
+	// secret gives a destination's secret, and the version of the service's from which it is derived.
+	secret    func(context.Context, delivery.Destination) (secret, version string, err error)
 	anonymous bool // whether clients without a token may have some
 	charge    func(ctx context.Context, who watch.Key, do func(context.Context) error) error
 }
@@ -197,8 +198,11 @@ func (d destinations) change(ctx context.Context, w http.ResponseWriter, r *http
 // withSecret shows a destination with what its messages are signed with.
 func (d destinations) withSecret(ctx context.Context, of delivery.Destination) (events.Destination, error) {
 	shown := shownDestination(of)
-	var err error
-	shown.Secret, err = d.secret(ctx, of)
+	secret, version, err := d.secret(ctx, of)
+	if err == nil && version != of.Shown { // before its owner has it, so that it signs from then on
+		err = d.Registry.NoteShown(ctx, of.ID, version)
+	}
+	shown.Secret = secret
 	return shown, err
 }
 

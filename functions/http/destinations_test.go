@@ -32,8 +32,8 @@ const mostDestinations = 3
 func (s *service) newDestinations() destinations {
 	return destinations{
 		Registrar: delivery.Registrar{Registry: s.store, Queue: deliveryQueue{s}, Check: webhook.New(webhook.Options{}).Check, Most: mostDestinations},
-		secret: func(_ context.Context, d delivery.Destination) (string, error) {
-			return webhook.Secret(webhook.Key([]byte("secret"), d.ID, d.Rotations)), nil
+		secret: func(_ context.Context, d delivery.Destination) (string, string, error) {
+			return webhook.Secret(webhook.Key([]byte("secret"), d.ID, d.Rotations)), "v1", nil
 		},
 		charge: func(ctx context.Context, who watch.Key, do func(context.Context) error) error {
 			return s.feed.Charge(ctx, who, do)
@@ -550,7 +550,9 @@ func TestAFailingQueueIsNoFailureOfTheOwner(t *testing.T) {
 func TestADestinationWhoseSecretCannotBeReadIsNotKept(t *testing.T) {
 	s := newDeliveries(t)
 	good := s.handler.destinations.secret
-	s.handler.destinations.secret = func(context.Context, delivery.Destination) (string, error) { return "", errors.New("access denied") }
+	s.handler.destinations.secret = func(context.Context, delivery.Destination) (string, string, error) {
+		return "", "", errors.New("access denied")
+	}
 	if a := s.post("/destinations", hook("a")); a.status != 500 || a.header.Get("Location") != "" || strings.Contains(a.body, "denied") {
 		t.Errorf("POST is answered %+v", a)
 	}
@@ -559,7 +561,9 @@ func TestADestinationWhoseSecretCannotBeReadIsNotKept(t *testing.T) {
 	}
 	s.handler.destinations.secret = good
 	d := s.register("a")
-	s.handler.destinations.secret = func(context.Context, delivery.Destination) (string, error) { return "", errors.New("access denied") }
+	s.handler.destinations.secret = func(context.Context, delivery.Destination) (string, string, error) {
+		return "", "", errors.New("access denied")
+	}
 	if a := s.ask(http.MethodGet, "/destinations/"+d.ID+"/secret"); a.status != 500 {
 		t.Errorf("the secret is answered %+v", a)
 	}
@@ -822,5 +826,22 @@ func TestASecretIsShownByGetAndRotatedByPost(t *testing.T) {
 	}
 	if a := s.ask(http.MethodGet, path); strings.Contains(a.body, "whsec_") || !strings.Contains(a.body, `"rotated"`) {
 		t.Errorf("the destination is shown as %s", a.body)
+	}
+}
+
+// TestTheVersionOfAShownSecretIsNoted, once, so that messages are signed with it from then on.
+func TestTheVersionOfAShownSecretIsNoted(t *testing.T) {
+	s := newDeliveries(t)
+	d := s.register("a")
+	for _, version := range []string{"v1", "v1", "v2"} {
+		s.handler.destinations.secret = func(context.Context, delivery.Destination) (string, string, error) {
+			return "whsec_" + version, version, nil
+		}
+		if one, _ := get[events.Destination](s, 200, "/destinations/"+d.ID+"/secret"); one.Secret != "whsec_"+version {
+			t.Errorf("the secret is %s", one.Secret)
+		}
+		if one, err := s.store.Destination(t.Context(), d.ID); err != nil || one.Shown != version {
+			t.Errorf("the owner was shown %s, and %q is noted, %v", version, one.Shown, err)
+		}
 	}
 }

@@ -63,12 +63,12 @@ func build(_ context.Context, s function.Setup) (func(context.Context, awsevents
 				Registry: store, Queue: deliveries.Open(s.AWS, s.Settings.Text(function.DeliveriesQueueURL)),
 				Check: webhook.New(webhook.Options{AllowLoopback: loopback}).Check, Most: s.Settings.Count(function.MaxDestinations),
 			},
-			secret: func(ctx context.Context, d delivery.Destination) (string, error) {
+			secret: func(ctx context.Context, d delivery.Destination) (string, string, error) {
 				versions, err := sealing.Versions(ctx)
 				if err != nil {
-					return "", err
+					return "", "", err
 				}
-				return webhook.Secret(webhook.Key(versions[0], d.ID, d.Rotations)), nil
+				return webhook.Secret(webhook.Key(versions[0], d.ID, d.Rotations)), webhook.Version(versions[0]), nil
 			},
 			anonymous: loopback,
 			charge:    topics.Charge,

@@ -92,6 +92,7 @@ type Destination struct {
 	Test         Test           // the last that its owner has asked for
 	Rotations    int64          // of its secret
 	Rotated      time.Time      // when that was last; zero if never
+	Shown        string         // names the version of the service's secret of which its owner was shown a secret last
 	Version      int64          // counts the changes of the settings by the owner
 	Shard        int            // of its subscription
 }

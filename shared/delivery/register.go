@@ -36,6 +36,9 @@ type Registry interface {
 	// EnableDestination lets a destination be sent something again, and begins a round of all standings,
 	// unless its settings are newer than the version.
 	EnableDestination(ctx context.Context, id string, version int64, round string, look time.Time) error
+	// NoteShown notes of which version of the service's secret the owner is shown a secret, so that the
+	// sender looks for this version.
+	NoteShown(ctx context.Context, id, version string) error
 	// AskTest notes that a test is to be made.
 	AskTest(ctx context.Context, id string, version int64, t Test) error
 	// Glance reads where topics stand, as of about a second ago.

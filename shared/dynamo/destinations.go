@@ -408,6 +408,14 @@ func (s *Store) EndRound(ctx context.Context, d delivery.Destination) error {
 	return err
 }
 
+// NoteShown costs a write unit.
+func (s *Store) NoteShown(ctx context.Context, id, version string) error {
+	u := newUpdate(thatExist)
+	u.put("shown", str(version))
+	_, err := s.changeSettings(ctx, id, u)
+	return err
+}
+
 // AskTest costs a write unit.
 func (s *Store) AskTest(ctx context.Context, id string, version int64, t delivery.Test) error {
 	u := inVersion(version)
@@ -507,7 +515,7 @@ func destination(row map[string]types.AttributeValue) (delivery.Destination, err
 		ID: text(row, "destination"), URL: text(row, "url"), Format: delivery.Format(text(row, "format")),
 		Created: instantMillis(row, "created"), Disabled: delivery.Reason(text(row, "disabled")), Verified: flag(row, "verified"),
 		Round: delivery.Round{ID: text(row, "round"), All: flag(row, "roundAll"), After: events.Topic(text(row, "roundAfter"))},
-		Test:  testOf(row), Rotated: instantMillis(row, "rotated"),
+		Test:  testOf(row), Rotated: instantMillis(row, "rotated"), Shown: text(row, "shown"),
 	}
 	d.Rotations, _ = integer(row, "rotations") // 0 if it never was
 	if failing, ok := row["failing"].(*types.AttributeValueMemberSS); ok {

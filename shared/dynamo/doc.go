@@ -33,9 +33,10 @@
 //	Destinations   destination     *               the settings: subject, grant, [tokenId], [issuedAt],
 //	                                               watches (a topic or pattern), [filter], [fields],
 //	                                               url, format, batch, created, version, shard, ends,
-//	                                               [rotations], [rotated], [verified], [disabled],
-//	                                               [failing] (topics), [round], [roundAll],
-//	                                               [roundAfter], [test], part and due, expiresAt;
+//	                                               [rotations], [rotated], [shown], [verified],
+//	                                               [disabled], [failing] (topics), [round],
+//	                                               [roundAll], [roundAfter], [test], part and due,
+//	                                               expiresAt;
 //	                                               of one that was removed: removed, part and due
 //	               destination     topic           a standing: after, [items], [next], generation,
 //	                                               [waiting] (its mark), [attempt], [until],

@@ -4,6 +4,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"fmt"
 	"net/http"
 	"slices"
@@ -59,6 +60,13 @@ func Key(serviceSecret []byte, id string, rotations int64) []byte {
 	mac := hmac.New(sha256.New, serviceSecret)
 	_, _ = mac.Write([]byte(text)) // which cannot fail
 	return mac.Sum(nil)
+}
+
+// Version names a version of the service's secret, and tells nothing about it.
+func Version(serviceSecret []byte) string {
+	mac := hmac.New(sha256.New, serviceSecret)
+	_, _ = mac.Write([]byte("watchroute webhook secret version")) // which cannot fail
+	return hex.EncodeToString(mac.Sum(nil)[:8])
 }
 
 // Secret writes a key as its owner gets it: whsec_ and base64. Libraries for Standard Webhooks read it.
