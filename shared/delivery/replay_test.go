@@ -38,7 +38,7 @@ func (w *world) replayed(d delivery.Destination, from time.Time) (got string) {
 func TestReplayFromATimeDeliversTheChangesSince(t *testing.T) {
 	inBubble(t, 1, func(t *testing.T, w *world) {
 		d := w.destination("a")
-		w.store.Retention = 48 * time.Hour
+		w.store.Retention = 26 * time.Hour
 		w.pass(0)
 		began := time.Now()
 		if got := w.replayed(d, began); got != "" {
@@ -71,25 +71,24 @@ func TestReplayFromATimeDeliversTheChangesSince(t *testing.T) {
 			t.Error("a topic that it does not watch is replayed")
 		}
 		w.sweeps = time.Hour
-		w.pass(began.Add(51*time.Hour - time.Minute).Sub(time.Now())) // the first four are not kept any more
+		w.pass(began.Add(29*time.Hour - time.Minute).Sub(time.Now())) // the first four are not kept any more
 		for after, want := range map[time.Duration]string{
 			0:             "reset expired items ",
 			2 * time.Hour: "reset expired items ",
 			// The first that is kept. What was before is not known, and may have been later than the time.
 			3*time.Hour + time.Minute: "reset expired items ",
 			5 * time.Hour:             "6 7 ",
-			30 * time.Hour:            "",
+			12 * time.Hour:            "",
 		} {
 			if got := w.replayed(d, began.Add(after)); got != want {
-				t.Errorf("after 51 hours, from %s it brings %s, want %s", after, got, want)
+				t.Errorf("after 29 hours, from %s it brings %s, want %s", after, got, want)
 			}
 		}
-		w.sweeps = 50 * time.Hour
-		w.pass(200 * time.Hour)
+		w.pass(30 * time.Hour)
 		if got := w.replayed(d, time.Now().Add(-time.Hour)); got != "" {
 			t.Errorf("of a topic that has been quiet for days, the last hour brings %s", got)
 		}
-		if got := w.replayed(d, time.Now().Add(-30*time.Hour)); got != "reset expired items " {
+		if got := w.replayed(d, time.Now().Add(-27*time.Hour)); got != "reset expired items " {
 			t.Errorf("beyond what the log is kept for at least, it brings %s", got)
 		}
 	})
