@@ -45,7 +45,8 @@ func wakeGrants(t tables, q queues) []grant {
 	}
 }
 
-// deliverFunction may read the users' items, which a destination gets after a reset.
+// deliverFunction may read the users' items, which a destination gets after a reset, and write those that
+// tell operators of destinations.
 func deliverFunction(t tables, q queues, props Props, seals awssecretsmanager.CfnSecret) function {
 	return function{
 		name: deliver, description: "Delivers changes to webhooks", memory: 256, timeout: deliverTimeout,
@@ -68,7 +69,7 @@ func deliverFunction(t tables, q queues, props Props, seals awssecretsmanager.Cf
 			allow(t.connections.AttrArn(), "dynamodb:UpdateItem"),
 			allow(t.revocations.AttrArn(), "dynamodb:BatchGetItem"),
 			allow(t.changes.AttrArn(), "dynamodb:GetItem", "dynamodb:Query"),
-			allow(t.events.AttrArn(), "dynamodb:Query"),
+			allow(t.events.AttrArn(), "dynamodb:Query", "dynamodb:PutItem", "dynamodb:DeleteItem"),
 			allow(seals.Ref(), "secretsmanager:GetSecretValue"),
 		},
 	}

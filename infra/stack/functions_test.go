@@ -200,8 +200,8 @@ func TestGrants(t *testing.T) {
 			"sqs:SendMessage DeliveriesQueue.Arn", "sqs:SendMessage PushesQueue.Arn",
 		},
 		"Deliver": {
-			"dynamodb:BatchGetItem Revocations.Arn", "dynamodb:DeleteItem Destinations.Arn",
-			"dynamodb:GetItem Changes.Arn", "dynamodb:GetItem Destinations.Arn",
+			"dynamodb:BatchGetItem Revocations.Arn", "dynamodb:DeleteItem Destinations.Arn", "dynamodb:DeleteItem Events.Arn",
+			"dynamodb:GetItem Changes.Arn", "dynamodb:GetItem Destinations.Arn", "dynamodb:PutItem Events.Arn",
 			"dynamodb:Query ${Destinations.Arn}/index/due", "dynamodb:Query Changes.Arn", "dynamodb:Query Events.Arn",
 			"dynamodb:UpdateItem Connections.Arn", "dynamodb:UpdateItem Destinations.Arn",
 			"logs:CreateLogStream DeliverLogs.Arn", "logs:PutLogEvents DeliverLogs.Arn",

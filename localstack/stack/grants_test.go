@@ -201,9 +201,9 @@ func (s *running) subscribeGone(t *testing.T, topic string) {
 	})
 }
 
-// useDestinations lets one topic be delivered, with its items after a reset, and another that will
-// have lanes. It removes a destination, and has deliver find one that is not there. The sweep looks for
-// what is due in the meantime.
+// useDestinations lets one topic be delivered, with its items after a reset and after it was gone, and
+// another that will have lanes. It removes a destination, and has deliver find one that is not there.
+// The sweep looks for what is due in the meantime.
 func (s *running) useDestinations(t *testing.T, clock *eventbridge.Hand) {
 	t.Helper()
 	hook, token := newHook(t), s.token(t, "hank", delivering, nil)
@@ -211,6 +211,18 @@ func (s *running) useDestinations(t *testing.T, clock *eventbridge.Hand) {
 	s.destination(t, token, "crowd", hook.URL)
 	s.put(t, "hooked", "i", "1")
 	eventually(t, "a delivery", func() bool { return len(hook.got("hooked")) == 1 })
+	hook.answer(http.StatusGone) // of which deliver tells operators
+	s.put(t, "hooked", "i", "2")
+	eventually(t, "a destination that is gone", func() bool {
+		shown := events.Destination{}
+		s.destinations(t, token, http.MethodGet, "/"+d.ID, nil, &shown)
+		return shown.Disabled != ""
+	})
+	hook.answer(0)
+	if status := s.destinations(t, token, http.MethodPost, "/"+d.ID+"/enable", nil, nil); status != http.StatusNoContent {
+		t.Fatalf("enable is answered %d", status)
+	}
+	eventually(t, "the second delivery", func() bool { return len(hook.got("hooked")) == 2 })
 	replay := events.ReplayRequest{Topic: "hooked", After: "elsewhere:1"}
 	if status := s.destinations(t, token, http.MethodPost, "/"+d.ID+"/replay", replay, nil); status != http.StatusNoContent {
 		t.Fatalf("replay is answered %d", status)

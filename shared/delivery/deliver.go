@@ -98,7 +98,7 @@ func (d Deliverer) run(ctx context.Context, to Destination, s Standing) error {
 		if err := d.Store.Move(ctx, s, p.place, !p.more, result); err != nil || !p.more {
 			return err
 		}
-		s = Standing{Ref: s.Ref, Generation: s.Generation, Place: p.place, Last: result}
+		s = Standing{Ref: s.Ref, Generation: s.Generation, Place: p.place, Last: result} // operators know that it goes on
 		if time.Since(began) >= d.Time {
 			return Waker{Store: d.Store, Queue: d.Queue}.Wake(ctx, s.Destination, s.Topic, s.After)
 		}
@@ -126,7 +126,7 @@ func (d Deliverer) ended(ctx context.Context, to Destination) (Reason, error) {
 // stop disables a destination that is not disabled yet, and lets the standing sleep.
 func (d Deliverer) stop(ctx context.Context, to Destination, s Standing, why Reason) error {
 	if to.Disabled == "" {
-		if err := d.Store.Disable(ctx, to.ID, to.Version, why); err != nil {
+		if err := d.Store.Disable(ctx, to, why); err != nil {
 			return err
 		}
 		d.Logger.Warn("destination disabled", "destination", to.ID, "topic", s.Topic, "reason", why, "status", s.Last.Status)

@@ -104,6 +104,7 @@ type Standing struct {
 	Since       time.Time // of the first of them
 	RetryAt     time.Time // when the next attempt is due; zero if none has failed
 	Last        Result    // of the last attempt
+	Told        bool      // operators have been told of a failure
 }
 
 // Attempt is what is sent. Its beginning is the place of the standing.
@@ -128,8 +129,9 @@ type Store interface {
 	Verify(ctx context.Context, id string, version int64) error
 	// NoteChallenge notes when a destination did not answer a challenge, in the same way.
 	NoteChallenge(ctx context.Context, id string, version int64, at time.Time) error
-	// Disable sets why a destination gets nothing, unless its settings are newer than the version.
-	Disable(ctx context.Context, id string, version int64, why Reason) error
+	// Disable sets why a destination gets nothing, and tells operators, unless its settings are newer
+	// than the given ones.
+	Disable(ctx context.Context, d Destination, why Reason) error
 
 	// Mark marks a standing as waiting for a message with an id, unless it is marked already. A
 	// standing that does not exist begins after the cursor. The sweep looks at it at the given time,
@@ -145,15 +147,16 @@ type Store interface {
 	// the given time. Like Move, Fail and Sleep, it gives ErrOvertaken if the standing has another
 	// generation by now.
 	Try(ctx context.Context, s Standing, look time.Time) error
-	// Move moves a standing to a place, after which it has no attempt and no failure. If asleep is
-	// true and nobody has marked it, the sweep does not look at it any more.
+	// Move moves a standing to a place, after which it has no attempt and no failure, and operators
+	// are told so if they were told of one. If asleep is true and nobody has marked it, the sweep does
+	// not look at it any more.
 	Move(ctx context.Context, s Standing, to watch.Place, asleep bool, last Result) error
-	// Fail records a failed attempt. The sweep looks at the standing at its RetryAt, and the standing
-	// is marked until then, so that nobody wakes it.
+	// Fail records a failed attempt, and tells operators of it. The sweep looks at the standing at its
+	// RetryAt, and the standing is marked until then, so that nobody wakes it.
 	Fail(ctx context.Context, s Standing) error
 	// Sleep marks the standing, so that nobody wakes it, and the sweep does not look at it any more.
 	Sleep(ctx context.Context, s Standing) error
-	// Drop removes a standing.
+	// Drop removes a standing, and what operators were told of it.
 	Drop(ctx context.Context, ref Ref) error
 	// Restart lets a standing begin anew at a place, or where it is if that is nil: without attempt
 	// and failures, with another generation, and marked as waiting for a message.

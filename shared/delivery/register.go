@@ -250,7 +250,7 @@ func (r Registrar) Remove(ctx context.Context, d Destination) error {
 
 // Pause disables a destination until it is enabled. Its cursors stay.
 func (r Registrar) Pause(ctx context.Context, d Destination) error {
-	return r.Registry.Disable(ctx, d.ID, d.Version, Paused)
+	return r.Registry.Disable(ctx, d, Paused)
 }
 
 // Enable lets a destination go on from its cursors, whatever has disabled it, and at once where a

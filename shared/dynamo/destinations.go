@@ -115,15 +115,20 @@ func collides(err error) bool {
 	return found
 }
 
-// ReplaceDestination replaces the settings and the subscription, both or none: four write units.
+// ReplaceDestination replaces the settings and the subscription, both or none: four write units, and
+// two for the item that has told operators that it was disabled.
 func (s *Store) ReplaceDestination(ctx context.Context, d delivery.Destination, version int64) error {
-	err := s.writeTogether(ctx, []types.TransactWriteItem{
+	writes := []types.TransactWriteItem{
 		{Put: &types.Put{
 			TableName: &s.tables.Destinations, Item: settingsRow(d), ConditionExpression: aws.String("version = :version"),
 			ExpressionAttributeValues: map[string]types.AttributeValue{":version": num(version)},
 		}},
 		{Put: &types.Put{TableName: &s.tables.Subscriptions, Item: subscriptionRow(subscriptionOf(d))}},
-	})
+	}
+	if d.Disabled == "" {
+		writes = append(writes, s.denotify(d.ID, events.WholeDestination))
+	}
+	err := s.writeTogether(ctx, writes)
 	if errors.Is(err, watch.ErrConflict) {
 		err = fmt.Errorf("%w: %w", watch.ErrUnavailable, err)
 	}
@@ -140,7 +145,7 @@ func subscriptionOf(d delivery.Destination) watch.Subscription {
 	}
 }
 
-// RemoveDestination removes what AddDestination has kept: six write units. The standings are left:
+// RemoveDestination removes what AddDestination has kept, and what operators are told: eight write units. The standings are left:
 // Standings finds them, and Drop removes them.
 func (s *Store) RemoveDestination(ctx context.Context, d delivery.Destination) error {
 	writes := []types.TransactWriteItem{
@@ -150,6 +155,7 @@ func (s *Store) RemoveDestination(ctx context.Context, d delivery.Destination) e
 		}},
 		{Delete: &types.Delete{TableName: &s.tables.Destinations, Key: settingsKey(d.ID)}},
 		{Delete: &types.Delete{TableName: &s.tables.Subscriptions, Key: subscriptionKey(subscriptionOf(d))}},
+		s.denotify(d.ID, events.WholeDestination),
 	}
 	if err := s.writeTogether(ctx, writes); err != nil {
 		return fmt.Errorf("remove destination %s: %w", d.ID, err)
@@ -204,36 +210,43 @@ func (s *Store) Destinations(ctx context.Context, subject string) ([]delivery.De
 	return all, err
 }
 
-// Disable costs a write unit.
-func (s *Store) Disable(ctx context.Context, id string, version int64, why delivery.Reason) error {
-	return s.changeSettings(ctx, id, "SET disabled = :why", map[string]types.AttributeValue{":why": str(string(why)), ":version": num(version)})
+// Disable costs four write units: two for the settings, and two for the item that tells operators.
+func (s *Store) Disable(ctx context.Context, d delivery.Destination, why delivery.Reason) error {
+	until := time.Time{}
+	if !d.Expires.IsZero() {
+		until = d.Expires.Add(settledFor)
+	}
+	notice, err := s.notify(d.ID, events.WholeDestination, why.Notice(), until)
+	if err != nil {
+		return err
+	}
+	return s.changeSettings(ctx, d.ID, "SET disabled = :why", map[string]types.AttributeValue{":why": str(string(why)), ":version": num(d.Version)}, notice)
 }
 
-// EnableDestination lets a destination get changes again: a write unit.
+// EnableDestination lets a destination get changes again: four write units.
 func (s *Store) EnableDestination(ctx context.Context, id string, version int64) error {
-	return s.changeSettings(ctx, id, "REMOVE disabled", map[string]types.AttributeValue{":version": num(version)})
+	return s.changeSettings(ctx, id, "REMOVE disabled", map[string]types.AttributeValue{":version": num(version)}, s.denotify(id, events.WholeDestination))
 }
 
-// Verify costs a write unit.
+// Verify costs two write units.
 func (s *Store) Verify(ctx context.Context, id string, version int64) error {
 	return s.changeSettings(ctx, id, "SET verified = :true", map[string]types.AttributeValue{":true": &types.AttributeValueMemberBOOL{Value: true}, ":version": num(version)})
 }
 
-// NoteChallenge costs a write unit.
+// NoteChallenge costs two write units.
 func (s *Store) NoteChallenge(ctx context.Context, id string, version int64, at time.Time) error {
 	return s.changeSettings(ctx, id, "SET challenged = :at", map[string]types.AttributeValue{":at": millis(at), ":version": num(version)})
 }
 
-// changeSettings changes the settings, unless they have another version by now.
-func (s *Store) changeSettings(ctx context.Context, id, change string, values map[string]types.AttributeValue) error {
-	err := apart(ctx, func() error {
-		_, err := s.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
-			TableName: &s.tables.Destinations, Key: settingsKey(id),
-			UpdateExpression: aws.String(change), ConditionExpression: aws.String("version = :version"), ExpressionAttributeValues: values,
-		})
-		return err
-	})
-	if failed := (*types.ConditionalCheckFailedException)(nil); errors.As(err, &failed) {
+// changeSettings changes the settings, and writes something else in the same transaction, unless they
+// have another version by now.
+func (s *Store) changeSettings(ctx context.Context, id, change string, values map[string]types.AttributeValue, beside ...types.TransactWriteItem) error {
+	update := types.TransactWriteItem{Update: &types.Update{
+		TableName: &s.tables.Destinations, Key: settingsKey(id),
+		UpdateExpression: &change, ConditionExpression: aws.String("version = :version"), ExpressionAttributeValues: values,
+	}}
+	err := s.writeTogether(ctx, append([]types.TransactWriteItem{update}, beside...))
+	if errors.Is(err, watch.ErrConflict) {
 		return nil // it is gone, or has changed, and is looked at anew
 	}
 	if err != nil {

@@ -102,6 +102,20 @@ func TestOneOfManyIsRefused(t *testing.T) {
 	}
 }
 
+// notices reads what operators are told of a destination.
+func notices(t *testing.T, s *dynamo.Store, destination string) map[string]watch.Row {
+	t.Helper()
+	rows, _, err := s.Page(t.Context(), delivery.Notices(destination), "", 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	told := map[string]watch.Row{}
+	for _, row := range rows {
+		told[row.ID] = row
+	}
+	return told
+}
+
 // TestSettingsChangeInTheirVersion only. An older one changes nothing, as does one that is gone.
 func TestSettingsChangeInTheirVersion(t *testing.T) {
 	s := dynamotest.Start(t).Store()
@@ -111,7 +125,8 @@ func TestSettingsChangeInTheirVersion(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, version := range []int64{1, 2} {
-		for _, err := range []error{s.Verify(t.Context(), "dst_1", version), s.Disable(t.Context(), "dst_1", version, delivery.Gone), s.Verify(t.Context(), "dst_2", version)} {
+		d.Version = version
+		for _, err := range []error{s.Verify(t.Context(), "dst_1", version), s.Disable(t.Context(), d, delivery.Gone), s.Verify(t.Context(), "dst_2", version)} {
 			if err != nil {
 				t.Error(err)
 			}
@@ -119,12 +134,18 @@ func TestSettingsChangeInTheirVersion(t *testing.T) {
 		if d, err := s.Destination(t.Context(), "dst_1"); err != nil || d.Verified != (version == 2) || (d.Disabled == delivery.Gone) != (version == 2) {
 			t.Errorf("version %d changes it to %+v, %v", version, d, err)
 		}
+		if told := notices(t, s, "dst_1"); told["*"].Data != nil != (version == 2) {
+			t.Errorf("version %d tells operators %v", version, told)
+		}
 	}
 	if err := s.EnableDestination(t.Context(), "dst_1", 2); err != nil {
 		t.Error(err)
 	}
 	if d, err := s.Destination(t.Context(), "dst_1"); err != nil || d.Disabled != "" || !d.Verified {
 		t.Errorf("enabled it is %+v, %v", d, err)
+	}
+	if told := notices(t, s, "dst_1"); len(told) != 0 {
+		t.Errorf("it is enabled, and operators are told %v", told)
 	}
 	if _, err := s.Destination(t.Context(), "dst_2"); !errors.Is(err, delivery.ErrUnknown) {
 		t.Errorf("one that is not there is there by now: %v", err)
