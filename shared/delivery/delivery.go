@@ -52,9 +52,11 @@ var (
 // Destination is a place that changes are delivered to.
 type Destination struct {
 	ID           string
-	watch.Viewer        // whose it is, and what it may see; Expires is when it ends
-	watch.Query         // the topic or the pattern that it watches, with filter and fields
-	URL          string // of the webhook
+	watch.Viewer // whose it is, and what it may see; Expires is when it ends
+	watch.Query  // the topic or the pattern that it watches, with filter and fields
+	Kind         Kind
+	URL          string // of a webhook
+	Target       string // of any other kind: the URL of a queue, the ARN of a topic, bus or stream
 	Format       Format // of what is sent
 	Batch        int    // changes in a message, at most
 	Created      time.Time
@@ -63,7 +65,21 @@ type Destination struct {
 	Challenged   time.Time // when it last did not answer; zero if it always did
 	Version      int64     // counts the changes of the settings
 	Shard        int       // of its subscription
+	Name         string    // by which the deployer declares it; empty for a client's
+	Round        int64     // of declarations: the one that has made or changed it, see [Declaration]
 }
+
+// Kind is what a destination is.
+type Kind string
+
+// The kinds of destinations. Clients register webhooks; the deployer declares any of them.
+const (
+	Webhook     Kind = "webhook"
+	SQS         Kind = "sqs" // a queue, standard or FIFO
+	SNS         Kind = "sns" // a topic, standard or FIFO
+	EventBridge Kind = "eventbridge"
+	Kinesis     Kind = "kinesis"
+)
 
 // Format is how changes are written.
 type Format string

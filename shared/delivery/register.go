@@ -54,7 +54,7 @@ type Registrar struct {
 // as it lives. It is challenged at once, and gets the changes from now on when it has answered.
 func (r Registrar) Create(ctx context.Context, v watch.Viewer, wanted Destination) (Destination, error) {
 	d := wanted
-	d.ID = newID()
+	d.ID, d.Kind = newID(), Webhook
 	d.Viewer = v
 	d.Key.ID, d.Delivers = watch.DestinationID(d.ID), true
 	d.Created = r.now().Truncate(time.Second) // as exactly as the store keeps when it ends

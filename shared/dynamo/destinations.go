@@ -1,6 +1,7 @@
 package dynamo
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -141,9 +142,13 @@ func (s *Store) ReplaceDestination(ctx context.Context, d delivery.Destination, 
 // subscriptionOf is how a destination watches.
 func subscriptionOf(d delivery.Destination) watch.Subscription {
 	return watch.Subscription{
-		Key: watch.Key{Subject: d.Subject, ID: watch.DestinationID(d.ID)}, Topic: d.Query.Topic, Shard: d.Shard, Until: d.Expires,
+		Key: watch.Key{Subject: d.Subject, ID: watch.DestinationID(d.ID)}, Topic: d.Query.Topic, Shard: d.Shard,
+		Until: cmp.Or(d.Expires, never),
 	}
 }
+
+// never is when the subscription of a destination ends that does not end by itself.
+var never = time.Date(9999, time.December, 31, 0, 0, 0, 0, time.UTC)
 
 // RemoveDestination removes what AddDestination has kept, and what operators are told: eight write units. The standings are left:
 // Standings finds them, and Drop removes them.
@@ -261,7 +266,15 @@ func settingsRow(d delivery.Destination) map[string]types.AttributeValue {
 	row["subject"], row["grant"] = str(d.Subject), str(d.Grant.String())
 	row["watches"], row["url"], row["format"] = str(string(d.Query.Topic)), str(d.URL), str(string(d.Format))
 	row["batch"], row["created"], row["version"], row["shard"] = num(int64(d.Batch)), millis(d.Created), num(d.Version), num(int64(d.Shard))
-	row["ends"], row["expiresAt"] = unix(d.Expires), unix(d.Expires.Add(settledFor))
+	if !d.Expires.IsZero() {
+		row["ends"], row["expiresAt"] = unix(d.Expires), unix(d.Expires.Add(settledFor))
+	}
+	if d.Kind != delivery.Webhook {
+		row["kind"], row["target"] = str(string(d.Kind)), str(d.Target)
+	}
+	if d.Name != "" {
+		row["name"], row["round"] = str(d.Name), num(d.Round)
+	}
 	if d.Filter != nil {
 		row["filter"] = str(string(d.Filter))
 	}
@@ -280,7 +293,8 @@ func settingsRow(d delivery.Destination) map[string]types.AttributeValue {
 // destination reads what settingsRow wrote.
 func destination(row map[string]types.AttributeValue) (delivery.Destination, error) {
 	d := delivery.Destination{
-		ID: text(row, "destination"), URL: text(row, "url"), Format: delivery.Format(text(row, "format")),
+		ID: text(row, "destination"), Kind: cmp.Or(delivery.Kind(text(row, "kind")), delivery.Webhook), Name: text(row, "name"),
+		URL: text(row, "url"), Target: text(row, "target"), Format: delivery.Format(text(row, "format")),
 		Created: instantMillis(row, "created"), Disabled: delivery.Reason(text(row, "disabled")), Verified: flag(row, "verified"), Challenged: instantMillis(row, "challenged"),
 	}
 	d.Key = watch.Key{Subject: text(row, "subject"), ID: watch.DestinationID(d.ID)}
@@ -298,6 +312,9 @@ func destination(row map[string]types.AttributeValue) (delivery.Destination, err
 		return n
 	}
 	d.Batch, d.Version, d.Shard = int(whole("batch")), whole("version"), int(whole("shard"))
+	if d.Name != "" {
+		d.Round = whole("round")
+	}
 	var err error
 	d.Grant, err = grant.Decode(text(row, "grant"))
 	if err := errors.Join(append(errs, err)...); err != nil {

@@ -33,7 +33,7 @@ func aDestination(t *testing.T, id string, expires time.Time) delivery.Destinati
 		t.Fatal(err)
 	}
 	d := delivery.Destination{
-		ID: id, URL: "https://example.com/hook", Format: delivery.CloudEvents, Batch: 7, Created: time.UnixMilli(1_700_000_000_123),
+		ID: id, Kind: delivery.Webhook, URL: "https://example.com/hook", Format: delivery.CloudEvents, Batch: 7, Created: time.UnixMilli(1_700_000_000_123),
 		Query: watch.Query{Topic: "orders/**", Options: watch.Options{Filter: json.RawMessage(`{"n":[1]}`), Fields: []string{"n"}}},
 	}
 	d.Key = watch.Key{Subject: "alice", ID: watch.DestinationID(id)}
@@ -70,6 +70,31 @@ func TestADestinationIsReadAsItWasWritten(t *testing.T) {
 	}
 	if subs, err := s.Subscribers(t.Context(), "orders", false, watch.Whole); err != nil || len(subs) != 0 {
 		t.Errorf("after removal it watches by %+v, %v", subs, err)
+	}
+}
+
+// TestADeclaredDestinationDoesNotEnd by itself, and neither does its subscription.
+func TestADeclaredDestinationDoesNotEnd(t *testing.T) {
+	s := dynamotest.Start(t).Store()
+	want := delivery.Destination{ID: "dst_1", Kind: delivery.SQS, Target: "https://sqs.example/1/q.fifo", Format: delivery.Frames, Batch: 100,
+		Created: time.UnixMilli(1_700_000_000_123), Verified: true, Name: "orders", Round: 1, Query: watch.Query{Topic: "orders/1"}}
+	want.Key = watch.Key{Subject: watch.Deployer, ID: watch.DestinationID("dst_1")}
+	want.Grant, want.Delivers = grant.All(), true
+	if err := s.AddDestination(t.Context(), want, 1); err != nil {
+		t.Fatal(err)
+	}
+	s.Now = func() time.Time { return time.Now().AddDate(100, 0, 0) }
+	got, err := s.Destination(t.Context(), "dst_1")
+	if err != nil || got.Grant.String() != want.Grant.String() {
+		t.Fatalf("%+v, %v", got, err)
+	}
+	want.Grant, got.Grant = grant.Grant{}, grant.Grant{}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("it is\n%+v, want\n%+v", got, want)
+	}
+	subs, err := s.Subscribers(t.Context(), "orders/1", false, watch.Whole)
+	if err != nil || len(subs) != 1 || subs[0].Key != want.Key || subs[0].Until.Before(s.Now()) {
+		t.Errorf("it watches by %+v, %v", subs, err)
 	}
 }
 
