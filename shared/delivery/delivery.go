@@ -114,6 +114,7 @@ type Ref struct {
 type Standing struct {
 	Ref
 	Generation  int64     // counts the deliveries that have begun, and changes from outside, such as a replay
+	Replays     int64     // counts how often it was put at another place
 	watch.Place           // up to which it has everything
 	Attempt     *Attempt  // what is being tried; nil if nothing is
 	Failures    int       // attempts that have failed in a row
@@ -175,7 +176,8 @@ type Store interface {
 	// Drop removes a standing, and what operators were told of it.
 	Drop(ctx context.Context, ref Ref) error
 	// Restart lets a standing begin anew at a place, or where it is if that is nil: without attempt
-	// and failures, with another generation, and marked as waiting for a message.
+	// and failures, with another generation, and marked as waiting for a message. Put at a place, it
+	// counts a replay.
 	Restart(ctx context.Context, ref Ref, at *watch.Place, message string, look time.Time) error
 
 	// Due reads standings of a part that the sweep has to look at, the longest due first.

@@ -108,7 +108,7 @@ func (r Registrar) Change(ctx context.Context, v watch.Viewer, d, wanted Destina
 
 // sends is the same for destinations that are sent the same.
 func (d Destination) sends() string {
-	return fmt.Sprintf("%q %q %q %d %q %q", d.URL, d.Format, d.Filter, d.Batch, d.Fields, d.Grant)
+	return fmt.Sprintf("%q %q %q %q %q %d %q %q", d.Kind, d.URL, d.Target, d.Format, d.Filter, d.Batch, d.Fields, d.Grant)
 }
 
 // Undo removes a destination that its owner has not been told of, also when the request is over.
@@ -155,6 +155,17 @@ func (r Registrar) begin(ctx context.Context, d Destination) error {
 
 // check completes the settings and refuses what is wrong in them.
 func (r Registrar) check(d *Destination) error {
+	if err := d.complete(); err != nil {
+		return err
+	}
+	if err := r.Check(d.URL); err != nil {
+		return refuse("url: %s", err)
+	}
+	return nil
+}
+
+// complete completes the settings and refuses what is wrong in them, whatever the target is.
+func (d *Destination) complete() error {
 	if d.Format == "" {
 		d.Format = Frames
 	}
@@ -171,13 +182,11 @@ func (r Registrar) check(d *Destination) error {
 	if d.Batch < 1 || d.Batch > most {
 		return refuse("batch is from 1 to %d with the format %s", most, d.Format)
 	}
-	if _, err := (watch.Feed{}).Begin(d.Viewer, d.Query, true); err != nil {
-		return err
+	if d.Kind == EventBridge && d.Format == CloudEvents {
+		return refuse("format %s is a list, and an event of %s has an object", CloudEvents, EventBridge)
 	}
-	if err := r.Check(d.URL); err != nil {
-		return refuse("url: %s", err)
-	}
-	return nil
+	_, err := (watch.Feed{}).Begin(d.Viewer, d.Query, true)
+	return err
 }
 
 func refuse(format string, args ...any) error {

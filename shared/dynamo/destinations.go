@@ -33,7 +33,8 @@ func settingsKey(id string) map[string]types.AttributeValue {
 func ownerKey(subject string) map[string]types.AttributeValue { return settingsKey("#" + subject) }
 
 // AddDestination keeps a destination, its owner's list and its subscription, all or nothing, if the
-// owner has fewer than most. It costs six write units and a read unit.
+// owner has fewer than most and no other has the id. It costs six write units and a read unit. One that
+// is declared is kept only while its round has not ended.
 func (s *Store) AddDestination(ctx context.Context, d delivery.Destination, most int) error {
 	base, _ := d.Query.Topic.Split()
 	shards, err := s.shards(ctx, base)
@@ -41,27 +42,57 @@ func (s *Store) AddDestination(ctx context.Context, d delivery.Destination, most
 		return fmt.Errorf("add destination %s: %w", d.ID, err)
 	}
 	d.Shard = home(watch.DestinationID(d.ID), shards)
-	writes := []types.TransactWriteItem{
-		{Update: &types.Update{
-			TableName: &s.tables.Destinations, Key: ownerKey(d.Subject),
-			UpdateExpression:    aws.String("ADD ids :id"),
-			ConditionExpression: aws.String("attribute_not_exists(ids) OR size(ids) < :most"),
-			ExpressionAttributeValues: map[string]types.AttributeValue{
-				":id": &types.AttributeValueMemberSS{Value: []string{d.ID}}, ":most": num(int64(most)),
-			},
-		}},
-		{Put: &types.Put{TableName: &s.tables.Destinations, Item: settingsRow(d)}},
+	owner := s.inRound(d)
+	owner.UpdateExpression = aws.String("ADD ids :id")
+	owner.ConditionExpression = aws.String("(attribute_not_exists(ids) OR size(ids) < :most)" + roundCondition(d, " AND "))
+	owner.ExpressionAttributeValues[":id"] = &types.AttributeValueMemberSS{Value: []string{d.ID}}
+	owner.ExpressionAttributeValues[":most"] = num(int64(most))
+	err = s.writeTogether(ctx, []types.TransactWriteItem{
+		{Update: owner},
+		{Put: &types.Put{TableName: &s.tables.Destinations, Item: settingsRow(d), ConditionExpression: aws.String("attribute_not_exists(destination)")}},
 		{Put: &types.Put{TableName: &s.tables.Subscriptions, Item: subscriptionRow(subscriptionOf(d))}},
-	}
-	err = s.writeTogether(ctx, writes)
-	if cancelled := (*types.TransactionCanceledException)(nil); errors.As(err, &cancelled) &&
-		slices.ContainsFunc(cancelled.CancellationReasons, func(r types.CancellationReason) bool { return aws.ToString(r.Code) == "ConditionalCheckFailed" }) {
-		return fmt.Errorf("add destination %s: %w", d.ID, delivery.ErrTooMany) // the only condition
+	})
+	switch {
+	case unmet(err, 1):
+		err = delivery.ErrExists
+	case unmet(err, 0) && d.Name != "":
+		err = delivery.ErrOvertaken
+	case unmet(err, 0):
+		err = delivery.ErrTooMany
 	}
 	if err != nil {
 		return fmt.Errorf("add destination %s: %w", d.ID, err)
 	}
 	return nil
+}
+
+// inRound begins an update of the owner's row that is made together with another write of a destination.
+// If that is declared, the update has to have roundCondition, and its value.
+func (s *Store) inRound(d delivery.Destination) *types.Update {
+	u := &types.Update{TableName: &s.tables.Destinations, Key: ownerKey(d.Subject), ExpressionAttributeValues: map[string]types.AttributeValue{}}
+	if d.Name != "" {
+		u.ExpressionAttributeValues[":before"] = num(d.Round - 1)
+	}
+	return u
+}
+
+// roundCondition holds while the round of a declared destination has not ended. It is empty for a
+// client's.
+func roundCondition(d delivery.Destination, joined string) string {
+	switch {
+	case d.Name == "":
+		return ""
+	case d.Round > 1:
+		return joined + "round = :before"
+	}
+	return joined + "(attribute_not_exists(round) OR round = :before)"
+}
+
+// unmet reports whether the condition of one of the writes was the reason why none was made.
+func unmet(err error, write int) bool {
+	cancelled := (*types.TransactionCanceledException)(nil)
+	return errors.As(err, &cancelled) && write < len(cancelled.CancellationReasons) &&
+		aws.ToString(cancelled.CancellationReasons[write].Code) == "ConditionalCheckFailed"
 }
 
 // writeTogether writes all or nothing.
@@ -117,7 +148,8 @@ func collides(err error) bool {
 }
 
 // ReplaceDestination replaces the settings and the subscription, both or none: four write units, and
-// two for the item that has told operators that it was disabled.
+// two for the item that has told operators that it was disabled. One that is declared costs two more, and
+// is replaced only while its round has not ended.
 func (s *Store) ReplaceDestination(ctx context.Context, d delivery.Destination, version int64) error {
 	writes := []types.TransactWriteItem{
 		{Put: &types.Put{
@@ -128,6 +160,12 @@ func (s *Store) ReplaceDestination(ctx context.Context, d delivery.Destination, 
 	}
 	if d.Disabled == "" {
 		writes = append(writes, s.denotify(d.ID, events.WholeDestination))
+	}
+	if d.Name != "" {
+		owner := s.inRound(d)
+		owner.UpdateExpression, owner.ConditionExpression = aws.String("SET working = :round"), aws.String(roundCondition(d, ""))
+		owner.ExpressionAttributeValues[":round"] = num(d.Round)
+		writes = append(writes, types.TransactWriteItem{Update: owner})
 	}
 	err := s.writeTogether(ctx, writes)
 	if errors.Is(err, watch.ErrConflict) {
@@ -150,20 +188,62 @@ func subscriptionOf(d delivery.Destination) watch.Subscription {
 // never is when the subscription of a destination ends that does not end by itself.
 var never = time.Date(9999, time.December, 31, 0, 0, 0, 0, time.UTC)
 
-// RemoveDestination removes what AddDestination has kept, and what operators are told: eight write units. The standings are left:
-// Standings finds them, and Drop removes them.
+// RemoveDestination removes what AddDestination has kept, and what operators are told: eight write units.
+// The standings are left: Standings finds them, and Drop removes them. One that is declared is removed
+// only while the round of which it has the number has not ended.
 func (s *Store) RemoveDestination(ctx context.Context, d delivery.Destination) error {
+	owner := s.inRound(d)
+	owner.UpdateExpression = aws.String("DELETE ids :id")
+	owner.ExpressionAttributeValues[":id"] = &types.AttributeValueMemberSS{Value: []string{d.ID}}
+	if d.Name != "" {
+		owner.ConditionExpression = aws.String(roundCondition(d, ""))
+	}
 	writes := []types.TransactWriteItem{
-		{Update: &types.Update{
-			TableName: &s.tables.Destinations, Key: ownerKey(d.Subject), UpdateExpression: aws.String("DELETE ids :id"),
-			ExpressionAttributeValues: map[string]types.AttributeValue{":id": &types.AttributeValueMemberSS{Value: []string{d.ID}}},
-		}},
+		{Update: owner},
 		{Delete: &types.Delete{TableName: &s.tables.Destinations, Key: settingsKey(d.ID)}},
 		{Delete: &types.Delete{TableName: &s.tables.Subscriptions, Key: subscriptionKey(subscriptionOf(d))}},
 		s.denotify(d.ID, events.WholeDestination),
 	}
 	if err := s.writeTogether(ctx, writes); err != nil {
 		return fmt.Errorf("remove destination %s: %w", d.ID, err)
+	}
+	return nil
+}
+
+// Declaration reads what was declared last: a read unit.
+func (s *Store) Declaration(ctx context.Context) (d delivery.Declaration, err error) {
+	out, err := s.db.GetItem(ctx, &dynamodb.GetItemInput{TableName: &s.tables.Destinations, Key: ownerKey(watch.Deployer), ConsistentRead: aws.Bool(true)})
+	if err != nil {
+		return d, fmt.Errorf("read the declaration: %w", translate(err))
+	}
+	d.Round, _ = integer(out.Item, "round") // 0 if there is none
+	d.Digest, d.Pending, d.Since = text(out.Item, "declared"), text(out.Item, "pending"), instantMillis(out.Item, "since")
+	return d, nil
+}
+
+// NoteDeclaration costs a write unit.
+func (s *Store) NoteDeclaration(ctx context.Context, was, now delivery.Declaration) error {
+	input := &dynamodb.UpdateItemInput{
+		TableName: &s.tables.Destinations, Key: ownerKey(watch.Deployer),
+		UpdateExpression: aws.String("SET declared = :declared, round = :round REMOVE pending, since"), ConditionExpression: aws.String("round = :was"),
+		ExpressionAttributeValues: map[string]types.AttributeValue{":declared": str(now.Digest), ":round": num(now.Round), ":was": num(was.Round)},
+	}
+	if was.Round == 0 {
+		input.ConditionExpression = aws.String("attribute_not_exists(round) OR round = :was")
+	}
+	if !now.Since.IsZero() {
+		input.UpdateExpression = aws.String("SET declared = :declared, round = :round, pending = :pending, since = :since")
+		input.ExpressionAttributeValues[":pending"], input.ExpressionAttributeValues[":since"] = str(now.Pending), millis(now.Since)
+	}
+	err := apart(ctx, func() error {
+		_, err := s.db.UpdateItem(ctx, input)
+		return err
+	})
+	if failed := (*types.ConditionalCheckFailedException)(nil); errors.As(err, &failed) {
+		return fmt.Errorf("note the declaration: %w", delivery.ErrOvertaken)
+	}
+	if err != nil {
+		return fmt.Errorf("note the declaration: %w", err)
 	}
 	return nil
 }

@@ -37,7 +37,7 @@
 //	                                               [disabled], [ends], [expiresAt]; of one that the
 //	                                               deployer declares name and round
 //	               destination     topic           a standing: after, [items], [next], generation,
-//	                                               [waiting] (its mark), [attempt], [until],
+//	                                               [replays], [waiting] (its mark), [attempt], [until],
 //	                                               [failures], [since], [retryAt], [lastAt],
 //	                                               [lastStatus], [lastError]; unless it is asleep
 //	                                               part and due, which are the index

@@ -45,7 +45,7 @@ type update struct {
 
 // standingNames are the names of the attributes, by their placeholders in updates.
 var standingNames = map[string]string{
-	"#waiting": "waiting", "#due": "due", "#part": "part", "#generation": "generation", "#after": "after", "#items": "items", "#next": "next",
+	"#waiting": "waiting", "#due": "due", "#part": "part", "#generation": "generation", "#replays": "replays", "#after": "after", "#items": "items", "#next": "next",
 	"#attempt": "attempt", "#until": "until", "#failures": "failures", "#since": "since", "#retryAt": "retryAt",
 	"#lastAt": "lastAt", "#lastStatus": "lastStatus", "#lastError": "lastError", "#told": "told",
 }
@@ -249,12 +249,13 @@ func (s *Store) Drop(ctx context.Context, ref delivery.Ref) error {
 func (s *Store) Restart(ctx context.Context, ref delivery.Ref, at *watch.Place, message string, look time.Time) error {
 	values := map[string]types.AttributeValue{":message": str(message), ":look": millis(look), ":part": str(partOf(ref)), ":one": num(1)}
 	set, remove := "SET #waiting = :message, #due = :look, #part = :part", " REMOVE #attempt, #until, #failures, #since, #retryAt"
-	condition := "attribute_exists(#after)"
+	condition, add := "attribute_exists(#after)", " ADD #generation :one"
 	if at != nil {
 		set, remove = set+", "+setPlace(*at, values), remove+removePlace(*at)
 		condition = "" // it may be a topic that the destination has had nothing of
+		add += ", #replays :one"
 	}
-	_, held, err := s.change(ctx, ref, update{set: set + remove + " ADD #generation :one", condition: condition, values: values})
+	_, held, err := s.change(ctx, ref, update{set: set + remove + add, condition: condition, values: values})
 	if err == nil && !held {
 		err = fmt.Errorf("restart %s of %s: %w", ref.Topic, ref.Destination, delivery.ErrUnknown)
 	}
@@ -321,6 +322,7 @@ func (s *Store) Standings(ctx context.Context, destination string, after events.
 func standing(row map[string]types.AttributeValue) (s delivery.Standing, err error) {
 	s.Ref = delivery.Ref{Destination: text(row, "destination"), Topic: events.Topic(text(row, "topic"))}
 	s.Generation, _ = integer(row, "generation") // 0 if there is none
+	s.Replays, _ = integer(row, "replays")
 	s.Items, s.Next = flag(row, "items"), text(row, "next")
 	if s.After, err = events.ParseCursor(text(row, "after")); err != nil {
 		return s, fmt.Errorf("read standing of destination %s in %s: %w", s.Destination, s.Topic, err)
