@@ -11,21 +11,37 @@ import (
 	"github.com/watchroute/watchroute/events"
 	"github.com/watchroute/watchroute/shared/cloudevents"
 	"github.com/watchroute/watchroute/shared/delivery"
+	"github.com/watchroute/watchroute/shared/targets"
 	"github.com/watchroute/watchroute/shared/webhook"
 )
 
-// sender sends messages as webhooks.
+// sender sends messages to webhooks and to what AWS has.
 type sender struct {
-	client *webhook.Client
-	keys   *keys
-	source string // of CloudEvents: the ARN of the Events table
+	client  *webhook.Client
+	keys    *keys
+	targets *targets.Client
+	source  string // of CloudEvents: the ARN of the Events table
 }
 
-// Send posts a message in the format of the destination.
+// Send sends a message in the format of the destination.
 func (s sender) Send(ctx context.Context, to delivery.Destination, m delivery.Message) error {
 	contentType, body, err := encode(s.source, to.Format, m)
 	if err != nil {
 		return fmt.Errorf("encode message %s: %w", m.ID, err)
+	}
+	if to.Kind != delivery.Webhook {
+		about := targets.Message{ID: m.ID, Topic: m.Ref.Topic, Type: "changes", ContentType: contentType, Body: body}
+		switch {
+		case m.Reset != nil:
+			about.Type = "reset"
+		case m.Items != nil:
+			about.Type, about.Cursor = "snapshot", m.Items.Cursor
+		default:
+			if about.Cursor = m.Changes[len(m.Changes)-1].Cursor(); to.Format != delivery.Frames {
+				about.Type = "cloudevent"
+			}
+		}
+		return s.targets.Send(ctx, to, about)
 	}
 	return s.call(ctx, to, func(e webhook.Endpoint) error {
 		return s.client.Post(ctx, e, webhook.Message{ID: m.ID, ContentType: contentType, Body: body})
@@ -39,7 +55,7 @@ func (s sender) Challenge(ctx context.Context, to delivery.Destination) error {
 
 // call makes one call, and gives its failure as package delivery knows it.
 func (s sender) call(ctx context.Context, to delivery.Destination, do func(webhook.Endpoint) error) error {
-	keys, err := s.keys.of(ctx, to.ID)
+	keys, err := s.keys.of(ctx, to.Signer())
 	if err != nil {
 		return err
 	}
@@ -91,7 +107,7 @@ type keys struct {
 	read    time.Time
 }
 
-// of gives the keys of a destination.
+// of gives the keys of a destination, by its Signer.
 func (k *keys) of(ctx context.Context, id string) ([][]byte, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()

@@ -3,6 +3,7 @@ package stack
 import (
 	"context"
 
+	destinations "github.com/watchroute/watchroute/shared/delivery"
 	"github.com/watchroute/watchroute/shared/webhook"
 )
 
@@ -20,6 +21,7 @@ func (s *Stack) webhookKeys(ctx context.Context) (map[string][][]byte, error) {
 	var found struct {
 		Items []struct {
 			Destination struct{ S string } `json:"destination"`
+			Name        struct{ S string } `json:"name"`
 		}
 	}
 	settings := map[string]any{
@@ -31,7 +33,8 @@ func (s *Stack) webhookKeys(ctx context.Context) (map[string][][]byte, error) {
 	}
 	keys := map[string][][]byte{}
 	for _, item := range found.Items {
-		keys[item.Destination.S] = [][]byte{webhook.Key([]byte(value.SecretString), item.Destination.S)}
+		of := destinations.Destination{ID: item.Destination.S, Name: item.Name.S}
+		keys[of.ID] = [][]byte{webhook.Key([]byte(value.SecretString), of.Signer())}
 	}
 	return keys, nil
 }

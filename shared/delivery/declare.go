@@ -82,6 +82,15 @@ func (d Declared) destination() (Destination, error) {
 	return to, to.complete()
 }
 
+// Signer names the destination in the keys that sign its messages. One that is declared keeps its key
+// for as long as its name is the same.
+func (d Destination) Signer() string {
+	if d.Name != "" {
+		return "declared/" + d.Name // no id has a slash
+	}
+	return d.ID
+}
+
 // Declaration says which destinations were declared last, and what became of that.
 //
 // Each list that is carried out is a round. Whatever a round writes is written only while no other has
