@@ -111,8 +111,7 @@ func TestDeclaredDestinationsGetChangesInOrder(t *testing.T) {
 	t.Parallel()
 	hook := newHook(t)
 	s, clock := declaring(t, hook)
-	store := dynamo.Open(aws.Config{Region: stack.Region, BaseEndpoint: aws.String(s.URL()), Credentials: credentials.NewStaticCredentialsProvider("local", "local", "")},
-		dynamo.Tables{Destinations: "Destinations"})
+	store := s.store()
 	by := map[string]delivery.Destination{}
 	clock.Advance(time.Minute)
 	eventually(t, "six destinations", func() bool {

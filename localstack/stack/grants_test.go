@@ -16,6 +16,8 @@ import (
 	"github.com/watchroute/watchroute/localstack/aws/eventbridge"
 	"github.com/watchroute/watchroute/localstack/aws/iam"
 	"github.com/watchroute/watchroute/localstack/stack"
+	"github.com/watchroute/watchroute/shared/delivery"
+	"github.com/watchroute/watchroute/shared/grant"
 	"github.com/watchroute/watchroute/shared/token"
 	"github.com/watchroute/watchroute/shared/watch"
 )
@@ -203,7 +205,7 @@ func (s *running) subscribeGone(t *testing.T, topic string) {
 
 // useDestinations lets one topic be delivered, with its items after a reset and after it was gone, and
 // another that will have lanes. It removes a destination, and has deliver find one that is not there.
-// The sweep looks for what is due in the meantime.
+// The sweep looks for what is due in the meantime, and removes what is not declared any more.
 func (s *running) useDestinations(t *testing.T, clock *eventbridge.Hand) {
 	t.Helper()
 	hook, token := newHook(t), s.token(t, "hank", delivering, nil)
@@ -232,8 +234,30 @@ func (s *running) useDestinations(t *testing.T, clock *eventbridge.Hand) {
 	s.putRow(t, "Destinations", "destination", "none", "topic", "hooked", map[string]types.AttributeValue{
 		"after": text(":0"), "part": text("0"), "due": number(1), "waiting": text("lost"),
 	})
+	s.leaveDeclared(t, "dst_left")
 	clock.Advance(time.Minute)
 	eventually(t, "the standing of no destination removed", func() bool { return s.rows(t, "Destinations", "destination", "none") == 0 })
+	eventually(t, "what an earlier deployment has declared removed", func() bool {
+		return s.rows(t, "Destinations", "destination", "dst_left") == 0 && s.rows(t, "Subscriptions", "topic", "left#0") == 0
+	})
+}
+
+// leaveDeclared leaves a destination of an earlier deployment, whose end has been seen once.
+func (s *running) leaveDeclared(t *testing.T, id string) {
+	t.Helper()
+	store := s.store()
+	d := delivery.Destination{ID: id, Kind: delivery.Webhook, Name: "left", Round: 1, Verified: true, Query: watch.Query{Topic: "left"}}
+	d.Subject, d.Key.ID, d.Grant = watch.Deployer, watch.DestinationID(id), grant.All()
+	err := store.AddDestination(t.Context(), d, 1)
+	if err == nil {
+		err = store.Restart(t.Context(), delivery.Ref{Destination: id, Topic: "left"}, &watch.Place{}, "none", time.Now().Add(time.Hour))
+	}
+	if err == nil {
+		err = store.NoteDeclaration(t.Context(), delivery.Declaration{}, delivery.Declaration{Digest: "earlier", Round: 1, Since: time.Now().Add(-time.Minute)})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 // useLanes makes a topic with more watchers than fan-out pushes to. One of them is gone and the
