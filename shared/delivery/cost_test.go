@@ -99,6 +99,32 @@ func TestCostOfADelivery(t *testing.T) {
 	}
 }
 
+// TestCostOfADeliveryToAWS: what is declared has no token, so no revocations are read.
+func TestCostOfADeliveryToAWS(t *testing.T) {
+	page, err := os.ReadFile("../../infra/README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, changes := range []int{1, 10, 100} {
+		inBubble(t, 1, func(t *testing.T, w *world) {
+			w.declare(queueOf("q", "a"))
+			w.batch(1) // a standing that is there, as usual
+			w.pass(0)
+			w.sent = nil
+			wake := w.costs(func() { w.batch(changes) }, dynamotest.Tables.Destinations)
+			delivered := w.costs(func() { w.step() })
+			if len(w.sent) != 1 || len(w.sent[0].Changes) != changes || len(w.queue) != 0 || w.due() != 0 {
+				t.Fatalf("it was sent %+v", w.sent)
+			}
+			row := fmt.Sprintf("| %d to AWS | %v | %v | 3 | 1 |", changes, wake.writes+delivered.writes, wake.reads+delivered.reads)
+			t.Log(row)
+			if !strings.Contains(string(page), "\n"+row) {
+				t.Errorf("infra/README.md has no row %s", row)
+			}
+		})
+	}
+}
+
 // TestCostOfAWakeThatFindsItAwake is a write, which fails, for each batch.
 func TestCostOfAWakeThatFindsItAwake(t *testing.T) {
 	costly(t, func(t *testing.T, w *world) {

@@ -222,9 +222,10 @@ func TestQueuesAndTopicsGetMessages(t *testing.T) {
 // TestABusGetsAnEventForEachMessage, whose detail has what rules match beside the frame.
 func TestABusGetsAnEventForEachMessage(t *testing.T) {
 	w := newWorld(t)
-	arn, url := w.bus(`{"source":["watchroute"],"resources":["` + source + `"],"detail":{"$or":[{"topic":[{"prefix":"orders/"}]},{"message":["msg_8"]},{"specversion":["1.0"]}]}}`)
+	arn, url := w.bus(`{"source":["watchroute"],"resources":["` + source + `"],"detail":{"$or":[{"topic":[{"prefix":"orders/"}]},{"message":["msg_8"]},{"changes":{"data":{"status":["paid"]}}},{"specversion":["1.0"]}]}}`)
 	w.send(delivery.EventBridge, arn, message("orders/1", 7, `{"type":"changes","changes":[]}`))
 	w.send(delivery.EventBridge, arn, message("other", 7, `{"type":"changes","changes":[]}`))
+	w.send(delivery.EventBridge, arn, message("other", 9, `{"type":"changes","changes":[{"data":{"status":"new"}},{"data":{"status":"paid"}}]}`))
 	reset := message("orders/1", 8, `{"type":"reset","topic":"orders/1"}`)
 	reset.Type = "reset"
 	w.send(delivery.EventBridge, arn, reset)
@@ -244,6 +245,7 @@ func TestABusGetsAnEventForEachMessage(t *testing.T) {
 	}
 	want := []string{
 		`watchroute.changes {"message":"msg_7","topic":"orders/1","cursor":"e:7","type":"changes","changes":[]}`,
+		`watchroute.changes {"message":"msg_9","topic":"other","cursor":"e:9","type":"changes","changes":[{"data":{"status":"new"}},{"data":{"status":"paid"}}]}`,
 		`watchroute.reset {"message":"msg_8","type":"reset","topic":"orders/1"}`,
 		`watchroute.cloudevent {"specversion":"1.0","id":"orders/1@e:9"}`,
 	}
