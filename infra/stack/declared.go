@@ -101,17 +101,18 @@ const maxInput = 8_192
 
 // destinationFaults are those of what is declared.
 func (p Props) destinationFaults() (faults []error) {
+	refuse := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
 	var declared []delivery.Declared
 	for _, d := range p.Destinations {
 		one, err := d.declared(p)
 		if err != nil {
-			faults = append(faults, fmt.Errorf("Destinations: %q: %w", d.Name, err))
+			refuse("Destinations: %q: %w", d.Name, err)
 			one.Kind, one.Target = delivery.Webhook, "" // the rest is checked all the same
 		}
 		declared = append(declared, one)
 	}
 	if err := delivery.CheckDeclared(declared); err != nil {
-		faults = append(faults, fmt.Errorf("Destinations: %w", err))
+		refuse("Destinations: %w", err)
 	}
 	for i, d := range p.Destinations { // as they are at most, once deployed
 		if all := d.targets(); len(all) == 1 && unresolved(declared[i].Target) {
@@ -122,7 +123,7 @@ func (p Props) destinationFaults() (faults []error) {
 	if n := len([]rune(input)); err != nil {
 		faults = append(faults, err)
 	} else if n > maxInput {
-		faults = append(faults, fmt.Errorf("Destinations have %d characters as JSON, more than %d: declare fewer, or shorter filters", n, maxInput))
+		refuse("Destinations have %d characters as JSON, more than %d: declare fewer, or shorter filters", n, maxInput)
 	}
 	return faults
 }

@@ -292,6 +292,38 @@ func TestADeclarationSurvivesKillsAndRivals(t *testing.T) {
 	}
 }
 
+// mute is a store that restarts nothing.
+type mute struct{ delivery.Declarations }
+
+func (mute) Restart(context.Context, delivery.Ref, *watch.Place, string, time.Time) error {
+	return errKilled
+}
+
+// TestAChangeThatWasCutOffIsFinished by the next call, although the settings are as they are declared. The
+// standing sleeps, so nobody else would wake it.
+func TestAChangeThatWasCutOffIsFinished(t *testing.T) {
+	inBubble(t, 1, func(t *testing.T, w *world) {
+		w.declare(queueOf("q", "a"))
+		w.answer = func(delivery.Message) error { return &delivery.Failure{Gone: true, Detail: "gone"} }
+		w.write("a", "i", `{"n":1}`)
+		w.pass(0)
+		w.answer = func(delivery.Message) error { return nil }
+		list, muted := []delivery.Declared{queueOf("q", "a", func(d *delivery.Declared) { d.Batch = 7 })}, w.declarer()
+		muted.Registry = mute{w.store}
+		for n := range 3 {
+			if err := muted.Reconcile(t.Context(), list); n > 0 && !errors.Is(err, errKilled) {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Minute)
+		}
+		if d := w.declared()["q"]; d.Batch != 7 || d.Disabled != "" || len(w.taken) != 0 {
+			t.Fatalf("it is %+v", d)
+		}
+		w.declare(list...)
+		w.order("a", 1)
+	})
+}
+
 // TestATargetThatIsMissingIsNotGivenUp: nobody but a deployment could enable it again. When it is there,
 // all that was missed comes.
 func TestATargetThatIsMissingIsNotGivenUp(t *testing.T) {

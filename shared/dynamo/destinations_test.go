@@ -98,6 +98,60 @@ func TestADeclaredDestinationDoesNotEnd(t *testing.T) {
 	}
 }
 
+// TestARoundThatHasEndedWritesNothing: a call that was late adds, replaces and removes nothing. Nor does one
+// that adds what is there.
+func TestARoundThatHasEndedWritesNothing(t *testing.T) {
+	s := dynamotest.Start(t).Store()
+	of := func(id string, round int64) delivery.Destination {
+		d := delivery.Destination{ID: id, Kind: delivery.SQS, Target: fmt.Sprint("round ", round), Name: id, Round: round, Query: watch.Query{Topic: "a"}}
+		d.Key = watch.Key{Subject: watch.Deployer, ID: watch.DestinationID(id)}
+		return d
+	}
+	must := func(what string, err, want error) {
+		t.Helper()
+		if !errors.Is(err, want) || want == nil && err != nil {
+			t.Errorf("%s: %v, want %v", what, err, want)
+		}
+	}
+	for round := int64(1); round < 4; round++ {
+		id := fmt.Sprint("dst_", round)
+		must("add", s.AddDestination(t.Context(), of(id, round), 100), nil)
+		must("add again", s.AddDestination(t.Context(), of(id, round), 100), delivery.ErrExists)
+		was, err := s.Declaration(t.Context())
+		must("read", err, nil)
+		for range 2 { // the second time nothing is pending any more
+			must("wait", s.NoteDeclaration(t.Context(), was, delivery.Declaration{Digest: was.Digest, Round: was.Round, Pending: "p", Since: time.UnixMilli(7)}), nil)
+			if got, err := s.Declaration(t.Context()); err != nil || got.Pending != "p" || !got.Since.Equal(time.UnixMilli(7)) || got.Digest != was.Digest || got.Round != was.Round {
+				t.Errorf("waiting it is %+v, %v", got, err)
+			}
+		}
+		now := delivery.Declaration{Digest: fmt.Sprint("d", round), Round: round}
+		must("end", s.NoteDeclaration(t.Context(), was, now), nil)
+		must("end again", s.NoteDeclaration(t.Context(), was, now), delivery.ErrOvertaken)
+		if got, err := s.Declaration(t.Context()); err != nil || got != now {
+			t.Errorf("the declaration is %+v, %v, want %+v", got, err, now)
+		}
+		for _, late := range []int64{round, round + 2} {
+			changed := of(id, late)
+			changed.Version = 1
+			must("a late add", s.AddDestination(t.Context(), of("dst_late", late), 100), delivery.ErrOvertaken)
+			if s.ReplaceDestination(t.Context(), changed, 0) == nil || s.RemoveDestination(t.Context(), changed) == nil {
+				t.Error("a late round replaces or removes")
+			}
+		}
+		if d, err := s.Destination(t.Context(), id); err != nil || d.Target != of(id, round).Target {
+			t.Errorf("it is %+v, %v", d, err)
+		}
+		changed := of(id, round+1)
+		changed.Version = 1
+		must("replace", s.ReplaceDestination(t.Context(), changed, 0), nil)
+	}
+	must("remove", s.RemoveDestination(t.Context(), of("dst_1", 4)), nil)
+	if all, err := s.Destinations(t.Context(), watch.Deployer); err != nil || len(all) != 2 {
+		t.Errorf("there are %+v, %v", all, err)
+	}
+}
+
 // TestOneOfManyIsRefused: whoever registers at the same time, a subject has no more than it may.
 func TestOneOfManyIsRefused(t *testing.T) {
 	s := dynamotest.Start(t).Store()
