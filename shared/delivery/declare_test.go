@@ -324,19 +324,67 @@ func TestAChangeThatWasCutOffIsFinished(t *testing.T) {
 	})
 }
 
+// TestItemsComeInMessagesOfABoundedSize after a reset, each item once, also one that is larger than that.
+func TestItemsComeInMessagesOfABoundedSize(t *testing.T) {
+	inBubble(t, 1, func(t *testing.T, w *world) {
+		w.declare(queueOf("q", "a"))
+		w.write("a", "i", `{}`)
+		w.pass(0)
+		const most = 64 << 10
+		large := 0
+		for n := range 60 {
+			size := 100 << (n % 11)
+			data := fmt.Sprintf(`{"x":%q}`, strings.Repeat("x", size))
+			if err := w.store.Put(t.Context(), watch.Publication{Topic: "a", Item: events.Item{ID: fmt.Sprintf("i%03d", n), Data: []byte(data)}}); err != nil {
+				t.Fatal(err)
+			}
+			if len(data) > most {
+				large++
+			}
+		}
+		w.taken = nil
+		if err := w.registrar.Replay(t.Context(), w.declared()["q"], "a", events.Cursor{Epoch: "elsewhere", Seq: 1}); err != nil {
+			t.Fatal(err)
+		}
+		w.pass(0)
+		ids := map[string]int{}
+		for _, m := range w.taken {
+			if m.Items == nil {
+				continue
+			}
+			body, err := events.Marshal(m.Items.Items)
+			if err != nil || len(body) > most && len(m.Items.Items) > 1 {
+				t.Errorf("a message has %d items of %d bytes, %v", len(m.Items.Items), len(body), err)
+			}
+			for _, item := range m.Items.Items {
+				ids[item.ID]++
+			}
+		}
+		if len(ids) != 60 || large == 0 || len(w.taken) > 40 {
+			t.Errorf("%d items came, %d of them large, in %d messages", len(ids), large, len(w.taken))
+		}
+		for id, n := range ids {
+			if n != 1 {
+				t.Errorf("item %s came %d times", id, n)
+			}
+		}
+	})
+}
+
 // TestATargetThatIsMissingIsNotGivenUp: nobody but a deployment could enable it again. When it is there,
 // all that was missed comes.
 func TestATargetThatIsMissingIsNotGivenUp(t *testing.T) {
 	inBubble(t, 1, func(t *testing.T, w *world) {
 		w.store.Retention = 30 * 24 * time.Hour
 		w.declare(queueOf("q", "a"))
+		w.registered = append(w.registered, w.declared()["q"].ID) // of which operators are told
 		w.sweeps = time.Hour
 		w.answer = func(delivery.Message) error { return &delivery.Failure{Status: 400, Detail: "no such queue"} }
 		w.write("a", "i", `{"n":1}`)
-		w.pass(5 * 24 * time.Hour)
+		w.pass(6 * 24 * time.Hour)
 		attempts, d := len(w.sent), w.declared()["q"]
 		if d.Disabled != "" || attempts < 11 || attempts > 14 {
-			t.Errorf("after five days and %d attempts it is %q", attempts, d.Disabled)
+			t.Errorf("after six days and %d attempts it is %q", attempts, d.Disabled)
 		}
 		standings, _, err := w.registrar.Standings(t.Context(), d, "")
 		if err != nil || len(standings) != 1 || standings[0].Failures != attempts || standings[0].Last.Error != "no such queue" {
