@@ -1,11 +1,13 @@
 // Package delivery knows what a destination is owed, and when it is tried again.
 //
-// A destination, such as a webhook, watches a topic or a pattern. For each of its topics it has a
-// standing: the cursor up to which it has everything, and what is being tried. Fan-out wakes it with
-// a message that carries no change. The log is the truth: whoever is woken reads it after the
-// cursor, sends what is there, and then moves the cursor. So a change is delivered at least once,
-// and the changes of a topic in order. Nothing is sent to a destination before it has answered a
-// challenge.
+// A destination, such as a webhook or a queue, watches a topic or a pattern. For each of its topics it
+// has a standing: the cursor up to which it has everything, and what is being tried. Fan-out wakes it
+// with a message that carries no change. The log is the truth: whoever is woken reads it after the
+// cursor, sends what is there, and then moves the cursor. So a change is delivered at least once, and the
+// changes of a topic in order.
+//
+// Clients register webhooks, to which nothing is sent before they have answered a challenge. Whoever
+// deploys the service declares destinations of any kind, see [Declarer].
 //
 //	            wake                      taken, no more
 //	asleep ─────────────► awake ──────────────────────────► asleep
@@ -13,6 +15,8 @@
 //	                 failed │ │ the time for the next attempt has come (sweep)
 //	                        ▼ │
 //	                      retrying ──── answered 410, or failed for three days ───► disabled
+//
+// What is declared is not disabled after three days, but tried once a day.
 //
 // # What cannot be lost
 //

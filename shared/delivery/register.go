@@ -13,7 +13,7 @@ import (
 	"github.com/watchroute/watchroute/shared/watch"
 )
 
-// Life is how long a destination lives that nobody renews.
+// Life is how long a destination lives that a client has registered and nobody renews.
 const Life = 30 * 24 * time.Hour
 
 // MaxBatch is how many changes a message has at most.
