@@ -41,7 +41,7 @@ func (h handler) handle(ctx context.Context, payload json.RawMessage) (any, erro
 	}
 	switch {
 	case e.DetailType == scheduled:
-		return nil, errors.Join(h.reconcile(ctx, e.Destinations), h.sweepAll(ctx))
+		return nil, errors.Join(h.sweepAll(ctx), h.reconcile(ctx, e.Destinations)) // the sweep first, as a long list may take all the time
 	case e.Records != nil:
 		return h.batch(ctx, e.SQSEvent), nil
 	}

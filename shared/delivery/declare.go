@@ -280,13 +280,15 @@ func (d Declarer) carryOut(ctx context.Context, p plan) error {
 		if err := r.Registry.ReplaceDestination(ctx, one.to, one.from.Version); err != nil {
 			return err
 		}
-		p.again = append(p.again, one.to)
-	}
-	for _, one := range p.again {
-		if err := r.each(ctx, one, func(s Standing) error { return r.restart(ctx, s.Ref, nil) }); err != nil {
+		if err := d.wake(ctx, one.to, one.from.Disabled != ""); err != nil {
 			return err
 		}
-		d.Logger.Info("destination changed, as it is declared", "name", one.Name, "destination", one.ID)
+		d.Logger.Info("destination changed, as it is declared", "name", one.to.Name, "destination", one.to.ID)
+	}
+	for _, one := range p.again {
+		if err := d.wake(ctx, one, false); err != nil {
+			return err
+		}
 	}
 	for _, one := range p.add {
 		if err := r.Registry.AddDestination(ctx, one, maxDeclared); err != nil && !errors.Is(err, ErrExists) {
@@ -295,6 +297,19 @@ func (d Declarer) carryOut(ctx context.Context, p plan) error {
 		d.Logger.Info("destination declared", "name", one.Name, "destination", one.ID, "kind", one.Kind, "topic", one.Query.Topic)
 	}
 	return nil
+}
+
+// wake lets the topics of a destination that was changed go on which nobody else wakes: those that have
+// failed or stopped. If it was disabled, some may be about to stop, so all of them go on. Those that are
+// done do not have to be done again if this is cut off.
+func (d Declarer) wake(ctx context.Context, one Destination, all bool) error {
+	r := d.registrar()
+	return r.each(ctx, one, func(s Standing) error {
+		if !all && s.Failures == 0 && !s.Stopped {
+			return nil
+		}
+		return r.restart(ctx, s.Ref, nil)
+	})
 }
 
 func (d Declarer) registrar() Registrar {

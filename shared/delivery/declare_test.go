@@ -371,6 +371,71 @@ func TestItemsComeInMessagesOfABoundedSize(t *testing.T) {
 	})
 }
 
+// between is a store that does something before a standing is put to sleep for good.
+type between struct {
+	delivery.Store
+	do func()
+}
+
+func (b *between) Sleep(ctx context.Context, s delivery.Standing) error {
+	if do := b.do; do != nil {
+		b.do = nil
+		do()
+	}
+	return b.Store.Sleep(ctx, s)
+}
+
+// TestADeliveryThatHasReadOldSettingsStopsNothing: it finds the destination disabled, which is then declared
+// otherwise, and only after that puts the topic to sleep.
+func TestADeliveryThatHasReadOldSettingsStopsNothing(t *testing.T) {
+	inBubble(t, 1, func(t *testing.T, w *world) {
+		w.declare(queueOf("q", "a"))
+		list := []delivery.Declared{queueOf("q", "a", func(d *delivery.Declared) { d.Batch = 7 })}
+		reconcile := func() {
+			if err := w.declarer().Reconcile(t.Context(), list); err != nil {
+				t.Error(err)
+			}
+		}
+		reconcile() // which is pending then
+		time.Sleep(time.Minute)
+		if err := w.store.Disable(t.Context(), w.declared()["q"], delivery.Gone); err != nil {
+			t.Fatal(err)
+		}
+		w.deliverer.Store = &between{w.deliverer.Store, reconcile}
+		w.write("a", "i", `{"n":1}`)
+		w.pass(10 * time.Minute)
+		if d := w.declared()["q"]; d.Batch != 7 || d.Disabled != "" {
+			t.Errorf("it is %+v", d)
+		}
+		w.order("a", 1)
+	})
+}
+
+// TestAChangeWakesWhoNeedsIt: of many topics those that have failed, and not those that have everything.
+func TestAChangeWakesWhoNeedsIt(t *testing.T) {
+	inBubble(t, 1, func(t *testing.T, w *world) {
+		w.declare(queueOf("q", "a/**"))
+		w.answer = func(m delivery.Message) error {
+			if m.Ref.Topic == "a/bad" {
+				return &delivery.Failure{Status: 400, Detail: "no such queue"}
+			}
+			return nil
+		}
+		for n := range 150 {
+			w.write(events.Topic(fmt.Sprint("a/", n)), "i", `{"n":1}`)
+		}
+		w.write("a/bad", "i", `{"n":1}`)
+		w.pass(time.Hour) // so that the next attempt is far away
+		list := []delivery.Declared{queueOf("q", "a/**", func(d *delivery.Declared) { d.Target = "https://sqs.example/1/other" })}
+		w.taken, w.answer = nil, func(delivery.Message) error { return nil }
+		woken := len(w.ids)
+		w.declare(list...)
+		if w.order("a/bad", 1); len(w.taken) != 1 || len(w.ids) != woken+1 {
+			t.Errorf("%d were woken, and %d messages sent", len(w.ids)-woken, len(w.taken))
+		}
+	})
+}
+
 // TestATargetThatIsMissingIsNotGivenUp: nobody but a deployment could enable it again. When it is there,
 // all that was missed comes.
 func TestATargetThatIsMissingIsNotGivenUp(t *testing.T) {

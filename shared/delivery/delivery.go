@@ -126,6 +126,7 @@ type Standing struct {
 	RetryAt     time.Time // when the next attempt is due; zero if none has failed
 	Last        Result    // of the last attempt
 	Told        bool      // operators have been told of a failure
+	Stopped     bool      // it sleeps, and changes do not wake it, because the destination was disabled
 }
 
 // Attempt is what is sent. Its beginning is the place of the standing.

@@ -337,7 +337,7 @@ func standing(row map[string]types.AttributeValue) (s delivery.Standing, err err
 	status, _ := integer(row, "lastStatus")
 	s.Failures, s.Since, s.RetryAt = int(failures), instantMillis(row, "since"), instantMillis(row, "retryAt")
 	s.Last = delivery.Result{At: instantMillis(row, "lastAt"), Status: int(status), Error: text(row, "lastError")}
-	s.Told = flag(row, "told")
+	s.Told, s.Stopped = flag(row, "told"), text(row, "waiting") == markSleep
 	return s, nil
 }
 
