@@ -246,14 +246,14 @@ func (s *running) useDestinations(t *testing.T, clock *eventbridge.Hand) {
 func (s *running) leaveDeclared(t *testing.T, id string) {
 	t.Helper()
 	store := s.store()
-	d := delivery.Destination{ID: id, Kind: delivery.Webhook, Name: "left", Round: 1, Verified: true, Query: watch.Query{Topic: "left"}}
+	d := delivery.Destination{ID: id, Kind: delivery.Webhook, Name: "left", Edition: 1, Verified: true, Query: watch.Query{Topic: "left"}}
 	d.Subject, d.Key.ID, d.Grant = watch.Deployer, watch.DestinationID(id), grant.All()
 	err := store.AddDestination(t.Context(), d, 1)
 	if err == nil {
 		err = store.Restart(t.Context(), delivery.Ref{Destination: id, Topic: "left"}, &watch.Place{}, "none", time.Now().Add(time.Hour))
 	}
 	if err == nil {
-		err = store.NoteDeclaration(t.Context(), delivery.Declaration{}, delivery.Declaration{Digest: "earlier", Round: 1, Since: time.Now().Add(-time.Minute)})
+		err = store.NoteDeclaration(t.Context(), delivery.Declaration{}, delivery.Declaration{Digest: "earlier", Edition: 1, Since: time.Now().Add(-time.Minute)})
 	}
 	if err != nil {
 		t.Fatal(err)

@@ -93,11 +93,11 @@ func (d Destination) Signer() string {
 
 // Declaration says which destinations were declared last, and what became of that.
 //
-// Each list that is carried out is a round. Whatever a round writes is written only while no other has
-// ended, so a call that was late changes nothing. A round that was cut off is carried out again.
+// Each list that is carried out is an edition. Whatever an edition writes is written only while no other has
+// ended, so a call that was late changes nothing. An edition that was cut off is carried out again.
 type Declaration struct {
-	Digest string // of the list that was carried out; empty if nothing is declared
-	Round  int64  // counts those carried out
+	Digest  string // of the list that was carried out; empty if nothing is declared
+	Edition int64  // counts those carried out
 	// Pending is the digest of another list that was seen at Since. It would end a destination, or
 	// change one. Since is zero if there is none.
 	Pending string
@@ -109,7 +109,7 @@ type Declarations interface {
 	Registry
 	// Declaration reads it.
 	Declaration(context.Context) (Declaration, error)
-	// NoteDeclaration replaces it, if no round has ended since it was read. If one has, the error is
+	// NoteDeclaration replaces it, if no edition has ended since it was read. If one has, the error is
 	// ErrOvertaken.
 	NoteDeclaration(ctx context.Context, was, now Declaration) error
 }
@@ -153,23 +153,23 @@ func (d Declarer) Reconcile(ctx context.Context, declared []Declared) error {
 		if was.Since.IsZero() {
 			return nil
 		}
-		return d.note(ctx, was, Declaration{Digest: was.Digest, Round: was.Round})
+		return d.note(ctx, was, Declaration{Digest: was.Digest, Edition: was.Edition})
 	}
-	plan, err := d.plan(ctx, declared, was.Round+1)
+	plan, err := d.plan(ctx, declared, was.Edition+1)
 	if err != nil {
 		return err
 	}
 	pending := was.Pending == digest && !was.Since.IsZero()
 	switch {
 	case plan.loses() && !pending:
-		return d.note(ctx, was, Declaration{Digest: was.Digest, Round: was.Round, Pending: digest, Since: d.registrar().now()})
+		return d.note(ctx, was, Declaration{Digest: was.Digest, Edition: was.Edition, Pending: digest, Since: d.registrar().now()})
 	case plan.loses() && d.registrar().now().Before(was.Since.Add(confirmedAfter)):
 		return nil
 	}
 	if err := d.carryOut(ctx, plan); err != nil {
 		return settled(err)
 	}
-	return d.note(ctx, was, Declaration{Digest: digest, Round: was.Round + 1})
+	return d.note(ctx, was, Declaration{Digest: digest, Edition: was.Edition + 1})
 }
 
 // note notes a declaration.
@@ -177,7 +177,7 @@ func (d Declarer) note(ctx context.Context, was, now Declaration) error {
 	return settled(d.Registry.NoteDeclaration(ctx, was, now))
 }
 
-// settled is the error, unless another call has ended the round. Then the next one looks anew.
+// settled is the error, unless another call has ended the edition. Then the next one looks anew.
 func settled(err error) error {
 	if errors.Is(err, ErrOvertaken) {
 		return nil
@@ -195,12 +195,12 @@ func digestOf(declared []Declared) (string, error) {
 	return hex.EncodeToString(sum[:]), err
 }
 
-// plan is what a round has to do.
+// plan is what an edition has to do.
 type plan struct {
 	remove []Destination
 	change []replacement
 	add    []Destination
-	again  []Destination // changed by a call of this round that may have been cut off
+	again  []Destination // changed by a call of this edition that may have been cut off
 }
 
 type replacement struct{ from, to Destination }
@@ -209,7 +209,7 @@ type replacement struct{ from, to Destination }
 func (p plan) loses() bool { return len(p.remove)+len(p.change) > 0 }
 
 // plan compares what is declared with what there is. The error says what is wrong with the list.
-func (d Declarer) plan(ctx context.Context, declared []Declared, round int64) (p plan, err error) {
+func (d Declarer) plan(ctx context.Context, declared []Declared, edition int64) (p plan, err error) {
 	if err := CheckDeclared(declared); err != nil {
 		return p, fmt.Errorf("declared destinations: %w", err)
 	}
@@ -225,12 +225,12 @@ func (d Declarer) plan(ctx context.Context, declared []Declared, round int64) (p
 		to, ok := missing[from.Name]
 		switch {
 		case !ok || to.Query.Topic != from.Query.Topic:
-			from.Round = round
+			from.Edition = edition
 			p.remove = append(p.remove, from)
 			continue // and it stays missing, if its topic is another
 		case to.sends() != from.sends():
-			p.change = append(p.change, replacement{from, from.declaredAs(to, round)})
-		case from.Round == round:
+			p.change = append(p.change, replacement{from, from.declaredAs(to, edition)})
+		case from.Edition == edition:
 			p.again = append(p.again, from)
 		}
 		delete(missing, from.Name)
@@ -240,7 +240,7 @@ func (d Declarer) plan(ctx context.Context, declared []Declared, round int64) (p
 		if !ok {
 			continue
 		}
-		to.ID, to.Round = declaredID(one.Name, round), round
+		to.ID, to.Edition = declaredID(one.Name, edition), edition
 		to.Key.ID = watch.DestinationID(to.ID)
 		to.Created = d.registrar().now().Truncate(time.Second)
 		p.add = append(p.add, to)
@@ -250,16 +250,16 @@ func (d Declarer) plan(ctx context.Context, declared []Declared, round int64) (p
 
 // declaredAs is a destination that is declared otherwise now. What has disabled it does not count any
 // more.
-func (d Destination) declaredAs(to Destination, round int64) Destination {
+func (d Destination) declaredAs(to Destination, edition int64) Destination {
 	to.ID, to.Key.ID, to.Created, to.Shard = d.ID, d.Key.ID, d.Created, d.Shard
-	to.Version, to.Round = d.Version+1, round
+	to.Version, to.Edition = d.Version+1, edition
 	return to
 }
 
-// declaredID derives an id from a name. It is another in each round, because standings may be left of
+// declaredID derives an id from a name. It is another in each edition, because standings may be left of
 // a destination of the same name that was removed.
-func declaredID(name string, round int64) string {
-	sum := sha256.Sum256(fmt.Appendf(nil, "%d %s", round, name))
+func declaredID(name string, edition int64) string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%d %s", edition, name))
 	return (idPrefix + strings.ToLower(base32.StdEncoding.EncodeToString(sum[:])))[:len(newID())]
 }
 

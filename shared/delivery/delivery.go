@@ -70,7 +70,7 @@ type Destination struct {
 	Version      int64     // counts the changes of the settings
 	Shard        int       // of its subscription
 	Name         string    // by which the deployer declares it; empty for a client's
-	Round        int64     // of declarations: the one that has made or changed it, see [Declaration]
+	Edition      int64     // of declarations: the one that has made or changed it, see [Declaration]
 }
 
 // Kind is what a destination is.

@@ -34,7 +34,7 @@ func ownerKey(subject string) map[string]types.AttributeValue { return settingsK
 
 // AddDestination keeps a destination, its owner's list and its subscription, all or nothing, if the
 // owner has fewer than most and no other has the id. It costs six write units and a read unit. One that
-// is declared is kept only while its round has not ended.
+// is declared is kept only while its edition has not ended.
 func (s *Store) AddDestination(ctx context.Context, d delivery.Destination, most int) error {
 	base, _ := d.Query.Topic.Split()
 	shards, err := s.shards(ctx, base)
@@ -42,9 +42,9 @@ func (s *Store) AddDestination(ctx context.Context, d delivery.Destination, most
 		return fmt.Errorf("add destination %s: %w", d.ID, err)
 	}
 	d.Shard = home(watch.DestinationID(d.ID), shards)
-	owner := s.inRound(d)
+	owner := s.inEdition(d)
 	owner.UpdateExpression = aws.String("ADD ids :id")
-	owner.ConditionExpression = aws.String("(attribute_not_exists(ids) OR size(ids) < :most)" + roundCondition(d, " AND "))
+	owner.ConditionExpression = aws.String("(attribute_not_exists(ids) OR size(ids) < :most)" + editionCondition(d, " AND "))
 	owner.ExpressionAttributeValues[":id"] = &types.AttributeValueMemberSS{Value: []string{d.ID}}
 	owner.ExpressionAttributeValues[":most"] = num(int64(most))
 	err = s.writeTogether(ctx, []types.TransactWriteItem{
@@ -66,26 +66,26 @@ func (s *Store) AddDestination(ctx context.Context, d delivery.Destination, most
 	return nil
 }
 
-// inRound begins an update of the owner's row that is made together with another write of a destination.
-// If that is declared, the update has to have roundCondition, and its value.
-func (s *Store) inRound(d delivery.Destination) *types.Update {
+// inEdition begins an update of the owner's row that is made together with another write of a destination.
+// If that is declared, the update has to have editionCondition, and its value.
+func (s *Store) inEdition(d delivery.Destination) *types.Update {
 	u := &types.Update{TableName: &s.tables.Destinations, Key: ownerKey(d.Subject), ExpressionAttributeValues: map[string]types.AttributeValue{}}
 	if d.Name != "" {
-		u.ExpressionAttributeValues[":before"] = num(d.Round - 1)
+		u.ExpressionAttributeValues[":before"] = num(d.Edition - 1)
 	}
 	return u
 }
 
-// roundCondition holds while the round of a declared destination has not ended. It is empty for a
+// editionCondition holds while the edition of a declared destination has not ended. It is empty for a
 // client's.
-func roundCondition(d delivery.Destination, joined string) string {
+func editionCondition(d delivery.Destination, joined string) string {
 	switch {
 	case d.Name == "":
 		return ""
-	case d.Round > 1:
-		return joined + "round = :before"
+	case d.Edition > 1:
+		return joined + "edition = :before"
 	}
-	return joined + "(attribute_not_exists(round) OR round = :before)"
+	return joined + "(attribute_not_exists(edition) OR edition = :before)"
 }
 
 // unmet reports whether the condition of one of the writes was the reason why none was made.
@@ -149,7 +149,7 @@ func collides(err error) bool {
 
 // ReplaceDestination replaces the settings and the subscription, both or none: four write units, and
 // two for the item that has told operators that it was disabled. One that is declared costs two more, and
-// is replaced only while its round has not ended.
+// is replaced only while its edition has not ended.
 func (s *Store) ReplaceDestination(ctx context.Context, d delivery.Destination, version int64) error {
 	writes := []types.TransactWriteItem{
 		{Put: &types.Put{
@@ -162,9 +162,9 @@ func (s *Store) ReplaceDestination(ctx context.Context, d delivery.Destination, 
 		writes = append(writes, s.denotify(d.ID, events.WholeDestination))
 	}
 	if d.Name != "" {
-		owner := s.inRound(d)
-		owner.UpdateExpression, owner.ConditionExpression = aws.String("SET working = :round"), aws.String(roundCondition(d, ""))
-		owner.ExpressionAttributeValues[":round"] = num(d.Round)
+		owner := s.inEdition(d)
+		owner.UpdateExpression, owner.ConditionExpression = aws.String("SET working = :edition"), aws.String(editionCondition(d, ""))
+		owner.ExpressionAttributeValues[":edition"] = num(d.Edition)
 		writes = append(writes, types.TransactWriteItem{Update: owner})
 	}
 	err := s.writeTogether(ctx, writes)
@@ -190,13 +190,13 @@ var never = time.Date(9999, time.December, 31, 0, 0, 0, 0, time.UTC)
 
 // RemoveDestination removes what AddDestination has kept, and what operators are told: eight write units.
 // The standings are left: Standings finds them, and Drop removes them. One that is declared is removed
-// only while the round of which it has the number has not ended.
+// only while the edition of which it has the number has not ended.
 func (s *Store) RemoveDestination(ctx context.Context, d delivery.Destination) error {
-	owner := s.inRound(d)
+	owner := s.inEdition(d)
 	owner.UpdateExpression = aws.String("DELETE ids :id")
 	owner.ExpressionAttributeValues[":id"] = &types.AttributeValueMemberSS{Value: []string{d.ID}}
 	if d.Name != "" {
-		owner.ConditionExpression = aws.String(roundCondition(d, ""))
+		owner.ConditionExpression = aws.String(editionCondition(d, ""))
 	}
 	writes := []types.TransactWriteItem{
 		{Update: owner},
@@ -216,7 +216,7 @@ func (s *Store) Declaration(ctx context.Context) (d delivery.Declaration, err er
 	if err != nil {
 		return d, fmt.Errorf("read the declaration: %w", translate(err))
 	}
-	d.Round, _ = integer(out.Item, "round") // 0 if there is none
+	d.Edition, _ = integer(out.Item, "edition") // 0 if there is none
 	d.Digest, d.Pending, d.Since = text(out.Item, "declared"), text(out.Item, "pending"), instantMillis(out.Item, "since")
 	return d, nil
 }
@@ -225,14 +225,14 @@ func (s *Store) Declaration(ctx context.Context) (d delivery.Declaration, err er
 func (s *Store) NoteDeclaration(ctx context.Context, was, now delivery.Declaration) error {
 	input := &dynamodb.UpdateItemInput{
 		TableName: &s.tables.Destinations, Key: ownerKey(watch.Deployer),
-		UpdateExpression: aws.String("SET declared = :declared, round = :round REMOVE pending, since"), ConditionExpression: aws.String("round = :was"),
-		ExpressionAttributeValues: map[string]types.AttributeValue{":declared": str(now.Digest), ":round": num(now.Round), ":was": num(was.Round)},
+		UpdateExpression: aws.String("SET declared = :declared, edition = :edition REMOVE pending, since"), ConditionExpression: aws.String("edition = :was"),
+		ExpressionAttributeValues: map[string]types.AttributeValue{":declared": str(now.Digest), ":edition": num(now.Edition), ":was": num(was.Edition)},
 	}
-	if was.Round == 0 {
-		input.ConditionExpression = aws.String("attribute_not_exists(round) OR round = :was")
+	if was.Edition == 0 {
+		input.ConditionExpression = aws.String("attribute_not_exists(edition) OR edition = :was")
 	}
 	if !now.Since.IsZero() {
-		input.UpdateExpression = aws.String("SET declared = :declared, round = :round, pending = :pending, since = :since")
+		input.UpdateExpression = aws.String("SET declared = :declared, edition = :edition, pending = :pending, since = :since")
 		input.ExpressionAttributeValues[":pending"], input.ExpressionAttributeValues[":since"] = str(now.Pending), millis(now.Since)
 	}
 	err := apart(ctx, func() error {
@@ -353,7 +353,7 @@ func settingsRow(d delivery.Destination) map[string]types.AttributeValue {
 		row["kind"], row["target"] = str(string(d.Kind)), str(d.Target)
 	}
 	if d.Name != "" {
-		row["name"], row["round"] = str(d.Name), num(d.Round)
+		row["name"], row["edition"] = str(d.Name), num(d.Edition)
 	}
 	if d.Filter != nil {
 		row["filter"] = str(string(d.Filter))
@@ -393,7 +393,7 @@ func destination(row map[string]types.AttributeValue) (delivery.Destination, err
 	}
 	d.Batch, d.Version, d.Shard = int(whole("batch")), whole("version"), int(whole("shard"))
 	if d.Name != "" {
-		d.Round = whole("round")
+		d.Edition = whole("edition")
 	}
 	var err error
 	d.Grant, err = grant.Decode(text(row, "grant"))

@@ -77,7 +77,7 @@ func TestADestinationIsReadAsItWasWritten(t *testing.T) {
 func TestADeclaredDestinationDoesNotEnd(t *testing.T) {
 	s := dynamotest.Start(t).Store()
 	want := delivery.Destination{ID: "dst_1", Kind: delivery.SQS, Target: "https://sqs.example/1/q.fifo", Format: delivery.Frames, Batch: 100,
-		Created: time.UnixMilli(1_700_000_000_123), Verified: true, Name: "orders", Round: 1, Query: watch.Query{Topic: "orders/1"}}
+		Created: time.UnixMilli(1_700_000_000_123), Verified: true, Name: "orders", Edition: 1, Query: watch.Query{Topic: "orders/1"}}
 	want.Key = watch.Key{Subject: watch.Deployer, ID: watch.DestinationID("dst_1")}
 	want.Grant, want.Delivers = grant.All(), true
 	if err := s.AddDestination(t.Context(), want, 1); err != nil {
@@ -98,12 +98,12 @@ func TestADeclaredDestinationDoesNotEnd(t *testing.T) {
 	}
 }
 
-// TestARoundThatHasEndedWritesNothing: a call that was late adds, replaces and removes nothing. Nor does one
+// TestAnEditionThatHasEndedWritesNothing: a call that was late adds, replaces and removes nothing. Nor does one
 // that adds what is there.
-func TestARoundThatHasEndedWritesNothing(t *testing.T) {
+func TestAnEditionThatHasEndedWritesNothing(t *testing.T) {
 	s := dynamotest.Start(t).Store()
-	of := func(id string, round int64) delivery.Destination {
-		d := delivery.Destination{ID: id, Kind: delivery.SQS, Target: fmt.Sprint("round ", round), Name: id, Round: round, Query: watch.Query{Topic: "a"}}
+	of := func(id string, edition int64) delivery.Destination {
+		d := delivery.Destination{ID: id, Kind: delivery.SQS, Target: fmt.Sprint("edition ", edition), Name: id, Edition: edition, Query: watch.Query{Topic: "a"}}
 		d.Key = watch.Key{Subject: watch.Deployer, ID: watch.DestinationID(id)}
 		return d
 	}
@@ -113,36 +113,36 @@ func TestARoundThatHasEndedWritesNothing(t *testing.T) {
 			t.Errorf("%s: %v, want %v", what, err, want)
 		}
 	}
-	for round := int64(1); round < 4; round++ {
-		id := fmt.Sprint("dst_", round)
-		must("add", s.AddDestination(t.Context(), of(id, round), 100), nil)
-		must("add again", s.AddDestination(t.Context(), of(id, round), 100), delivery.ErrExists)
+	for edition := int64(1); edition < 4; edition++ {
+		id := fmt.Sprint("dst_", edition)
+		must("add", s.AddDestination(t.Context(), of(id, edition), 100), nil)
+		must("add again", s.AddDestination(t.Context(), of(id, edition), 100), delivery.ErrExists)
 		was, err := s.Declaration(t.Context())
 		must("read", err, nil)
 		for range 2 { // the second time nothing is pending any more
-			must("wait", s.NoteDeclaration(t.Context(), was, delivery.Declaration{Digest: was.Digest, Round: was.Round, Pending: "p", Since: time.UnixMilli(7)}), nil)
-			if got, err := s.Declaration(t.Context()); err != nil || got.Pending != "p" || !got.Since.Equal(time.UnixMilli(7)) || got.Digest != was.Digest || got.Round != was.Round {
+			must("wait", s.NoteDeclaration(t.Context(), was, delivery.Declaration{Digest: was.Digest, Edition: was.Edition, Pending: "p", Since: time.UnixMilli(7)}), nil)
+			if got, err := s.Declaration(t.Context()); err != nil || got.Pending != "p" || !got.Since.Equal(time.UnixMilli(7)) || got.Digest != was.Digest || got.Edition != was.Edition {
 				t.Errorf("waiting it is %+v, %v", got, err)
 			}
 		}
-		now := delivery.Declaration{Digest: fmt.Sprint("d", round), Round: round}
+		now := delivery.Declaration{Digest: fmt.Sprint("d", edition), Edition: edition}
 		must("end", s.NoteDeclaration(t.Context(), was, now), nil)
 		must("end again", s.NoteDeclaration(t.Context(), was, now), delivery.ErrOvertaken)
 		if got, err := s.Declaration(t.Context()); err != nil || got != now {
 			t.Errorf("the declaration is %+v, %v, want %+v", got, err, now)
 		}
-		for _, late := range []int64{round, round + 2} {
+		for _, late := range []int64{edition, edition + 2} {
 			changed := of(id, late)
 			changed.Version = 1
 			must("a late add", s.AddDestination(t.Context(), of("dst_late", late), 100), delivery.ErrOvertaken)
 			if s.ReplaceDestination(t.Context(), changed, 0) == nil || s.RemoveDestination(t.Context(), changed) == nil {
-				t.Error("a late round replaces or removes")
+				t.Error("a late edition replaces or removes")
 			}
 		}
-		if d, err := s.Destination(t.Context(), id); err != nil || d.Target != of(id, round).Target {
+		if d, err := s.Destination(t.Context(), id); err != nil || d.Target != of(id, edition).Target {
 			t.Errorf("it is %+v, %v", d, err)
 		}
-		changed := of(id, round+1)
+		changed := of(id, edition+1)
 		changed.Version = 1
 		must("replace", s.ReplaceDestination(t.Context(), changed, 0), nil)
 	}
@@ -320,7 +320,7 @@ func TestATransactionThatMeetsAnotherIsNoLimit(t *testing.T) {
 		for operation, write := range map[string]func() error{
 			"TransactWriteItems": func() error { return s.AddDestination(t.Context(), d, 1) },
 			"UpdateItem": func() error {
-				return s.NoteDeclaration(t.Context(), delivery.Declaration{}, delivery.Declaration{Round: 1})
+				return s.NoteDeclaration(t.Context(), delivery.Declaration{}, delivery.Declaration{Edition: 1})
 			},
 		} {
 			if operation != c.operation {

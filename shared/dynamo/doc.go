@@ -35,14 +35,15 @@
 //	                                               url, format, batch, created, version, shard,
 //	                                               [kind], [target], [verified], [challenged],
 //	                                               [disabled], [ends], [expiresAt]; of one that the
-//	                                               deployer declares name and round
+//	                                               deployer declares name and edition
 //	               destination     topic           a standing: after, [items], [next], generation,
 //	                                               [replays], [waiting] (its mark), [attempt], [until],
 //	                                               [failures], [since], [retryAt], [lastAt],
 //	                                               [lastStatus], [lastError]; unless it is asleep
 //	                                               part and due, which are the index
 //	               # and a subject *               ids: the subject's destinations; of the deployer
-//	                                               [declared], [round], [pending], [since], [working]
+//	                                               [declared], [edition], [pending], [since],
+//	                                               [working]
 //
 // expiresAt is DynamoDB's time to live, in seconds since 1970. Rows that have passed it may stay
 // for days, and all readers skip them; package ttl lists these rows. Subscriptions are not skipped:
