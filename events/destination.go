@@ -106,3 +106,35 @@ type DestinationTest struct {
 	Error        string `json:"error,omitempty"`
 	Milliseconds int64  `json:"milliseconds,omitempty"` // that the answer took
 }
+
+// DestinationsTopic is the reserved topic below which the service tells operators what is wrong with
+// destinations. The topic @destinations/{id} has one item for each topic of that destination whose
+// last attempt has failed, with the topic as its id, and the item [WholeDestination] while nothing is
+// delivered to it at all. An item is removed when what it tells has passed. So the items are what is
+// wrong at present, and their changes say when it began and ended.
+const DestinationsTopic Topic = "@destinations"
+
+// WholeDestination is the id of the item that tells of a destination as a whole. No topic has this
+// name.
+const WholeDestination = "*"
+
+// What is wrong with a destination, as State of [DestinationNotice].
+const (
+	DestinationRetrying = "retrying" // a topic is tried again
+	DestinationDisabled = "disabled" // nothing is delivered
+)
+
+// DestinationNotice is the data of an item below [DestinationsTopic].
+type DestinationNotice struct {
+	State string `json:"state"`
+	// Reason says why it is disabled: paused, gone, failing or ended, as in [Destination].
+	Reason string `json:"reason,omitempty"`
+	// Failures counts the attempts that have failed in a row, since Since. The next one is made at RetryAt.
+	Failures int  `json:"failures,omitempty"`
+	Since    Time `json:"since,omitzero"`
+	RetryAt  Time `json:"retryAt,omitzero"`
+	// LastStatus and LastError are of the last attempt, as in [DestinationStanding].
+	LastStatus int    `json:"lastStatus,omitempty"`
+	LastError  string `json:"lastError,omitempty"`
+	Cursor     string `json:"cursor,omitempty"` // up to which everything has been taken
+}

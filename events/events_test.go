@@ -119,25 +119,26 @@ func TestNamesInFramesCountWithTheirCase(t *testing.T) {
 
 func TestParseTopic(t *testing.T) {
 	long := strings.Repeat("x", events.MaxTopicBytes)
-	for _, name := range []string{"stocks", "stocks/AAPL", "a/b/c/d/e/f/g/h", "_-.:@/0", "a/...", long} {
+	for _, name := range []string{"stocks", "stocks/AAPL", "a/b/c/d/e/f/g/h", "_-.:@/0", "a/...", "@x/a/b/c/d/e/f/g/h", long} {
 		if topic, err := events.ParseTopic(name); err != nil || string(topic) != name {
 			t.Errorf("ParseTopic(%.40q) = %q, %v", name, topic, err)
 		}
 	}
 	for name, want := range map[string]string{
-		"":                  "topic is empty",
-		"/":                 "topic has an empty segment",
-		"a//b":              "topic has an empty segment",
-		"a/":                "topic has an empty segment",
-		"a/../b":            `topic has the segment ".."`,
-		"./a":               `topic has the segment "."`,
-		"a b":               `topic has the character ' ', allowed are letters, digits and _ - . : @`,
-		"a#0":               `topic has the character '#', allowed are letters, digits and _ - . : @`,
-		"a%2fb":             `topic has the character '%', allowed are letters, digits and _ - . : @`,
-		"\xff":              `topic has the character '�', allowed are letters, digits and _ - . : @`,
-		"а":                 `topic has the character 'а', allowed are letters, digits and _ - . : @`, // Cyrillic
-		"a/b/c/d/e/f/g/h/i": "topic has 9 segments, at most 8 are allowed",
-		long + "x":          "topic has 257 bytes, at most 256 are allowed",
+		"":                     "topic is empty",
+		"/":                    "topic has an empty segment",
+		"a//b":                 "topic has an empty segment",
+		"a/":                   "topic has an empty segment",
+		"a/../b":               `topic has the segment ".."`,
+		"./a":                  `topic has the segment "."`,
+		"a b":                  `topic has the character ' ', allowed are letters, digits and _ - . : @`,
+		"a#0":                  `topic has the character '#', allowed are letters, digits and _ - . : @`,
+		"a%2fb":                `topic has the character '%', allowed are letters, digits and _ - . : @`,
+		"\xff":                 `topic has the character '�', allowed are letters, digits and _ - . : @`,
+		"а":                    `topic has the character 'а', allowed are letters, digits and _ - . : @`, // Cyrillic
+		"a/b/c/d/e/f/g/h/i":    "topic has 9 segments, at most 8 are allowed",
+		"@x/a/b/c/d/e/f/g/h/i": "topic has 9 segments, at most 8 are allowed",
+		long + "x":             "topic has 257 bytes, at most 256 are allowed",
 	} {
 		if _, err := events.ParseTopic(name); err == nil || err.Error() != want {
 			t.Errorf("ParseTopic(%.40q) = %v, want %q", name, err, want)

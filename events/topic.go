@@ -12,6 +12,10 @@ import (
 // "stocks/AAPL": 1 to [MaxTopicSegments] segments separated by slashes, at most
 // [MaxTopicBytes] bytes, made of letters, digits and _ - . : @ (ASCII). The
 // segments "." and ".." are refused, as they mean something else in URLs.
+//
+// A topic whose first segment begins with @ is reserved: the service writes it, and clients may
+// only watch and read it. Its first segment does not count towards the limit of segments, and no
+// wildcard of a grant stands for it. See [DestinationsTopic].
 type Topic string
 
 // ParseTopic checks a name against the rules of [Topic]. The error is a sentence
@@ -22,8 +26,13 @@ func ParseTopic(name string) (Topic, error) {
 		return "", errors.New("topic is empty")
 	case len(name) > MaxTopicBytes:
 		return "", fmt.Errorf("topic has %d bytes, at most %d are allowed", len(name), MaxTopicBytes)
-	case strings.Count(name, "/") >= MaxTopicSegments:
-		return "", fmt.Errorf("topic has %d segments, at most %d are allowed", strings.Count(name, "/")+1, MaxTopicSegments)
+	}
+	segments := strings.Count(name, "/") + 1
+	if Topic(name).Reserved() {
+		segments--
+	}
+	if segments > MaxTopicSegments {
+		return "", fmt.Errorf("topic has %d segments, at most %d are allowed", segments, MaxTopicSegments)
 	}
 	for segment := range strings.SplitSeq(name, "/") {
 		if err := checkSegment(segment); err != nil {
@@ -32,6 +41,9 @@ func ParseTopic(name string) (Topic, error) {
 	}
 	return Topic(name), nil
 }
+
+// Reserved reports whether the topic, or all topics of the pattern, are written by the service alone.
+func (t Topic) Reserved() bool { return strings.HasPrefix(string(t), "@") }
 
 // The wildcards with which a pattern ends.
 const (

@@ -66,13 +66,17 @@ func TestDollars(t *testing.T) {
 	}
 }
 
-// A message to a webhook takes deliver a quarter of a second, if the receiver answers in 0.2 s. It has
-// 256 MB.
-const deliverSecond = 0.25 * 256 / 1024
+// A message to a webhook takes deliver a quarter of a second, if the receiver answers in 0.2 s, and one to
+// a queue, topic, bus or stream 0.05 s. It has 256 MB.
+const (
+	deliverSecond = 0.25 * 256 / 1024
+	putSecond     = 0.05 * 256 / 1024
+)
 
-// delivered is a row of the README's table of deliveries: changes in a message, write units, read units,
-// requests of queues, invocations, dollars. TestCostOfADelivery of shared/delivery holds the first five.
-var delivered = regexp.MustCompile(`(?m)^\| (1|10|100) \| (\d+) \| (\d+) \| (\d+) \| (\d+) \| \$([\d.]+) \|$`)
+// delivered is a row of the README's table of deliveries: changes in a message, to what, write units, read
+// units, requests of queues, invocations, dollars. TestCostOfADelivery and TestCostOfADeliveryToAWS of
+// shared/delivery hold the first six.
+var delivered = regexp.MustCompile(`(?m)^\| (1|10|100)( to AWS)? \| (\d+) \| (\d+) \| (\d+) \| (\d+) \| \$([\d.]+) \|$`)
 
 // TestDollarsOfDeliveries holds the README to what its counts of a message cost, for a million changes.
 func TestDollarsOfDeliveries(t *testing.T) {
@@ -81,24 +85,28 @@ func TestDollarsOfDeliveries(t *testing.T) {
 		t.Fatal(err)
 	}
 	rows := delivered.FindAllStringSubmatch(string(page), -1)
-	if len(rows) != 3 {
-		t.Fatalf("README has the rows %q, want 3", rows)
+	if len(rows) != 6 {
+		t.Fatalf("README has the rows %q, want 6", rows)
 	}
 	for _, row := range rows {
 		var n [5]float64
-		for i := range n {
-			if n[i], err = strconv.ParseFloat(row[i+1], 64); err != nil {
+		for i, text := range append([]string{row[1]}, row[3:7]...) {
+			if n[i], err = strconv.ParseFloat(text, 64); err != nil {
 				t.Fatal(err)
 			}
 		}
+		second := deliverSecond
+		if row[2] != "" {
+			second = putSecond
+		}
 		changes, writes, reads, requests, invocations := n[0], n[1], n[2], n[3], n[4]
-		message := (writes*watch.WritePrice+reads*watch.ReadPrice)/1e6 + requests*queuePrice + invocations*(invokePrice+deliverSecond*secondPrice)
-		if want := fmt.Sprintf("%.2f", 1e6/changes*message); row[6] != want {
+		message := (writes*watch.WritePrice+reads*watch.ReadPrice)/1e6 + requests*queuePrice + invocations*(invokePrice+second*secondPrice)
+		if want := fmt.Sprintf("%.2f", 1e6/changes*message); row[7] != want {
 			t.Errorf("README has the row %s, want $%s", row[0], want)
 		}
 	}
-	// The sweep reads 4 units a minute, and takes 50 ms.
-	sweeps := fmt.Sprintf("the sweep costs $%.2f a month", month*(4*watch.ReadPrice/1e6+invokePrice+0.05*256/1024*secondPrice))
+	// The sweep reads 4 units a minute, and one for what is declared, and takes 50 ms.
+	sweeps := fmt.Sprintf("the sweep costs $%.2f a month", month*(5*watch.ReadPrice/1e6+invokePrice+0.05*256/1024*secondPrice))
 	if !strings.Contains(strings.Join(strings.Fields(string(page)), " "), sweeps) {
 		t.Errorf("README does not say that %s", sweeps)
 	}

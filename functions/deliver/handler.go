@@ -14,15 +14,19 @@ import (
 
 // handler delivers what the messages of the queue wake. The schedule of the sweep invokes it as well.
 type handler struct {
-	deliver func(context.Context, delivery.Ref) error
-	sweep   func(context.Context) (woken int, err error)
-	logger  *slog.Logger
+	deliver   func(context.Context, delivery.Ref) error
+	reconcile func(context.Context, []delivery.Declared) error
+	sweep     func(context.Context) (woken int, err error)
+	logger    *slog.Logger
 }
 
 // event is one of the two that invoke the function: a batch of the queue, or the schedule's.
 type event struct {
 	awsevents.SQSEvent
 	DetailType string `json:"detail-type"`
+	// Destinations are what the deployer has declared. The schedule's rule sends them in place of the
+	// usual event.
+	Destinations []delivery.Declared `json:"destinations"`
 }
 
 // scheduled is the detail type of a schedule's events.
@@ -37,7 +41,7 @@ func (h handler) handle(ctx context.Context, payload json.RawMessage) (any, erro
 	}
 	switch {
 	case e.DetailType == scheduled:
-		return nil, h.sweepAll(ctx)
+		return nil, errors.Join(h.sweepAll(ctx), h.reconcile(ctx, e.Destinations)) // the sweep first, as a long list may take all the time
 	case e.Records != nil:
 		return h.batch(ctx, e.SQSEvent), nil
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -22,6 +23,8 @@ type calls struct {
 	fails     []events.Topic
 	swept     int
 	sweepErr  error
+	declared  [][]delivery.Declared // in each call
+	declErr   error
 }
 
 func newCalls() *calls {
@@ -33,6 +36,10 @@ func newCalls() *calls {
 				return errors.New("no table")
 			}
 			return nil
+		},
+		reconcile: func(_ context.Context, all []delivery.Declared) error {
+			c.declared = append(c.declared, all)
+			return c.declErr
 		},
 		sweep:  func(context.Context) (int, error) { c.swept++; return 3, c.sweepErr },
 		logger: slog.New(slog.DiscardHandler),
@@ -117,6 +124,28 @@ func TestTheScheduleSweeps(t *testing.T) {
 	c.sweepErr = errors.New("throttled")
 	if _, err := c.handle(t.Context(), json.RawMessage(event)); !errors.Is(err, c.sweepErr) || !strings.Contains(err.Error(), "woken 3") {
 		t.Errorf("a sweep that fails gives %v", err)
+	}
+}
+
+// TestTheScheduleSaysWhatIsDeclared. Without a list nothing is. A list that cannot be carried out, or takes
+// all the time, does not keep the sweep from what is due.
+func TestTheScheduleSaysWhatIsDeclared(t *testing.T) {
+	c := newCalls()
+	for _, event := range []string{
+		`{"detail-type":"Scheduled Event","detail":{}}`,
+		`{"detail-type":"Scheduled Event","destinations":[{"name":"q","topic":"a/**","filter":{"n":[1]},"kind":"sqs","target":"https://sqs.example/1/q"}]}`,
+	} {
+		if _, err := c.handle(t.Context(), json.RawMessage(event)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := [][]delivery.Declared{nil, {{Name: "q", Topic: "a/**", Filter: json.RawMessage(`{"n":[1]}`), Kind: delivery.SQS, Target: "https://sqs.example/1/q"}}}
+	if !reflect.DeepEqual(c.declared, want) || c.swept != 2 {
+		t.Errorf("declared is %+v, swept %d times", c.declared, c.swept)
+	}
+	c.declErr = errors.New("no table")
+	if _, err := c.handle(t.Context(), json.RawMessage(`{"detail-type":"Scheduled Event"}`)); !errors.Is(err, c.declErr) || c.swept != 3 {
+		t.Errorf("it gives %v, swept %d times", err, c.swept)
 	}
 }
 

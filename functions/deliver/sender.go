@@ -11,21 +11,37 @@ import (
 	"github.com/watchroute/watchroute/events"
 	"github.com/watchroute/watchroute/shared/cloudevents"
 	"github.com/watchroute/watchroute/shared/delivery"
+	"github.com/watchroute/watchroute/shared/targets"
 	"github.com/watchroute/watchroute/shared/webhook"
 )
 
-// sender sends messages as webhooks.
+// sender sends messages to webhooks and to what AWS has.
 type sender struct {
-	client *webhook.Client
-	keys   *keys
-	source string // of CloudEvents: the ARN of the Events table
+	client  *webhook.Client
+	keys    *keys
+	targets *targets.Client
+	source  string // of CloudEvents: the ARN of the Events table
 }
 
-// Send posts a message in the format of the destination.
+// Send sends a message in the format of the destination.
 func (s sender) Send(ctx context.Context, to delivery.Destination, m delivery.Message) error {
 	contentType, body, err := encode(s.source, to.Format, m)
 	if err != nil {
 		return fmt.Errorf("encode message %s: %w", m.ID, err)
+	}
+	if to.Kind != delivery.Webhook {
+		about := targets.Message{ID: m.ID, Topic: m.Ref.Topic, Type: "changes", ContentType: contentType, Body: body}
+		switch {
+		case m.Reset != nil:
+			about.Type = "reset"
+		case m.Items != nil:
+			about.Type, about.Cursor = "snapshot", m.Items.Cursor
+		default:
+			if about.Cursor = m.Changes[len(m.Changes)-1].Cursor(); to.Format != delivery.Frames {
+				about.Type = "cloudevent"
+			}
+		}
+		return s.targets.Send(ctx, to, about)
 	}
 	return s.call(ctx, to, func(e webhook.Endpoint) error {
 		return s.client.Post(ctx, e, webhook.Message{ID: m.ID, ContentType: contentType, Body: body})
@@ -121,9 +137,9 @@ func (k *keys) of(ctx context.Context, to delivery.Destination) ([][]byte, error
 	}
 	var all [][]byte
 	for _, secret := range k.secrets {
-		all = append(all, webhook.Key(secret, to.ID, to.Rotations))
+		all = append(all, webhook.Key(secret, to.Signer(), to.Rotations))
 		if to.Rotations > 0 && time.Since(to.Rotated) < delivery.Overlap {
-			all = append(all, webhook.Key(secret, to.ID, to.Rotations-1))
+			all = append(all, webhook.Key(secret, to.Signer(), to.Rotations-1))
 		}
 	}
 	return all, nil

@@ -12,9 +12,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 	"github.com/watchroute/watchroute/events"
 	"github.com/watchroute/watchroute/shared/delivery"
+	"github.com/watchroute/watchroute/shared/targets"
 	"github.com/watchroute/watchroute/shared/webhook"
 )
 
@@ -51,7 +54,7 @@ func newReceiver(t *testing.T, format delivery.Format) *receiver {
 		r.answer(w, asked)
 	}))
 	t.Cleanup(server.Close)
-	r.to = delivery.Destination{ID: "dst_1", URL: server.URL, Format: format}
+	r.to = delivery.Destination{ID: "dst_1", Kind: delivery.Webhook, URL: server.URL, Format: format}
 	r.sender = sender{
 		client: webhook.New(webhook.Options{AllowLoopback: true}), source: "https://api.example/prod",
 		keys: &keys{versions: func(context.Context) ([][]byte, error) { r.reads++; return r.secrets, r.err }},
@@ -295,6 +298,63 @@ func TestAChallengeIsAnsweredByWhoKnowsIt(t *testing.T) {
 		t.Errorf("who repeats it gives %v", err)
 	}
 	if err := r.verify(r.last(), oldSecret, "dst_1"); err != nil {
+		t.Errorf("the reference library says %v", err)
+	}
+}
+
+// TestEachKindGetsItsBody: what AWS has gets no webhook, and is told what the body is.
+func TestEachKindGetsItsBody(t *testing.T) {
+	r := newReceiver(t, delivery.Frames)
+	var asked []string
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, asking *http.Request) {
+		body, err := io.ReadAll(asking.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		asked = append(asked, string(body))
+	}))
+	t.Cleanup(server.Close)
+	r.sender.targets = targets.Open(aws.Config{Region: "us-east-1", BaseEndpoint: &server.URL, RetryMaxAttempts: 1,
+		Credentials: credentials.NewStaticCredentialsProvider("local", "local", "")}, "arn:events")
+	reset := delivery.Message{ID: "msg_1", Ref: delivery.Ref{Topic: "a"}, Reset: &events.Reset{Topic: "a", Reason: events.ResetExpired}}
+	items := delivery.Message{ID: "msg_1", Ref: delivery.Ref{Topic: "a"}, Items: &events.Snapshot{Topic: "a", Cursor: events.Cursor{Epoch: "e", Seq: 4}}}
+	three := changes(changed(1, events.Added), changed(2, events.Modified), changed(3, events.Skipped))
+	for _, c := range []struct {
+		kind    delivery.Kind
+		format  delivery.Format
+		message delivery.Message
+		holds   []string
+	}{
+		{delivery.EventBridge, delivery.Frames, three, []string{`watchroute.changes`, `\"message\":\"msg_1\",\"topic\":\"a\",\"cursor\":\"e:3\",\"type\":\"changes\"`, `"arn:events"`}},
+		{delivery.EventBridge, delivery.CloudEvent, changes(changed(1, events.Added)), []string{`watchroute.cloudevent`, `\"id\":\"a@e:1\"`}},
+		{delivery.EventBridge, delivery.CloudEvent, reset, []string{`watchroute.reset`, `\"type\":\"reset\"`}},
+		{delivery.EventBridge, delivery.Frames, items, []string{`watchroute.snapshot`, `\"type\":\"snapshot\"`}},
+		{delivery.SQS, delivery.Frames, items, []string{`e:4`, `application/json`}},
+		{delivery.SQS, delivery.CloudEvents, three, []string{`e:3`, `application/cloudevents-batch+json`, `a@e:2`}},
+		{delivery.SQS, delivery.CloudEvents, reset, []string{`application/json`, `reset`}},
+	} {
+		asked = nil
+		_ = r.Send(t.Context(), delivery.Destination{Kind: c.kind, Target: "arn:target", Format: c.format, Name: "x"}, c.message) // which is not answered well
+		if len(asked) != 1 || len(r.got) != 0 {
+			t.Errorf("%s as %s: asked was %q", c.kind, c.format, asked)
+			continue
+		}
+		for _, part := range c.holds {
+			if !strings.Contains(asked[0], part) {
+				t.Errorf("%s as %s is %s, without %s", c.kind, c.format, asked[0], part)
+			}
+		}
+	}
+}
+
+// TestADeclaredWebhookKeepsItsKey by its name, whatever its id is.
+func TestADeclaredWebhookKeepsItsKey(t *testing.T) {
+	r := newReceiver(t, delivery.Frames)
+	r.to.Name = "orders"
+	if err := r.Send(t.Context(), r.to, changes(changed(1, events.Added))); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.verify(r.last(), oldSecret, "declared/orders"); err != nil {
 		t.Errorf("the reference library says %v", err)
 	}
 }

@@ -714,7 +714,7 @@ func TestADestinationIsChangedAndRenewed(t *testing.T) {
 		t.Errorf("another URL is answered %+v, and needs no challenge", a)
 	}
 	verify()
-	if err := s.store.Disable(t.Context(), d.ID, stored().Version, delivery.Ended); err != nil {
+	if err := s.store.Disable(t.Context(), stored(), delivery.Ended); err != nil {
 		t.Fatal(err)
 	}
 	s.viewer.Grant = granted(t, "alice", `{"v":1,"allow":[{"topics":["b"],"actions":["deliver"]}]}`)

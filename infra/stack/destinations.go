@@ -45,15 +45,17 @@ func wakeGrants(t tables, q queues) []grant {
 	}
 }
 
-// deliverFunction may read the users' items, which a destination gets after a reset.
+// deliverFunction may read the users' items, which a destination gets after a reset, and write those that
+// tell operators of destinations.
 func deliverFunction(t tables, q queues, props Props, seals awssecretsmanager.CfnSecret) function {
 	return function{
-		name: deliver, description: "Delivers changes to webhooks", memory: 256, timeout: deliverTimeout,
+		name: deliver, description: "Delivers changes to destinations", memory: 256, timeout: deliverTimeout,
 		environment: map[string]*string{
 			settings.EventsTable:        t.events.Ref(),
 			settings.ChangesTable:       t.changes.Ref(),
 			settings.ConnectionsTable:   t.connections.Ref(),
 			settings.RevocationsTable:   t.revocations.Ref(),
+			settings.SubscriptionsTable: t.subscriptions.Ref(),
 			settings.DestinationsTable:  t.destinations.Ref(),
 			settings.DeliveriesQueueURL: q.deliveries.Ref(),
 			settings.ServiceSecretARN:   seals.Ref(),
@@ -61,16 +63,16 @@ func deliverFunction(t tables, q queues, props Props, seals awssecretsmanager.Cf
 			settings.MaxSubjectUnits:    jsii.String(fmt.Sprint(props.MaxSubjectUnits)),
 			settings.MaxSnapshotItems:   jsii.String(fmt.Sprint(props.MaxSnapshotItems)),
 		},
-		grants: []grant{
+		grants: append([]grant{
 			allow(q.deliveries.AttrArn(), "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:SendMessage"),
 			allow(t.destinations.AttrArn(), "dynamodb:GetItem", "dynamodb:Query", "dynamodb:UpdateItem", "dynamodb:DeleteItem"),
 			allow(sub("${Destinations.Arn}/index/"+dueIndex), "dynamodb:Query"),
 			allow(t.connections.AttrArn(), "dynamodb:UpdateItem"),
 			allow(t.revocations.AttrArn(), "dynamodb:BatchGetItem"),
 			allow(t.changes.AttrArn(), "dynamodb:GetItem", "dynamodb:Query"),
-			allow(t.events.AttrArn(), "dynamodb:Query"),
+			allow(t.events.AttrArn(), "dynamodb:Query", "dynamodb:PutItem", "dynamodb:DeleteItem"),
 			allow(seals.Ref(), "secretsmanager:GetSecretValue"),
-		},
+		}, declaredGrants(t, props)...),
 	}
 }
 
@@ -88,11 +90,14 @@ func newDeliveriesMapping(stack awscdk.Stack, target awslambda.CfnFunction, q qu
 
 // newSweep invokes deliver once a minute, which is as often as a schedule can.
 // Source: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-create-rule-schedule.html
-func newSweep(stack awscdk.Stack, target awslambda.CfnFunction) {
+//
+// The rule's input says which destinations are declared. A destination then begins, goes on, or ends with
+// the rule, and no function has to run during a deployment.
+func newSweep(stack awscdk.Stack, target awslambda.CfnFunction, props Props) {
 	rule := awsevents.NewCfnRule(stack, jsii.String("Sweep"), &awsevents.CfnRuleProps{
 		Description:        jsii.String("Lets deliver look for attempts that are due"),
 		ScheduleExpression: jsii.String("rate(1 minute)"),
-		Targets:            &[]any{&awsevents.CfnRule_TargetProperty{Id: jsii.String("deliver"), Arn: target.AttrArn()}},
+		Targets:            &[]any{&awsevents.CfnRule_TargetProperty{Id: jsii.String("deliver"), Arn: target.AttrArn(), Input: props.declaration()}},
 	})
 	awslambda.NewCfnPermission(stack, jsii.String("SweepPermission"), &awslambda.CfnPermissionProps{
 		Action: jsii.String("lambda:InvokeFunction"), FunctionName: target.Ref(),

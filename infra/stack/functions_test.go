@@ -54,7 +54,7 @@ func TestFunctions(t *testing.T) {
 			"PUSHES_QUEUE_URL=PushesQueue SHARD_SIZE=1000 SUBSCRIPTIONS_TABLE=Subscriptions"},
 		"Deliver": {256, 60, "CHANGES_TABLE=Changes CONNECTIONS_TABLE=Connections DELIVERIES_QUEUE_URL=DeliveriesQueue " +
 			"DESTINATIONS_TABLE=Destinations EVENTS_TABLE=Events EVENTS_TABLE_ARN=Events.Arn MAX_SNAPSHOT_ITEMS=2000 MAX_SUBJECT_UNITS=120000 " +
-			"REVOCATIONS_TABLE=Revocations SERVICE_SECRET_ARN=ServiceSecret"},
+			"REVOCATIONS_TABLE=Revocations SERVICE_SECRET_ARN=ServiceSecret SUBSCRIPTIONS_TABLE=Subscriptions"},
 		"Salvage": {256, 60, "FAILURE_QUEUE_URL=FailureQueue"},
 		"Fanout": {512, 60, "CALLBACK_URL=https://${Api}.execute-api.${AWS::Region}.${AWS::URLSuffix}/live " +
 			"CHANGES_TABLE=Changes CONNECTIONS_TABLE=Connections DELIVERIES_QUEUE_URL=DeliveriesQueue DESTINATIONS_TABLE=Destinations " +
@@ -200,8 +200,8 @@ func TestGrants(t *testing.T) {
 			"sqs:SendMessage DeliveriesQueue.Arn", "sqs:SendMessage PushesQueue.Arn",
 		},
 		"Deliver": {
-			"dynamodb:BatchGetItem Revocations.Arn", "dynamodb:DeleteItem Destinations.Arn",
-			"dynamodb:GetItem Changes.Arn", "dynamodb:GetItem Destinations.Arn",
+			"dynamodb:BatchGetItem Revocations.Arn", "dynamodb:DeleteItem Destinations.Arn", "dynamodb:DeleteItem Events.Arn",
+			"dynamodb:DeleteItem Subscriptions.Arn", "dynamodb:GetItem Changes.Arn", "dynamodb:GetItem Destinations.Arn", "dynamodb:PutItem Events.Arn",
 			"dynamodb:Query ${Destinations.Arn}/index/due", "dynamodb:Query Changes.Arn", "dynamodb:Query Destinations.Arn", "dynamodb:Query Events.Arn",
 			"dynamodb:UpdateItem Connections.Arn", "dynamodb:UpdateItem Destinations.Arn",
 			"logs:CreateLogStream DeliverLogs.Arn", "logs:PutLogEvents DeliverLogs.Arn",

@@ -128,6 +128,11 @@ type Props struct {
 	// webhook at a time, which may take 15 seconds to answer. Default: 20.
 	DeliverConcurrency int
 
+	// Destinations are where changes are delivered to, besides what clients register: webhooks, and
+	// queues, topics, buses and streams of AWS, which clients cannot name. As JSON they have at most
+	// 8,192 characters together, which is about 20 to 60 of them. Default: none.
+	Destinations []Destination
+
 	// FanoutConcurrency is how many executions Lambda keeps for fan-out alone, so that
 	// nothing else in the account can take the last ones. It is an upper bound, too: fan-out
 	// needs one for each shard of the stream of Events, of which a table at DynamoDB's
@@ -343,6 +348,7 @@ func (p Props) faults() []error {
 	faults = append(faults, p.placeFaults()...)
 	faults = append(faults, p.Auth.faults()...)
 	faults = append(faults, p.originFaults()...)
+	faults = append(faults, p.destinationFaults()...)
 	for name, rate := range map[string]float64{"ThrottlingRate": p.ThrottlingRate, "HTTPThrottlingRate": p.HTTPThrottlingRate} {
 		if !(rate >= 0) || math.IsInf(rate, 1) {
 			refuse("%s is %v, not a number of at least 0", name, rate)

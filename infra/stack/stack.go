@@ -45,7 +45,7 @@ func New(scope constructs.Construct, id string, props Props) (awscdk.Stack, erro
 	newGivenUpMapping(stack, functions[salvage], queues)
 	newPushesMapping(stack, functions[push], queues, props)
 	newDeliveriesMapping(stack, functions[deliver], queues, props)
-	newSweep(stack, functions[deliver])
+	newSweep(stack, functions[deliver], props)
 	newOutputs(stack, props, tables, queues.failures, seals, auth)
 	return stack, nil
 }

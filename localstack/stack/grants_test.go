@@ -16,6 +16,8 @@ import (
 	"github.com/watchroute/watchroute/localstack/aws/eventbridge"
 	"github.com/watchroute/watchroute/localstack/aws/iam"
 	"github.com/watchroute/watchroute/localstack/stack"
+	"github.com/watchroute/watchroute/shared/delivery"
+	"github.com/watchroute/watchroute/shared/grant"
 	"github.com/watchroute/watchroute/shared/token"
 	"github.com/watchroute/watchroute/shared/watch"
 )
@@ -201,9 +203,9 @@ func (s *running) subscribeGone(t *testing.T, topic string) {
 	})
 }
 
-// useDestinations lets one topic be delivered, with its items after a reset, and another that will
-// have lanes. It removes a destination, and has deliver find one that is not there. The sweep looks for
-// what is due in the meantime.
+// useDestinations lets one topic be delivered, with its items after a reset and after it was gone, and
+// another that will have lanes. It removes a destination, and has deliver find one that is not there.
+// The sweep looks for what is due in the meantime, and removes what is not declared any more.
 func (s *running) useDestinations(t *testing.T, clock *eventbridge.Hand) {
 	t.Helper()
 	hook, token := newHook(t), s.token(t, "hank", delivering, nil)
@@ -211,6 +213,18 @@ func (s *running) useDestinations(t *testing.T, clock *eventbridge.Hand) {
 	s.destination(t, token, "crowd", hook.URL)
 	s.put(t, "hooked", "i", "1")
 	eventually(t, "a delivery", func() bool { return len(hook.got("hooked")) == 1 })
+	hook.answer(http.StatusGone) // of which deliver tells operators
+	s.put(t, "hooked", "i", "2")
+	eventually(t, "a destination that is gone", func() bool {
+		shown := events.Destination{}
+		s.destinations(t, token, http.MethodGet, "/"+d.ID, nil, &shown)
+		return shown.Disabled != ""
+	})
+	hook.answer(0)
+	if status := s.destinations(t, token, http.MethodPost, "/"+d.ID+"/enable", nil, nil); status != http.StatusNoContent {
+		t.Fatalf("enable is answered %d", status)
+	}
+	eventually(t, "the second delivery", func() bool { return len(hook.got("hooked")) == 2 })
 	replay := events.ReplayRequest{Topic: "hooked", After: "elsewhere:1"}
 	if status := s.destinations(t, token, http.MethodPost, "/"+d.ID+"/replay", replay, nil); status != http.StatusNoContent {
 		t.Fatalf("replay is answered %d", status)
@@ -222,8 +236,30 @@ func (s *running) useDestinations(t *testing.T, clock *eventbridge.Hand) {
 	s.putRow(t, "Destinations", "destination", "none", "topic", "hooked", map[string]types.AttributeValue{
 		"after": text(":0"), "part": text("0"), "due": number(1), "waiting": text("lost"),
 	})
+	s.leaveDeclared(t, "dst_left")
 	clock.Advance(time.Minute)
 	eventually(t, "the standing of no destination removed", func() bool { return s.rows(t, "Destinations", "destination", "none") == 0 })
+	eventually(t, "what an earlier deployment has declared removed", func() bool {
+		return s.rows(t, "Destinations", "destination", "dst_left") == 0 && s.rows(t, "Subscriptions", "topic", "left#0") == 0
+	})
+}
+
+// leaveDeclared leaves a destination of an earlier deployment, whose end has been seen once.
+func (s *running) leaveDeclared(t *testing.T, id string) {
+	t.Helper()
+	store := s.store()
+	d := delivery.Destination{ID: id, Kind: delivery.Webhook, Name: "left", Edition: 1, Verified: true, Query: watch.Query{Topic: "left"}}
+	d.Subject, d.Key.ID, d.Grant = watch.Deployer, watch.DestinationID(id), grant.All()
+	err := store.AddDestination(t.Context(), d, 1)
+	if err == nil {
+		err = store.Restart(t.Context(), delivery.Ref{Destination: id, Topic: "left"}, &watch.Place{}, "none", time.Now().Add(time.Hour))
+	}
+	if err == nil {
+		err = store.NoteDeclaration(t.Context(), delivery.Declaration{}, delivery.Declaration{Digest: "earlier", Edition: 1, Since: time.Now().Add(-time.Minute)})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 // useLanes makes a topic with more watchers than fan-out pushes to. One of them is gone and the

@@ -43,7 +43,9 @@ func tokensOnly(o *stack.Options) { o.Anonymous = false }
 // store reaches the tables as the functions do.
 func (s *running) store() *dynamo.Store {
 	return dynamo.Open(aws.Config{Region: stack.Region, BaseEndpoint: aws.String(s.URL()),
-		Credentials: credentials.NewStaticCredentialsProvider("local", "local", "")}, dynamo.Tables{Events: s.Outputs["EventsTable"], Connections: "Connections"})
+		Credentials: credentials.NewStaticCredentialsProvider("local", "local", "")}, dynamo.Tables{
+		Events: s.Outputs["EventsTable"], Connections: "Connections", Subscriptions: "Subscriptions", Destinations: "Destinations",
+	})
 }
 
 func text(s string) types.AttributeValue { return &types.AttributeValueMemberS{Value: s} }

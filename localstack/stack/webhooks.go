@@ -4,6 +4,7 @@ import (
 	"context"
 	"strconv"
 
+	destinations "github.com/watchroute/watchroute/shared/delivery"
 	"github.com/watchroute/watchroute/shared/webhook"
 )
 
@@ -22,6 +23,7 @@ func (s *Stack) webhookKeys(ctx context.Context) (map[string][][]byte, error) {
 		Items []struct {
 			Destination struct{ S string } `json:"destination"`
 			Rotations   struct{ N string } `json:"rotations"`
+			Name        struct{ S string } `json:"name"`
 		}
 	}
 	settings := map[string]any{
@@ -33,8 +35,9 @@ func (s *Stack) webhookKeys(ctx context.Context) (map[string][][]byte, error) {
 	}
 	keys := map[string][][]byte{}
 	for _, item := range found.Items {
-		rotations, _ := strconv.ParseInt(item.Rotations.N, 10, 64) // 0 if it never was rotated
-		keys[item.Destination.S] = [][]byte{webhook.Key([]byte(value.SecretString), item.Destination.S, rotations)}
+		of := destinations.Destination{ID: item.Destination.S, Name: item.Name.S}
+		of.Rotations, _ = strconv.ParseInt(item.Rotations.N, 10, 64) // 0 if it never was rotated
+		keys[of.ID] = [][]byte{webhook.Key([]byte(value.SecretString), of.Signer(), of.Rotations)}
 	}
 	return keys, nil
 }

@@ -147,7 +147,7 @@ func (h *hook) attempts() int {
 }
 
 // TestWebhookGetsChangesInOrder, those of a topic and of a pattern. A receiver that fails is tried
-// again when a person enables it, with the same id, and its owner sees why.
+// again when a person enables it, with the same id. Its owner sees why, and an operator is told.
 func TestWebhookGetsChangesInOrder(t *testing.T) {
 	s := start(t, tokensOnly)
 	token := s.token(t, "alice", delivering, nil)
@@ -163,6 +163,8 @@ func TestWebhookGetsChangesInOrder(t *testing.T) {
 			eventually(t, "three changes of "+string(topic), func() bool { return slices.Equal(hook.got(topic), []int64{1, 2, 3}) })
 		}
 	}
+	operator := s.connectWith(t, s.token(t, "oscar", `{"v":1,"allow":[{"topics":["@destinations/**"],"actions":["subscribe"]}]}`, nil))
+	operator.subscribe(string(events.DestinationsTopic) + "/*")
 	one.answer(http.StatusInternalServerError)
 	before := one.attempts()
 	s.put(t, "orders/1", "i", "3")
@@ -178,9 +180,18 @@ func TestWebhookGetsChangesInOrder(t *testing.T) {
 	if status := s.destinations(t, s.token(t, "mallory", delivering, nil), http.MethodGet, "/"+d.ID, nil, nil); status != http.StatusNotFound {
 		t.Errorf("another subject's destination is answered %d", status)
 	}
+	told := operator.changes(1)[0]
+	notice := events.DestinationNotice{}
+	if err := json.Unmarshal(told.Data, &notice); err != nil || told.Topic != events.DestinationsTopic+"/"+events.Topic(d.ID) || told.ID != "orders/1" ||
+		told.Op != events.Added || notice.State != events.DestinationRetrying || notice.Failures != 1 || notice.LastStatus != 500 {
+		t.Errorf("the operator is told %+v, %v", told, err)
+	}
 	one.answer(0)
 	if status := s.destinations(t, token, http.MethodPost, "/"+d.ID+"/enable", nil, nil); status != http.StatusNoContent {
 		t.Fatalf("enable is answered %d", status)
+	}
+	if told := operator.changes(1)[0]; told.ID != "orders/1" || told.Op != events.Removed {
+		t.Errorf("it has passed, and the operator is told %+v", told)
 	}
 	eventually(t, "the fourth change", func() bool { return slices.Equal(one.got("orders/1"), []int64{1, 2, 3, 4}) })
 	if one.ids[before] != one.ids[len(one.ids)-1] {

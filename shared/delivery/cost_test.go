@@ -99,6 +99,32 @@ func TestCostOfADelivery(t *testing.T) {
 	}
 }
 
+// TestCostOfADeliveryToAWS: what is declared has no token, so no revocations are read.
+func TestCostOfADeliveryToAWS(t *testing.T) {
+	page, err := os.ReadFile("../../infra/README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, changes := range []int{1, 10, 100} {
+		inBubble(t, 1, func(t *testing.T, w *world) {
+			w.declare(queueOf("q", "a"))
+			w.batch(1) // a standing that is there, as usual
+			w.pass(0)
+			w.sent = nil
+			wake := w.costs(func() { w.batch(changes) }, dynamotest.Tables.Destinations)
+			delivered := w.costs(func() { w.step() })
+			if len(w.sent) != 1 || len(w.sent[0].Changes) != changes || len(w.queue) != 0 || w.due() != 0 {
+				t.Fatalf("it was sent %+v", w.sent)
+			}
+			row := fmt.Sprintf("| %d to AWS | %v | %v | 3 | 1 |", changes, wake.writes+delivered.writes, wake.reads+delivered.reads)
+			t.Log(row)
+			if !strings.Contains(string(page), "\n"+row) {
+				t.Errorf("infra/README.md has no row %s", row)
+			}
+		})
+	}
+}
+
 // TestCostOfAWakeThatFindsItAwake is a write, which fails, for each batch.
 func TestCostOfAWakeThatFindsItAwake(t *testing.T) {
 	costly(t, func(t *testing.T, w *world) {
@@ -133,7 +159,8 @@ func TestCostOfABusyTopic(t *testing.T) {
 }
 
 // TestCostOfAFailure: an attempt that fails gives the standing another time in the index, which costs two
-// writes there. So does the sweep that finds it.
+// writes there. So does the sweep that finds it. Operators are told in the same transaction, which costs
+// two writes and makes the others twice as dear.
 func TestCostOfAFailure(t *testing.T) {
 	costly(t, func(t *testing.T, w *world) {
 		w.answer = func(delivery.Message) error { return &delivery.Failure{Status: 500, Detail: "HTTP 500"} }
@@ -148,11 +175,11 @@ func TestCostOfAFailure(t *testing.T) {
 			step func()
 			want units
 		}{
-			{"the first attempt", func() { w.step() }, units{5, 1 + 1 + 3 + 1}}, // the last notes it in the destination
+			{"the first attempt", func() { w.step() }, units{5, 1 + 1 + 2*(3+1) + 1}}, // the last notes it in the destination
 			{"a sweep that finds nothing", sweep, units{4, 0}},
 			{"a change meanwhile", func() { w.batch(1) }, units{2, 2 + 1}}, // 2 of them to number it
 			{"a sweep that finds it", func() { time.Sleep(5 * time.Minute); sweep() }, units{4, 3}},
-			{"the second attempt", func() { w.step() }, units{5, 1 + 3}},
+			{"the second attempt", func() { w.step() }, units{5, 1 + 2*(3+1)}},
 		} {
 			if got := w.costs(c.step); got != c.want {
 				t.Errorf("%s costs %+v, want %+v", c.what, got, c.want)

@@ -78,7 +78,7 @@ func (d Deliverer) run(ctx context.Context, to Destination, s Standing) error {
 		return d.stop(ctx, to, s, why)
 	}
 	if to.holds(s.Topic) {
-		return d.Store.Stop(ctx, s)
+		return d.halt(ctx, s)
 	}
 	if failure := d.verify(ctx, &to); failure != nil {
 		s.Last = d.result(failure)
@@ -111,7 +111,7 @@ func (d Deliverer) run(ctx context.Context, to Destination, s Standing) error {
 		if !p.more {
 			return nil
 		}
-		s = Standing{Ref: s.Ref, Generation: s.Generation, Place: p.place, Last: result}
+		s = Standing{Ref: s.Ref, Generation: s.Generation, Replays: s.Replays, Place: p.place, Last: result} // operators know that it goes on
 		if time.Since(began) >= d.Time {
 			return Waker{Store: d.Store, Queue: d.Queue}.Wake(ctx, s.Destination, s.Topic, s.After)
 		}
@@ -126,8 +126,8 @@ func (d Deliverer) ended(ctx context.Context, to Destination) (Reason, error) {
 	if !to.Expires.IsZero() && !time.Now().Before(to.Expires) {
 		return Ended, nil
 	}
-	if to.Subject == watch.Anonymous {
-		return "", nil
+	if to.Subject == watch.Anonymous || to.Subject == watch.Deployer {
+		return "", nil // without a token
 	}
 	err := watch.CheckRevoked(ctx, d.Revocations, to.Subject, to.Access)
 	if errors.Is(err, watch.ErrRevoked) {
@@ -139,12 +139,12 @@ func (d Deliverer) ended(ctx context.Context, to Destination) (Reason, error) {
 // stop disables a destination that is not disabled yet, and stops the standing.
 func (d Deliverer) stop(ctx context.Context, to Destination, s Standing, why Reason) error {
 	if to.Disabled == "" {
-		if err := d.Store.Disable(ctx, to.ID, to.Version, why); err != nil {
+		if err := d.Store.Disable(ctx, to, why); err != nil {
 			return err
 		}
 		d.Logger.Warn("destination disabled", "destination", to.ID, "topic", s.Topic, "reason", why, "status", s.Last.Status)
 	}
-	return d.Store.Stop(ctx, s)
+	return d.halt(ctx, s)
 }
 
 // unreadable ends a delivery whose topic cannot be read. What will not pass ends the destination:
@@ -226,6 +226,12 @@ func (d Deliverer) failed(ctx context.Context, to Destination, s Standing, f *Fa
 		s.Since = s.Last.At
 	}
 	wait, ok := pause(s.Failures, f)
+	if to.Name != "" {
+		d.Logger.Warn("declared destination fails", "name", to.Name, "topic", s.Topic, "failures", s.Failures, "reason", s.Last.Error)
+		if !ok { // nobody could enable it again, so it is not given up
+			wait, ok = pause(len(schedule), f)
+		}
+	}
 	s.RetryAt = s.Last.At.Add(wait)
 	if err := d.Store.Fail(ctx, s); err != nil {
 		return err
@@ -236,7 +242,7 @@ func (d Deliverer) failed(ctx context.Context, to Destination, s Standing, f *Fa
 	case !ok && !slices.Contains(to.Failing, s.Topic): // something else was taken in the meantime
 		s.GivenUp = true
 		d.Logger.Warn("topic given up", "destination", to.ID, "topic", s.Topic, "status", s.Last.Status)
-		return d.Store.Stop(ctx, s)
+		return d.halt(ctx, s)
 	case !ok:
 		return d.stop(ctx, to, s, Failing)
 	case s.Failures == 1:
@@ -278,7 +284,7 @@ func (d Deliverer) next(ctx context.Context, to Destination, s Standing) (parcel
 	if missed.Reset != "" {
 		p.Reset = &events.Reset{Topic: s.Topic, Reason: missed.Reset}
 		p.place = watch.Place{Items: true}
-		p.ID = id(to, s.Ref, "reset", s.After.String(), string(missed.Reset))
+		p.ID = id(to, s, "reset", s.After.String(), string(missed.Reset))
 		return p, nil
 	}
 	shown, until, rest, err := cut(missed)
@@ -289,7 +295,7 @@ func (d Deliverer) next(ctx context.Context, to Destination, s Standing) (parcel
 	p.place = watch.Place{After: until}
 	if visible(shown) {
 		p.Changes, p.until = shown, until
-		p.ID = id(to, s.Ref, "changes", s.After.String(), until.String())
+		p.ID = id(to, s, "changes", s.After.String(), until.String())
 	}
 	if s.Attempt != nil && s.Attempt.Until != (events.Cursor{}) && s.Attempt.ID != p.ID { // it was of other settings
 		s.Attempt = nil
@@ -322,13 +328,16 @@ func visible(changes []events.Change) bool {
 	return false
 }
 
-// itemsAtOnce bounds the items of a message after a reset.
-const itemsAtOnce = 50
+// What bounds the items of a message after a reset. One item alone has up to [events.MaxDataBytes].
+const (
+	itemsAtOnce = 50
+	itemsBytes  = 64 << 10 // as JSON
+)
 
 // items gives the next page of a topic's items. If they have changed since an attempt, the message
 // is another one, with another id.
 func (d Deliverer) items(ctx context.Context, to Destination, s Standing) (parcel, error) {
-	page, err := d.Topics.Snapshot(ctx, to.Viewer, watch.PageQuery{Query: to.Query.Below(s.Topic), Next: s.Next, Limit: itemsAtOnce})
+	page, body, err := d.page(ctx, to, s)
 	if wire := (*events.Error)(nil); s.Next != "" && errors.As(err, &wire) && wire.Code == events.CodeBadCursor {
 		// What sealed the place is gone: the items begin anew.
 		return parcel{Message: Message{Ref: s.Ref}, place: watch.Place{Items: true}, more: true}, nil
@@ -336,25 +345,38 @@ func (d Deliverer) items(ctx context.Context, to Destination, s Standing) (parce
 	if err != nil {
 		return parcel{}, err
 	}
-	snapshot := events.Snapshot{Topic: s.Topic, Cursor: page.Cursor, From: s.Next, Items: page.Items, Costly: page.Costly, More: page.Next != ""}
+	snapshot := events.Snapshot{Topic: s.Topic, Cursor: page.Cursor, Items: page.Items, Costly: page.Costly, More: page.Next != ""}
 	p := parcel{Message: Message{Ref: s.Ref, Items: &snapshot}, more: true, place: watch.Place{After: page.Cursor}}
 	if page.Next != "" {
 		p.place = watch.Place{Items: true, Next: page.Next}
 	}
-	body, err := events.Marshal(snapshot.Items)
-	if err != nil {
-		return parcel{}, err
-	}
-	snapshot.From = "" // a place of ours, which the destination cannot use
-	p.ID = id(to, s.Ref, "items", s.Next, page.Cursor.String(), string(body))
+	p.ID = id(to, s, "items", s.Next, page.Cursor.String(), string(body))
 	return p, nil
 }
 
-// id names a message: the same for the same content to the same destination. It has no dot, as
-// Standard Webhooks wants it.
-func id(to Destination, ref Ref, content ...string) string {
+// page reads the next page, and again with fewer items until it is small enough. body has the items as
+// JSON.
+func (d Deliverer) page(ctx context.Context, to Destination, s Standing) (page watch.Page, body []byte, err error) {
+	for limit := itemsAtOnce; ; limit = max(1, min(limit/2, limit*itemsBytes/len(body))) {
+		page, err = d.Topics.Snapshot(ctx, to.Viewer, watch.PageQuery{Query: to.Query.Below(s.Topic), Next: s.Next, Limit: limit})
+		if err != nil {
+			return page, nil, err
+		}
+		if body, err = events.Marshal(page.Items); err != nil || len(body) <= itemsBytes || limit == 1 {
+			return page, body, err
+		}
+	}
+}
+
+// id names a message: the same for the same content to the same destination, until that is replayed.
+// It has no dot, as Standard Webhooks wants it.
+func id(to Destination, s Standing, content ...string) string {
 	hash := sha256.New()
-	for _, text := range append([]string{ref.Destination, string(ref.Topic), to.sends()}, content...) {
+	about := []string{s.Destination, string(s.Topic), to.sends()}
+	if s.Replays > 0 { // whoever has dropped repeats must not drop what is sent again on purpose
+		about = append(about, fmt.Sprint(s.Replays))
+	}
+	for _, text := range append(about, content...) {
 		fmt.Fprintf(hash, "%d %s\n", len(text), text)
 	}
 	return "msg_" + hex.EncodeToString(hash.Sum(nil)[:16])

@@ -1,11 +1,13 @@
 // Package delivery knows what a destination is owed, and when it is tried again.
 //
-// A destination, such as a webhook, watches a topic or a pattern. For each of its topics it has a
-// standing: the cursor up to which it has everything, and what is being tried. Fan-out wakes it with
-// a message that carries no change. The log is the truth: whoever is woken reads it after the
-// cursor, sends what is there, and then moves the cursor. So a change is delivered at least once,
-// and the changes of a topic in order. Nothing is sent to a destination before it has answered a
-// challenge.
+// A destination, such as a webhook or a queue, watches a topic or a pattern. For each of its topics it
+// has a standing: the cursor up to which it has everything, and what is being tried. Fan-out wakes it
+// with a message that carries no change. The log is the truth: whoever is woken reads it after the
+// cursor, sends what is there, and then moves the cursor. So a change is delivered at least once, and the
+// changes of a topic in order.
+//
+// Clients register webhooks, to which nothing is sent before they have answered a challenge. Whoever
+// deploys the service declares destinations of any kind, see [Declarer].
 //
 //	            wake                      taken, no more
 //	asleep ─────────────► awake ──────────────────────────► asleep
@@ -39,6 +41,8 @@
 // stopped. It notes how far it has come, so that no request has to wait for it, and it goes on when it
 // was cut off. For this the settings have a time for the sweep as well: while there is a round, when the
 // message must have come; otherwise when the destination is forgotten.
+//
+// What is declared is not disabled after three days, but tried once a day.
 //
 // # What cannot be lost
 //
@@ -79,9 +83,11 @@ var (
 // Destination is a place that changes are delivered to.
 type Destination struct {
 	ID           string
-	watch.Viewer        // whose it is, and what it may see; Expires is when it ends
-	watch.Query         // the topic or the pattern that it watches, with filter and fields
-	URL          string // of the webhook
+	watch.Viewer // whose it is, and what it may see; Expires is when it ends
+	watch.Query  // the topic or the pattern that it watches, with filter and fields
+	Kind         Kind
+	URL          string // of a webhook
+	Target       string // of any other kind: the URL of a queue, the ARN of a topic, bus or stream
 	Format       Format // of what is sent
 	Batch        int    // changes in a message, at most
 	Created      time.Time
@@ -95,6 +101,8 @@ type Destination struct {
 	Shown        string         // names the version of the service's secret of which its owner was shown a secret last
 	Version      int64          // counts the changes of the settings by the owner
 	Shard        int            // of its subscription
+	Name         string         // by which the deployer declares it; empty for a client's
+	Edition      int64          // of declarations: the one that has made or changed it, see [Declaration]
 }
 
 // MostFailing is how many topics have to fail, while nothing is taken, so that the others are held back.
@@ -107,6 +115,18 @@ func (d Destination) holds(topic events.Topic) bool {
 	}
 	return len(d.Failing) >= MostFailing && !slices.Contains(d.Failing, topic)
 }
+
+// Kind is what a destination is.
+type Kind string
+
+// The kinds of destinations. Clients register webhooks; the deployer declares any of them.
+const (
+	Webhook     Kind = "webhook"
+	SQS         Kind = "sqs" // a queue, standard or FIFO
+	SNS         Kind = "sns" // a topic, standard or FIFO
+	EventBridge Kind = "eventbridge"
+	Kinesis     Kind = "kinesis"
+)
 
 // Format is how changes are written.
 type Format string
@@ -142,6 +162,7 @@ type Ref struct {
 type Standing struct {
 	Ref
 	Generation  int64     // counts the deliveries that have begun, and changes from outside, such as a replay
+	Replays     int64     // counts how often it was put at another place
 	watch.Place           // up to which it has everything
 	Attempt     *Attempt  // what is being tried; nil if nothing is
 	Failures    int       // attempts that have failed in a row
@@ -150,6 +171,7 @@ type Standing struct {
 	Last        Result    // of the last attempt
 	Phase       Phase
 	GivenUp     bool // it was stopped because this topic alone has failed for as long as is tried
+	Told        bool // operators have been told of a failure
 }
 
 // Phase is where a standing is between asleep and stopped.
@@ -202,8 +224,9 @@ type Store interface {
 	ForgetDestination(ctx context.Context, id string) error
 	// Standings reads the standings of a destination, after a topic or from the first.
 	Standings(ctx context.Context, destination string, after events.Topic, most int) (standings []Standing, more bool, err error)
-	// Disable sets why a destination gets nothing, unless its settings are newer than the version.
-	Disable(ctx context.Context, id string, version int64, why Reason) error
+	// Disable sets why a destination gets nothing, and tells operators, unless its settings are newer
+	// than the given ones.
+	Disable(ctx context.Context, d Destination, why Reason) error
 
 	// Mark marks a standing as waiting for a message with an id, unless it is marked already. A
 	// standing that does not exist begins after the cursor. The sweep looks at it at the given time,
@@ -219,19 +242,21 @@ type Store interface {
 	// Try records an attempt before it is made. Like Move, Fail and Stop, it gives ErrOvertaken if the
 	// standing has another generation by now.
 	Try(ctx context.Context, s Standing) error
-	// Move moves a standing to a place, after which it has no attempt and no failure. If asleep is
-	// true and nobody has marked it, the sweep does not look at it any more.
+	// Move moves a standing to a place, after which it has no attempt and no failure, and operators
+	// are told so if they were told of one. If asleep is true and nobody has marked it, the sweep does
+	// not look at it any more.
 	Move(ctx context.Context, s Standing, to watch.Place, asleep bool, last Result) error
-	// Fail records a failed attempt. The sweep looks at the standing at its RetryAt, and the standing
-	// is marked until then, so that nobody wakes it.
+	// Fail records a failed attempt, and tells operators of it. The sweep looks at the standing at its
+	// RetryAt, and the standing is marked until then, so that nobody wakes it.
 	Fail(ctx context.Context, s Standing) error
 	// Stop marks the standing, so that nobody wakes it, and the sweep does not look at it any more. It
 	// notes whether the standing has given up.
 	Stop(ctx context.Context, s Standing) error
-	// Drop removes a standing.
+	// Drop removes a standing, and what operators were told of it.
 	Drop(ctx context.Context, ref Ref) error
 	// Restart lets a standing begin anew at a place, or where it is if that is nil: without attempt
-	// and failures, with another generation, and marked as waiting for a message.
+	// and failures, with another generation, and marked as waiting for a message. Put at a place, it
+	// counts a replay.
 	Restart(ctx context.Context, ref Ref, at *watch.Place, message string, look time.Time) error
 
 	// Due reads standings of a part, and destinations, that the sweep has to look at, the longest due

@@ -64,7 +64,7 @@ type Registrar struct {
 // when it has answered.
 func (r Registrar) Create(ctx context.Context, v watch.Viewer, wanted Destination) (Destination, error) {
 	d := wanted
-	d.ID = newID()
+	d.ID, d.Kind = newID(), Webhook
 	d.Viewer = v
 	d.Key.ID, d.Delivers = watch.DestinationID(d.ID), true
 	d.Created = r.now().Truncate(time.Second) // as exactly as the store keeps when it ends
@@ -107,21 +107,29 @@ func (r Registrar) Change(ctx context.Context, v watch.Viewer, d, wanted Destina
 	if err := r.check(&changed); err != nil {
 		return d, err
 	}
-	if changed.sends() != d.sends() || changed.Disabled != d.Disabled {
-		changed.Round = Round{ID: rand.Text(), All: true}
-	}
-	if err := r.Registry.ReplaceDestination(ctx, changed, d, r.now().Add(lease)); err != nil {
+	if err := r.replace(ctx, changed, d); err != nil {
 		return d, err
-	}
-	if changed.Round != d.Round {
-		r.call(ctx, d.ID)
 	}
 	return changed, nil
 }
 
+// replace replaces settings. If something else is sent, or a destination goes on, a round begins.
+func (r Registrar) replace(ctx context.Context, to, was Destination) error {
+	if to.Round = was.Round; to.sends() != was.sends() || to.Disabled != was.Disabled {
+		to.Round = Round{ID: rand.Text(), All: true}
+	}
+	if err := r.Registry.ReplaceDestination(ctx, to, was, r.now().Add(lease)); err != nil {
+		return err
+	}
+	if to.Round != was.Round {
+		r.call(ctx, to.ID)
+	}
+	return nil
+}
+
 // sends is the same for destinations that are sent the same.
 func (d Destination) sends() string {
-	return fmt.Sprintf("%q %q %q %d %q %q", d.URL, d.Format, d.Filter, d.Batch, d.Fields, d.Grant)
+	return fmt.Sprintf("%q %q %q %q %q %d %q %q", d.Kind, d.URL, d.Target, d.Format, d.Filter, d.Batch, d.Fields, d.Grant)
 }
 
 // Undo removes a destination that its owner has not been told of, also when the request is over.
@@ -168,6 +176,17 @@ func (r Registrar) begin(ctx context.Context, d Destination) error {
 
 // check completes the settings and refuses what is wrong in them.
 func (r Registrar) check(d *Destination) error {
+	if err := d.complete(); err != nil {
+		return err
+	}
+	if err := r.Check(d.URL); err != nil {
+		return refuse("url: %s", err)
+	}
+	return nil
+}
+
+// complete completes the settings and refuses what is wrong in them, whatever the target is.
+func (d *Destination) complete() error {
 	if d.Format == "" {
 		d.Format = Frames
 	}
@@ -184,13 +203,11 @@ func (r Registrar) check(d *Destination) error {
 	if d.Batch < 1 || d.Batch > most {
 		return refuse("batch is from 1 to %d with the format %s", most, d.Format)
 	}
-	if _, err := (watch.Feed{}).Begin(d.Viewer, d.Query, true); err != nil {
-		return err
+	if d.Kind == EventBridge && d.Format == CloudEvents {
+		return refuse("format %s is a list, and an event of %s has an object", CloudEvents, EventBridge)
 	}
-	if err := r.Check(d.URL); err != nil {
-		return refuse("url: %s", err)
-	}
-	return nil
+	_, err := (watch.Feed{}).Begin(d.Viewer, d.Query, true)
+	return err
 }
 
 func refuse(format string, args ...any) error {
@@ -265,7 +282,7 @@ func (r Registrar) Remove(ctx context.Context, d Destination) error {
 
 // Pause disables a destination until it is enabled. Its cursors stay.
 func (r Registrar) Pause(ctx context.Context, d Destination) error {
-	return r.Registry.Disable(ctx, d.ID, d.Version, Paused)
+	return r.Registry.Disable(ctx, d, Paused)
 }
 
 // Enable lets a destination go on from its cursors, whatever has disabled it, and at once where a

@@ -16,18 +16,32 @@ type Round struct {
 	After events.Topic // up to which it has come
 }
 
-// starts reports whether a round starts a standing again. One that is being delivered may be about to
-// stop: it is overtaken.
+// starts reports whether a round starts a standing again. One that is being delivered, and is about to
+// stop, sees for itself that it has to go on.
 func (r Round) starts(s Standing) bool {
 	switch s.Phase {
-	case Running:
-		return true
 	case Stopped:
 		return r.All || !s.GivenUp
 	case Called, Retrying:
-		return r.All
+		return r.All && s.Failures > 0
 	}
 	return false
+}
+
+// halt stops a standing. If there is no reason for it any more, because the settings have changed since they
+// were read, it starts the standing again: the round of that change may have been here before.
+func (d Deliverer) halt(ctx context.Context, s Standing) error {
+	if err := d.Store.Stop(ctx, s); err != nil || s.GivenUp {
+		return err
+	}
+	now, err := d.Store.Destination(ctx, s.Destination)
+	if errors.Is(err, ErrUnknown) || err == nil && (now.Disabled != "" || now.holds(s.Topic)) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return Waker{Store: d.Store, Queue: d.Queue}.restart(ctx, s.Ref, nil)
 }
 
 // Test is a message that an owner has asked for, to see whether it comes.

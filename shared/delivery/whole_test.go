@@ -445,9 +445,9 @@ func TestAMessageThatComesTwiceLosesNoChange(t *testing.T) {
 	})
 }
 
-// TestEnablingOvertakesWhatIsAboutToStop: a delivery has read that the destination is paused, and stops the
+// TestWhatIsAboutToStopSeesThatItWasEnabled: a delivery has read that the destination is paused, and stops the
 // standing only after it was enabled. The message may be the first, or one that comes again.
-func TestEnablingOvertakesWhatIsAboutToStop(t *testing.T) {
+func TestWhatIsAboutToStopSeesThatItWasEnabled(t *testing.T) {
 	for _, again := range []bool{false, true} {
 		inBubble(t, 1, func(t *testing.T, w *world) {
 			d := w.destination("a")

@@ -3,6 +3,7 @@ package delivery_test
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -52,6 +53,8 @@ type world struct {
 	sent       []delivery.Message // each attempt
 	taken      []delivery.Message // those that were answered well
 	attempted  []time.Time        // when each attempt was made
+
+	registered []string // the ids of all destinations that there have been
 }
 
 type message struct {
@@ -97,6 +100,7 @@ func (w *world) destination(topic events.Topic, change ...func(*delivery.Destina
 	if err != nil {
 		w.t.Fatal(err)
 	}
+	w.registered = append(w.registered, d.ID)
 	return d
 }
 
@@ -211,12 +215,52 @@ func (w *world) pass(d time.Duration) {
 				w.t.Fatalf("the queue does not become empty: %v", w.failed)
 			}
 		}
+		w.operatorsKnow()
 		if !time.Now().Before(end) {
 			return
 		}
 		time.Sleep(w.sweeps)
 		if _, err := w.waker.Sweep(w.t.Context()); err != nil && !errors.Is(err, errQueue) {
 			w.t.Fatal(err)
+		}
+	}
+}
+
+// operatorsKnow holds what operators are told to what is so: of each topic that is tried again, of each
+// destination that is disabled, and of nothing else.
+func (w *world) operatorsKnow() {
+	w.t.Helper()
+	for _, id := range w.registered {
+		var want, got []string
+		if d, err := w.store.Destination(w.t.Context(), id); err == nil && d.Disabled != "" {
+			want = append(want, fmt.Sprintf("%s disabled %s 0", events.WholeDestination, d.Disabled))
+		}
+		standings, _, err := w.store.Standings(w.t.Context(), id, "", 100)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		for _, s := range standings {
+			if s.Failures > 0 && !s.Told {
+				w.t.Errorf("operators are not told of %s", s.Topic)
+			}
+			if s.Told {
+				want = append(want, fmt.Sprintf("%s retrying  %d", s.Topic, s.Failures))
+			}
+		}
+		rows, _, err := w.store.Page(w.t.Context(), delivery.Notices(id), "", 100)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		for _, row := range rows {
+			var told events.DestinationNotice
+			if err := json.Unmarshal(row.Data, &told); err != nil {
+				w.t.Fatal(err)
+			}
+			got = append(got, fmt.Sprintf("%s %s %s %d", row.ID, told.State, told.Reason, told.Failures))
+		}
+		slices.Sort(want)
+		if !slices.Equal(got, want) {
+			w.t.Errorf("operators are told %q, want %q", got, want)
 		}
 	}
 }

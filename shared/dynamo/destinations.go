@@ -1,6 +1,7 @@
 package dynamo
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -37,7 +38,8 @@ func settingsKey(id string) map[string]types.AttributeValue {
 func ownerKey(subject string) map[string]types.AttributeValue { return settingsKey("#" + subject) }
 
 // AddDestination keeps a destination, its owner's list and its subscription, all or nothing, if the
-// owner has fewer than most. It costs six write units, two for the index, and a read unit.
+// owner has fewer than most and no other has the id. It costs six write units, two for the index, and a
+// read unit. One that is declared is kept only while its edition has not ended.
 func (s *Store) AddDestination(ctx context.Context, d delivery.Destination, most int) error {
 	base, _ := d.Query.Topic.Split()
 	shards, err := s.shards(ctx, base)
@@ -45,27 +47,57 @@ func (s *Store) AddDestination(ctx context.Context, d delivery.Destination, most
 		return fmt.Errorf("add destination %s: %w", d.ID, err)
 	}
 	d.Shard = home(watch.DestinationID(d.ID), shards)
-	writes := []types.TransactWriteItem{
-		{Update: &types.Update{
-			TableName: &s.tables.Destinations, Key: ownerKey(d.Subject),
-			UpdateExpression:    aws.String("ADD ids :id"),
-			ConditionExpression: aws.String("attribute_not_exists(ids) OR size(ids) < :most"),
-			ExpressionAttributeValues: map[string]types.AttributeValue{
-				":id": &types.AttributeValueMemberSS{Value: []string{d.ID}}, ":most": num(int64(most)),
-			},
-		}},
-		{Put: &types.Put{TableName: &s.tables.Destinations, Item: settingsRow(d)}},
+	owner := s.inEdition(d)
+	owner.UpdateExpression = aws.String("ADD ids :id")
+	owner.ConditionExpression = aws.String("(attribute_not_exists(ids) OR size(ids) < :most)" + editionCondition(d, " AND "))
+	owner.ExpressionAttributeValues[":id"] = &types.AttributeValueMemberSS{Value: []string{d.ID}}
+	owner.ExpressionAttributeValues[":most"] = num(int64(most))
+	err = s.writeTogether(ctx, []types.TransactWriteItem{
+		{Update: owner},
+		{Put: &types.Put{TableName: &s.tables.Destinations, Item: settingsRow(d), ConditionExpression: aws.String("attribute_not_exists(destination)")}},
 		{Put: &types.Put{TableName: &s.tables.Subscriptions, Item: subscriptionRow(subscriptionOf(d))}},
-	}
-	err = s.writeTogether(ctx, writes)
-	if cancelled := (*types.TransactionCanceledException)(nil); errors.As(err, &cancelled) &&
-		slices.ContainsFunc(cancelled.CancellationReasons, func(r types.CancellationReason) bool { return aws.ToString(r.Code) == "ConditionalCheckFailed" }) {
-		return fmt.Errorf("add destination %s: %w", d.ID, delivery.ErrTooMany) // the only condition
+	})
+	switch {
+	case unmet(err, 1):
+		err = delivery.ErrExists
+	case unmet(err, 0) && d.Name != "":
+		err = delivery.ErrOvertaken
+	case unmet(err, 0):
+		err = delivery.ErrTooMany
 	}
 	if err != nil {
 		return fmt.Errorf("add destination %s: %w", d.ID, err)
 	}
 	return nil
+}
+
+// inEdition begins an update of the owner's row that is made together with another write of a destination.
+// If that is declared, the update has to have editionCondition, and its value.
+func (s *Store) inEdition(d delivery.Destination) *types.Update {
+	u := &types.Update{TableName: &s.tables.Destinations, Key: ownerKey(d.Subject), ExpressionAttributeValues: map[string]types.AttributeValue{}}
+	if d.Name != "" {
+		u.ExpressionAttributeValues[":before"] = num(d.Edition - 1)
+	}
+	return u
+}
+
+// editionCondition holds while the edition of a declared destination has not ended. It is empty for a
+// client's.
+func editionCondition(d delivery.Destination, joined string) string {
+	switch {
+	case d.Name == "":
+		return ""
+	case d.Edition > 1:
+		return joined + "edition = :before"
+	}
+	return joined + "(attribute_not_exists(edition) OR edition = :before)"
+}
+
+// unmet reports whether the condition of one of the writes was the reason why none was made.
+func unmet(err error, write int) bool {
+	cancelled := (*types.TransactionCanceledException)(nil)
+	return errors.As(err, &cancelled) && write < len(cancelled.CancellationReasons) &&
+		aws.ToString(cancelled.CancellationReasons[write].Code) == "ConditionalCheckFailed"
 }
 
 // writeTogether writes all or nothing.
@@ -121,7 +153,8 @@ func collides(err error) bool {
 }
 
 // ReplaceDestination replaces the settings and the subscription, both or none: four write units, and
-// for the index four.
+// for the index four. Two more are for the item that has told operators that it was disabled. One that is
+// declared costs two more, and is replaced only while its edition has not ended.
 func (s *Store) ReplaceDestination(ctx context.Context, d, was delivery.Destination, look time.Time) error {
 	u, row := inVersion(was.Version), settingsRow(d)
 	for _, name := range owned {
@@ -139,13 +172,23 @@ func (s *Store) ReplaceDestination(ctx context.Context, d, was delivery.Destinat
 	}
 	if d.Round != was.Round {
 		u.begin(d.Round.ID, true, look)
-	} else if d.Round.ID == "" {
+	} else if d.Round.ID == "" && row["due"] != nil {
 		u.put("due", row["due"])
 	}
-	err := s.writeTogether(ctx, []types.TransactWriteItem{
+	writes := []types.TransactWriteItem{
 		{Update: u.on(s.tables.Destinations, d.ID)},
 		{Put: &types.Put{TableName: &s.tables.Subscriptions, Item: subscriptionRow(subscriptionOf(d))}},
-	})
+	}
+	if d.Disabled == "" && was.Disabled != "" {
+		writes = append(writes, s.denotify(d.ID, events.WholeDestination))
+	}
+	if d.Name != "" {
+		owner := s.inEdition(d)
+		owner.UpdateExpression, owner.ConditionExpression = aws.String("SET working = :edition"), aws.String(editionCondition(d, ""))
+		owner.ExpressionAttributeValues[":edition"] = num(d.Edition)
+		writes = append(writes, types.TransactWriteItem{Update: owner})
+	}
+	err := s.writeTogether(ctx, writes)
 	if errors.Is(err, watch.ErrConflict) {
 		err = fmt.Errorf("%w: %w", watch.ErrUnavailable, err)
 	}
@@ -158,7 +201,7 @@ func (s *Store) ReplaceDestination(ctx context.Context, d, was delivery.Destinat
 // owned are the attributes of the settings that the owner changes. The others are what has become of
 // deliveries.
 var owned = []string{
-	"grant", "tokenId", "issuedAt", "url", "format", "batch", "version", "ends", "expiresAt", "filter", "fields", "rotations", "rotated",
+	"kind", "target", "name", "edition", "grant", "tokenId", "issuedAt", "url", "format", "batch", "version", "ends", "expiresAt", "filter", "fields", "rotations", "rotated",
 }
 
 // ofVersion and thatExist are conditions of settings.
@@ -225,31 +268,47 @@ func (u *settingsUpdate) on(table, id string) *types.Update {
 			names[word] = name
 		}
 	}
-	return &types.Update{
-		TableName: &table, Key: settingsKey(id), UpdateExpression: &expression, ConditionExpression: &u.condition,
+	update := &types.Update{
+		TableName: &table, Key: settingsKey(id), UpdateExpression: &expression,
 		ExpressionAttributeNames: names, ExpressionAttributeValues: u.values,
 	}
+	if u.condition != "" {
+		update.ConditionExpression = &u.condition
+	}
+	return update
 }
 
 // subscriptionOf is how a destination watches.
 func subscriptionOf(d delivery.Destination) watch.Subscription {
 	return watch.Subscription{
-		Key: watch.Key{Subject: d.Subject, ID: watch.DestinationID(d.ID)}, Topic: d.Query.Topic, Shard: d.Shard, Until: d.Expires,
+		Key: watch.Key{Subject: d.Subject, ID: watch.DestinationID(d.ID)}, Topic: d.Query.Topic, Shard: d.Shard,
+		Until: cmp.Or(d.Expires, never),
 	}
 }
 
-// RemoveDestination removes what AddDestination has kept: six write units, and for the index four. The
-// standings are left, and in place of the settings a row with which the sweep finds them.
+// never is when the subscription of a destination ends that does not end by itself.
+var never = time.Date(9999, time.December, 31, 0, 0, 0, 0, time.UTC)
+
+// RemoveDestination removes what AddDestination has kept, and what operators are told: eight write units,
+// and for the index four. The standings are left, and of the settings what lets the sweep find them. One
+// that is declared is removed only while the edition of which it has the number has not ended.
 func (s *Store) RemoveDestination(ctx context.Context, d delivery.Destination, look time.Time) error {
-	left := settingsKey(d.ID)
-	left["removed"], left["due"], left["part"] = &types.AttributeValueMemberBOOL{Value: true}, millis(look), str(partOf(delivery.Ref{Destination: d.ID}))
+	left := newUpdate("")
+	left.put("removed", &types.AttributeValueMemberBOOL{Value: true})
+	left.put("due", millis(look))
+	left.put("part", str(partOf(delivery.Ref{Destination: d.ID})))
+	left.remove = owned
+	owner := s.inEdition(d)
+	owner.UpdateExpression = aws.String("DELETE ids :id")
+	owner.ExpressionAttributeValues[":id"] = &types.AttributeValueMemberSS{Value: []string{d.ID}}
+	if d.Name != "" {
+		owner.ConditionExpression = aws.String(editionCondition(d, ""))
+	}
 	writes := []types.TransactWriteItem{
-		{Update: &types.Update{
-			TableName: &s.tables.Destinations, Key: ownerKey(d.Subject), UpdateExpression: aws.String("DELETE ids :id"),
-			ExpressionAttributeValues: map[string]types.AttributeValue{":id": &types.AttributeValueMemberSS{Value: []string{d.ID}}},
-		}},
-		{Put: &types.Put{TableName: &s.tables.Destinations, Item: left}},
+		{Update: owner},
+		{Update: left.on(s.tables.Destinations, d.ID)},
 		{Delete: &types.Delete{TableName: &s.tables.Subscriptions, Key: subscriptionKey(subscriptionOf(d))}},
+		s.denotify(d.ID, events.WholeDestination),
 	}
 	if err := s.writeTogether(ctx, writes); err != nil {
 		return fmt.Errorf("remove destination %s: %w", d.ID, err)
@@ -266,13 +325,52 @@ func (s *Store) Retire(ctx context.Context, id string) (gone bool, err error) {
 	return s.changeSettings(ctx, id, u)
 }
 
-// ForgetDestination costs a write unit, and for the index another.
+// ForgetDestination removes what operators are told of it as well: four write units, and for the index two.
 func (s *Store) ForgetDestination(ctx context.Context, id string) error {
-	_, err := s.db.DeleteItem(ctx, &dynamodb.DeleteItemInput{
-		TableName: &s.tables.Destinations, Key: settingsKey(id), ConditionExpression: aws.String("attribute_exists(removed)"),
+	err := s.writeTogether(ctx, []types.TransactWriteItem{
+		{Delete: &types.Delete{TableName: &s.tables.Destinations, Key: settingsKey(id), ConditionExpression: aws.String("attribute_exists(removed)")}},
+		s.denotify(id, events.WholeDestination),
 	})
-	if failed := (*types.ConditionalCheckFailedException)(nil); err != nil && !errors.As(err, &failed) {
-		return fmt.Errorf("forget destination %s: %w", id, translate(err))
+	if err != nil && !errors.Is(err, watch.ErrConflict) {
+		return fmt.Errorf("forget destination %s: %w", id, err)
+	}
+	return nil
+}
+
+// Declaration reads what was declared last: a read unit.
+func (s *Store) Declaration(ctx context.Context) (d delivery.Declaration, err error) {
+	out, err := s.db.GetItem(ctx, &dynamodb.GetItemInput{TableName: &s.tables.Destinations, Key: ownerKey(watch.Deployer), ConsistentRead: aws.Bool(true)})
+	if err != nil {
+		return d, fmt.Errorf("read the declaration: %w", translate(err))
+	}
+	d.Edition, _ = integer(out.Item, "edition") // 0 if there is none
+	d.Digest, d.Pending, d.Since = text(out.Item, "declared"), text(out.Item, "pending"), instantMillis(out.Item, "since")
+	return d, nil
+}
+
+// NoteDeclaration costs a write unit.
+func (s *Store) NoteDeclaration(ctx context.Context, was, now delivery.Declaration) error {
+	input := &dynamodb.UpdateItemInput{
+		TableName: &s.tables.Destinations, Key: ownerKey(watch.Deployer),
+		UpdateExpression: aws.String("SET declared = :declared, edition = :edition REMOVE pending, since"), ConditionExpression: aws.String("edition = :was"),
+		ExpressionAttributeValues: map[string]types.AttributeValue{":declared": str(now.Digest), ":edition": num(now.Edition), ":was": num(was.Edition)},
+	}
+	if was.Edition == 0 {
+		input.ConditionExpression = aws.String("attribute_not_exists(edition) OR edition = :was")
+	}
+	if !now.Since.IsZero() {
+		input.UpdateExpression = aws.String("SET declared = :declared, edition = :edition, pending = :pending, since = :since")
+		input.ExpressionAttributeValues[":pending"], input.ExpressionAttributeValues[":since"] = str(now.Pending), millis(now.Since)
+	}
+	err := apart(ctx, func() error {
+		_, err := s.db.UpdateItem(ctx, input)
+		return err
+	})
+	if failed := (*types.ConditionalCheckFailedException)(nil); errors.As(err, &failed) {
+		return fmt.Errorf("note the declaration: %w", delivery.ErrOvertaken)
+	}
+	if err != nil {
+		return fmt.Errorf("note the declaration: %w", err)
 	}
 	return nil
 }
@@ -324,20 +422,28 @@ func (s *Store) Destinations(ctx context.Context, subject string) ([]delivery.De
 	return all, err
 }
 
-// Disable costs a write unit.
-func (s *Store) Disable(ctx context.Context, id string, version int64, why delivery.Reason) error {
-	u := inVersion(version)
+// Disable costs four write units: two for the settings, and two for the item that tells operators.
+func (s *Store) Disable(ctx context.Context, d delivery.Destination, why delivery.Reason) error {
+	until := time.Time{}
+	if !d.Expires.IsZero() {
+		until = d.Expires.Add(settledFor)
+	}
+	notice, err := s.notify(d.ID, events.WholeDestination, why.Notice(), until)
+	if err != nil {
+		return err
+	}
+	u := inVersion(d.Version)
 	u.put("disabled", str(string(why)))
-	_, err := s.changeSettings(ctx, id, u)
+	_, err = s.changeSettings(ctx, d.ID, u, notice)
 	return err
 }
 
-// EnableDestination costs a write unit, and for the index two.
+// EnableDestination costs four write units, and for the index four.
 func (s *Store) EnableDestination(ctx context.Context, id string, version int64, round string, look time.Time) error {
 	u := inVersion(version)
 	u.begin(round, true, look)
 	u.remove = append(u.remove, "disabled")
-	_, err := s.changeSettings(ctx, id, u)
+	_, err := s.changeSettings(ctx, id, u, s.denotify(id, events.WholeDestination))
 	return err
 }
 
@@ -402,8 +508,12 @@ func (s *Store) MoveRound(ctx context.Context, id string, r delivery.Round, look
 func (s *Store) EndRound(ctx context.Context, d delivery.Destination) error {
 	u := newUpdate(thatExist + " AND (attribute_not_exists(#round) OR #round = :round)")
 	u.values[":round"] = str(d.Round.ID)
-	u.put("due", millis(d.Expires.Add(settledFor)))
 	u.remove = []string{"round", "roundAll", "roundAfter"}
+	if d.Expires.IsZero() {
+		u.remove = append(u.remove, "due")
+	} else {
+		u.put("due", millis(d.Expires.Add(settledFor)))
+	}
 	_, err := s.changeSettings(ctx, d.ID, u)
 	return err
 }
@@ -459,22 +569,16 @@ func testOf(row map[string]types.AttributeValue) delivery.Test {
 	}
 }
 
-// changeSettings changes settings. held is false if the condition does not hold: they are gone, or have
-// changed, and are looked at anew.
-func (s *Store) changeSettings(ctx context.Context, id string, u *settingsUpdate) (held bool, err error) {
+// changeSettings changes settings, and writes something else in the same transaction. held is false if the
+// condition does not hold: they are gone, or have changed, and are looked at anew.
+func (s *Store) changeSettings(ctx context.Context, id string, u *settingsUpdate, beside ...types.TransactWriteItem) (held bool, err error) {
 	change := u.on(s.tables.Destinations, id)
-	input := &dynamodb.UpdateItemInput{
-		TableName: change.TableName, Key: change.Key, UpdateExpression: change.UpdateExpression, ConditionExpression: change.ConditionExpression,
-		ExpressionAttributeNames: change.ExpressionAttributeNames,
+	if len(beside) > 0 {
+		err = s.writeTogether(ctx, append([]types.TransactWriteItem{{Update: change}}, beside...))
+	} else {
+		err = apart(ctx, func() error { return s.updateAlone(ctx, change) })
 	}
-	if len(change.ExpressionAttributeValues) > 0 {
-		input.ExpressionAttributeValues = change.ExpressionAttributeValues
-	}
-	err = apart(ctx, func() error {
-		_, err := s.db.UpdateItem(ctx, input)
-		return err
-	})
-	if failed := (*types.ConditionalCheckFailedException)(nil); errors.As(err, &failed) {
+	if failed := (*types.ConditionalCheckFailedException)(nil); errors.As(err, &failed) || errors.Is(err, watch.ErrConflict) {
 		return false, nil
 	}
 	if err != nil {
@@ -483,14 +587,36 @@ func (s *Store) changeSettings(ctx context.Context, id string, u *settingsUpdate
 	return true, nil
 }
 
+// updateAlone makes an update without a transaction, which costs half as much.
+func (s *Store) updateAlone(ctx context.Context, u *types.Update) error {
+	input := &dynamodb.UpdateItemInput{
+		TableName: u.TableName, Key: u.Key, UpdateExpression: u.UpdateExpression, ConditionExpression: u.ConditionExpression,
+		ExpressionAttributeNames: u.ExpressionAttributeNames,
+	}
+	if len(u.ExpressionAttributeValues) > 0 {
+		input.ExpressionAttributeValues = u.ExpressionAttributeValues
+	}
+	_, err := s.db.UpdateItem(ctx, input)
+	return err
+}
+
 func settingsRow(d delivery.Destination) map[string]types.AttributeValue {
 	row := settingsKey(d.ID)
 	maps.Copy(row, tokenRow(d.Access))
 	row["subject"], row["grant"] = str(d.Subject), str(d.Grant.String())
 	row["watches"], row["url"], row["format"] = str(string(d.Query.Topic)), str(d.URL), str(string(d.Format))
 	row["batch"], row["created"], row["version"], row["shard"] = num(int64(d.Batch)), millis(d.Created), num(d.Version), num(int64(d.Shard))
-	row["ends"], row["expiresAt"] = unix(d.Expires), unix(d.Expires.Add(unsweptFor))
-	row["due"], row["part"] = millis(d.Expires.Add(settledFor)), str(partOf(delivery.Ref{Destination: d.ID}))
+	if !d.Expires.IsZero() {
+		row["ends"], row["expiresAt"] = unix(d.Expires), unix(d.Expires.Add(unsweptFor))
+		row["due"] = millis(d.Expires.Add(settledFor))
+	}
+	row["part"] = str(partOf(delivery.Ref{Destination: d.ID})) // of the index, if it is due
+	if d.Kind != delivery.Webhook {
+		row["kind"], row["target"] = str(string(d.Kind)), str(d.Target)
+	}
+	if d.Name != "" {
+		row["name"], row["edition"] = str(d.Name), num(d.Edition)
+	}
 	if d.Filter != nil {
 		row["filter"] = str(string(d.Filter))
 	}
@@ -512,7 +638,8 @@ func settingsRow(d delivery.Destination) map[string]types.AttributeValue {
 // destination reads what settingsRow wrote.
 func destination(row map[string]types.AttributeValue) (delivery.Destination, error) {
 	d := delivery.Destination{
-		ID: text(row, "destination"), URL: text(row, "url"), Format: delivery.Format(text(row, "format")),
+		ID: text(row, "destination"), Kind: cmp.Or(delivery.Kind(text(row, "kind")), delivery.Webhook), Name: text(row, "name"),
+		URL: text(row, "url"), Target: text(row, "target"), Format: delivery.Format(text(row, "format")),
 		Created: instantMillis(row, "created"), Disabled: delivery.Reason(text(row, "disabled")), Verified: flag(row, "verified"),
 		Round: delivery.Round{ID: text(row, "round"), All: flag(row, "roundAll"), After: events.Topic(text(row, "roundAfter"))},
 		Test:  testOf(row), Rotated: instantMillis(row, "rotated"), Shown: text(row, "shown"),
@@ -538,6 +665,9 @@ func destination(row map[string]types.AttributeValue) (delivery.Destination, err
 		return n
 	}
 	d.Batch, d.Version, d.Shard = int(whole("batch")), whole("version"), int(whole("shard"))
+	if d.Name != "" {
+		d.Edition = whole("edition")
+	}
 	var err error
 	d.Grant, err = grant.Decode(text(row, "grant"))
 	if err := errors.Join(append(errs, err)...); err != nil {

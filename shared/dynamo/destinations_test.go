@@ -33,7 +33,7 @@ func aDestination(t *testing.T, id string, expires time.Time) delivery.Destinati
 		t.Fatal(err)
 	}
 	d := delivery.Destination{
-		ID: id, URL: "https://example.com/hook", Format: delivery.CloudEvents, Batch: 7, Created: time.UnixMilli(1_700_000_000_123),
+		ID: id, Kind: delivery.Webhook, URL: "https://example.com/hook", Format: delivery.CloudEvents, Batch: 7, Created: time.UnixMilli(1_700_000_000_123),
 		Query: watch.Query{Topic: "orders/**", Options: watch.Options{Filter: json.RawMessage(`{"n":[1]}`), Fields: []string{"n"}}},
 	}
 	d.Key = watch.Key{Subject: "alice", ID: watch.DestinationID(id)}
@@ -73,6 +73,85 @@ func TestADestinationIsReadAsItWasWritten(t *testing.T) {
 	}
 }
 
+// TestADeclaredDestinationDoesNotEnd by itself, and neither does its subscription.
+func TestADeclaredDestinationDoesNotEnd(t *testing.T) {
+	s := dynamotest.Start(t).Store()
+	want := delivery.Destination{ID: "dst_1", Kind: delivery.SQS, Target: "https://sqs.example/1/q.fifo", Format: delivery.Frames, Batch: 100,
+		Created: time.UnixMilli(1_700_000_000_123), Verified: true, Name: "orders", Edition: 1, Query: watch.Query{Topic: "orders/1"}}
+	want.Key = watch.Key{Subject: watch.Deployer, ID: watch.DestinationID("dst_1")}
+	want.Grant, want.Delivers = grant.All(), true
+	if err := s.AddDestination(t.Context(), want, 1); err != nil {
+		t.Fatal(err)
+	}
+	s.Now = func() time.Time { return time.Now().AddDate(100, 0, 0) }
+	got, err := s.Destination(t.Context(), "dst_1")
+	if err != nil || got.Grant.String() != want.Grant.String() {
+		t.Fatalf("%+v, %v", got, err)
+	}
+	want.Grant, got.Grant = grant.Grant{}, grant.Grant{}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("it is\n%+v, want\n%+v", got, want)
+	}
+	subs, err := s.Subscribers(t.Context(), "orders/1", false, watch.Whole)
+	if err != nil || len(subs) != 1 || subs[0].Key != want.Key || subs[0].Until.Before(s.Now()) {
+		t.Errorf("it watches by %+v, %v", subs, err)
+	}
+}
+
+// TestAnEditionThatHasEndedWritesNothing: a call that was late adds, replaces and removes nothing. Nor does one
+// that adds what is there.
+func TestAnEditionThatHasEndedWritesNothing(t *testing.T) {
+	s := dynamotest.Start(t).Store()
+	of := func(id string, edition int64) delivery.Destination {
+		d := delivery.Destination{ID: id, Kind: delivery.SQS, Target: fmt.Sprint("edition ", edition), Name: id, Edition: edition, Query: watch.Query{Topic: "a"}}
+		d.Key = watch.Key{Subject: watch.Deployer, ID: watch.DestinationID(id)}
+		return d
+	}
+	must := func(what string, err, want error) {
+		t.Helper()
+		if !errors.Is(err, want) || want == nil && err != nil {
+			t.Errorf("%s: %v, want %v", what, err, want)
+		}
+	}
+	for edition := int64(1); edition < 4; edition++ {
+		id := fmt.Sprint("dst_", edition)
+		must("add", s.AddDestination(t.Context(), of(id, edition), 100), nil)
+		must("add again", s.AddDestination(t.Context(), of(id, edition), 100), delivery.ErrExists)
+		was, err := s.Declaration(t.Context())
+		must("read", err, nil)
+		for range 2 { // the second time nothing is pending any more
+			must("wait", s.NoteDeclaration(t.Context(), was, delivery.Declaration{Digest: was.Digest, Edition: was.Edition, Pending: "p", Since: time.UnixMilli(7)}), nil)
+			if got, err := s.Declaration(t.Context()); err != nil || got.Pending != "p" || !got.Since.Equal(time.UnixMilli(7)) || got.Digest != was.Digest || got.Edition != was.Edition {
+				t.Errorf("waiting it is %+v, %v", got, err)
+			}
+		}
+		now := delivery.Declaration{Digest: fmt.Sprint("d", edition), Edition: edition}
+		must("end", s.NoteDeclaration(t.Context(), was, now), nil)
+		must("end again", s.NoteDeclaration(t.Context(), was, now), delivery.ErrOvertaken)
+		if got, err := s.Declaration(t.Context()); err != nil || got != now {
+			t.Errorf("the declaration is %+v, %v, want %+v", got, err, now)
+		}
+		for _, late := range []int64{edition, edition + 2} {
+			changed := of(id, late)
+			changed.Version = 1
+			must("a late add", s.AddDestination(t.Context(), of("dst_late", late), 100), delivery.ErrOvertaken)
+			if s.ReplaceDestination(t.Context(), changed, of(id, edition), time.Now()) == nil || s.RemoveDestination(t.Context(), changed, time.Now()) == nil {
+				t.Error("a late edition replaces or removes")
+			}
+		}
+		if d, err := s.Destination(t.Context(), id); err != nil || d.Target != of(id, edition).Target {
+			t.Errorf("it is %+v, %v", d, err)
+		}
+		changed := of(id, edition+1)
+		changed.Version = 1
+		must("replace", s.ReplaceDestination(t.Context(), changed, of(id, edition), time.Now()), nil)
+	}
+	must("remove", s.RemoveDestination(t.Context(), of("dst_1", 4), time.Now()), nil)
+	if all, err := s.Destinations(t.Context(), watch.Deployer); err != nil || len(all) != 2 {
+		t.Errorf("there are %+v, %v", all, err)
+	}
+}
+
 // TestOneOfManyIsRefused: whoever registers at the same time, a subject has no more than it may.
 func TestOneOfManyIsRefused(t *testing.T) {
 	s := dynamotest.Start(t).Store()
@@ -102,6 +181,20 @@ func TestOneOfManyIsRefused(t *testing.T) {
 	}
 }
 
+// notices reads what operators are told of a destination.
+func notices(t *testing.T, s *dynamo.Store, destination string) map[string]watch.Row {
+	t.Helper()
+	rows, _, err := s.Page(t.Context(), delivery.Notices(destination), "", 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	told := map[string]watch.Row{}
+	for _, row := range rows {
+		told[row.ID] = row
+	}
+	return told
+}
+
 // TestSettingsChangeInTheirVersion only. An older one changes nothing, as does one that is gone.
 func TestSettingsChangeInTheirVersion(t *testing.T) {
 	s := dynamotest.Start(t).Store()
@@ -111,7 +204,8 @@ func TestSettingsChangeInTheirVersion(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, version := range []int64{1, 2} {
-		for _, err := range []error{s.Verify(t.Context(), "dst_1", version, "r1", time.Now()), s.Disable(t.Context(), "dst_1", version, delivery.Gone), s.Verify(t.Context(), "dst_2", version, "r1", time.Now())} {
+		d.Version = version
+		for _, err := range []error{s.Verify(t.Context(), "dst_1", version, "r1", time.Now()), s.Disable(t.Context(), d, delivery.Gone), s.Verify(t.Context(), "dst_2", version, "r1", time.Now())} {
 			if err != nil {
 				t.Error(err)
 			}
@@ -119,12 +213,18 @@ func TestSettingsChangeInTheirVersion(t *testing.T) {
 		if d, err := s.Destination(t.Context(), "dst_1"); err != nil || d.Verified != (version == 2) || (d.Disabled == delivery.Gone) != (version == 2) {
 			t.Errorf("version %d changes it to %+v, %v", version, d, err)
 		}
+		if told := notices(t, s, "dst_1"); told["*"].Data != nil != (version == 2) {
+			t.Errorf("version %d tells operators %v", version, told)
+		}
 	}
 	if err := s.EnableDestination(t.Context(), "dst_1", 2, "r2", time.Now()); err != nil {
 		t.Error(err)
 	}
 	if d, err := s.Destination(t.Context(), "dst_1"); err != nil || d.Disabled != "" || !d.Verified {
 		t.Errorf("enabled it is %+v, %v", d, err)
+	}
+	if told := notices(t, s, "dst_1"); len(told) != 0 {
+		t.Errorf("it is enabled, and operators are told %v", told)
 	}
 	if _, err := s.Destination(t.Context(), "dst_2"); !errors.Is(err, delivery.ErrUnknown) {
 		t.Errorf("one that is not there is there by now: %v", err)
@@ -219,7 +319,9 @@ func TestATransactionThatMeetsAnotherIsNoLimit(t *testing.T) {
 		d := aDestination(t, "dst_1", time.Now().Add(time.Hour))
 		for operation, write := range map[string]func() error{
 			"TransactWriteItems": func() error { return s.AddDestination(t.Context(), d, 1) },
-			"UpdateItem":         func() error { return s.Verify(t.Context(), "dst_1", 0, "r1", time.Now()) },
+			"UpdateItem": func() error {
+				return s.NoteDeclaration(t.Context(), delivery.Declaration{}, delivery.Declaration{Edition: 1})
+			},
 		} {
 			if operation != c.operation {
 				continue

@@ -32,19 +32,22 @@
 //	Revocations    subject         tokenId or *    before, expiresAt
 //	Destinations   destination     *               the settings: subject, grant, [tokenId], [issuedAt],
 //	                                               watches (a topic or pattern), [filter], [fields],
-//	                                               url, format, batch, created, version, shard, ends,
-//	                                               [rotations], [rotated], [shown], [verified],
-//	                                               [disabled], [failing] (topics), [round],
-//	                                               [roundAll], [roundAfter], [test], part and due,
-//	                                               expiresAt;
-//	                                               of one that was removed: removed, part and due
+//	                                               url, format, batch, created, version, shard,
+//	                                               [kind], [target], [rotations], [rotated], [shown],
+//	                                               [verified], [disabled], [failing] (topics),
+//	                                               [round], [roundAll], [roundAfter], [test], [ends],
+//	                                               [expiresAt], part, and due for the index; of one
+//	                                               that the deployer declares name and edition; of one
+//	                                               that was removed: removed, part and due
 //	               destination     topic           a standing: after, [items], [next], generation,
-//	                                               [waiting] (its mark), [attempt], [until],
-//	                                               [failures], [since], [retryAt], [gaveUp],
+//	                                               [replays], [waiting] (its mark), [attempt], [until],
+//	                                               [failures], [since], [retryAt], [gaveUp], [told],
 //	                                               [lastAt], [lastStatus], [lastError]; unless it is
 //	                                               asleep or stopped, part and due, which are the
 //	                                               index
-//	               # and a subject *               ids: the subject's destinations
+//	               # and a subject *               ids: the subject's destinations; of the deployer
+//	                                               [declared], [edition], [pending], [since],
+//	                                               [working]
 //
 // expiresAt is DynamoDB's time to live, in seconds since 1970. Rows that have passed it may stay
 // for days, and all readers skip them; package ttl lists these rows. Subscriptions are not skipped:

@@ -48,9 +48,9 @@ type update struct {
 
 // standingNames are the names of the attributes, by their placeholders in updates.
 var standingNames = map[string]string{
-	"#waiting": "waiting", "#due": "due", "#part": "part", "#generation": "generation", "#after": "after", "#items": "items", "#next": "next",
+	"#waiting": "waiting", "#due": "due", "#part": "part", "#generation": "generation", "#replays": "replays", "#after": "after", "#items": "items", "#next": "next",
 	"#attempt": "attempt", "#until": "until", "#failures": "failures", "#since": "since", "#retryAt": "retryAt",
-	"#gaveUp": "gaveUp", "#lastAt": "lastAt", "#lastStatus": "lastStatus", "#lastError": "lastError",
+	"#gaveUp": "gaveUp", "#lastAt": "lastAt", "#lastStatus": "lastStatus", "#lastError": "lastError", "#told": "told",
 }
 
 // change updates a standing. held is false if the condition does not hold; before is what the row
@@ -61,7 +61,7 @@ func (s *Store) change(ctx context.Context, ref delivery.Ref, u update) (before 
 		UpdateExpression: &u.set, ConditionExpression: &u.condition,
 		ReturnValues: types.ReturnValueAllOld,
 	}
-	input.ExpressionAttributeNames = namesIn(input, standingNames)
+	input.ExpressionAttributeNames = namesIn(u.set+u.condition, standingNames)
 	if u.condition == "" {
 		input.ConditionExpression = nil
 	}
@@ -123,29 +123,54 @@ func (s *Store) Try(ctx context.Context, of delivery.Standing) error {
 }
 
 // changeOf changes a standing if its generation is that of the given one, and the condition of u holds.
-func (s *Store) changeOf(ctx context.Context, of delivery.Standing, u update) error {
+// What is written beside it is written in the same transaction, which makes each of them twice as dear.
+func (s *Store) changeOf(ctx context.Context, of delivery.Standing, u update, beside ...types.TransactWriteItem) (err error) {
 	u.condition = "#generation = :generation" + u.condition
 	u.values[":generation"] = num(of.Generation)
-	_, held, err := s.change(ctx, of.Ref, u)
+	held := true
+	if len(beside) == 0 {
+		_, held, err = s.change(ctx, of.Ref, u)
+	} else if err = s.changeWith(ctx, of.Ref, u, beside); errors.Is(err, watch.ErrConflict) {
+		held, err = false, nil
+	}
 	if err == nil && !held {
 		err = fmt.Errorf("%s of destination %s: %w", of.Topic, of.Destination, delivery.ErrOvertaken)
 	}
 	return err
 }
 
-// Move costs one write unit, and another for the index if the standing falls asleep.
+// changeWith updates a standing and writes something else, both or none. It is watch.ErrConflict if the
+// condition does not hold.
+func (s *Store) changeWith(ctx context.Context, ref delivery.Ref, u update, beside []types.TransactWriteItem) error {
+	own := &types.Update{
+		TableName: &s.tables.Destinations, Key: standingKey(ref), UpdateExpression: &u.set, ConditionExpression: &u.condition, ExpressionAttributeValues: u.values,
+	}
+	own.ExpressionAttributeNames = namesIn(u.set+u.condition, standingNames)
+	if err := s.writeTogether(ctx, append([]types.TransactWriteItem{{Update: own}}, beside...)); err != nil {
+		return fmt.Errorf("update standing of destination %s in %s: %w", ref.Destination, ref.Topic, err)
+	}
+	return nil
+}
+
+// Move costs one write unit, and another for the index if the standing falls asleep. If operators were
+// told of a failure it costs two units more, and what is written twice as much.
 func (s *Store) Move(ctx context.Context, of delivery.Standing, to watch.Place, asleep bool, last delivery.Result) error {
 	values := map[string]types.AttributeValue{}
 	set := "SET " + setPlace(to, values) + setResult(last, values)
 	remove := " REMOVE #attempt, #until, #failures, #since, #retryAt, #gaveUp" + removePlace(to)
-	if !asleep {
-		return s.changeOf(ctx, of, update{set: set + remove, values: values})
+	var beside []types.TransactWriteItem
+	if of.Told {
+		beside = append(beside, s.denotify(of.Destination, string(of.Topic)))
+		remove += ", #told"
 	}
-	err := s.changeOf(ctx, of, update{set: set + remove + ", #due, #part", values: values, condition: " AND attribute_not_exists(#waiting)"})
+	if !asleep {
+		return s.changeOf(ctx, of, update{set: set + remove, values: values}, beside...)
+	}
+	err := s.changeOf(ctx, of, update{set: set + remove + ", #due, #part", values: values, condition: " AND attribute_not_exists(#waiting)"}, beside...)
 	if !errors.Is(err, delivery.ErrOvertaken) {
 		return err
 	}
-	return s.changeOf(ctx, of, update{set: set + remove, values: values}) // it was marked meanwhile, or is another
+	return s.changeOf(ctx, of, update{set: set + remove, values: values}, beside...) // it was marked meanwhile, or is another
 }
 
 // setPlace and removePlace write a place.
@@ -181,13 +206,22 @@ func setResult(r delivery.Result, values map[string]types.AttributeValue) string
 	return ", #lastAt = :lastAt, #lastStatus = :lastStatus, #lastError = :lastError"
 }
 
-// Fail costs one write unit, and two for the index.
+// Fail costs two write units, two for the item that tells operators, and four for the index. If nothing
+// has failed, it costs one, and two for the index.
 func (s *Store) Fail(ctx context.Context, of delivery.Standing) error {
 	values := map[string]types.AttributeValue{
 		":failures": num(int64(of.Failures)), ":since": millis(of.Since), ":retryAt": millis(of.RetryAt), ":retry": str(markRetry), ":part": str(partOf(of.Ref)),
 	}
 	set := "SET #failures = :failures, #since = :since, #retryAt = :retryAt, #due = :retryAt, #part = :part, #waiting = :retry" + setResult(of.Last, values)
-	return s.changeOf(ctx, of, update{set: set, values: values})
+	if of.Failures == 0 {
+		return s.changeOf(ctx, of, update{set: set, values: values})
+	}
+	notice, err := s.notify(of.Destination, string(of.Topic), of.Notice(), of.RetryAt.Add(delivery.NoticeLife))
+	if err != nil {
+		return err
+	}
+	values[":told"] = &types.AttributeValueMemberBOOL{Value: true}
+	return s.changeOf(ctx, of, update{set: set + ", #told = :told", values: values}, notice)
 }
 
 // Stop costs one write unit, and another for the index.
@@ -200,9 +234,18 @@ func (s *Store) Stop(ctx context.Context, of delivery.Standing) error {
 	return s.changeOf(ctx, of, u)
 }
 
-// Drop costs one write unit, and another for the index.
+// Drop costs one write unit, and another for the index; twice as much, and two more, if operators were
+// told of a failure.
 func (s *Store) Drop(ctx context.Context, ref delivery.Ref) error {
-	if _, err := s.db.DeleteItem(ctx, &dynamodb.DeleteItemInput{TableName: &s.tables.Destinations, Key: standingKey(ref)}); err != nil {
+	_, err := s.db.DeleteItem(ctx, &dynamodb.DeleteItemInput{
+		TableName: &s.tables.Destinations, Key: standingKey(ref), ConditionExpression: aws.String("attribute_not_exists(told)"),
+	})
+	if failed := (*types.ConditionalCheckFailedException)(nil); errors.As(err, &failed) {
+		err = s.writeTogether(ctx, []types.TransactWriteItem{
+			{Delete: &types.Delete{TableName: &s.tables.Destinations, Key: standingKey(ref)}}, s.denotify(ref.Destination, string(ref.Topic)),
+		})
+	}
+	if err != nil {
 		return fmt.Errorf("delete standing of destination %s in %s: %w", ref.Destination, ref.Topic, translate(err))
 	}
 	return nil
@@ -212,12 +255,13 @@ func (s *Store) Drop(ctx context.Context, ref delivery.Ref) error {
 func (s *Store) Restart(ctx context.Context, ref delivery.Ref, at *watch.Place, message string, look time.Time) error {
 	values := map[string]types.AttributeValue{":message": str(message), ":look": millis(look), ":part": str(partOf(ref)), ":one": num(1)}
 	set, remove := "SET #waiting = :message, #due = :look, #part = :part", " REMOVE #attempt, #until, #failures, #since, #retryAt, #gaveUp"
-	condition := "attribute_exists(#after)"
+	condition, add := "attribute_exists(#after)", " ADD #generation :one"
 	if at != nil {
 		set, remove = set+", "+setPlace(*at, values), remove+removePlace(*at)
 		condition = "" // it may be a topic that the destination has had nothing of
+		add += ", #replays :one"
 	}
-	_, held, err := s.change(ctx, ref, update{set: set + remove + " ADD #generation :one", condition: condition, values: values})
+	_, held, err := s.change(ctx, ref, update{set: set + remove + add, condition: condition, values: values})
 	if err == nil && !held {
 		err = fmt.Errorf("restart %s of %s: %w", ref.Topic, ref.Destination, delivery.ErrUnknown)
 	}
@@ -294,6 +338,7 @@ func (s *Store) Standings(ctx context.Context, destination string, after events.
 func standing(row map[string]types.AttributeValue) (s delivery.Standing, err error) {
 	s.Ref = delivery.Ref{Destination: text(row, "destination"), Topic: events.Topic(text(row, "topic"))}
 	s.Generation, _ = integer(row, "generation") // 0 if there is none
+	s.Replays, _ = integer(row, "replays")
 	s.Items, s.Next = flag(row, "items"), text(row, "next")
 	s.Phase, s.GivenUp = phase(row), flag(row, "gaveUp")
 	if s.After, err = events.ParseCursor(text(row, "after")); err != nil {
@@ -309,6 +354,7 @@ func standing(row map[string]types.AttributeValue) (s delivery.Standing, err err
 	status, _ := integer(row, "lastStatus")
 	s.Failures, s.Since, s.RetryAt = int(failures), instantMillis(row, "since"), instantMillis(row, "retryAt")
 	s.Last = delivery.Result{At: instantMillis(row, "lastAt"), Status: int(status), Error: text(row, "lastError")}
+	s.Told = flag(row, "told")
 	return s, nil
 }
 

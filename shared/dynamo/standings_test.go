@@ -190,6 +190,9 @@ func TestAFailureKeepsTheAttemptUntilItsTime(t *testing.T) {
 	if *got.Attempt != *standing.Attempt || got.Failures != 3 || !got.Since.Equal(s.now) || got.Last.Status != 503 || got.Last.Error != "answered 503" || !got.RetryAt.Equal(standing.RetryAt) {
 		t.Errorf("it begins as %+v", got)
 	}
+	if told := notices(t, s.Store, "dst_1"); !strings.Contains(string(told["a"].Data), `"failures":3`) || !got.Told {
+		t.Errorf("operators are told %v", told)
+	}
 	s.must(s.Stop(t.Context(), got))
 	if s.due() != -1 || s.mark("m6", 1) || claim("m7", time.Hour) {
 		t.Error("one that sleeps for good is woken")
@@ -197,6 +200,14 @@ func TestAFailureKeepsTheAttemptUntilItsTime(t *testing.T) {
 	s.must(s.Restart(t.Context(), standingRef, nil, "m8", s.now.Add(time.Minute)))
 	if got := s.begin(); got.Attempt != nil || got.Failures != 0 || !got.RetryAt.IsZero() || !got.Since.IsZero() || got.After != cursorAt(1) || s.due() != time.Minute {
 		t.Errorf("after a restart it is %+v", got)
+	}
+	if told := notices(t, s.Store, "dst_1"); len(told) != 1 {
+		t.Errorf("it has not been tried again, and operators are told %v", told)
+	}
+	s.mark("m9", 1)
+	s.must(s.Move(t.Context(), s.begin(), watch.Place{After: cursorAt(2)}, true, delivery.Result{At: s.now}))
+	if told := notices(t, s.Store, "dst_1"); len(told) != 0 || s.begin().Told {
+		t.Errorf("it has been taken, and operators are told %v", told)
 	}
 	if err := s.Restart(t.Context(), delivery.Ref{Destination: "dst_1", Topic: "none"}, nil, "m", s.now); !errors.Is(err, delivery.ErrUnknown) {
 		t.Errorf("a restart where it is, of one that is nowhere: %v", err)

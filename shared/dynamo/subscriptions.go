@@ -179,7 +179,7 @@ func addition(sub watch.Subscription, quota watch.Quota, form additionForm, shar
 func (s *Store) changeTopics(ctx context.Context, key watch.Key, topic events.Topic, update *dynamodb.UpdateItemInput) (*dynamodb.UpdateItemOutput, error) {
 	update.TableName, update.Key = &s.tables.Connections, connectionKey(key)
 	update.ConditionExpression = aws.String("attribute_exists(#watches) AND " + *update.ConditionExpression)
-	update.ExpressionAttributeNames = namesIn(update, map[string]string{
+	update.ExpressionAttributeNames = namesIn(*update.UpdateExpression+*update.ConditionExpression, map[string]string{
 		"#watches": watchesMap, "#left": leftMap, "#topic": string(topic), "#slot": slot(topic), "#before": topicsBefore, "#shard": shardAttribute(topic),
 	})
 	update.ReturnValuesOnConditionCheckFailure = types.ReturnValuesOnConditionCheckFailureAllOld
@@ -194,11 +194,11 @@ func (s *Store) changeTopics(ctx context.Context, key watch.Key, topic events.To
 	return s.db.UpdateItem(ctx, update)
 }
 
-// namesIn gives those of the names that an update uses: DynamoDB refuses others.
-func namesIn(update *dynamodb.UpdateItemInput, all map[string]string) map[string]string {
+// namesIn gives those of the names that expressions use: DynamoDB refuses others.
+func namesIn(expressions string, all map[string]string) map[string]string {
 	used := map[string]string{}
 	for placeholder, name := range all {
-		if strings.Contains(*update.UpdateExpression+*update.ConditionExpression, placeholder) {
+		if strings.Contains(expressions, placeholder) {
 			used[placeholder] = name
 		}
 	}

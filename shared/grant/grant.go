@@ -54,11 +54,20 @@ type rule struct {
 	view    View
 }
 
+// reserves tells whether an action is never allowed on reserved topics: the service alone writes
+// them, and what it writes of destinations must not be delivered to destinations.
+func (a Action) reserves() bool { return a != Subscribe && a != Read }
+
 // All allows everything, for deployments without authentication. It has no subject.
 func All() Grant {
+	destinations := events.DestinationsTopic + "/" + rest
 	return Grant{
-		claim: json.RawMessage(`{"v":1,"allow":[{"topics":["**"],"actions":["subscribe","read","publish","deliver"]}]}`),
-		rules: []rule{{topics: []Pattern{"**"}, actions: []Action{Subscribe, Read, Publish, Deliver}}},
+		claim: json.RawMessage(`{"v":1,"allow":[{"topics":["**"],"actions":["subscribe","read","publish","deliver"]},` +
+			`{"topics":["` + destinations + `"],"actions":["subscribe","read"]}]}`),
+		rules: []rule{
+			{topics: []Pattern{rest}, actions: []Action{Subscribe, Read, Publish, Deliver}},
+			{topics: []Pattern{Pattern(destinations)}, actions: []Action{Subscribe, Read}},
+		},
 	}
 }
 
@@ -69,8 +78,11 @@ func (g Grant) Subject() string { return g.subject }
 func (g Grant) DeliverFor() time.Duration { return cmp.Or(g.life, DefaultDeliverFor) }
 
 // Allows tells whether an action on a topic is allowed, and what is seen of it. The
-// first rule that names both decides.
+// first rule that names both decides. Of a reserved topic nothing but Subscribe and Read is.
 func (g Grant) Allows(a Action, t events.Topic) (View, bool) {
+	if t.Reserved() && a.reserves() {
+		return View{}, false
+	}
 	for _, r := range g.rules {
 		if slices.Contains(r.actions, a) && slices.ContainsFunc(r.topics, func(p Pattern) bool { return p.Matches(t) }) {
 			return r.view, true
@@ -84,6 +96,9 @@ func (g Grant) Allows(a Action, t events.Topic) (View, bool) {
 // unless one of its own patterns contains p, nothing is allowed, since the topics would
 // differ in what is seen of them.
 func (g Grant) Covers(a Action, p Pattern) (View, bool) {
+	if p.Reserved() && a.reserves() {
+		return View{}, false
+	}
 	for _, r := range g.rules {
 		if slices.Contains(r.actions, a) && slices.ContainsFunc(r.topics, p.overlaps) {
 			covered := slices.ContainsFunc(r.topics, func(topics Pattern) bool { return topics.contains(p) })

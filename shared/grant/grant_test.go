@@ -188,6 +188,28 @@ func TestAllAndNothing(t *testing.T) {
 	}
 }
 
+// TestReservedTopicsAreWatchedAndReadOnly, and only by who may watch and read them by name.
+func TestReservedTopicsAreWatchedAndReadOnly(t *testing.T) {
+	everything := `{"v":1,"allow":[{"topics":[%q],"actions":["subscribe","read","publish","deliver"]}]}`
+	named, wild := parse(t, fmt.Sprintf(everything, "@destinations/**"), "op"), parse(t, fmt.Sprintf(everything, "**"), "op")
+	for action, want := range map[Action]bool{Subscribe: true, Read: true, Publish: false, Deliver: false} {
+		for name, g := range map[string]Grant{"named": named, "all": All()} {
+			if _, ok := g.Allows(action, "@destinations/a"); ok != want {
+				t.Errorf("%s: %s of a reserved topic is allowed: %t", name, action, ok)
+			}
+			if _, ok := g.Covers(action, "@destinations/**"); ok != want {
+				t.Errorf("%s: %s of reserved topics is covered: %t", name, action, ok)
+			}
+		}
+		if _, ok := wild.Allows(action, "@destinations/a"); ok {
+			t.Errorf("a wildcard allows %s of a reserved topic", action)
+		}
+		if _, ok := wild.Covers(action, "**"); !ok {
+			t.Errorf("%s of everything does not cover all topics that a wildcard names", action)
+		}
+	}
+}
+
 func TestGrantText(t *testing.T) {
 	worst := parse(t, `{"v":1, "allow":[{"topics":["{sub}"],"actions":["read"],"mask":{"omit":["`+strings.Repeat("\u2028<", 1000)+`"]}}]}`, strings.Repeat("\x01", MaxSubjectBytes))
 	if n := len(worst.String()); n > 6<<10 {

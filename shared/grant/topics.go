@@ -12,7 +12,9 @@ import (
 // segment and ** at the end for any number of them, none included, as # does in MQTT.
 // So stocks/** is stocks, stocks/AAPL and stocks/AAPL/trades. Wildcards are whole
 // segments; all others must be equal, byte by byte. A name without wildcards is the
-// pattern of that topic alone.
+// pattern of that topic alone. A wildcard does not stand for the first segment of a
+// reserved topic, see [events.Topic.Reserved]: only @destinations/** names those below
+// @destinations.
 type Pattern string
 
 const (
@@ -61,6 +63,9 @@ func parseFor(name, subject string) (p Pattern, ok bool, err error) {
 	return p, err == nil, nil // it may have become too long
 }
 
+// Reserved tells whether the pattern names reserved topics. A pattern names only these, or none.
+func (p Pattern) Reserved() bool { return events.Topic(p).Reserved() }
+
 // IsTopic tells whether the pattern has no wildcard, and so is a topic's name.
 func (p Pattern) IsTopic() bool { return !strings.Contains(string(p), one) }
 
@@ -72,7 +77,7 @@ func (p Pattern) contains(q Pattern) bool {
 	if q == rest {
 		q = one + "/" + rest // the same, as every topic has a segment
 	}
-	return contains(p.segments(), q.segments())
+	return p.Reserved() == q.Reserved() && contains(p.segments(), q.segments())
 }
 
 func contains(p, q []string) bool {
@@ -88,7 +93,9 @@ func contains(p, q []string) bool {
 }
 
 // overlaps tells whether p and q have a topic in common.
-func (p Pattern) overlaps(q Pattern) bool { return overlap(p.segments(), q.segments()) }
+func (p Pattern) overlaps(q Pattern) bool {
+	return p.Reserved() == q.Reserved() && overlap(p.segments(), q.segments())
+}
 
 func overlap(p, q []string) bool {
 	switch {

@@ -57,6 +57,10 @@ func TestPatternMatches(t *testing.T) {
 		{"*/*/**", "a", false},
 		{"*/*/**", "a/b", true},
 		{"**", "a/b/c", true},
+		{"**", "@destinations/a", false},
+		{"*/a", "@destinations/a", false},
+		{"@destinations/*", "@destinations/a", true},
+		{"a/**", "a/@b", true},
 	} {
 		if got := c.pattern.Matches(c.topic); got != c.want {
 			t.Errorf("%s matches %s: %v, want %v", c.pattern, c.topic, got, c.want)
@@ -79,22 +83,22 @@ func names(n int, alphabet ...string) []string {
 	return all
 }
 
-// smallPatterns gives all patterns of up to 3 segments of a, b and wildcards.
+// smallPatterns gives all patterns of up to 3 segments of a, b, @ and wildcards.
 func smallPatterns(t testing.TB) (all []Pattern) {
-	for _, name := range names(3, "a", "b", "*", "**") {
+	for _, name := range names(3, "a", "b", "@", "*", "**") {
 		if p, err := ParsePattern(name); err == nil {
 			all = append(all, p)
 		}
 	}
-	if len(all) != 52 {
-		t.Fatalf("there are %d patterns, want 52", len(all))
+	if len(all) != 105 {
+		t.Fatalf("there are %d patterns, want 105", len(all))
 	}
 	return all
 }
 
 // smallTopics gives topics enough to tell the small patterns apart: with a segment
 // more, and one that no pattern names.
-func smallTopics() []string { return names(4, "a", "b", "c") }
+func smallTopics() []string { return names(4, "a", "b", "c", "@") }
 
 // TestPatternsAgainstBruteForce compares every pair of small patterns with what regular
 // expressions make of them, topic by topic.
@@ -102,8 +106,9 @@ func TestPatternsAgainstBruteForce(t *testing.T) {
 	patterns, topics := smallPatterns(t), smallTopics()
 	matched := map[Pattern][]string{}
 	for _, p := range patterns {
-		expression := strings.NewReplacer("/**", "(/.+)?", "**", ".+", "*", "[^/]+").Replace(string(p))
-		re := regexp.MustCompile("^" + expression + "$")
+		name := strings.Replace("^"+string(p)+"$", "^**$", "^*/**$", 1)
+		expression := strings.NewReplacer("^*", "^[^@]", "/**", "(/.+)?", "*", "[^/]").Replace(name) // segments are of one letter
+		re := regexp.MustCompile(expression)
 		for _, topic := range topics {
 			want := re.MatchString(topic)
 			if got := p.Matches(events.Topic(topic)); got != want {

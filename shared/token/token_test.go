@@ -17,6 +17,7 @@ import (
 
 	"github.com/watchroute/watchroute/shared/token"
 	"github.com/watchroute/watchroute/shared/token/tokentest"
+	"github.com/watchroute/watchroute/shared/watch"
 )
 
 const (
@@ -186,6 +187,7 @@ func TestVerifyRefusesClaims(t *testing.T) {
 			payload(map[string]any{"sub": strings.Repeat("x", 257)}),
 			payload(map[string]any{"sub": planted + "\x00"}),
 			payload(map[string]any{"sub": planted + "\n"}),
+			payload(map[string]any{"sub": watch.Deployer}),
 			payload(map[string]any{"sub": planted + "\u0085"}),
 			strings.Replace(payload(nil), "alice", "\xff", 1),
 			strings.Replace(payload(nil), "alice", `\ud800`, 1),

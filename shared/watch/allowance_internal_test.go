@@ -1,6 +1,7 @@
 package watch
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 )
@@ -15,5 +16,15 @@ func TestSpendersAreForgotten(t *testing.T) {
 	}
 	if len(a.owed) == 0 {
 		t.Errorf("nobody is kept in mind")
+	}
+}
+
+// TestTheDeployerHasNoBound: what is declared with the service is not held back by what it costs.
+func TestTheDeployerHasNoBound(t *testing.T) {
+	a := NewAllowance(nil, 1) // without a purse to draw from
+	for range 3 {
+		if err := errors.Join(a.charge(t.Context(), Key{Subject: Deployer, ID: "destination:dst_1"}, 1e6), a.check(Key{Subject: Deployer})); err != nil {
+			t.Fatal(err)
+		}
 	}
 }

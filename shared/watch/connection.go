@@ -44,6 +44,10 @@ type Key struct {
 // Anonymous is the subject of connections that were made without a token.
 const Anonymous = "anonymous"
 
+// Deployer is the subject of what the deployer has declared. It needs no token, has no allowance, and
+// cannot be revoked. No token has it, because a token's subject has no control character.
+const Deployer = "deployer\n"
+
 // Connection is one open WebSocket, and what its client may do.
 type Connection struct {
 	Key
