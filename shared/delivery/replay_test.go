@@ -71,7 +71,7 @@ func TestReplayFromATimeDeliversTheChangesSince(t *testing.T) {
 			t.Error("a topic that it does not watch is replayed")
 		}
 		w.sweeps = time.Hour
-		w.pass(began.Add(29*time.Hour - time.Minute).Sub(time.Now())) // the first four are not kept any more
+		w.pass(time.Until(began.Add(29*time.Hour - time.Minute))) // the first four are not kept any more
 		for after, want := range map[time.Duration]string{
 			0:             "reset expired items ",
 			2 * time.Hour: "reset expired items ",
