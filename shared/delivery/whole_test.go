@@ -470,6 +470,32 @@ func TestWhatIsAboutToStopSeesThatItWasEnabled(t *testing.T) {
 	}
 }
 
+// TestWhatIsAboutToBeHeldBackSeesThatItNeedNot: a delivery has read that its destination fails as a whole,
+// and stops the standing only after the destination has taken something.
+func TestWhatIsAboutToBeHeldBackSeesThatItNeedNot(t *testing.T) {
+	inBubble(t, 1, func(t *testing.T, w *world) {
+		w.answer = func(delivery.Message) error { return &delivery.Failure{Detail: "no answer"} }
+		d := w.destination("a/**")
+		w.pass(0)
+		for n := range delivery.MostFailing {
+			w.write(events.Topic(fmt.Sprint("a/", n)), "i", `{}`)
+			w.pass(0)
+		}
+		w.write("a/other", "i", `{}`)
+		w.queue = nil // the message that is delivered now
+		deliverer := w.deliverer
+		deliverer.Store = &late{Store: w.deliverer.Store, before: func() {
+			w.answer = failing()
+			time.Sleep(10 * time.Second)
+			w.must(w.deliverer.Deliver(t.Context(), delivery.Ref{Destination: d.ID, Topic: w.get(d.ID).Failing[0]}))
+			w.must(w.deliverer.Deliver(t.Context(), delivery.Ref{Destination: d.ID})) // the round
+		}}
+		w.must(deliverer.Deliver(t.Context(), delivery.Ref{Destination: d.ID, Topic: "a/other"}))
+		w.pass(0)
+		w.order("a/other", 1)
+	})
+}
+
 // late is a store in which something happens before a standing stops.
 type late struct {
 	delivery.Store
