@@ -33,7 +33,8 @@ type Destination struct {
 	Disabled string `json:"disabled,omitempty"`
 	// Unverified says that it has not answered the challenge yet, so that nothing is sent.
 	Unverified bool `json:"unverified,omitempty"`
-	// Failing says that it fails as a whole: only ten of its topics are tried, until one is taken.
+	// Failing says that it fails as a whole: ten of its topics are tried, and one other every five minutes,
+	// until one is taken.
 	Failing bool `json:"failing,omitempty"`
 	// Secret is what its messages are signed with, whsec_…; only in the answer to POST /destinations, and
 	// to GET and POST /destinations/{id}/secret.

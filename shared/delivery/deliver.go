@@ -78,7 +78,9 @@ func (d Deliverer) run(ctx context.Context, to Destination, s Standing) error {
 		return d.stop(ctx, to, s, why)
 	}
 	if to.holds(s.Topic) {
-		return d.halt(ctx, s)
+		if probes, err := d.probes(ctx, to); err != nil || !probes {
+			return errors.Join(err, d.halt(ctx, s))
+		}
 	}
 	if failure := d.verify(ctx, &to); failure != nil {
 		s.Last = d.result(failure)
@@ -246,7 +248,7 @@ func (d Deliverer) failed(ctx context.Context, to Destination, s Standing, f *Fa
 	case !ok:
 		return d.stop(ctx, to, s, Failing)
 	case s.Failures == 1:
-		return d.Store.NoteFailing(ctx, to.ID, s.Topic)
+		return d.Store.NoteFailing(ctx, to.ID, s.Topic, s.Last.At)
 	}
 	return nil
 }

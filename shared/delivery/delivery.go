@@ -29,8 +29,9 @@
 //     disabled.
 //   - If there are ten, the destination fails as a whole. These ten are tried at their times. All others
 //     are held back: their standings are stopped when they would be tried. So a destination with any
-//     number of topics that is dead gives the sweep no more than these. When one of the ten is taken,
-//     all are started again.
+//     number of topics that is dead gives the sweep no more than these. Once in five minutes one that
+//     would be held back is tried all the same, so that a destination which is alive again and has
+//     changes to get does not wait for the ten. When anything is taken, all are started again.
 //
 // In the same way, all topics of a pattern are held back until the destination has answered a challenge,
 // which one standing asks for all.
@@ -38,7 +39,7 @@
 // A message without a topic is for the destination as a whole. Whoever gets it makes the test that the
 // owner has asked for, goes on with the round, and removes what is left of a destination that was
 // removed. A round goes through all standings, however many there are, and starts those again that were
-// stopped. It notes how far it has come, so that no request has to wait for it, and it goes on when it
+// stopped or have failed. It notes how far it has come, so that no request has to wait for it, and it goes on when it
 // was cut off. For this the settings have a time for the sweep as well: while there is a round, when the
 // message must have come; otherwise when the destination is forgotten.
 //
@@ -94,6 +95,7 @@ type Destination struct {
 	Disabled     Reason         // why nothing is sent; empty while it is live
 	Verified     bool           // it has answered a challenge; nothing is sent before that
 	Failing      []events.Topic // the first of those that have begun to fail since it took anything, at most MostFailing
+	Probed       time.Time      // when a topic began to fail last, or one that is held back was tried all the same
 	Round        Round          // that starts its standings again
 	Test         Test           // the last that its owner has asked for
 	Rotations    int64          // of its secret
@@ -206,8 +208,11 @@ type Store interface {
 	// Verify notes that a destination has answered its challenge, and begins a round of all standings
 	// if that has an id, unless the settings are newer than the version.
 	Verify(ctx context.Context, id string, version int64, round string, look time.Time) error
-	// NoteFailing adds a topic to those that fail, unless there are MostFailing.
-	NoteFailing(ctx context.Context, id string, topic events.Topic) error
+	// NoteFailing adds a topic to those that fail, unless there are MostFailing, and notes the time.
+	NoteFailing(ctx context.Context, id string, topic events.Topic, at time.Time) error
+	// Probe notes that a topic which would be held back is tried. ok is false if another was since the
+	// destination was read.
+	Probe(ctx context.Context, d Destination, at time.Time) (ok bool, err error)
 	// ClearFailing makes it none that fail. If there were MostFailing, it begins a round as well.
 	ClearFailing(ctx context.Context, id string, round string, look time.Time) (begun bool, err error)
 	// MoveRound notes how far a round has come. ErrOvertaken means that there is another by now.

@@ -9,10 +9,11 @@ import (
 	"github.com/watchroute/watchroute/events"
 )
 
-// Round goes through the standings of a destination, and starts those again that were stopped.
+// Round goes through the standings of a destination, and starts those again that were stopped, or wait for
+// a retry.
 type Round struct {
 	ID    string       // empty if there is none
-	All   bool         // also those that wait for a retry, and those that have given up
+	All   bool         // also those that have given up
 	After events.Topic // up to which it has come
 }
 
@@ -23,9 +24,22 @@ func (r Round) starts(s Standing) bool {
 	case Stopped:
 		return r.All || !s.GivenUp
 	case Called, Retrying:
-		return r.All && s.Failures > 0
+		return s.Failures > 0
 	}
 	return false
+}
+
+// probePause is for how long nothing is tried of the topics that are held back.
+const probePause = 5 * time.Minute
+
+// probes reports whether a topic that would be held back is tried all the same: of a destination that
+// fails as a whole, one in probePause.
+func (d Deliverer) probes(ctx context.Context, to Destination) (bool, error) {
+	now := time.Now()
+	if !to.Verified || now.Before(to.Probed.Add(probePause)) {
+		return false, nil
+	}
+	return d.Store.Probe(ctx, to, now)
 }
 
 // halt stops a standing. If there is no reason for it any more, because the settings have changed since they

@@ -421,6 +421,42 @@ func TestADeadDestinationDoesNotTakeTheSweep(t *testing.T) {
 	})
 }
 
+// TestADestinationThatIsAliveAgainIsFoundSoon if it has changes to get, although the ten that are tried wait
+// for hours. While it is dead, it gets few attempts, however many topics change.
+func TestADestinationThatIsAliveAgainIsFoundSoon(t *testing.T) {
+	inBubble(t, 1, func(t *testing.T, w *world) {
+		w.answer = func(delivery.Message) error { return &delivery.Failure{Detail: "no answer"} }
+		d := w.destination("a/**")
+		w.pass(0)
+		for n := range delivery.MostFailing {
+			w.write(events.Topic(fmt.Sprint("a/", n)), "i", `{}`)
+			w.pass(0)
+		}
+		w.pass(5 * time.Hour)
+		before := len(w.sent)
+		for n := range 40 {
+			w.write(events.Topic(fmt.Sprint("a/new", n)), "i", `{}`)
+			w.pass(0)
+		}
+		if n := len(w.sent) - before; n != 1 {
+			t.Errorf("40 topics that change make %d attempts", n)
+		}
+		w.answer = failing()
+		w.pass(6 * time.Minute)
+		w.write("a/last", "i", `{}`)
+		w.pass(time.Minute)
+		for n := range delivery.MostFailing {
+			w.order(events.Topic(fmt.Sprint("a/", n)), 1)
+		}
+		for n := range 40 {
+			w.order(events.Topic(fmt.Sprint("a/new", n)), 1)
+		}
+		if got := w.get(d.ID); len(got.Failing) != 0 {
+			t.Errorf("%q still fail", got.Failing)
+		}
+	})
+}
+
 // TestAMessageThatComesTwiceLosesNoChange: the second one finds the standing stopped, or asleep.
 func TestAMessageThatComesTwiceLosesNoChange(t *testing.T) {
 	inBubble(t, 1, func(t *testing.T, w *world) {

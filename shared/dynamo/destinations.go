@@ -459,15 +459,15 @@ func (s *Store) Verify(ctx context.Context, id string, version int64, round stri
 }
 
 // NoteFailing costs a write unit.
-func (s *Store) NoteFailing(ctx context.Context, id string, topic events.Topic) error {
+func (s *Store) NoteFailing(ctx context.Context, id string, topic events.Topic, at time.Time) error {
 	err := apart(ctx, func() error {
 		_, err := s.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
 			TableName: &s.tables.Destinations, Key: settingsKey(id),
-			UpdateExpression:         aws.String("ADD #failing :topics"),
+			UpdateExpression:         aws.String("ADD #failing :topics SET #probed = :at"),
 			ConditionExpression:      aws.String(thatExist + " AND (attribute_not_exists(#failing) OR size(#failing) < :most)"),
-			ExpressionAttributeNames: map[string]string{"#version": "version", "#failing": "failing"},
+			ExpressionAttributeNames: map[string]string{"#version": "version", "#failing": "failing", "#probed": "probed"},
 			ExpressionAttributeValues: map[string]types.AttributeValue{
-				":topics": &types.AttributeValueMemberSS{Value: []string{string(topic)}}, ":most": num(delivery.MostFailing),
+				":topics": &types.AttributeValueMemberSS{Value: []string{string(topic)}}, ":most": num(delivery.MostFailing), ":at": millis(at),
 			},
 		})
 		return err
@@ -476,6 +476,14 @@ func (s *Store) NoteFailing(ctx context.Context, id string, topic events.Topic) 
 		return fmt.Errorf("note that a topic of destination %s fails: %w", id, err)
 	}
 	return nil
+}
+
+// Probe costs a write unit.
+func (s *Store) Probe(ctx context.Context, d delivery.Destination, at time.Time) (ok bool, err error) {
+	u := newUpdate(thatExist + " AND #probed = :was")
+	u.values[":was"] = millis(d.Probed)
+	u.put("probed", millis(at))
+	return s.changeSettings(ctx, d.ID, u)
 }
 
 // ClearFailing costs a write unit. If a round begins, it costs another, and for the index two.
@@ -642,7 +650,7 @@ func destination(row map[string]types.AttributeValue) (delivery.Destination, err
 		URL: text(row, "url"), Target: text(row, "target"), Format: delivery.Format(text(row, "format")),
 		Created: instantMillis(row, "created"), Disabled: delivery.Reason(text(row, "disabled")), Verified: flag(row, "verified"),
 		Round: delivery.Round{ID: text(row, "round"), All: flag(row, "roundAll"), After: events.Topic(text(row, "roundAfter"))},
-		Test:  testOf(row), Rotated: instantMillis(row, "rotated"), Shown: text(row, "shown"),
+		Test:  testOf(row), Probed: instantMillis(row, "probed"), Rotated: instantMillis(row, "rotated"), Shown: text(row, "shown"),
 	}
 	d.Rotations, _ = integer(row, "rotations") // 0 if it never was
 	if failing, ok := row["failing"].(*types.AttributeValueMemberSS); ok {

@@ -400,8 +400,8 @@ func TestOnlyWhatIsGoneIsRetired(t *testing.T) {
 		t.Errorf("who renews it at the same time is told %v", err)
 	}
 	for _, err := range []error{
-		s.Verify(t.Context(), "dst_1", 0, "r", time.Now()), s.NoteFailing(t.Context(), "dst_1", "orders/1"), s.EndRound(t.Context(), d),
-		s.ForgetDestination(t.Context(), "dst_1"), s.NoteFailing(t.Context(), "dst_1", "orders/1"), s.EndRound(t.Context(), d),
+		s.Verify(t.Context(), "dst_1", 0, "r", time.Now()), s.NoteFailing(t.Context(), "dst_1", "orders/1", time.Now()), s.EndRound(t.Context(), d),
+		s.ForgetDestination(t.Context(), "dst_1"), s.NoteFailing(t.Context(), "dst_1", "orders/1", time.Now()), s.EndRound(t.Context(), d),
 	} {
 		if err != nil {
 			t.Error(err)
@@ -466,7 +466,7 @@ func TestARoundIsMovedByItsOwn(t *testing.T) {
 		t.Errorf("it has come to %+v", got)
 	}
 	for n := range delivery.MostFailing {
-		must(s.NoteFailing(t.Context(), "dst_1", events.Topic(fmt.Sprint("orders/", n))))
+		must(s.NoteFailing(t.Context(), "dst_1", events.Topic(fmt.Sprint("orders/", n)), time.Now()))
 	}
 	begun, err := s.ClearFailing(t.Context(), "dst_1", "second", look)
 	if got := read(); err != nil || !begun || got.Round != (delivery.Round{ID: "second", All: true}) || len(got.Failing) != 0 {
@@ -498,7 +498,7 @@ func TestOneFailureMoreThanFitIsLeftOut(t *testing.T) {
 	}
 	for n := range delivery.MostFailing + 2 {
 		for range 2 {
-			if err := s.NoteFailing(t.Context(), "dst_1", events.Topic(fmt.Sprint("orders/", n))); err != nil {
+			if err := s.NoteFailing(t.Context(), "dst_1", events.Topic(fmt.Sprint("orders/", n)), time.Now()); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -507,7 +507,7 @@ func TestOneFailureMoreThanFitIsLeftOut(t *testing.T) {
 				t.Errorf("with three that fail, a round begins: %t, %v", begun, err)
 			}
 			for n := range 3 {
-				if err := s.NoteFailing(t.Context(), "dst_1", events.Topic(fmt.Sprint("orders/", n))); err != nil {
+				if err := s.NoteFailing(t.Context(), "dst_1", events.Topic(fmt.Sprint("orders/", n)), time.Now()); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -515,5 +515,29 @@ func TestOneFailureMoreThanFitIsLeftOut(t *testing.T) {
 	}
 	if d, err := s.Destination(t.Context(), "dst_1"); err != nil || len(d.Failing) != delivery.MostFailing || slices.Contains(d.Failing, "orders/11") {
 		t.Errorf("there are %q, %v", d.Failing, err)
+	}
+}
+
+// TestOneProbesAtATime: of those that have read the same settings one may.
+func TestOneProbesAtATime(t *testing.T) {
+	s := dynamotest.Start(t).Store()
+	if err := s.AddDestination(t.Context(), aDestination(t, "dst_1", time.Now().Add(time.Hour)), 1); err != nil {
+		t.Fatal(err)
+	}
+	began := time.UnixMilli(1_700_000_000_000)
+	if err := s.NoteFailing(t.Context(), "dst_1", "orders/1", began); err != nil {
+		t.Fatal(err)
+	}
+	d, err := s.Destination(t.Context(), "dst_1")
+	if err != nil || !d.Probed.Equal(began) {
+		t.Fatalf("it was probed %s, %v", d.Probed, err)
+	}
+	for n, want := range []bool{true, false} {
+		if ok, err := s.Probe(t.Context(), d, began.Add(time.Duration(n+1)*time.Minute)); err != nil || ok != want {
+			t.Errorf("probe %d: %t, %v", n, ok, err)
+		}
+	}
+	if d, err = s.Destination(t.Context(), "dst_1"); err != nil || !d.Probed.Equal(began.Add(time.Minute)) {
+		t.Errorf("it was probed %s, %v", d.Probed, err)
 	}
 }

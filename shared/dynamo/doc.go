@@ -35,7 +35,7 @@
 //	                                               url, format, batch, created, version, shard,
 //	                                               [kind], [target], [rotations], [rotated], [shown],
 //	                                               [verified], [disabled], [failing] (topics),
-//	                                               [round], [roundAll], [roundAfter], [test], [ends],
+//	                                               [probed], [round], [roundAll], [roundAfter], [test], [ends],
 //	                                               [expiresAt], part, and due for the index; of one
 //	                                               that the deployer declares name and edition; of one
 //	                                               that was removed: removed, part and due
