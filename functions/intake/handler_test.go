@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/watchroute/watchroute/events"
@@ -172,6 +173,19 @@ func TestAStandardQueueHasNoOrder(t *testing.T) {
 	}
 }
 
+// TestAttributesOfAMessageAreHeaders: in SQS they can make it a CloudEvent in the binary mode.
+func TestAttributesOfAMessageAreHeaders(t *testing.T) {
+	d := newDesk()
+	attributes := `"ce_binary":{"binaryValue":"AA==","dataType":"Binary"}`
+	for name, value := range map[string]string{"CE_specversion": "1.0", "ce_id": "1", "ce_source": "/s", "ce_type": "t", "ce_topic": "a", "ce-subject": "i", "Content-Type": "application/json"} {
+		attributes += fmt.Sprintf(`,%q:{"stringValue":%q,"dataType":"String"}`, name, value)
+	}
+	d.answer(t, strings.Replace(fifo(`{"x":1}`), `"messageAttributes":{}`, `"messageAttributes":{`+attributes+`}`, 1))
+	if !slices.Equal(d.applied, []string{"a/i from Queue at location g/005 18870"}) {
+		t.Errorf("applied are %q, refused %+v", d.applied, d.refused)
+	}
+}
+
 // TestAFailureStopsItsTopicAlone: what follows in the topic is not tried, and comes again.
 func TestAFailureStopsItsTopicAlone(t *testing.T) {
 	bodies := []string{form("a", "1"), form("a", "bad"), form("b", "2"), form("a", "3"), form("b", "4")}
@@ -247,21 +261,24 @@ func TestPoisonThatDoesNotReachTheFailureQueueComesAgain(t *testing.T) {
 
 // TestTopicsGoSideBySide, each in order, and not too many of them.
 func TestTopicsGoSideBySide(t *testing.T) {
-	d := newDesk()
-	d.wait = make(chan struct{})
-	var bodies []string
-	for i := range 3 * topicsAtOnce {
-		bodies = append(bodies, form(fmt.Sprint("t", i), "1"), form(fmt.Sprint("t", i), "2"))
-	}
-	go func() {
-		for range bodies {
-			d.wait <- struct{}{}
+	synctest.Test(t, func(t *testing.T) {
+		d := newDesk()
+		d.wait = make(chan struct{})
+		var bodies []string
+		for i := range 3 * topicsAtOnce {
+			bodies = append(bodies, form(fmt.Sprint("t", i), "1"), form(fmt.Sprint("t", i), "2"))
 		}
-	}()
-	d.answer(t, kinesis(bodies...))
-	if len(d.applied) != len(bodies) || d.most > topicsAtOnce || d.most < 2 {
-		t.Errorf("%d applied, %d topics at once", len(d.applied), d.most)
-	}
+		go func() { _, _ = d.handle(t.Context(), json.RawMessage(kinesis(bodies...))) }()
+		synctest.Wait()
+		if len(d.running) != topicsAtOnce {
+			t.Errorf("%d topics are written to at once", len(d.running))
+		}
+		close(d.wait)
+		synctest.Wait()
+		if len(d.applied) != len(bodies) || d.most != topicsAtOnce {
+			t.Errorf("%d applied, %d topics at once", len(d.applied), d.most)
+		}
+	})
 }
 
 // TestMessagesOfAnUnknownSourceComeAgain: the function of another deployment may know it.

@@ -28,7 +28,7 @@ import (
 	"github.com/watchroute/watchroute/shared/watch"
 )
 
-var changes = flag.Int("changes", 400, "how many messages each source has")
+var changes = flag.Int("changes", 250, "how many messages each source has")
 
 // sent is a message in its source: what it does to an item, or that it does nothing.
 type sent struct {

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/watchroute/watchroute/events"
 	"github.com/watchroute/watchroute/events/exactjson"
@@ -91,11 +92,25 @@ func Decode(text []byte) (Event, error) {
 	}
 	if e.Base64 != nil {
 		out.Data = e.Base64
+		if err := checkJSON(out.Data); err != nil {
+			return Event{}, err
+		}
 	}
 	if len(out.Data) > 0 && !isJSON(e.DataContentType) {
 		return Event{}, fmt.Errorf("datacontenttype is %.50q, only JSON is read", e.DataContentType)
 	}
 	return out, nil
+}
+
+// checkJSON checks data that was not part of the event's JSON.
+func checkJSON(data []byte) error {
+	if err := events.CheckText(data); err != nil {
+		return fmt.Errorf("data %w", err)
+	}
+	if !json.Valid(data) {
+		return errors.New("event has data that is not JSON")
+	}
+	return nil
 }
 
 // isJSON tells whether a media type is of JSON. Without one it is.
@@ -118,6 +133,9 @@ func Structured(headers map[string]string, body []byte) (text []byte, ok bool, e
 	event := map[string]any{}
 	for name, value := range headers {
 		attribute, found := strings.CutPrefix(strings.Replace(name, "ce-", "ce_", 1), "ce_")
+		if found && !utf8.ValidString(value) {
+			return nil, true, fmt.Errorf("header %.50q is not UTF-8", name)
+		}
 		if found {
 			event[attribute] = value
 		}
@@ -133,8 +151,8 @@ func Structured(headers map[string]string, body []byte) (text []byte, ok bool, e
 	}
 	delete(event, "data")
 	if len(bytes.TrimSpace(body)) > 0 {
-		if !json.Valid(body) {
-			return nil, true, errors.New("event has data that is not JSON")
+		if err := checkJSON(body); err != nil {
+			return nil, true, err
 		}
 		event["data"] = json.RawMessage(body)
 	}

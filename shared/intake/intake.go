@@ -101,7 +101,7 @@ func (s Source) Check() error {
 		if _, err := events.ParsePattern(string(topic)); err != nil {
 			return fmt.Errorf("topic %q: %w", topic, err)
 		}
-		if reserved(topic) {
+		if topic.Reserved() {
 			return fmt.Errorf("topic %q is reserved", topic)
 		}
 	}
@@ -121,9 +121,6 @@ func (s Source) Is(from, kafkaTopic string) bool {
 func brokers(list string) []string {
 	return slices.Sorted(strings.SplitSeq(list, ","))
 }
-
-// reserved tells whether a topic is one that only the service writes to.
-func reserved(topic events.Topic) bool { return strings.HasPrefix(string(topic), "@") }
 
 // Message is a message as its source gives it.
 type Message struct {
@@ -189,7 +186,7 @@ func (s Source) topic(name string) (events.Topic, error) {
 	if err != nil {
 		return "", refuse(ReasonTopic, "%v", err)
 	}
-	if reserved(topic) {
+	if topic.Reserved() {
 		return "", refuse(ReasonTopic, "topic is reserved for the service")
 	}
 	allows := func(pattern events.Topic) bool { return pattern.Matches(topic) }

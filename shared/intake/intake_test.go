@@ -105,6 +105,8 @@ func TestWhatMessagesComeTo(t *testing.T) {
 		{plain, location, event(`,"time":"today"`), `bad_message: time is not RFC 3339`},
 		{plain, location, event(`,"large":1`), `bad_message: event is not a CloudEvent in the JSON format`},
 		{plain, location, `{"specversion":"1.0","id":"1","source":"/s","type":"t","subject":"i","topic":"a","data_base64":"eyJ4IjoxfQ=="}`, `put a i {"x":1} at location 3/002 41`},
+		{plain, location, `{"specversion":"1.0","id":"1","source":"/s","type":"t","subject":"i","topic":"a","data_base64":"eyJ4Ijoi/yJ9"}`, `bad_message: data has text that is not UTF-8`},
+		{plain, location, `{"specversion":"1.0","id":"1","source":"/s","type":"t","subject":"i","topic":"a","data_base64":"ew=="}`, `bad_message: event has data that is not JSON`},
 		// Envelopes.
 		{plain, location, `{"Type":"Notification","TopicArn":"arn","MessageId":"m","Message":"{\"topic\":\"a\",\"id\":\"i\"}"}`, `put a i at location 3/002 41`},
 		{plain, location, `{"Type":"Notification","TopicArn":"arn","MessageId":"m","Message":"hello"}`, `bad_message: message is not a JSON object`},
@@ -157,6 +159,15 @@ func TestBinaryEventsAreReadFromHeaders(t *testing.T) {
 		if got := told(source.Read(m, now)); got != `bad_message: event has data that is not JSON` {
 			t.Errorf("%s: %s", prefix, got)
 		}
+		m.Body = []byte("{\"x\":\"\xff\"}")
+		if got := told(source.Read(m, now)); got != `bad_message: data has text that is not UTF-8` {
+			t.Errorf("%s: %s", prefix, got)
+		}
+		headers[prefix+"subject"] = "\xff"
+		if got := told(source.Read(m, now)); got != fmt.Sprintf(`bad_message: header "%ssubject" is not UTF-8`, prefix) {
+			t.Errorf("%s: %s", prefix, got)
+		}
+		headers[prefix+"subject"] = "a%25b"
 		headers["content-type"] = "text/plain"
 		if got := told(source.Read(m, now)); got != `bad_message: content-type is "text/plain", only JSON is read` {
 			t.Errorf("%s: %s", prefix, got)
