@@ -59,6 +59,8 @@ var rules = []struct {
 	{"shared", module + "infra", "what runs does not know how it is deployed"},
 	{"functions", module + "infra", "what runs does not know how it is deployed"},
 	{"functions", module + "localstack", "functions cannot tell where they run"},
+	{"functions", "github.com/twmb/franz-go", "Lambda reads Kafka for the function; the client is for the local stack"},
+	{"shared", "github.com/twmb/franz-go", "Lambda reads Kafka for the function; the client is for the local stack"},
 	{"localstack", module + "functions", "the local stack runs binaries"},
 	{"localstack", module + "infra", "the local stack reads the template"},
 	{"functions", "github.com/aws/aws-cdk-go", "only infra declares infrastructure"},
