@@ -10,6 +10,7 @@ MISSPELL    := go run github.com/golangci/misspell/cmd/misspell@v0.7.0
 FUZZTIME    ?= 10s
 SOAKTIME    ?= 30m
 SEEDS       ?= 10
+CHANGES     ?= 10000
 MUTANTS     ?= numbering lock report known order departure resume repeats healing early-id swapped-id last-flush poll-back poll-head stale-head lane lanes shards rows latest added-removed
 MUTANTSEEDS ?= 3
 VENV        := .build/venv
@@ -20,7 +21,7 @@ LOCALSTACK  := .build/localstack
 # run builds a program and becomes it. After Ctrl-C, go run would report an error that is none.
 run = mkdir -p .build/bin && go build -o .build/bin/$(notdir $(1)) $(1) && exec .build/bin/$(notdir $(1))
 
-.PHONY: help local token npm python test quick bench costs chaos mutants soak fuzz synth conformance emulators lint fmt build account deploy localstack localstack-install executor localstack-docker localstack-docker-down localstack-token
+.PHONY: help local token npm python test quick bench costs intake chaos mutants soak fuzz synth conformance emulators lint fmt build account deploy localstack localstack-install executor localstack-docker localstack-docker-down localstack-token
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-22s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,7 +47,12 @@ costs: ## print what each request may cost at most, what the worst does cost, wh
 	@go test -count=1 -v -run '^TestWorstCost$$' ./shared/reply
 	@go test -count=1 -v -run '^TestCostOf' ./functions/http
 	@go test -count=1 -v -run '^TestCostOf' ./shared/delivery
+	@go test -count=1 -v -run '^TestCostOfIntake' ./shared/dynamo
 	@go test -count=1 -v -run '^TestCostOf(HTTP|AChangeBySize)$$' ./localstack/stack
+
+intake: ## bring 10,000 messages each from Kafka, SQS and Kinesis to intake, with all that goes wrong there: CHANGES (10000)
+	go test -count=1 -v -run '^Test(EachMessage|ASourceWithout)' ./functions/intake -args -changes $(CHANGES)
+	go test -count=1 -run '^TestManyMessagesOfEachSource$$' -timeout 20m -v ./localstack/stack -args -messages $(CHANGES)
 
 chaos: ## break the local stack in every way and check what 200 watchers see: SEEDS (10) seeds, and as many with hostile watchers, and with some that change transports, and with one topic that all watch
 	@go run ./localstack/chaos --seeds $(SEEDS)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -66,6 +67,8 @@ func propsOf(app awscdk.App) (name string, props stack.Props, err error) {
 		PushConcurrency:     s.count("push-concurrency"),
 		MaxDestinations:     s.count("max-destinations"),
 		DeliverConcurrency:  s.count("deliver-concurrency"),
+		Sources:             s.sources("sources"),
+		IntakeConcurrency:   s.count("intake-concurrency"),
 		FanoutConcurrency:   s.count("fanout-concurrency"),
 		MessageConcurrency:  s.count("message-concurrency"),
 		WithoutHTTP:         s.flag("http", "off"),
@@ -195,6 +198,28 @@ func (s *settings) list(name string) []string {
 		return nil
 	}
 	return strings.Split(text, ",")
+}
+
+// sources reads a list of [stack.Source]: one in cdk.json, or its text.
+func (s *settings) sources(name string) (sources []stack.Source) {
+	given := s.value(name)
+	if given == nil {
+		return nil
+	}
+	text, isText := given.(string)
+	if !isText {
+		list, err := json.Marshal(given)
+		if err != nil {
+			s.refuse("context value %s cannot be read: %w", name, err)
+		}
+		text = string(list)
+	}
+	decoder := json.NewDecoder(strings.NewReader(text))
+	decoder.DisallowUnknownFields() // a misspelt mapping would be none
+	if err := decoder.Decode(&sources); err != nil || len(sources) == 0 {
+		s.refuse("context value %s is not a list of sources: %w", name, cmp.Or(err, errors.New("it is empty")))
+	}
+	return sources
 }
 
 // tags reads key=value pairs that are separated by commas, or an object of texts.

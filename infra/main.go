@@ -19,6 +19,7 @@
 //	origins           of pages that may connect, separated by commas, see [stack.Props]
 //	http              off leaves out the HTTP routes
 //	web-acl           ARN of a web ACL that filters HTTP requests
+//	sources           a list of [stack.Source] in cdk.json, or its text
 //	route-metrics, connection-backups            on turns on what costs money
 //	log-level, system-log-level                  DEBUG, INFO, WARN …
 //

@@ -9,6 +9,7 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/jsii-runtime-go"
 	"github.com/watchroute/watchroute/infra/stack"
+	"github.com/watchroute/watchroute/shared/intake"
 	"github.com/watchroute/watchroute/shared/needs"
 )
 
@@ -45,9 +46,13 @@ func TestContextSaysWhatIsDeployed(t *testing.T) {
 				p.Auth = stack.Auth{Issuer: "https://id.example", JWKSURL: "https://id.example/keys", Audience: "us", RefuseAtHandshake: true}
 				p.AllowedOrigins = []string{"https://a.example", "https://b.example"}
 			})},
-		"secret":   {map[string]any{"secret": "arn:s", "secret-key": "arn:k"}, "Watchroute", with(func(p *stack.Props) { p.Auth = stack.Auth{SecretARN: "arn:s", SecretKeyARN: "arn:k"} })},
-		"no HTTP":  {map[string]any{"http": "off"}, "Watchroute", with(func(p *stack.Props) { p.WithoutHTTP = true })},
-		"web ACL":  {map[string]any{"web-acl": "arn:w"}, "Watchroute", with(func(p *stack.Props) { p.WebACLARN = "arn:w" })},
+		"secret":  {map[string]any{"secret": "arn:s", "secret-key": "arn:k"}, "Watchroute", with(func(p *stack.Props) { p.Auth = stack.Auth{SecretARN: "arn:s", SecretKeyARN: "arn:k"} })},
+		"no HTTP": {map[string]any{"http": "off"}, "Watchroute", with(func(p *stack.Props) { p.WithoutHTTP = true })},
+		"web ACL": {map[string]any{"web-acl": "arn:w"}, "Watchroute", with(func(p *stack.Props) { p.WebACLARN = "arn:w" })},
+		"sources": {map[string]any{"sources": []any{map[string]any{"name": "Orders", "queue": "arn:q", "topics": []any{"a/**"}, "mapping": map[string]any{"topic": "a", "id": "{b}", "remove": map[string]any{"c": []any{1.0}}}}}}, "Watchroute",
+			with(func(p *stack.Props) {
+				p.Sources = []stack.Source{{Name: "Orders", Queue: "arn:q", Topics: []string{"a/**"}, Mapping: &intake.Mapping{Topic: "a", ID: "{b}", Remove: []byte(`{"c":[1]}`)}}}
+			})},
 		"everyone": {map[string]any{"auth": "open-to-everyone"}, "Watchroute", with(func(p *stack.Props) { p.Auth.OpenToEveryone = true })},
 	} {
 		gotName, got, err := propsOf(appWith(t, c.context))
@@ -80,6 +85,7 @@ func TestContextThatIsNotUnderstoodIsRefused(t *testing.T) {
 		"tags":         {"", "team", "=a", "a=1,a=2", "a=1,", 7.0, []any{"a=1"}, map[string]any{"team": 7.0}},
 		"architecture": {"mips", "amd64"},
 		"name":         {"my_stack", "7", "a b", "-a"},
+		"sources":      {"", "[]", "{}", 7.0, []any{}, `[{"name":"A","que":"arn"}]`, []any{map[string]any{"mapping": map[string]any{"tpic": "a"}}}},
 	} {
 		for _, value := range values {
 			if _, props, err := propsOf(appWith(t, map[string]any{name: value})); err == nil || !strings.Contains(err.Error(), "context value "+name) {
@@ -99,7 +105,7 @@ func TestEverySettingHasAContextValue(t *testing.T) {
 	_, props, err := propsOf(appWith(t, map[string]any{
 		"architecture": "x86_64", "account": "123456789012", "region": "eu-central-1", "stage": "v1", "tags": "a=b", "protect": "true", "table-deletion": "allow", "account-log-role": "set", "origins": "https://a.example",
 		"issuer": "i", "jwks": "j", "secret": "s", "secret-key": "k", "audience": "a", "auth": "open-to-everyone", "refuse": "handshake", "query-tokens": "off",
-		"max-connections": "1", "max-subscriptions": 2.0, "max-publish-bytes": "3", "max-snapshot-items": "4", "max-message-rate": "5", "max-subject-units": 1000000.0, "shard-size": "7", "max-batch-posts": "8", "push-concurrency": "9", "max-destinations": "16", "deliver-concurrency": "17", "fanout-concurrency": "10", "message-concurrency": "11",
+		"max-connections": "1", "max-subscriptions": 2.0, "max-publish-bytes": "3", "max-snapshot-items": "4", "max-message-rate": "5", "max-subject-units": 1000000.0, "shard-size": "7", "max-batch-posts": "8", "push-concurrency": "9", "max-destinations": "16", "deliver-concurrency": "17", "intake-concurrency": "18", "sources": `[{"name":"Orders","queue":"arn"}]`, "fanout-concurrency": "10", "message-concurrency": "11",
 		"http": "off", "http-concurrency": "12", "max-subject-holds": "13", "stream-time": "90s", "http-throttling-rate": 1.5, "http-throttling-burst": "14", "web-acl": "arn:w", "throttling-rate": "2.5", "throttling-burst": "15",
 		"change-retention": "72h", "log-days": "30", "log-level": "DEBUG", "system-log-level": "INFO", "route-metrics": "on", "connection-backups": "on",
 	}))

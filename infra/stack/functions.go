@@ -34,6 +34,7 @@ const (
 	deliver    = "deliver"
 	authorizer = "authorizer"
 	web        = "http"
+	intakeName = "intake"
 )
 
 // Time limits of the functions. A client waits for the first; fanout may spend
@@ -362,9 +363,13 @@ func salvageFunction(q queues) function {
 }
 
 // findExecutables reports the first function that has not been built.
-func findExecutables(code string) error {
-	for _, name := range []string{connect, disconnect, message, renew, fanout, push, deliver, revoke, salvage, authorizer, web} {
-		if _, err := os.Stat(filepath.Join(code, name, build.Executable)); err != nil {
+func findExecutables(props Props) error {
+	names := []string{connect, disconnect, message, renew, fanout, push, deliver, revoke, salvage, authorizer, web}
+	if len(props.Sources) > 0 {
+		names = append(names, intakeName)
+	}
+	for _, name := range names {
+		if _, err := os.Stat(filepath.Join(props.Code, name, build.Executable)); err != nil {
 			return fmt.Errorf("function %s is not built: %w", name, err)
 		}
 	}

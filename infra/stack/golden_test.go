@@ -29,13 +29,18 @@ var (
 // TestGolden holds the committed template, which the local stack runs, to what
 // the code declares. Rewrite it with -update.
 func TestGolden(t *testing.T) {
-	got := normalize(t, defaultTemplate(t))
+	holdTo(t, golden, normalize(t, defaultTemplate(t)))
+}
+
+// holdTo compares a template with a committed one, or rewrites that.
+func holdTo(t *testing.T, file string, got []byte) {
+	t.Helper()
 	if *update {
-		if err := os.WriteFile(golden, got, 0o644); err != nil {
+		if err := os.WriteFile(file, got, 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
-	compareGolden(t, got)
+	compareGolden(t, file, got)
 }
 
 // TestGoldenIsWhatTheCLIMakes compares the golden template with the one that
@@ -48,18 +53,18 @@ func TestGoldenIsWhatTheCLIMakes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	compareGolden(t, normalize(t, made))
+	compareGolden(t, golden, normalize(t, made))
 }
 
-func compareGolden(t *testing.T, got []byte) {
+func compareGolden(t *testing.T, file string, got []byte) {
 	t.Helper()
-	want, err := os.ReadFile(golden)
+	want, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if line, g, w := firstDifference(got, want); line > 0 {
 		t.Errorf("template differs from %s at line %d:\n got %s\nwant %s\nif that is meant, run: go test ./infra/stack -update",
-			golden, line, g, w)
+			file, line, g, w)
 	}
 }
 
@@ -143,7 +148,7 @@ func synthesize(dir string, props stack.Props) ([]byte, error) {
 
 // placeExecutables puts a placeholder where the build puts each function.
 func placeExecutables(code string) error {
-	for _, name := range []string{"connect", "disconnect", "message", "renew", "fanout", "push", "deliver", "revoke", "salvage", "authorizer", "http"} {
+	for _, name := range []string{"connect", "disconnect", "message", "renew", "fanout", "push", "deliver", "revoke", "salvage", "authorizer", "http", "intake"} {
 		if err := os.MkdirAll(filepath.Join(code, name), 0o755); err != nil {
 			return err
 		}

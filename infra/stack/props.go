@@ -133,6 +133,14 @@ type Props struct {
 	// 8,192 characters together, which is about 20 to 60 of them. Default: none.
 	Destinations []Destination
 
+	// Sources are the queues, buses and streams whose messages become items. Default: none, and then
+	// there is no function intake.
+	Sources []Source
+
+	// IntakeConcurrency is how many executions of intake there are at most for each queue, 2 to 1,000,
+	// those of rules included. A stream and Kafka have one for each shard or partition. Default: 10.
+	IntakeConcurrency int
+
 	// FanoutConcurrency is how many executions Lambda keeps for fan-out alone, so that
 	// nothing else in the account can take the last ones. It is an upper bound, too: fan-out
 	// needs one for each shard of the stream of Events, of which a table at DynamoDB's
@@ -275,6 +283,7 @@ func (p Props) withDefaults() (Props, error) {
 	setDefault(&p.PushConcurrency, 10)
 	setDefault(&p.MaxDestinations, 10)
 	setDefault(&p.DeliverConcurrency, 20)
+	setDefault(&p.IntakeConcurrency, 10)
 	setDefault(&p.ThrottlingRate, 500)
 	setDefault(&p.ThrottlingBurst, 500)
 	setDefault(&p.HTTPThrottlingRate, 200)
@@ -323,7 +332,7 @@ func (p Props) faults() []error {
 	if levels := []string{"DEBUG", "INFO", "WARN"}; !slices.Contains(levels, p.SystemLogLevel) {
 		refuse("SystemLogLevel is %q, not one of %q", p.SystemLogLevel, levels)
 	}
-	for name, n := range map[string]int{"PushConcurrency": p.PushConcurrency, "DeliverConcurrency": p.DeliverConcurrency} {
+	for name, n := range map[string]int{"PushConcurrency": p.PushConcurrency, "DeliverConcurrency": p.DeliverConcurrency, "IntakeConcurrency": p.IntakeConcurrency} {
 		if n < 2 || n > 1_000 {
 			refuse("%s is %d, must be from 2 to 1000", name, n)
 		}
@@ -346,6 +355,7 @@ func (p Props) faults() []error {
 		refuse("MaxDestinations is %d, more than %d", p.MaxDestinations, maxDestinations)
 	}
 	faults = append(faults, p.placeFaults()...)
+	faults = append(faults, p.sourceFaults()...)
 	faults = append(faults, p.Auth.faults()...)
 	faults = append(faults, p.originFaults()...)
 	faults = append(faults, p.destinationFaults()...)

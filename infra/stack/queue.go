@@ -73,18 +73,23 @@ func newFIFO(stack awscdk.Stack, name string, timeout time.Duration, receives in
 // read yet is lost user data, and an empty queue costs nothing. Its messages are encrypted
 // where they lie and, because the policy denies all else, on their way.
 // Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-security-best-practices.html
-func newQueue(stack awscdk.Stack, id string, removal awscdk.RemovalPolicy) awssqs.CfnQueue {
+//
+// more are further statements of the policy, each about the queue of an ARN.
+func newQueue(stack awscdk.Stack, id string, removal awscdk.RemovalPolicy, more ...func(queue *string) map[string]any) awssqs.CfnQueue {
 	queue := awssqs.NewCfnQueue(stack, jsii.String(id), &awssqs.CfnQueueProps{
 		MessageRetentionPeriod: jsii.Number(failureRetention.Seconds()),
 		SqsManagedSseEnabled:   jsii.Bool(true),
 	})
 	queue.ApplyRemovalPolicy(removal, nil)
+	statements := []any{map[string]any{
+		"Effect": "Deny", "Principal": "*", "Action": "sqs:*", "Resource": queue.AttrArn(),
+		"Condition": map[string]any{"Bool": map[string]any{"aws:SecureTransport": "false"}},
+	}}
+	for _, statement := range more {
+		statements = append(statements, statement(queue.AttrArn()))
+	}
 	policy := awssqs.NewCfnQueuePolicy(stack, jsii.String(id+"Policy"), &awssqs.CfnQueuePolicyProps{
-		Queues: &[]*string{queue.Ref()},
-		PolicyDocument: document(map[string]any{
-			"Effect": "Deny", "Principal": "*", "Action": "sqs:*", "Resource": queue.AttrArn(),
-			"Condition": map[string]any{"Bool": map[string]any{"aws:SecureTransport": "false"}},
-		}),
+		Queues: &[]*string{queue.Ref()}, PolicyDocument: document(statements...),
 	})
 	policy.ApplyRemovalPolicy(removal, nil)
 	return queue

@@ -22,7 +22,7 @@ func New(scope constructs.Construct, id string, props Props) (awscdk.Stack, erro
 	if err != nil {
 		return nil, fmt.Errorf("stack %s: %w", id, err)
 	}
-	if err := findExecutables(props.Code); err != nil {
+	if err := findExecutables(props); err != nil {
 		return nil, fmt.Errorf("stack %s: %w", id, err)
 	}
 	stack := awscdk.NewStack(scope, jsii.String(id), props.stackProps())
@@ -46,6 +46,9 @@ func New(scope constructs.Construct, id string, props Props) (awscdk.Stack, erro
 	newPushesMapping(stack, functions[push], queues, props)
 	newDeliveriesMapping(stack, functions[deliver], queues, props)
 	newSweep(stack, functions[deliver], props)
+	if err := newIntake(stack, props, tables, queues); err != nil {
+		return nil, fmt.Errorf("stack %s: %w", id, err)
+	}
 	newOutputs(stack, props, tables, queues.failures, seals, auth)
 	return stack, nil
 }

@@ -85,7 +85,7 @@ func TestEveryFunctionFolderIsDeployed(t *testing.T) {
 		t.Fatal(err)
 	}
 	var deployed []string
-	for _, r := range resources(t) {
+	for _, r := range sourceResources(t) {
 		if name, ok := strings.CutPrefix(r.Metadata.Source, "functions/"); ok {
 			deployed = append(deployed, name)
 		}

@@ -69,6 +69,7 @@ func command(ctx context.Context, args []string) error {
 	set.BoolVar(&s.hostile, "hostile", false, "let one watcher in ten be hostile")
 	set.BoolVar(&s.wander, "wander", false, "let one watcher in four change between WebSocket, SSE, long poll and GET")
 	set.BoolVar(&s.crowd, "crowd", false, "let all watch one topic, with shards and lanes of "+crowdBound)
+	set.StringVar(&s.browser, "browser", "", "let the watchers be clients of shared/browser, which `run in` node or chromium")
 	set.IntVar(&s.changes, "changes", 10_000, "how many `changes` over 20 topics")
 	plan := set.String("faults", harsh, "`faults`, as go run ./localstack takes them")
 	mutant := set.String("mutant", "", "break the service on purpose and expect to be told so: "+mutantNames())

@@ -27,9 +27,10 @@ type settings struct {
 	template string // a file; the module's if empty
 	plan     fault.Plan
 	watchers int
-	hostile  bool // one watcher in ten is
-	wander   bool // one watcher in four changes between transports
-	crowd    bool // all watch the first topic, and more than crowdBound of them count as many
+	hostile  bool   // one watcher in ten is
+	wander   bool   // one watcher in four changes between transports
+	crowd    bool   // all watch the first topic, and more than crowdBound of them count as many
+	browser  string // the watchers are clients of shared/browser, which run in node or chromium
 	// hostileMessages are how many a second all hostile watchers send together; 10 if 0. One
 	// may keep a function busy for a second where two processors do everything; on AWS each
 	// function would have its own.
@@ -53,6 +54,8 @@ func (s settings) shape() string {
 		return ", one in ten of them hostile,"
 	case s.wander:
 		return ", one in four of them changing between transports,"
+	case s.browser != "":
+		return ", clients in JavaScript (" + s.browser + "),"
 	case s.crowd:
 		return ", the first of which all watch, in shards and lanes of " + crowdBound + ","
 	}
@@ -86,6 +89,7 @@ type run struct {
 	settings
 	seed      uint64
 	stack     *stack.Stack
+	driver    *driver // nil if the clients are in Go
 	faults    *fault.Faults
 	issuer    issuer.Issuer
 	topics    []events.Topic
@@ -120,12 +124,22 @@ func newRun(ctx context.Context, s settings, seed uint64) (*run, error) {
 			return nil, err
 		}
 	}
+	var origins []string
+	if s.browser != "" {
+		if r.driver, err = startDriver(ctx, s.root, s.browser); err != nil {
+			return nil, err
+		}
+		if r.driver.origin != "" {
+			origins = append(origins, r.driver.origin)
+		}
+	}
 	r.stack, err = stack.Start(ctx, stack.Options{
 		Addr: "127.0.0.1:0", Root: s.root, BuildDir: s.build, Template: s.template, Progress: s.progress, Log: logs, Logger: slog.New(slog.DiscardHandler),
-		Shards: 4, MaxProcesses: 12, StreamRetention: s.streamRetention, Faults: r.faults,
+		Shards: 4, MaxProcesses: 12, StreamRetention: s.streamRetention, Faults: r.faults, AllowOrigins: origins,
 		Gateway: apigateway.Options{Account: apigateway.Throttle{Rate: -1}, Logger: slog.New(slog.DiscardHandler)},
 	})
 	if err != nil {
+		r.close()
 		return nil, err
 	}
 	for n := range s.topics {
@@ -134,7 +148,7 @@ func newRun(ctx context.Context, s settings, seed uint64) (*run, error) {
 	r.ledger = newLedger(r.topics)
 	random := rand.New(rand.NewPCG(seed, 0))
 	if r.issuer, err = issuer.Open(ctx, r.stack.URL()); err != nil {
-		r.stack.Close()
+		r.close()
 		return nil, err
 	}
 	db := newDatabase(r.stack)
@@ -146,6 +160,16 @@ func newRun(ctx context.Context, s settings, seed uint64) (*run, error) {
 		r.add(n, random)
 	}
 	return r, nil
+}
+
+// close ends what the run has started.
+func (r *run) close() {
+	if r.driver != nil {
+		r.driver.stop()
+	}
+	if r.stack != nil {
+		r.stack.Close()
+	}
 }
 
 // add makes the n-th watcher, which may be a hostile one.
@@ -176,7 +200,7 @@ func (r *run) add(n int, random *rand.Rand) {
 	for _, k := range checkers {
 		k.latest = latest
 	}
-	r.watchers = append(r.watchers, &watcher{url: r.stack.WebSocketURL(), rest: r.stack.HTTPURL(), told: told, narrow: narrow, wallet: wallet, habit: habit, random: own, checkers: checkers})
+	r.watchers = append(r.watchers, &watcher{url: r.stack.WebSocketURL(), rest: r.stack.HTTPURL(), told: told, narrow: narrow, wallet: wallet, habit: habit, random: own, driver: r.driver, checkers: checkers})
 }
 
 // hostileDigit ends the numbers of the watchers that are hostile, if any are.
@@ -201,7 +225,7 @@ func chaos(ctx context.Context, s settings, seed uint64) (result, error) {
 	if err != nil {
 		return result{}, err
 	}
-	defer r.stack.Close()
+	defer r.close()
 	began := time.Now()
 	err = r.watched(ctx, func() error { return r.writeAll(ctx) }, func() error { return r.rejoin(ctx) })
 	res := r.result(time.Since(began))

@@ -40,6 +40,7 @@ type watcher struct {
 	wallet *wallet
 	habit  habit
 	random *rand.Rand // its own goroutine's
+	driver *driver    // runs its clients in another language; nil for those in Go
 
 	mu       sync.Mutex
 	checkers []*checker
@@ -87,7 +88,7 @@ func (w *watcher) live(ctx context.Context, written <-chan struct{}) {
 		newWanderer(w).wander(ctx)
 		return
 	}
-	c, err := client.Dial(ctx, w.url, w.options())
+	c, err := w.dial(ctx)
 	if err != nil {
 		w.fail(ctx, err)
 		return
@@ -109,8 +110,16 @@ func (w *watcher) live(ctx context.Context, written <-chan struct{}) {
 	w.stats = sum(w.stats, c.Stats())
 }
 
+// dial makes a client.
+func (w *watcher) dial(ctx context.Context) (watchClient, error) {
+	if w.driver != nil {
+		return w.driver.dial(ctx, w.url, w.options())
+	}
+	return client.Dial(ctx, w.url, w.options())
+}
+
 // hop watches a topic for one short time after another, until all is written.
-func (w *watcher) hop(ctx context.Context, c *client.Client, k *checker, random *rand.Rand, written <-chan struct{}) error {
+func (w *watcher) hop(ctx context.Context, c watchClient, k *checker, random *rand.Rand, written <-chan struct{}) error {
 	for {
 		select {
 		case <-written:
@@ -143,7 +152,7 @@ const (
 
 // watch follows one topic, until it is enough after an event. Its error is that of the watch,
 // or a broken promise.
-func (w *watcher) watch(ctx context.Context, c *client.Client, k *checker, enough func() bool) error {
+func (w *watcher) watch(ctx context.Context, c watchClient, k *checker, enough func() bool) error {
 	o := w.from(k)
 	o.Latest = k.latest
 	if w.habit == narrow {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/watchroute/watchroute/localstack/aws/lambda"
 	"github.com/watchroute/watchroute/localstack/aws/template"
+	"github.com/watchroute/watchroute/localstack/aws/uuid"
 	"github.com/watchroute/watchroute/shared/build"
 )
 
@@ -73,7 +74,8 @@ type mappingProperties struct {
 	// For queues.
 	ScalingConfig           struct{ MaximumConcurrency int }
 	ProvisionedPollerConfig map[string]any
-	logicalID               string
+	kafkaProperties
+	logicalID string
 }
 
 // streamProperties are those that a mapping from a stream alone may have.
@@ -84,6 +86,20 @@ type streamProperties struct {
 	MaximumRecordAgeInSeconds  *int
 	StartingPosition           string
 	DestinationConfig          struct{ OnFailure struct{ Destination string } }
+}
+
+// kafkaProperties are those that a mapping from Kafka alone may have.
+type kafkaProperties struct {
+	Topics                 []string
+	SelfManagedEventSource *struct {
+		Endpoints struct{ KafkaBootstrapServers []string }
+	}
+	SourceAccessConfigurations []any
+}
+
+// ofKafka tells whether the source is a topic of Kafka.
+func (p mappingProperties) ofKafka() bool {
+	return len(p.Topics) > 0 || p.SelfManagedEventSource != nil
 }
 
 // window is how long a batch is waited for.
@@ -121,8 +137,11 @@ func (d *deployment) createMapping(r template.Resource) (template.Physical, erro
 // startMapping begins to read the stream or the queue, if the function's role may.
 func (d *deployment) startMapping(p mappingProperties) error {
 	start := d.startStreamMapping
-	if p.ofQueue() {
+	switch {
+	case p.ofQueue():
 		start = d.startQueueMapping
+	case p.ofKafka():
+		start = d.startKafkaMapping
 	}
 	err := d.authorizeMapping(p)
 	if err == nil {
@@ -163,6 +182,26 @@ func (d *deployment) startStreamMapping(p mappingProperties) error {
 		return d.stack.functions.Map(m, d.stack.kinesis.Reader(d.roles.ofFunction[p.function()]))
 	}
 	return d.stack.functions.Map(m, d.stack.streams)
+}
+
+// startKafkaMapping maps a topic of brokers that take everybody in. Like a new mapping of Lambda, each
+// start of the stack is another group of consumers, because its tables are empty, too. It refuses what does not run
+// locally, and what Lambda refuses for Kafka.
+func (d *deployment) startKafkaMapping(p mappingProperties) error {
+	switch {
+	case p.SelfManagedEventSource == nil:
+		return errors.New("MSK does not run locally: the mapping needs a SelfManagedEventSource")
+	case len(p.Topics) != 1:
+		return fmt.Errorf("there are %d topics in Topics, a mapping of Kafka has one", len(p.Topics))
+	case p.SourceAccessConfigurations != nil || p.ProvisionedPollerConfig != nil || len(p.FilterCriteria.Filters) > 0:
+		return errors.New("the SourceAccessConfigurations, ProvisionedPollerConfig and FilterCriteria of Kafka do not run locally")
+	case p.reports() || p.streamProperties != (streamProperties{StartingPosition: p.StartingPosition}):
+		return errors.New("the mapping of Kafka handles errors in a way that needs the provisioned mode, which does not run locally")
+	}
+	return d.stack.functions.MapKafka(lambda.KafkaMapping{
+		UUID: uuid.New(), Brokers: p.SelfManagedEventSource.Endpoints.KafkaBootstrapServers, Topic: p.Topics[0], Function: p.FunctionName,
+		BatchSize: p.BatchSize, StartingPosition: p.StartingPosition,
+	})
 }
 
 // startQueueMapping refuses what Lambda refuses for queues. It also refuses filters and provisioned

@@ -60,7 +60,7 @@ func (w *wire) cut() {
 }
 
 // TestFrontPagesCodeWatches runs what the README gives for a browser, in Node: it begins with the
-// items, and after a break it is told what it missed, each change once.
+// items, and after a break it shows what it missed, each change once.
 func TestFrontPagesCodeWatches(t *testing.T) {
 	node := needs.Program(t, "node", "the page's code is JavaScript")
 	page, err := os.ReadFile(root + "/README.md")
@@ -78,7 +78,8 @@ func TestFrontPagesCodeWatches(t *testing.T) {
 	code = strings.Replace(code, "localhost:4566", w.Addr().String(), 1)
 	ctx, cancel := context.WithCancel(context.Background())
 	program := exec.CommandContext(ctx, node, "--experimental-websocket", "--no-warnings", "--input-type=module", "--eval",
-		code+`watch("stocks/AAPL", undefined, (...shown) => console.log(...shown.slice(0, 2)))`)
+		`const token = undefined, show = (...shown) => console.log(...shown.slice(0, 2))`+"\n"+code)
+	program.Dir = root
 	program.Stderr = os.Stderr
 	shown, err := program.StdoutPipe()
 	if err != nil {

@@ -149,6 +149,8 @@ func (d *deployment) authorizeMapping(p mappingProperties) error {
 func polling(p mappingProperties) []iam.Call {
 	var actions []string
 	switch {
+	case p.ofKafka(): // brokers elsewhere know nothing of IAM
+		return nil
 	case p.ofQueue():
 		actions = []string{"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"}
 	case p.ofKinesis():

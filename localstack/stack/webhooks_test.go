@@ -10,7 +10,6 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -244,24 +243,11 @@ func TestTheSweepRetries(t *testing.T) {
 // receivers are programs that verify webhooks by a library of somebody else.
 var receivers = map[string]func(t *testing.T) *exec.Cmd{
 	"npm standardwebhooks": func(t *testing.T) *exec.Cmd {
-		return exec.CommandContext(t.Context(), needs.Program(t, "node", "Node runs the receiver"), own+"/receiver.mjs", installed(t, npmFolder, "npm"))
+		return exec.CommandContext(t.Context(), needs.Program(t, "node", "Node runs the receiver"), own+"/receiver.mjs", needs.Installed(t, npmFolder, "npm"))
 	},
 	"PyPI standardwebhooks": func(t *testing.T) *exec.Cmd {
-		return exec.CommandContext(t.Context(), installed(t, root+"/.build/python", "python")+"/bin/python", own+"/receiver.py")
+		return exec.CommandContext(t.Context(), needs.Installed(t, root+"/.build/python", "python")+"/bin/python", own+"/receiver.py")
 	},
-}
-
-// installed gives the absolute path of a folder that a target of the Makefile fills.
-func installed(t *testing.T, folder, target string) string {
-	t.Helper()
-	folder, err := filepath.Abs(folder)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := os.Stat(filepath.Join(folder, "installed")); err != nil {
-		needs.Missing(t, "`make "+target+"` installs what verifies webhooks: ", err)
-	}
-	return folder
 }
 
 // report is a line of a receiver.

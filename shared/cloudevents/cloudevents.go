@@ -124,7 +124,7 @@ func eventOf(source string, change events.Change) (event, error) {
 		return event{}, fmt.Errorf("change %q has a topic that is no attribute", id)
 	}
 	e := event{
-		SpecVersion: "1.0", ID: id, Source: source, Type: "watchroute." + string(change.Op), Subject: change.ID, Time: change.Time,
+		SpecVersion: "1.0", ID: id, Source: source, Type: typePrefix + string(change.Op), Subject: change.ID, Time: change.Time,
 		Topic: change.Topic, Sequence: fmt.Sprintf("%020d", change.Seq), Expired: change.Expired, Large: change.Large, Data: change.Data,
 	}
 	if !allowed(e.Subject) {

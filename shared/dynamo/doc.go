@@ -1,5 +1,5 @@
 // Package dynamo is the only place that knows DynamoDB: where the state of
-// watching lies in six tables, and how items look as JSON.
+// watching lies in seven tables, and how items look as JSON.
 //
 //	table          partition key   sort key        attributes
 //	Events         topic           id              the users' data; expiresAt; of a client's publication
@@ -48,6 +48,8 @@
 //	               # and a subject *               ids: the subject's destinations; of the deployer
 //	                                               [declared], [edition], [pending], [since],
 //	                                               [working]
+//	Positions      topic           id              from and a source (lane, at), [expiresAt]; a stack
+//	                                               without sources of intake has no such table
 //
 // expiresAt is DynamoDB's time to live, in seconds since 1970. Rows that have passed it may stay
 // for days, and all readers skip them; package ttl lists these rows. Subscriptions are not skipped:

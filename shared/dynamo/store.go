@@ -15,9 +15,9 @@ import (
 	"github.com/watchroute/watchroute/shared/watch"
 )
 
-// Tables are the names of the six tables. A function needs those that it uses.
+// Tables are the names of the tables. A function needs those that it uses.
 type Tables struct {
-	Events, Changes, Connections, Subscriptions, Revocations, Destinations string
+	Events, Changes, Connections, Subscriptions, Revocations, Destinations, Positions string
 }
 
 // Store keeps the state of watching in DynamoDB. Safe for concurrent use.

@@ -10,6 +10,7 @@ const (
 	RevocationsTable   = "REVOCATIONS_TABLE"
 	EventsTable        = "EVENTS_TABLE"
 	DestinationsTable  = "DESTINATIONS_TABLE"
+	PositionsTable     = "POSITIONS_TABLE"
 
 	// Queues, the API for posts, and secrets.
 	PushesQueueURL     = "PUSHES_QUEUE_URL"
@@ -18,6 +19,7 @@ const (
 	CallbackURL        = "CALLBACK_URL"
 	EventsTableARN     = "EVENTS_TABLE_ARN" // which names the source of CloudEvents
 	ServiceSecretARN   = "SERVICE_SECRET_ARN"
+	IntakeSources      = "INTAKE_SOURCES" // see intake.ParseSources
 
 	// Who may come in, see package authn and stack.Auth.
 	TokenIssuer    = "TOKEN_ISSUER"

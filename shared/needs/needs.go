@@ -5,6 +5,7 @@ package needs
 import (
 	"os"
 	"os/exec"
+	"path/filepath"
 	"testing"
 )
 
@@ -26,4 +27,18 @@ func Missing(t testing.TB, what ...any) {
 		t.Fatal(what...)
 	}
 	t.Skip(what...)
+}
+
+// Installed gives the absolute path of a folder that a target of the Makefile fills with packages, such
+// as npm. Without them the test is skipped, or fails, as in [Program].
+func Installed(t testing.TB, folder, target string) (path string) {
+	t.Helper()
+	path, err := filepath.Abs(folder)
+	if err == nil {
+		_, err = os.Stat(filepath.Join(path, "installed"))
+	}
+	if err != nil {
+		Missing(t, "`make ", target, "` installs what this test needs: ", err)
+	}
+	return path
 }

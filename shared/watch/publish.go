@@ -148,10 +148,17 @@ func publishedItem(r Publishing) (events.Item, error) {
 	case r.Op == "" && item.ID == "":
 		item.ID = ulid.Make().String()
 	}
+	return item, CheckItem(item)
+}
+
+// CheckItem reports what is wrong with an item that a back end gives the service to put: its id, and
+// its data, which must be a JSON object without the names that the table keeps for itself. The error
+// is an *[events.Error].
+func CheckItem(item events.Item) error {
 	if err := events.CheckItemID(item.ID); err != nil {
-		return item, &events.Error{Code: events.CodeBadItem, Message: err.Error()}
+		return &events.Error{Code: events.CodeBadItem, Message: err.Error()}
 	}
-	return item, checkData(item.Data)
+	return checkData(item.Data)
 }
 
 // checkExpiry wants a time that DynamoDB will act on. It ignores times long past, and a time

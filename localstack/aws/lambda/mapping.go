@@ -3,6 +3,7 @@ package lambda
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/watchroute/watchroute/localstack/aws/lambda/mapping"
@@ -15,9 +16,12 @@ type Mapping = mapping.Mapping
 // QueueMapping is an event source mapping from a queue.
 type QueueMapping = mapping.QueueMapping
 
+// KafkaMapping is an event source mapping from a topic of Kafka.
+type KafkaMapping = mapping.KafkaMapping
+
 // poller is a mapping at work.
 type poller interface {
-	Source() string // ARN of a stream or a queue
+	Source() string // ARN of a stream or a queue, or brokers and a topic of Kafka
 	Function() string
 	Close()
 }
@@ -50,6 +54,19 @@ func (s *Service) MapQueue(m QueueMapping, queues mapping.Queues) error {
 		return mapping.StartQueue(m, queues, mapping.QueueOptions{
 			Timeout: p.timeout(), Wrap: s.options.WrapQueue, Invoke: s.invoker(m.Function),
 		})
+	})
+}
+
+// MapKafka starts to feed a topic of Kafka to a function, as Map does a stream. Faults do not disturb
+// it.
+func (s *Service) MapKafka(m KafkaMapping) error {
+	p, err := s.find(m.Function)
+	if err != nil {
+		return err
+	}
+	m.Function = p.arn()
+	return s.feed(p, strings.Join(m.Brokers, ",")+"/"+m.Topic, func() (poller, error) {
+		return mapping.StartKafka(m, mapping.KafkaOptions{Backoff: s.options.RetryBackoff, Invoke: s.invoker(m.Function)})
 	})
 }
 

@@ -19,7 +19,7 @@ import (
 )
 
 // Tables are the names of the tables that Start makes.
-var Tables = dynamo.Tables{Events: "Events", Changes: "Changes", Connections: "Connections", Subscriptions: "Subscriptions", Revocations: "Revocations", Destinations: "Destinations"}
+var Tables = dynamo.Tables{Events: "Events", Changes: "Changes", Connections: "Connections", Subscriptions: "Subscriptions", Revocations: "Revocations", Destinations: "Destinations", Positions: "Positions"}
 
 // Database is an embedded DynamoDB with the service's tables.
 type Database struct {
@@ -80,6 +80,7 @@ func (d *Database) connect(t testing.TB) {
 	d.create(t, Tables.Connections, "subject", "connectionId", types.ScalarAttributeTypeS)
 	d.create(t, Tables.Subscriptions, "topic", "connectionId", types.ScalarAttributeTypeS)
 	d.create(t, Tables.Revocations, "subject", "tokenId", types.ScalarAttributeTypeS)
+	d.create(t, Tables.Positions, "topic", "id", types.ScalarAttributeTypeS)
 	d.createDestinations(t)
 }
 

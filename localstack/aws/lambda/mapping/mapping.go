@@ -1,6 +1,6 @@
 // Package mapping is the only place that knows how Lambda feeds a stream of DynamoDB or
-// Kinesis, or an SQS queue, to a function: batches, their order, retries, and what is
-// given up. [QueueMapping] tells of queues; what follows is about streams.
+// Kinesis, an SQS queue, or a topic of Kafka, to a function: batches, their order, retries, and what is
+// given up. [QueueMapping] tells of queues, [KafkaMapping] of Kafka; what follows is about streams.
 //
 // Every shard is read on its own, children after their parents. A batch never
 // mixes shards, and a batch that fails holds up those behind it until it

@@ -1,0 +1,109 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/coder/websocket"
+)
+
+// program is what clients in JavaScript run in. It reads and writes lines.
+type program struct {
+	in     io.Writer
+	out    io.Reader
+	origin string // of the page, that the stack has to let in; empty if there is none
+	stop   func()
+}
+
+func startProgram(ctx context.Context, root, name string) (program, error) {
+	switch name {
+	case "node":
+		return startNode(root)
+	case "chromium":
+		return startChromium(ctx, root)
+	}
+	return program{}, fmt.Errorf("clients in JavaScript run in node or chromium, not in %q", name)
+}
+
+// startNode runs driver.mjs. Node 20 has a WebSocket if it is asked to.
+func startNode(root string) (p program, err error) {
+	node := exec.Command("node", "--experimental-websocket", "--no-warnings", filepath.Join(root, "localstack/chaos/driver.mjs"))
+	node.Stderr = os.Stderr
+	in, err := node.StdinPipe()
+	if err != nil {
+		return p, err
+	}
+	out, err := node.StdoutPipe()
+	if err != nil {
+		return p, err
+	}
+	if err := node.Start(); err != nil {
+		return p, fmt.Errorf("start Node: %w", err)
+	}
+	return program{in: in, out: out, stop: func() { _ = in.Close(); _ = node.Wait() }}, nil // it ends when its input does
+}
+
+// chromiums are the names that Chromium has.
+var chromiums = []string{"chromium-headless-shell", "chromium", "chromium-browser", "google-chrome"}
+
+// pageTime is how long Chromium may take to open the page.
+const pageTime = time.Minute
+
+// startChromium opens driver.html in a page without a window. Its lines are messages of a WebSocket.
+func startChromium(ctx context.Context, root string) (p program, err error) {
+	browser := ""
+	for _, name := range chromiums {
+		if browser, err = exec.LookPath(name); err == nil {
+			break
+		}
+	}
+	if err != nil {
+		return p, fmt.Errorf("there is no Chromium: none of %q is on the PATH", chromiums)
+	}
+	lines := make(chan net.Conn)
+	mux := http.NewServeMux()
+	mux.Handle("/", http.FileServer(http.Dir(root)))
+	mux.HandleFunc("/lines", func(w http.ResponseWriter, r *http.Request) {
+		conn, err := websocket.Accept(w, r, nil)
+		if err != nil {
+			return
+		}
+		conn.SetReadLimit(-1)
+		lines <- websocket.NetConn(context.Background(), conn, websocket.MessageText)
+		<-ctx.Done()
+	})
+	page := httptest.NewServer(mux)
+	profile, err := os.MkdirTemp("", "watchroute-chromium-")
+	if err != nil {
+		return p, err
+	}
+	command := exec.Command(browser, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
+		"--user-data-dir="+profile, "--remote-debugging-port=0", page.URL+"/localstack/chaos/driver.html")
+	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Debian's Chromium is a script that does not end its browser
+	stop := func() {
+		_ = syscall.Kill(-command.Process.Pid, syscall.SIGKILL)
+		_ = command.Wait() // it was killed
+		page.CloseClientConnections()
+		_ = os.RemoveAll(profile)
+	}
+	if err := command.Start(); err != nil {
+		return p, err
+	}
+	select {
+	case conn := <-lines:
+		return program{in: conn, out: conn, origin: page.URL, stop: stop}, nil
+	case <-time.After(pageTime):
+		stop()
+		return p, errors.New("Chromium has not opened the page in time")
+	}
+}

@@ -1,0 +1,127 @@
+// Package browser_test runs what proves the JavaScript client, which is beside it.
+package browser_test
+
+import (
+	"bytes"
+	"compress/gzip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/watchroute/watchroute/shared/needs"
+)
+
+const npm = "../../.build/npm"
+
+// run gives what a program prints. It fails the test if the program does.
+func run(t *testing.T, name string, args ...string) []byte {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), name, args...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%s: %v\n%s", name, err, out)
+	}
+	return out
+}
+
+// TestClient runs the tests of the client in Node: the scenarios that the Go client follows, too, and
+// what only a page does.
+func TestClient(t *testing.T) {
+	files, err := filepath.Glob("test/*.test.js")
+	if err != nil || len(files) < 2 {
+		t.Fatalf("the tests are %q, %v", files, err)
+	}
+	run(t, needs.Program(t, "node", "Node runs the client"), append([]string{"--test"}, files...)...)
+}
+
+// mutants break the client in one place each. Each old text stands once in its file.
+var mutants = []struct{ what, file, old, new string }{
+	{"it gives repeats again", "order.js", `this.started && c.seq <= this.cursor.seq) return false`, `false) return false`},
+	{"it passes over holes", "order.js", `c?.seq === this.cursor.seq + 1 ? c : undefined`, `c ? c : undefined`},
+	{"it does not ask for what is missing", "watch.js", `this.probe.next(this.order.behind())`, `this.probe.next(false)`},
+	{"it comes back without its cursor", "watch.js", `after: text(order.cursor), view`, `view`},
+	{"it does not hold changes back while a snapshot comes", "watch.js", `this.order.held = !done`, `this.order.held = false`},
+	{"it takes any page for the next", "engine.js", `w && (f.from || "") === w.bookmark`, `w`},
+	{"it keeps what a slow consumer has no room for", "order.js", `this.early.length > this.maxCount || `, ``},
+	{"it does not wait for the answer to its unsubscribe", "engine.js", `const busy = new Set(departures.map(d => d.topic))`, `const busy = new Set()`},
+	{"it trusts a connection of which it is in doubt", "engine.js", `if (back.some(d => d.doubtful)) lose(1006)`, ``},
+	{"it gives up the old connection before it has another", "engine.js", `retiring = link
+    retireAt`, `link?.close()
+    retireAt`},
+	{"it does not renew its token", "engine.js", `warned ||= renewal.due(now)`, ``},
+	{"it trusts a connection that it slept over", "engine.js", `moveAt = now
+    } else {`, `pingAt = now
+    } else {`},
+	{"it connects again after it was closed", "engine.js", `    ended = true
+    clearTimeout(timer)`, `    ended = false`},
+	{"it keeps its connection while the page is away", "engine.js", `    suspended = true
+    retiring?.close()`, `    return
+    retiring?.close()`},
+	{"a store that is listened to again watches anew", "store.js", `clearTimeout(later)`, ``},
+}
+
+// TestMutantsAreCaught by the tests of the client. Those that break it less are for make chaos.
+func TestMutantsAreCaught(t *testing.T) {
+	node := needs.Program(t, "node", "Node runs the client")
+	for _, m := range mutants {
+		t.Run(m.what, func(t *testing.T) {
+			t.Parallel()
+			root := t.TempDir()
+			for _, folder := range []string{"browser", "client/testdata"} {
+				if err := os.CopyFS(filepath.Join(root, folder), os.DirFS(filepath.Join("..", folder))); err != nil {
+					t.Fatal(err)
+				}
+			}
+			file := filepath.Join(root, "browser", m.file)
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n := strings.Count(string(text), m.old); n != 1 {
+				t.Fatalf("%s has the text %d times", m.file, n)
+			}
+			if err := os.WriteFile(file, []byte(strings.Replace(string(text), m.old, m.new, 1)), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			command := exec.CommandContext(t.Context(), node, "--test", "--test-force-exit", "test/client.test.js", "test/scenarios.test.js")
+			command.Dir = filepath.Join(root, "browser")
+			if out, err := command.CombinedOutput(); err == nil {
+				t.Errorf("it is not caught:\n%s", out)
+			}
+		})
+	}
+}
+
+// TestTypes has TypeScript check the client against its declarations.
+func TestTypes(t *testing.T) {
+	run(t, needs.Installed(t, npm, "npm")+"/node_modules/.bin/tsc", "-p", ".")
+}
+
+// What a page loads, minified and packed with gzip, at most.
+var sizes = map[string]int{
+	"watchroute.js": 9600,
+	"store.js":      1000,
+}
+
+// TestSize holds the modules to their sizes, and prints them.
+func TestSize(t *testing.T) {
+	esbuild := needs.Installed(t, npm, "npm") + "/node_modules/.bin/esbuild"
+	for name, most := range sizes {
+		var packed bytes.Buffer
+		w, err := gzip.NewWriterLevel(&packed, gzip.BestCompression)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Write(run(t, esbuild, "--bundle", "--minify", "--format=esm", "--target=es2022", name)); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+		t.Logf("%s has %d bytes, minified and packed", name, packed.Len())
+		if packed.Len() > most {
+			t.Errorf("%s has %d bytes, at most %d are allowed", name, packed.Len(), most)
+		}
+	}
+}

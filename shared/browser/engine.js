@@ -1,0 +1,928 @@
+// @ts-check
+
+import { Attempt, PatternWatch, Watch, cursorOf, matches, plausible, sameView, split, text, whole } from "./watch.js"
+
+/**
+ * @typedef {import("./watchroute.d.ts").ErrorFrame} ErrorFrame
+ * @typedef {import("./watchroute.d.ts").WatchOptions} WatchOptions
+ * @typedef {import("./watch.js").Probe} Probe
+ * @typedef {import("./order.js").Cursor} Cursor
+ *
+ * @typedef {object} Options all of them, with their defaults
+ * @property {(() => string | Promise<string>) | undefined} token
+ * @property {number} pingInterval
+ * @property {number} maxPingInterval
+ * @property {number} holeTime
+ * @property {number} answerTime
+ * @property {number} maxBackoff
+ * @property {number} buffer
+ * @property {number} bufferBytes
+ *
+ * @typedef {object} Link a connection to the service over any transport
+ * @property {(frame: Record<string, unknown>) => void} write sends a request, or loses it
+ * @property {() => void} close ends the link without a further event
+ *
+ * @typedef {object} Events what a link tells
+ * @property {(link: Link, frame: string) => void} frame a frame has come
+ * @property {(link: Link, code: number) => void} closed the link has ended, with the close code of RFC 6455
+ *
+ * @typedef {(events: Events) => Promise<Link>} Dial makes a link, or fails if there may be one later
+ *
+ * @typedef {object} Publication
+ * @property {Record<string, any>} frame
+ * @property {Attempt} attempt
+ * @property {(mark: string) => void} done
+ * @property {(error: unknown) => void} failed
+ *
+ * @typedef {object} Request a frame that was sent and is to be answered
+ * @property {Record<string, any>} frame
+ * @property {number} since since when it was due
+ * @property {number} sentAt
+ * @property {number} deadline
+ * @property {Watch} [watch] of a subscribe and a snapshot
+ * @property {PatternWatch} [pattern] of a subscribe to a pattern
+ * @property {boolean} [subscribed] a subscribe was carried out, and a snapshot follows
+ * @property {Departure} [departure] of an unsubscribe, and of a subscribe that nobody waits for any more
+ * @property {Publication} [publication]
+ * @property {Attempt} [renewal] of an auth
+ * @property {Inquiry} [inquiry] of a ping
+ *
+ * @typedef {object} Departure a topic that nobody watches any more, on the connection in use
+ * @property {string} topic
+ * @property {Attempt} attempt to unsubscribe
+ * @property {number} subscribes that were sent and are not answered
+ * @property {boolean} doubtful a request was not answered in time, and may still be carried out
+ *
+ * @typedef {object} Inquiry a ping to be sent, with the watches that it asks for
+ * @property {number} since when the first of it came due
+ * @property {Record<string, string>} cursors
+ * @property {number} bytes that the answer takes
+ * @property {Watch[]} watches
+ * @property {PatternWatch[]} patterns
+ */
+
+/** What to do about an error, by its code; about any other, mend the request: the same fails again. See events.Code.Remedy. */
+const remedies = /** @type {Record<string, "now" | "later" | "never">} */ ({
+  token_expired: "now", not_connected: "now", revoked: "never",
+  too_many_connections: "later", too_many_requests: "later", unavailable: "later", internal: "later",
+})
+
+const minute = 60_000
+const firstBackoff = 500 // bounds the first pause after something failed
+const retireTime = 10_000 // for which a replaced connection stays for what is under way on it
+const lateAttempt = 3 // where back-off begins after a close that asks for it: up to 4 s
+const renewPause = minute // for which warnings are passed over after the token was replaced
+const unauthorizedTime = 2 * minute, unauthorizedAttempts = 5 // for which a token is refused, at least, before that is final
+const longestMove = 120 * minute // bounds how long the service may put the move to another connection off
+const sleepTime = 30_000 // after which a connection that was not heard of is not trusted on waking
+const unpaced = 100 // requests a second that are as good as no bound
+const pagesAtOnce = 8 // topics of a pattern whose items are asked for at once
+const maxCursors = 500, maxFrameBytes = 128 << 10
+const inquiryBytes = maxFrameBytes / 2 // of topics that one ping asks for
+const cursorBytes = 57 // that a cursor takes at most beside the name of its topic
+
+/** @param {string} topic */
+const entryBytes = topic => topic.length + cursorBytes
+
+/**
+ * Slows a client down after the service has asked for a request later. It holds for all requests.
+ * First the client pauses, for longer after each refusal in a row. Then it sends one request a
+ * second, and one a second more for each that is answered.
+ */
+class Pace {
+  constructor() {
+    this.open = 0 // when the next request may be sent
+    this.rate = 0 // requests a second; 0 if they are not bounded
+    this.refusals = 0 // in a row
+    this.slowed = 0 // when the last pause began
+    this.sent = 0 // when the last request was sent
+  }
+
+  /** @param {number} now */
+  spend(now) {
+    this.sent = now
+    if (this.rate) this.open = now + 1000 / this.rate
+  }
+
+  /** @param {number} sent @param {number} now @param {(attempt: number) => number} backoff */
+  slow(sent, now, backoff) {
+    if (this.rate && sent <= this.slowed) return
+    this.rate = 1
+    this.slowed = now
+    this.open = now + backoff(this.refusals++)
+  }
+
+  /** @param {number} sent */
+  ease(sent) {
+    if (!this.rate || sent <= this.slowed) return
+    this.refusals = 0
+    if (++this.rate >= unpaced) this.rate = this.open = 0
+  }
+}
+
+/**
+ * Engine owns all state of a client. It takes in frames, calls and the passing of time, and after
+ * each of them does whatever has become due. It is a function with variables, and not a class,
+ * because their names can be shortened then.
+ *
+ * @param {Dial} dial
+ * @param {Options} o
+ * @param {(state: string) => void} told hears of each change of the state
+ */
+export const newEngine = (dial, o, told) => {
+  let state = "connecting"
+  let ended = false
+  let suspended = false // the page is away
+  const stats = { connections: 0, repeated: 0, holes: 0, resets: 0, dropped: 0 }
+
+  let link = /** @type {Link | undefined} */ (undefined) // in use
+  let retiring = /** @type {Link | undefined} */ (undefined) // the one that link has replaced
+  let retireAt = 0 // when retiring is closed at the latest
+  let since = 0 // when link was made
+  let heard = 0 // when the last frame came over link
+
+  let dials = 0
+  let dialsAt = 0
+  let isDialling = false
+  let attempts = 0 // dials that failed and connections that did not last, in a row
+  let dialAt = 0 // when to dial next, if there is no link
+  let moveAt = 0 // when to replace link; 0 if it is not to be
+
+  let pingAt = 0 // when the next regular ping is due
+  let pingEvery = o.pingInterval
+  let pingDue = 0 // since when one is due, while none is sent
+  let calm = false // since the last, no ping has failed, and nothing was missing
+  const pace = new Pace()
+
+  let warned = false // the token of link expires
+  let renewal = new Attempt() // to replace the token of link
+  let unauthorized = 0 // connections whose token was refused, in a row
+  let unauthorizedSince = 0
+
+  let watches = /** @type {Watch[]} */ ([]) // those of pattern watches among them
+  let patterns = /** @type {PatternWatch[]} */ ([])
+  let departures = /** @type {Departure[]} */ ([]) // from link
+  let publications = /** @type {Publication[]} */ ([])
+  const requests = /** @type {Map<string, Request>} */ (new Map()) // outstanding on link, by id
+  let lastID = 0
+
+  let timer = /** @type {any} */ (undefined)
+  let timerAt = 0
+
+  // Its life.
+
+  /** Does something, and then what is due. @param {() => void} [command] */
+  function turn(command) {
+    if (ended) return
+    command?.()
+    if (ended) return
+    const now = Date.now()
+    act(now)
+    if (ended) return
+    tell(now)
+    schedule(next(now))
+  }
+
+  /** @param {number} at */
+  function schedule(at) {
+    clearTimeout(timer)
+    timerAt = at
+    timer = setTimeout(() => {
+      if (timerAt && Date.now() - timerAt > sleepTime) turn(() => awake())
+      else turn()
+    }, Math.max(0, Math.min(at - Date.now(), 60 * minute)))
+  }
+
+  /** Ends everything; without an error, watches end as if they had come to their end. @param {unknown} [error] */
+  function end(error) {
+    if (ended) return
+    ended = true
+    clearTimeout(timer)
+    for (const w of [...watches, ...patterns]) w.queue.end(error)
+    for (const p of publications) p.failed(error ?? new Error("client is closed"))
+    link?.close()
+    retiring?.close()
+    link = retiring = undefined
+    state = "closed"
+    told("closed")
+  }
+
+  /** Closes the connection while the page is away, as an open one bars the back-forward cache. */
+  function suspend() {
+    if (suspended) return
+    suspended = true
+    retiring?.close()
+    retiring = undefined
+    link?.close()
+    unlink()
+  }
+
+  /** Heals at once after the page was away, asleep or without a network. */
+  function awake() {
+    const now = Date.now()
+    suspended = false
+    if (!link) {
+      dialAt = now
+      if (isDialling && now - dialsAt > 1000) isDialling = false // it may be of a network that is gone
+    } else if (now - heard > sleepTime) {
+      moveAt = now
+    } else {
+      pingAt = now
+    }
+  }
+
+  /** Tells in which state the client is, if that has changed. @param {number} now */
+  function tell(now) {
+    let is = "live"
+    if (!link) is = isDialling || !suspended && now >= dialAt ? "connecting" : "offline"
+    else if (!settled() || watches.some(w => w.restarting || w.order.held || w.order.lacks())) is = "behind"
+    if (is !== state) told(state = is)
+  }
+
+  /** Does what is due. @param {number} now */
+  function act(now) {
+    connect(now)
+    expire(now)
+    returns()
+    if (!link) return
+    for (const w of watches) w.notice(now, o.holeTime)
+    ask(now)
+    renew(now)
+    if (retiring && (settled() || now >= retireAt)) retire()
+  }
+
+  /** When something is due. @param {number} now */
+  function next(now) {
+    let at = now + 60 * minute
+    const sooner = (/** @type {number} */ t) => { if (t && t < at) at = t }
+    if (!link) {
+      if (!isDialling && !suspended) sooner(dialAt)
+      return at
+    }
+    if (!isDialling) sooner(moveAt)
+    if (retiring) sooner(retireAt)
+    for (const r of requests.values()) sooner(r.deadline)
+    if (warned && !renewal.asked) sooner(renewal.notBefore)
+    sooner(askAt(now))
+    return at
+  }
+
+  // Connections.
+
+  /** Dials if there is no connection, or if it is to be replaced. @param {number} now */
+  function connect(now) {
+    if (isDialling || suspended || !(link ? moveAt && now >= moveAt : now >= dialAt)) return
+    isDialling = true
+    dialsAt = now
+    const n = ++dials
+    const current = () => isDialling && n === dials && !ended
+    dial(e).then(
+      made => current() && !suspended ? turn(() => adopt(made)) : made.close(),
+      () => { if (current()) turn(() => refused()) },
+    )
+  }
+
+  /** Begins to use a new connection, on which everything is asked for anew. @param {Link} made */
+  function adopt(made) {
+    const now = Date.now()
+    isDialling = false
+    stats.connections++
+    if (retiring) retire()
+    if (link && lasted(now)) attempts = 0
+    retiring = link
+    retireAt = now + retireTime
+    link = made
+    since = heard = now
+    moveAt = pingDue = 0
+    pingAt = now + interval()
+    forget()
+  }
+
+  /** Decides when to dial again. */
+  function refused() {
+    isDialling = false
+    dialAt = Date.now() + pause()
+    if (link) moveAt = dialAt // it is to be replaced, and still there
+  }
+
+  /** Gives the connection up and has another one dialled. @param {number} code the close code */
+  function lose(code) {
+    const now = Date.now(), hasLasted = lasted(now)
+    link?.close()
+    unlink()
+    if (hasLasted) attempts = 0
+    if (code !== 1001 && code !== 1006) attempts = Math.max(attempts, lateAttempt) // others ask for it
+    dialAt = now + pause()
+  }
+
+  function unlink() {
+    link = undefined
+    moveAt = 0
+    pingEvery = o.pingInterval
+    calm = false
+    forget()
+  }
+
+  /** Whether the connection has lasted at a time. Only then are pauses short again. @param {number} at */
+  function lasted(at) { return at - since >= o.maxBackoff }
+
+  /** The time before the next dial, later each time. */
+  function pause() { return backoff(attempts++) }
+
+  /** A random part of a time that doubles with each attempt. @param {number} attempt */
+  function backoff(attempt) { return Math.random() * Math.min(firstBackoff * 2 ** Math.min(attempt, 16), o.maxBackoff) }
+
+  /** Has the connection in use be replaced after a delay; one that has not lasted by then later. @param {number} delay */
+  function move(delay) {
+    if (moveAt) return
+    moveAt = Date.now() + delay
+    if (!lasted(moveAt)) moveAt += pause()
+  }
+
+  function retire() {
+    retiring?.close()
+    retiring = undefined
+  }
+
+  /** Drops what was asked on a connection that is not used any more. */
+  function forget() {
+    requests.clear()
+    departures = []
+    warned = false
+    renewal = new Attempt()
+    for (const w of [...watches, ...patterns]) w.forget()
+    for (const p of publications) p.attempt = new Attempt()
+  }
+
+  /** Whether all watches are subscribed on the connection in use. */
+  function settled() { return watches.every(w => w.joined) && patterns.every(f => f.joined) }
+
+  /** A connection whose token is not valid: the service may know a new key late, so it is tried for a while. @param {ErrorFrame} f */
+  function unauthorize(f) {
+    const now = Date.now()
+    if (!unauthorized++) unauthorizedSince = now
+    if (!o.token || unauthorized >= unauthorizedAttempts && now - unauthorizedSince >= unauthorizedTime) return end(new WatchError(f))
+    lose(1006)
+  }
+
+  // Frames.
+
+  /** Takes in a frame. Changes count whichever link they came over; what concerns one that is not in use does not. @param {Link} over @param {string} data */
+  function frame(over, data) {
+    turn(() => {
+      const current = over === link
+      if (current) heard = Date.now()
+      let f
+      try {
+        f = JSON.parse(data, exactly)
+      } catch {
+        return
+      }
+      if (current && !f?.type && f?.message) { // API Gateway's own error: one of the requests has failed, and it does not say which
+        pace.slow(pace.sent, Date.now(), backoff)
+        const soon = Date.now() + backoff(1)
+        for (const r of requests.values()) r.deadline = Math.min(r.deadline, soon)
+      }
+      const r = requests.get(f?.id), to = answers[f?.type]
+      if (!f?.type || r && to && !to.includes(r.frame.action)) return
+      if (current) concern(f)
+      if (!ended) content(f)
+    })
+  }
+
+  /** @param {Link} over @param {number} code */
+  function closed(over, code) {
+    if (over === link) turn(() => lose(code))
+  }
+
+  /** Takes in what is said of the connection in use. @param {any} f */
+  function concern(f) {
+    const now = Date.now()
+    switch (f.type) {
+      case "unsubscribed": return unsubscribed(f)
+      case "expiring":
+        warned ||= renewal.due(now)
+        return alert(now) // if the token is not replaced, the next warning is not to be late
+      case "reconnect": return move(Math.min(Math.max(+f.delayMs || 0, 0), longestMove))
+      case "error": return failed(f)
+    }
+  }
+
+  /** @param {any} f */
+  function content(f) {
+    switch (f.type) {
+      case "changes": return changes(f.changes)
+      case "subscribed": return subscribed(f)
+      case "snapshot": return snapshot(f)
+      case "reset": return reset(f)
+      case "authorized": return authorized(f)
+      case "pong": return pong(f)
+      case "published": {
+        const p = answered(f.id)?.publication
+        if (p) conclude(p).done(f.mark || "")
+      }
+    }
+  }
+
+  /** @param {any[]} changes */
+  function changes(changes) {
+    for (const c of changes) {
+      if (!plausible(c)) continue
+      for (const f of patterns) f.meet(c)
+      for (const w of watches) {
+        if (w.topic !== c.topic || c.patch && !w.o.delta) continue // a patch is a late one for a watch that has left
+        const became = w.order.offer(c)
+        if (became === "repeated" || became === "dropped") stats[became]++
+      }
+    }
+    pumpAll()
+  }
+
+  function pumpAll() {
+    for (const w of watches) if (!w.pattern) w.pump()
+    for (const f of patterns) f.pump()
+  }
+
+  /** Takes in that a watch is subscribed. Where a snapshot is due, the request stays outstanding until the last page. @param {any} f */
+  function subscribed(f) {
+    const r = requests.get(f.id)
+    if (!r) return
+    r.subscribed = true
+    if (r.pattern) {
+      if (!r.frame.snapshot) answered(f.id) // or the items follow
+      return r.pattern.subscribed(f)
+    }
+    if (r.departure) {
+      answered(f.id)
+      return left(r)
+    }
+    const w = r.watch, at = { epoch: f.epoch, seq: f.seq }
+    if (!w) return
+    w.nextView = f.view || whole
+    if (r.frame.after && f.recovered) {
+      if (!w.order.cursor.epoch && !w.order.cursor.seq) w.order.adopt(f.epoch)
+      w.order.learn(at)
+    } else if (r.frame.after || r.frame.snapshot) {
+      return
+    } else {
+      w.order.begin(at)
+    }
+    w.join(w.nextView)
+    answered(f.id)
+    w.pump()
+  }
+
+  /** Takes in that a subscription has ended, which somebody asked for if there is no reason. @param {any} f */
+  function unsubscribed(f) {
+    if (!f.reason) {
+      const r = answered(f.id)
+      return r?.departure && left(r)
+    }
+    const error = new WatchError({ code: f.reason, message: "the service has ended the subscription", topic: f.topic })
+    for (const w of [...watches.filter(w => !w.pattern), ...patterns]) {
+      if (w.topic !== f.topic) continue
+      remove(w)
+      w.queue.end(error)
+    }
+  }
+
+  /** Takes in that what a watch misses cannot be told. @param {any} f */
+  function reset(f) {
+    const r = requests.get(f.id)
+    if (r?.watch) {
+      r.watch.reason = f.reason
+      r.watch.bookmark = ""
+    } else if (r) {
+      for (const w of watches) {
+        if (w.topic !== f.topic || !w.joined || text(w.order.cursor) !== r.frame.cursors?.[f.topic]) continue
+        if (w.pattern) w.startOver(f.reason)
+        else w.joined = false
+        w.attempt.retry(e)
+      }
+    }
+  }
+
+  /** Hands a page on if it is the one that is due. One that comes after a lost one, or finds no room, is asked for again. @param {any} f */
+  function snapshot(f) {
+    const r = requests.get(f.id)
+    if (!r?.watch && !r?.pattern) return
+    r.deadline = Date.now() + o.answerTime
+    const w = r.pattern ? r.pattern.awaits(f.topic) : r.watch
+    if (w && (f.from || "") === w.bookmark) {
+      const again = w.greeted || w.o.after
+      w.starved = !w.turnPage(f)
+      if (again && !f.from && !w.starved) stats.resets++
+    }
+    if (!f.more && f.topic === r.frame.topic) {
+      answered(f.id)
+      if (r.pattern && !r.subscribed) r.pattern.attempt.retry(e) // where its topics stand was lost
+    }
+    w?.pump()
+  }
+
+  /** Takes in the service's word that a request was not carried out, or that the connection ends. @param {ErrorFrame} f */
+  function failed(f) {
+    const remedy = remedies[f.code], now = Date.now(), id = f.id || "", r = requests.get(id)
+    requests.delete(id)
+    if (remedy === "later") pace.slow(r ? r.sentAt : pace.sent, now, backoff)
+    const of = r?.pattern ?? r?.watch?.pattern ?? r?.watch
+    if (remedy === "never") return end(new WatchError(f))
+    if (f.code === "token_expired") return lose(1006)
+    if (!r) return
+    if (f.code === "bad_token" && !r.renewal) return unauthorize(f) // of the connection: pages are let in and told then
+    if (f.code === "too_many_connections") return lose(1008)
+    if (f.code === "not_connected") return lose(1006)
+    if (r.departure) return left(r, remedy)
+    if (f.code === "overtaken" && r.publication) return conclude(r.publication).done("") // the item is as a later call wants it
+    if (f.code === "overtaken" && of) return again(r, now)
+    if (remedy === "later" || !of && !r.publication) {
+      if (r.renewal && remedy !== "later") warned = false // until the next warning, as the next token may be no better
+      return again(r, now)
+    }
+    if (f.code === "bad_cursor" && r.frame.action === "snapshot" && r.watch) { // it cannot go on from there
+      r.watch.bookmark = ""
+      return again(r, now)
+    }
+    if (of) {
+      leave(of) // which is subscribed if only its snapshot was refused
+      return of.queue.end(new WatchError(f))
+    }
+    if (r.publication) conclude(r.publication).failed(new WatchError(f))
+  }
+
+  // Requests.
+
+  /** Sends what is due, as far as the pace allows it: what has waited longest comes first. @param {number} now */
+  function ask(now) {
+    if (now < pace.open) return
+    beginRound(now)
+    for (const r of [...open().filter(r => r.since <= now), ...pings(now).map(asPing)].sort((a, b) => a.since - b.since)) {
+      if (now < pace.open) return
+      send(r, now)
+    }
+  }
+
+  /** When something is due that may be sent then. @param {number} now */
+  function askAt(now) {
+    const at = [...open().map(r => r.since), ...[...watches, ...patterns].map(w => w.pingAt() || Infinity)]
+    return Math.max(Math.min(pingDue || pingAt, ...at), pace.open, now)
+  }
+
+  /**
+   * What there is to ask for besides pings, and since when, or from when on. Of two requests that must
+   * not overtake each other it has the one that comes first.
+   * @returns {Request[]}
+   */
+  function open() {
+    const all = /** @type {Request[]} */ ([])
+    const add = (/** @type {Record<string, any> | undefined} */ frame, /** @type {Attempt} */ attempt, /** @type {Partial<Request>} */ of) => {
+      if (frame && !attempt.asked) all.push({ frame, since: attempt.notBefore, sentAt: 0, deadline: 0, ...of })
+    }
+    for (const d of departures) if (!d.subscribes) add({ action: "unsubscribe", topic: d.topic }, d.attempt, { departure: d })
+    for (const f of patterns) if (!f.joined) add(f.request(), f.attempt, { pattern: f })
+    for (const w of watches) add(w.request(), w.attempt, { watch: w })
+    for (const p of publications) add(p.frame, p.attempt, { publication: p })
+
+    const busy = new Set(departures.map(d => d.topic)), pages = new Map()
+    const inTurn = (/** @type {Request} */ r) => {
+      const f = r.watch?.pattern, n = pages.get(f) ?? 0
+      pages.set(f, n + 1)
+      return (!f || n < pagesAtOnce) && (r.frame.action !== "subscribe" || r.subscribed || !busy.has(r.frame.topic) && !!busy.add(r.frame.topic))
+    }
+    for (const r of requests.values()) inTurn(r)
+    return all.sort((a, b) => a.since - b.since).filter(inTurn)
+  }
+
+  /** Writes a request and notes that it is outstanding. @param {Request} r @param {number} now */
+  function send(r, now) {
+    const id = String(++lastID)
+    r.frame = { ...r.frame, id, order: r.frame.order ?? lastID }
+    r.sentAt = now
+    r.deadline = now + o.answerTime
+    const attempt = attemptOf(r)
+    if (attempt) attempt.asked = true
+    if (r.inquiry) pinged(r, now)
+    pace.spend(now)
+    requests.set(id, r)
+    link?.write(r.frame)
+  }
+
+  /** Takes a request off the outstanding ones; undefined if it is not among them. @param {string} id */
+  function answered(id) {
+    const r = requests.get(id)
+    if (!r) return
+    requests.delete(id)
+    unauthorized = 0
+    pace.ease(r.sentAt)
+    attemptOf(r)?.done()
+    return r
+  }
+
+  /**
+   * Gives up on requests whose time has passed. If nothing at all was heard since one of them was
+   * sent, the connection is dead.
+   * @param {number} now
+   */
+  function expire(now) {
+    for (const [id, r] of requests) {
+      if (now < r.deadline) continue
+      if (heard <= r.sentAt) return lose(1006)
+      requests.delete(id)
+      if (!r.departure) again(r, now)
+      else { // it may still be carried out, so the departure does not end on this connection
+        r.departure.doubtful = true
+        if (r.frame.action === "subscribe") r.departure.subscribes--
+      }
+    }
+  }
+
+  /** Has a request that failed be asked once more, after a pause. @param {Request} r @param {number} now */
+  function again(r, now) {
+    if (r.inquiry) unanswered(r, now)
+    else attemptOf(r)?.retry(e, true)
+  }
+
+  // Pings.
+
+  /** Has every topic named by a ping, if it is time for a regular one. @param {number} now */
+  function beginRound(now) {
+    if (now < pingAt) return
+    if (calm) pingEvery = Math.min(pingEvery * 1.5, o.maxPingInterval)
+    calm = true
+    pingDue = now
+    pingAt = now + interval()
+    for (const f of patterns) if (f.joined && !f.probe.ping) f.probe.due = now
+    for (const w of watches) if (w.following() && !w.probe.ping) w.probe.due = now
+  }
+
+  /** The time to the next regular ping, a little different each time. */
+  function interval() { return pingEvery * (1 - Math.random() / 10) }
+
+  /** Brings the interval of regular pings back, because something was missing. @param {number} now */
+  function alert(now) {
+    calm = false
+    if (pingEvery === o.pingInterval) return
+    pingEvery = o.pingInterval
+    pingAt = Math.min(pingAt, now + interval())
+  }
+
+  /** The pings that are due. One that is to keep the connection alive asks for nothing if there is nothing to ask for. @param {number} now */
+  function pings(now) {
+    const together = /** @type {Inquiry[]} */ ([]), apart = /** @type {Inquiry[]} */ ([])
+    const into = (/** @type {Probe} */ p) => p.apart() ? apart : together
+    const due = (/** @type {number} */ at) => at > 0 && now >= at
+    for (const f of patterns) if (due(f.pingAt())) addPattern(into(f.probe), f)
+    for (const w of watches) if (due(w.pingAt())) addTopic(into(w.probe), w)
+    const all = [...together, ...apart]
+    if (!all.length && pingDue) all.push(inquiry(pingDue))
+    return all
+  }
+
+  /** @param {Request} r @param {number} now */
+  function pinged(r, now) {
+    pingDue = 0
+    for (const f of r.inquiry?.patterns ?? []) f.probe.sent(r, "")
+    for (const w of r.inquiry?.watches ?? []) {
+      if (w.order.behind()) {
+        stats.holes++
+        alert(now)
+      }
+      w.probe.sent(r, text(w.order.cursor))
+    }
+  }
+
+  /**
+   * Takes in where the topics stand. What it leaves out is not subscribed any more, or had no room in
+   * it. What it left out for want of room is asked for again, unless it told nothing at all: the same
+   * question would get the same answer.
+   * @param {any} f
+   */
+  function pong(f) {
+    const r = answered(f.id), q = r?.inquiry, now = Date.now()
+    if (!r || !q) return
+    const missing = /** @type {Probe[]} */ ([]), untold = /** @type {Probe[]} */ ([])
+    for (const w of q.watches) pongTopic(r, w, f, now, missing, untold)
+    for (const p of q.patterns) {
+      if (!p.probe.over(r) || !p.joined) continue
+      if (!p.learn(f)) alert(now)
+      if (p.probe.untold) untold.push(p.probe)
+    }
+    if (untold.length < q.watches.length + q.patterns.length) missing.push(...untold)
+    postpone(missing, now)
+  }
+
+  /** @param {Request} r @param {Watch} w @param {any} f @param {number} now @param {Probe[]} missing @param {Probe[]} untold */
+  function pongTopic(r, w, f, now, missing, untold) {
+    if (!w.probe.over(r) || !w.following()) return
+    const head = cursorOf(f.cursors?.[w.topic])
+    if (!head || text(head) !== r.frame.cursors[w.topic]) alert(now)
+    if (!head && !f.more) return w.lost()
+    if (head && w.told(head)) return
+    if (w.order.behind()) return missing.push(w.probe)
+    w.probe.untold = true
+    untold.push(w.probe)
+  }
+
+  /** Takes in that a ping has failed. It is not repeated before the next regular one, but for what is missing. @param {Request} r @param {number} now */
+  function unanswered(r, now) {
+    calm = false
+    const missing = (r.inquiry?.watches ?? []).filter(w => w.probe.over(r) && w.order.behind()).map(w => w.probe)
+    for (const f of r.inquiry?.patterns ?? []) f.probe.over(r)
+    postpone(missing, now)
+  }
+
+  /** Has what a ping asked for in vain be asked for again after a pause, the same for all of it. @param {Probe[]} probes @param {number} now */
+  function postpone(probes, now) {
+    const at = now + o.holeTime + backoff(Math.max(0, ...probes.map(p => p.failures)))
+    for (const p of probes) {
+      p.at = at
+      p.failures++
+    }
+  }
+
+  // Tokens.
+
+  /** Replaces the token of the connection in use, if the service has warned that it expires. @param {number} now */
+  function renew(now) {
+    if (!warned || !o.token || !renewal.due(now)) return
+    renewal.asked = true
+    const over = link, asked = renewal
+    fetchToken(o).then(
+      token => over === link && turn(() => send({ frame: { action: "auth", token }, since: 0, sentAt: 0, deadline: 0, renewal: asked }, Date.now())),
+      () => over === link && turn(() => asked.retry(e, true)),
+    )
+  }
+
+  /** Takes in that the token counts. Watches of which it shows something else, or nothing, subscribe again. @param {any} f */
+  function authorized(f) {
+    if (!answered(f.id)) return
+    warned = false
+    renewal.notBefore = Date.now() + renewPause
+    const same = (/** @type {Watch | PatternWatch} */ w) => w.topic in (f.views ?? {}) && (f.views[w.topic] || whole) === w.view
+    for (const w of watches) w.joined &&= !!w.pattern || same(w)
+    for (const p of patterns) p.joined &&= same(p)
+  }
+
+  // Watching and publishing.
+
+  /**
+   * Begins a watch, unless another of its topic shows something else.
+   * @param {string} topic @param {WatchOptions} wanted
+   */
+  function watch(topic, wanted) {
+    const pattern = split(topic).wildcard !== ""
+    const near = (/** @type {string} */ a, /** @type {string} */ b) => {
+      const [x, y] = [split(a).base + "/", split(b).base + "/"]
+      return x.startsWith(y) || y.startsWith(x)
+    }
+    const other = watches.some(w => (matches(w.topic, topic) || matches(topic, w.topic)) && !sameView(w.o, wanted)) ||
+      patterns.some(f => near(f.topic, topic) && !sameView(f.o, wanted))
+    if (other) throw new WatchError({ code: "other_view", message: "topic is watched with another filter, fields, delta or latest", topic })
+    const w = pattern ? new PatternWatch(e, topic, wanted) : new Watch(e, topic, wanted)
+    turn(() => w instanceof PatternWatch ? patterns.push(w) : watches.push(w))
+    return w
+  }
+
+  /** Ends a watch, and the subscription if nothing else needs it. @param {Watch | PatternWatch} w */
+  function leave(w) {
+    const underWay = [...requests].filter(([, r]) => (r.pattern ?? r.watch?.pattern ?? r.watch) === w && r.frame.action === "subscribe" && !r.subscribed)
+    if (remove(w) && link && !wanted(w.topic)) depart(w.topic, underWay)
+  }
+
+  /** Forgets a watch with all that it has asked for; false if it was forgotten before. @param {Watch | PatternWatch} w */
+  function remove(w) {
+    const before = watches.length + patterns.length
+    patterns = patterns.filter(f => f !== w)
+    watches = watches.filter(o => o !== w && o.pattern !== w)
+    for (const [id, r] of requests) if ((r.pattern ?? r.watch?.pattern ?? r.watch) === w) requests.delete(id)
+    return watches.length + patterns.length < before
+  }
+
+  /** Whether somebody watches a topic or pattern that is to be subscribed to. @param {string} topic */
+  function wanted(topic) { return watches.some(w => w.topic === topic && !w.pattern) || patterns.some(f => f.topic === topic) }
+
+  /**
+   * Begins a departure. The service may carry out requests in any order and late. So the client
+   * unsubscribes only when no subscribe is under way, and subscribes again only when the service has
+   * answered. A request that was not answered may still be carried out: if the topic is wanted again,
+   * only another connection is certain.
+   * @param {string} topic @param {[string, Request][]} underWay the subscribes that are not answered
+   */
+  function depart(topic, underWay) {
+    let d = departures.find(d => d.topic === topic)
+    if (!d) departures.push(d = { topic, attempt: new Attempt(), subscribes: 0, doubtful: false })
+    for (const [id, r] of underWay) {
+      r.watch = r.pattern = undefined
+      r.departure = d
+      requests.set(id, r)
+      d.subscribes++
+    }
+  }
+
+  /** Drops departures from what is watched again and was not left yet. It gives up a connection of which it is not certain what is subscribed. */
+  function returns() {
+    const back = departures.filter(d => wanted(d.topic))
+    departures = departures.filter(d => !back.includes(d) || d.subscribes || d.attempt.asked)
+    if (back.some(d => d.doubtful)) lose(1006)
+  }
+
+  /** Takes in how a request of a departure has ended. @param {Request} r @param {string} [remedy] */
+  function left(r, remedy) {
+    const d = /** @type {Departure} */ (r.departure)
+    if (r.frame.action === "subscribe") d.subscribes--
+    else if (remedy === "later") d.attempt.retry(e, true)
+    else if (d.doubtful) d.attempt.asked = true // and is not asked again
+    else departures = departures.filter(o => o !== d)
+  }
+
+  /** Takes a publication over. Its order is that of the calls: whenever it is sent again, it does not count more than what was published since. @param {Record<string, any>} frame @returns {Promise<string>} */
+  function publish(frame) {
+    return new Promise((done, failed) => {
+      turn(() => publications.push({ frame: { ...frame, order: ++lastID }, attempt: new Attempt(), done, failed }))
+      if (ended) failed(new Error("client is closed"))
+    })
+  }
+
+  /** Forgets a publication, whose caller is to be answered. @param {Publication} p */
+  function conclude(p) {
+    publications = publications.filter(o => o !== p)
+    for (const [id, r] of requests) if (r.publication === p) requests.delete(id)
+    return p
+  }
+
+  const e = { o, stats, turn, end, suspend, awake, frame, closed, watch, leave, publish, backoff, add: (/** @type {Watch} */ w) => { watches.push(w) } }
+  schedule(0)
+  return e
+}
+
+/**
+ * DynamoDB's numbers have 38 digits. What JavaScript cannot hold stays text, where the platform shows the source.
+ * @param {string} _ @param {unknown} value @param {{source?: string}} [context]
+ */
+const exactly = (_, value, context) => typeof value === "number" && context?.source && String(value) !== context.source ? context.source : value
+
+/** The requests that frames answer, by their type. */
+const answers = /** @type {Record<string, string[]>} */ ({
+  subscribed: ["subscribe"], snapshot: ["subscribe", "snapshot"], published: ["publish"], pong: ["ping"], authorized: ["auth"],
+})
+
+/** The attempt that a request is; undefined for a ping, and if nobody waits for the answer any more. @param {Request} r */
+const attemptOf = r => (r.watch ?? r.pattern ?? r.publication)?.attempt ??
+  (r.departure && r.frame.action === "unsubscribe" ? r.departure.attempt : r.renewal)
+
+/** Fetches a token, within the time that the service has to answer. @param {Options} o @returns {Promise<string>} */
+export const fetchToken = o => Promise.race([
+  Promise.resolve(o.token?.()).then(token => token ?? ""),
+  new Promise((_, refuse) => setTimeout(refuse, o.answerTime, new Error("no token in time"))),
+])
+
+/** @param {Inquiry} q @returns {Request} */
+const asPing = q => ({ frame: { action: "ping", cursors: q.cursors }, since: q.since, sentAt: 0, deadline: 0, inquiry: q })
+
+/** @param {number} since @returns {Inquiry} */
+const inquiry = since => ({ since, cursors: {}, bytes: 0, watches: [], patterns: [] })
+
+/** @param {Inquiry} q */
+const full = q => Object.keys(q.cursors).length >= maxCursors
+
+/**
+ * Asks for a topic, or for the topics of a pattern, in a ping with room for the answer.
+ * @param {Inquiry[]} all @param {Watch | PatternWatch} w @param {number} bytes of the answer @param {Inquiry} [q] whose answer names it anyhow
+ */
+const inquire = (all, w, bytes, q) => {
+  if (!q) {
+    q = all.find(q => q.bytes + bytes <= inquiryBytes && !full(q))
+    if (!q) all.push(q = inquiry(0))
+    q.bytes += bytes
+  }
+  q.since = Math.min(q.since || Infinity, w.pingAt())
+  if (w instanceof PatternWatch) {
+    q.patterns.push(w)
+    q.cursors[w.topic] = ":0"
+    return
+  }
+  q.watches.push(w)
+  const before = cursorOf(q.cursors[w.topic])
+  if (!before || w.order.cursor.seq < before.seq) q.cursors[w.topic] = text(w.order.cursor) // from the one that stands furthest back
+}
+
+/** @param {Inquiry[]} all @param {PatternWatch} f */
+const addPattern = (all, f) => {
+  const bytes = [f.topic, ...f.topics.keys()].reduce((sum, topic) => sum + entryBytes(topic), 0)
+  inquire(all, f, f.more ? inquiryBytes : Math.min(bytes, inquiryBytes)) // it names as many as it has room for
+}
+
+/** @param {Inquiry[]} all @param {Watch} w */
+const addTopic = (all, w) =>
+  inquire(all, w, entryBytes(w.topic), all.find(q => w.pattern && q.patterns.includes(w.pattern) && q.bytes < inquiryBytes && !full(q)))
+
+/** What the service refuses. The codes are those of the protocol, and other_view. */
+export class WatchError extends Error {
+  /** @param {{code: string, message: string, topic?: string}} f */
+  constructor({ code, message, topic }) {
+    super(message)
+    this.name = "WatchError"
+    this.code = code
+    this.topic = topic
+  }
+}

@@ -1,0 +1,138 @@
+// @ts-check
+
+import { newEngine, WatchError, fetchToken } from "./engine.js"
+import { cursorOf } from "./watch.js"
+
+export { WatchError }
+
+/**
+ * @typedef {import("./watchroute.d.ts").ClientOptions} ClientOptions
+ * @typedef {import("./watchroute.d.ts").WatchOptions} WatchOptions
+ * @typedef {import("./watchroute.d.ts").WatchEvent} WatchEvent
+ * @typedef {import("./watchroute.d.ts").PublishOptions} PublishOptions
+ * @typedef {import("./watchroute.d.ts").Item} Item
+ */
+
+const maxFrameBytes = 128 << 10
+
+/** 128 random bits. */
+const random = () => [...crypto.getRandomValues(new Uint8Array(16))].map(n => n.toString(16).padStart(2, "0")).join("")
+
+/** Refuses what API Gateway would close the connection for. @param {Record<string, unknown>} frame */
+const check = frame => {
+  const bytes = new TextEncoder().encode(JSON.stringify(frame)).length + 128
+  if (bytes > maxFrameBytes) throw new WatchError({ code: "too_large", message: `request takes ${bytes} bytes, at most ${maxFrameBytes} are allowed` })
+  return frame
+}
+
+/**
+ * WatchClient watches and publishes over one connection at a time. It gives every change once and in
+ * order, whatever happens to the connection. See README.md.
+ */
+export class WatchClient extends EventTarget {
+  /** @param {string | URL} url @param {ClientOptions} [options] */
+  constructor(url, options = {}) {
+    super()
+    const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
+    const o = { pingInterval: 120_000, holeTime: 500, answerTime: 15_000, maxBackoff: 30_000, buffer: 10_000, bufferBytes: 8 << 20, token: undefined, maxPingInterval: 0, ...given }
+    o.maxPingInterval = Math.max(o.pingInterval, o.maxPingInterval || Math.min(4 * o.pingInterval, (o.token ? 4 : 8) * 60_000))
+    this.#engine = newEngine(options.dial ?? socket(String(url), o), o, state => {
+      this.#state = state
+      this.dispatchEvent(new Event("state"))
+    })
+    this.#listen()
+  }
+
+  #engine
+  #state = "connecting"
+  #deaf = new AbortController() // to what happens to the page
+
+  /** connecting, live, behind, offline or closed. Each change is an event "state". */
+  get state() { return this.#state }
+
+  /** What the client went through so far. */
+  get stats() { return { ...this.#engine.stats } }
+
+  /**
+   * Watches a topic, or all topics of a pattern, for as long as the loop over it runs.
+   * @param {string} topic @param {WatchOptions} [options]
+   * @returns {AsyncGenerator<WatchEvent, void, void>}
+   */
+  async *watch(topic, options = {}) {
+    const { signal, ...o } = options
+    check({ topic, ...o })
+    for (const cursor of [o.after ?? ":0", ...Object.values(o.cursors ?? {})]) {
+      if (!cursorOf(cursor)) throw new WatchError({ code: "bad_cursor", message: "cursor is not of the form epoch:seq", topic })
+    }
+    o.delta &&= !!(o.snapshot || o.after || o.cursors) // there is no state to patch
+    signal?.throwIfAborted()
+    if (this.state === "closed") return
+    const w = this.#engine.watch(topic, o)
+    const abort = () => w.queue.end(signal?.reason)
+    signal?.addEventListener("abort", abort)
+    try {
+      for (let event; (event = await w.queue.next()); ) {
+        yield event
+        signal?.throwIfAborted()
+      }
+    } finally {
+      signal?.removeEventListener("abort", abort)
+      this.#engine.turn(() => this.#engine.leave(w))
+    }
+  }
+
+  /**
+   * Puts an item. It resolves when the service has it in its table, and tries until then.
+   * @param {string} topic @param {Item} item @param {PublishOptions} [options]
+   */
+  async publish(topic, item, { key, expiresAt } = {}) {
+    const id = item.id || Date.now().toString(36).padStart(9, "0") + random() // sorts by time: so a feed is appended to
+    const frame = { action: "publish", topic, item: { id, data: item.data }, key: key ?? random(), expiresAt }
+    return { id, mark: await this.#engine.publish(check(frame)) }
+  }
+
+  /** Removes an item; one that does not exist is no error. @param {string} topic @param {string} id */
+  async remove(topic, id) {
+    await this.#engine.publish(check({ action: "publish", topic, op: "remove", item: { id } }))
+  }
+
+  /** Ends every watch, and closes the connection. It is not opened again. */
+  close() {
+    this.#deaf.abort()
+    this.#engine.end()
+  }
+
+  /** Heals at once when the page comes back, and closes the connection while it is away. */
+  #listen() {
+    const page = /** @type {any} */ (globalThis), { signal } = this.#deaf, e = this.#engine
+    const awake = () => e.turn(() => e.awake())
+    for (const name of ["online", "pageshow", "resume"]) page.addEventListener?.(name, awake, { signal })
+    for (const name of ["pagehide", "freeze"]) page.addEventListener?.(name, () => e.turn(() => e.suspend()), { signal })
+    page.document?.addEventListener("visibilitychange", () => { if (page.document.visibilityState === "visible") awake() }, { signal })
+  }
+}
+
+/** Dials a WebSocket, with the token as a subprotocol. @param {string} url @param {any} o @returns {import("./engine.js").Dial} */
+const socket = (url, o) => async events => {
+  const token = o.token && await fetchToken(o)
+  const Socket = o.WebSocket ?? globalThis.WebSocket
+  const ws = new Socket(url, token ? ["watchroute.v1", "bearer." + token] : [])
+  return new Promise((done, failed) => {
+    const link = {
+      write: (/** @type {object} */ frame) => { if (ws.readyState === 1) ws.send(JSON.stringify(frame)) },
+      close: () => {
+        ws.onmessage = ws.onclose = null
+        ws.close(1000)
+      },
+    }
+    const late = setTimeout(() => { link.close(); failed(new Error("no connection in time")) }, o.answerTime)
+    ws.onerror = () => {} // the close follows
+    ws.onopen = () => { clearTimeout(late); done(link) }
+    ws.onmessage = (/** @type {MessageEvent} */ m) => events.frame(link, String(m.data))
+    ws.onclose = (/** @type {CloseEvent} */ c) => {
+      clearTimeout(late)
+      failed(new Error("not connected"))
+      events.closed(link, c.code)
+    }
+  })
+}
