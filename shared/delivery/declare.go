@@ -35,9 +35,6 @@ type Declared struct {
 
 var declaredName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$`)
 
-// reserved begins the first segment of topics of the service itself. Destinations do not follow them.
-const reserved = "@"
-
 // CheckDeclared reports all that is wrong with what is declared, but for the targets.
 func CheckDeclared(all []Declared) error {
 	var errs []error
@@ -73,7 +70,7 @@ func (d Declared) destination() (Destination, error) {
 	if _, err := events.ParsePattern(string(d.Topic)); err != nil {
 		return to, err
 	}
-	if strings.HasPrefix(string(d.Topic), reserved) {
+	if d.Topic.Reserved() {
 		return to, fmt.Errorf("topic %s is reserved: destinations cannot follow it", d.Topic)
 	}
 	if !slices.Contains([]Kind{Webhook, SQS, SNS, EventBridge, Kinesis}, d.Kind) {
