@@ -54,6 +54,21 @@ func TestChaos(t *testing.T) {
 		}
 		t.Logf("wanderers %s", r.journey)
 	})
+	s.wander, s.webhooks = false, true
+	s.watchers, s.changes, s.topics, s.interval = int(manners), 240, 4, 200*time.Millisecond
+	t.Run("webhooks", func(t *testing.T) { s.delivers(t, *chaosSeed+3) })
+}
+
+// delivers runs a seed with webhooks.
+func (s settings) delivers(t *testing.T, seed uint64) {
+	r, err := chaos(t.Context(), s, seed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, broken := range r.broken {
+		t.Error(broken)
+	}
+	t.Logf("%.1f s, %d changes, %s, overlaps %v, with faults %v", r.took.Seconds(), r.deliveries, r.post, r.overlaps, r.faults)
 }
 
 // keepsItsPromise runs a seed.

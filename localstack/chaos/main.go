@@ -17,7 +17,11 @@
 // plain GETs after every few changes, and keeps one cursor. The service may only refuse for a time.
 // The run fails if one of the faults of HTTP never happened, or one way was never taken.
 //
-//	go run ./localstack/chaos [--hostile | --wander | --crowd] [--seeds 20] [--first 1] [--watchers 200] [--changes 10000]
+// With --webhooks nobody watches, and the changes are delivered to receivers that fail, time out, answer
+// late, want to be left alone or are down. The promise to them: every change at least once, each topic
+// in order, a repeated message with the same id and body. Their times are shorter than the service's.
+//
+//	go run ./localstack/chaos [--hostile | --wander | --crowd | --webhooks] [--seeds 20] [--first 1] [--watchers 200] [--changes 10000]
 //	                          [--faults …] [--mutant NAME] [--soak 30m]
 package main
 
@@ -69,6 +73,7 @@ func command(ctx context.Context, args []string) error {
 	set.BoolVar(&s.hostile, "hostile", false, "let one watcher in ten be hostile")
 	set.BoolVar(&s.wander, "wander", false, "let one watcher in four change between WebSocket, SSE, long poll and GET")
 	set.BoolVar(&s.crowd, "crowd", false, "let all watch one topic, with shards and lanes of "+crowdBound)
+	set.BoolVar(&s.webhooks, "webhooks", false, "let the watchers be receivers of webhooks")
 	set.IntVar(&s.changes, "changes", 10_000, "how many `changes` over 20 topics")
 	plan := set.String("faults", harsh, "`faults`, as go run ./localstack takes them")
 	mutant := set.String("mutant", "", "break the service on purpose and expect to be told so: "+mutantNames())
@@ -158,6 +163,9 @@ func (r result) print(seed uint64) {
 	}
 	fmt.Printf("seed %-3d %6.1f s   %d deliveries   %d faults   %d broken promises\n", seed, r.took.Seconds(), r.deliveries, faults, len(r.broken))
 	fmt.Printf("    the clients   %s\n", r.tally)
+	if r.post.received > 0 {
+		fmt.Printf("    receivers     %s\n", r.post)
+	}
 	if r.journey.counts != nil {
 		fmt.Printf("    wanderers     %s\n", r.journey)
 	}

@@ -202,13 +202,16 @@ func withoutMutant(args []string) []string {
 
 // overlay writes the edited files into dir, and gives the setting of GOFLAGS with
 // which go build takes them for those of the module at root. A file that is not there
-// is new: its old text is empty.
+// is new: its old text is empty. Edits that GOFLAGS has already are kept.
 func overlay(root, dir string, edits []edit) (setting string, err error) {
 	root, err = filepath.Abs(root)
 	if err != nil {
 		return "", err
 	}
-	texts := map[string]string{}
+	texts, err := edited()
+	if err != nil {
+		return "", err
+	}
 	for _, e := range edits {
 		path := filepath.Join(root, e.file)
 		if _, ok := texts[path]; !ok && e.old != "" {
@@ -226,6 +229,34 @@ func overlay(root, dir string, edits []edit) (setting string, err error) {
 	return writeOverlay(dir, texts)
 }
 
+// overlayFlag is the setting of GOFLAGS.
+const overlayFlag = "GOFLAGS=-overlay="
+
+// edited gives the texts of the files for which GOFLAGS has others.
+func edited() (texts map[string]string, err error) {
+	texts = map[string]string{}
+	name, set := strings.CutPrefix("GOFLAGS="+os.Getenv("GOFLAGS"), overlayFlag)
+	if !set {
+		return texts, nil
+	}
+	var list struct{ Replace map[string]string }
+	text, err := os.ReadFile(name)
+	if err == nil {
+		err = json.Unmarshal(text, &list)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the edits that GOFLAGS has: %w", err)
+	}
+	for path, file := range list.Replace {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return nil, fmt.Errorf("read the edits that GOFLAGS has: %w", err)
+		}
+		texts[path] = string(text)
+	}
+	return texts, nil
+}
+
 func writeOverlay(dir string, texts map[string]string) (setting string, err error) {
 	replace := map[string]string{}
 	for path, text := range texts {
@@ -239,5 +270,5 @@ func writeOverlay(dir string, texts map[string]string) (setting string, err erro
 		return "", err
 	}
 	name := filepath.Join(dir, "overlay.json")
-	return "GOFLAGS=-overlay=" + name, os.WriteFile(name, list, 0o600)
+	return overlayFlag + name, os.WriteFile(name, list, 0o600)
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/watchroute/watchroute/events"
 	"github.com/watchroute/watchroute/localstack/aws/apigateway"
+	"github.com/watchroute/watchroute/localstack/aws/eventbridge"
 	"github.com/watchroute/watchroute/localstack/fault"
 	"github.com/watchroute/watchroute/localstack/issuer"
 	"github.com/watchroute/watchroute/localstack/stack"
@@ -30,6 +31,7 @@ type settings struct {
 	hostile  bool // one watcher in ten is
 	wander   bool // one watcher in four changes between transports
 	crowd    bool // all watch the first topic, and more than crowdBound of them count as many
+	webhooks bool // nobody watches; there are as many receivers of webhooks
 	// hostileMessages are how many a second all hostile watchers send together; 10 if 0. One
 	// may keep a function busy for a second where two processors do everything; on AWS each
 	// function would have its own.
@@ -53,6 +55,8 @@ func (s settings) shape() string {
 		return ", one in ten of them hostile,"
 	case s.wander:
 		return ", one in four of them changing between transports,"
+	case s.webhooks:
+		return ", which are webhooks,"
 	case s.crowd:
 		return ", the first of which all watch, in shards and lanes of " + crowdBound + ","
 	}
@@ -85,12 +89,14 @@ type result struct {
 type run struct {
 	settings
 	seed      uint64
+	clock     *eventbridge.Hand // of the sweep of deliveries; nil for the machine's
 	stack     *stack.Stack
 	faults    *fault.Faults
 	issuer    issuer.Issuer
 	topics    []events.Topic
 	ledger    *ledger
 	watchers  []*watcher
+	office    *office // of receivers
 	hostiles  []*hostile
 	writers   []*writer
 	rejoiners []rejoiner
@@ -120,7 +126,17 @@ func newRun(ctx context.Context, s settings, seed uint64) (*run, error) {
 			return nil, err
 		}
 	}
+	if s.webhooks {
+		if s.template, err = hastyTemplate(s.root, s.build); err != nil {
+			return nil, err
+		}
+		if err := buildHasty(ctx, s); err != nil {
+			return nil, err
+		}
+		r.clock = eventbridge.NewHand(time.Now())
+	}
 	r.stack, err = stack.Start(ctx, stack.Options{
+		Built: s.webhooks, Clock: r.schedules(),
 		Addr: "127.0.0.1:0", Root: s.root, BuildDir: s.build, Template: s.template, Progress: s.progress, Log: logs, Logger: slog.New(slog.DiscardHandler),
 		Shards: 4, MaxProcesses: 12, StreamRetention: s.streamRetention, Faults: r.faults,
 		Gateway: apigateway.Options{Account: apigateway.Throttle{Rate: -1}, Logger: slog.New(slog.DiscardHandler)},
@@ -141,6 +157,9 @@ func newRun(ctx context.Context, s settings, seed uint64) (*run, error) {
 	for n := range s.writers {
 		r.writers = append(r.writers, &writer{number: n, db: db, table: r.stack.Outputs["EventsTable"], ledger: r.ledger, topics: r.topics, enough: r.enough,
 			random: rand.New(rand.NewPCG(random.Uint64(), 0))})
+	}
+	if s.webhooks {
+		return r, r.open(random)
 	}
 	for n := range s.watchers {
 		r.add(n, random)
@@ -179,6 +198,32 @@ func (r *run) add(n int, random *rand.Rand) {
 	r.watchers = append(r.watchers, &watcher{url: r.stack.WebSocketURL(), rest: r.stack.HTTPURL(), told: told, narrow: narrow, wallet: wallet, habit: habit, random: own, checkers: checkers})
 }
 
+// party is somebody to whom the promise is made: a watcher, or a receiver of webhooks.
+type party interface {
+	name() string
+	run(ctx context.Context, written <-chan struct{})
+	begun() bool
+	complete(*ledger) bool
+	progress() int64
+	broken() error         // the first broken promise
+	verdict(*ledger) error // the same, at the end
+	tally(*tally)
+}
+
+// parties are all watchers and receivers.
+func (r *run) parties() []party {
+	var all []party
+	for _, w := range r.watchers {
+		all = append(all, w)
+	}
+	if r.office != nil {
+		for _, one := range r.office.receivers {
+			all = append(all, one)
+		}
+	}
+	return all
+}
+
 // hostileDigit ends the numbers of the watchers that are hostile, if any are.
 const hostileDigit = 9
 
@@ -202,9 +247,20 @@ func chaos(ctx context.Context, s settings, seed uint64) (result, error) {
 		return result{}, err
 	}
 	defer r.stack.Close()
+	more := r.rejoin
+	if s.webhooks {
+		defer r.office.close()
+		more = r.interrupt
+	}
 	began := time.Now()
-	err = r.watched(ctx, func() error { return r.writeAll(ctx) }, func() error { return r.rejoin(ctx) })
+	err = r.watched(ctx, func() error { return r.writeAll(ctx) }, func() error { return more(ctx) })
 	res := r.result(time.Since(began))
+	if err == nil && s.webhooks {
+		var given error
+		if given, err = r.givenUp(ctx); given != nil {
+			res.broken = append(res.broken, given)
+		}
+	}
 	if err == nil && len(res.broken) == 0 {
 		err = cmp.Or(proves(res.overlaps), r.provesHTTP())
 	}
@@ -219,7 +275,7 @@ func chaos(ctx context.Context, s settings, seed uint64) (result, error) {
 func (r *run) writeAll(ctx context.Context) error {
 	err := r.write(ctx, r.changes/r.settings.writers, r.interval)
 	for range moreWrites {
-		overlaps := r.faults.Overlaps()
+		overlaps := r.overlaps()
 		delete(overlaps, fault.Overtaken) // comes later
 		if err != nil || proves(overlaps) == nil && len(r.unmet()) == 0 {
 			break
@@ -243,13 +299,13 @@ func (r *run) watched(ctx context.Context, write, more func() error) error {
 	defer leave()
 	written := make(chan struct{})
 	var watchers sync.WaitGroup
-	for _, w := range r.watchers {
+	for _, w := range r.parties() {
 		watchers.Go(func() { w.run(watching, written) })
 	}
 	for _, h := range r.hostiles {
 		watchers.Go(func() { h.run(watching) })
 	}
-	err := r.await(ctx, "watching", (*watcher).begun)
+	err := r.await(ctx, "watching", party.begun)
 	if err == nil {
 		err = write()
 	}
@@ -267,7 +323,7 @@ func (r *run) watched(ctx context.Context, write, more func() error) error {
 // patience is over, the verdicts say what is missing.
 func (r *run) end(ctx context.Context, more func() error) error {
 	atEnd := func() error {
-		return r.await(ctx, "at the end", func(w *watcher) bool { return w.complete(r.ledger) })
+		return r.await(ctx, "at the end", func(w party) bool { return w.complete(r.ledger) })
 	}
 	err := atEnd()
 	if err == nil && !r.anyBroken() {
@@ -290,7 +346,7 @@ var errPatience = errors.New("not in time")
 
 // await waits until something holds for every watcher, and as long as any of them gets on.
 // One whose promise is broken is not waited for.
-func (r *run) await(ctx context.Context, what string, holds func(*watcher) bool) error {
+func (r *run) await(ctx context.Context, what string, holds func(party) bool) error {
 	var seen int64
 	limit := time.Now().Add(10 * r.patience)
 	if r.hasty && !r.wander { // a client that does not heal gets missing changes with its next connection, and continues for long
@@ -298,7 +354,7 @@ func (r *run) await(ctx context.Context, what string, holds func(*watcher) bool)
 	}
 	for deadline := time.Now(); ; {
 		waiting := 0
-		for _, w := range r.watchers {
+		for _, w := range r.parties() {
 			if w.broken() == nil && !holds(w) {
 				waiting++
 			}
@@ -323,7 +379,7 @@ func (r *run) await(ctx context.Context, what string, holds func(*watcher) bool)
 // progress grows with what watchers see.
 func (r *run) progress() (sum int64) {
 	sum = 1
-	for _, w := range r.watchers {
+	for _, w := range r.parties() {
 		sum += w.progress()
 	}
 	return sum
@@ -333,7 +389,7 @@ func (r *run) progress() (sum int64) {
 func (r *run) enough() bool { return r.hasty && r.anyBroken() }
 
 func (r *run) anyBroken() bool {
-	return slices.ContainsFunc(r.watchers, func(w *watcher) bool { return w.broken() != nil })
+	return slices.ContainsFunc(r.parties(), func(w party) bool { return w.broken() != nil })
 }
 
 // write has every writer make n changes, one in each interval unless that is 0.
@@ -347,16 +403,16 @@ func (r *run) write(ctx context.Context, n int, interval time.Duration) error {
 
 // result is the verdict on all watchers, who must have left.
 func (r *run) result(took time.Duration) result {
-	res := result{faults: r.faults.Counts(), overlaps: r.faults.Overlaps(), took: took}
+	res := result{faults: r.faults.Counts(), overlaps: r.overlaps(), took: took}
 	early := r.enough() // then nobody had the time to see all
-	for _, w := range r.watchers {
+	for _, w := range r.parties() {
 		w.tally(&res.tally)
 		err := w.broken()
 		if !early {
 			err = w.verdict(r.ledger)
 		}
 		if err != nil {
-			res.broken = append(res.broken, fmt.Errorf("%s: %w", w.wallet.subject, err))
+			res.broken = append(res.broken, fmt.Errorf("%s: %w", w.name(), err))
 		}
 	}
 	if r.unsubscribed != nil {
