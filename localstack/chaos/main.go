@@ -63,6 +63,10 @@ const harsh = "all,kill=0.03,abandon=0.03,duplicate=0.2,delay=0.1,bisect=0.1,par
 // keeps them near the heads of topics, even on a slow machine.
 const livePause = 100 * time.Millisecond
 
+// hookPause is the pause between two changes of a writer where they are delivered to webhooks, so
+// that messages do not have all of them.
+const hookPause = 25 * time.Millisecond
+
 // command does what the flags say.
 func command(ctx context.Context, args []string) error {
 	set := flag.NewFlagSet("chaos", flag.ContinueOnError)
@@ -83,6 +87,9 @@ func command(ctx context.Context, args []string) error {
 		return nil
 	} else if err != nil {
 		return err
+	}
+	if s.webhooks {
+		s.interval = hookPause
 	}
 	var err error
 	if s.plan, err = fault.Parse(*plan); err != nil {

@@ -64,6 +64,7 @@ type receiver struct {
 	messages map[string]message
 	first    time.Time // message
 	saidGone bool
+	history  []string           // of the latest messages
 	armed    func(events.Topic) // does something before the next message is answered
 	err      error              // the first broken promise
 	post
@@ -259,8 +260,9 @@ func (r *receiver) take(request *http.Request, body []byte) answer {
 		r.received++
 		r.answers[a.name]++
 		err := r.message(request.Header, body, a.takes())
+		r.remember(request.Header, body, a)
 		if err != nil && r.err == nil {
-			r.err = fmt.Errorf("message %s: %w", request.Header.Get("webhook-id"), err)
+			r.err = fmt.Errorf("message %s: %w; after %s", request.Header.Get("webhook-id"), err, strings.Join(r.history, ", "))
 		}
 		if act := r.armed; act != nil && err == nil {
 			p, _ := parcelOf(request.Header.Get("Content-Type"), body) // it was read before
@@ -269,6 +271,24 @@ func (r *receiver) take(request *http.Request, body []byte) answer {
 		}
 	}
 	return a
+}
+
+// remembered is how many messages are told of with a broken promise.
+const remembered = 8
+
+// remember notes a message for whoever looks into a broken promise.
+func (r *receiver) remember(header http.Header, body []byte, a answer) {
+	p, _ := parcelOf(header.Get("Content-Type"), body) // what cannot be read brings nothing
+	what := "items"
+	switch {
+	case p.reset:
+		what = "reset"
+	case len(p.changes) > 0:
+		what = fmt.Sprintf("%d to %d", p.changes[0].Seq, p.changes[len(p.changes)-1].Seq)
+	}
+	id := header.Get("webhook-id")
+	r.history = append(r.history, fmt.Sprintf("%s %s… of %s: %s, answered %s", time.Now().Format("05.000"), id[:min(len(id), 8)], p.topic, what, a.name))
+	r.history = r.history[max(0, len(r.history)-remembered):]
 }
 
 // decide draws an answer.
