@@ -10,7 +10,7 @@ MISSPELL    := go run github.com/golangci/misspell/cmd/misspell@v0.7.0
 FUZZTIME    ?= 10s
 SOAKTIME    ?= 30m
 SEEDS       ?= 10
-MUTANTS     ?= numbering lock report known order departure resume repeats healing early-id swapped-id last-flush poll-back poll-head stale-head lane lanes shards rows latest added-removed
+MUTANTS     ?= numbering lock report known order departure resume repeats healing early-id swapped-id last-flush poll-back poll-head stale-head lane lanes shards rows latest added-removed cursor-first mark message-id generation
 MUTANTSEEDS ?= 3
 VENV        := .build/venv
 NPM         := .build/npm
@@ -48,11 +48,12 @@ costs: ## print what each request may cost at most, what the worst does cost, wh
 	@go test -count=1 -v -run '^TestCostOf' ./shared/delivery
 	@go test -count=1 -v -run '^TestCostOf(HTTP|AChangeBySize)$$' ./localstack/stack
 
-chaos: ## break the local stack in every way and check what 200 watchers see: SEEDS (10) seeds, and as many with hostile watchers, and with some that change transports, and with one topic that all watch
+chaos: ## break the local stack in every way and check what 200 watchers see: SEEDS (10) seeds, and as many with hostile watchers, some that change transports, one topic that all watch, and webhooks
 	@go run ./localstack/chaos --seeds $(SEEDS)
 	@go run ./localstack/chaos --seeds $(SEEDS) --hostile
 	@go run ./localstack/chaos --seeds $(SEEDS) --wander
 	@go run ./localstack/chaos --seeds $(SEEDS) --crowd
+	@go run ./localstack/chaos --seeds $(SEEDS) --webhooks --watchers 40
 
 mutants: ## break the service itself, one place at a time, and see that each of MUTANTSEEDS (3) seeds of chaos catches it
 	@for mutant in $(MUTANTS); do go run ./localstack/chaos --mutant $$mutant --seeds $(MUTANTSEEDS) || exit 1; done

@@ -56,7 +56,7 @@ func TestChaos(t *testing.T) {
 	})
 	s.wander, s.webhooks = false, true
 	s.watchers, s.changes, s.topics, s.interval = int(manners), 240, 4, 200*time.Millisecond
-	if s.plan, err = fault.Parse(harsh); err != nil { // what waits for others would only wait
+	if s.plan, err = fault.Parse(harsh + hookFaults); err != nil { // what waits for others would only wait
 		t.Fatal(err)
 	}
 	t.Run("webhooks", func(t *testing.T) { s.delivers(t, *chaosSeed+3) })

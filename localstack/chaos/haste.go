@@ -18,14 +18,13 @@ import (
 const (
 	hookTime    = "time.Second"
 	deliverTime = 5 // seconds
-	sweepEvery  = "300ms"
 )
 
 // hasteEdits shorten the times of deliveries to about a sixtieth. They are edits for one build, as
 // those of mutants are, because the service itself is to have no such setting.
 var hasteEdits = []edit{
-	{"shared/delivery/schedule.go", `wait = schedule[failures-1]`, `wait = min(schedule[failures-1]/60, 2*time.Second)`},
-	{"shared/delivery/schedule.go", `const busy = time.Minute`, `const busy = time.Second`},
+	{"shared/delivery/schedule.go", `wait = schedule[failures-1]`, `wait = min(schedule[failures-1]/60, 300*time.Millisecond)`},
+	{"shared/delivery/schedule.go", `const busy = time.Minute`, `const busy = 500 * time.Millisecond`},
 	{"shared/delivery/wake.go", `const lease = 2 * time.Minute`, `const lease = 6 * time.Second`},
 	{"shared/delivery/deliver.go", `const challengePause = 5 * time.Minute`, `const challengePause = time.Second`},
 	{"shared/webhook/webhook.go", `defaultTimeout = 15 * time.Second`, `defaultTimeout = ` + hookTime},

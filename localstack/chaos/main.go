@@ -67,6 +67,10 @@ const livePause = 100 * time.Millisecond
 // that messages do not have all of them.
 const hookPause = 25 * time.Millisecond
 
+// hookFaults are other rates for deliveries. A message that a queue has shown ten times is set aside,
+// which must not happen by chance.
+const hookFaults = ",reappear=0.1,redeliver=0.05"
+
 // command does what the flags say.
 func command(ctx context.Context, args []string) error {
 	set := flag.NewFlagSet("chaos", flag.ContinueOnError)
@@ -90,6 +94,7 @@ func command(ctx context.Context, args []string) error {
 	}
 	if s.webhooks {
 		s.interval = hookPause
+		*plan += hookFaults
 	}
 	var err error
 	if s.plan, err = fault.Parse(*plan); err != nil {

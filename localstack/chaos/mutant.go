@@ -33,6 +33,9 @@ type mutant struct {
 	shape string // the flag of the run that must catch it; empty for the usual one
 }
 
+// hooks are the flags of a run with webhooks that is large enough for a mutant.
+const hooks = "--webhooks --watchers 20 --changes 1600"
+
 // mutants are all mutants. A chaos run that does not catch them proves nothing.
 var mutants = []mutant{
 	{"numbering", "the head is moved without its condition, so that two fan-outs may give one number twice", []edit{
@@ -119,6 +122,26 @@ var mutants = []mutant{
 			*c = skipped(*c, false)
 		}`},
 	}, ""},
+	{"cursor-first", "the cursor of a destination is moved before it has answered", []edit{
+		{"shared/delivery/deliver.go", `			var failure *Failure
+			if result, failure =`, `			if err := d.Store.Move(ctx, s, p.place, false, result); err != nil {
+				return err
+			}
+			var failure *Failure
+			if result, failure =`},
+	}, hooks},
+	{"mark", "the mark of a waiting message is cleared after the log is read", []edit{
+		{"shared/dynamo/standings.go", `set: "REMOVE #waiting ADD #generation :one", condition`, `set: "ADD #generation :one", condition`},
+		{"shared/dynamo/standings.go", `remove + ", #due, #part"`, `remove + ", #due, #part, #waiting"`},
+		{"shared/dynamo/standings.go", `condition: " AND attribute_not_exists(#waiting)"})`, `condition: ""})`},
+	}, hooks},
+	{"message-id", "all messages that wake a destination have one id, so that the queue drops what follows for five minutes", []edit{
+		{"shared/delivery/wake.go", `ref, message := Ref{destination, topic}, rand.Text()`, `ref, message := Ref{destination, topic}, "wake"; _ = rand.Text`},
+		{"shared/delivery/wake.go", `			message := rand.Text()`, `			message := "wake"`},
+	}, hooks},
+	{"generation", "a delivery that was overtaken moves the cursor", []edit{
+		{"shared/dynamo/standings.go", `u.condition = "#generation = :generation" + u.condition`, `u.condition = "#generation >= :generation" + u.condition`},
+	}, hooks},
 }
 
 // tests are the arguments of go test for mutants that tests must catch instead of chaos. A client

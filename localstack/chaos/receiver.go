@@ -101,7 +101,7 @@ func newReceiver(n int, o owner, base string, topics []events.Topic) *receiver {
 	}
 	r.wanted.Fields = r.view.fields
 	for _, topic := range r.topics {
-		r.boxes[topic] = newInbox(topic, r.view, r.manner == replaying || r.manner == gone)
+		r.boxes[topic] = newInbox(topic, r.view, r.managed())
 	}
 	return r
 }
@@ -111,8 +111,8 @@ func (r *receiver) name() string { return fmt.Sprint("receiver-", r.number) }
 // run registers the receiver, and does what its owner does, until ctx ends. written is closed when all
 // is.
 func (r *receiver) run(ctx context.Context, written <-chan struct{}) {
-	if err := r.register(ctx); err != nil {
-		r.fail(ctx, err)
+	r.fail(ctx, r.register(ctx))
+	if !r.managed() {
 		return
 	}
 	for round := 0; ctx.Err() == nil && r.broken() == nil; round++ {
@@ -120,20 +120,23 @@ func (r *receiver) run(ctx context.Context, written <-chan struct{}) {
 		select {
 		case <-written:
 			r.fail(ctx, r.act(ctx, "enable", nil)) // the last act may have been a pause
-			if r.manner != gone {
+			if r.manner == replaying || r.is(func() bool { return r.saidGone }) {
 				return
 			}
 			continue
 		default:
 		}
 		switch {
-		case r.manner == gone && r.is(func() bool { return r.saidGone }):
-			r.fail(ctx, r.act(ctx, "enable", nil))
 		case r.manner == replaying:
 			r.fail(ctx, r.manage(ctx, round))
+		case r.is(func() bool { return r.saidGone }):
+			r.fail(ctx, r.act(ctx, "enable", nil))
 		}
 	}
 }
+
+// managed reports whether its owner does something to the destination.
+func (r *receiver) managed() bool { return r.manner == replaying || r.manner == gone }
 
 // register registers it at a new path each time that it is tried: one that seems to have failed may
 // have left a destination, which must not get anything.
@@ -179,7 +182,7 @@ func (r *receiver) manage(ctx context.Context, round int) error {
 		return r.act(ctx, "enable", nil)
 	case 1:
 		r.mu.Lock()
-		at := r.boxes[r.topics[0]].cursor
+		at := r.boxes[r.topics[0]].cursor // of changes that it has
 		r.mu.Unlock()
 		if at.Seq < 1 {
 			return nil
@@ -187,8 +190,25 @@ func (r *receiver) manage(ctx context.Context, round int) error {
 		at.Seq = r.owner.random.Int64N(at.Seq)
 		return r.act(ctx, "replay", events.ReplayRequest{Topic: string(r.topics[0]), After: at.String()})
 	}
-	none := events.Cursor{Epoch: fmt.Sprint("none", round), Seq: 7}
-	return r.act(ctx, "replay", events.ReplayRequest{Topic: string(r.topics[0]), After: none.String()})
+	none, resets := events.Cursor{Epoch: fmt.Sprint("none", round), Seq: 7}, r.resets()
+	if err := r.act(ctx, "replay", events.ReplayRequest{Topic: string(r.topics[0]), After: none.String()}); err != nil {
+		return err
+	}
+	for r.resets() <= resets && ctx.Err() == nil && r.broken() == nil { // what its owner asks for before counts for nothing
+		pause(ctx, r.owner.random, 100*time.Millisecond)
+	}
+	return nil
+}
+
+// resets counts the resets after which all items have come.
+func (r *receiver) resets() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	b := r.boxes[r.topics[0]]
+	if b.voided || b.inPages {
+		return b.checker.resets - 1
+	}
+	return b.checker.resets
 }
 
 // ServeHTTP takes a message, and answers as the receiver does.
@@ -305,7 +325,7 @@ func (r *receiver) decide() answer {
 		return failures[6*r.dice.IntN(2)]
 	case r.manner == punctual || r.dice.Float64() >= failing:
 		return answer{name: "200", status: 200}
-	case r.manner == hanging && r.dice.IntN(2) == 0:
+	case r.manner == hanging && r.dice.IntN(3) > 0:
 		return answer{name: "late", status: 200, wait: time.Duration(r.dice.Int64N(int64(lateAnswer)))}
 	case r.manner == hanging:
 		return failures[len(failures)-1]

@@ -138,7 +138,7 @@ func newRun(ctx context.Context, s settings, seed uint64) (*run, error) {
 	r.stack, err = stack.Start(ctx, stack.Options{
 		Built: s.webhooks, Clock: r.schedules(),
 		Addr: "127.0.0.1:0", Root: s.root, BuildDir: s.build, Template: s.template, Progress: s.progress, Log: logs, Logger: slog.New(slog.DiscardHandler),
-		Shards: 4, MaxProcesses: 12, StreamRetention: s.streamRetention, Faults: r.faults,
+		Shards: 4, MaxProcesses: processes(s), StreamRetention: s.streamRetention, Faults: r.faults,
 		Gateway: apigateway.Options{Account: apigateway.Throttle{Rate: -1}, Logger: slog.New(slog.DiscardHandler)},
 	})
 	if err != nil {
@@ -165,6 +165,15 @@ func newRun(ctx context.Context, s settings, seed uint64) (*run, error) {
 		r.add(n, random)
 	}
 	return r, nil
+}
+
+// processes is how many processes a function may have. Each receiver that does not answer keeps one
+// busy, and the messages that wait for one would be shown again meanwhile.
+func processes(s settings) int {
+	if s.webhooks {
+		return 32
+	}
+	return 12
 }
 
 // add makes the n-th watcher, which may be a hostile one.
