@@ -112,8 +112,11 @@ func command(ctx context.Context, args []string) error {
 		return soak(ctx, s, *first, *soakTime)
 	case *mutated:
 		s.hasty = true
-		if s.wander {
+		switch {
+		case s.wander:
 			s.interval = livePause
+		case s.webhooks:
+			s.patience = time.Minute // what is lost does not come later
 		}
 		return expectBroken(ctx, s, *first, *seeds)
 	}
