@@ -1,5 +1,5 @@
-// Package deliveries is the only place that knows the queue of deliveries: a FIFO queue with a message
-// group for each topic of a destination.
+// Package deliveries is the only place that knows the queue of deliveries: a FIFO queue with four
+// message groups for each destination, its lanes.
 package deliveries
 
 import (
@@ -44,9 +44,15 @@ func (q Queue) Send(ctx context.Context, ref delivery.Ref, id string) error {
 	return nil
 }
 
-// group is a hash, because SQS allows 128 characters at most.
+// lanes is how many messages of a destination are worked on at once. A destination that answers late
+// or not at all, in however many topics, keeps so many executions busy and leaves the others' alone.
+// Its topics are spread over the lanes, and those of one lane wait for each other.
+const lanes = 4
+
+// group gives the lane of a standing. It is a hash, because SQS allows 128 characters at most.
 func group(ref delivery.Ref) string {
-	sum := sha256.Sum256([]byte(ref.Destination + "\n" + string(ref.Topic)))
+	lane := sha256.Sum256([]byte(ref.Topic))[0] % lanes
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s\n%d", ref.Destination, lane))
 	return hex.EncodeToString(sum[:])
 }
 
