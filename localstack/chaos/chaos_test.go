@@ -155,7 +155,7 @@ func TestMakeRunsEachMutant(t *testing.T) {
 
 // TestEditsFit: the mutants and the soak name text that is still in the source.
 func TestEditsFit(t *testing.T) {
-	all := map[string][]edit{"soak": soakEdits}
+	all := map[string][]edit{"soak": soakEdits, "haste": hasteEdits}
 	for _, m := range mutants {
 		all[m.name] = m.edits
 	}
@@ -176,6 +176,13 @@ func TestEditsFit(t *testing.T) {
 		if _, err := withSettings("../..", t.TempDir(), map[string]string{name: "3s"}); (err == nil) != there {
 			t.Errorf("setting %s: %v", name, err)
 		}
+	}
+}
+
+// TestHastyTemplateHasItsTimes: the template has the times that a run with webhooks shortens.
+func TestHastyTemplateHasItsTimes(t *testing.T) {
+	if _, err := hastyTemplate("../..", t.TempDir()); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -150,16 +150,16 @@ func (b *inbox) attempt(p parcel, known, taken bool) error {
 		}
 		return nil
 	case p.items != nil:
-		return b.takeItems(p.items, taken)
+		return b.applyItems(p.items, taken)
 	case b.voided || b.inPages:
 		return nil // a delivery that a replay has overtaken; what it brings comes again
 	}
-	return b.takeChanges(p.changes, known, taken)
+	return b.applyChanges(p.changes, known, taken)
 }
 
-// takeItems takes in a page. A page of another cursor begins anew, and one of an earlier cursor is
+// applyItems takes in a page. A page of another cursor begins anew, and one of an earlier cursor is
 // from a delivery that was overtaken.
-func (b *inbox) takeItems(page *events.Snapshot, taken bool) error {
+func (b *inbox) applyItems(page *events.Snapshot, taken bool) error {
 	for _, item := range page.Items {
 		if err := b.check(item.ID, item.Data); err != nil {
 			return fmt.Errorf("%s: %w", b.topic, err)
@@ -174,8 +174,8 @@ func (b *inbox) takeItems(page *events.Snapshot, taken bool) error {
 	return b.see(client.Event{Cursor: page.Cursor, Page: &client.Page{First: begins, Last: !page.More, Items: page.Items, Costly: page.Costly}})
 }
 
-// takeChanges takes in changes.
-func (b *inbox) takeChanges(changes []events.Change, known, taken bool) error {
+// applyChanges takes in changes.
+func (b *inbox) applyChanges(changes []events.Change, known, taken bool) error {
 	at := b.cursor.Seq
 	for _, c := range changes {
 		if c.Op == events.Skipped {

@@ -217,7 +217,7 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 	if err != nil {
 		return // the function was killed
 	}
-	a := r.take(request, body)
+	a := r.receive(request, body)
 	if a.before != nil {
 		a.before()
 	}
@@ -258,8 +258,8 @@ var failures = []answer{
 	{name: "closed"}, {name: "none", wait: time.Minute},
 }
 
-// take looks at a message, and gives the answer.
-func (r *receiver) take(request *http.Request, body []byte) answer {
+// receive looks at a message, and gives the answer.
+func (r *receiver) receive(request *http.Request, body []byte) answer {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if attempt := request.URL.Path[strings.LastIndexByte(request.URL.Path, '/'):]; attempt != r.path {
