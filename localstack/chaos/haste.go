@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/watchroute/watchroute/localstack/stack"
@@ -35,31 +36,44 @@ var hasteEdits = []edit{
 // delivers.
 var hasty = []string{"deliver", "fanout", "http"}
 
-// buildHasty builds all functions, and the hasty ones with the edits.
-func buildHasty(ctx context.Context, s settings) error {
-	if err := build.Functions(ctx, s.root, s.build, build.Host(), s.progress); err != nil {
-		return err
+// buildHasty builds the hasty functions into a folder of their own, beside the other functions, which
+// are built already. It gives the folder.
+func buildHasty(ctx context.Context, s settings) (dir string, err error) {
+	dir = filepath.Join(s.build, "hasty")
+	names, err := build.Names(s.root)
+	if err == nil {
+		err = os.RemoveAll(dir)
 	}
-	dir, err := os.MkdirTemp(s.build, "haste-")
 	if err != nil {
-		return err
+		return "", err
+	}
+	for _, name := range names {
+		if err := os.MkdirAll(filepath.Join(dir, name), 0o755); err != nil {
+			return "", err
+		}
+		if slices.Contains(hasty, name) {
+			continue
+		}
+		if err := os.Link(filepath.Join(s.build, name, build.Executable), filepath.Join(dir, name, build.Executable)); err != nil {
+			return "", err
+		}
 	}
 	setting, err := overlay(s.root, dir, hasteEdits)
 	if err != nil {
-		return err
+		return "", err
 	}
 	name, value, _ := strings.Cut(setting, "=")
 	before := os.Getenv(name)
 	if err := os.Setenv(name, value); err != nil { // for go build
-		return err
+		return "", err
 	}
 	defer os.Setenv(name, before)
 	for _, function := range hasty {
-		if err := build.Function(ctx, s.root, "functions/"+function, filepath.Join(s.build, function), build.Host()); err != nil {
-			return err
+		if err := build.Function(ctx, s.root, "functions/"+function, filepath.Join(dir, function), build.Host()); err != nil {
+			return "", err
 		}
 	}
-	return nil
+	return dir, nil
 }
 
 // hastyTemplate writes a template whose queue of deliveries shows a message again after deliverTime.
@@ -84,6 +98,6 @@ func hastyTemplate(root, dir string) (path string, err error) {
 	if text, err = json.Marshal(template); err != nil {
 		return "", err
 	}
-	path = filepath.Join(dir, "hasty.json")
+	path = filepath.Join(dir, "template-hasty.json")
 	return path, os.WriteFile(path, text, 0o600)
 }

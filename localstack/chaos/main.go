@@ -39,6 +39,7 @@ import (
 	"time"
 
 	"github.com/watchroute/watchroute/localstack/fault"
+	"github.com/watchroute/watchroute/shared/build"
 	"github.com/watchroute/watchroute/shared/flags"
 )
 
@@ -74,7 +75,7 @@ const hookFaults = ",reappear=0.1,redeliver=0.05"
 // command does what the flags say.
 func command(ctx context.Context, args []string) error {
 	set := flag.NewFlagSet("chaos", flag.ContinueOnError)
-	s := settings{root: ".", topics: 20, writers: 8, patience: 2 * time.Minute, progress: os.Stderr}
+	s := settings{root: ".", topics: 20, writers: 8, patience: 2 * time.Minute}
 	seeds := set.Int("seeds", 20, "how many `seeds` to run")
 	first := set.Uint64("first", 1, "the first `seed`")
 	set.IntVar(&s.watchers, "watchers", 200, "how many `watchers`, of two topics each")
@@ -107,10 +108,13 @@ func command(ctx context.Context, args []string) error {
 		return err
 	}
 	defer os.RemoveAll(s.build)
-	switch {
-	case *soakTime > 0:
+	if *soakTime > 0 {
 		return soak(ctx, s, *first, *soakTime)
-	case *mutated:
+	}
+	if err := build.Functions(ctx, s.root, s.build, build.Host(), os.Stderr); err != nil {
+		return err
+	}
+	if *mutated {
 		s.hasty = true
 		switch {
 		case s.wander:

@@ -24,7 +24,7 @@ import (
 // settings say how large a run is.
 type settings struct {
 	root     string // the module's folder
-	build    string // takes the functions' executables
+	build    string // has the functions' executables
 	template string // a file; the module's if empty
 	plan     fault.Plan
 	watchers int
@@ -43,7 +43,6 @@ type settings struct {
 	patience        time.Duration // with watchers of whom none gets on; ten times as long if some do
 	hasty           bool          // ends with the first broken promise, and when the patience is over
 
-	progress        io.Writer     // of building the functions; nobody is told if nil
 	log             io.Writer     // what the functions write; dropped if nil
 	streamRetention time.Duration // AWS's if 0
 }
@@ -130,14 +129,14 @@ func newRun(ctx context.Context, s settings, seed uint64) (*run, error) {
 		if s.template, err = hastyTemplate(s.root, s.build); err != nil {
 			return nil, err
 		}
-		if err := buildHasty(ctx, s); err != nil {
+		if s.build, err = buildHasty(ctx, s); err != nil {
 			return nil, err
 		}
 		r.clock = eventbridge.NewHand(time.Now())
 	}
 	r.stack, err = stack.Start(ctx, stack.Options{
-		Built: s.webhooks, Clock: r.schedules(),
-		Addr: "127.0.0.1:0", Root: s.root, BuildDir: s.build, Template: s.template, Progress: s.progress, Log: logs, Logger: slog.New(slog.DiscardHandler),
+		Built: true, Clock: r.schedules(),
+		Addr: "127.0.0.1:0", Root: s.root, BuildDir: s.build, Template: s.template, Log: logs, Logger: slog.New(slog.DiscardHandler),
 		Shards: 4, MaxProcesses: processes(s), StreamRetention: s.streamRetention, Faults: r.faults,
 		Gateway: apigateway.Options{Account: apigateway.Throttle{Rate: -1}, Logger: slog.New(slog.DiscardHandler)},
 	})
