@@ -11,7 +11,7 @@ FUZZTIME    ?= 10s
 SOAKTIME    ?= 30m
 SEEDS       ?= 10
 CHANGES     ?= 10000
-MUTANTS     ?= numbering lock report known order departure resume repeats healing early-id swapped-id last-flush poll-back poll-head stale-head lane lanes shards rows latest added-removed
+MUTANTS     ?= numbering lock report known order departure resume repeats healing early-id swapped-id last-flush poll-back poll-head stale-head lane lanes shards rows latest added-removed cursor-first mark message-id generation
 MUTANTSEEDS ?= 3
 VENV        := .build/venv
 NPM         := .build/npm
@@ -54,11 +54,12 @@ intake: ## bring 10,000 messages each from Kafka, SQS and Kinesis to intake, wit
 	go test -count=1 -v -run '^Test(EachMessage|ASourceWithout)' ./functions/intake -args -changes $(CHANGES)
 	go test -count=1 -run '^TestManyMessagesOfEachSource$$' -timeout 20m -v ./localstack/stack -args -messages $(CHANGES)
 
-chaos: ## break the local stack in every way and check what 200 watchers see: SEEDS (10) seeds, and as many with hostile watchers, and with some that change transports, and with one topic that all watch
+chaos: ## break the local stack in every way and check what 200 watchers see: SEEDS (10) seeds, and as many with hostile watchers, some that change transports, one topic that all watch, and webhooks
 	@go run ./localstack/chaos --seeds $(SEEDS)
 	@go run ./localstack/chaos --seeds $(SEEDS) --hostile
 	@go run ./localstack/chaos --seeds $(SEEDS) --wander
 	@go run ./localstack/chaos --seeds $(SEEDS) --crowd
+	@go run ./localstack/chaos --seeds $(SEEDS) --webhooks --watchers 40
 
 mutants: ## break the service itself, one place at a time, and see that each of MUTANTSEEDS (3) seeds of chaos catches it
 	@for mutant in $(MUTANTS); do go run ./localstack/chaos --mutant $$mutant --seeds $(MUTANTSEEDS) || exit 1; done

@@ -49,8 +49,8 @@ func newQueues(stack awscdk.Stack) queues {
 // timeout, this takes a quarter of an hour. The next work of the lane makes up for it.
 const pushReceives = 100
 
-// newFIFO declares a FIFO queue of work for a function, in which each lane of a topic, or each topic
-// of a destination, is a message group. With deduplication and throughput per group it takes thousands
+// newFIFO declares a FIFO queue of work for a function, in which each lane of a topic, or of a
+// destination, is a message group. With deduplication and throughput per group it takes thousands
 // of messages a second. Its messages are useless without the stack, and are deleted with it.
 // Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/high-throughput-fifo.html
 func newFIFO(stack awscdk.Stack, name string, timeout time.Duration, receives int) awssqs.CfnQueue {

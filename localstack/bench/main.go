@@ -49,6 +49,7 @@ func parts() []part {
 		{"http/resume", resumeByGet},
 		{"http/streams", streams},
 		{"http/beside", besideStreams},
+		{"webhooks", webhooks},
 		{"flood", flood},
 	}
 	for _, a := range attacks() {

@@ -13,13 +13,15 @@ import (
 
 	"github.com/watchroute/watchroute/events"
 	"github.com/watchroute/watchroute/localstack/fault"
+	"github.com/watchroute/watchroute/shared/build"
 	"github.com/watchroute/watchroute/shared/client"
 )
 
 // chaosSeed draws a run of each shape. Whoever wants more runs gives another.
 var chaosSeed = flag.Uint64("seed", 7, "the seed of TestChaos")
 
-// TestChaos is one small run of each shape, with every fault.
+// TestChaos is one small run of each shape, with every fault. They run side by side, because each
+// waits most of the time.
 func TestChaos(t *testing.T) {
 	if testing.Short() {
 		t.Skip("runs a stack")
@@ -29,19 +31,21 @@ func TestChaos(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := settings{root: "../..", build: t.TempDir(), plan: plan, watchers: 30, hostileMessages: 4, changes: 800, topics: 7, writers: 8, interval: 50 * time.Millisecond, patience: 2 * time.Minute}
+	if err := build.Functions(t.Context(), s.root, s.build, build.Host(), nil); err != nil {
+		t.Fatal(err)
+	}
 	t.Run("honest", func(t *testing.T) { s.keepsItsPromise(t, *chaosSeed) })
-	s.crowd = true
-	t.Run("crowd", func(t *testing.T) { s.keepsItsPromise(t, *chaosSeed) })
-	s.crowd, s.hostile = false, true
+	crowd, wandering, hostile, webhooks := s, s, s, s
+	crowd.crowd, wandering.wander, hostile.hostile, webhooks.webhooks = true, true, true, true
+	t.Run("crowd", func(t *testing.T) { crowd.keepsItsPromise(t, *chaosSeed) })
 	t.Run("hostile", func(t *testing.T) {
-		did := s.keepsItsPromise(t, *chaosSeed+1).mischief
+		did := hostile.keepsItsPromise(t, *chaosSeed+1).mischief
 		if did.connections < 3 || did.answers["subscribed"] == 0 || did.answers["published"] == 0 {
 			t.Errorf("hostile watchers did too little to prove anything: %s", did)
 		}
 	})
-	s.hostile, s.wander = false, true
 	t.Run("wandering", func(t *testing.T) {
-		r := s.keepsItsPromise(t, *chaosSeed+2)
+		r := wandering.keepsItsPromise(t, *chaosSeed+2)
 		for _, kind := range fault.HTTP() {
 			if r.faults[kind] == 0 {
 				t.Errorf("wanderers never met %s", kind)
@@ -54,10 +58,29 @@ func TestChaos(t *testing.T) {
 		}
 		t.Logf("wanderers %s", r.journey)
 	})
+	webhooks.watchers, webhooks.changes, webhooks.topics, webhooks.interval = int(manners), 240, 4, 200*time.Millisecond
+	if webhooks.plan, err = fault.Parse(harsh + hookFaults); err != nil { // what waits for others would only wait
+		t.Fatal(err)
+	}
+	t.Run("webhooks", func(t *testing.T) { webhooks.delivers(t, *chaosSeed+3) })
+}
+
+// delivers runs a seed with webhooks.
+func (s settings) delivers(t *testing.T, seed uint64) {
+	t.Parallel()
+	r, err := chaos(t.Context(), s, seed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, broken := range r.broken {
+		t.Error(broken)
+	}
+	t.Logf("%.1f s, %d changes, %s, overlaps %v, with faults %v", r.took.Seconds(), r.deliveries, r.post, r.overlaps, r.faults)
 }
 
 // keepsItsPromise runs a seed.
 func (s settings) keepsItsPromise(t *testing.T, seed uint64) result {
+	t.Parallel()
 	r, err := chaos(t.Context(), s, seed)
 	if err != nil {
 		t.Fatal(err)
@@ -137,7 +160,7 @@ func TestMakeRunsEachMutant(t *testing.T) {
 
 // TestEditsFit: the mutants and the soak name text that is still in the source.
 func TestEditsFit(t *testing.T) {
-	all := map[string][]edit{"soak": soakEdits}
+	all := map[string][]edit{"soak": soakEdits, "haste": hasteEdits}
 	for _, m := range mutants {
 		all[m.name] = m.edits
 	}
@@ -158,6 +181,13 @@ func TestEditsFit(t *testing.T) {
 		if _, err := withSettings("../..", t.TempDir(), map[string]string{name: "3s"}); (err == nil) != there {
 			t.Errorf("setting %s: %v", name, err)
 		}
+	}
+}
+
+// TestHastyTemplateHasItsTimes: the template has the times that a run with webhooks shortens.
+func TestHastyTemplateHasItsTimes(t *testing.T) {
+	if _, err := hastyTemplate("../..", t.TempDir()); err != nil {
+		t.Error(err)
 	}
 }
 

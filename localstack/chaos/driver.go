@@ -27,13 +27,13 @@ type driver struct {
 
 	mu      sync.Mutex
 	last    int
-	calls   map[int]chan answer
+	calls   map[int]chan reply
 	clients map[int]*driven
 	err     error // why the program has ended
 }
 
-// answer is a line of the program.
-type answer struct {
+// reply is a line of the program.
+type reply struct {
 	N     int             `json:"n"`
 	Value json.RawMessage `json:"value"`
 	Error *struct {
@@ -50,7 +50,7 @@ func startDriver(ctx context.Context, root, name string) (*driver, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &driver{program: p, ended: make(chan struct{}), calls: map[int]chan answer{}, clients: map[int]*driven{}}
+	d := &driver{program: p, ended: make(chan struct{}), calls: map[int]chan reply{}, clients: map[int]*driven{}}
 	go d.read(p.out)
 	return d, nil
 }
@@ -59,7 +59,7 @@ func (d *driver) read(out io.Reader) {
 	lines := bufio.NewReader(out)
 	for {
 		line, err := lines.ReadBytes('\n')
-		var a answer
+		var a reply
 		if err == nil {
 			err = json.Unmarshal(line, &a)
 		}
@@ -74,7 +74,7 @@ func (d *driver) read(out io.Reader) {
 	}
 }
 
-func (d *driver) accept(a answer) {
+func (d *driver) accept(a reply) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if a.Ask != 0 {
@@ -108,7 +108,7 @@ func (d *driver) write(line map[string]any) error {
 // call has the program do something. into may be nil. The error is an *events.Error if the service
 // refuses.
 func (d *driver) call(ctx context.Context, do string, line map[string]any, into any) error {
-	answered := make(chan answer, 1)
+	answered := make(chan reply, 1)
 	d.mu.Lock()
 	d.last++
 	line["n"], line["do"] = d.last, do

@@ -17,7 +17,11 @@
 // plain GETs after every few changes, and keeps one cursor. The service may only refuse for a time.
 // The run fails if one of the faults of HTTP never happened, or one way was never taken.
 //
-//	go run ./localstack/chaos [--hostile | --wander | --crowd] [--seeds 20] [--first 1] [--watchers 200] [--changes 10000]
+// With --webhooks nobody watches, and the changes are delivered to receivers that fail, time out, answer
+// late, want to be left alone or are down. The promise to them: every change at least once, each topic
+// in order, a repeated message with the same id and body. Their times are shorter than the service's.
+//
+//	go run ./localstack/chaos [--hostile | --wander | --crowd | --webhooks] [--seeds 20] [--first 1] [--watchers 200] [--changes 10000]
 //	                          [--faults …] [--mutant NAME] [--soak 30m]
 package main
 
@@ -35,6 +39,7 @@ import (
 	"time"
 
 	"github.com/watchroute/watchroute/localstack/fault"
+	"github.com/watchroute/watchroute/shared/build"
 	"github.com/watchroute/watchroute/shared/flags"
 )
 
@@ -59,10 +64,18 @@ const harsh = "all,kill=0.03,abandon=0.03,duplicate=0.2,delay=0.1,bisect=0.1,par
 // keeps them near the heads of topics, even on a slow machine.
 const livePause = 100 * time.Millisecond
 
+// hookPause is the pause between two changes of a writer where they are delivered to webhooks, so
+// that messages do not have all of them.
+const hookPause = 25 * time.Millisecond
+
+// hookFaults are other rates for deliveries. A message that a queue has shown ten times is set aside,
+// which must not happen by chance.
+const hookFaults = ",reappear=0.1,redeliver=0.05"
+
 // command does what the flags say.
 func command(ctx context.Context, args []string) error {
 	set := flag.NewFlagSet("chaos", flag.ContinueOnError)
-	s := settings{root: ".", topics: 20, writers: 8, patience: 2 * time.Minute, progress: os.Stderr}
+	s := settings{root: ".", topics: 20, writers: 8, patience: 2 * time.Minute}
 	seeds := set.Int("seeds", 20, "how many `seeds` to run")
 	first := set.Uint64("first", 1, "the first `seed`")
 	set.IntVar(&s.watchers, "watchers", 200, "how many `watchers`, of two topics each")
@@ -70,6 +83,7 @@ func command(ctx context.Context, args []string) error {
 	set.BoolVar(&s.wander, "wander", false, "let one watcher in four change between WebSocket, SSE, long poll and GET")
 	set.BoolVar(&s.crowd, "crowd", false, "let all watch one topic, with shards and lanes of "+crowdBound)
 	set.StringVar(&s.browser, "browser", "", "let the watchers be clients of shared/browser, which `run in` node or chromium")
+	set.BoolVar(&s.webhooks, "webhooks", false, "let the watchers be receivers of webhooks")
 	set.IntVar(&s.changes, "changes", 10_000, "how many `changes` over 20 topics")
 	plan := set.String("faults", harsh, "`faults`, as go run ./localstack takes them")
 	mutant := set.String("mutant", "", "break the service on purpose and expect to be told so: "+mutantNames())
@@ -79,6 +93,10 @@ func command(ctx context.Context, args []string) error {
 		return nil
 	} else if err != nil {
 		return err
+	}
+	if s.webhooks {
+		s.interval = hookPause
+		*plan += hookFaults
 	}
 	var err error
 	if s.plan, err = fault.Parse(*plan); err != nil {
@@ -91,13 +109,19 @@ func command(ctx context.Context, args []string) error {
 		return err
 	}
 	defer os.RemoveAll(s.build)
-	switch {
-	case *soakTime > 0:
+	if *soakTime > 0 {
 		return soak(ctx, s, *first, *soakTime)
-	case *mutated:
+	}
+	if err := build.Functions(ctx, s.root, s.build, build.Host(), os.Stderr); err != nil {
+		return err
+	}
+	if *mutated {
 		s.hasty = true
-		if s.wander {
+		switch {
+		case s.wander:
 			s.interval = livePause
+		case s.webhooks:
+			s.patience = time.Minute // what is lost does not come later
 		}
 		return expectBroken(ctx, s, *first, *seeds)
 	}
@@ -159,6 +183,9 @@ func (r result) print(seed uint64) {
 	}
 	fmt.Printf("seed %-3d %6.1f s   %d deliveries   %d faults   %d broken promises\n", seed, r.took.Seconds(), r.deliveries, faults, len(r.broken))
 	fmt.Printf("    the clients   %s\n", r.tally)
+	if r.post.received > 0 {
+		fmt.Printf("    receivers     %s\n", r.post)
+	}
 	if r.journey.counts != nil {
 		fmt.Printf("    wanderers     %s\n", r.journey)
 	}

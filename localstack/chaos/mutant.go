@@ -33,6 +33,9 @@ type mutant struct {
 	shape string // the flag of the run that must catch it; empty for the usual one
 }
 
+// hooks are the flags of a run with webhooks that is large enough for a mutant.
+const hooks = "--webhooks --watchers 20 --changes 1600"
+
 // mutants are all mutants. A chaos run that does not catch them proves nothing.
 var mutants = []mutant{
 	{"numbering", "the head is moved without its condition, so that two fan-outs may give one number twice", []edit{
@@ -119,6 +122,26 @@ var mutants = []mutant{
 			*c = skipped(*c, false)
 		}`},
 	}, ""},
+	{"cursor-first", "the cursor of a destination is moved before it has answered", []edit{
+		{"shared/delivery/deliver.go", `			var failure *Failure
+			if result, failure =`, `			if err := d.Store.Move(ctx, s, p.place, false, result); err != nil {
+				return err
+			}
+			var failure *Failure
+			if result, failure =`},
+	}, hooks},
+	{"mark", "the mark of a waiting message is cleared after the log is read", []edit{
+		{"shared/dynamo/standings.go", `#part = :part REMOVE #waiting ADD #generation`, `#part = :part ADD #generation`},
+		{"shared/dynamo/standings.go", `remove + ", #due, #part"`, `remove + ", #due, #part, #waiting"`},
+		{"shared/dynamo/standings.go", `condition: " AND attribute_not_exists(#waiting)"}, beside...)`, `condition: ""}, beside...)`},
+	}, hooks},
+	{"message-id", "all messages that wake a destination have one id, so that the queue drops what follows for five minutes", []edit{
+		{"shared/delivery/wake.go", `ref, message := Ref{destination, topic}, rand.Text()`, `ref, message := Ref{destination, topic}, "wake"; _ = rand.Text`},
+		{"shared/delivery/wake.go", `			message := rand.Text()`, `			message := "wake"`},
+	}, hooks},
+	{"generation", "a delivery that was overtaken moves the cursor", []edit{
+		{"shared/dynamo/standings.go", `u.condition = "#generation = :generation" + u.condition`, `u.condition = "#generation >= :generation" + u.condition`},
+	}, hooks},
 }
 
 // tests are the arguments of go test for mutants that tests must catch instead of chaos. A client
@@ -202,13 +225,16 @@ func withoutMutant(args []string) []string {
 
 // overlay writes the edited files into dir, and gives the setting of GOFLAGS with
 // which go build takes them for those of the module at root. A file that is not there
-// is new: its old text is empty.
+// is new: its old text is empty. Edits that GOFLAGS has already are kept.
 func overlay(root, dir string, edits []edit) (setting string, err error) {
 	root, err = filepath.Abs(root)
 	if err != nil {
 		return "", err
 	}
-	texts := map[string]string{}
+	texts, err := edited()
+	if err != nil {
+		return "", err
+	}
 	for _, e := range edits {
 		path := filepath.Join(root, e.file)
 		if _, ok := texts[path]; !ok && e.old != "" {
@@ -226,6 +252,34 @@ func overlay(root, dir string, edits []edit) (setting string, err error) {
 	return writeOverlay(dir, texts)
 }
 
+// overlayFlag is the setting of GOFLAGS.
+const overlayFlag = "GOFLAGS=-overlay="
+
+// edited gives the texts of the files for which GOFLAGS has others.
+func edited() (texts map[string]string, err error) {
+	texts = map[string]string{}
+	name, set := strings.CutPrefix("GOFLAGS="+os.Getenv("GOFLAGS"), overlayFlag)
+	if !set {
+		return texts, nil
+	}
+	var list struct{ Replace map[string]string }
+	text, err := os.ReadFile(name)
+	if err == nil {
+		err = json.Unmarshal(text, &list)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the edits that GOFLAGS has: %w", err)
+	}
+	for path, file := range list.Replace {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return nil, fmt.Errorf("read the edits that GOFLAGS has: %w", err)
+		}
+		texts[path] = string(text)
+	}
+	return texts, nil
+}
+
 func writeOverlay(dir string, texts map[string]string) (setting string, err error) {
 	replace := map[string]string{}
 	for path, text := range texts {
@@ -239,5 +293,5 @@ func writeOverlay(dir string, texts map[string]string) (setting string, err erro
 		return "", err
 	}
 	name := filepath.Join(dir, "overlay.json")
-	return "GOFLAGS=-overlay=" + name, os.WriteFile(name, list, 0o600)
+	return overlayFlag + name, os.WriteFile(name, list, 0o600)
 }

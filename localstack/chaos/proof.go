@@ -18,7 +18,7 @@ func proves(overlaps map[fault.Overlap]int64) error {
 }
 
 // provesHTTP gives an error if wanderers never met one of the planned faults of HTTP, or never took
-// one of the ways.
+// one of the ways, or if receivers never gave one of their answers.
 func (r *run) provesHTTP() error {
 	if missing := r.unmet(); len(missing) > 0 {
 		return fmt.Errorf("%s never happened, so this run proves too little", strings.Join(missing, ", "))
@@ -26,8 +26,12 @@ func (r *run) provesHTTP() error {
 	return nil
 }
 
-// unmet names the faults of HTTP and the ways that have not happened yet, if there are wanderers.
+// unmet names the faults of HTTP and the ways that have not happened yet, if there are wanderers. If
+// there are receivers, it names the answers and what else has not happened to them.
 func (r *run) unmet() (missing []string) {
+	if r.webhooks {
+		return r.office.unmet()
+	}
 	if !r.wander {
 		return nil
 	}

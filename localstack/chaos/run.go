@@ -14,6 +14,7 @@ import (
 
 	"github.com/watchroute/watchroute/events"
 	"github.com/watchroute/watchroute/localstack/aws/apigateway"
+	"github.com/watchroute/watchroute/localstack/aws/eventbridge"
 	"github.com/watchroute/watchroute/localstack/fault"
 	"github.com/watchroute/watchroute/localstack/issuer"
 	"github.com/watchroute/watchroute/localstack/stack"
@@ -23,13 +24,14 @@ import (
 // settings say how large a run is.
 type settings struct {
 	root     string // the module's folder
-	build    string // takes the functions' executables
+	build    string // has the functions' executables
 	template string // a file; the module's if empty
 	plan     fault.Plan
 	watchers int
 	hostile  bool   // one watcher in ten is
 	wander   bool   // one watcher in four changes between transports
 	crowd    bool   // all watch the first topic, and more than crowdBound of them count as many
+	webhooks bool   // nobody watches; there are as many receivers of webhooks
 	browser  string // the watchers are clients of shared/browser, which run in node or chromium
 	// hostileMessages are how many a second all hostile watchers send together; 10 if 0. One
 	// may keep a function busy for a second where two processors do everything; on AWS each
@@ -42,7 +44,6 @@ type settings struct {
 	patience        time.Duration // with watchers of whom none gets on; ten times as long if some do
 	hasty           bool          // ends with the first broken promise, and when the patience is over
 
-	progress        io.Writer     // of building the functions; nobody is told if nil
 	log             io.Writer     // what the functions write; dropped if nil
 	streamRetention time.Duration // AWS's if 0
 }
@@ -56,6 +57,8 @@ func (s settings) shape() string {
 		return ", one in four of them changing between transports,"
 	case s.browser != "":
 		return ", clients in JavaScript (" + s.browser + "),"
+	case s.webhooks:
+		return ", which are webhooks,"
 	case s.crowd:
 		return ", the first of which all watch, in shards and lanes of " + crowdBound + ","
 	}
@@ -88,6 +91,7 @@ type result struct {
 type run struct {
 	settings
 	seed      uint64
+	clock     *eventbridge.Hand // of the sweep of deliveries; nil for the machine's
 	stack     *stack.Stack
 	driver    *driver // nil if the clients are in Go
 	faults    *fault.Faults
@@ -95,6 +99,7 @@ type run struct {
 	topics    []events.Topic
 	ledger    *ledger
 	watchers  []*watcher
+	office    *office // of receivers
 	hostiles  []*hostile
 	writers   []*writer
 	rejoiners []rejoiner
@@ -133,9 +138,19 @@ func newRun(ctx context.Context, s settings, seed uint64) (*run, error) {
 			origins = append(origins, r.driver.origin)
 		}
 	}
+	if s.webhooks {
+		if s.template, err = hastyTemplate(s.root, s.build); err != nil {
+			return nil, err
+		}
+		if s.build, err = buildHasty(ctx, s); err != nil {
+			return nil, err
+		}
+		r.clock = eventbridge.NewHand(time.Now())
+	}
 	r.stack, err = stack.Start(ctx, stack.Options{
-		Addr: "127.0.0.1:0", Root: s.root, BuildDir: s.build, Template: s.template, Progress: s.progress, Log: logs, Logger: slog.New(slog.DiscardHandler),
-		Shards: 4, MaxProcesses: 12, StreamRetention: s.streamRetention, Faults: r.faults, AllowOrigins: origins,
+		Built: true, Clock: r.schedules(),
+		Addr: "127.0.0.1:0", Root: s.root, BuildDir: s.build, Template: s.template, Log: logs, Logger: slog.New(slog.DiscardHandler),
+		Shards: 4, MaxProcesses: processes(s), StreamRetention: s.streamRetention, Faults: r.faults, AllowOrigins: origins,
 		Gateway: apigateway.Options{Account: apigateway.Throttle{Rate: -1}, Logger: slog.New(slog.DiscardHandler)},
 	})
 	if err != nil {
@@ -156,6 +171,9 @@ func newRun(ctx context.Context, s settings, seed uint64) (*run, error) {
 		r.writers = append(r.writers, &writer{number: n, db: db, table: r.stack.Outputs["EventsTable"], ledger: r.ledger, topics: r.topics, enough: r.enough,
 			random: rand.New(rand.NewPCG(random.Uint64(), 0))})
 	}
+	if s.webhooks {
+		return r, r.open(random)
+	}
 	for n := range s.watchers {
 		r.add(n, random)
 	}
@@ -164,12 +182,24 @@ func newRun(ctx context.Context, s settings, seed uint64) (*run, error) {
 
 // close ends what the run has started.
 func (r *run) close() {
+	if r.office != nil {
+		r.office.close()
+	}
 	if r.driver != nil {
 		r.driver.stop()
 	}
 	if r.stack != nil {
 		r.stack.Close()
 	}
+}
+
+// processes is how many processes a function may have. Each receiver that does not answer keeps one
+// busy, and the messages that wait for one would be shown again meanwhile.
+func processes(s settings) int {
+	if s.webhooks {
+		return 32
+	}
+	return 12
 }
 
 // add makes the n-th watcher, which may be a hostile one.
@@ -203,6 +233,32 @@ func (r *run) add(n int, random *rand.Rand) {
 	r.watchers = append(r.watchers, &watcher{url: r.stack.WebSocketURL(), rest: r.stack.HTTPURL(), told: told, narrow: narrow, wallet: wallet, habit: habit, random: own, driver: r.driver, checkers: checkers})
 }
 
+// party is somebody to whom the promise is made: a watcher, or a receiver of webhooks.
+type party interface {
+	name() string
+	run(ctx context.Context, written <-chan struct{})
+	begun() bool
+	complete(*ledger) bool
+	progress() int64
+	broken() error         // the first broken promise
+	verdict(*ledger) error // the same, at the end
+	tally(*tally)
+}
+
+// parties are all watchers and receivers.
+func (r *run) parties() []party {
+	var all []party
+	for _, w := range r.watchers {
+		all = append(all, w)
+	}
+	if r.office != nil {
+		for _, one := range r.office.receivers {
+			all = append(all, one)
+		}
+	}
+	return all
+}
+
 // hostileDigit ends the numbers of the watchers that are hostile, if any are.
 const hostileDigit = 9
 
@@ -226,9 +282,19 @@ func chaos(ctx context.Context, s settings, seed uint64) (result, error) {
 		return result{}, err
 	}
 	defer r.close()
+	more := r.rejoin
+	if s.webhooks {
+		more = r.interrupt
+	}
 	began := time.Now()
-	err = r.watched(ctx, func() error { return r.writeAll(ctx) }, func() error { return r.rejoin(ctx) })
+	err = r.watched(ctx, func() error { return r.writeAll(ctx) }, func() error { return more(ctx) })
 	res := r.result(time.Since(began))
+	if err == nil && s.webhooks {
+		var given error
+		if given, err = r.givenUp(ctx); given != nil {
+			res.broken = append(res.broken, given)
+		}
+	}
 	if err == nil && len(res.broken) == 0 {
 		err = cmp.Or(proves(res.overlaps), r.provesHTTP())
 	}
@@ -242,8 +308,11 @@ func chaos(ctx context.Context, s settings, seed uint64) (result, error) {
 // each other's way yet.
 func (r *run) writeAll(ctx context.Context) error {
 	err := r.write(ctx, r.changes/r.settings.writers, r.interval)
+	if r.hasty && r.webhooks {
+		return err // a mutant may write in another way, which is not seen as an overlap
+	}
 	for range moreWrites {
-		overlaps := r.faults.Overlaps()
+		overlaps := r.overlaps()
 		delete(overlaps, fault.Overtaken) // comes later
 		if err != nil || proves(overlaps) == nil && len(r.unmet()) == 0 {
 			break
@@ -267,13 +336,13 @@ func (r *run) watched(ctx context.Context, write, more func() error) error {
 	defer leave()
 	written := make(chan struct{})
 	var watchers sync.WaitGroup
-	for _, w := range r.watchers {
+	for _, w := range r.parties() {
 		watchers.Go(func() { w.run(watching, written) })
 	}
 	for _, h := range r.hostiles {
 		watchers.Go(func() { h.run(watching) })
 	}
-	err := r.await(ctx, "watching", (*watcher).begun)
+	err := r.await(ctx, "watching", party.begun)
 	if err == nil {
 		err = write()
 	}
@@ -291,7 +360,7 @@ func (r *run) watched(ctx context.Context, write, more func() error) error {
 // patience is over, the verdicts say what is missing.
 func (r *run) end(ctx context.Context, more func() error) error {
 	atEnd := func() error {
-		return r.await(ctx, "at the end", func(w *watcher) bool { return w.complete(r.ledger) })
+		return r.await(ctx, "at the end", func(w party) bool { return w.complete(r.ledger) })
 	}
 	err := atEnd()
 	if err == nil && !r.anyBroken() {
@@ -314,7 +383,7 @@ var errPatience = errors.New("not in time")
 
 // await waits until something holds for every watcher, and as long as any of them gets on.
 // One whose promise is broken is not waited for.
-func (r *run) await(ctx context.Context, what string, holds func(*watcher) bool) error {
+func (r *run) await(ctx context.Context, what string, holds func(party) bool) error {
 	var seen int64
 	limit := time.Now().Add(10 * r.patience)
 	if r.hasty && !r.wander { // a client that does not heal gets missing changes with its next connection, and continues for long
@@ -322,7 +391,7 @@ func (r *run) await(ctx context.Context, what string, holds func(*watcher) bool)
 	}
 	for deadline := time.Now(); ; {
 		waiting := 0
-		for _, w := range r.watchers {
+		for _, w := range r.parties() {
 			if w.broken() == nil && !holds(w) {
 				waiting++
 			}
@@ -347,7 +416,7 @@ func (r *run) await(ctx context.Context, what string, holds func(*watcher) bool)
 // progress grows with what watchers see.
 func (r *run) progress() (sum int64) {
 	sum = 1
-	for _, w := range r.watchers {
+	for _, w := range r.parties() {
 		sum += w.progress()
 	}
 	return sum
@@ -357,7 +426,7 @@ func (r *run) progress() (sum int64) {
 func (r *run) enough() bool { return r.hasty && r.anyBroken() }
 
 func (r *run) anyBroken() bool {
-	return slices.ContainsFunc(r.watchers, func(w *watcher) bool { return w.broken() != nil })
+	return slices.ContainsFunc(r.parties(), func(w party) bool { return w.broken() != nil })
 }
 
 // write has every writer make n changes, one in each interval unless that is 0.
@@ -371,16 +440,16 @@ func (r *run) write(ctx context.Context, n int, interval time.Duration) error {
 
 // result is the verdict on all watchers, who must have left.
 func (r *run) result(took time.Duration) result {
-	res := result{faults: r.faults.Counts(), overlaps: r.faults.Overlaps(), took: took}
+	res := result{faults: r.faults.Counts(), overlaps: r.overlaps(), took: took}
 	early := r.enough() // then nobody had the time to see all
-	for _, w := range r.watchers {
+	for _, w := range r.parties() {
 		w.tally(&res.tally)
 		err := w.broken()
 		if !early {
 			err = w.verdict(r.ledger)
 		}
 		if err != nil {
-			res.broken = append(res.broken, fmt.Errorf("%s: %w", w.wallet.subject, err))
+			res.broken = append(res.broken, fmt.Errorf("%s: %w", w.name(), err))
 		}
 	}
 	if r.unsubscribed != nil {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"github.com/watchroute/watchroute/localstack/stack"
+	"github.com/watchroute/watchroute/shared/build"
 )
 
 // What a soak is made of. Its stack forgets early, or what is written would be all that
@@ -63,6 +65,9 @@ func soak(ctx context.Context, s settings, seed uint64, d time.Duration) error {
 	if err := os.Setenv(name, value); err != nil { // for go build
 		return err
 	}
+	if err := build.Functions(ctx, s.root, s.build, build.Host(), os.Stderr); err != nil {
+		return err
+	}
 	if s.template, err = withSettings(s.root, s.build, map[string]string{"LOG_RETENTION": soakLog.String()}); err != nil {
 		return err
 	}
@@ -111,8 +116,12 @@ func withSettings(root, dir string, settings map[string]string) (path string, er
 		}
 		text = setting.ReplaceAllLiteral(text, fmt.Appendf(nil, "%q: %q", name, value))
 	}
-	path = filepath.Join(dir, "template.json")
-	return path, os.WriteFile(path, text, 0o600)
+	file, err := os.CreateTemp(dir, "template-*.json") // others may run with other settings
+	if err != nil {
+		return "", err
+	}
+	_, err = file.Write(text)
+	return file.Name(), errors.Join(err, file.Close())
 }
 
 // probes keeps the latest that the functions' processes told of themselves.

@@ -49,6 +49,8 @@ type watcher struct {
 	err      error // the first broken promise
 }
 
+func (w *watcher) name() string { return w.wallet.subject }
+
 // options are impatient: a run is short.
 func (w *watcher) options() client.Options {
 	o := client.Options{Token: w.wallet.token, PingInterval: 4 * time.Second, MaxPingInterval: 8 * time.Second, HoleTime: 300 * time.Millisecond, AnswerTime: 6 * time.Second, MaxBackoff: 2 * time.Second}
@@ -281,6 +283,7 @@ type tally struct {
 	expired    int64 // tokens that were about to lapse
 	stats      client.Stats
 	journey    journey
+	post       post // of receivers
 }
 
 func (t tally) String() string {

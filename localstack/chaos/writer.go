@@ -76,6 +76,7 @@ func (w *writer) one(topic events.Topic) error {
 	if remove {
 		_, err = w.db.DeleteItem(ctx, &dynamodb.DeleteItemInput{TableName: &w.table, Key: key})
 	} else {
+		key["w"] = &types.AttributeValueMemberN{Value: fmt.Sprint(w.number)}
 		key["v"] = &types.AttributeValueMemberN{Value: fmt.Sprint(version)}
 		key["pad"] = &types.AttributeValueMemberS{Value: padding}
 		_, err = w.db.PutItem(ctx, &dynamodb.PutItemInput{TableName: &w.table, Item: key})

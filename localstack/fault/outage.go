@@ -112,6 +112,9 @@ func (f *Faults) carryOut(c *Caller, name string, body []byte, operation func() 
 	case "TransactWriteItems":
 		return f.transact(c, transactionOf(body), operation)
 	case "UpdateItem":
+		if of, step := stepIn(body); step != nothing {
+			return f.step(c, of, step, operation)
+		}
 		return f.transact(c, moveOf(body), operation)
 	case "PutItem":
 		f.oversleepRow(c, rowOf(body))

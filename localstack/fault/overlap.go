@@ -24,6 +24,14 @@ const (
 	// Overtaken is a message of a client that got to its function after another of the
 	// same connection and topic, which was sent later, had been answered.
 	Overtaken Overlap = "a message that a later one overtook"
+	// SameStanding is an invocation that a process got with a message for a topic of a
+	// destination, while another process was delivering this topic to it.
+	SameStanding Overlap = "two deliveries of one standing at once"
+	// OvertakenDelivery is a delivery that was about to write to a standing after a later one had
+	// begun.
+	OvertakenDelivery Overlap = "a delivery that a later one overtook"
+	// WokenMeanwhile is a standing that was marked by another process while it was delivered.
+	WokenMeanwhile Overlap = "a wake during a delivery"
 )
 
 // overlapsOf are the overlaps that a kind of fault is there for.
@@ -32,6 +40,8 @@ var overlapsOf = map[Kind][]Overlap{
 	Duplicate: {SameRecord},
 	LateWrite: {SameItem, LateWriter},
 	Overtake:  {Overtaken},
+	Reappear:  {SameStanding, OvertakenDelivery},
+	Slow:      {WokenMeanwhile},
 }
 
 // Overlaps counts those that the faults of the plan are there for, since New or
@@ -55,9 +65,10 @@ func (f *Faults) Overlaps() map[Overlap]int64 {
 type seen struct {
 	mu       sync.Mutex
 	counts   map[Overlap]int64
-	running  []batch // batches of streams that processes are at work on
+	running  []batch // batches that processes are at work on
 	items    map[string]*item
 	messages map[route]*messages
+	begun    map[standing]string // the process whose delivery has begun last
 }
 
 func (s *seen) reset() {
@@ -73,35 +84,40 @@ func (s *seen) countLocked(o Overlap) {
 	s.counts[o]++
 }
 
-// batch is an invocation with records of a stream.
+// batch is an invocation with records of a stream, or with messages for destinations.
 type batch struct {
 	Invocation
-	records map[string]bool // by stream and position
+	records   map[string]bool // by stream and position
+	standings map[standing]bool
 }
 
 // started takes in that a process has got an invocation.
 func (s *seen) started(i Invocation) {
-	b := batch{i, records(i.Payload())}
-	if len(b.records) == 0 {
+	b := batchOf(i)
+	if len(b.records) == 0 && len(b.standings) == 0 {
 		return
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var running []batch
-	shared := false
+	sameRecord, sameStanding := false, false
 	for _, other := range s.running {
 		if other.Runs() {
 			running = append(running, other)
-			shared = shared || intersect(other.records, b.records)
+			sameRecord = sameRecord || intersect(other.records, b.records)
+			sameStanding = sameStanding || intersect(other.standings, b.standings)
 		}
 	}
 	s.running = append(running, b)
-	if shared {
+	if sameRecord {
 		s.countLocked(SameRecord)
+	}
+	if sameStanding {
+		s.countLocked(SameStanding)
 	}
 }
 
-func intersect(a, b map[string]bool) bool {
+func intersect[K comparable](a, b map[K]bool) bool {
 	for record := range a {
 		if b[record] {
 			return true
@@ -110,24 +126,28 @@ func intersect(a, b map[string]bool) bool {
 	return false
 }
 
-// records are those of a stream's event, none of another event.
-func records(payload []byte) map[string]bool {
+// batchOf reads the event of a stream or a queue; another event gives an empty batch.
+func batchOf(i Invocation) batch {
+	b := batch{i, map[string]bool{}, map[standing]bool{}}
 	var event struct {
 		Records []struct {
 			EventSourceARN string
 			DynamoDB       struct{ SequenceNumber string }
+			Body           string
 		}
 	}
-	if json.Unmarshal(payload, &event) != nil {
-		return nil
+	if json.Unmarshal(i.Payload(), &event) != nil {
+		return b
 	}
-	found := map[string]bool{}
 	for _, r := range event.Records {
 		if r.DynamoDB.SequenceNumber != "" {
-			found[r.EventSourceARN+" "+r.DynamoDB.SequenceNumber] = true
+			b.records[r.EventSourceARN+" "+r.DynamoDB.SequenceNumber] = true
+		}
+		if of, ok := standingIn(r.Body); ok {
+			b.standings[of] = true
 		}
 	}
-	return found
+	return b
 }
 
 // item is what a transaction may write.

@@ -123,6 +123,7 @@ func answers(want []string, polite string) []string {
 // TestRefusedTopics has all topics watched by an admin, whose changes tell when those of
 // alice would have come, too.
 func TestRefusedTopics(t *testing.T) {
+	t.Parallel()
 	s, _ := strict(t, nil)
 	f := s.ownForger(t)
 	names := slices.Concat(otherTopics, slices.Collect(maps.Keys(partTopics)))

@@ -67,6 +67,7 @@ func (b *syncBuffer) contains(text string) bool {
 }
 
 func TestReload(t *testing.T) {
+	t.Parallel()
 	dir, log := copyModule(t), &syncBuffer{}
 	s := start(t, func(o *stack.Options) {
 		o.Root, o.BuildDir = dir, filepath.Join(dir, ".build")

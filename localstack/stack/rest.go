@@ -32,8 +32,16 @@ func (d *deployment) startREST() error {
 // processes.
 const holdsPerProcess = 64
 
-// shareProcesses lets functions whose answers are streamed run several invocations in a process.
+// shareProcesses lets functions that mostly wait run several invocations in a process: those whose
+// answers are streamed, and those that get messages one by one, which deliver to somebody.
 func (d *deployment) shareProcesses(api restapi.API) {
+	for i, f := range d.functions {
+		for _, m := range d.mappings {
+			if m.ofQueue() && m.BatchSize == 1 && m.function() == f.Name {
+				d.functions[i].PerProcess = m.ScalingConfig.MaximumConcurrency
+			}
+		}
+	}
 	for i, f := range d.functions {
 		for _, r := range api.Resources {
 			for _, m := range r.Methods {

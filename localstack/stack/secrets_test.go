@@ -28,6 +28,7 @@ const unprintable = "pL4nTeD"
 // the client have printed: while all goes well, while everything is broken on purpose, and
 // where a grant is missing, so that calls fail for good.
 func TestNothingSecretIsPrinted(t *testing.T) {
+	t.Parallel()
 	log := &logged{}
 	faults := fault.All()
 	faults[fault.Pause], faults[fault.SplitShard] = 0.5, 0.5

@@ -15,6 +15,7 @@ import (
 // TestLargestTextOfAnyCharacterArrives whole: from a client through the table, the log and a
 // view to a watcher whose filter is as long as it may be, and in a snapshot.
 func TestLargestTextOfAnyCharacterArrives(t *testing.T) {
+	t.Parallel()
 	s := start(t, nil)
 	c := s.dial(t)
 	for n, character := range []string{"<", "&", "\u2028", "\u2029", "😀"} {

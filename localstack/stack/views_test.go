@@ -151,6 +151,7 @@ func (v *viewer) missed(after int, delta bool) string {
 // TestTwoViewsOfATopic: a clerk and an auditor see of the same orders what their grants
 // show, and the same whichever way they come to it.
 func TestTwoViewsOfATopic(t *testing.T) {
+	t.Parallel()
 	s := start(t, func(o *stack.Options) {
 		tokensOnly(o)
 		o.Template = edited(t, func(resources object) { // a stream is held after its client has left

@@ -1,5 +1,5 @@
-// Package deliveries is the only place that knows the queue of deliveries: a FIFO queue with a message
-// group for each topic of a destination, and one for each destination as a whole.
+// Package deliveries is the only place that knows the queue of deliveries: a FIFO queue with four
+// message groups for the topics of each destination, its lanes, and one for the destination as a whole.
 package deliveries
 
 import (
@@ -44,9 +44,19 @@ func (q Queue) Send(ctx context.Context, ref delivery.Ref, id string) error {
 	return nil
 }
 
-// group is a hash, because SQS allows 128 characters at most.
+// lanes is how many messages of a destination's topics are worked on at once. A destination that answers
+// late or not at all, in however many topics, keeps so many executions busy and leaves the others' alone.
+// Its topics are spread over the lanes, and those of one lane wait for each other.
+const lanes = 4
+
+// group gives the lane of a standing, or the group of a destination as a whole, which must not wait for
+// topics that do not answer. It is a hash, because SQS allows 128 characters at most.
 func group(ref delivery.Ref) string {
-	sum := sha256.Sum256([]byte(ref.Destination + "\n" + string(ref.Topic)))
+	lane := "whole"
+	if ref.Topic != "" {
+		lane = fmt.Sprint(sha256.Sum256([]byte(ref.Topic))[0] % lanes)
+	}
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s\n%s", ref.Destination, lane))
 	return hex.EncodeToString(sum[:])
 }
 
