@@ -56,9 +56,7 @@ import { Attempt, PatternWatch, Watch, cursorOf, matches, plausible, sameView, s
  * @typedef {object} Inquiry a ping to be sent, with the watches that it asks for
  * @property {number} since when the first of it came due
  * @property {Record<string, string>} cursors
- * @property {number} bytes that the answer takes
- * @property {Watch[]} watches
- * @property {PatternWatch[]} patterns
+ * @property {(Watch | PatternWatch)[]} of
  */
 
 /** What to do about an error, by its code; about any other, mend the request: the same fails again. See events.Code.Remedy. */
@@ -77,12 +75,7 @@ const longestMove = 120 * minute // bounds how long the service may put the move
 const sleepTime = 30_000 // after which a connection that was not heard of is not trusted on waking
 const unpaced = 100 // requests a second that are as good as no bound
 const pagesAtOnce = 8 // topics of a pattern whose items are asked for at once
-const maxCursors = 500, maxFrameBytes = 128 << 10
-const inquiryBytes = maxFrameBytes / 2 // of topics that one ping asks for
-const cursorBytes = 57 // that a cursor takes at most beside the name of its topic
-
-/** @param {string} topic */
-const entryBytes = topic => topic.length + cursorBytes
+const namesAtOnce = 200 // that a ping asks for: the answer has twice the room that they need
 
 /**
  * Slows a client down after the service has asked for a request later. It holds for all requests.
@@ -601,7 +594,7 @@ export const newEngine = (dial, o, told) => {
     r.deadline = now + o.answerTime
     const attempt = attemptOf(r)
     if (attempt) attempt.asked = true
-    if (r.inquiry) pinged(r, now)
+    if (r.inquiry) pinged(r, r.inquiry, now)
     pace.spend(now)
     requests.set(id, r)
     link?.write(r.frame)
@@ -638,7 +631,7 @@ export const newEngine = (dial, o, told) => {
 
   /** Has a request that failed be asked once more, after a pause. @param {Request} r @param {number} now */
   function again(r, now) {
-    if (r.inquiry) unanswered(r, now)
+    if (r.inquiry) unanswered(r, r.inquiry, now)
     else attemptOf(r)?.retry(e, true)
   }
 
@@ -666,28 +659,37 @@ export const newEngine = (dial, o, told) => {
     pingAt = Math.min(pingAt, now + interval())
   }
 
-  /** The pings that are due. One that is to keep the connection alive asks for nothing if there is nothing to ask for. @param {number} now */
+  /** The pings that are due, as few as can be. One that is to keep the connection alive asks for nothing if there is nothing to ask for. @param {number} now */
   function pings(now) {
     const together = /** @type {Inquiry[]} */ ([]), apart = /** @type {Inquiry[]} */ ([])
-    const into = (/** @type {Probe} */ p) => p.apart() ? apart : together
-    const due = (/** @type {number} */ at) => at > 0 && now >= at
-    for (const f of patterns) if (due(f.pingAt())) addPattern(into(f.probe), f)
-    for (const w of watches) if (due(w.pingAt())) addTopic(into(w.probe), w)
+    const inquire = (/** @type {Watch | PatternWatch} */ w) => {
+      const at = w.pingAt()
+      if (!at || now < at) return
+      const all = w.probe.apart() ? apart : together
+      let q = all.at(-1)
+      if (!q || Object.keys(q.cursors).length >= namesAtOnce) all.push(q = inquiry(at))
+      q.since = Math.min(q.since, at)
+      q.of.push(w)
+      const before = cursorOf(q.cursors[w.topic])
+      if (w instanceof PatternWatch) q.cursors[w.topic] = ":0"
+      else if (!before || w.order.cursor.seq < before.seq) q.cursors[w.topic] = text(w.order.cursor) // from the one that stands furthest back
+    }
+    for (const f of patterns) [f, ...f.topics.values()].forEach(inquire) // one answer names a topic once for both
+    for (const w of watches) if (!w.pattern) inquire(w)
     const all = [...together, ...apart]
     if (!all.length && pingDue) all.push(inquiry(pingDue))
     return all
   }
 
-  /** @param {Request} r @param {number} now */
-  function pinged(r, now) {
+  /** @param {Request} r @param {Inquiry} q @param {number} now */
+  function pinged(r, q, now) {
     pingDue = 0
-    for (const f of r.inquiry?.patterns ?? []) f.probe.sent(r, "")
-    for (const w of r.inquiry?.watches ?? []) {
-      if (w.order.behind()) {
+    for (const w of q.of) {
+      if (w instanceof Watch && w.order.behind()) {
         stats.holes++
         alert(now)
       }
-      w.probe.sent(r, text(w.order.cursor))
+      w.probe.sent(r, w instanceof Watch ? text(w.order.cursor) : "")
     }
   }
 
@@ -698,22 +700,24 @@ export const newEngine = (dial, o, told) => {
    * @param {any} f
    */
   function pong(f) {
-    const r = answered(f.id), q = r?.inquiry, now = Date.now()
-    if (!r || !q) return
+    const r = answered(f.id), now = Date.now()
+    if (!r?.inquiry) return
     const missing = /** @type {Probe[]} */ ([]), untold = /** @type {Probe[]} */ ([])
-    for (const w of q.watches) pongTopic(r, w, f, now, missing, untold)
-    for (const p of q.patterns) {
-      if (!p.probe.over(r) || !p.joined) continue
-      if (!p.learn(f)) alert(now)
-      if (p.probe.untold) untold.push(p.probe)
+    for (const w of r.inquiry.of) {
+      if (!w.probe.over(r)) continue
+      if (w instanceof Watch) pongTopic(r, w, f, now, missing, untold)
+      else if (w.joined) {
+        if (!w.learn(f)) alert(now)
+        if (w.probe.untold) untold.push(w.probe)
+      }
     }
-    if (untold.length < q.watches.length + q.patterns.length) missing.push(...untold)
+    if (untold.length < r.inquiry.of.length) missing.push(...untold)
     postpone(missing, now)
   }
 
   /** @param {Request} r @param {Watch} w @param {any} f @param {number} now @param {Probe[]} missing @param {Probe[]} untold */
   function pongTopic(r, w, f, now, missing, untold) {
-    if (!w.probe.over(r) || !w.following()) return
+    if (!w.following()) return
     const head = cursorOf(f.cursors?.[w.topic])
     if (!head || text(head) !== r.frame.cursors[w.topic]) alert(now)
     if (!head && !f.more) return w.lost()
@@ -723,12 +727,10 @@ export const newEngine = (dial, o, told) => {
     untold.push(w.probe)
   }
 
-  /** Takes in that a ping has failed. It is not repeated before the next regular one, but for what is missing. @param {Request} r @param {number} now */
-  function unanswered(r, now) {
+  /** Takes in that a ping has failed. It is not repeated before the next regular one, but for what is missing. @param {Request} r @param {Inquiry} q @param {number} now */
+  function unanswered(r, q, now) {
     calm = false
-    const missing = (r.inquiry?.watches ?? []).filter(w => w.probe.over(r) && w.order.behind()).map(w => w.probe)
-    for (const f of r.inquiry?.patterns ?? []) f.probe.over(r)
-    postpone(missing, now)
+    postpone(q.of.filter(w => w.probe.over(r) && w instanceof Watch && w.order.behind()).map(w => w.probe), now)
   }
 
   /** Has what a ping asked for in vain be asked for again after a pause, the same for all of it. @param {Probe[]} probes @param {number} now */
@@ -880,41 +882,7 @@ export const fetchToken = o => Promise.race([
 const asPing = q => ({ frame: { action: "ping", cursors: q.cursors }, since: q.since, sentAt: 0, deadline: 0, inquiry: q })
 
 /** @param {number} since @returns {Inquiry} */
-const inquiry = since => ({ since, cursors: {}, bytes: 0, watches: [], patterns: [] })
-
-/** @param {Inquiry} q */
-const full = q => Object.keys(q.cursors).length >= maxCursors
-
-/**
- * Asks for a topic, or for the topics of a pattern, in a ping with room for the answer.
- * @param {Inquiry[]} all @param {Watch | PatternWatch} w @param {number} bytes of the answer @param {Inquiry} [q] whose answer names it anyhow
- */
-const inquire = (all, w, bytes, q) => {
-  if (!q) {
-    q = all.find(q => q.bytes + bytes <= inquiryBytes && !full(q))
-    if (!q) all.push(q = inquiry(0))
-    q.bytes += bytes
-  }
-  q.since = Math.min(q.since || Infinity, w.pingAt())
-  if (w instanceof PatternWatch) {
-    q.patterns.push(w)
-    q.cursors[w.topic] = ":0"
-    return
-  }
-  q.watches.push(w)
-  const before = cursorOf(q.cursors[w.topic])
-  if (!before || w.order.cursor.seq < before.seq) q.cursors[w.topic] = text(w.order.cursor) // from the one that stands furthest back
-}
-
-/** @param {Inquiry[]} all @param {PatternWatch} f */
-const addPattern = (all, f) => {
-  const bytes = [f.topic, ...f.topics.keys()].reduce((sum, topic) => sum + entryBytes(topic), 0)
-  inquire(all, f, f.more ? inquiryBytes : Math.min(bytes, inquiryBytes)) // it names as many as it has room for
-}
-
-/** @param {Inquiry[]} all @param {Watch} w */
-const addTopic = (all, w) =>
-  inquire(all, w, entryBytes(w.topic), all.find(q => w.pattern && q.patterns.includes(w.pattern) && q.bytes < inquiryBytes && !full(q)))
+const inquiry = since => ({ since, cursors: {}, of: [] })
 
 /** What the service refuses. The codes are those of the protocol, and other_view. */
 export class WatchError extends Error {
