@@ -42,7 +42,9 @@ type Source struct {
 	// Kafka is a topic of Kafka.
 	Kafka *Kafka `json:"kafka,omitempty"`
 
-	// KeyARN is the customer's key of KMS by which the queue or the stream is encrypted. Default: none.
+	// KeyARN is the customer's key of KMS by which the queue, the stream, or the secrets in Kafka's Access
+	// are encrypted. MSK takes no secret without one. Default: none.
+	// Source: https://docs.aws.amazon.com/msk/latest/developerguide/msk-password.html
 	KeyARN string `json:"key,omitempty"`
 
 	// FromNow leaves out what is in a stream or in Kafka when the stack is deployed. Default: from the
@@ -174,8 +176,8 @@ func (s Source) faults() []error {
 	if s.KeyARN != "" && !unresolved(s.KeyARN) && !keyARN.MatchString(s.KeyARN) {
 		refuse("KeyARN is %q, not the ARN of a key", s.KeyARN)
 	}
-	if s.KeyARN != "" && s.Queue == "" && s.Stream == "" {
-		refuse("KeyARN is set, which is for a queue or a stream")
+	if s.KeyARN != "" && s.Queue == "" && s.Stream == "" && !s.Kafka.hasSecrets() {
+		refuse("KeyARN is set, which is for a queue, a stream, or a secret in Kafka's Access")
 	}
 	if s.FromNow && s.Stream == "" && s.Kafka == nil {
 		refuse("FromNow is set, which is for a stream or Kafka")
@@ -352,7 +354,11 @@ func (s Source) grants(own awssqs.CfnQueue) []grant {
 		grants = append(grants, s.Kafka.grants()...)
 	}
 	if s.KeyARN != "" {
-		grants = append(grants, allow(jsii.String(s.KeyARN), "kms:Decrypt"))
+		decrypt := allow(jsii.String(s.KeyARN), "kms:Decrypt")
+		if s.Kafka != nil {
+			decrypt = decrypt.when(throughSecretsManager())
+		}
+		grants = append(grants, decrypt)
 	}
 	return grants
 }
@@ -389,6 +395,11 @@ func (k Kafka) grants() []grant {
 
 // network tells whether it says where the brokers are, and not how Lambda signs in.
 func (a KafkaAccess) network() bool { return strings.HasPrefix(a.Type, "VPC_") }
+
+// hasSecrets tells whether Lambda signs in by a secret.
+func (k *Kafka) hasSecrets() bool {
+	return k != nil && slices.ContainsFunc(k.Access, func(a KafkaAccess) bool { return !a.network() })
+}
 
 // inVPC tells whether Lambda reaches the brokers through network interfaces in a VPC.
 func (s Source) inVPC() bool {

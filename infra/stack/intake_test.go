@@ -140,7 +140,7 @@ func TestIntakeMayReadItsSourcesAlone(t *testing.T) {
 	props.Sources = append(props.Sources,
 		stack.Source{Name: "Safe", Queue: "arn:aws:sqs:us-east-1:000000000000:safe", KeyARN: "arn:aws:kms:us-east-1:000000000000:key/k"},
 		stack.Source{Name: "Cluster", FromNow: true, Kafka: &stack.Kafka{Cluster: "arn:aws:kafka:us-east-1:000000000000:cluster/c/u-1", Topic: "t"}},
-		stack.Source{Name: "Inside", Kafka: &stack.Kafka{Brokers: []string{"b:9092", "c:9092", "d:9092", "e:9092", "f:9092", "g:9092"}, Topic: "t", Access: []stack.KafkaAccess{
+		stack.Source{Name: "Inside", KeyARN: "arn:aws:kms:us-east-1:000000000000:key/s", Kafka: &stack.Kafka{Brokers: []string{"b:9092", "c:9092", "d:9092", "e:9092", "f:9092", "g:9092"}, Topic: "t", Access: []stack.KafkaAccess{
 			{Type: "VPC_SUBNET", URI: "subnet:s"}, {Type: "SASL_SCRAM_512_AUTH", URI: "arn:aws:secretsmanager:us-east-1:000000000000:secret:s"},
 		}}})
 	props.Region, props.IntakeConcurrency = "us-east-1", 11
@@ -155,6 +155,7 @@ func TestIntakeMayReadItsSourcesAlone(t *testing.T) {
 		"IntakeFromShopQueue.Arn":                                "sqs:DeleteMessage sqs:GetQueueAttributes sqs:ReceiveMessage",
 		"arn:aws:kinesis:us-east-1:000000000000:stream/trades":   "kinesis:DescribeStream kinesis:DescribeStreamSummary kinesis:GetRecords kinesis:GetShardIterator kinesis:ListShards",
 		"arn:aws:kms:us-east-1:000000000000:key/k":               "kms:Decrypt",
+		"arn:aws:kms:us-east-1:000000000000:key/s":               "kms:Decrypt",
 		"arn:aws:kafka:us-east-1:000000000000:cluster/c/u-1":     "kafka:DescribeCluster kafka:DescribeClusterV2 kafka:GetBootstrapBrokers kafka-cluster:Connect kafka-cluster:DescribeClusterDynamicConfiguration",
 		"arn:aws:kafka:us-east-1:000000000000:topic/c/u-1/t":     "kafka-cluster:DescribeTopic kafka-cluster:ReadData",
 		"arn:aws:kafka:us-east-1:000000000000:group/c/u-1/*":     "kafka-cluster:AlterGroup kafka-cluster:DescribeGroup",
@@ -170,6 +171,11 @@ func TestIntakeMayReadItsSourcesAlone(t *testing.T) {
 	slices.Sort(want)
 	if !slices.Equal(got, want) {
 		t.Errorf("intake may do\n%q, want\n%q", got, want)
+	}
+	decrypts := conditions(t, ofType[roleProperties](t, all, "AWS::IAM::Role")["IntakeRole"], "kms:Decrypt")
+	slices.Sort(decrypts)
+	if !slices.Equal(decrypts, []string{"", "StringEquals kms:ViaService secretsmanager.${AWS::Region}.amazonaws.com"}) {
+		t.Errorf("intake decrypts when %q: messages always, secrets through Secrets Manager", decrypts)
 	}
 	if m := ofType[sourceMapping](t, all, "AWS::Lambda::EventSourceMapping")["IntakeFromClusterMapping"]; refer(t, m.EventSourceArn) != "arn:aws:kafka:us-east-1:000000000000:cluster/c/u-1" || m.StartingPosition != "LATEST" {
 		t.Errorf("Cluster is mapped by %+v", m)
@@ -259,7 +265,7 @@ func TestSourcesThatCannotWorkAreRefused(t *testing.T) {
 		`broker "b" is not host:port`:                                         kafka(stack.Kafka{Brokers: []string{"b"}, Topic: "t"}),
 		`Kafka's topic is "", not 1 to 249 letters, digits and . _ -`:         kafka(stack.Kafka{Brokers: []string{"b:1"}}),
 		`Access needs a Type and a URI`:                                       kafka(stack.Kafka{Brokers: []string{"b:1"}, Topic: "t", Access: []stack.KafkaAccess{{Type: "VPC_SUBNET"}}}),
-		`KeyARN is set, which is for a queue or a stream`:                     {{Name: "A", KeyARN: "arn:aws:kms:us-east-1:000000000000:key/k", Kafka: &stack.Kafka{Brokers: []string{"b:1"}, Topic: "t"}}},
+		`KeyARN is set, which is for a queue, a stream, or a secret`:          {{Name: "A", KeyARN: "arn:aws:kms:us-east-1:000000000000:key/k", Kafka: &stack.Kafka{Brokers: []string{"b:1"}, Topic: "t"}}},
 	} {
 		if _, err := synthesize(t.TempDir(), stack.Props{Sources: sources, Region: "us-east-1"}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("gives %v, want %s", err, want)
