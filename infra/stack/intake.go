@@ -131,6 +131,11 @@ func (p Props) sourceFaults() []error {
 		}
 		names[s.Name] = true
 	}
+	for i, s := range p.Sources {
+		if j := slices.IndexFunc(p.Sources[:i], s.sameAs); j >= 0 {
+			faults = append(faults, fmt.Errorf("sources %q and %q read the same, and a function can read it once: make them one", p.Sources[j].Name, s.Name))
+		}
+	}
 	if text, err := p.sourcesText(func(s Source) string { return s.from(strings.Repeat("x", unknownARNBytes)) }); err != nil {
 		faults = append(faults, err)
 	} else if len(text) > maxSourcesBytes {
@@ -179,6 +184,9 @@ func (s Source) faults() []error {
 	if s.KeyARN != "" && s.Queue == "" && s.Stream == "" && !s.Kafka.hasSecrets() {
 		refuse("KeyARN is set, which is for a queue, a stream, or a secret in Kafka's Access")
 	}
+	if s.Mapping != nil && s.Mapping.Version == "" && !s.ordered() {
+		refuse("it has no order, so its Mapping needs a Version")
+	}
 	if s.FromNow && s.Stream == "" && s.Kafka == nil {
 		refuse("FromNow is set, which is for a stream or Kafka")
 	}
@@ -189,6 +197,12 @@ func (s Source) faults() []error {
 		faults = append(faults, err)
 	}
 	return faults
+}
+
+// ordered tells whether messages have a location in the source. Of a queue whose ARN only the deployment
+// knows it may be so.
+func (s Source) ordered() bool {
+	return s.Rule == nil && (s.Queue == "" || unresolved(s.Queue) || strings.HasSuffix(s.Queue, ".fifo"))
 }
 
 func (k Kafka) faults() []error {
@@ -229,6 +243,12 @@ func (s Source) from(queue string) string {
 		return s.Queue
 	}
 	return s.Stream
+}
+
+// sameAs tells whether the messages of two sources are the same.
+func (s Source) sameAs(other Source) bool {
+	told := other.toldAs(other.from(""))
+	return s.from("") != "" && told.Is(s.from(""), s.toldAs("").KafkaTopic)
 }
 
 // toldAs is what the function is told of a source.
