@@ -258,18 +258,21 @@ func TestSourcesThatCannotWorkAreRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	for want, change := range map[string]func(*intake.Source){
-		"name has 0 bytes":                      func(s *intake.Source) { s.Name = "" },
-		"name has 65 bytes":                     func(s *intake.Source) { s.Name = strings.Repeat("x", 65) },
-		"does not say where messages come from": func(s *intake.Source) { s.From = "" },
-		`topic "a//b"`:                          func(s *intake.Source) { s.Topics = []events.Topic{"a//b"} },
-		`topic "@a/b" is reserved`:              func(s *intake.Source) { s.Topics = []events.Topic{"@a/b"} },
-		"mapping: topic is missing":             func(s *intake.Source) { s.Mapping.Topic = "" },
-		"mapping: id is missing":                func(s *intake.Source) { s.Mapping.ID = "" },
-		"mapping: id has a brace":               func(s *intake.Source) { s.Mapping.ID = "{a" },
-		"mapping: topic has a brace":            func(s *intake.Source) { s.Mapping.Topic = "a/{}" },
-		"mapping: version has a brace":          func(s *intake.Source) { s.Mapping.Version = "}" },
-		"mapping: remove: pattern is no JSON":   func(s *intake.Source) { s.Mapping.Remove = json.RawMessage("{") },
-		`mapping: remove: `:                     func(s *intake.Source) { s.Mapping.Remove = json.RawMessage(`{"a":1}`) },
+		"name has 0 bytes":                              func(s *intake.Source) { s.Name = "" },
+		"name has 65 bytes":                             func(s *intake.Source) { s.Name = strings.Repeat("x", 65) },
+		"does not say where messages come from":         func(s *intake.Source) { s.From = "" },
+		`topic "a//b"`:                                  func(s *intake.Source) { s.Topics = []events.Topic{"a//b"} },
+		`topic "@a/b" is reserved`:                      func(s *intake.Source) { s.Topics = []events.Topic{"@a/b"} },
+		"mapping: topic is missing":                     func(s *intake.Source) { s.Mapping.Topic = "" },
+		"mapping: id is missing":                        func(s *intake.Source) { s.Mapping.ID = "" },
+		"mapping: id has a brace":                       func(s *intake.Source) { s.Mapping.ID = "{a" },
+		"mapping: topic has a brace":                    func(s *intake.Source) { s.Mapping.Topic = "a/{}" },
+		"mapping: version has a brace":                  func(s *intake.Source) { s.Mapping.Version = "}" },
+		"mapping: id has {$Key}, but only":              func(s *intake.Source) { s.Mapping.ID = "x{$Key}" },
+		"mapping: data is {d}, but it is a path":        func(s *intake.Source) { s.Mapping.Data = "{d}" },
+		"mapping: expiresAt is {d.e}, but it is a path": func(s *intake.Source) { s.Mapping.ExpiresAt = "{d.e}" },
+		"mapping: remove: pattern is no JSON":           func(s *intake.Source) { s.Mapping.Remove = json.RawMessage("{") },
+		`mapping: remove: `:                             func(s *intake.Source) { s.Mapping.Remove = json.RawMessage(`{"a":1}`) },
 	} {
 		s := good()
 		change(&s)
