@@ -21,9 +21,9 @@ import (
 )
 
 const (
-	// topicsAtOnce bounds the writes that are under way. Those of one topic follow each other, because
+	// tasksAtOnce bounds the writes that are under way. Those of one topic follow each other, because
 	// its changes are numbered in the order in which they are written.
-	topicsAtOnce = 16
+	tasksAtOnce = 16
 	// deadlineMargin is the part of the timeout that is kept free to report what is not done.
 	deadlineMargin = 2 * time.Second
 )
@@ -61,14 +61,16 @@ type task struct {
 	item  intake.Item
 }
 
-// applyAll carries the arrivals out and gives those that have to come again, in their order.
+// applyAll carries the arrivals out and gives those that have to come again, in their order. What can
+// never become an item goes last, so that a failure queue that does not answer holds no item up.
 func (h handler) applyAll(ctx context.Context, arrivals []arrival) (again []arrival) {
 	done := make([]bool, len(arrivals))
 	topics := map[events.Topic][]task{}
+	refused := map[int]*events.Error{}
 	for i, a := range arrivals {
 		item, err := h.read(a)
 		if refusal := (*events.Error)(nil); errors.As(err, &refusal) {
-			done[i] = h.refuse(ctx, a, refusal)
+			refused[i] = refusal
 			continue
 		}
 		if err != nil {
@@ -78,15 +80,22 @@ func (h handler) applyAll(ctx context.Context, arrivals []arrival) (again []arri
 		topics[item.Topic] = append(topics[item.Topic], task{i, item})
 	}
 	var stale atomic.Int64
-	var group errgroup.Group
-	group.SetLimit(topicsAtOnce)
+	var group errgroup.Group // no task gives an error
+	group.SetLimit(tasksAtOnce)
 	for _, tasks := range topics {
 		group.Go(func() error {
 			h.inOrder(ctx, arrivals, tasks, done, &stale)
 			return nil
 		})
 	}
-	_ = group.Wait() // no task gives an error
+	_ = group.Wait()
+	for i, cause := range refused {
+		group.Go(func() error {
+			done[i] = h.refuse(ctx, arrivals[i], cause)
+			return nil
+		})
+	}
+	_ = group.Wait()
 	for i, a := range arrivals {
 		if !done[i] {
 			again = append(again, a)
