@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"compress/gzip"
 	"context"
 	"encoding/json"
 	"errors"
@@ -145,7 +147,8 @@ type refusal struct {
 	Headers  map[string]string `json:"headers,omitempty"`
 	Body     string            `json:"body,omitempty"`
 	Base64   []byte            `json:"bodyBase64,omitempty"` // of a body that is not a text
-	// Truncated says that the body is left out for its size.
+	Gzip     []byte            `json:"bodyGzip,omitempty"`   // in place of both, of a body that is too large as it is
+	// Truncated says that headers and body are left out for their size.
 	Truncated bool `json:"truncated,omitempty"`
 }
 
@@ -159,8 +162,12 @@ func (h handler) refuse(ctx context.Context, a arrival, cause *events.Error) (do
 		r.Body, r.Base64 = "", a.Body
 	}
 	err := h.failures.Send(ctx, r)
+	if errors.Is(err, failure.ErrTooLarge) { // a queue takes messages that are larger as JSON in JSON
+		r.Body, r.Base64, r.Gzip = "", nil, zipped(a.Body)
+		err = h.failures.Send(ctx, r)
+	}
 	if errors.Is(err, failure.ErrTooLarge) {
-		r.Headers, r.Body, r.Base64, r.Truncated = nil, "", nil, true
+		r.Headers, r.Gzip, r.Truncated = nil, nil, true
 		err = h.failures.Send(ctx, r)
 	}
 	switch {
@@ -172,4 +179,13 @@ func (h handler) refuse(ctx context.Context, a arrival, cause *events.Error) (do
 	}
 	logger.Error("refusal not delivered", "err", fmt.Errorf("refuse %s: %w", a.location, err))
 	return false
+}
+
+// zipped compresses a body by gzip.
+func zipped(body []byte) []byte {
+	var b bytes.Buffer
+	w := gzip.NewWriter(&b)
+	_, _ = w.Write(body) // a Buffer takes everything
+	_ = w.Close()
+	return b.Bytes()
 }

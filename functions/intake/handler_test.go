@@ -1,11 +1,14 @@
 package main
 
 import (
+	"bytes"
+	"compress/gzip"
 	"context"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"slices"
 	"strings"
@@ -14,7 +17,10 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
 	"github.com/watchroute/watchroute/events"
+	"github.com/watchroute/watchroute/localstack/aws/sqs/sqstest"
 	"github.com/watchroute/watchroute/shared/failure"
 	"github.com/watchroute/watchroute/shared/intake"
 	"github.com/watchroute/watchroute/shared/watch"
@@ -250,7 +256,7 @@ func TestPoisonThatDoesNotReachTheFailureQueueComesAgain(t *testing.T) {
 			if !r.Truncated {
 				return failure.ErrTooLarge
 			}
-			if r.Body != "" || r.Headers != nil {
+			if r.Body != "" || r.Headers != nil || r.Gzip != nil {
 				return errors.New("body is there")
 			}
 			return nil
@@ -261,6 +267,33 @@ func TestPoisonThatDoesNotReachTheFailureQueueComesAgain(t *testing.T) {
 		if got := d.answer(t, fifo(`{`, form("a", "1"))); got != c.want || len(d.applied) != 1 {
 			t.Errorf("%s: the answer is %s, want %s; applied are %q", name, got, c.want, d.applied)
 		}
+	}
+}
+
+// TestPoisonOfAQueueIsKeptWhole: a message of the most that SQS takes has more as JSON in JSON, and nobody
+// could read it in its queue any more.
+func TestPoisonOfAQueueIsKeptWhole(t *testing.T) {
+	q := sqstest.Start(t, "failures")
+	d := newDesk()
+	d.failures = failure.Open(q.Config, *q.URL)
+	body := `{"topic":"@a","id":"1","data":{"x":[` + strings.Repeat(`"\"",`, failure.MaxBytes/7) + `""]}}`
+	if got := d.answer(t, fifo(body)); got != `{"batchItemFailures":null}` {
+		t.Fatalf("the answer is %s", got)
+	}
+	out, err := q.Client.ReceiveMessage(t.Context(), &sqs.ReceiveMessageInput{QueueUrl: q.URL})
+	if err != nil || len(out.Messages) != 1 {
+		t.Fatalf("received %+v, %v", out, err)
+	}
+	var r refusal
+	if err := json.Unmarshal([]byte(*out.Messages[0].Body), &r); err != nil || r.Truncated || r.Reason != "bad_topic" {
+		t.Fatalf("refused is %.300s, %v", *out.Messages[0].Body, err)
+	}
+	unzipped, err := gzip.NewReader(bytes.NewReader(r.Gzip))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := io.ReadAll(unzipped); err != nil || string(got) != body {
+		t.Errorf("the body is %.300s, %v", got, err)
 	}
 }
 
