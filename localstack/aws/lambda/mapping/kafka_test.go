@@ -165,6 +165,28 @@ func TestKafkaOffsetsOutliveTheMapping(t *testing.T) {
 	}
 }
 
+// TestKafkaRecordsOfALaterEventAreNotDone with those before them: what one poll gives may take several
+// events.
+func TestKafkaRecordsOfALaterEventAreNotDone(t *testing.T) {
+	b := newBrokers(t, 1)
+	b.answer = func(call int) (mapping.Answer, error) { return mapping.Answer{FunctionError: call > 1}, nil }
+	large := strings.Repeat("x", 900_000)
+	for range 6 { // of which four fit into an event
+		b.produce(t, text(large)...)
+	}
+	p := b.start(t, mapping.KafkaMapping{StartingPosition: "TRIM_HORIZON"})
+	b.values(t, 7)
+	p.Close()
+	b.mu.Lock()
+	done := strings.Count(strings.Split(strings.Join(b.got, " "), "|")[0], large)
+	b.got, b.answer = nil, func(int) (mapping.Answer, error) { return mapping.Answer{}, nil }
+	b.mu.Unlock()
+	b.start(t, mapping.KafkaMapping{StartingPosition: "LATEST"})
+	if got := b.values(t, 6-done); !strings.HasPrefix(got[0], fmt.Sprintf("0:%d ", done)) {
+		t.Errorf("of six, %d were done, and the next mapping began with %.10s", done, got[0])
+	}
+}
+
 // TestKafkaEventsStayUnderSixMegabytes.
 func TestKafkaEventsStayUnderSixMegabytes(t *testing.T) {
 	b := newBrokers(t, 1)
