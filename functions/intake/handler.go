@@ -64,7 +64,7 @@ type task struct {
 }
 
 // applyAll carries the arrivals out and gives those that have to come again, in their order. What can
-// never become an item goes last, so that a failure queue that does not answer holds no item up.
+// never become an item begins last, so that a failure queue that does not answer holds no item up.
 func (h handler) applyAll(ctx context.Context, arrivals []arrival) (again []arrival) {
 	done := make([]bool, len(arrivals))
 	topics := map[events.Topic][]task{}
@@ -90,7 +90,6 @@ func (h handler) applyAll(ctx context.Context, arrivals []arrival) (again []arri
 			return nil
 		})
 	}
-	_ = group.Wait()
 	for i, cause := range refused {
 		group.Go(func() error {
 			done[i] = h.refuse(ctx, arrivals[i], cause)
