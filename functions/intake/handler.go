@@ -173,7 +173,7 @@ func (h handler) refuse(ctx context.Context, a arrival, cause *events.Error) (do
 	case err == nil:
 		return true
 	case errors.Is(err, failure.ErrRejected):
-		logger.Error("refused message given up", "message", cause.Message, "err", err)
+		logger.Error("refused message given up", "err", err) // without the sentence, which quotes the message
 		return true
 	}
 	logger.Error("refusal not delivered", "err", fmt.Errorf("refuse %s: %w", a.location, err))

@@ -263,9 +263,13 @@ func TestPoisonThatDoesNotReachTheFailureQueueComesAgain(t *testing.T) {
 		}, `{"batchItemFailures":null}`},
 	} {
 		d := newDesk()
-		d.full = c.full
-		if got := d.answer(t, fifo(`{`, form("a", "1"))); got != c.want || len(d.applied) != 1 {
+		var log bytes.Buffer
+		d.full, d.logger = c.full, slog.New(slog.NewTextHandler(&log, nil))
+		if got := d.answer(t, fifo(`{"planted":1}`, form("a", "1"))); got != c.want || len(d.applied) != 1 {
 			t.Errorf("%s: the answer is %s, want %s; applied are %q", name, got, c.want, d.applied)
+		}
+		if text := log.String(); !strings.Contains(text, "location=m0 reason=bad_message") || strings.Contains(text, "planted") {
+			t.Errorf("%s: the log must name the message, and have nothing of what is in it: %s", name, text)
 		}
 	}
 }
