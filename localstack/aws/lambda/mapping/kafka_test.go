@@ -1,11 +1,15 @@
 package mapping_test
 
 import (
+	"bufio"
 	"context"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"log/slog"
+	"net"
 	"slices"
 	"strings"
 	"sync"
@@ -201,6 +205,28 @@ func TestKafkaEventsStayUnderSixMegabytes(t *testing.T) {
 			t.Errorf("an event has %d bytes", len(event))
 		}
 	}
+}
+
+// TestBrokersThatDoNotAnswerAreNamed: whoever has misspelt an address would wait for ever.
+func TestBrokersThatDoNotAnswerAreNamed(t *testing.T) {
+	closed, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := closed.Addr().String()
+	_ = closed.Close() // nobody listens there any more
+	told, log := io.Pipe()
+	t.Cleanup(func() { _ = told.Close() })
+	p, err := mapping.StartKafka(mapping.KafkaMapping{UUID: "m", Function: "f", Brokers: []string{address}, Topic: "t", StartingPosition: "LATEST"},
+		mapping.KafkaOptions{Logger: slog.New(slog.NewTextHandler(log, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	line, err := bufio.NewReader(told).ReadString('\n')
+	if err != nil || !strings.Contains(line, "brokers do not answer") || !strings.Contains(line, address) {
+		t.Errorf("told is %q, %v", line, err)
+	}
+	p.Close()
 }
 
 // TestKafkaSettingsThatLambdaRefuses.
