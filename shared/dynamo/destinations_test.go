@@ -278,6 +278,21 @@ func TestANoticeEndsWithWhatItTells(t *testing.T) {
 	}
 }
 
+// TestWhatIsForgottenLeavesNoNotice, not even one that is shown to nobody.
+func TestWhatIsForgottenLeavesNoNotice(t *testing.T) {
+	s := newStandings(t)
+	d := aDestination(t, "dst_1", time.Now().Add(time.Hour))
+	s.must(s.AddDestination(t.Context(), d, 1))
+	s.must(s.Disable(t.Context(), d, delivery.Ended))
+	s.Now = func() time.Time { return time.Now().Add(8 * 24 * time.Hour) }
+	_, err := s.Retire(t.Context(), d.ID)
+	s.must(err)
+	s.must(s.ForgetDestination(t.Context(), d.ID))
+	if told := notices(t, s.Store, d.ID); len(told) != 0 {
+		t.Errorf("operators are told %v", told)
+	}
+}
+
 // TestADestinationIsForgottenAWeekAfterItsEnd, also before DynamoDB deletes it. Its owner then has room
 // for another.
 func TestADestinationIsForgottenAWeekAfterItsEnd(t *testing.T) {
