@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"compress/gzip"
 	"context"
 	"encoding/json"
 	"errors"
@@ -21,9 +23,9 @@ import (
 )
 
 const (
-	// topicsAtOnce bounds the writes that are under way. Those of one topic follow each other, because
+	// tasksAtOnce bounds the writes that are under way. Those of one topic follow each other, because
 	// its changes are numbered in the order in which they are written.
-	topicsAtOnce = 16
+	tasksAtOnce = 16
 	// deadlineMargin is the part of the timeout that is kept free to report what is not done.
 	deadlineMargin = 2 * time.Second
 )
@@ -61,14 +63,16 @@ type task struct {
 	item  intake.Item
 }
 
-// applyAll carries the arrivals out and gives those that have to come again, in their order.
+// applyAll carries the arrivals out and gives those that have to come again, in their order. What can
+// never become an item begins last, so that a failure queue that does not answer holds no item up.
 func (h handler) applyAll(ctx context.Context, arrivals []arrival) (again []arrival) {
 	done := make([]bool, len(arrivals))
 	topics := map[events.Topic][]task{}
+	refused := map[int]*events.Error{}
 	for i, a := range arrivals {
 		item, err := h.read(a)
 		if refusal := (*events.Error)(nil); errors.As(err, &refusal) {
-			done[i] = h.refuse(ctx, a, refusal)
+			refused[i] = refusal
 			continue
 		}
 		if err != nil {
@@ -78,15 +82,21 @@ func (h handler) applyAll(ctx context.Context, arrivals []arrival) (again []arri
 		topics[item.Topic] = append(topics[item.Topic], task{i, item})
 	}
 	var stale atomic.Int64
-	var group errgroup.Group
-	group.SetLimit(topicsAtOnce)
+	var group errgroup.Group // no task gives an error
+	group.SetLimit(tasksAtOnce)
 	for _, tasks := range topics {
 		group.Go(func() error {
 			h.inOrder(ctx, arrivals, tasks, done, &stale)
 			return nil
 		})
 	}
-	_ = group.Wait() // no task gives an error
+	for i, cause := range refused {
+		group.Go(func() error {
+			done[i] = h.refuse(ctx, arrivals[i], cause)
+			return nil
+		})
+	}
+	_ = group.Wait()
 	for i, a := range arrivals {
 		if !done[i] {
 			again = append(again, a)
@@ -136,7 +146,8 @@ type refusal struct {
 	Headers  map[string]string `json:"headers,omitempty"`
 	Body     string            `json:"body,omitempty"`
 	Base64   []byte            `json:"bodyBase64,omitempty"` // of a body that is not a text
-	// Truncated says that the body is left out for its size.
+	Gzip     []byte            `json:"bodyGzip,omitempty"`   // in place of both, of a body that is too large as it is
+	// Truncated says that headers and body are left out for their size.
 	Truncated bool `json:"truncated,omitempty"`
 }
 
@@ -150,17 +161,30 @@ func (h handler) refuse(ctx context.Context, a arrival, cause *events.Error) (do
 		r.Body, r.Base64 = "", a.Body
 	}
 	err := h.failures.Send(ctx, r)
+	if errors.Is(err, failure.ErrTooLarge) { // a queue takes messages that are larger as JSON in JSON
+		r.Body, r.Base64, r.Gzip = "", nil, zipped(a.Body)
+		err = h.failures.Send(ctx, r)
+	}
 	if errors.Is(err, failure.ErrTooLarge) {
-		r.Headers, r.Body, r.Base64, r.Truncated = nil, "", nil, true
+		r.Headers, r.Gzip, r.Truncated = nil, nil, true
 		err = h.failures.Send(ctx, r)
 	}
 	switch {
 	case err == nil:
 		return true
 	case errors.Is(err, failure.ErrRejected):
-		logger.Error("refused message given up", "message", cause.Message, "err", err)
+		logger.Error("refused message given up", "err", err) // without the sentence, which quotes the message
 		return true
 	}
 	logger.Error("refusal not delivered", "err", fmt.Errorf("refuse %s: %w", a.location, err))
 	return false
+}
+
+// zipped compresses a body by gzip.
+func zipped(body []byte) []byte {
+	var b bytes.Buffer
+	w := gzip.NewWriter(&b)
+	_, _ = w.Write(body) // a Buffer takes everything
+	_ = w.Close()
+	return b.Bytes()
 }

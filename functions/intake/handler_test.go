@@ -1,11 +1,14 @@
 package main
 
 import (
+	"bytes"
+	"compress/gzip"
 	"context"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"slices"
 	"strings"
@@ -14,7 +17,10 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
 	"github.com/watchroute/watchroute/events"
+	"github.com/watchroute/watchroute/localstack/aws/sqs/sqstest"
 	"github.com/watchroute/watchroute/shared/failure"
 	"github.com/watchroute/watchroute/shared/intake"
 	"github.com/watchroute/watchroute/shared/watch"
@@ -44,6 +50,7 @@ type desk struct {
 	stale   []string                    // ids that are not newer
 	broken  map[string]error            // what applying to an item answers, by its id
 	full    func(message refusal) error // what the failure queue answers
+	stuck   bool                        // the failure queue does not answer
 	wait    chan struct{}               // applying waits for it, if it is not nil
 	running map[events.Topic]int
 	most    int // topics that were applied to at once
@@ -69,14 +76,18 @@ func (d *desk) Apply(ctx context.Context, item intake.Item) (bool, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	delete(d.running, item.Topic)
-	if err := d.broken[item.ID]; err != nil {
+	if err := errors.Join(ctx.Err(), d.broken[item.ID]); err != nil {
 		return false, err
 	}
 	d.applied = append(d.applied, fmt.Sprintf("%s/%s from %s at %s/%s", item.Topic, item.ID, item.Source, item.Position.Lane, item.Position.At))
 	return !slices.Contains(d.stale, item.ID), nil
 }
 
-func (d *desk) Send(_ context.Context, message any) error {
+func (d *desk) Send(ctx context.Context, message any) error {
+	if d.stuck {
+		<-ctx.Done()
+		return ctx.Err()
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if err := d.full(message.(refusal)); err != nil {
@@ -245,18 +256,81 @@ func TestPoisonThatDoesNotReachTheFailureQueueComesAgain(t *testing.T) {
 			if !r.Truncated {
 				return failure.ErrTooLarge
 			}
-			if r.Body != "" || r.Headers != nil {
+			if r.Body != "" || r.Headers != nil || r.Gzip != nil {
 				return errors.New("body is there")
 			}
 			return nil
 		}, `{"batchItemFailures":null}`},
 	} {
 		d := newDesk()
-		d.full = c.full
-		if got := d.answer(t, fifo(`{`, form("a", "1"))); got != c.want || len(d.applied) != 1 {
+		var log bytes.Buffer
+		d.full, d.logger = c.full, slog.New(slog.NewTextHandler(&log, nil))
+		if got := d.answer(t, fifo(`{"planted":1}`, form("a", "1"))); got != c.want || len(d.applied) != 1 {
 			t.Errorf("%s: the answer is %s, want %s; applied are %q", name, got, c.want, d.applied)
 		}
+		if text := log.String(); !strings.Contains(text, "location=m0 reason=bad_message") || strings.Contains(text, "planted") {
+			t.Errorf("%s: the log must name the message, and have nothing of what is in it: %s", name, text)
+		}
 	}
+}
+
+// TestPoisonOfAQueueIsKeptWhole: a message of the most that SQS takes has more as JSON in JSON, and nobody
+// could read it in its queue any more.
+func TestPoisonOfAQueueIsKeptWhole(t *testing.T) {
+	q := sqstest.Start(t, "failures")
+	d := newDesk()
+	d.failures = failure.Open(q.Config, *q.URL)
+	body := `{"topic":"@a","id":"1","data":{"x":[` + strings.Repeat(`"\"",`, failure.MaxBytes/7) + `""]}}`
+	if got := d.answer(t, fifo(body)); got != `{"batchItemFailures":null}` {
+		t.Fatalf("the answer is %s", got)
+	}
+	out, err := q.Client.ReceiveMessage(t.Context(), &sqs.ReceiveMessageInput{QueueUrl: q.URL})
+	if err != nil || len(out.Messages) != 1 {
+		t.Fatalf("received %+v, %v", out, err)
+	}
+	var r refusal
+	if err := json.Unmarshal([]byte(*out.Messages[0].Body), &r); err != nil || r.Truncated || r.Reason != "bad_topic" {
+		t.Fatalf("refused is %.300s, %v", *out.Messages[0].Body, err)
+	}
+	unzipped, err := gzip.NewReader(bytes.NewReader(r.Gzip))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := io.ReadAll(unzipped); err != nil || string(got) != body {
+		t.Errorf("the body is %.300s, %v", got, err)
+	}
+}
+
+// TestABadItemThatDoesNotReachTheFailureQueueComesAgain, as other poison does, and holds no other topic up.
+func TestABadItemThatDoesNotReachTheFailureQueueComesAgain(t *testing.T) {
+	d := newDesk()
+	d.broken["bad"] = fmt.Errorf("%w: too large", watch.ErrBadItem)
+	d.full = func(refusal) error { return errors.New("down") }
+	if got := d.answer(t, fifo(form("a", "bad"), form("b", "1"))); got != `{"batchItemFailures":[{"itemIdentifier":"m0"}]}` || len(d.applied) != 1 {
+		t.Errorf("the answer is %s, applied are %q", got, d.applied)
+	}
+}
+
+// TestAFailureQueueThatDoesNotAnswerHoldsNoItemUp, and what is not done is reported before the function's
+// time is over.
+func TestAFailureQueueThatDoesNotAnswerHoldsNoItemUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDesk()
+		d.stuck = true
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		defer cancel()
+		began := time.Now()
+		out, err := d.handle(ctx, json.RawMessage(fifo(`{`, form("a", "1"), `{`, form("b", "2"))))
+		if took := time.Since(began); took != 30*time.Second-deadlineMargin {
+			t.Errorf("it took %s", took)
+		}
+		if text, _ := json.Marshal(out); err != nil || string(text) != `{"batchItemFailures":[{"itemIdentifier":"m0"},{"itemIdentifier":"m2"}]}` {
+			t.Errorf("the answer is %s, %v", text, err)
+		}
+		if len(d.applied) != 2 {
+			t.Errorf("applied are %q", d.applied)
+		}
+	})
 }
 
 // TestTopicsGoSideBySide, each in order, and not too many of them.
@@ -265,17 +339,17 @@ func TestTopicsGoSideBySide(t *testing.T) {
 		d := newDesk()
 		d.wait = make(chan struct{})
 		var bodies []string
-		for i := range 3 * topicsAtOnce {
+		for i := range 3 * tasksAtOnce {
 			bodies = append(bodies, form(fmt.Sprint("t", i), "1"), form(fmt.Sprint("t", i), "2"))
 		}
 		go func() { _, _ = d.handle(t.Context(), json.RawMessage(kinesis(bodies...))) }()
 		synctest.Wait()
-		if len(d.running) != topicsAtOnce {
+		if len(d.running) != tasksAtOnce {
 			t.Errorf("%d topics are written to at once", len(d.running))
 		}
 		close(d.wait)
 		synctest.Wait()
-		if len(d.applied) != len(bodies) || d.most != topicsAtOnce {
+		if len(d.applied) != len(bodies) || d.most != tasksAtOnce {
 			t.Errorf("%d applied, %d topics at once", len(d.applied), d.most)
 		}
 	})

@@ -42,7 +42,9 @@ type Source struct {
 	// Kafka is a topic of Kafka.
 	Kafka *Kafka `json:"kafka,omitempty"`
 
-	// KeyARN is the customer's key of KMS by which the queue or the stream is encrypted. Default: none.
+	// KeyARN is the customer's key of KMS by which the queue, the stream, or the secrets in Kafka's Access
+	// are encrypted. MSK takes no secret without one. Default: none.
+	// Source: https://docs.aws.amazon.com/msk/latest/developerguide/msk-password.html
 	KeyARN string `json:"key,omitempty"`
 
 	// FromNow leaves out what is in a stream or in Kafka when the stack is deployed. Default: from the
@@ -129,6 +131,11 @@ func (p Props) sourceFaults() []error {
 		}
 		names[s.Name] = true
 	}
+	for i, s := range p.Sources {
+		if j := slices.IndexFunc(p.Sources[:i], s.sameAs); j >= 0 {
+			faults = append(faults, fmt.Errorf("sources %q and %q read the same, and a function can read it once: make them one", p.Sources[j].Name, s.Name))
+		}
+	}
 	if text, err := p.sourcesText(func(s Source) string { return s.from(strings.Repeat("x", unknownARNBytes)) }); err != nil {
 		faults = append(faults, err)
 	} else if len(text) > maxSourcesBytes {
@@ -174,8 +181,11 @@ func (s Source) faults() []error {
 	if s.KeyARN != "" && !unresolved(s.KeyARN) && !keyARN.MatchString(s.KeyARN) {
 		refuse("KeyARN is %q, not the ARN of a key", s.KeyARN)
 	}
-	if s.KeyARN != "" && s.Queue == "" && s.Stream == "" {
-		refuse("KeyARN is set, which is for a queue or a stream")
+	if s.KeyARN != "" && s.Queue == "" && s.Stream == "" && !s.Kafka.hasSecrets() {
+		refuse("KeyARN is set, which is for a queue, a stream, or a secret in Kafka's Access")
+	}
+	if s.Mapping != nil && s.Mapping.Version == "" && !s.ordered() {
+		refuse("it has no order, so its Mapping needs a Version")
 	}
 	if s.FromNow && s.Stream == "" && s.Kafka == nil {
 		refuse("FromNow is set, which is for a stream or Kafka")
@@ -187,6 +197,12 @@ func (s Source) faults() []error {
 		faults = append(faults, err)
 	}
 	return faults
+}
+
+// ordered tells whether messages have a location in the source. Of a queue whose ARN only the deployment
+// knows it may be so.
+func (s Source) ordered() bool {
+	return s.Rule == nil && (s.Queue == "" || unresolved(s.Queue) || strings.HasSuffix(s.Queue, ".fifo"))
 }
 
 func (k Kafka) faults() []error {
@@ -227,6 +243,12 @@ func (s Source) from(queue string) string {
 		return s.Queue
 	}
 	return s.Stream
+}
+
+// sameAs tells whether the messages of two sources are the same.
+func (s Source) sameAs(other Source) bool {
+	told := other.toldAs(other.from(""))
+	return s.from("") != "" && told.Is(s.from(""), s.toldAs("").KafkaTopic)
 }
 
 // toldAs is what the function is told of a source.
@@ -352,7 +374,11 @@ func (s Source) grants(own awssqs.CfnQueue) []grant {
 		grants = append(grants, s.Kafka.grants()...)
 	}
 	if s.KeyARN != "" {
-		grants = append(grants, allow(jsii.String(s.KeyARN), "kms:Decrypt"))
+		decrypt := allow(jsii.String(s.KeyARN), "kms:Decrypt")
+		if s.Kafka != nil {
+			decrypt = decrypt.when(throughSecretsManager())
+		}
+		grants = append(grants, decrypt)
 	}
 	return grants
 }
@@ -389,6 +415,11 @@ func (k Kafka) grants() []grant {
 
 // network tells whether it says where the brokers are, and not how Lambda signs in.
 func (a KafkaAccess) network() bool { return strings.HasPrefix(a.Type, "VPC_") }
+
+// hasSecrets tells whether Lambda signs in by a secret.
+func (k *Kafka) hasSecrets() bool {
+	return k != nil && slices.ContainsFunc(k.Access, func(a KafkaAccess) bool { return !a.network() })
+}
 
 // inVPC tells whether Lambda reaches the brokers through network interfaces in a VPC.
 func (s Source) inVPC() bool {

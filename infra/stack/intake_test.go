@@ -140,7 +140,10 @@ func TestIntakeMayReadItsSourcesAlone(t *testing.T) {
 	props.Sources = append(props.Sources,
 		stack.Source{Name: "Safe", Queue: "arn:aws:sqs:us-east-1:000000000000:safe", KeyARN: "arn:aws:kms:us-east-1:000000000000:key/k"},
 		stack.Source{Name: "Cluster", FromNow: true, Kafka: &stack.Kafka{Cluster: "arn:aws:kafka:us-east-1:000000000000:cluster/c/u-1", Topic: "t"}},
-		stack.Source{Name: "Inside", Kafka: &stack.Kafka{Brokers: []string{"b:9092", "c:9092", "d:9092", "e:9092", "f:9092", "g:9092"}, Topic: "t", Access: []stack.KafkaAccess{
+		stack.Source{Name: "Scram", Kafka: &stack.Kafka{Cluster: "arn:aws:kafka:us-east-1:000000000000:cluster/d/u-2", Topic: "t", Access: []stack.KafkaAccess{
+			{Type: "SASL_SCRAM_512_AUTH", URI: "arn:aws:secretsmanager:us-east-1:000000000000:secret:AmazonMSK_d"},
+		}}},
+		stack.Source{Name: "Inside", KeyARN: "arn:aws:kms:us-east-1:000000000000:key/s", Kafka: &stack.Kafka{Brokers: []string{"b:9092", "c:9092", "d:9092", "e:9092", "f:9092", "g:9092"}, Topic: "t", Access: []stack.KafkaAccess{
 			{Type: "VPC_SUBNET", URI: "subnet:s"}, {Type: "SASL_SCRAM_512_AUTH", URI: "arn:aws:secretsmanager:us-east-1:000000000000:secret:s"},
 		}}})
 	props.Region, props.IntakeConcurrency = "us-east-1", 11
@@ -151,14 +154,17 @@ func TestIntakeMayReadItsSourcesAlone(t *testing.T) {
 		"Events.Arn":       "dynamodb:DeleteItem dynamodb:PutItem",
 		"Positions.Arn":    "dynamodb:UpdateItem",
 		"FailureQueue.Arn": "sqs:SendMessage",
-		"arn:aws:sqs:us-east-1:000000000000:orders.fifo":         "sqs:DeleteMessage sqs:GetQueueAttributes sqs:ReceiveMessage",
-		"IntakeFromShopQueue.Arn":                                "sqs:DeleteMessage sqs:GetQueueAttributes sqs:ReceiveMessage",
-		"arn:aws:kinesis:us-east-1:000000000000:stream/trades":   "kinesis:DescribeStream kinesis:DescribeStreamSummary kinesis:GetRecords kinesis:GetShardIterator kinesis:ListShards",
-		"arn:aws:kms:us-east-1:000000000000:key/k":               "kms:Decrypt",
-		"arn:aws:kafka:us-east-1:000000000000:cluster/c/u-1":     "kafka:DescribeCluster kafka:DescribeClusterV2 kafka:GetBootstrapBrokers kafka-cluster:Connect kafka-cluster:DescribeClusterDynamicConfiguration",
-		"arn:aws:kafka:us-east-1:000000000000:topic/c/u-1/t":     "kafka-cluster:DescribeTopic kafka-cluster:ReadData",
-		"arn:aws:kafka:us-east-1:000000000000:group/c/u-1/*":     "kafka-cluster:AlterGroup kafka-cluster:DescribeGroup",
-		"arn:aws:secretsmanager:us-east-1:000000000000:secret:s": "secretsmanager:GetSecretValue",
+		"arn:aws:sqs:us-east-1:000000000000:orders.fifo":                   "sqs:DeleteMessage sqs:GetQueueAttributes sqs:ReceiveMessage",
+		"IntakeFromShopQueue.Arn":                                          "sqs:DeleteMessage sqs:GetQueueAttributes sqs:ReceiveMessage",
+		"arn:aws:kinesis:us-east-1:000000000000:stream/trades":             "kinesis:DescribeStream kinesis:DescribeStreamSummary kinesis:GetRecords kinesis:GetShardIterator kinesis:ListShards",
+		"arn:aws:kms:us-east-1:000000000000:key/k":                         "kms:Decrypt",
+		"arn:aws:kms:us-east-1:000000000000:key/s":                         "kms:Decrypt",
+		"arn:aws:kafka:us-east-1:000000000000:cluster/c/u-1":               "kafka:DescribeCluster kafka:DescribeClusterV2 kafka:GetBootstrapBrokers kafka-cluster:Connect kafka-cluster:DescribeClusterDynamicConfiguration",
+		"arn:aws:kafka:us-east-1:000000000000:cluster/d/u-2":               "kafka:DescribeCluster kafka:DescribeClusterV2 kafka:GetBootstrapBrokers",
+		"arn:aws:secretsmanager:us-east-1:000000000000:secret:AmazonMSK_d": "secretsmanager:GetSecretValue",
+		"arn:aws:kafka:us-east-1:000000000000:topic/c/u-1/t":               "kafka-cluster:DescribeTopic kafka-cluster:ReadData",
+		"arn:aws:kafka:us-east-1:000000000000:group/c/u-1/*":               "kafka-cluster:AlterGroup kafka-cluster:DescribeGroup",
+		"arn:aws:secretsmanager:us-east-1:000000000000:secret:s":           "secretsmanager:GetSecretValue",
 		"IntakeLogs.Arn": "logs:CreateLogStream logs:PutLogEvents",
 		"arn:aws:sqs:us-east-1:000000000000:safe": "sqs:DeleteMessage sqs:GetQueueAttributes sqs:ReceiveMessage",
 		"*": "ec2:CreateNetworkInterface ec2:DeleteNetworkInterface ec2:DescribeNetworkInterfaces ec2:DescribeSecurityGroups ec2:DescribeSubnets ec2:DescribeVpcs",
@@ -170,6 +176,11 @@ func TestIntakeMayReadItsSourcesAlone(t *testing.T) {
 	slices.Sort(want)
 	if !slices.Equal(got, want) {
 		t.Errorf("intake may do\n%q, want\n%q", got, want)
+	}
+	decrypts := conditions(t, ofType[roleProperties](t, all, "AWS::IAM::Role")["IntakeRole"], "kms:Decrypt")
+	slices.Sort(decrypts)
+	if !slices.Equal(decrypts, []string{"", "StringEquals kms:ViaService secretsmanager.${AWS::Region}.amazonaws.com"}) {
+		t.Errorf("intake decrypts when %q: messages always, secrets through Secrets Manager", decrypts)
 	}
 	if m := ofType[sourceMapping](t, all, "AWS::Lambda::EventSourceMapping")["IntakeFromClusterMapping"]; refer(t, m.EventSourceArn) != "arn:aws:kafka:us-east-1:000000000000:cluster/c/u-1" || m.StartingPosition != "LATEST" {
 		t.Errorf("Cluster is mapped by %+v", m)
@@ -248,6 +259,10 @@ func TestSourcesThatCannotWorkAreRefused(t *testing.T) {
 		`Queue is "orders", not the ARN of a queue`:                           queue(func(s *stack.Source) { s.Queue = "orders" }),
 		`Stream is "s", not the ARN of a stream of Kinesis`:                   queue(func(s *stack.Source) { s.Queue, s.Stream = "", "s" }),
 		`it is in eu-west-1, where the functions in us-east-1 do not find it`: queue(func(s *stack.Source) { s.Queue = "arn:aws:sqs:eu-west-1:000000000000:a" }),
+		`sources "A" and "B" read the same, and a function can read it once`:  append(queue(func(*stack.Source) {}), queue(func(s *stack.Source) { s.Name = "B" })...),
+		`sources "A" and "C" read the same, and a function can`:               append(kafka(stack.Kafka{Brokers: []string{"a:1", "b:1"}, Topic: "t"}), stack.Source{Name: "C", Kafka: &stack.Kafka{Brokers: []string{"b:1", "a:1"}, Topic: "t"}}),
+		`source "A": it has no order, so its Mapping needs a Version`:         queue(func(s *stack.Source) { s.Mapping = &intake.Mapping{Topic: "a", ID: "{b}"} }),
+		`source "R": it has no order, so its Mapping needs a Version`:         {{Name: "R", Rule: &stack.Rule{Pattern: map[string]any{"source": []any{"s"}}}, Mapping: &intake.Mapping{Topic: "a", ID: "{b}"}}},
 		`its rule has no Pattern`:                                             queue(func(s *stack.Source) { s.Queue, s.Rule = "", &stack.Rule{} }),
 		`KeyARN is "k", not the ARN of a key`:                                 queue(func(s *stack.Source) { s.KeyARN = "k" }),
 		`FromNow is set, which is for a stream or Kafka`:                      queue(func(s *stack.Source) { s.FromNow = true }),
@@ -259,7 +274,7 @@ func TestSourcesThatCannotWorkAreRefused(t *testing.T) {
 		`broker "b" is not host:port`:                                         kafka(stack.Kafka{Brokers: []string{"b"}, Topic: "t"}),
 		`Kafka's topic is "", not 1 to 249 letters, digits and . _ -`:         kafka(stack.Kafka{Brokers: []string{"b:1"}}),
 		`Access needs a Type and a URI`:                                       kafka(stack.Kafka{Brokers: []string{"b:1"}, Topic: "t", Access: []stack.KafkaAccess{{Type: "VPC_SUBNET"}}}),
-		`KeyARN is set, which is for a queue or a stream`:                     {{Name: "A", KeyARN: "arn:aws:kms:us-east-1:000000000000:key/k", Kafka: &stack.Kafka{Brokers: []string{"b:1"}, Topic: "t"}}},
+		`KeyARN is set, which is for a queue, a stream, or a secret`:          {{Name: "A", KeyARN: "arn:aws:kms:us-east-1:000000000000:key/k", Kafka: &stack.Kafka{Brokers: []string{"b:1"}, Topic: "t"}}},
 	} {
 		if _, err := synthesize(t.TempDir(), stack.Props{Sources: sources, Region: "us-east-1"}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("gives %v, want %s", err, want)

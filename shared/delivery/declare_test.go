@@ -183,6 +183,23 @@ func TestAListThatComesLateEndsNothing(t *testing.T) {
 	})
 }
 
+// TestTwoListsThatComeLateEndNothing: that another list has waited for its time does not let this one end
+// a destination.
+func TestTwoListsThatComeLateEndNothing(t *testing.T) {
+	inBubble(t, 1, func(t *testing.T, w *world) {
+		a, b := queueOf("a", "a"), queueOf("b", "b")
+		for i, list := range [][]delivery.Declared{{a, b}, {a}, {b}, {a}} {
+			if err := w.declarer().Reconcile(t.Context(), list); err != nil {
+				t.Fatal(err)
+			}
+			if by := w.declared(); len(by) != 2 {
+				t.Errorf("after list %d there are %+v", i, by)
+			}
+			time.Sleep(time.Minute)
+		}
+	})
+}
+
 // dying is a store whose caller may die before or after any write of a declaration.
 type dying struct {
 	delivery.Declarations

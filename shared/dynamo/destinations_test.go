@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"reflect"
 	"slices"
@@ -228,6 +229,67 @@ func TestSettingsChangeInTheirVersion(t *testing.T) {
 	}
 	if _, err := s.Destination(t.Context(), "dst_2"); !errors.Is(err, delivery.ErrUnknown) {
 		t.Errorf("one that is not there is there by now: %v", err)
+	}
+}
+
+// TestANoticeEndsWithWhatItTells, however that ends.
+func TestANoticeEndsWithWhatItTells(t *testing.T) {
+	var s standings
+	var d delivery.Destination
+	fails := func() {
+		s.mark("m1", 1)
+		standing := s.begin()
+		standing.Failures, standing.RetryAt = 1, time.Now().Add(time.Hour)
+		s.must(s.Fail(t.Context(), standing))
+	}
+	isDisabled := func() { s.must(s.Disable(t.Context(), d, delivery.Gone)) }
+	for name, c := range map[string]struct{ begin, end func() }{
+		"it is taken, and there is more": {fails, func() {
+			s.must(s.Move(t.Context(), s.begin(), watch.Place{After: cursorAt(2)}, false, delivery.Result{}))
+		}},
+		"it is taken, and marked meanwhile": {fails, func() {
+			standing := s.begin()
+			s.mark("m2", 1)
+			s.must(s.Move(t.Context(), standing, watch.Place{After: cursorAt(2)}, true, delivery.Result{}))
+		}},
+		"the standing is dropped": {fails, func() { s.must(s.Drop(t.Context(), standingRef)) }},
+		"other settings enable it": {isDisabled, func() {
+			was, err := s.Destination(t.Context(), d.ID)
+			s.must(err)
+			d.Version++
+			s.must(s.ReplaceDestination(t.Context(), d, was, time.Now()))
+		}},
+		"it is removed":         {isDisabled, func() { s.must(s.RemoveDestination(t.Context(), d, time.Now())) }},
+		"its time is long over": {isDisabled, func() { s.Now = func() time.Time { return time.Now().Add(8 * 24 * time.Hour) } }},
+	} {
+		s = newStandings(t)
+		d = aDestination(t, "dst_1", time.Now().Add(time.Hour))
+		s.must(s.AddDestination(t.Context(), d, 1))
+		c.begin()
+		if told := notices(t, s.Store, "dst_1"); len(told) != 1 {
+			t.Errorf("before %s, operators are told %v", name, told)
+		}
+		c.end()
+		told := notices(t, s.Store, "dst_1")
+		maps.DeleteFunc(told, func(_ string, row watch.Row) bool { return row.Void })
+		if len(told) != 0 {
+			t.Errorf("%s, and operators are told %v", name, told)
+		}
+	}
+}
+
+// TestWhatIsForgottenLeavesNoNotice, not even one that is shown to nobody.
+func TestWhatIsForgottenLeavesNoNotice(t *testing.T) {
+	s := newStandings(t)
+	d := aDestination(t, "dst_1", time.Now().Add(time.Hour))
+	s.must(s.AddDestination(t.Context(), d, 1))
+	s.must(s.Disable(t.Context(), d, delivery.Ended))
+	s.Now = func() time.Time { return time.Now().Add(8 * 24 * time.Hour) }
+	_, err := s.Retire(t.Context(), d.ID)
+	s.must(err)
+	s.must(s.ForgetDestination(t.Context(), d.ID))
+	if told := notices(t, s.Store, d.ID); len(told) != 0 {
+		t.Errorf("operators are told %v", told)
 	}
 }
 

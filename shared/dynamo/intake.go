@@ -51,7 +51,7 @@ func (s *Store) Apply(ctx context.Context, item intake.Item) (applied bool, err 
 		switch codes := cancellationCodes(err); {
 		case slices.Contains(codes, "ConditionalCheckFailed"): // which only the position has
 			return false, nil
-		case slices.Contains(codes, "ValidationError"), refusedItem(err):
+		case slices.ContainsFunc(codes, refusesItem), refusedItem(err):
 			return false, fmt.Errorf("%w: %w", watch.ErrBadItem, err)
 		case !slices.Contains(codes, "TransactionConflict"):
 			return false, fmt.Errorf("apply a message to an item of %s: %w", item.Topic, translate(err))
@@ -114,6 +114,15 @@ func cancellationCodes(err error) (codes []string) {
 		}
 	}
 	return codes
+}
+
+// refusesItem tells whether DynamoDB refuses an item for a reason that does not pass by itself: what it
+// has, or that its topic has 10 GB of items, which is as much as one with a local index may have.
+//
+// Sources: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html,
+// https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/LSI.html#LSI.ItemCollections.SizeLimit
+func refusesItem(code string) bool {
+	return code == "ValidationError" || code == "ItemCollectionSizeLimitExceeded"
 }
 
 // refusedItem tells whether DynamoDB refuses what an item has.

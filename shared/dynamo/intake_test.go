@@ -203,6 +203,40 @@ func TestItemsThatDynamoDBRefusesAreBad(t *testing.T) {
 	}
 }
 
+const (
+	stale    = `{"__type":"com.amazonaws.dynamodb.v20120810#TransactionCanceledException","CancellationReasons":[{"Code":"TransactionConflict"},{"Code":"ConditionalCheckFailed"}]}`
+	topicful = `{"__type":"com.amazonaws.dynamodb.v20120810#TransactionCanceledException","CancellationReasons":[{"Code":"ItemCollectionSizeLimitExceeded"},{"Code":"None"}]}`
+)
+
+// TestAMessageCountsOnlyOnceItIsWritten: whoever writes the item at the same time delays it, and nothing
+// makes it count without a write.
+func TestAMessageCountsOnlyOnceItIsWritten(t *testing.T) {
+	for name, c := range map[string]struct {
+		body    string
+		times   int64
+		applied bool
+		want    error
+	}{
+		"others write the item, once":     {conflict, 1, true, nil},
+		"others write the item all along": {conflict, 1000, false, watch.ErrConflict},
+		"throttled":                       {throttled, 1000, false, watch.ErrUnavailable},
+		"cancelled without a reason":      {bare, 1000, false, errAny},
+		"stale, while others write":       {stale, 1000, false, nil},
+		"the topic has all that it can":   {topicful, 1000, false, watch.ErrBadItem},
+	} {
+		db := dynamotest.StartInside(t)
+		faulty := &colliding{HTTPClient: db.Config.HTTPClient, operation: "TransactWriteItems", body: c.body}
+		faulty.times.Store(c.times)
+		cfg := db.Config
+		cfg.HTTPClient, cfg.RetryMaxAttempts = faulty, 1
+		item := intake.Item{Topic: "a", Item: events.Item{ID: "i", Data: []byte(`{}`)}, Source: "S", Position: intake.Position{Lane: "0", At: "1"}}
+		applied, err := dynamo.Open(cfg, dynamotest.Tables).Apply(t.Context(), item)
+		if applied != c.applied || c.want != errAny && !errors.Is(err, c.want) || c.want == errAny && err == nil {
+			t.Errorf("%s: applied %v, %v", name, applied, err)
+		}
+	}
+}
+
 // TestCostOfIntake: four write units for a message of a small item, also if it comes again.
 func TestCostOfIntake(t *testing.T) {
 	w := newReceiving(t)

@@ -47,6 +47,7 @@ func told(item intake.Item, err error) string {
 func TestWhatMessagesComeTo(t *testing.T) {
 	plain, mapped := intake.Source{Name: "S", From: "f"}, intake.Source{Name: "S", From: "f", Mapping: shop}
 	bus, only := intake.Source{Name: "S", From: "f", Bus: true}, intake.Source{Name: "S", From: "f", Topics: []events.Topic{"a/*", "b"}}
+	one, mappedBus := intake.Source{Name: "S", From: "f", Topics: []events.Topic{"a"}}, intake.Source{Name: "S", From: "f", Bus: true, Mapping: shop}
 	keyed := intake.Source{Name: "S", From: "f", Mapping: &intake.Mapping{Topic: "{$key}", ID: "{/x.y/0}", Data: "d"}}
 	feed := intake.Source{Name: "S", From: "f", Mapping: &intake.Mapping{Topic: "feed/{$key}", ID: "{$id}"}}
 	event := func(more string) string {
@@ -70,6 +71,8 @@ func TestWhatMessagesComeTo(t *testing.T) {
 		{plain, nil, `{"topic":"a","id":"i"}`, `no_position: the source has no order, so the message needs a version, or the sequence or time of a CloudEvent`},
 		{plain, location, `{"topic":"a","id":"i","expiresAt":1795700000}`, `put a i until 1795700000 at location 3/002 41`},
 		{plain, location, `{"topic":"a","id":"i","data":{"x":1},"expiresAt":1764158400}`, `remove a i at location 3/002 41`},
+		{plain, location, `{"topic":"a","id":"i","data":{"x":1},"expiresAt":1795694400}`, `remove a i at location 3/002 41`},
+		{plain, location, `{"topic":"a","id":"i","data":{"x":1},"expiresAt":1795694401}`, `put a i {"x":1} until 1795694401 at location 3/002 41`},
 		{plain, location, `{"topic":"a","id":"i","expiresAt":1795694400000}`, `bad_item: expiresAt is 1795694400000, it must be a time up to ten years ahead, in seconds since 1970, or 0`},
 		{plain, location, `{"topic":"a","id":"i","expiresAt":-1}`, `bad_item: expiresAt is -1, it must be a time up to ten years ahead, in seconds since 1970, or 0`},
 		{plain, location, `{"topic":"a","id":"i","dta":{}}`, `bad_message: "dta" is not a member of a message: the members are topic, id, op, data, expiresAt, version`},
@@ -83,6 +86,8 @@ func TestWhatMessagesComeTo(t *testing.T) {
 		{only, location, `{"topic":"a/b/c","id":"i"}`, `bad_topic: the source must not publish to the topic, because none of its topics and patterns matches`},
 		{only, location, `{"topic":"a/b","id":"i"}`, `put a/b i at location 3/002 41`},
 		{only, location, `{"topic":"b","id":"i"}`, `put b i at location 3/002 41`},
+		{one, location, `{"topic":"a","id":"i"}`, `put a i at location 3/002 41`},
+		{one, location, `{"topic":"b","id":"i"}`, `bad_topic: the source must not publish to the topic, because none of its topics and patterns matches`},
 		{plain, location, `[1]`, `bad_message: message is not a JSON object`},
 		{plain, location, `null`, `bad_message: message is not a JSON object`},
 		{plain, location, `{} {}`, `bad_message: message has something after its JSON object`},
@@ -91,6 +96,7 @@ func TestWhatMessagesComeTo(t *testing.T) {
 		{plain, location, `nothing`, `bad_message: message has no value`},
 		// CloudEvents.
 		{plain, location, event(``), `put a i {"x":1} at location 3/002 41`},
+		{plain, location, event(`,"sequence":"0017","time":"2026-11-26T12:00:00Z"`), `put a i {"x":1} at location 3/002 41`},
 		{plain, nil, event(`,"sequence":"0017","time":"2026-11-26T12:00:00Z"`), `put a i {"x":1} at sequence 9DCo3ovliQPXtrYO/002 17`},
 		{plain, nil, event(`,"sequence":"abc"`), `put a i {"x":1} at sequence as text jilfMS1-YtTbCtbW/abc`},
 		{plain, nil, event(`,"time":"2026-11-26T12:00:00Z"`), `put a i {"x":1} at time/2026-11-26T12:00:00.000000000 a4ayc_80_OGda4BO`},
@@ -113,6 +119,7 @@ func TestWhatMessagesComeTo(t *testing.T) {
 		{bus, nil, `{"version":"0","detail-type":"x","source":"s","time":"2026-11-26T12:00:00Z","detail":` + event(`,"time":"2026-11-26T12:00:00Z"`) + `}`, `put a i {"x":1} at time/2026-11-26T12:00:00.000000000 a4ayc_80_OGda4BO`},
 		{bus, nil, `{"version":"0","detail":{"topic":"a","id":"i","version":2}}`, `put a i at version/001 2`},
 		{bus, nil, `{"topic":"a","id":"i","version":2}`, `bad_message: message is not an event of a bus`},
+		{mappedBus, nil, `{"detail-type":"Order Placed","detail":{"customer":"anna","id":7,"version":3}}`, `put orders/anna 7 {"customer":"anna","version":3} at version/001 3`},
 		// Mappings.
 		{mapped, nil, `{"detail-type":"Order Placed","detail":{"customer":"anna","id":7,"version":3,"total":1.10}}`, `put orders/anna 7 {"customer":"anna","total":1.10,"version":3} at version/001 3`},
 		{mapped, nil, `{"detail-type":"Order Deleted","detail":{"customer":"anna","id":7,"version":4}}`, `remove orders/anna 7 at version/001 4`},
@@ -258,18 +265,21 @@ func TestSourcesThatCannotWorkAreRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	for want, change := range map[string]func(*intake.Source){
-		"name has 0 bytes":                      func(s *intake.Source) { s.Name = "" },
-		"name has 65 bytes":                     func(s *intake.Source) { s.Name = strings.Repeat("x", 65) },
-		"does not say where messages come from": func(s *intake.Source) { s.From = "" },
-		`topic "a//b"`:                          func(s *intake.Source) { s.Topics = []events.Topic{"a//b"} },
-		`topic "@a/b" is reserved`:              func(s *intake.Source) { s.Topics = []events.Topic{"@a/b"} },
-		"mapping: topic is missing":             func(s *intake.Source) { s.Mapping.Topic = "" },
-		"mapping: id is missing":                func(s *intake.Source) { s.Mapping.ID = "" },
-		"mapping: id has a brace":               func(s *intake.Source) { s.Mapping.ID = "{a" },
-		"mapping: topic has a brace":            func(s *intake.Source) { s.Mapping.Topic = "a/{}" },
-		"mapping: version has a brace":          func(s *intake.Source) { s.Mapping.Version = "}" },
-		"mapping: remove: pattern is no JSON":   func(s *intake.Source) { s.Mapping.Remove = json.RawMessage("{") },
-		`mapping: remove: `:                     func(s *intake.Source) { s.Mapping.Remove = json.RawMessage(`{"a":1}`) },
+		"name has 0 bytes":                              func(s *intake.Source) { s.Name = "" },
+		"name has 65 bytes":                             func(s *intake.Source) { s.Name = strings.Repeat("x", 65) },
+		"does not say where messages come from":         func(s *intake.Source) { s.From = "" },
+		`topic "a//b"`:                                  func(s *intake.Source) { s.Topics = []events.Topic{"a//b"} },
+		`topic "@a/b" is reserved`:                      func(s *intake.Source) { s.Topics = []events.Topic{"@a/b"} },
+		"mapping: topic is missing":                     func(s *intake.Source) { s.Mapping.Topic = "" },
+		"mapping: id is missing":                        func(s *intake.Source) { s.Mapping.ID = "" },
+		"mapping: id has a brace":                       func(s *intake.Source) { s.Mapping.ID = "{a" },
+		"mapping: topic has a brace":                    func(s *intake.Source) { s.Mapping.Topic = "a/{}" },
+		"mapping: version has a brace":                  func(s *intake.Source) { s.Mapping.Version = "}" },
+		"mapping: id has {$Key}, but only":              func(s *intake.Source) { s.Mapping.ID = "x{$Key}" },
+		"mapping: data is {d}, but it is a path":        func(s *intake.Source) { s.Mapping.Data = "{d}" },
+		"mapping: expiresAt is {d.e}, but it is a path": func(s *intake.Source) { s.Mapping.ExpiresAt = "{d.e}" },
+		"mapping: remove: pattern is no JSON":           func(s *intake.Source) { s.Mapping.Remove = json.RawMessage("{") },
+		`mapping: remove: `:                             func(s *intake.Source) { s.Mapping.Remove = json.RawMessage(`{"a":1}`) },
 	} {
 		s := good()
 		change(&s)

@@ -31,7 +31,8 @@ type Mapping struct {
 	// message often has the id a second time.
 	Data string `json:"data,omitempty"`
 	// Version gives what tells which of two states is newer: a whole number, or a time (RFC 3339).
-	// Empty means the location in the source.
+	// Empty means the location in the source. Where the source has no order, it is required. With it, a
+	// record of Kafka without a value is refused, unless it is made of {$key} and {$id} alone.
 	Version string `json:"version,omitempty"`
 	// ExpiresAt is the path of the time, in seconds since 1970, at which the item expires. Items whose
 	// message does not have it do not expire.
@@ -49,6 +50,16 @@ func (m Mapping) Check() error {
 		}
 		if rest := placeholder.ReplaceAllString(template, ""); strings.ContainsAny(rest, "{}") {
 			return fmt.Errorf("%s has a brace that is not part of {a.path}", name)
+		}
+		for _, part := range placeholder.FindAllString(template, -1) {
+			if strings.HasPrefix(part, "{$") && part != "{$key}" && part != "{$id}" {
+				return fmt.Errorf("%s has %s, but only {$key} and {$id} begin with $: a member is {/$name}", name, part)
+			}
+		}
+	}
+	for name, path := range map[string]string{"data": m.Data, "expiresAt": m.ExpiresAt} {
+		if placeholder.MatchString(path) {
+			return fmt.Errorf("%s is %s, but it is a path, which has no braces", name, path)
 		}
 	}
 	if len(m.Remove) == 0 {

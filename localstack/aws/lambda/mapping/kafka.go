@@ -112,6 +112,9 @@ func (p *KafkaPoller) Function() string { return p.m.Function }
 func (p *KafkaPoller) poll(ctx context.Context) {
 	defer close(p.ended)
 	defer p.client.CloseAllowingRebalance()
+	if err := p.client.Ping(ctx); err != nil && ctx.Err() == nil { // polls wait without a word
+		p.o.Logger.Warn("brokers do not answer, and are asked again", "brokers", p.m.Brokers, "err", err)
+	}
 	for ctx.Err() == nil {
 		fetches := p.client.PollRecords(ctx, p.m.BatchSize)
 		fetches.EachError(func(topic string, partition int32, err error) {

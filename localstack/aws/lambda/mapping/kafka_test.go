@@ -1,11 +1,15 @@
 package mapping_test
 
 import (
+	"bufio"
 	"context"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"log/slog"
+	"net"
 	"slices"
 	"strings"
 	"sync"
@@ -165,6 +169,28 @@ func TestKafkaOffsetsOutliveTheMapping(t *testing.T) {
 	}
 }
 
+// TestKafkaRecordsOfALaterEventAreNotDone with those before them: what one poll gives may take several
+// events.
+func TestKafkaRecordsOfALaterEventAreNotDone(t *testing.T) {
+	b := newBrokers(t, 1)
+	b.answer = func(call int) (mapping.Answer, error) { return mapping.Answer{FunctionError: call > 1}, nil }
+	large := strings.Repeat("x", 900_000)
+	for range 6 { // of which four fit into an event
+		b.produce(t, text(large)...)
+	}
+	p := b.start(t, mapping.KafkaMapping{StartingPosition: "TRIM_HORIZON"})
+	b.values(t, 7)
+	p.Close()
+	b.mu.Lock()
+	done := strings.Count(strings.Split(strings.Join(b.got, " "), "|")[0], large)
+	b.got, b.answer = nil, func(int) (mapping.Answer, error) { return mapping.Answer{}, nil }
+	b.mu.Unlock()
+	b.start(t, mapping.KafkaMapping{StartingPosition: "LATEST"})
+	if got := b.values(t, 6-done); !strings.HasPrefix(got[0], fmt.Sprintf("0:%d ", done)) {
+		t.Errorf("of six, %d were done, and the next mapping began with %.10s", done, got[0])
+	}
+}
+
 // TestKafkaEventsStayUnderSixMegabytes.
 func TestKafkaEventsStayUnderSixMegabytes(t *testing.T) {
 	b := newBrokers(t, 1)
@@ -179,6 +205,28 @@ func TestKafkaEventsStayUnderSixMegabytes(t *testing.T) {
 			t.Errorf("an event has %d bytes", len(event))
 		}
 	}
+}
+
+// TestBrokersThatDoNotAnswerAreNamed: whoever has misspelt an address would wait for ever.
+func TestBrokersThatDoNotAnswerAreNamed(t *testing.T) {
+	closed, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := closed.Addr().String()
+	_ = closed.Close() // nobody listens there any more
+	told, log := io.Pipe()
+	t.Cleanup(func() { _ = told.Close() })
+	p, err := mapping.StartKafka(mapping.KafkaMapping{UUID: "m", Function: "f", Brokers: []string{address}, Topic: "t", StartingPosition: "LATEST"},
+		mapping.KafkaOptions{Logger: slog.New(slog.NewTextHandler(log, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	line, err := bufio.NewReader(told).ReadString('\n')
+	if err != nil || !strings.Contains(line, "brokers do not answer") || !strings.Contains(line, address) {
+		t.Errorf("told is %q, %v", line, err)
+	}
+	p.Close()
 }
 
 // TestKafkaSettingsThatLambdaRefuses.
