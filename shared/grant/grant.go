@@ -58,16 +58,12 @@ type rule struct {
 // them, and what it writes of destinations must not be delivered to destinations.
 func (a Action) reserves() bool { return a != Subscribe && a != Read }
 
-// All allows everything, for deployments without authentication. It has no subject.
+// All allows everything, for deployments without authentication, but for reserved topics: what operators
+// are told is not for everyone. It has no subject.
 func All() Grant {
-	destinations := events.DestinationsTopic + "/" + rest
 	return Grant{
-		claim: json.RawMessage(`{"v":1,"allow":[{"topics":["**"],"actions":["subscribe","read","publish","deliver"]},` +
-			`{"topics":["` + destinations + `"],"actions":["subscribe","read"]}]}`),
-		rules: []rule{
-			{topics: []Pattern{rest}, actions: []Action{Subscribe, Read, Publish, Deliver}},
-			{topics: []Pattern{Pattern(destinations)}, actions: []Action{Subscribe, Read}},
-		},
+		claim: json.RawMessage(`{"v":1,"allow":[{"topics":["**"],"actions":["subscribe","read","publish","deliver"]}]}`),
+		rules: []rule{{topics: []Pattern{rest}, actions: []Action{Subscribe, Read, Publish, Deliver}}},
 	}
 }
 
