@@ -195,6 +195,8 @@ func (st *script) do(line string) {
 		}
 	case "put":
 		st.put(st, who, what, "1")
+	case "below":
+		st.below(who, what)
 	case "revoke":
 		st.revoke(st, st.subject(who), "*")
 	case "expire":
@@ -210,6 +212,23 @@ func (st *script) do(line string) {
 	default:
 		st.Fatalf("no command %s", line)
 	}
+}
+
+// below waits until so many topics of a pattern have had a change: puts are numbered a little later.
+func (st *script) below(who, what string) {
+	st.Helper()
+	pattern, count, _ := strings.Cut(what, " ")
+	n, err := strconv.Atoi(count)
+	if err != nil {
+		st.Fatal(err)
+	}
+	eventually(st.T, count+" topics of "+pattern, func() bool {
+		var stand struct{ Cursors map[string]string }
+		if err := json.Unmarshal([]byte(st.calls(who, "GET /topics/"+pattern+"?after=now").body), &stand); err != nil {
+			st.Fatal(err)
+		}
+		return len(stand.Cursors) >= n
+	})
 }
 
 // times repeats a command, and reads an answer for each frame.
