@@ -32,8 +32,9 @@ local: ## run everything on this machine: WebSockets, Lambda, DynamoDB, SQS (ARG
 token: ## print a token for `make local`: SUB=alice TOPICS="stocks/* users/{sub}/**" (ARGS="--actions read")
 	@go run ./localstack/token --sub "$(SUB)" --topics "$(TOPICS)" $(ARGS)
 
+# One package more than there are processors is tested at a time, because some tests wait.
 test: npm python ## run all tests, with the race detector
-	go test -race -count=1 -timeout 20m ./...
+	go test -p $$(( $$(getconf _NPROCESSORS_ONLN) + 1 )) -race -count=1 -timeout 20m ./...
 
 quick: ## go vet, and the tests that run no stack, as far as a change concerns them: for every save
 	go vet ./...
