@@ -104,6 +104,6 @@ func startChromium(ctx context.Context, root string) (p program, err error) {
 		return program{in: conn, out: conn, origin: page.URL, stop: stop}, nil
 	case <-time.After(pageTime):
 		stop()
-		return p, errors.New("Chromium has not opened the page in time")
+		return p, errors.New("the page was not opened in time by Chromium")
 	}
 }

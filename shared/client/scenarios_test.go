@@ -41,7 +41,6 @@ type player struct {
 	t       *testing.T
 	options client.Options
 	client  *client.Client
-	dialled bool
 
 	mu           sync.Mutex
 	token        string
