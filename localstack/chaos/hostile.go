@@ -61,16 +61,22 @@ func (m *mischief) add(o mischief) {
 	m.connections += o.connections
 	m.sent += o.sent
 	m.costly += o.costly
-	if m.answers == nil {
-		m.answers = map[string]int{}
-	}
-	for answer, n := range o.answers {
-		m.answers[answer] += n
-	}
+	m.answers = added(m.answers, o.answers)
 }
 
 func (m mischief) String() string {
 	return fmt.Sprintf("%d messages over %d connections; %d frames marked costly; answered %s", m.sent, m.connections, m.costly, ranked(m.answers))
+}
+
+// added adds counts to others, which may be nil.
+func added(to, counts map[string]int) map[string]int {
+	if to == nil {
+		to = map[string]int{}
+	}
+	for name, n := range counts {
+		to[name] += n
+	}
+	return to
 }
 
 // ranked lists counts, the most frequent first.
