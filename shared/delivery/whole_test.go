@@ -421,17 +421,24 @@ func TestADeadDestinationDoesNotTakeTheSweep(t *testing.T) {
 	})
 }
 
+// failsAsAWhole registers a destination for a/**, of which so many topics fail that the others are held back.
+func (w *world) failsAsAWhole() delivery.Destination {
+	w.t.Helper()
+	w.answer = func(delivery.Message) error { return &delivery.Failure{Detail: "no answer"} }
+	d := w.destination("a/**")
+	w.pass(0)
+	for n := range delivery.MostFailing {
+		w.write(events.Topic(fmt.Sprint("a/", n)), "i", `{}`)
+		w.pass(0)
+	}
+	return d
+}
+
 // TestADestinationThatIsAliveAgainIsFoundSoon if it has changes to get, although the ten that are tried wait
 // for hours. While it is dead, it gets few attempts, however many topics change.
 func TestADestinationThatIsAliveAgainIsFoundSoon(t *testing.T) {
 	inBubble(t, 1, func(t *testing.T, w *world) {
-		w.answer = func(delivery.Message) error { return &delivery.Failure{Detail: "no answer"} }
-		d := w.destination("a/**")
-		w.pass(0)
-		for n := range delivery.MostFailing {
-			w.write(events.Topic(fmt.Sprint("a/", n)), "i", `{}`)
-			w.pass(0)
-		}
+		d := w.failsAsAWhole()
 		w.pass(5 * time.Hour)
 		before := len(w.sent)
 		for n := range 40 {
@@ -510,13 +517,7 @@ func TestWhatIsAboutToStopSeesThatItWasEnabled(t *testing.T) {
 // and stops the standing only after the destination has taken something.
 func TestWhatIsAboutToBeHeldBackSeesThatItNeedNot(t *testing.T) {
 	inBubble(t, 1, func(t *testing.T, w *world) {
-		w.answer = func(delivery.Message) error { return &delivery.Failure{Detail: "no answer"} }
-		d := w.destination("a/**")
-		w.pass(0)
-		for n := range delivery.MostFailing {
-			w.write(events.Topic(fmt.Sprint("a/", n)), "i", `{}`)
-			w.pass(0)
-		}
+		d := w.failsAsAWhole()
 		w.write("a/other", "i", `{}`)
 		w.queue = nil // the message that is delivered now
 		deliverer := w.deliverer
@@ -572,13 +573,7 @@ func TestTheSweepIsFair(t *testing.T) {
 // moved their cursors.
 func TestTopicsThatFailNoMoreHoldNobodyBack(t *testing.T) {
 	inBubble(t, 1, func(t *testing.T, w *world) {
-		w.answer = func(delivery.Message) error { return &delivery.Failure{Detail: "no answer"} }
-		d := w.destination("a/**")
-		w.pass(0)
-		for n := range delivery.MostFailing {
-			w.write(events.Topic(fmt.Sprint("a/", n)), "i", `{}`)
-			w.pass(0)
-		}
+		d := w.failsAsAWhole()
 		w.write("a/other", "i", `{}`)
 		w.pass(0)
 		failed := w.get(d.ID).Failing
