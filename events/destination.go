@@ -110,8 +110,8 @@ type DestinationTest struct {
 
 // DestinationsTopic is the reserved topic below which the service tells operators what is wrong with
 // destinations. The topic @destinations/{id} has one item for each topic of that destination whose
-// last attempt has failed, with the topic as its id, and the item [WholeDestination] while nothing is
-// delivered to it at all. An item is removed when what it tells has passed. So the items are what is
+// last attempt has failed; its id is that topic. It has the item [WholeDestination] while nothing is
+// delivered to the destination at all. An item is removed when what it tells has passed. So the items are what is
 // wrong at present, and their changes say when it began and ended.
 const DestinationsTopic Topic = "@destinations"
 

@@ -51,8 +51,8 @@ type hookWorld struct {
 	attempts int // that the dead one has got
 }
 
-// webhooks prints how long a change takes from PutItem to its webhook, with all destinations alive
-// and beside one that is dead, and how many messages of the dead one wait at most.
+// webhooks prints how long a change takes from PutItem to its webhook: with all destinations alive, and
+// beside one that is dead. It prints how many messages of the dead one wait at most, too.
 func webhooks(ctx context.Context, dir string) error {
 	s, err := startStack(ctx, filepath.Join(dir, build.Executable))
 	if err != nil {

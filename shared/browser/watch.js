@@ -423,9 +423,9 @@ export class PatternWatch extends Watching {
   }
 
   /**
-   * Starts a topic that the service has named: with its items if the consumer wants them; from now
-   * on if it may have been there when the watch began; and if it is new since then, or to the
-   * consumer, with its first change.
+   * Starts a topic that the service has named. If the consumer wants items, it begins with them. If it may
+   * have been there when the watch began, it begins now. If it is new since then, or to the consumer, it
+   * begins with its first change.
    * @param {Watch} w @param {Cursor} head
    */
   startNamed(w, head) {

@@ -28,10 +28,10 @@
 //     has taken something else in the meantime. Its standing is stopped. Otherwise the destination is
 //     disabled.
 //   - If there are ten, the destination fails as a whole. These ten are tried at their times. All others
-//     are held back: their standings are stopped when they would be tried. So a destination with any
-//     number of topics that is dead gives the sweep no more than these. Once in five minutes one that
-//     would be held back is tried all the same, so that a destination which is alive again and has
-//     changes to get does not wait for the ten. When anything is taken, all are started again.
+//     are held back: their standings are stopped when they would be tried. So a dead destination with any
+//     number of topics gives the sweep no more than these. Once in five minutes one that would be held
+//     back is tried all the same. So a destination that is alive again, and has changes to get, does not
+//     wait for the ten. When anything is taken, all are started again.
 //
 // In the same way, all topics of a pattern are held back until the destination has answered a challenge,
 // which one standing asks for all.

@@ -66,7 +66,7 @@ const (
 // Sweep sends a message for each standing whose time has come, and for each destination: for a retry,
 // because a message that was sent has not been heard of for longer than it can take, or because a
 // destination has ended long ago. If there is too much for one sweep, it wakes as many of one destination
-// as of another, the longest due first, so that one whose topics all fail delays no other.
+// as of another, the longest due first. So a destination whose topics all fail delays no other.
 func (w Waker) Sweep(ctx context.Context) (woken int, err error) {
 	var errs []error
 	for part := range Parts {
