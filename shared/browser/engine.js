@@ -1,12 +1,11 @@
 // @ts-check
 
-import { Attempt, PatternWatch, Watch, cursorOf, matches, plausible, sameView, split, text, whole } from "./watch.js"
+import { cursorOf, plausible } from "./order.js"
+import { Attempt, sameView, whole } from "./watch.js"
 
 /**
  * @typedef {import("./watchroute.d.ts").ErrorFrame} ErrorFrame
- * @typedef {import("./watchroute.d.ts").WatchOptions} WatchOptions
- * @typedef {import("./watch.js").Probe} Probe
- * @typedef {import("./order.js").Cursor} Cursor
+ * @typedef {import("./watch.js").AnyWatch} AnyWatch
  *
  * @typedef {object} Options all of them, with their defaults
  * @property {(() => string | Promise<string>) | undefined} token
@@ -39,8 +38,7 @@ import { Attempt, PatternWatch, Watch, cursorOf, matches, plausible, sameView, s
  * @property {number} since since when it was due
  * @property {number} sentAt
  * @property {number} deadline
- * @property {Watch} [watch] of a subscribe and a snapshot
- * @property {PatternWatch} [pattern] of a subscribe to a pattern
+ * @property {AnyWatch} [watch] of a subscribe and a snapshot
  * @property {boolean} [subscribed] a subscribe was carried out, and a snapshot follows
  * @property {Departure} [departure] of an unsubscribe, and of a subscribe that nobody waits for any more
  * @property {Publication} [publication]
@@ -56,7 +54,7 @@ import { Attempt, PatternWatch, Watch, cursorOf, matches, plausible, sameView, s
  * @typedef {object} Inquiry a ping to be sent, with the watches that it asks for
  * @property {number} since when the first of it came due
  * @property {Record<string, string>} cursors
- * @property {(Watch | PatternWatch)[]} of
+ * @property {AnyWatch[]} of
  */
 
 /** What to do about an error, by its code; about any other, mend the request: the same fails again. See events.Code.Remedy. */
@@ -152,8 +150,7 @@ export const newEngine = (dial, o, told) => {
   let unauthorized = 0 // connections whose token was refused, in a row
   let unauthorizedSince = 0
 
-  let watches = /** @type {Watch[]} */ ([]) // those of pattern watches among them
-  let patterns = /** @type {PatternWatch[]} */ ([])
+  let watches = /** @type {AnyWatch[]} */ ([]) // those of the topics of a pattern come after it
   let departures = /** @type {Departure[]} */ ([]) // from link
   let publications = /** @type {Publication[]} */ ([])
   const requests = /** @type {Map<string, Request>} */ (new Map()) // outstanding on link, by id
@@ -191,7 +188,7 @@ export const newEngine = (dial, o, told) => {
     if (ended) return
     ended = true
     clearTimeout(timer)
-    for (const w of [...watches, ...patterns]) w.queue.end(error)
+    for (const w of watches) w.queue.end(error)
     for (const p of publications) p.failed(error ?? new Error("client is closed"))
     link?.close()
     retiring?.close()
@@ -228,7 +225,7 @@ export const newEngine = (dial, o, told) => {
   function tell(now) {
     let is = "live"
     if (!link) is = isDialling || !suspended && now >= dialAt ? "connecting" : "offline"
-    else if (!settled() || watches.some(w => w.restarting || w.order.held || w.order.lacks())) is = "behind"
+    else if (!settled() || watches.some(w => w.lacks())) is = "behind"
     if (is !== state) told(state = is)
   }
 
@@ -343,12 +340,12 @@ export const newEngine = (dial, o, told) => {
     departures = []
     warned = false
     renewal = new Attempt()
-    for (const w of [...watches, ...patterns]) w.forget()
+    for (const w of watches) w.forget()
     for (const p of publications) p.attempt = new Attempt()
   }
 
   /** Whether all watches are subscribed on the connection in use. */
-  function settled() { return watches.every(w => w.joined) && patterns.every(f => f.joined) }
+  function settled() { return watches.every(w => w.joined) }
 
   /** A connection whose token is not valid: the service may know a new key late, so it is tried for a while. @param {ErrorFrame} f */
   function unauthorize(f) {
@@ -395,7 +392,7 @@ export const newEngine = (dial, o, told) => {
       case "unsubscribed": return unsubscribed(f)
       case "expiring":
         warned ||= renewal.due(now)
-        return alert(now) // if the token is not replaced, the next warning is not to be late
+        return alert() // if the token is not replaced, the next warning is not to be late
       case "reconnect": return move(Math.min(Math.max(+f.delayMs || 0, 0), longestMove))
       case "error": return failed(f)
     }
@@ -421,10 +418,8 @@ export const newEngine = (dial, o, told) => {
   function changes(changes) {
     for (const c of changes) {
       if (!plausible(c)) continue
-      for (const f of patterns) f.meet(c)
-      for (const w of watches) {
-        if (w.topic !== c.topic || c.patch && !w.o.delta) continue // a patch is a late one for a watch that has left
-        const became = w.order.offer(c)
+      for (const w of watches) { // a pattern may add one
+        const became = w.offer(c)
         if (became === "repeated" || became === "dropped") stats[became]++
       }
     }
@@ -433,7 +428,6 @@ export const newEngine = (dial, o, told) => {
 
   function pumpAll() {
     for (const w of watches) if (!w.pattern) w.pump()
-    for (const f of patterns) f.pump()
   }
 
   /** Takes in that a watch is subscribed. Where a snapshot is due, the request stays outstanding until the last page. @param {any} f */
@@ -441,28 +435,9 @@ export const newEngine = (dial, o, told) => {
     const r = requests.get(f.id)
     if (!r) return
     r.subscribed = true
-    if (r.pattern) {
-      if (!r.frame.snapshot) answered(f.id) // or the items follow
-      return r.pattern.subscribed(f)
-    }
-    if (r.departure) {
-      answered(f.id)
-      return left(r)
-    }
-    const w = r.watch, at = { epoch: f.epoch, seq: f.seq }
-    if (!w) return
-    w.nextView = f.view || whole
-    if (r.frame.after && f.recovered) {
-      if (!w.order.cursor.epoch && !w.order.cursor.seq) w.order.adopt(f.epoch)
-      w.order.learn(at)
-    } else if (r.frame.after || r.frame.snapshot) {
-      return
-    } else {
-      w.order.begin(at)
-    }
-    w.join(w.nextView)
-    answered(f.id)
-    w.pump()
+    if (!r.watch || r.watch.subscribed(f, r.frame)) answered(f.id)
+    if (r.departure) left(r)
+    r.watch?.pump()
   }
 
   /** Takes in that a subscription has ended, which somebody asked for if there is no reason. @param {any} f */
@@ -472,8 +447,7 @@ export const newEngine = (dial, o, told) => {
       return r?.departure && left(r)
     }
     const error = new WatchError({ code: f.reason, message: "the service has ended the subscription", topic: f.topic })
-    for (const w of [...watches.filter(w => !w.pattern), ...patterns]) {
-      if (w.topic !== f.topic) continue
+    for (const w of watches.filter(w => !w.pattern && w.topic === f.topic)) {
       remove(w)
       w.queue.end(error)
     }
@@ -486,21 +460,16 @@ export const newEngine = (dial, o, told) => {
       r.watch.reason = f.reason
       r.watch.bookmark = ""
     } else if (r) {
-      for (const w of watches) {
-        if (w.topic !== f.topic || !w.joined || text(w.order.cursor) !== r.frame.cursors?.[f.topic]) continue
-        if (w.pattern) w.startOver(f.reason)
-        else w.joined = false
-        w.attempt.retry(e)
-      }
+      for (const w of watches) if (w.topic === f.topic && w.joined && w.place() === r.frame.cursors?.[f.topic]) w.reset(f.reason)
     }
   }
 
   /** Hands a page on if it is the one that is due. One that comes after a lost one, or finds no room, is asked for again. @param {any} f */
   function snapshot(f) {
     const r = requests.get(f.id)
-    if (!r?.watch && !r?.pattern) return
+    if (!r?.watch) return
     r.deadline = Date.now() + o.answerTime
-    const w = r.pattern ? r.pattern.awaits(f.topic) : r.watch
+    const w = r.watch.awaits(f.topic)
     if (w && (f.from || "") === w.bookmark) {
       const again = w.greeted || w.o.after
       w.starved = !w.turnPage(f)
@@ -508,7 +477,7 @@ export const newEngine = (dial, o, told) => {
     }
     if (!f.more && f.topic === r.frame.topic) {
       answered(f.id)
-      if (r.pattern && !r.subscribed) r.pattern.attempt.retry(e) // where its topics stand was lost
+      if (!r.watch.joined) r.watch.attempt.retry(e) // where the topics of a pattern stand was lost
     }
     w?.pump()
   }
@@ -518,7 +487,7 @@ export const newEngine = (dial, o, told) => {
     const remedy = remedies[f.code], now = Date.now(), id = f.id || "", r = requests.get(id)
     requests.delete(id)
     if (remedy === "later") pace.slow(r ? r.sentAt : pace.sent, now, backoff)
-    const of = r?.pattern ?? r?.watch?.pattern ?? r?.watch
+    const of = r && ownerOf(r)
     if (remedy === "never") return end(new WatchError(f))
     if (f.code === "token_expired") return lose(1006)
     if (!r) return
@@ -527,14 +496,14 @@ export const newEngine = (dial, o, told) => {
     if (f.code === "not_connected") return lose(1006)
     if (r.departure) return left(r, remedy)
     if (f.code === "overtaken" && r.publication) return conclude(r.publication).done("") // the item is as a later call wants it
-    if (f.code === "overtaken" && of) return again(r, now)
+    if (f.code === "overtaken" && of) return again(r)
     if (remedy === "later" || !of && !r.publication) {
       if (r.renewal && remedy !== "later") warned = false // until the next warning, as the next token may be no better
-      return again(r, now)
+      return again(r)
     }
     if (f.code === "bad_cursor" && r.frame.action === "snapshot" && r.watch) { // it cannot go on from there
       r.watch.bookmark = ""
-      return again(r, now)
+      return again(r)
     }
     if (of) {
       leave(of) // which is subscribed if only its snapshot was refused
@@ -557,7 +526,7 @@ export const newEngine = (dial, o, told) => {
 
   /** When something is due that may be sent then. @param {number} now */
   function askAt(now) {
-    const at = [...open().map(r => r.since), ...[...watches, ...patterns].map(w => w.pingAt() || Infinity)]
+    const at = [...open().map(r => r.since), ...watches.map(w => w.pingAt() || Infinity)]
     return Math.max(Math.min(pingDue || pingAt, ...at), pace.open, now)
   }
 
@@ -572,7 +541,6 @@ export const newEngine = (dial, o, told) => {
       if (frame && !attempt.asked) all.push({ frame, since: attempt.notBefore, sentAt: 0, deadline: 0, ...of })
     }
     for (const d of departures) if (!d.subscribes) add({ action: "unsubscribe", topic: d.topic }, d.attempt, { departure: d })
-    for (const f of patterns) if (!f.joined) add(f.request(), f.attempt, { pattern: f })
     for (const w of watches) add(w.request(), w.attempt, { watch: w })
     for (const p of publications) add(p.frame, p.attempt, { publication: p })
 
@@ -621,7 +589,7 @@ export const newEngine = (dial, o, told) => {
       if (now < r.deadline) continue
       if (heard <= r.sentAt) return lose(1006)
       requests.delete(id)
-      if (!r.departure) again(r, now)
+      if (!r.departure) again(r)
       else { // it may still be carried out, so the departure does not end on this connection
         r.departure.doubtful = true
         if (r.frame.action === "subscribe") r.departure.subscribes--
@@ -629,9 +597,9 @@ export const newEngine = (dial, o, told) => {
     }
   }
 
-  /** Has a request that failed be asked once more, after a pause. @param {Request} r @param {number} now */
-  function again(r, now) {
-    if (r.inquiry) unanswered(r, r.inquiry, now)
+  /** Has a request that failed be asked once more, after a pause. @param {Request} r */
+  function again(r) {
+    if (r.inquiry) unanswered(r, r.inquiry)
     else attemptOf(r)?.retry(e, true)
   }
 
@@ -644,38 +612,35 @@ export const newEngine = (dial, o, told) => {
     calm = true
     pingDue = now
     pingAt = now + interval()
-    for (const f of patterns) if (f.joined && !f.probe.ping) f.probe.due = now
     for (const w of watches) if (w.following() && !w.probe.ping) w.probe.due = now
   }
 
   /** The time to the next regular ping, a little different each time. */
   function interval() { return pingEvery * (1 - Math.random() / 10) }
 
-  /** Brings the interval of regular pings back, because something was missing. @param {number} now */
-  function alert(now) {
+  /** Brings the interval of regular pings back, because something was missing. */
+  function alert() {
     calm = false
     if (pingEvery === o.pingInterval) return
     pingEvery = o.pingInterval
-    pingAt = Math.min(pingAt, now + interval())
+    pingAt = Math.min(pingAt, Date.now() + interval())
   }
 
   /** The pings that are due, as few as can be. One that is to keep the connection alive asks for nothing if there is nothing to ask for. @param {number} now */
   function pings(now) {
     const together = /** @type {Inquiry[]} */ ([]), apart = /** @type {Inquiry[]} */ ([])
-    const inquire = (/** @type {Watch | PatternWatch} */ w) => {
-      const at = w.pingAt()
-      if (!at || now < at) return
+    const inquire = (/** @type {AnyWatch} */ w) => {
+      const due = w.pingAt(), at = w.place()
+      if (!due || now < due) return
       const all = w.probe.apart() ? apart : together
       let q = all.at(-1)
-      if (!q || Object.keys(q.cursors).length >= namesAtOnce) all.push(q = inquiry(at))
-      q.since = Math.min(q.since, at)
+      if (!q || Object.keys(q.cursors).length >= namesAtOnce) all.push(q = inquiry(due))
+      q.since = Math.min(q.since, due)
       q.of.push(w)
       const before = cursorOf(q.cursors[w.topic])
-      if (w instanceof PatternWatch) q.cursors[w.topic] = ":0"
-      else if (!before || w.order.cursor.seq < before.seq) q.cursors[w.topic] = text(w.order.cursor) // from the one that stands furthest back
+      if (!before || (cursorOf(at)?.seq ?? 0) < before.seq) q.cursors[w.topic] = at // from the one that stands furthest back
     }
-    for (const f of patterns) [f, ...f.topics.values()].forEach(inquire) // one answer names a topic once for both
-    for (const w of watches) if (!w.pattern) inquire(w)
+    for (const w of watches) if (!w.pattern) [w, ...watches.filter(m => m.pattern === w)].forEach(inquire) // one answer names a topic once for both
     const all = [...together, ...apart]
     if (!all.length && pingDue) all.push(inquiry(pingDue))
     return all
@@ -685,11 +650,11 @@ export const newEngine = (dial, o, told) => {
   function pinged(r, q, now) {
     pingDue = 0
     for (const w of q.of) {
-      if (w instanceof Watch && w.order.behind()) {
+      if (w.behind()) {
         stats.holes++
-        alert(now)
+        alert()
       }
-      w.probe.sent(r, w instanceof Watch ? text(w.order.cursor) : "")
+      w.probe.sent(r, w.place())
     }
   }
 
@@ -700,45 +665,24 @@ export const newEngine = (dial, o, told) => {
    * @param {any} f
    */
   function pong(f) {
-    const r = answered(f.id), now = Date.now()
-    if (!r?.inquiry) return
-    const missing = /** @type {Probe[]} */ ([]), untold = /** @type {Probe[]} */ ([])
-    for (const w of r.inquiry.of) {
-      if (!w.probe.over(r)) continue
-      if (w instanceof Watch) pongTopic(r, w, f, now, missing, untold)
-      else if (w.joined) {
-        if (!w.learn(f)) alert(now)
-        if (w.probe.untold) untold.push(w.probe)
-      }
-    }
-    if (untold.length < r.inquiry.of.length) missing.push(...untold)
-    postpone(missing, now)
+    const r = answered(f.id), of = r?.inquiry?.of
+    if (!of) return
+    const vain = of.filter(w => w.probe.over(r) && w.following() && !w.learn(f, r.frame.cursors[w.topic]))
+    if (vain.length < of.length || vain.some(w => w.behind())) postpone(vain)
   }
 
-  /** @param {Request} r @param {Watch} w @param {any} f @param {number} now @param {Probe[]} missing @param {Probe[]} untold */
-  function pongTopic(r, w, f, now, missing, untold) {
-    if (!w.following()) return
-    const head = cursorOf(f.cursors?.[w.topic])
-    if (!head || text(head) !== r.frame.cursors[w.topic]) alert(now)
-    if (!head && !f.more) return w.lost()
-    if (head && w.told(head)) return
-    if (w.order.behind()) return missing.push(w.probe)
-    w.probe.untold = true
-    untold.push(w.probe)
-  }
-
-  /** Takes in that a ping has failed. It is not repeated before the next regular one, but for what is missing. @param {Request} r @param {Inquiry} q @param {number} now */
-  function unanswered(r, q, now) {
+  /** Takes in that a ping has failed. It is not repeated before the next regular one, but for what is missing. @param {Request} r @param {Inquiry} q */
+  function unanswered(r, q) {
     calm = false
-    postpone(q.of.filter(w => w.probe.over(r) && w instanceof Watch && w.order.behind()).map(w => w.probe), now)
+    postpone(q.of.filter(w => w.probe.over(r) && w.behind()))
   }
 
-  /** Has what a ping asked for in vain be asked for again after a pause, the same for all of it. @param {Probe[]} probes @param {number} now */
-  function postpone(probes, now) {
-    const at = now + o.holeTime + backoff(Math.max(0, ...probes.map(p => p.failures)))
-    for (const p of probes) {
-      p.at = at
-      p.failures++
+  /** Has what a ping asked for in vain be asked for again after a pause, the same for all of it. @param {AnyWatch[]} vain */
+  function postpone(vain) {
+    const at = Date.now() + o.holeTime + backoff(Math.max(0, ...vain.map(w => w.probe.failures)))
+    for (const { probe } of vain) {
+      probe.at = at
+      probe.failures++
     }
   }
 
@@ -760,48 +704,41 @@ export const newEngine = (dial, o, told) => {
     if (!answered(f.id)) return
     warned = false
     renewal.notBefore = Date.now() + renewPause
-    const same = (/** @type {Watch | PatternWatch} */ w) => w.topic in (f.views ?? {}) && (f.views[w.topic] || whole) === w.view
+    const same = (/** @type {AnyWatch} */ w) => w.topic in (f.views ?? {}) && (f.views[w.topic] || whole) === w.view
     for (const w of watches) w.joined &&= !!w.pattern || same(w)
-    for (const p of patterns) p.joined &&= same(p)
   }
 
   // Watching and publishing.
 
-  /**
-   * Begins a watch, unless another of its topic shows something else.
-   * @param {string} topic @param {WatchOptions} wanted
-   */
-  function watch(topic, wanted) {
-    const pattern = split(topic).wildcard !== ""
-    const near = (/** @type {string} */ a, /** @type {string} */ b) => {
-      const [x, y] = [split(a).base + "/", split(b).base + "/"]
-      return x.startsWith(y) || y.startsWith(x)
+  /** Begins a watch, unless another of its topic shows something else. @template {AnyWatch} W @param {W} w */
+  function watch(w) {
+    const topic = w.topic
+    if (watches.some(other => (w.meets(other) || other.meets(w)) && !sameView(other.o, w.o))) {
+      throw new WatchError({ code: "other_view", message: "topic is watched with another filter, fields, delta or latest", topic })
     }
-    const other = watches.some(w => (matches(w.topic, topic) || matches(topic, w.topic)) && !sameView(w.o, wanted)) ||
-      patterns.some(f => near(f.topic, topic) && !sameView(f.o, wanted))
-    if (other) throw new WatchError({ code: "other_view", message: "topic is watched with another filter, fields, delta or latest", topic })
-    const w = pattern ? new PatternWatch(e, topic, wanted) : new Watch(e, topic, wanted)
-    turn(() => w instanceof PatternWatch ? patterns.push(w) : watches.push(w))
+    turn(() => add(w))
     return w
   }
 
-  /** Ends a watch, and the subscription if nothing else needs it. @param {Watch | PatternWatch} w */
+  /** @param {AnyWatch} w */
+  function add(w) { watches.push(w) }
+
+  /** Ends a watch, and the subscription if nothing else needs it. @param {AnyWatch} w */
   function leave(w) {
-    const underWay = [...requests].filter(([, r]) => (r.pattern ?? r.watch?.pattern ?? r.watch) === w && r.frame.action === "subscribe" && !r.subscribed)
+    const underWay = [...requests].filter(([, r]) => ownerOf(r) === w && r.frame.action === "subscribe" && !r.subscribed)
     if (remove(w) && link && !wanted(w.topic)) depart(w.topic, underWay)
   }
 
-  /** Forgets a watch with all that it has asked for; false if it was forgotten before. @param {Watch | PatternWatch} w */
+  /** Forgets a watch with all that it has asked for; false if it was forgotten before. @param {AnyWatch} w */
   function remove(w) {
-    const before = watches.length + patterns.length
-    patterns = patterns.filter(f => f !== w)
+    const before = watches.length
     watches = watches.filter(o => o !== w && o.pattern !== w)
-    for (const [id, r] of requests) if ((r.pattern ?? r.watch?.pattern ?? r.watch) === w) requests.delete(id)
-    return watches.length + patterns.length < before
+    for (const [id, r] of requests) if (ownerOf(r) === w) requests.delete(id)
+    return watches.length < before
   }
 
   /** Whether somebody watches a topic or pattern that is to be subscribed to. @param {string} topic */
-  function wanted(topic) { return watches.some(w => w.topic === topic && !w.pattern) || patterns.some(f => f.topic === topic) }
+  function wanted(topic) { return watches.some(w => w.topic === topic && !w.pattern) }
 
   /**
    * Begins a departure. The service may carry out requests in any order and late. So the client
@@ -814,7 +751,7 @@ export const newEngine = (dial, o, told) => {
     let d = departures.find(d => d.topic === topic)
     if (!d) departures.push(d = { topic, attempt: new Attempt(), subscribes: 0, doubtful: false })
     for (const [id, r] of underWay) {
-      r.watch = r.pattern = undefined
+      r.watch = undefined
       r.departure = d
       requests.set(id, r)
       d.subscribes++
@@ -852,7 +789,7 @@ export const newEngine = (dial, o, told) => {
     return p
   }
 
-  const e = { o, stats, turn, end, suspend, awake, frame, closed, watch, leave, publish, backoff, add: (/** @type {Watch} */ w) => { watches.push(w) } }
+  const e = { o, stats, turn, end, suspend, awake, frame, closed, watch, leave, publish, backoff, alert, add }
   schedule(0)
   return e
 }
@@ -869,8 +806,11 @@ const answers = /** @type {Record<string, string[]>} */ ({
 })
 
 /** The attempt that a request is; undefined for a ping, and if nobody waits for the answer any more. @param {Request} r */
-const attemptOf = r => (r.watch ?? r.pattern ?? r.publication)?.attempt ??
+const attemptOf = r => (r.watch ?? r.publication)?.attempt ??
   (r.departure && r.frame.action === "unsubscribe" ? r.departure.attempt : r.renewal)
+
+/** The watch that has asked, or that of its pattern. @param {Request} r */
+const ownerOf = r => r.watch?.pattern ?? r.watch
 
 /** Fetches a token, within the time that the service has to answer. @param {Options} o @returns {Promise<string>} */
 export const fetchToken = o => Promise.race([

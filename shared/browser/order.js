@@ -26,151 +26,149 @@ const skipped = c => c.op === "skipped"
 /** Whether a change has numbers that a topic can have. @param {Change} c */
 export const plausible = c => Number.isSafeInteger(last(c) + 1) && c.seq >= 1 && (!c.to || skipped(c) && c.to >= c.seq)
 
-const kept = "kept", repeated = "repeated", dropped = "dropped", foreign = "foreign"
-
 /**
- * Order puts the changes of one topic in order: each once, none left out. It knows no time and no
- * network.
+ * An order puts the changes of one topic in order: each once, none left out. It knows no time and no
+ * network. It is a function with variables for the same reason as the engine.
+ * @param {number} maxCount @param {number} maxBytes @param {boolean} latest of the changes of an item that wait, only the last one is handed out
  */
-export class Order {
-  /** @param {number} maxCount @param {number} maxBytes @param {boolean} latest */
-  constructor(maxCount, maxBytes, latest) {
-    this.maxCount = maxCount
-    this.maxBytes = maxBytes
-    this.latest = latest // of the changes of an item that wait, only the last one is handed out
-    this.started = false // cursor means something
-    this.held = false // a snapshot is under way; changes wait for its end
-    this.cursor = nowhere // everything up to it was handed out
-    this.known = 0 // the latest seq of the cursor's epoch that exists for certain
-    this.foreign = false // a change of another epoch was seen
-    this.epoch = "" // of early
-    this.early = /** @type {Change[]} */ ([]) // by their seq; no two share a seq
-    this.bytes = 0 // of early's data
-    this.seqs = 0 // of early, those of skipped runs among them
-    this.items = /** @type {Map<string, number>} */ (new Map()) // with latest: the seq of the change of each item that waits
+export const newOrder = (maxCount, maxBytes, latest) => {
+  let started = false // cursor means something
+  let cursor = nowhere // everything up to it was handed out
+  let known = 0 // the latest seq of the cursor's epoch that exists for certain
+  let foreign = false // a change of another epoch was seen
+  let epoch = "" // of early
+  let early = /** @type {Change[]} */ ([]) // by their seq; no two share a seq
+  let bytes = 0 // of early's data
+  let seqs = 0 // of early, those of skipped runs among them
+  const items = /** @type {Map<string, number>} */ (new Map()) // with latest: the seq of the change of each item that waits
+
+  /** @param {string} of */
+  function clear(of) {
+    epoch = of
+    early = []
+    bytes = seqs = 0
+    items.clear()
   }
 
-  clear() {
-    this.epoch = ""
-    this.early = []
-    this.bytes = this.seqs = 0
-    this.items.clear()
-  }
+  /** Whether it stands before the first change of a topic, whose epoch is not known then. */
+  function fresh() { return started && !cursor.epoch && !cursor.seq }
 
   /**
    * Starts, or starts over, after a cursor. What came early and belongs behind the cursor is kept.
    * @param {Cursor} at
    */
-  begin(at) {
-    this.started = true
-    this.cursor = at
-    this.known = at.seq
-    this.foreign = false
-    if (!at.epoch && !at.seq && this.early[0]?.seq === 1) this.adopt(this.epoch)
-    if (this.epoch !== this.cursor.epoch) {
-      this.foreign = this.early.length > 0
-      this.clear()
+  function begin(at) {
+    started = true
+    cursor = at
+    known = at.seq
+    foreign = false
+    if (fresh() && early[0]?.seq === 1) adopt(epoch)
+    if (epoch !== cursor.epoch) {
+      foreign = early.length > 0
+      clear("")
     }
-    for (let c; (c = this.early[0]) && c.seq <= at.seq; ) {
-      this.drop(c)
-      this.skip(at.seq + 1, last(c), c.costly)
+    for (let c; (c = early[0]) && c.seq <= at.seq; ) {
+      drop(c)
+      skip(at.seq + 1, last(c), c.costly)
     }
-    const latest = this.early.at(-1)
-    if (latest) this.known = Math.max(this.known, last(latest))
+    const latest = early.at(-1)
+    if (latest) known = Math.max(known, last(latest))
   }
 
   /** The place of the first change that begins after a seq. @param {number} seq */
-  after(seq) {
-    let from = 0, to = this.early.length
+  function after(seq) {
+    let from = 0, to = early.length
     while (from < to) {
       const middle = (from + to) >> 1
-      if (this.early[middle].seq > seq) to = middle
+      if (early[middle].seq > seq) to = middle
       else from = middle + 1
     }
     return from
   }
 
   /** Has a change wait, in place of one with the same seq. @param {Change} c */
-  put(c) {
-    const at = this.after(c.seq), same = this.early[at - 1]?.seq === c.seq
-    if (same) this.weigh(this.early[at - 1], -1)
-    this.early.splice(same ? at - 1 : at, same ? 1 : 0, c)
-    this.weigh(c, 1)
+  function put(c) {
+    const before = early[after(c.seq) - 1]
+    if (before?.seq === c.seq) remove(before)
+    early.splice(after(c.seq), 0, c)
+    weigh(c, 1)
   }
 
   /** @param {Change} c */
-  drop(c) {
-    const at = this.after(c.seq) - 1, before = this.early[at]
-    if (before?.seq !== c.seq) return
-    this.early.splice(at, 1)
-    this.weigh(before, -1)
-    if (this.items.get(before.id) === before.seq) this.items.delete(before.id)
+  function remove(c) {
+    early.splice(after(c.seq) - 1, 1)
+    weigh(c, -1)
+  }
+
+  /** Drops the change that waits with the seq of a change, if there is one. @param {Change} c */
+  function drop({ seq }) {
+    const c = early[after(seq) - 1]
+    if (c?.seq !== seq) return
+    remove(c)
+    if (items.get(c.id) === seq) items.delete(c.id)
   }
 
   /** Adds what a change takes, times a sign. @param {Change} c @param {number} sign */
-  weigh(c, sign) {
-    this.bytes += sign * size(c)
-    this.seqs += sign * (last(c) - c.seq + 1)
+  function weigh(c, sign) {
+    bytes += sign * size(c)
+    seqs += sign * (last(c) - c.seq + 1)
   }
 
   /** Notes that from to to are skipped; nothing if there is none between them.
    * @param {number} from @param {number} to @param {boolean} [costly] */
-  skip(from, to, costly) {
-    if (from <= to) this.put({ topic: "", epoch: this.epoch, seq: from, to, id: "", op: "skipped", costly })
+  function skip(from, to, costly) {
+    if (from <= to) put({ topic: "", epoch, seq: from, to, id: "", op: "skipped", costly })
   }
 
   /** The change, or the skipped ones, that a seq is of. @param {number} seq */
-  covering(seq) {
-    const c = this.early[this.after(seq) - 1]
+  function covering(seq) {
+    const c = early[after(seq) - 1]
     return c && last(c) >= seq ? c : undefined
   }
 
   /**
-   * Takes a change in. Where one frame has it and another one skips it, as the watch sees more or
-   * less by another token, it counts unless the cursor is past it.
-   * @param {Change} c
+   * Takes a change in, and says if it is repeated, or one was dropped. Where one frame has it and another
+   * one skips it, as the watch sees more or less by another token, it counts unless the cursor is past it.
+   * @param {Change} c @returns {"repeated" | "dropped" | undefined}
    */
-  offer(c) {
-    if (this.started && c.epoch !== this.cursor.epoch) {
-      this.foreign = true
-      if (this.cursor.epoch || this.cursor.seq) return foreign
+  function offer(c) {
+    if (started && c.epoch !== cursor.epoch) {
+      foreign = true
+      if (!fresh()) return
     }
-    if (this.epoch !== c.epoch) {
-      this.clear()
-      this.epoch = c.epoch
-    }
-    if (!this.accept(c)) return repeated
-    this.known = Math.max(this.known, last(c))
-    const was = this.trim()
-    if (this.started && !this.cursor.epoch && !this.cursor.seq && c.seq === 1) this.adopt(c.epoch)
+    if (epoch !== c.epoch) clear(c.epoch)
+    if (!accept(c)) return "repeated"
+    known = Math.max(known, last(c))
+    const was = trim()
+    if (fresh() && c.seq === 1) adopt(c.epoch)
     return was
   }
 
   /** Whether there is anything new in a change, which then waits. @param {Change} c */
-  accept(c) {
-    if (skipped(c)) return this.pass(c.seq, last(c), c.costly)
-    if (this.latest && (this.items.get(c.id) ?? 0) > c.seq) return this.pass(c.seq, c.seq)
-    const other = this.covering(c.seq)
-    if (other && !skipped(other) || this.started && c.seq <= this.cursor.seq) return false
+  function accept(c) {
+    if (skipped(c)) return pass(c.seq, last(c), c.costly)
+    if (latest && (items.get(c.id) ?? 0) > c.seq) return pass(c.seq, c.seq)
+    const other = covering(c.seq)
+    if (other && !skipped(other) || started && c.seq <= cursor.seq) return false
     if (other) {
-      this.drop(other)
-      this.skip(other.seq, c.seq - 1, other.costly)
-      this.skip(c.seq + 1, last(other), other.costly)
+      drop(other)
+      skip(other.seq, c.seq - 1, other.costly)
+      skip(c.seq + 1, last(other), other.costly)
     }
-    this.put(this.latest ? this.supersede(c) : c)
+    put(latest ? supersede(c) : c)
     return true
   }
 
   /** Skips the change of the same item that waits. The new one comes after it. @param {Change} c */
-  supersede(c) {
-    const seq = this.items.get(c.id)
+  function supersede(c) {
+    const seq = items.get(c.id)
     if (seq) {
-      const before = /** @type {Change} */ (this.covering(seq))
+      const before = /** @type {Change} */ (covering(seq))
       if (before.op === "added" && c.op === "modified") c = { ...c, op: "added" }
-      this.drop(before)
-      this.pass(seq, seq)
+      drop(before)
+      pass(seq, seq)
     }
-    this.items.set(c.id, c.seq)
+    items.set(c.id, c.seq)
     return c
   }
 
@@ -179,18 +177,18 @@ export class Order {
    * long runs take no room. Such a run is costly if any part of it is.
    * @param {number} from @param {number} to @param {boolean} [costly]
    */
-  pass(from, to, costly) {
+  function pass(from, to, costly) {
     let fresh = false
-    if (this.started) from = Math.max(from, this.cursor.seq + 1)
+    if (started) from = Math.max(from, cursor.seq + 1)
     while (from <= to) {
-      const other = this.covering(from)
+      const other = covering(from)
       if (other) {
         from = last(other) + 1
         continue
       }
-      const next = this.early[this.after(from)], end = next ? Math.min(to, next.seq - 1) : to
-      const before = this.covering(from - 1), joins = before && skipped(before)
-      this.skip(joins ? before.seq : from, end, costly || joins && before.costly)
+      const next = early[after(from)], end = next ? Math.min(to, next.seq - 1) : to
+      const before = covering(from - 1), joins = before && skipped(before)
+      skip(joins ? before.seq : from, end, costly || joins && before.costly)
       fresh = true
       from = end + 1
     }
@@ -198,46 +196,58 @@ export class Order {
   }
 
   /** Follows a topic from before its first change into its first epoch. @param {string} epoch */
-  adopt(epoch) {
-    this.cursor = { epoch, seq: this.cursor.seq }
-    this.foreign = false
+  function adopt(epoch) {
+    cursor = { epoch, seq: cursor.seq }
+    foreign = false
   }
 
   /** Lets the latest go when there is no room, as the earliest are due first. */
-  trim() {
-    let was = kept
-    for (; this.early.length > 1 && (this.early.length > this.maxCount || this.bytes > this.maxBytes); was = dropped) {
-      this.drop(/** @type {Change} */ (this.early.at(-1)))
+  function trim() {
+    let was = /** @type {"dropped" | undefined} */ (undefined)
+    for (; early.length > 1 && (early.length > maxCount || bytes > maxBytes); was = "dropped") {
+      drop(/** @type {Change} */ (early.at(-1)))
     }
     return was
   }
 
   /** The change that is due, or those that are skipped from there on, if they are there. */
-  next() {
-    const c = this.early[0]
-    return this.started && !this.held && c?.seq === this.cursor.seq + 1 ? c : undefined
+  function next() {
+    const c = early[0]
+    return started && c?.seq === cursor.seq + 1 ? c : undefined
   }
 
   /** Says that what was due was handed out. @param {Change} c */
-  advance(c) {
-    this.cursor = { epoch: c.epoch, seq: last(c) }
-    this.drop(c)
+  function advance(c) {
+    cursor = { epoch: c.epoch, seq: last(c) }
+    drop(c)
   }
 
   /** Takes in where the service says that the topic stands. @param {Cursor} head */
-  learn(head) {
-    this.foreign = head.epoch !== this.cursor.epoch
-    if (!this.foreign) this.known = Math.max(this.known, head.seq)
+  function learn(head) {
+    foreign = head.epoch !== cursor.epoch
+    if (!foreign) known = Math.max(known, head.seq)
+  }
+
+  /** Takes in that what comes after the cursor is told, up to where the topic stands. @param {Cursor} head */
+  function resume(head) {
+    if (fresh()) adopt(head.epoch)
+    learn(head)
   }
 
   /** Whether something is missing: between the changes that wait, or after them. */
-  lacks() {
-    return this.started && (this.foreign || this.known - this.cursor.seq > this.seqs)
-  }
+  function lacks() { return started && (foreign || known - cursor.seq > seqs) }
 
   /** Whether something is missing that will not be there when the consumer has caught up. */
-  behind() {
-    return this.started && !this.held && (this.foreign || this.known > this.cursor.seq && !this.next())
+  function behind() { return started && (foreign || known > cursor.seq && !next()) }
+
+  return {
+    begin, offer, next, advance, learn, resume, lacks, behind,
+    /** Where it stands, as text. */
+    place: () => text(cursor),
+    /** Whether that means something. */
+    started: () => started,
+    /** Before the first change that waits. */
+    before: () => ({ epoch, seq: early[0]?.seq - 1 || 0 }),
   }
 }
 

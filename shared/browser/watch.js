@@ -1,6 +1,6 @@
 // @ts-check
 
-import { Order, cursorOf, nowhere, plausible, text } from "./order.js"
+import { cursorOf, newOrder, text } from "./order.js"
 
 /**
  * @typedef {import("./watchroute.d.ts").Change} Change
@@ -9,6 +9,8 @@ import { Order, cursorOf, nowhere, plausible, text } from "./order.js"
  * @typedef {import("./order.js").Cursor} Cursor
  * @typedef {ReturnType<typeof import("./engine.js").newEngine>} Engine
  * @typedef {import("./engine.js").Request} Request
+ * @typedef {import("./patterns.js").PatternWatch} PatternWatch
+ * @typedef {Watch | PatternWatch} AnyWatch
  */
 
 /** What a client sends as its view if it has seen all of a topic. */
@@ -22,22 +24,6 @@ const eventsKept = 128
  * pages: else the changes of a busy topic could keep those of other topics out for ever.
  */
 const changesKept = eventsKept / 2
-
-/** Takes a pattern's wildcard off, which is empty for a topic. @param {string} topic */
-export const split = topic => {
-  const [, base, wildcard] = /^(.*)\/(\*\*?)$/.exec(topic) ?? []
-  return wildcard ? { base, wildcard } : { base: topic, wildcard: "" }
-}
-
-/** Whether a topic is the one, or one of those, that a pattern names. @param {string} pattern @param {string} topic */
-export const matches = (pattern, topic) => {
-  const { base, wildcard } = split(pattern), below = topic.startsWith(base + "/")
-  switch (wildcard) {
-    case "*": return below && !topic.slice(base.length + 1).includes("/")
-    case "**": return below || topic === base
-  }
-  return pattern === topic
-}
 
 /** The events of a watch that its consumer has not taken yet. The engine writes to it. */
 export class Queue {
@@ -149,19 +135,22 @@ export class Probe {
 }
 
 /** A request, with what it is to see. @param {WatchOptions} o @param {Record<string, any>} r @returns {Record<string, any>} */
-const about = ({ filter, fields, delta, latest }, r) => ({ ...r, filter, fields, delta: delta || undefined, latest: latest || undefined })
+export const about = ({ filter, fields, delta, latest }, r) => ({ ...r, filter, fields, delta: delta || undefined, latest: latest || undefined })
 
 /** Whether two watches of a topic can share its subscription. @param {WatchOptions} a @param {WatchOptions} b */
 export const sameView = (a, b) => JSON.stringify(about(a, {})) === JSON.stringify(about(b, {}))
 
 /** What a watch of a topic and one of a pattern have in common. */
-class Watching {
+export class Watching {
+  joined = false // subscribed on the connection in use
+  view = "" // what is seen; empty before that is known
+  attempt = new Attempt() // to subscribe, or to ask for items
+  probe = new Probe() // for what is missing
+  reason = "" // of the snapshot that is due or under way
+  bookmark = "" // where that goes on; empty before its first page
+
   /** @param {Engine} e @param {string} topic @param {WatchOptions} o @param {Queue} [queue] of the watch of its pattern */
   constructor(e, topic, o, queue) {
-    this.joined = false // subscribed on the connection in use
-    this.view = "" // what is seen; empty before that is known
-    this.attempt = new Attempt() // to subscribe, or to ask for items
-    this.probe = new Probe() // for what is missing
     this.e = e
     this.topic = topic
     this.o = o
@@ -195,9 +184,8 @@ class Watching {
 export class Watch extends Watching {
   nextView = "" // the view of the snapshot that is due
   greeted = false // the first event was given
-  reason = "" // of the snapshot that is due or under way
-  bookmark = "" // where that goes on; empty before its first page
   starved = false // its next page came, and there was no room for it
+  held = false // a snapshot is under way; changes wait for its end
   restarting = false // it must start over with a snapshot, which it asks for by itself
 
   /** @param {Engine} e @param {string} topic @param {WatchOptions} o @param {PatternWatch} [pattern] undefined if it stands alone */
@@ -205,13 +193,21 @@ export class Watch extends Watching {
     super(e, topic, o, pattern?.queue)
     this.pattern = pattern
     this.joined = !!pattern?.joined
-    this.order = new Order(e.o.buffer, e.o.bufferBytes, !!o.latest)
+    this.order = newOrder(e.o.buffer, e.o.bufferBytes, !!o.latest)
     const after = !pattern && cursorOf(o.after)
     if (after) this.order.begin(after)
   }
 
+  /** Whether another watch may be one of the same topic. @param {AnyWatch} other */
+  meets(other) { return other.topic === this.topic }
+
   /** Gives the consumer an event, if less than most wait for it. @param {Partial<WatchEvent>} event @param {number} most */
   give(event, most) { return this.queue.push({ cursor: "", ...event, topic: this.topic }, most) }
+
+  /** Takes a change in, and says what became of it. @param {Change} c */
+  offer(c) {
+    if (c.topic === this.topic && (!c.patch || this.o.delta)) return this.order.offer(c) // another patch is a late one for a watch that has left
+  }
 
   /**
    * Hands out what is due: the first event, then changes. It is false if there was no room for all
@@ -220,7 +216,7 @@ export class Watch extends Watching {
    */
   pump() {
     if (!this.greet()) return false
-    for (let c; this.greeted && (c = this.order.next()); this.order.advance(c)) {
+    for (let c; this.greeted && !this.held && (c = this.order.next()); this.order.advance(c)) {
       const cursor = text({ epoch: c.epoch, seq: c.to || c.seq })
       if (!this.give(c.op === "skipped" ? { cursor, costly: c.costly } : { cursor, change: c }, changesKept)) return false
     }
@@ -230,28 +226,52 @@ export class Watch extends Watching {
   /** Gives the first event of a watch that does not begin with a snapshot, as soon as it has begun. It is false if there was no room. */
   greet() {
     if (this.greeted || !this.following()) return true
-    return this.greeted = this.give({ cursor: text(this.order.cursor) }, eventsKept)
+    return this.greeted = this.give({ cursor: this.place() }, eventsKept)
   }
 
-  /** Whether it is subscribed and neither busy with a snapshot nor about to ask for one. */
-  following() { return this.joined && this.order.started && !this.order.held && !this.restarting }
+  /** Where it stands, as text. */
+  place() { return this.order.place() }
+
+  /** Whether a snapshot is under way, or to be asked for. */
+  due() { return this.restarting || this.held }
+
+  /** Whether it is subscribed, and knows where it stands. */
+  following() { return this.joined && this.order.started() && !this.due() }
+
+  /** The watch of which a page is. */
+  awaits() { return this }
+
+  /** Whether anything is missing. */
+  lacks() { return this.due() || this.order.lacks() }
+
+  /** Whether anything is missing that is to be asked for. */
+  behind() { return !this.held && this.order.behind() }
 
   /** What it has to ask for; undefined if nothing. */
   request() {
-    const { order, pattern, topic, o } = this
+    const { order, pattern, o } = this, due = this.due()
     if (pattern?.attempt.asked) return // its items may be on their way
-    if ((this.starved || this.restarting || order.held) && !this.queue.hasRoomForPages()) return
-    if (this.restarting) return about(o, { action: "snapshot", topic })
-    if (!this.joined) {
+    if ((this.starved || due) && !this.queue.hasRoomForPages()) return
+    const ask = (/** @type {Record<string, any>} */ r) => about(o, { ...r, topic: this.topic })
+    if (!this.joined && !this.restarting) {
       if (pattern) return // it is joined with the pattern watch
-      if (order.started) return about(o, { action: "subscribe", topic, after: text(order.cursor), view: this.view || undefined })
-      return about(o, { action: "subscribe", topic, snapshot: o.snapshot || undefined })
+      return ask({ action: "subscribe", ...order.started() ? { after: this.place(), view: this.view || undefined } : { snapshot: o.snapshot || undefined } })
     }
-    if (order.held) return about(o, { action: "snapshot", topic, next: this.bookmark })
+    if (due) return ask({ action: "snapshot", next: this.bookmark || undefined })
+  }
+
+  /** Takes in that it is subscribed. It is false if its items follow. @param {any} f @param {Record<string, any>} asked */
+  subscribed(f, asked) {
+    this.nextView = f.view || whole
+    if (asked.after && f.recovered) this.order.resume(f)
+    else if (asked.after || asked.snapshot) return false
+    else this.order.begin({ epoch: f.epoch, seq: f.seq })
+    this.join(this.nextView)
+    return true
   }
 
   /** When a ping is to ask for the topic; 0 if none is to. */
-  pingAt() { return this.following() ? this.probe.next(this.order.behind()) : 0 }
+  pingAt() { return this.following() ? this.probe.next(this.behind()) : 0 }
 
   /**
    * Takes in whether something is missing, and says when to ask for it: after a while, as it may be
@@ -259,31 +279,40 @@ export class Watch extends Watching {
    * @param {number} now @param {number} hole
    */
   notice(now, hole) {
-    const p = this.probe, at = text(this.order.cursor)
-    if (!this.following()) Object.assign(p, new Probe())
-    else if (p.ping || p.untold && !this.order.behind()) return
-    else if (!this.order.lacks()) {
-      p.at = p.failures = 0
-      p.more = false
-    } else if (this.order.behind() && (!p.at || p.from !== at)) {
+    const p = this.probe, at = this.place(), behind = this.behind()
+    if (!this.following()) return void Object.assign(p, new Probe())
+    if (p.ping || p.untold && !behind || behind && p.at && p.from === at) return
+    if (behind) {
       p.at = now + (p.more ? 0 : hole)
       p.from = at
-      p.failures = 0
-      p.more = false
-    }
+    } else if (this.lacks()) return
+    else p.at = 0
+    p.failures = 0
+    p.more = false
   }
 
   /**
-   * Takes in where the service says that the topic stands, after all that the answer brought. It is
-   * false if that was nothing of what is missing.
-   * @param {Cursor} head
+   * Learns from the answer to a ping, after all that it brought. asked is the cursor that the ping had.
+   * It is false if the answer brought nothing of what is missing, or does not say where the topic stands.
+   * @param {any} pong @param {string} asked
    */
-  told(head) {
-    this.probe.untold = false
-    this.order.learn(head)
-    if (this.order.behind() && text(this.order.cursor) === this.probe.from) return false
-    this.probe.more = this.order.lacks()
+  learn(pong, asked) {
+    const { order, probe } = this, head = cursorOf(pong.cursors?.[this.topic])
+    if (!head || text(head) !== asked) this.e.alert()
+    if (!head && !pong.more) return this.lost(), true
+    if (head) order.learn(head)
+    const behind = this.behind()
+    probe.untold = !head && (behind ? probe.untold : true)
+    if (!head || behind && this.place() === probe.from) return false
+    probe.more = order.lacks()
     return true
+  }
+
+  /** Takes in that changes after its cursor cannot be told. @param {string} reason */
+  reset(reason) {
+    if (this.pattern) this.startOver(reason)
+    else this.joined = false
+    this.attempt.retry(this.e)
   }
 
   lost() {
@@ -315,150 +344,9 @@ export class Watch extends Watching {
     }
     this.joined = this.greeted = true
     this.restarting = false
-    this.order.held = !done
+    this.held = !done
     this.bookmark = f.next || ""
     if (done) this.reason = ""
     return true
   }
 }
-
-/**
- * The watch of a pattern: a watch of each of its topics, which come in as the service names them or
- * a change of theirs arrives. It subscribes for them all.
- */
-export class PatternWatch extends Watching {
-  topics = /** @type {Map<string, Watch>} */ (new Map())
-  turn = 0 // whose turn it is to hand out before the others
-  known = false // the service has said where the topics stand
-  more = false // it has not named them all
-  older = false // it had not named them all when the watch began
-
-  /**
-   * Hands out what is due of all topics: first events, then changes. The topic that has taken the
-   * last room comes last the next time, and one that has found none comes first.
-   */
-  pump() {
-    const all = [...this.topics.values()]
-    if (!all.every(w => w.greet())) return false
-    for (const _ of all) {
-      const w = all[this.turn % all.length], before = w.order.cursor, done = w.pump()
-      if (done || w.order.cursor !== before) this.turn++
-      if (!done) return false
-    }
-    return true
-  }
-
-  request() { return about(this.o, { action: "subscribe", topic: this.topic, snapshot: this.o.snapshot && !this.known || undefined }) }
-
-  pingAt() { return this.joined ? this.probe.next(false) : 0 }
-
-  /** Takes in a topic that it does not have yet. @param {string} topic */
-  adopt(topic) {
-    const w = new Watch(this.e, topic, this.o, this)
-    this.topics.set(topic, w)
-    this.e.add(w)
-    return w
-  }
-
-  /**
-   * Takes in the topic of a change. One that the service has not named, though it has named all, has
-   * come into being since, and is watched from its first change on. What comes before the topics are
-   * named waits for that.
-   * @param {Change} c
-   */
-  meet(c) {
-    if (this.topics.has(c.topic) || !matches(this.topic, c.topic)) return
-    const w = this.adopt(c.topic)
-    if (this.known) w.start({ epoch: c.epoch, seq: this.more ? c.seq - 1 : 0 })
-  }
-
-  /** Takes in where the topics stand. @param {any} f */
-  subscribed(f) {
-    const view = f.view || whole, changed = this.view && this.view !== view
-    this.older ||= !this.known && !!f.more
-    this.join(view)
-    this.more = !!f.more
-    for (const w of this.topics.values()) w.joined = true
-    if (!this.known) this.startGiven()
-    this.learnHeads(f.cursors)
-    this.known = true
-    for (const w of this.topics.values()) {
-      if (changed) w.startOver("view")
-      else if (!w.order.started && !w.restarting) w.start(this.origin(w))
-    }
-    this.pump()
-  }
-
-  /** Begins the topics whose cursors the consumer has given. A ping asks for them, as the service may not name them all. */
-  startGiven() {
-    for (const [topic, given] of Object.entries(this.o.cursors ?? {})) {
-      const cursor = cursorOf(given)
-      if (!cursor || topic === this.topic || !matches(this.topic, topic)) continue
-      const w = this.topics.get(topic) ?? this.adopt(topic)
-      w.start(cursor)
-      w.probe.due = Date.now()
-    }
-  }
-
-  /**
-   * Where a topic begins that the service has not named but of which a change has come: before its
-   * first, or before that change if not all topics were named.
-   * @param {Watch} w
-   */
-  origin(w) {
-    const [earliest] = w.order.early
-    return { epoch: w.order.epoch, seq: this.more && earliest ? earliest.seq - 1 : 0 }
-  }
-
-  /** Notes where topics stand: known ones learn it, new ones begin. @param {Record<string, string>} [cursors] */
-  learnHeads(cursors) {
-    for (const [topic, given] of Object.entries(cursors ?? {})) {
-      const head = cursorOf(given)
-      if (!head || topic === this.topic || !matches(this.topic, topic)) continue
-      const w = this.topics.get(topic) ?? this.adopt(topic)
-      if (!w.order.started) this.startNamed(w, head)
-      w.order.learn(head)
-      w.probe.due = 0
-    }
-  }
-
-  /**
-   * Starts a topic that the service has named. If the consumer wants items, it begins with them. If it may
-   * have been there when the watch began, it begins now. If it is new since then, or to the consumer, it
-   * begins with its first change.
-   * @param {Watch} w @param {Cursor} head
-   */
-  startNamed(w, head) {
-    if (this.o.snapshot) w.startOver("")
-    else if (!this.o.cursors && (!this.known || this.older)) w.start(head)
-    else w.start({ epoch: head.epoch, seq: 0 })
-  }
-
-  /**
-   * Learns from the answer to a ping: topics that are new, and whether the pattern is subscribed
-   * still. It is true if there was nothing to learn.
-   * @param {any} pong
-   */
-  learn(pong) {
-    const named = this.topic in (pong.cursors ?? {})
-    this.probe.untold = !named && !!pong.more
-    if (this.probe.untold) return true
-    if (!named) {
-      this.lost()
-      return false
-    }
-    const before = this.topics.size
-    this.probe.failures = 0
-    this.more = !!pong.more
-    this.learnHeads(pong.cursors)
-    return this.topics.size === before
-  }
-
-  /** The watch of a topic if its items are due. @param {string} topic */
-  awaits(topic) {
-    const w = this.topics.get(topic)
-    return w && (w.restarting || w.order.held) ? w : undefined
-  }
-}
-
-export { cursorOf, nowhere, plausible, text }

@@ -1,7 +1,8 @@
 // @ts-check
 
 import { newEngine, WatchError, fetchToken } from "./engine.js"
-import { cursorOf } from "./watch.js"
+import { cursorOf } from "./order.js"
+import { Watch } from "./watch.js"
 
 export { WatchError }
 
@@ -67,7 +68,9 @@ export class WatchClient extends EventTarget {
     o.delta &&= !!(o.snapshot || o.after || o.cursors) // there is no state to patch
     signal?.throwIfAborted()
     if (this.state === "closed") return
-    const w = this.#engine.watch(topic, o)
+    const Kind = /\/\*\*?$/.test(topic) ? await this.#patterns(signal) : Watch
+    if (!Kind) return
+    const w = this.#engine.watch(new Kind(this.#engine, topic, o))
     const abort = () => w.queue.end(signal?.reason)
     signal?.addEventListener("abort", abort)
     try {
@@ -78,6 +81,18 @@ export class WatchClient extends EventTarget {
     } finally {
       signal?.removeEventListener("abort", abort)
       this.#engine.turn(() => this.#engine.leave(w))
+    }
+  }
+
+  /** Loads what watches patterns; nothing if the client is closed before. @param {AbortSignal} [signal] */
+  async #patterns(signal) {
+    for (let n = 0; this.#state !== "closed"; n++) {
+      try {
+        return (await import("./patterns.js")).PatternWatch
+      } catch { // there may be no network now
+        await new Promise(wake => setTimeout(wake, this.#engine.backoff(n)))
+        signal?.throwIfAborted()
+      }
     }
   }
 

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict"
 import { readFileSync } from "node:fs"
 import { test } from "node:test"
+import "../patterns.js" // which is loaded then when time stands still
 import { WatchClient } from "../watchroute.js"
 import { Clock, Service, has } from "./world.js"
 
