@@ -1,7 +1,7 @@
 // @ts-check
 
 import { cursorOf, plausible } from "./order.js"
-import { Attempt, sameView, whole } from "./watch.js"
+import { Attempt, whole } from "./watch.js"
 
 /**
  * @typedef {import("./watchroute.d.ts").ErrorFrame} ErrorFrame
@@ -38,23 +38,19 @@ import { Attempt, sameView, whole } from "./watch.js"
  * @property {number} since since when it was due
  * @property {number} sentAt
  * @property {number} deadline
+ * @property {Attempt} [attempt] that it is; undefined of a ping, and if nobody waits for the answer any more
  * @property {AnyWatch} [watch] of a subscribe and a snapshot
  * @property {boolean} [subscribed] a subscribe was carried out, and a snapshot follows
  * @property {Departure} [departure] of an unsubscribe, and of a subscribe that nobody waits for any more
  * @property {Publication} [publication]
- * @property {Attempt} [renewal] of an auth
- * @property {Inquiry} [inquiry] of a ping
+ * @property {AnyWatch[]} [of] the watches that a ping asks for
+ * @property {boolean} [apart] a ping asks for what other answers left out
  *
  * @typedef {object} Departure a topic that nobody watches any more, on the connection in use
  * @property {string} topic
  * @property {Attempt} attempt to unsubscribe
  * @property {number} subscribes that were sent and are not answered
  * @property {boolean} doubtful a request was not answered in time, and may still be carried out
- *
- * @typedef {object} Inquiry a ping to be sent, with the watches that it asks for
- * @property {number} since when the first of it came due
- * @property {Record<string, string>} cursors
- * @property {AnyWatch[]} of
  */
 
 /** What to do about an error, by its code; about any other, mend the request: the same fails again. See events.Code.Remedy. */
@@ -74,42 +70,6 @@ const sleepTime = 30_000 // after which a connection that was not heard of is no
 const unpaced = 100 // requests a second that are as good as no bound
 const pagesAtOnce = 8 // topics of a pattern whose items are asked for at once
 const namesAtOnce = 200 // that a ping asks for: the answer has twice the room that they need
-
-/**
- * Slows a client down after the service has asked for a request later. It holds for all requests.
- * First the client pauses, for longer after each refusal in a row. Then it sends one request a
- * second, and one a second more for each that is answered.
- */
-class Pace {
-  constructor() {
-    this.open = 0 // when the next request may be sent
-    this.rate = 0 // requests a second; 0 if they are not bounded
-    this.refusals = 0 // in a row
-    this.slowed = 0 // when the last pause began
-    this.sent = 0 // when the last request was sent
-  }
-
-  /** @param {number} now */
-  spend(now) {
-    this.sent = now
-    if (this.rate) this.open = now + 1000 / this.rate
-  }
-
-  /** @param {number} sent @param {number} now @param {(attempt: number) => number} backoff */
-  slow(sent, now, backoff) {
-    if (this.rate && sent <= this.slowed) return
-    this.rate = 1
-    this.slowed = now
-    this.open = now + backoff(this.refusals++)
-  }
-
-  /** @param {number} sent */
-  ease(sent) {
-    if (!this.rate || sent <= this.slowed) return
-    this.refusals = 0
-    if (++this.rate >= unpaced) this.rate = this.open = 0
-  }
-}
 
 /**
  * Engine owns all state of a client. It takes in frames, calls and the passing of time, and after
@@ -143,7 +103,12 @@ export const newEngine = (dial, o, told) => {
   let pingEvery = o.pingInterval
   let pingDue = 0 // since when one is due, while none is sent
   let calm = false // since the last, no ping has failed, and nothing was missing
-  const pace = new Pace()
+
+  let paceOpen = 0 // when the next request may be sent
+  let rate = 0 // requests a second; 0 if they are not bounded
+  let refusals = 0 // of requests "later", in a row
+  let slowed = 0 // when the last pause began
+  let sentLast = 0 // when the last request was sent
 
   let warned = false // the token of link expires
   let renewal = new Attempt() // to replace the token of link
@@ -190,9 +155,8 @@ export const newEngine = (dial, o, told) => {
     clearTimeout(timer)
     for (const w of watches) w.queue.end(error)
     for (const p of publications) p.failed(error ?? new Error("client is closed"))
-    link?.close()
-    retiring?.close()
-    link = retiring = undefined
+    retire()
+    unlink()
     state = "closed"
     told("closed")
   }
@@ -201,9 +165,7 @@ export const newEngine = (dial, o, told) => {
   function suspend() {
     if (suspended) return
     suspended = true
-    retiring?.close()
-    retiring = undefined
-    link?.close()
+    retire()
     unlink()
   }
 
@@ -298,7 +260,6 @@ export const newEngine = (dial, o, told) => {
   /** Gives the connection up and has another one dialled. @param {number} code the close code */
   function lose(code) {
     const now = Date.now(), hasLasted = lasted(now)
-    link?.close()
     unlink()
     if (hasLasted) attempts = 0
     if (code !== 1001 && code !== 1006) attempts = Math.max(attempts, lateAttempt) // others ask for it
@@ -306,6 +267,7 @@ export const newEngine = (dial, o, told) => {
   }
 
   function unlink() {
+    link?.close()
     link = undefined
     moveAt = 0
     pingEvery = o.pingInterval
@@ -369,14 +331,14 @@ export const newEngine = (dial, o, told) => {
         return
       }
       if (current && !f?.type && f?.message) { // API Gateway's own error: one of the requests has failed, and it does not say which
-        pace.slow(pace.sent, Date.now(), backoff)
+        slow(sentLast)
         const soon = Date.now() + backoff(1)
         for (const r of requests.values()) r.deadline = Math.min(r.deadline, soon)
       }
       const r = requests.get(f?.id), to = answers[f?.type]
       if (!f?.type || r && to && !to.includes(r.frame.action)) return
       if (current) concern(f)
-      if (!ended) content(f)
+      if (!ended) content[f.type]?.(f)
     })
   }
 
@@ -387,36 +349,27 @@ export const newEngine = (dial, o, told) => {
 
   /** Takes in what is said of the connection in use. @param {any} f */
   function concern(f) {
-    const now = Date.now()
-    switch (f.type) {
-      case "unsubscribed": return unsubscribed(f)
-      case "expiring":
-        warned ||= renewal.due(now)
-        return alert() // if the token is not replaced, the next warning is not to be late
-      case "reconnect": return move(Math.min(Math.max(+f.delayMs || 0, 0), longestMove))
-      case "error": return failed(f)
+    if (f.type === "error") failed(f)
+    if (f.type === "unsubscribed") unsubscribed(f)
+    if (f.type === "reconnect") move(Math.min(Math.max(+f.delayMs || 0, 0), longestMove))
+    if (f.type === "expiring") {
+      warned ||= renewal.due(Date.now())
+      alert() // if the token is not replaced, the next warning is not to be late
     }
   }
+
+  /** Takes in what counts whichever link it came over, by its type. */
+  const content = /** @type {Record<string, (f: any) => void>} */ ({
+    __proto__: /** @type {any} */ (null), changes, subscribed, snapshot, reset, authorized, pong,
+    published: f => {
+      const p = answered(f.id)?.publication
+      if (p) conclude(p).done(f.mark || "")
+    },
+  })
 
   /** @param {any} f */
-  function content(f) {
-    switch (f.type) {
-      case "changes": return changes(f.changes)
-      case "subscribed": return subscribed(f)
-      case "snapshot": return snapshot(f)
-      case "reset": return reset(f)
-      case "authorized": return authorized(f)
-      case "pong": return pong(f)
-      case "published": {
-        const p = answered(f.id)?.publication
-        if (p) conclude(p).done(f.mark || "")
-      }
-    }
-  }
-
-  /** @param {any[]} changes */
-  function changes(changes) {
-    for (const c of changes) {
+  function changes(f) {
+    for (const c of f.changes) {
       if (!plausible(c)) continue
       for (const w of watches) { // a pattern may add one
         const became = w.offer(c)
@@ -486,19 +439,19 @@ export const newEngine = (dial, o, told) => {
   function failed(f) {
     const remedy = remedies[f.code], now = Date.now(), id = f.id || "", r = requests.get(id)
     requests.delete(id)
-    if (remedy === "later") pace.slow(r ? r.sentAt : pace.sent, now, backoff)
+    if (remedy === "later") slow(r ? r.sentAt : sentLast)
     const of = r && ownerOf(r)
     if (remedy === "never") return end(new WatchError(f))
-    if (f.code === "token_expired") return lose(1006)
+    if (remedy === "now") return lose(1006)
     if (!r) return
-    if (f.code === "bad_token" && !r.renewal) return unauthorize(f) // of the connection: pages are let in and told then
+    const isAuth = r.frame.action === "auth"
+    if (f.code === "bad_token" && !isAuth) return unauthorize(f) // of the connection: pages are let in and told then
     if (f.code === "too_many_connections") return lose(1008)
-    if (f.code === "not_connected") return lose(1006)
     if (r.departure) return left(r, remedy)
     if (f.code === "overtaken" && r.publication) return conclude(r.publication).done("") // the item is as a later call wants it
     if (f.code === "overtaken" && of) return again(r)
     if (remedy === "later" || !of && !r.publication) {
-      if (r.renewal && remedy !== "later") warned = false // until the next warning, as the next token may be no better
+      if (isAuth && remedy !== "later") warned = false // until the next warning, as the next token may be no better
       return again(r)
     }
     if (f.code === "bad_cursor" && r.frame.action === "snapshot" && r.watch) { // it cannot go on from there
@@ -516,10 +469,10 @@ export const newEngine = (dial, o, told) => {
 
   /** Sends what is due, as far as the pace allows it: what has waited longest comes first. @param {number} now */
   function ask(now) {
-    if (now < pace.open) return
+    if (now < paceOpen) return
     beginRound(now)
-    for (const r of [...open().filter(r => r.since <= now), ...pings(now).map(asPing)].sort((a, b) => a.since - b.since)) {
-      if (now < pace.open) return
+    for (const r of [...open().filter(r => r.since <= now), ...pings(now)].sort((a, b) => a.since - b.since)) {
+      if (now < paceOpen) return
       send(r, now)
     }
   }
@@ -527,7 +480,7 @@ export const newEngine = (dial, o, told) => {
   /** When something is due that may be sent then. @param {number} now */
   function askAt(now) {
     const at = [...open().map(r => r.since), ...watches.map(w => w.pingAt() || Infinity)]
-    return Math.max(Math.min(pingDue || pingAt, ...at), pace.open, now)
+    return Math.max(Math.min(pingDue || pingAt, ...at), paceOpen, now)
   }
 
   /**
@@ -538,7 +491,7 @@ export const newEngine = (dial, o, told) => {
   function open() {
     const all = /** @type {Request[]} */ ([])
     const add = (/** @type {Record<string, any> | undefined} */ frame, /** @type {Attempt} */ attempt, /** @type {Partial<Request>} */ of) => {
-      if (frame && !attempt.asked) all.push({ frame, since: attempt.notBefore, sentAt: 0, deadline: 0, ...of })
+      if (frame && !attempt.asked) all.push(request(frame, attempt.notBefore, { attempt, ...of }))
     }
     for (const d of departures) if (!d.subscribes) add({ action: "unsubscribe", topic: d.topic }, d.attempt, { departure: d })
     for (const w of watches) add(w.request(), w.attempt, { watch: w })
@@ -560,10 +513,10 @@ export const newEngine = (dial, o, told) => {
     r.frame = { ...r.frame, id, order: r.frame.order ?? lastID }
     r.sentAt = now
     r.deadline = now + o.answerTime
-    const attempt = attemptOf(r)
-    if (attempt) attempt.asked = true
-    if (r.inquiry) pinged(r, r.inquiry, now)
-    pace.spend(now)
+    if (r.attempt) r.attempt.asked = true
+    if (r.of) pinged(r, r.of)
+    sentLast = now
+    if (rate) paceOpen = now + 1000 / rate
     requests.set(id, r)
     link?.write(r.frame)
   }
@@ -574,8 +527,8 @@ export const newEngine = (dial, o, told) => {
     if (!r) return
     requests.delete(id)
     unauthorized = 0
-    pace.ease(r.sentAt)
-    attemptOf(r)?.done()
+    ease(r.sentAt)
+    r.attempt?.done()
     return r
   }
 
@@ -599,8 +552,27 @@ export const newEngine = (dial, o, told) => {
 
   /** Has a request that failed be asked once more, after a pause. @param {Request} r */
   function again(r) {
-    if (r.inquiry) unanswered(r, r.inquiry)
-    else attemptOf(r)?.retry(e, true)
+    if (r.of) unanswered(r, r.of)
+    else r.attempt?.retry(e, true)
+  }
+
+  // The pace of requests. After the service has asked for one later, the client pauses, for longer after
+  // each refusal in a row. Then it sends one request a second, and one a second more for each that is
+  // answered. That holds for all requests.
+
+  /** Takes in that a request was asked for later. @param {number} sent when it was sent */
+  function slow(sent) {
+    if (rate && sent <= slowed) return
+    rate = 1
+    slowed = Date.now()
+    paceOpen = slowed + backoff(refusals++)
+  }
+
+  /** Takes in that a request was answered. @param {number} sent when it was sent */
+  function ease(sent) {
+    if (!rate || sent <= slowed) return
+    refusals = 0
+    if (++rate >= unpaced) rate = paceOpen = 0
   }
 
   // Pings.
@@ -628,28 +600,27 @@ export const newEngine = (dial, o, told) => {
 
   /** The pings that are due, as few as can be. One that is to keep the connection alive asks for nothing if there is nothing to ask for. @param {number} now */
   function pings(now) {
-    const together = /** @type {Inquiry[]} */ ([]), apart = /** @type {Inquiry[]} */ ([])
+    const all = /** @type {Request[]} */ ([])
     const inquire = (/** @type {AnyWatch} */ w) => {
       const due = w.pingAt(), at = w.place()
       if (!due || now < due) return
-      const all = w.probe.apart() ? apart : together
-      let q = all.at(-1)
-      if (!q || Object.keys(q.cursors).length >= namesAtOnce) all.push(q = inquiry(due))
-      q.since = Math.min(q.since, due)
-      q.of.push(w)
-      const before = cursorOf(q.cursors[w.topic])
-      if (!before || (cursorOf(at)?.seq ?? 0) < before.seq) q.cursors[w.topic] = at // from the one that stands furthest back
+      const apart = w.probe.apart()
+      let r = all.filter(r => r.apart === apart).at(-1)
+      if (!r || Object.keys(r.frame.cursors).length >= namesAtOnce) all.push(r = ping(due, apart))
+      const { cursors } = r.frame, before = cursorOf(cursors[w.topic])
+      r.since = Math.min(r.since, due)
+      r.of?.push(w)
+      if (!before || (cursorOf(at)?.seq ?? 0) < before.seq) cursors[w.topic] = at // from the one that stands furthest back
     }
-    for (const w of watches) if (!w.pattern) [w, ...watches.filter(m => m.pattern === w)].forEach(inquire) // one answer names a topic once for both
-    const all = [...together, ...apart]
-    if (!all.length && pingDue) all.push(inquiry(pingDue))
+    for (const w of watches) if (!w.pattern) [w, ...w.members()].forEach(inquire) // one answer names a topic once for both
+    if (!all.length && pingDue) all.push(ping(pingDue, false))
     return all
   }
 
-  /** @param {Request} r @param {Inquiry} q @param {number} now */
-  function pinged(r, q, now) {
+  /** @param {Request} r @param {AnyWatch[]} of */
+  function pinged(r, of) {
     pingDue = 0
-    for (const w of q.of) {
+    for (const w of of) {
       if (w.behind()) {
         stats.holes++
         alert()
@@ -665,16 +636,16 @@ export const newEngine = (dial, o, told) => {
    * @param {any} f
    */
   function pong(f) {
-    const r = answered(f.id), of = r?.inquiry?.of
+    const r = answered(f.id), of = r?.of
     if (!of) return
     const vain = of.filter(w => w.probe.over(r) && w.following() && !w.learn(f, r.frame.cursors[w.topic]))
     if (vain.length < of.length || vain.some(w => w.behind())) postpone(vain)
   }
 
-  /** Takes in that a ping has failed. It is not repeated before the next regular one, but for what is missing. @param {Request} r @param {Inquiry} q */
-  function unanswered(r, q) {
+  /** Takes in that a ping has failed. It is not repeated before the next regular one, but for what is missing. @param {Request} r @param {AnyWatch[]} of */
+  function unanswered(r, of) {
     calm = false
-    postpone(q.of.filter(w => w.probe.over(r) && w.behind()))
+    postpone(of.filter(w => w.probe.over(r) && w.behind()))
   }
 
   /** Has what a ping asked for in vain be asked for again after a pause, the same for all of it. @param {AnyWatch[]} vain */
@@ -694,7 +665,7 @@ export const newEngine = (dial, o, told) => {
     renewal.asked = true
     const over = link, asked = renewal
     fetchToken(o).then(
-      token => over === link && turn(() => send({ frame: { action: "auth", token }, since: 0, sentAt: 0, deadline: 0, renewal: asked }, Date.now())),
+      token => over === link && turn(() => send(request({ action: "auth", token }, 0, { attempt: asked }), Date.now())),
       () => over === link && turn(() => asked.retry(e, true)),
     )
   }
@@ -713,8 +684,8 @@ export const newEngine = (dial, o, told) => {
   /** Begins a watch, unless another of its topic shows something else. @template {AnyWatch} W @param {W} w */
   function watch(w) {
     const topic = w.topic
-    if (watches.some(other => (w.meets(other) || other.meets(w)) && !sameView(other.o, w.o))) {
-      throw new WatchError({ code: "other_view", message: "topic is watched with another filter, fields, delta or latest", topic })
+    if (watches.some(other => (w.meets(other) || other.meets(w)) && JSON.stringify(other.shows) !== JSON.stringify(w.shows))) {
+      throw new WatchError({ code: "other_view", message: "topic is watched with other options", topic })
     }
     turn(() => add(w))
     return w
@@ -723,40 +694,41 @@ export const newEngine = (dial, o, told) => {
   /** @param {AnyWatch} w */
   function add(w) { watches.push(w) }
 
-  /** Ends a watch, and the subscription if nothing else needs it. @param {AnyWatch} w */
+  /**
+   * Ends a watch, and begins a departure if nothing else needs its subscription. The service may carry
+   * out requests in any order and late. So the client unsubscribes only when no subscribe is under way,
+   * and subscribes again only when the service has answered. A request that was not answered may still
+   * be carried out: if the topic is wanted again, only another connection is certain.
+   * @param {AnyWatch} w
+   */
   function leave(w) {
-    const underWay = [...requests].filter(([, r]) => ownerOf(r) === w && r.frame.action === "subscribe" && !r.subscribed)
-    if (remove(w) && link && !wanted(w.topic)) depart(w.topic, underWay)
+    if (!watches.includes(w)) return
+    const asked = remove(w), { topic } = w
+    if (!link || wanted(topic)) return
+    let d = departures.find(d => d.topic === topic)
+    if (!d) departures.push(d = { topic, attempt: new Attempt(), subscribes: 0, doubtful: false })
+    for (const [id, r] of asked) {
+      if (r.frame.action !== "subscribe" || r.subscribed) continue
+      requests.set(id, { ...r, watch: undefined, attempt: undefined, departure: d })
+      d.subscribes++
+    }
   }
 
-  /** Forgets a watch with all that it has asked for; false if it was forgotten before. @param {AnyWatch} w */
+  /** Forgets a watch, and gives what it has asked for. @param {AnyWatch} w */
   function remove(w) {
-    const before = watches.length
     watches = watches.filter(o => o !== w && o.pattern !== w)
-    for (const [id, r] of requests) if (ownerOf(r) === w) requests.delete(id)
-    return watches.length < before
+    return withdraw(r => ownerOf(r) === w)
+  }
+
+  /** Forgets outstanding requests, and gives them. @param {(r: Request) => boolean} which */
+  function withdraw(which) {
+    const those = [...requests].filter(([, r]) => which(r))
+    for (const [id] of those) requests.delete(id)
+    return those
   }
 
   /** Whether somebody watches a topic or pattern that is to be subscribed to. @param {string} topic */
   function wanted(topic) { return watches.some(w => w.topic === topic && !w.pattern) }
-
-  /**
-   * Begins a departure. The service may carry out requests in any order and late. So the client
-   * unsubscribes only when no subscribe is under way, and subscribes again only when the service has
-   * answered. A request that was not answered may still be carried out: if the topic is wanted again,
-   * only another connection is certain.
-   * @param {string} topic @param {[string, Request][]} underWay the subscribes that are not answered
-   */
-  function depart(topic, underWay) {
-    let d = departures.find(d => d.topic === topic)
-    if (!d) departures.push(d = { topic, attempt: new Attempt(), subscribes: 0, doubtful: false })
-    for (const [id, r] of underWay) {
-      r.watch = undefined
-      r.departure = d
-      requests.set(id, r)
-      d.subscribes++
-    }
-  }
 
   /** Drops departures from what is watched again and was not left yet. It gives up a connection of which it is not certain what is subscribed. */
   function returns() {
@@ -785,7 +757,7 @@ export const newEngine = (dial, o, told) => {
   /** Forgets a publication, whose caller is to be answered. @param {Publication} p */
   function conclude(p) {
     publications = publications.filter(o => o !== p)
-    for (const [id, r] of requests) if (r.publication === p) requests.delete(id)
+    withdraw(r => r.publication === p)
     return p
   }
 
@@ -805,24 +777,20 @@ const answers = /** @type {Record<string, string[]>} */ ({
   subscribed: ["subscribe"], snapshot: ["subscribe", "snapshot"], published: ["publish"], pong: ["ping"], authorized: ["auth"],
 })
 
-/** The attempt that a request is; undefined for a ping, and if nobody waits for the answer any more. @param {Request} r */
-const attemptOf = r => (r.watch ?? r.publication)?.attempt ??
-  (r.departure && r.frame.action === "unsubscribe" ? r.departure.attempt : r.renewal)
-
 /** The watch that has asked, or that of its pattern. @param {Request} r */
 const ownerOf = r => r.watch?.pattern ?? r.watch
 
 /** Fetches a token, within the time that the service has to answer. @param {Options} o @returns {Promise<string>} */
 export const fetchToken = o => Promise.race([
   Promise.resolve(o.token?.()).then(token => token ?? ""),
-  new Promise((_, refuse) => setTimeout(refuse, o.answerTime, new Error("no token in time"))),
+  new Promise((_, refuse) => setTimeout(refuse, o.answerTime)),
 ])
 
-/** @param {Inquiry} q @returns {Request} */
-const asPing = q => ({ frame: { action: "ping", cursors: q.cursors }, since: q.since, sentAt: 0, deadline: 0, inquiry: q })
+/** @param {Record<string, any>} frame @param {number} since @param {Partial<Request>} of @returns {Request} */
+const request = (frame, since, of) => ({ frame, since, sentAt: 0, deadline: 0, ...of })
 
-/** @param {number} since @returns {Inquiry} */
-const inquiry = since => ({ since, cursors: {}, of: [] })
+/** @param {number} since @param {boolean} apart */
+const ping = (since, apart) => request({ action: "ping", cursors: {} }, since, { of: [], apart })
 
 /** What the service refuses. The codes are those of the protocol, and other_view. */
 export class WatchError extends Error {

@@ -3,7 +3,7 @@
 // Watches of patterns. The core loads this file when a page first watches one.
 
 import { cursorOf } from "./order.js"
-import { Watch, Watching, about, whole } from "./watch.js"
+import { Watch, Watching, whole } from "./watch.js"
 
 /**
  * @typedef {import("./watchroute.d.ts").Change} Change
@@ -32,6 +32,12 @@ const near = (a, b) => {
   return x.startsWith(y) || y.startsWith(x)
 }
 
+/** Has a topic of a pattern be watched after a cursor. @param {Watch} w @param {Cursor} at */
+const start = (w, at) => {
+  w.order.begin(at)
+  w.pump()
+}
+
 /**
  * The watch of a pattern: a watch of each of its topics, which come in as the service names them or
  * a change of theirs arrives. It subscribes for them all.
@@ -49,7 +55,7 @@ export class PatternWatch extends Watching {
    * last room comes last the next time, and one that has found none comes first.
    */
   pump() {
-    const all = [...this.topics.values()]
+    const all = this.members()
     if (!all.every(w => w.greet())) return false
     for (const _ of all) {
       const w = all[this.turn % all.length], before = w.place(), done = w.pump()
@@ -61,8 +67,10 @@ export class PatternWatch extends Watching {
 
   /** What it has to ask for. It comes before what its topics ask for. */
   request() {
-    if (!this.joined) return about(this.o, { action: "subscribe", topic: this.topic, snapshot: this.o.snapshot && !this.known || undefined })
+    if (!this.joined) return { action: "subscribe", topic: this.topic, ...this.shows, snapshot: this.o.snapshot && !this.known || undefined }
   }
+
+  members() { return [...this.topics.values()] }
 
   following() { return this.joined }
 
@@ -97,7 +105,7 @@ export class PatternWatch extends Watching {
   offer(c) {
     if (this.topics.has(c.topic) || !matches(this.topic, c.topic)) return
     const w = this.adopt(c.topic)
-    if (this.known) w.start({ epoch: c.epoch, seq: this.more ? c.seq - 1 : 0 })
+    if (this.known) start(w, { epoch: c.epoch, seq: this.more ? c.seq - 1 : 0 })
   }
 
   /** Takes in where the topics stand. It is false if their items follow. @param {any} f @param {Record<string, any>} asked */
@@ -106,13 +114,13 @@ export class PatternWatch extends Watching {
     this.older ||= !this.known && !!f.more
     this.join(view)
     this.more = !!f.more
-    for (const w of this.topics.values()) w.joined = true
+    for (const w of this.members()) w.joined = true
     if (!this.known) this.startGiven()
     this.learnHeads(f.cursors)
     this.known = true
-    for (const w of this.topics.values()) {
+    for (const w of this.members()) {
       if (changed) w.startOver("view")
-      else if (!w.order.started() && !w.restarting) w.start(this.origin(w))
+      else if (!w.order.started() && !w.restarting) start(w, this.origin(w))
     }
     return !asked.snapshot
   }
@@ -125,7 +133,7 @@ export class PatternWatch extends Watching {
       const cursor = cursorOf(given)
       if (!cursor || topic === this.topic || !matches(this.topic, topic)) continue
       const w = this.topics.get(topic) ?? this.adopt(topic)
-      w.start(cursor)
+      start(w, cursor)
       w.probe.due = Date.now()
     }
   }
@@ -160,8 +168,8 @@ export class PatternWatch extends Watching {
    */
   startNamed(w, head) {
     if (this.o.snapshot) w.startOver("")
-    else if (!this.o.cursors && (!this.known || this.older)) w.start(head)
-    else w.start({ epoch: head.epoch, seq: 0 })
+    else if (!this.o.cursors && (!this.known || this.older)) start(w, head)
+    else start(w, { epoch: head.epoch, seq: 0 })
   }
 
   /**

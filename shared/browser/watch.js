@@ -25,48 +25,50 @@ const eventsKept = 128
  */
 const changesKept = eventsKept / 2
 
-/** The events of a watch that its consumer has not taken yet. The engine writes to it. */
-export class Queue {
-  /** @param {() => void} pump hands out more, when the consumer has taken all */
-  constructor(pump) {
-    this.pump = pump
-    this.events = /** @type {WatchEvent[]} */ ([])
-    this.waits = false // the engine waits for the consumer to take all
-    this.ended = false // nothing follows what is in events
-    this.error = /** @type {unknown} */ (undefined)
-    this.wake = () => {}
-  }
+/**
+ * The events of a watch that its consumer has not taken yet. The engine writes to it.
+ * @param {() => void} pump hands out more, when the consumer has taken all
+ */
+const newQueue = pump => {
+  const events = /** @type {WatchEvent[]} */ ([])
+  let waits = false // the engine waits for the consumer to take all
+  let ended = false // nothing follows what is in events
+  let error = /** @type {unknown} */ (undefined)
+  let wake = () => {}
 
-  /** Gives the consumer an event, if less than most wait for it. @param {WatchEvent} event @param {number} most */
-  push(event, most) {
-    if (this.events.length >= most) return !(this.waits = true)
-    this.events.push(event)
-    this.wake()
-    return true
-  }
+  /** Whether no more than most events wait. If not, it has the engine pump when there is room. @param {number} most */
+  const hasRoom = most => events.length <= most || !(waits = true)
 
-  /** Whether there is room for what a page is asked with. If not, it has the engine pump when there is. */
-  hasRoomForPages() {
-    return this.events.length <= changesKept || !(this.waits = true)
-  }
+  return {
+    /** Gives the consumer an event, if less than most wait for it. @param {WatchEvent} event @param {number} most */
+    push: (event, most) => {
+      if (!hasRoom(most - 1)) return false
+      events.push(event)
+      wake()
+      return true
+    },
 
-  /** Ends the queue after what is in it, with an error if that is given. @param {unknown} [error] */
-  end(error) {
-    this.ended = true
-    this.error = error
-    this.wake()
-  }
+    /** Whether there is room for what a page is asked with. */
+    hasRoomForPages: () => hasRoom(changesKept),
 
-  /** The next event; undefined after the last. @returns {Promise<WatchEvent | undefined>} */
-  async next() {
-    while (!this.events.length && !this.ended) await new Promise(wake => { this.wake = () => wake(undefined) })
-    const event = this.events.shift()
-    if (!event && this.error !== undefined) throw this.error
-    if (!this.events.length && this.waits) {
-      this.waits = false
-      this.pump()
-    }
-    return event
+    /** Ends the queue after what is in it, with an error if that is given. @param {unknown} [why] */
+    end: why => {
+      ended = true
+      error = why
+      wake()
+    },
+
+    /** The next event; undefined after the last. @returns {Promise<WatchEvent | undefined>} */
+    next: async () => {
+      while (!events.length && !ended) await new Promise(done => { wake = () => done(undefined) })
+      const event = events.shift()
+      if (!event && error !== undefined) throw error
+      if (!events.length && waits) {
+        waits = false
+        pump()
+      }
+      return event
+    },
   }
 }
 
@@ -134,12 +136,6 @@ export class Probe {
   }
 }
 
-/** A request, with what it is to see. @param {WatchOptions} o @param {Record<string, any>} r @returns {Record<string, any>} */
-export const about = ({ filter, fields, delta, latest }, r) => ({ ...r, filter, fields, delta: delta || undefined, latest: latest || undefined })
-
-/** Whether two watches of a topic can share its subscription. @param {WatchOptions} a @param {WatchOptions} b */
-export const sameView = (a, b) => JSON.stringify(about(a, {})) === JSON.stringify(about(b, {}))
-
 /** What a watch of a topic and one of a pattern have in common. */
 export class Watching {
   joined = false // subscribed on the connection in use
@@ -149,12 +145,13 @@ export class Watching {
   reason = "" // of the snapshot that is due or under way
   bookmark = "" // where that goes on; empty before its first page
 
-  /** @param {Engine} e @param {string} topic @param {WatchOptions} o @param {Queue} [queue] of the watch of its pattern */
+  /** @param {Engine} e @param {string} topic @param {WatchOptions} o @param {ReturnType<typeof newQueue>} [queue] of the watch of its pattern */
   constructor(e, topic, o, queue) {
     this.e = e
     this.topic = topic
     this.o = o
-    this.queue = queue ?? new Queue(() => e.turn(() => this.pump()))
+    this.shows = { filter: o.filter, fields: o.fields, delta: o.delta || undefined, latest: o.latest || undefined }
+    this.queue = queue ?? newQueue(() => e.turn(() => this.pump()))
   }
 
   /** @returns {boolean} */
@@ -238,6 +235,9 @@ export class Watch extends Watching {
   /** Whether it is subscribed, and knows where it stands. */
   following() { return this.joined && this.order.started() && !this.due() }
 
+  /** Those of the topics of a pattern. @returns {Watch[]} */
+  members() { return [] }
+
   /** The watch of which a page is. */
   awaits() { return this }
 
@@ -252,7 +252,7 @@ export class Watch extends Watching {
     const { order, pattern, o } = this, due = this.due()
     if (pattern?.attempt.asked) return // its items may be on their way
     if ((this.starved || due) && !this.queue.hasRoomForPages()) return
-    const ask = (/** @type {Record<string, any>} */ r) => about(o, { ...r, topic: this.topic })
+    const ask = (/** @type {Record<string, any>} */ r) => ({ ...r, topic: this.topic, ...this.shows })
     if (!this.joined && !this.restarting) {
       if (pattern) return // it is joined with the pattern watch
       return ask({ action: "subscribe", ...order.started() ? { after: this.place(), view: this.view || undefined } : { snapshot: o.snapshot || undefined } })
@@ -325,12 +325,6 @@ export class Watch extends Watching {
     this.restarting = true
     this.reason = reason
     this.bookmark = ""
-  }
-
-  /** Has it be watched after a cursor, as a topic of a pattern watch. @param {Cursor} at */
-  start(at) {
-    this.order.begin(at)
-    this.pump()
   }
 
   /** Gives the consumer a page; false if there is no room. @param {any} f */
