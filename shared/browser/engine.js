@@ -128,11 +128,9 @@ export const newEngine = (dial, o, told) => {
 
   /** Does something, and then what is due. @param {() => void} [command] */
   function turn(command) {
-    if (ended) return
-    command?.()
-    if (ended) return
+    if (!ended) command?.()
     const now = Date.now()
-    act(now)
+    if (!ended) act(now)
     if (ended) return
     tell(now)
     schedule(next(now))
@@ -142,10 +140,7 @@ export const newEngine = (dial, o, told) => {
   function schedule(at) {
     clearTimeout(timer)
     timerAt = at
-    timer = setTimeout(() => {
-      if (timerAt && Date.now() - timerAt > sleepTime) turn(() => awake())
-      else turn()
-    }, Math.max(0, Math.min(at - Date.now(), 60 * minute)))
+    timer = setTimeout(() => turn(timerAt && Date.now() - timerAt > sleepTime ? awake : undefined), Math.max(0, at - Date.now()))
   }
 
   /** Ends everything; without an error, watches end as if they had come to their end. @param {unknown} [error] */
@@ -399,7 +394,7 @@ export const newEngine = (dial, o, told) => {
       const r = answered(f.id)
       return r?.departure && left(r)
     }
-    const error = new WatchError({ code: f.reason, message: "the service has ended the subscription", topic: f.topic })
+    const error = new WatchError({ code: f.reason, message: "ended by the service", topic: f.topic })
     for (const w of watches.filter(w => !w.pattern && w.topic === f.topic)) {
       remove(w)
       w.queue.end(error)
@@ -761,7 +756,10 @@ export const newEngine = (dial, o, told) => {
     return p
   }
 
-  const e = { o, stats, turn, end, suspend, awake, frame, closed, watch, leave, publish, backoff, alert, add }
+  const e = {
+    o, stats, turn, end, frame, closed, watch, publish, backoff, alert, add,
+    suspend: () => turn(suspend), awake: () => turn(awake), leave: (/** @type {AnyWatch} */ w) => turn(() => leave(w)),
+  }
   schedule(0)
   return e
 }

@@ -78,7 +78,7 @@ export class WatchClient extends EventTarget {
       }
     } finally {
       signal?.removeEventListener("abort", abort)
-      this.#engine.turn(() => this.#engine.leave(w))
+      this.#engine.leave(w)
     }
   }
 
@@ -117,11 +117,10 @@ export class WatchClient extends EventTarget {
 
   /** Heals at once when the page comes back, and closes the connection while it is away. */
   #listen() {
-    const page = /** @type {any} */ (globalThis), { signal } = this.#deaf, e = this.#engine
-    const awake = () => e.turn(() => e.awake())
+    const page = /** @type {any} */ (globalThis), { signal } = this.#deaf, { awake, suspend } = this.#engine
     for (const name of ["online", "pageshow", "resume"]) page.addEventListener?.(name, awake, { signal })
-    for (const name of ["pagehide", "freeze"]) page.addEventListener?.(name, () => e.turn(() => e.suspend()), { signal })
-    page.document?.addEventListener("visibilitychange", () => { if (page.document.visibilityState === "visible") awake() }, { signal })
+    for (const name of ["pagehide", "freeze"]) page.addEventListener?.(name, suspend, { signal })
+    page.document?.addEventListener("visibilitychange", () => page.document.hidden || awake(), { signal })
   }
 }
 
