@@ -1,7 +1,7 @@
 // Runs clients of shared/browser for the checker, which says line by line what they do, in JSON. Each
 // line has a number, and so has its answer:
 //
-//	{"n":1,"do":"dial","client":1,"url":"ws://…","options":{…}}      {"n":1}
+//	{"n":1,"do":"dial","client":1,"url":"ws://…","http":{"url":"http://…","only":true},"options":{…}}      {"n":1}
 //	{"n":2,"do":"watch","watch":2,"client":1,"topic":"t","options":{}} {"n":2}
 //	{"n":3,"do":"next","watch":2}                                      {"n":3,"value":{…}}  its next event
 //	{"n":4,"do":"leave","watch":2}                                     {"n":4}
@@ -9,6 +9,7 @@
 //
 // A client that needs a token asks: {"ask":9,"client":1} is answered {"n":0,"do":"token","ask":9,"token":"…"}.
 
+import { overHTTP } from "../../shared/browser/http.js"
 import { WatchClient } from "../../shared/browser/watchroute.js"
 
 /** Gives what carries out a line. write writes one. */
@@ -17,12 +18,13 @@ export const serve = write => {
   let last = 0
 
   const verbs = {
-    dial: ({ client, url, options }) => {
+    dial: ({ client, url, http, options }) => {
+      const transport = http && overHTTP(http.url, http) // of its own accord, or because WebSockets fail
       const token = () => new Promise((done, failed) => {
         asked.set(++last, text => text === undefined ? failed(new Error("no token this time")) : done(text))
         write(JSON.stringify({ ask: last, client }))
       })
-      clients.set(client, new WatchClient(url, { ...options, token }))
+      clients.set(client, new WatchClient(url, { ...options, token, transport }))
     },
     token: ({ ask, token }) => {
       asked.get(ask)(token)

@@ -149,8 +149,12 @@ func (d *driver) number() int {
 	return d.last
 }
 
+// overHTTPEvery is how many clients there are for one that only uses HTTP. As many fall back to it
+// where WebSockets fail.
+const overHTTPEvery = 8
+
 // dial makes a client. It does not wait until that is connected.
-func (d *driver) dial(ctx context.Context, url string, o client.Options) (*driven, error) {
+func (d *driver) dial(ctx context.Context, url, rest string, o client.Options) (*driven, error) {
 	c := &driven{driver: d, id: d.number(), token: o.Token}
 	d.mu.Lock()
 	d.clients[c.id] = c
@@ -162,7 +166,11 @@ func (d *driver) dial(ctx context.Context, url string, o client.Options) (*drive
 	if o.Buffer > 0 {
 		options["buffer"] = o.Buffer
 	}
-	return c, d.call(ctx, "dial", map[string]any{"client": c.id, "url": url, "options": options}, nil)
+	line := map[string]any{"client": c.id, "url": url, "options": options}
+	if n := c.id % overHTTPEvery; n < 2 {
+		line["http"] = map[string]any{"url": rest, "only": n == 0, "betterInterval": 1000}
+	}
+	return c, d.call(ctx, "dial", line, nil)
 }
 
 // event is an event of a watch in the program, and whether the watch has ended instead.

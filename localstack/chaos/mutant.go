@@ -36,6 +36,9 @@ type mutant struct {
 // hooks are the flags of a run with webhooks that is large enough for a mutant.
 const hooks = "--webhooks --watchers 20 --changes 1600"
 
+// scripts are the flags of a run with clients in JavaScript.
+const scripts = "--browser node --watchers 50 --changes 2000"
+
 // mutants are all mutants. A chaos run that does not catch them proves nothing.
 var mutants = []mutant{
 	{"numbering", "the head is moved without its condition, so that two fan-outs may give one number twice", []edit{
@@ -55,6 +58,17 @@ var mutants = []mutant{
 		{"shared/client/order.go", `other.Op != events.Skipped || o.started && c.Seq <= o.cursor.Seq {`, `other.Op != events.Skipped {`},
 		{"shared/client/order.go", `return o.early.Get(o.cursor.Seq + 1)`, `_, c, ok := o.early.Min(); return c, ok && c.Seq <= o.cursor.Seq+1`},
 	}, ""},
+	{"js-healing", "the client in JavaScript does not ask for what is missing while it is connected", []edit{
+		{"shared/browser/watch.js", `this.probe.next(this.behind())`, `this.probe.next(false)`},
+		{"shared/browser/engine.js", `if (w.following() && !w.probe.ping) w.probe.due = now`, ``},
+	}, scripts},
+	{"js-gaps", "the client in JavaScript passes over holes", []edit{
+		{"shared/browser/order.js", `c?.seq === cursor.seq + 1 ? c : undefined`, `c?.seq > cursor.seq ? c : undefined`},
+	}, scripts},
+	{"js-repeats", "the client in JavaScript does not drop what it has seen", []edit{
+		{"shared/browser/order.js", `started && c.seq <= cursor.seq) return false`, `false) return false`},
+		{"shared/browser/order.js", `c?.seq === cursor.seq + 1 ? c : undefined`, `c?.seq <= cursor.seq + 1 ? c : undefined`},
+	}, scripts},
 	{"order", "requests of a connection count in the order in which functions get them", unordered, ""},
 	{"departure", "nor does the client wait for the answer when it leaves what it watches again", append(slices.Clone(unordered),
 		edit{"shared/client/departure.go", `doubtful = doubtful || d.doubtful
@@ -285,7 +299,7 @@ func edited() (texts map[string]string, err error) {
 func writeOverlay(dir string, texts map[string]string) (setting string, err error) {
 	replace := map[string]string{}
 	for path, text := range texts {
-		replace[path] = filepath.Join(dir, fmt.Sprintf("%d.go", len(replace)))
+		replace[path] = filepath.Join(dir, fmt.Sprintf("%d%s", len(replace), filepath.Ext(path)))
 		if err := os.WriteFile(replace[path], []byte(text), 0o600); err != nil {
 			return "", err
 		}

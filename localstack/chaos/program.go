@@ -26,6 +26,10 @@ type program struct {
 }
 
 func startProgram(ctx context.Context, root, name string) (program, error) {
+	root, err := withEdits(root)
+	if err != nil {
+		return program{}, err
+	}
 	switch name {
 	case "node":
 		return startNode(root)
@@ -33,6 +37,46 @@ func startProgram(ctx context.Context, root, name string) (program, error) {
 		return startChromium(ctx, root)
 	}
 	return program{}, fmt.Errorf("clients in JavaScript run in node or chromium, not in %q", name)
+}
+
+// withEdits gives a copy of the clients with the edits of a mutant that are for them. Without such an
+// edit it gives root itself.
+func withEdits(root string) (string, error) {
+	texts, err := edited()
+	if err != nil {
+		return "", err
+	}
+	if root, err = filepath.Abs(root); err != nil {
+		return "", err
+	}
+	scripts := map[string]string{}
+	for path, text := range texts {
+		if filepath.Ext(path) == ".js" {
+			scripts[path] = text
+		}
+	}
+	if len(scripts) == 0 {
+		return root, nil
+	}
+	dir, err := os.MkdirTemp("", "watchroute-clients-")
+	if err != nil {
+		return "", err
+	}
+	for _, folder := range []string{"shared/browser", "localstack/chaos"} {
+		if err := os.CopyFS(filepath.Join(dir, folder), os.DirFS(filepath.Join(root, folder))); err != nil {
+			return "", err
+		}
+	}
+	for path, text := range scripts {
+		below, err := filepath.Rel(root, path)
+		if err == nil {
+			err = os.WriteFile(filepath.Join(dir, below), []byte(text), 0o600)
+		}
+		if err != nil {
+			return "", fmt.Errorf("edit %s: %w", path, err)
+		}
+	}
+	return dir, nil
 }
 
 // startNode runs driver.mjs. Node 20 has a WebSocket if it is asked to.

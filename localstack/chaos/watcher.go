@@ -115,7 +115,7 @@ func (w *watcher) live(ctx context.Context, written <-chan struct{}) {
 // dial makes a client.
 func (w *watcher) dial(ctx context.Context) (watchClient, error) {
 	if w.driver != nil {
-		return w.driver.dial(ctx, w.url, w.options())
+		return w.driver.dial(ctx, w.url, w.rest, w.options())
 	}
 	return client.Dial(ctx, w.url, w.options())
 }

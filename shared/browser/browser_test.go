@@ -106,6 +106,9 @@ var sizes = []struct {
 }{
 	{"watchroute.js", 8191},
 	{"patterns.js", 1250},
+	{"http.js", 6000},
+	{"tabs.js", 2800},
+	{"storage.js", 900},
 	{"store.js", 1000},
 }
 

@@ -768,7 +768,7 @@ export const newEngine = (dial, o, told) => {
  * DynamoDB's numbers have 38 digits. What JavaScript cannot hold stays text, where the platform shows the source.
  * @param {string} _ @param {unknown} value @param {{source?: string}} [context]
  */
-const exactly = (_, value, context) => typeof value === "number" && context?.source && String(value) !== context.source ? context.source : value
+export const exactly = (_, value, context) => typeof value === "number" && context?.source && String(value) !== context.source ? context.source : value
 
 /** The requests that frames answer, by their type. */
 const answers = /** @type {Record<string, string[]>} */ ({

@@ -27,7 +27,7 @@ export const matches = (pattern, topic) => {
 }
 
 /** Whether one of two patterns or topics lies within the other's base. @param {string} a @param {string} b */
-const near = (a, b) => {
+export const near = (a, b) => {
   const [x, y] = [split(a).base + "/", split(b).base + "/"]
   return x.startsWith(y) || y.startsWith(x)
 }

@@ -100,8 +100,8 @@ export interface ClientOptions {
   bufferBytes?: number
   /** The constructor of WebSockets, where the platform has none, such as that of the package `ws`. */
   WebSocket?: new (url: string, protocols: string[]) => unknown
-  /** @internal */
-  dial?: any
+  /** What the connection is made by, if not only by a WebSocket: `overHTTP` of `./http`, `overTabs` of `./tabs`. */
+  transport?: (socket: any, options: any) => any
 }
 
 export interface PublishOptions {
@@ -143,6 +143,7 @@ export interface ErrorFrame { id?: string; code: string; message: string; topic?
 export class WatchClient extends EventTarget {
   /** @param url the output WebSocketUrl of the service, wss://…/live */
   constructor(url: string | URL, options?: ClientOptions)
+  readonly url: string
   /** Each change of it is an event `state`. */
   readonly state: State
   readonly stats: Stats

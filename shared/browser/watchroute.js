@@ -32,10 +32,11 @@ const check = frame => {
  */
 export class WatchClient extends EventTarget {
   /** @param {string | URL} url @param {ClientOptions} [options] */
-  constructor(url, { token, pingInterval = 120_000, maxPingInterval = Math.min(4 * pingInterval, (token ? 4 : 8) * 60_000), holeTime = 500, answerTime = 15_000, maxBackoff = 30_000, buffer = 10_000, bufferBytes = 8 << 20, WebSocket, dial } = {}) {
+  constructor(url, { token, pingInterval = 120_000, maxPingInterval = Math.min(4 * pingInterval, (token ? 4 : 8) * 60_000), holeTime = 500, answerTime = 15_000, maxBackoff = 30_000, buffer = 10_000, bufferBytes = 8 << 20, WebSocket, transport } = {}) {
     super()
-    const o = { token, pingInterval, maxPingInterval: Math.max(pingInterval, maxPingInterval), holeTime, answerTime, maxBackoff, buffer, bufferBytes, WebSocket }
-    this.#engine = newEngine(dial ?? socket(String(url), o), o, state => {
+    this.url = String(url)
+    const o = { url: this.url, token, pingInterval, maxPingInterval: Math.max(pingInterval, maxPingInterval), holeTime, answerTime, maxBackoff, buffer, bufferBytes, WebSocket }
+    this.#engine = newEngine(transport?.(socket(o), o) ?? socket(o), o, state => {
       this.#state = state
       this.dispatchEvent(new Event("state"))
     })
@@ -124,11 +125,11 @@ export class WatchClient extends EventTarget {
   }
 }
 
-/** Dials a WebSocket, with the token as a subprotocol. @param {string} url @param {any} o @returns {import("./engine.js").Dial} */
-const socket = (url, o) => async events => {
+/** Dials a WebSocket, with the token as a subprotocol. @param {any} o @returns {import("./engine.js").Dial} */
+const socket = o => async events => {
   const token = o.token && await fetchToken(o)
   const Socket = o.WebSocket ?? globalThis.WebSocket
-  const ws = new Socket(url, token ? ["watchroute.v1", "bearer." + token] : [])
+  const ws = new Socket(o.url, token ? ["watchroute.v1", "bearer." + token] : [])
   return new Promise((done, failed) => {
     const link = {
       write: (/** @type {object} */ frame) => { if (ws.readyState === 1) ws.send(JSON.stringify(frame)) },

@@ -1,0 +1,295 @@
+// @ts-check
+
+// One connection for all tabs. One of them leads: it has a Web Lock. It relays the frames of the others,
+// which reach it by a BroadcastChannel. Each tab has a whole client with its own cursors, and the relay
+// is only a link to it. So a tab resumes at another leader as it does after any lost connection.
+//
+//     candidate ── gets the lock ──► leader ── pagehide, freeze, the lock was stolen ──► away
+//         ▲                            │                                                  │
+//         │       a leader is announced: each tab joins it                                │
+//         └──────────────────────────── the page's client dials again ◄──────────────────┘
+
+import { near } from "./patterns.js"
+
+/**
+ * @typedef {import("./engine.js").Dial} Dial
+ * @typedef {import("./engine.js").Events} Events
+ * @typedef {import("./engine.js").Link} Link
+ *
+ * @typedef {object} Socket a connection of the leader
+ * @property {number} id
+ * @property {Link} [link] undefined before it stands
+ * @property {number} heard when the last frame came
+ * @property {boolean} stale no other tab is to join it
+ * @property {Map<string, number>} tabs those that use it, and since when one waits for an answer, or 0
+ * @property {Map<string, {shows: string, tabs: Set<string>}>} topics that are subscribed
+ * @property {Map<string, number>} orders of publications, by tab and order there
+ * @property {number} last order
+ */
+
+const joinTime = 1500 // for which a leader may take to answer
+const askEvery = 4000 // while the page is shown: whether the leader is still there
+const idleTime = 60_000 // after which a tab whose client was closed gives the lead up
+const sleepTime = 30_000 // after which a connection that was not heard of is not joined
+
+/**
+ * The tabs of a browser share one connection: the option `transport` of WatchClient. Without Web Locks
+ * and BroadcastChannel, each has its own.
+ * @param {import("./tabs.d.ts").TabsOptions} [options]
+ * @returns {(socket: Dial, o: any) => Dial}
+ */
+export const overTabs = ({ subject = "", transport } = {}) => (dialSocket, o) => {
+  const dial = transport ? transport(dialSocket, o) : dialSocket, page = /** @type {any} */ (globalThis), locks = page.navigator?.locks
+  if (!locks || !page.BroadcastChannel) return dial
+  const name = `watchroute ${o.url} ${subject}`
+  const links = /** @type {Map<number, {link: Link, events: Events}>} */ (new Map()) // of this tab, by their socket
+  let me = "" // while the tab takes part
+  let channel = /** @type {BroadcastChannel | undefined} */ (undefined)
+  let away = new AbortController() // when it does not take part any more
+  let relay = /** @type {ReturnType<typeof newRelay> | undefined} */ (undefined) // while it leads
+  let joining = /** @type {((socket: number) => void) | undefined} */ (undefined)
+  let asked = 0 // since when the leader has not answered whether it is there
+  let idle = /** @type {any} */ (undefined)
+
+  /** Hands a message of the leader to the client. @param {any} m */
+  const take = m => {
+    asked = 0
+    if (m.do === "joined") return joining?.(m.socket)
+    const at = links.get(m.socket)
+    if (m.do === "frame") at?.events.frame(at.link, m.frame)
+    if (m.do === "closed" && at) {
+      links.delete(m.socket)
+      at.events.closed(at.link, m.code)
+    }
+  }
+
+  /** Says something to one tab, or to all. @param {any} m */
+  const say = m => {
+    if (m.to !== me) channel?.postMessage(m)
+    if (!m.to || m.to === me) take(m)
+  }
+
+  /** Asks the leader for something, which may be this tab. @param {any} m */
+  const ask = m => {
+    if (relay) relay.accept({ ...m, from: me })
+    else channel?.postMessage({ ...m, from: me })
+  }
+
+  /** Ends the links of this tab: there is another leader, or none. */
+  const cut = () => {
+    asked = 0
+    for (const [socket] of links) take({ do: "closed", socket, code: 1006 })
+  }
+
+  /** Leads until it is away, or another tab takes the lock. @param {AbortController} own */
+  const lead = own => new Promise((_, release) => {
+    cut()
+    relay = newRelay(dial, say, tab => locks.request(`${name} ${tab}`, { signal: own.signal }, () => relay?.leave(tab)).catch(() => {}))
+    channel?.postMessage({ do: "lead" })
+    own.signal.addEventListener("abort", () => release(own.signal.reason))
+  })
+
+  const resign = () => {
+    relay?.close()
+    relay = undefined
+  }
+
+  /** Waits for the lock, or takes it from a leader that does not answer. @param {boolean} steal */
+  const stand = steal => {
+    const own = away
+    locks.request(name, steal ? { steal } : { signal: own.signal }, () => own.signal.aborted ? undefined : lead(own)).catch(() => {}).then(() => {
+      if (own !== away || own.signal.aborted) return
+      resign() // the lock was stolen
+      cut()
+      stand(false)
+    })
+  }
+
+  /** Takes part from now on. */
+  const open = () => {
+    if (me) return
+    const own = away = new AbortController(), { signal } = own
+    me = crypto.getRandomValues(new Uint32Array(2)).join("-")
+    channel = new BroadcastChannel(name)
+    channel.onmessage = ({ data: m }) => {
+      if (m.do === "lead") cut()
+      else if (m.from) relay?.accept(m)
+      else if (!m.to || m.to === me) take(m)
+    }
+    locks.request(`${name} ${me}`, { signal }, () => new Promise((_, release) => signal.addEventListener("abort", () => release(signal.reason)))).catch(() => {})
+    for (const event of ["pagehide", "freeze"]) page.addEventListener?.(event, shut, { signal })
+    const timer = setInterval(() => {
+      if (relay || !links.size || page.document?.hidden) return
+      if (asked) return cut()
+      asked = Date.now()
+      ask({ do: "ask" })
+    }, askEvery)
+    signal.addEventListener("abort", () => clearInterval(timer))
+    stand(false)
+  }
+
+  /** Takes no part any more: the lead, the locks and the channel are given up, as they bar the back-forward cache. */
+  const shut = () => {
+    if (!me) return
+    for (const socket of links.keys()) ask({ do: "leave", socket })
+    resign()
+    cut()
+    me = ""
+    channel?.close()
+    channel = undefined
+    away.abort()
+  }
+
+  /** Joins a connection of the leader, and gives its number; 0 if no leader answers in time. @returns {Promise<number>} */
+  const join = () => new Promise(done => {
+    const late = setTimeout(() => joining?.(0), joinTime)
+    joining = socket => {
+      if (socket < 0) return clearTimeout(late) // the leader is there, and dials
+      clearTimeout(late)
+      joining = undefined
+      done(socket)
+    }
+    ask({ do: "join" })
+  })
+
+  return async events => {
+    clearTimeout(idle)
+    open()
+    let socket = await join()
+    if (!socket && me && !relay) {
+      stand(true)
+      await new Promise(wake => setTimeout(wake, 100))
+      socket = await join()
+    }
+    if (!socket) throw new Error("no tab leads")
+    const link = {
+      write: (/** @type {Record<string, any>} */ frame) => ask({ do: "write", socket, frame }),
+      close: () => {
+        if (links.delete(socket)) ask({ do: "leave", socket })
+        if (!links.size) idle = setTimeout(shut, idleTime)
+      },
+    }
+    links.set(socket, { link, events })
+    return link
+  }
+}
+
+/**
+ * What a leader does: it has the connections, and hands frames between them and the tabs.
+ * @param {Dial} dial @param {(m: any) => void} say @param {(tab: string) => void} mourn calls leave when a tab is gone
+ */
+const newRelay = (dial, say, mourn) => {
+  const sockets = /** @type {Map<number, Socket>} */ (new Map()), known = new Set()
+  let closed = false
+
+  /** @param {Socket} s @param {number} code */
+  const drop = (s, code) => {
+    if (!sockets.delete(s.id)) return
+    s.link?.close()
+    for (const to of s.tabs.keys()) say({ to, do: s.link ? "closed" : "joined", socket: s.link ? s.id : 0, code })
+  }
+
+  /** Opens a connection, for the tabs that join it. */
+  const open = () => {
+    const id = Date.now() * 1000 + Math.floor(Math.random() * 1000)
+    const s = /** @type {Socket} */ ({ id, heard: Date.now(), stale: false, tabs: new Map(), topics: new Map(), orders: new Map(), last: 0 })
+    sockets.set(id, s)
+    dial({ frame: (_, frame) => receive(s, frame), closed: (_, code) => drop(s, code) }).then(link => {
+      if (!sockets.has(id) || closed) return link.close()
+      s.link = link
+      s.heard = Date.now()
+      for (const to of s.tabs.keys()) say({ to, do: "joined", socket: id })
+    }, () => drop(s, 1006))
+    return s
+  }
+
+  /** Hands a frame on: to the tab that has asked, or to all. @param {Socket} s @param {string} frame */
+  const receive = (s, frame) => {
+    s.heard = Date.now()
+    let f = /** @type {any} */ (undefined)
+    try {
+      f = JSON.parse(frame)
+    } catch {
+      return
+    }
+    if (f?.type === "reconnect") s.stale = true
+    if (typeof f?.id !== "string") {
+      for (const to of s.tabs.keys()) say({ to, do: "frame", socket: s.id, frame })
+      return
+    }
+    const [to, id] = f.id.split("/")
+    if (f.type !== "snapshot" && s.tabs.has(to)) s.tabs.set(to, 0)
+    say({ to, do: "frame", socket: s.id, frame: frame.replace(`"id":${JSON.stringify(f.id)}`, `"id":${JSON.stringify(id)}`) })
+  }
+
+  /** Has a tab leave a topic, and whether no other has it. @param {Socket} s @param {string} tab @param {string} topic */
+  const leaveTopic = (s, tab, topic) => {
+    const of = s.topics.get(topic)
+    of?.tabs.delete(tab)
+    if (of?.tabs.size) return false
+    return s.topics.delete(topic) || !of
+  }
+
+  /** @param {Socket} s @param {string} tab @param {any} frame */
+  const send = (s, tab, frame) => {
+    const { action, topic, id } = frame, shows = JSON.stringify([frame.filter, frame.fields, frame.delta, frame.latest])
+    const tell = (/** @type {any} */ f) => say({ to: tab, do: "frame", socket: s.id, frame: JSON.stringify({ id, topic, ...f }) })
+    if (action === "subscribe") {
+      for (const [other, of] of s.topics) {
+        if ((other === topic || other.endsWith("*") && near(other, topic) || topic.endsWith("*") && near(topic, other)) && of.shows !== shows && !(of.tabs.size === 1 && of.tabs.has(tab))) {
+          return tell({ type: "error", code: "other_view", message: "another tab watches the topic with other options" })
+        }
+      }
+      const of = s.topics.get(topic) ?? { shows, tabs: new Set() }
+      s.topics.set(topic, of)
+      of.shows = shows
+      of.tabs.add(tab)
+    }
+    if (action === "unsubscribe" && !leaveTopic(s, tab, topic)) return tell({ type: "unsubscribed" })
+    const key = `${tab}/${frame.order}`, order = action === "publish" ? s.orders.get(key) ?? ++s.last : ++s.last
+    if (action === "publish") s.orders.set(key, order)
+    for (const oldest of s.orders.keys()) if (s.orders.size > 1000 && s.orders.delete(oldest)) break
+    if (!s.tabs.get(tab)) s.tabs.set(tab, Date.now())
+    s.link?.write({ ...frame, id: `${tab}/${id}`, order })
+  }
+
+  /** @param {Socket} s @param {string} tab */
+  const leaveSocket = (s, tab) => {
+    const since = s.tabs.get(tab)
+    s.tabs.delete(tab)
+    if (since && s.heard < since && Date.now() - since > joinTime) s.stale = true // nothing has come since the tab has asked
+    if (!s.tabs.size) return drop(s, 1000)
+    for (const [topic, of] of s.topics) {
+      if (of.tabs.has(tab) && leaveTopic(s, tab, topic)) s.link?.write({ action: "unsubscribe", topic, id: "-/-", order: ++s.last })
+    }
+  }
+
+  return {
+    /** @param {any} m */
+    accept: m => {
+      const s = sockets.get(m.socket), { from } = m
+      if (m.do === "ask") say({ to: from, do: "here" })
+      if (m.do === "write" && s?.tabs.has(from)) send(s, from, m.frame)
+      else if (m.do === "write") say({ to: from, do: "closed", socket: m.socket, code: 1006 })
+      if (m.do === "leave" && s?.tabs.has(from)) leaveSocket(s, from)
+      if (m.do !== "join") return
+      if (!known.has(from)) mourn(from)
+      known.add(from)
+      const now = Date.now()
+      const to = [...sockets.values()].find(s => !s.stale && !s.tabs.has(from) && (!s.link || now - s.heard < sleepTime)) ?? open()
+      to.tabs.set(from, 0)
+      say({ to: from, do: "joined", socket: to.link ? to.id : -1 })
+    },
+
+    /** @param {string} tab that is gone */
+    leave: tab => {
+      known.delete(tab)
+      for (const s of [...sockets.values()]) if (s.tabs.has(tab)) leaveSocket(s, tab)
+    },
+
+    close: () => {
+      closed = true
+      for (const s of [...sockets.values()]) drop(s, 1006)
+    },
+  }
+}
