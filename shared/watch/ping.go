@@ -12,7 +12,8 @@ import (
 )
 
 // ping answers with where the topics stand whose cursors it is given, and before
-// that sends what the client misses of them. A ping without cursors costs nothing.
+// that sends what the client misses of them. It renews the client's presence in them. A ping without
+// cursors costs nothing.
 func (a *answer) ping(ctx context.Context) error {
 	pong := &events.Pong{ID: a.r.ID}
 	if len(a.r.Cursors) > 0 {
@@ -55,6 +56,14 @@ func (a *answer) catchUp(ctx context.Context, cursors map[events.Topic]events.Cu
 	subs, err := a.store.Subscriptions(ctx, a.c.Key, concerned(a.c.watches, asked), a.c.shards)
 	if err != nil {
 		return events.Below{}, err
+	}
+	for _, sub := range subs {
+		if _, named := cursors[sub.Topic]; !named || sub.Presence == "" {
+			continue
+		}
+		if err := a.prolong(ctx, sub); err != nil {
+			return events.Below{}, err
+		}
 	}
 	var patterns, topics []events.Topic
 	for _, topic := range asked {
