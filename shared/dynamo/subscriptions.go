@@ -49,6 +49,9 @@ func (s *Store) Subscribe(ctx context.Context, sub watch.Subscription) (watch.Ke
 	})
 	if failed := (*types.ConditionalCheckFailedException)(nil); errors.As(err, &failed) {
 		err = watch.ErrOvertaken // by one that has changed the row, too
+		if kept.Replaces != watch.Unordered && kept.Replaces != sub.Order { // which that one does not know of
+			err = errors.Join(err, s.leavePresence(ctx, presence{sub.Key, sub.Topic, kept.Replaces}))
+		}
 	}
 	if err != nil {
 		return watch.Kept{}, fmt.Errorf("put subscription of %s to %s: %w", sub.ID, sub.Topic, translate(err))
