@@ -43,7 +43,7 @@ func (s *Stack) handler() http.Handler {
 // aws sends each request to the service that it is for.
 func (s *Stack) aws() http.Handler {
 	apis := []*awsjson.Service{
-		s.guarded(s.o.Faults.WrapService(s.db.Service(), s.caller), scope.DynamoDB, denied),
+		s.guarded(s.o.Faults.WrapService(s.db.Service(), s.caller), s.dynamoDBCalls, denied),
 		s.guarded(s.streams.Service(), scope.DynamoDB, denied),
 		s.guarded(s.queues.Service(), scope.SQS, deniedSQS),
 		s.guarded(s.secrets.Service(), s.secretCalls, denied),
