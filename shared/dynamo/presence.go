@@ -66,8 +66,12 @@ func subscriptionName(id watch.ConnectionID, at watch.Order) string {
 // memberNames are the names that expressions about a member's item use.
 var memberNames = map[string]string{"#by": events.PublicationAttribute, "#id": "id", "#name": "name", "#since": "since", "#until": "until"}
 
-// joinAttempts bounds how often others may change the item of a member meanwhile.
-const joinAttempts = 5
+// How often others may change the item of a member meanwhile.
+const (
+	joinAttempts  = 5
+	renewAttempts = 3
+	leaveAttempts = 3
+)
 
 // Join costs one write unit, and another if there is an item already. Members with many connections have
 // items of more than 1 KB.
@@ -78,10 +82,12 @@ func (s *Store) Join(ctx context.Context, sub watch.Subscription, how watch.Join
 		return fmt.Errorf("join %s: %w", sub.Topic, err)
 	}
 	var there map[string]types.AttributeValue // as far as is known
+	attempts := joinAttempts
 	if !how.Renewal.IsZero() {
+		attempts = renewAttempts
 		there = map[string]types.AttributeValue{events.PublicationAttribute: &types.AttributeValueMemberM{}}
 	}
-	for range joinAttempts {
+	for range attempts {
 		now := s.now()
 		update := arrival(p, sub, now)
 		if there != nil {
@@ -205,7 +211,7 @@ func (s *Store) leavePresence(ctx context.Context, p presence) error {
 	const there = "attribute_exists(#by.#p) AND "
 	names := map[string]string{"#by": events.PublicationAttribute, "#p": p.name()}
 	values := map[string]types.AttributeValue{":one": num(1)}
-	for range joinAttempts {
+	for range leaveAttempts {
 		_, err = s.db.DeleteItem(ctx, &dynamodb.DeleteItemInput{
 			TableName: &s.tables.Events, Key: key, ConditionExpression: aws.String(there + "size(#by) = :one"),
 			ExpressionAttributeNames: names, ExpressionAttributeValues: values,

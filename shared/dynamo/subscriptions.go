@@ -21,7 +21,8 @@ import (
 // Subscribe adds the topic to the connection's row, and then puts the subscription. The row must
 // have room for one more topic, and no later request about the topic. Subscribe costs two write
 // units and one read unit, and a write unit more if sub.Again is wrong, or if it replaces one with
-// presence by one without. A few subscribers count their shard as well. Forget finds every subscription, because the row comes first.
+// presence by one without. A few subscribers count their shard as well. Forget finds every
+// subscription, because the row comes first.
 //
 // A subscription goes into the shard that the connection's row has for the topic. For a topic that
 // is not watched yet, this is one of the newest shards.
@@ -48,8 +49,8 @@ func (s *Store) Subscribe(ctx context.Context, sub watch.Subscription) (watch.Ke
 		ExpressionAttributeValues: map[string]types.AttributeValue{":order": order(sub.Order)},
 	})
 	if failed := (*types.ConditionalCheckFailedException)(nil); errors.As(err, &failed) {
-		err = watch.ErrOvertaken // by one that has changed the row, too
-		if kept.Replaces != watch.Unordered && kept.Replaces != sub.Order { // which that one does not know of
+		err = watch.ErrOvertaken // by one that has changed the row, too, and does not know what this one replaces
+		if kept.Replaces != watch.Unordered && kept.Replaces != sub.Order {
 			err = errors.Join(err, s.leavePresence(ctx, presence{sub.Key, sub.Topic, kept.Replaces}))
 		}
 	}

@@ -269,9 +269,9 @@ type memoryStore struct {
 	published  []watch.Publication
 	member     memoryMember
 	present    map[events.Topic]watch.Order // of the subscription with presence, as the row has it
-	subscribes int    // that there were
-	forgotten  bool   // the connection is
-	before     func() // is called, if set, before each read and write of subscriptions
+	subscribes int                          // that there were
+	forgotten  bool                         // the connection is
+	before     func()                       // is called, if set, before each read and write of subscriptions
 }
 
 // newMemoryStore has nothing.

@@ -57,13 +57,8 @@ func (a *answer) catchUp(ctx context.Context, cursors map[events.Topic]events.Cu
 	if err != nil {
 		return events.Below{}, err
 	}
-	for _, sub := range subs {
-		if _, named := cursors[sub.Topic]; !named || sub.Presence == "" {
-			continue
-		}
-		if err := a.prolong(ctx, sub); err != nil {
-			return events.Below{}, err
-		}
+	if err := a.prolong(ctx, subs, cursors); err != nil {
+		return events.Below{}, err
 	}
 	var patterns, topics []events.Topic
 	for _, topic := range asked {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/watchroute/watchroute/events"
@@ -166,11 +167,39 @@ func (a *answer) join(ctx context.Context, sub Subscription, how Joining) error 
 	return err
 }
 
-// prolong keeps a member present whose client pings.
-func (a *answer) prolong(ctx context.Context, sub Subscription) error {
+// prolong keeps a member present in the topics that a ping names. A subscription that has ended
+// meanwhile did not see its presence renewed.
+func (a *answer) prolong(ctx context.Context, subs []Subscription, named map[events.Topic]events.Cursor) error {
+	var renewed []Subscription
+	for _, sub := range subs {
+		if _, ok := named[sub.Topic]; !ok || sub.Presence == "" {
+			continue
+		}
+		wrote, err := a.prolongIn(ctx, sub)
+		if err != nil {
+			return err
+		}
+		if wrote {
+			renewed = append(renewed, sub)
+		}
+	}
+	if len(renewed) == 0 {
+		return nil
+	}
+	session, err := a.store.Session(ctx, a.c.Key)
+	if err != nil && !errors.Is(err, ErrNotConnected) {
+		return err
+	}
+	ended := slices.DeleteFunc(renewed, func(sub Subscription) bool { return err == nil && session.Orders[sub.Topic] == sub.Order })
+	return errors.Join(err, a.store.Withdraw(ctx, a.c.Key, ended...))
+}
+
+// prolongIn renews the member's item of one topic if it is due, or the lease of the subscription if
+// members are counted. It reports whether it wrote the item.
+func (a *answer) prolongIn(ctx context.Context, sub Subscription) (wrote bool, err error) {
 	census, err := a.presences.Census(ctx, sub.Topic)
 	if err != nil {
-		return err
+		return false, err
 	}
 	now := time.Now()
 	if census.On() {
@@ -179,24 +208,14 @@ func (a *answer) prolong(ctx context.Context, sub Subscription) error {
 			err = a.presences.Attend(ctx, sub)
 		}
 		a.takeCensus(ctx, sub.Topic, census)
-		return err
+		return false, err
 	}
 	until, err := a.presences.PresentUntil(ctx, sub)
 	if err != nil || !due(until, now) {
-		return err
+		return false, err
 	}
 	sub.Lease = leaseFrom(now)
-	if err := a.join(ctx, sub, Joining{Replaces: Unordered, Renewal: now.Add(presencePeriod)}); err != nil {
-		return err
-	}
-	session, err := a.store.Session(ctx, a.c.Key)
-	if err == nil && session.Orders[sub.Topic] == sub.Order {
-		return nil
-	}
-	if err == nil || errors.Is(err, ErrNotConnected) { // it has ended meanwhile, and did not see the renewal
-		err = errors.Join(err, a.store.Withdraw(ctx, a.c.Key, sub))
-	}
-	return err
+	return true, a.join(ctx, sub, Joining{Replaces: Unordered, Renewal: now.Add(presencePeriod)})
 }
 
 // takeCensus counts the members of a topic, if it is time to. The service pays for it: what a client pays

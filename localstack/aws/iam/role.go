@@ -4,10 +4,10 @@
 //	policy documents ─► Role ─► Session ── Authorize(Call) ─► nil or *Denied
 //	operation, body ─► Scope ─► Calls ──────────┘
 //
-// Decided are identity-based policies: a matching Deny wins, without a matching
-// Allow the answer is no. Of conditions only the one on the partition keys of DynamoDB is
-// decided. Others, NotAction and NotResource are refused when a policy is read; boundaries, resource policies and the policies that AWS manages
-// have no part here.
+// Decided are identity-based policies: a matching Deny wins, without a matching Allow the answer is
+// no. Of conditions only the one on the partition keys of DynamoDB is decided. Others, NotAction
+// and NotResource are refused when a policy is read; boundaries, resource policies and the policies
+// that AWS manages have no part here.
 //
 // Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html
 package iam
