@@ -21,7 +21,7 @@ LOCALSTACK  := .build/localstack
 # run builds a program and becomes it. After Ctrl-C, go run would report an error that is none.
 run = mkdir -p .build/bin && go build -o .build/bin/$(notdir $(1)) $(1) && exec .build/bin/$(notdir $(1))
 
-.PHONY: help local token npm python test quick bench costs intake browser chromium chaos mutants soak fuzz synth conformance emulators lint fmt build account deploy localstack localstack-install executor localstack-docker localstack-docker-down localstack-token
+.PHONY: help local token ticker npm python test quick bench costs intake browser chromium chaos mutants soak fuzz synth conformance emulators lint fmt build account deploy localstack localstack-install executor localstack-docker localstack-docker-down localstack-token
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-22s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ local: ## run everything on this machine: WebSockets, Lambda, DynamoDB, SQS (ARG
 
 token: ## print a token for `make local`: SUB=alice TOPICS="stocks/* users/{sub}/**" (ARGS="--actions read")
 	@go run ./localstack/token --sub "$(SUB)" --topics "$(TOPICS)" $(ARGS)
+
+ticker: ## change prices in the tables of `make local`, for the page that shows them: localstack/examples/ticker
+	@$(call run,./localstack/examples/ticker/writer) $(ARGS)
 
 # One package more than there are processors is tested at a time, because some tests wait.
 test: npm python ## run all tests, with the race detector

@@ -5,10 +5,11 @@ import (
 	"io/fs"
 
 	"github.com/watchroute/watchroute/localstack/console"
+	"github.com/watchroute/watchroute/localstack/examples/ticker"
 )
 
 // examples are what the console serves below /examples/, each with the files of its folder.
-var examples = map[string]fs.FS{}
+var examples = map[string]fs.FS{"ticker": ticker.Files}
 
 // console is what the console has to show.
 func (s *Stack) console() console.Options {
