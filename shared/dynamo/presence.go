@@ -70,7 +70,7 @@ var memberNames = map[string]string{"#by": events.PublicationAttribute, "#id": "
 const (
 	joinAttempts  = 5
 	renewAttempts = 3
-	leaveAttempts = 3
+	leaveAttempts = 2
 )
 
 // Join costs one write unit, and another if there is an item already. Members with many connections have
