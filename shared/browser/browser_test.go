@@ -101,7 +101,7 @@ func TestTypes(t *testing.T) {
 // What a page loads, minified and packed with gzip, at most.
 var sizes = map[string]int{
 	"watchroute.js": 9400,
-	"store.js":      1000,
+	"store.js":      1200,
 }
 
 // TestSize holds the modules to their sizes, and prints them.

@@ -144,6 +144,7 @@ export const newEngine = (dial, o, told) => {
   let pingAt = 0 // when the next regular ping is due
   let pingEvery = o.pingInterval
   let pingDue = 0 // since when one is due, while none is sent
+  let lease = Infinity // of a presence that nobody renews
   let calm = false // since the last, no ping has failed, and nothing was missing
   const pace = new Pace()
 
@@ -441,6 +442,10 @@ export const newEngine = (dial, o, told) => {
     const r = requests.get(f.id)
     if (!r) return
     r.subscribed = true
+    if (f.presence) {
+      lease = f.presence.leaseMs
+      pingAt = Math.min(pingAt, Date.now() + interval())
+    }
     if (r.pattern) {
       if (!r.frame.snapshot) answered(f.id) // or the items follow
       return r.pattern.subscribed(f)
@@ -648,8 +653,8 @@ export const newEngine = (dial, o, told) => {
     for (const w of watches) if (w.following() && !w.probe.ping) w.probe.due = now
   }
 
-  /** The time to the next regular ping, a little different each time. */
-  function interval() { return pingEvery * (1 - Math.random() / 10) }
+  /** The time to the next regular ping, a little different each time. More than two are in a lease. */
+  function interval() { return Math.min(pingEvery, lease * 0.4) * (1 - Math.random() / 10) }
 
   /** Brings the interval of regular pings back, because something was missing. @param {number} now */
   function alert(now) {
@@ -777,7 +782,8 @@ export const newEngine = (dial, o, told) => {
       const [x, y] = [split(a).base + "/", split(b).base + "/"]
       return x.startsWith(y) || y.startsWith(x)
     }
-    const other = watches.some(w => (matches(w.topic, topic) || matches(topic, w.topic)) && !sameView(w.o, wanted)) ||
+    const other = watches.some(w => (matches(w.topic, topic) || matches(topic, w.topic)) && !sameView(w.o, wanted) ||
+      w.topic === topic && !w.pattern && w.o.presence?.name !== wanted.presence?.name) ||
       patterns.some(f => near(f.topic, topic) && !sameView(f.o, wanted))
     if (other) throw new WatchError({ code: "other_view", message: "topic is watched with another filter, fields, delta or latest", topic })
     const w = pattern ? new PatternWatch(e, topic, wanted) : new Watch(e, topic, wanted)

@@ -244,8 +244,8 @@ export class Watch extends Watching {
     if (this.restarting) return about(o, { action: "snapshot", topic })
     if (!this.joined) {
       if (pattern) return // it is joined with the pattern watch
-      if (order.started) return about(o, { action: "subscribe", topic, after: text(order.cursor), view: this.view || undefined })
-      return about(o, { action: "subscribe", topic, snapshot: o.snapshot || undefined })
+      const join = { action: "subscribe", topic, presence: o.presence }
+      return about(o, order.started ? { ...join, after: text(order.cursor), view: this.view || undefined } : { ...join, snapshot: o.snapshot || undefined })
     }
     if (order.held) return about(o, { action: "snapshot", topic, next: this.bookmark })
   }
