@@ -21,7 +21,7 @@ LOCALSTACK  := .build/localstack
 # run builds a program and becomes it. After Ctrl-C, go run would report an error that is none.
 run = mkdir -p .build/bin && go build -o .build/bin/$(notdir $(1)) $(1) && exec .build/bin/$(notdir $(1))
 
-.PHONY: help local token npm python test quick bench costs intake chaos mutants soak fuzz synth conformance emulators lint fmt build account deploy localstack localstack-install executor localstack-docker localstack-docker-down localstack-token
+.PHONY: help local token ticker npm python test quick bench costs intake browser chromium chaos mutants soak fuzz synth conformance emulators lint fmt build account deploy localstack localstack-install executor localstack-docker localstack-docker-down localstack-token
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-22s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ local: ## run everything on this machine: WebSockets, Lambda, DynamoDB, SQS (ARG
 
 token: ## print a token for `make local`: SUB=alice TOPICS="stocks/* users/{sub}/**" (ARGS="--actions read")
 	@go run ./localstack/token --sub "$(SUB)" --topics "$(TOPICS)" $(ARGS)
+
+ticker: ## change prices in the tables of `make local`, for the page that shows them: localstack/examples/ticker
+	@$(call run,./localstack/examples/ticker/writer) $(ARGS)
 
 # One package more than there are processors is tested at a time, because some tests wait.
 test: npm python ## run all tests, with the race detector
@@ -54,6 +57,21 @@ costs: ## print what each request may cost at most, what the worst does cost, wh
 intake: ## bring 10,000 messages each from Kafka, SQS and Kinesis to intake, with all that goes wrong there: CHANGES (10000)
 	go test -count=1 -v -run '^Test(EachMessage|ASourceWithout)' ./functions/intake -args -changes $(CHANGES)
 	go test -count=1 -run '^TestManyMessagesOfEachSource$$' -timeout 20m -v ./localstack/stack -args -messages $(CHANGES)
+
+browser: npm chromium ## open the console, the examples and the browser client in Chromium, and take pictures into .build/screens (ARGS="-only chat")
+	@go test -count=1 -v -timeout 30m -run '^TestPages$$' ./localstack/pages -args -browser $(ARGS)
+
+CHROMIUMS := chromium-headless-shell chromium chromium-browser google-chrome
+
+# Debian's Chromium, unless this machine has one.
+chromium:
+	@for name in $(CHROMIUMS); do command -v $$name >/dev/null && exit 0; done; \
+	if command -v apt-get >/dev/null && test "$$(id -u)" = 0; then \
+		apt-get update -qq && apt-get install -y -qq chromium-headless-shell || apt-get install -y -qq chromium; \
+	else \
+		echo "There is no Chromium here. Install one, so that one of these is on the PATH: $(CHROMIUMS)."; \
+		echo "On Debian: sudo apt-get install chromium-headless-shell"; exit 1; \
+	fi >&2
 
 chaos: ## break the local stack in every way and check what 200 watchers see: SEEDS (10) seeds, and as many with hostile watchers, some that change transports, one topic that all watch, and webhooks
 	@go run ./localstack/chaos --seeds $(SEEDS)

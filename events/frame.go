@@ -29,6 +29,8 @@ type Subscribed struct {
 	// it. With [Request.Latest] it is another mark, and never empty. Who goes on from a cursor
 	// sends it along, see [Request].
 	View string `json:"view,omitempty"`
+	// Presence answers a subscribe that asks for it.
+	Presence *Presence `json:"presence,omitempty"`
 	Below
 }
 

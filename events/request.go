@@ -63,6 +63,9 @@ type Request struct {
 	// Snapshot asks subscribe for the topic's current items as well, or for those of all topics
 	// of a pattern.
 	Snapshot bool `json:"snapshot,omitempty"`
+	// Presence asks subscribe to a topic to be one of its members, which the topic's [Topic.Presence]
+	// tells others. The token must allow to join.
+	Presence *PresenceRequest `json:"presence,omitempty"`
 	// Next is where a snapshot goes on: the Next of the last [Snapshot] frame of the topic, or
 	// of the pattern.
 	Next string `json:"next,omitempty"`

@@ -15,7 +15,7 @@ import (
 //
 // A topic whose first segment begins with @ is reserved: the service writes it, and clients may
 // only watch and read it. Its first segment does not count towards the limit of segments, and no
-// wildcard of a grant stands for it. See [DestinationsTopic].
+// wildcard of a grant stands for it. See [DestinationsTopic] and [PresenceTopic].
 type Topic string
 
 // ParseTopic checks a name against the rules of [Topic]. The error is a sentence
@@ -128,9 +128,10 @@ func CheckItemID(id string) error {
 	return nil
 }
 
-// PublicationAttribute is the attribute in which publish notes who has published an item, by
-// hashes that mean nothing to others. A back end's own put takes it away, and an update may
-// leave it: watchers are told of it in the change that has set it alone, as [Change].Mark.
+// PublicationAttribute is the attribute in which publish notes who has published an item, by hashes
+// that mean nothing to others. In the item of a member it has the member's connections. A back
+// end's own put takes it away, and an update may leave it: watchers are told of it in the change
+// that has set it alone, as [Change].Mark.
 const PublicationAttribute = "watchroute"
 
 // ReservedAttributes are the attributes of an Events item that are not data: its key, its time

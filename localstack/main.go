@@ -155,6 +155,7 @@ func page(s *stack.Stack, address string, faults *fault.Faults, anonymous bool) 
 	return welcome.Page{
 		Head: fmt.Sprintf("Watchroute runs (functions built in %.1f s, ready %d ms later). Ctrl-C ends it.", s.Building.Seconds(), s.Ready.Milliseconds()),
 		Rows: []welcome.Row{
+			{Label: "Console", Value: "http://" + address + "/"},
 			{Label: "WebSocket", Value: s.WebSocketURL()}, {Label: "HTTP", Value: s.HTTPURL()}, {Label: "AWS APIs", Value: s.URL()}, {Label: "Usage", Value: s.URL() + "/_localstack/usage"},
 			{Label: "Webhooks", Value: s.URL() + inspector.Path},
 			{Label: "Tables", Value: strings.Join(s.Tables, ", ")}, {Label: "Failed writes", Value: s.Outputs["FailureQueueUrl"]}, {Label: "Faults", Value: broken},

@@ -150,6 +150,25 @@ func TestPrintedHTTPLinesAnswer(t *testing.T) {
 	}
 }
 
+// TestConsoleIsPrintedFirst, where it is.
+func TestConsoleIsPrintedFirst(t *testing.T) {
+	out, stop, ended := start(t)
+	defer func() { stop(); <-ended }()
+	_, rest, _ := strings.Cut(out.String(), "Ctrl-C ends it.")
+	first := strings.Fields(rest)
+	if len(first) < 2 || first[0] != "Console" {
+		t.Fatalf("after the head comes %.100s", rest)
+	}
+	response, err := http.Get(first[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	if kind := response.Header.Get("Content-Type"); response.StatusCode != http.StatusOK || !strings.HasPrefix(kind, "text/html") {
+		t.Errorf("the console is answered %s, %s", response.Status, kind)
+	}
+}
+
 func TestAddressToPaste(t *testing.T) {
 	for _, c := range []struct{ asked, made, want string }{
 		{"localhost:0", "127.0.0.1:5000", "localhost:5000"}, {":4566", "[::]:4566", "localhost:4566"},

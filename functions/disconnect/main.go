@@ -15,6 +15,7 @@ func main() { function.Start(os.Getenv, build) }
 
 func build(_ context.Context, s function.Setup) (func(context.Context, awsevents.APIGatewayWebsocketProxyRequest) (awsevents.APIGatewayProxyResponse, error), error) {
 	tables := dynamo.Tables{
+		Events:        s.Settings.Text(function.EventsTable),
 		Connections:   s.Settings.Text(function.ConnectionsTable),
 		Subscriptions: s.Settings.Text(function.SubscriptionsTable),
 	}

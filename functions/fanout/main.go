@@ -29,6 +29,7 @@ func main() {
 
 func build(ctx context.Context, s function.Setup) (func(context.Context, dynamo.Batch) (awsevents.DynamoDBEventResponse, error), error) {
 	store := dynamo.Open(s.AWS, dynamo.Tables{
+		Events:        s.Settings.Text(function.EventsTable),
 		Changes:       s.Settings.Text(function.ChangesTable),
 		Connections:   s.Settings.Text(function.ConnectionsTable),
 		Subscriptions: s.Settings.Text(function.SubscriptionsTable),

@@ -19,6 +19,7 @@ func main() { function.Start(os.Getenv, build) }
 
 func build(ctx context.Context, s function.Setup) (func(context.Context, awsevents.SQSEvent) (awsevents.SQSEventResponse, error), error) {
 	store := dynamo.Open(s.AWS, dynamo.Tables{
+		Events:        s.Settings.Text(function.EventsTable),
 		Changes:       s.Settings.Text(function.ChangesTable),
 		Connections:   s.Settings.Text(function.ConnectionsTable),
 		Subscriptions: s.Settings.Text(function.SubscriptionsTable),

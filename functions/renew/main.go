@@ -21,6 +21,7 @@ func main() { function.Start(os.Getenv, build) }
 
 func build(ctx context.Context, s function.Setup) (func(context.Context, awsevents.APIGatewayWebsocketProxyRequest) (awsevents.APIGatewayProxyResponse, error), error) {
 	store := dynamo.Open(s.AWS, dynamo.Tables{
+		Events:        s.Settings.Text(function.EventsTable),
 		Connections:   s.Settings.Text(function.ConnectionsTable),
 		Subscriptions: s.Settings.Text(function.SubscriptionsTable),
 		Revocations:   s.Settings.Text(function.RevocationsTable),

@@ -16,6 +16,7 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssecretsmanager"
 	"github.com/aws/jsii-runtime-go"
 
+	"github.com/watchroute/watchroute/events"
 	"github.com/watchroute/watchroute/shared/build"
 	settings "github.com/watchroute/watchroute/shared/function"
 	"github.com/watchroute/watchroute/shared/watch"
@@ -129,6 +130,7 @@ func connectFunction(t tables, props Props) function {
 			settings.ConnectionsTable:   t.connections.Ref(),
 			settings.SubscriptionsTable: t.subscriptions.Ref(),
 			settings.RevocationsTable:   t.revocations.Ref(),
+			settings.EventsTable:        t.events.Ref(),
 			settings.CallbackURL:        sub(props.callbackURL()),
 			settings.MaxConnections:     jsii.String(fmt.Sprint(props.MaxConnections)),
 			settings.MaxSubjectUnits:    jsii.String(fmt.Sprint(props.MaxSubjectUnits)),
@@ -137,6 +139,7 @@ func connectFunction(t tables, props Props) function {
 			allow(t.connections.AttrArn(), "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem", "dynamodb:DeleteItem"),
 			allow(t.revocations.AttrArn(), "dynamodb:BatchGetItem"),
 			allow(t.subscriptions.AttrArn(), "dynamodb:BatchWriteItem"),
+			leaveGrant(t),
 			allow(sub(props.connectionsARN("GET")), "execute-api:ManageConnections"),
 		},
 	}
@@ -146,12 +149,14 @@ func disconnectFunction(t tables) function {
 	return function{
 		name: disconnect, description: "Forgets a connection and what it watched", memory: 256, timeout: requestTimeout,
 		environment: map[string]*string{
+			settings.EventsTable:        t.events.Ref(),
 			settings.ConnectionsTable:   t.connections.Ref(),
 			settings.SubscriptionsTable: t.subscriptions.Ref(),
 		},
 		grants: []grant{
 			allow(t.connections.AttrArn(), "dynamodb:DeleteItem"),
 			allow(t.subscriptions.AttrArn(), "dynamodb:BatchWriteItem"),
+			leaveGrant(t),
 		},
 	}
 }
@@ -178,6 +183,7 @@ func messageFunction(t tables, props Props, seals awssecretsmanager.CfnSecret) f
 			allow(t.subscriptions.AttrArn(), "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:DeleteItem", "dynamodb:BatchGetItem", "dynamodb:Query", "dynamodb:UpdateItem"),
 			allow(t.changes.AttrArn(), "dynamodb:GetItem", "dynamodb:Query"),
 			allow(t.events.AttrArn(), "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:DeleteItem", "dynamodb:Query"),
+			allow(t.events.AttrArn(), "dynamodb:UpdateItem").when(ofPresence),
 			allow(seals.Ref(), "secretsmanager:GetSecretValue"),
 			allow(sub(props.connectionsARN("POST")), "execute-api:ManageConnections"),
 			allow(sub(props.connectionsARN("DELETE")), "execute-api:ManageConnections"),
@@ -245,6 +251,7 @@ func renewFunction(t tables, props Props, auth authentication) function {
 	return function{
 		name: renew, description: "Lets open connections go by another token", memory: 256, timeout: requestTimeout,
 		environment: merged(auth.environment, map[string]*string{
+			settings.EventsTable:        t.events.Ref(),
 			settings.ConnectionsTable:   t.connections.Ref(),
 			settings.SubscriptionsTable: t.subscriptions.Ref(),
 			settings.CallbackURL:        sub(props.callbackURL()),
@@ -254,6 +261,7 @@ func renewFunction(t tables, props Props, auth authentication) function {
 		grants: append(slices.Clone(auth.grants),
 			allow(t.connections.AttrArn(), "dynamodb:GetItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"),
 			allow(t.subscriptions.AttrArn(), "dynamodb:PutItem", "dynamodb:DeleteItem", "dynamodb:BatchGetItem", "dynamodb:BatchWriteItem"),
+			leaveGrant(t),
 			allow(sub(props.connectionsARN("POST")), "execute-api:ManageConnections"),
 			allow(sub(props.connectionsARN("DELETE")), "execute-api:ManageConnections"),
 		),
@@ -264,6 +272,7 @@ func revokeFunction(t tables, q queues, props Props) function {
 	return function{
 		name: revoke, description: "Cuts off connections whose tokens are taken back", memory: 256, timeout: fanoutTimeout,
 		environment: map[string]*string{
+			settings.EventsTable:        t.events.Ref(),
 			settings.ConnectionsTable:   t.connections.Ref(),
 			settings.SubscriptionsTable: t.subscriptions.Ref(),
 			settings.CallbackURL:        sub(props.callbackURL()),
@@ -271,6 +280,7 @@ func revokeFunction(t tables, q queues, props Props) function {
 		grants: append(streamGrants(t.revocations, q),
 			allow(t.connections.AttrArn(), "dynamodb:Query", "dynamodb:DeleteItem"),
 			allow(t.subscriptions.AttrArn(), "dynamodb:BatchWriteItem"),
+			leaveGrant(t),
 			allow(sub(props.connectionsARN("POST")), "execute-api:ManageConnections"),
 			allow(sub(props.connectionsARN("DELETE")), "execute-api:ManageConnections"),
 		),
@@ -288,12 +298,24 @@ func streamGrants(source awsdynamodb.CfnTable, q queues) []grant {
 	}
 }
 
+// ofPresence is the condition that a write of Events is one of who is present. In the topics of users a
+// function that only forgets connections writes nothing.
+//
+// Source: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/specifying-conditions.html
+var ofPresence = map[string]any{"ForAllValues:StringLike": map[string]any{"dynamodb:LeadingKeys": string(events.PresenceTopic) + "/*"}}
+
+// leaveGrant allows a function that ends subscriptions to end the presence that goes with them.
+func leaveGrant(t tables) grant {
+	return allow(t.events.AttrArn(), "dynamodb:UpdateItem", "dynamodb:DeleteItem").when(ofPresence)
+}
+
 // audienceGrants allow a function to read the watchers of a topic, to post to them, and to forget
 // those that are gone.
 func audienceGrants(t tables, props Props) []grant {
 	return []grant{
 		allow(t.subscriptions.AttrArn(), "dynamodb:Query", "dynamodb:UpdateItem", "dynamodb:BatchWriteItem"),
 		allow(t.connections.AttrArn(), "dynamodb:DeleteItem"),
+		leaveGrant(t),
 		allow(sub(props.connectionsARN("POST")), "execute-api:ManageConnections"),
 		allow(sub(props.connectionsARN("DELETE")), "execute-api:ManageConnections"),
 	}
@@ -303,6 +325,7 @@ func fanoutFunction(t tables, q queues, props Props) function {
 	return function{
 		name: fanout, description: "Numbers changes and pushes them to who watches", memory: 512, timeout: fanoutTimeout,
 		environment: map[string]*string{
+			settings.EventsTable:        t.events.Ref(),
 			settings.ChangesTable:       t.changes.Ref(),
 			settings.ConnectionsTable:   t.connections.Ref(),
 			settings.SubscriptionsTable: t.subscriptions.Ref(),
@@ -329,6 +352,7 @@ func pushFunction(t tables, q queues, props Props) function {
 	return function{
 		name: push, description: "Pushes changes to large audiences", memory: 512, timeout: pushTimeout,
 		environment: map[string]*string{
+			settings.EventsTable:        t.events.Ref(),
 			settings.ChangesTable:       t.changes.Ref(),
 			settings.ConnectionsTable:   t.connections.Ref(),
 			settings.SubscriptionsTable: t.subscriptions.Ref(),

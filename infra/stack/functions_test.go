@@ -33,31 +33,31 @@ func TestFunctions(t *testing.T) {
 		environment     string
 	}{
 		"Connect": {256, 10, "CALLBACK_URL=https://${Api}.execute-api.${AWS::Region}.${AWS::URLSuffix}/live " +
-			"CONNECTIONS_TABLE=Connections MAX_CONNECTIONS=100 MAX_SUBJECT_UNITS=120000 REVOCATIONS_TABLE=Revocations SUBSCRIPTIONS_TABLE=Subscriptions"},
-		"Disconnect": {256, 10, "CONNECTIONS_TABLE=Connections SUBSCRIPTIONS_TABLE=Subscriptions"},
+			"CONNECTIONS_TABLE=Connections EVENTS_TABLE=Events MAX_CONNECTIONS=100 MAX_SUBJECT_UNITS=120000 REVOCATIONS_TABLE=Revocations SUBSCRIPTIONS_TABLE=Subscriptions"},
+		"Disconnect": {256, 10, "CONNECTIONS_TABLE=Connections EVENTS_TABLE=Events SUBSCRIPTIONS_TABLE=Subscriptions"},
 		"Message": {256, 10, "CALLBACK_URL=https://${Api}.execute-api.${AWS::Region}.${AWS::URLSuffix}/live " +
 			"CHANGES_TABLE=Changes CONNECTIONS_TABLE=Connections EVENTS_TABLE=Events MAX_MESSAGE_RATE=20 " +
 			"MAX_PUBLISH_BYTES=126976 MAX_SNAPSHOT_ITEMS=2000 MAX_SUBJECT_UNITS=120000 MAX_SUBSCRIPTIONS=100 " +
 			"SERVICE_SECRET_ARN=ServiceSecret SHARD_SIZE=1000 SUBSCRIPTIONS_TABLE=Subscriptions"},
 		"Renew": {256, 10, "CALLBACK_URL=https://${Api}.execute-api.${AWS::Region}.${AWS::URLSuffix}/live " +
-			"CONNECTIONS_TABLE=Connections MAX_MESSAGE_RATE=20 MAX_SUBJECT_UNITS=120000 " +
+			"CONNECTIONS_TABLE=Connections EVENTS_TABLE=Events MAX_MESSAGE_RATE=20 MAX_SUBJECT_UNITS=120000 " +
 			"REVOCATIONS_TABLE=Revocations SUBSCRIPTIONS_TABLE=Subscriptions TOKEN_SECRET_ARN=TokenSecret"},
 		"Authorizer": {256, 10, "REFUSE_INSIDE=true REVOCATIONS_TABLE=Revocations TOKEN_IN_QUERY=true TOKEN_SECRET_ARN=TokenSecret"},
 		"Revoke": {256, 60, "CALLBACK_URL=https://${Api}.execute-api.${AWS::Region}.${AWS::URLSuffix}/live " +
-			"CONNECTIONS_TABLE=Connections SUBSCRIPTIONS_TABLE=Subscriptions"},
+			"CONNECTIONS_TABLE=Connections EVENTS_TABLE=Events SUBSCRIPTIONS_TABLE=Subscriptions"},
 		"Http": {128, 130, "CHANGES_TABLE=Changes CONNECTIONS_TABLE=Connections DELIVERIES_QUEUE_URL=DeliveriesQueue " +
 			"DESTINATIONS_TABLE=Destinations EVENTS_TABLE=Events MAX_DESTINATIONS=10 MAX_HOLDS=80 " +
 			"MAX_PUBLISH_BYTES=126976 MAX_SNAPSHOT_ITEMS=2000 MAX_SUBJECT_HOLDS=6 MAX_SUBJECT_UNITS=120000 REVOCATIONS_TABLE=Revocations " +
 			"SERVICE_SECRET_ARN=ServiceSecret STREAM_TIME=1m0s SUBSCRIPTIONS_TABLE=Subscriptions"},
 		"Push": {512, 10, "CALLBACK_URL=https://${Api}.execute-api.${AWS::Region}.${AWS::URLSuffix}/live " +
-			"CHANGES_TABLE=Changes CONNECTIONS_TABLE=Connections DELIVERIES_QUEUE_URL=DeliveriesQueue DESTINATIONS_TABLE=Destinations " +
+			"CHANGES_TABLE=Changes CONNECTIONS_TABLE=Connections DELIVERIES_QUEUE_URL=DeliveriesQueue DESTINATIONS_TABLE=Destinations EVENTS_TABLE=Events " +
 			"PUSHES_QUEUE_URL=PushesQueue SHARD_SIZE=1000 SUBSCRIPTIONS_TABLE=Subscriptions"},
 		"Deliver": {256, 60, "CHANGES_TABLE=Changes CONNECTIONS_TABLE=Connections DELIVERIES_QUEUE_URL=DeliveriesQueue " +
 			"DESTINATIONS_TABLE=Destinations EVENTS_TABLE=Events EVENTS_TABLE_ARN=Events.Arn MAX_SNAPSHOT_ITEMS=2000 MAX_SUBJECT_UNITS=120000 " +
 			"REVOCATIONS_TABLE=Revocations SERVICE_SECRET_ARN=ServiceSecret SUBSCRIPTIONS_TABLE=Subscriptions"},
 		"Salvage": {256, 60, "FAILURE_QUEUE_URL=FailureQueue"},
 		"Fanout": {512, 60, "CALLBACK_URL=https://${Api}.execute-api.${AWS::Region}.${AWS::URLSuffix}/live " +
-			"CHANGES_TABLE=Changes CONNECTIONS_TABLE=Connections DELIVERIES_QUEUE_URL=DeliveriesQueue DESTINATIONS_TABLE=Destinations " +
+			"CHANGES_TABLE=Changes CONNECTIONS_TABLE=Connections DELIVERIES_QUEUE_URL=DeliveriesQueue DESTINATIONS_TABLE=Destinations EVENTS_TABLE=Events " +
 			"FAILURE_QUEUE_URL=FailureQueue LOG_RETENTION=48h0m0s " +
 			"MAX_BATCH_POSTS=1000 PUSHES_QUEUE_URL=PushesQueue SHARD_SIZE=1000 " +
 			"SUBSCRIPTIONS_TABLE=Subscriptions"},
@@ -125,6 +125,7 @@ type policyDocument struct {
 // is a decision.
 func TestGrants(t *testing.T) {
 	const post, disconnect, probe = "${Api}/live/POST/@connections/*", "${Api}/live/DELETE/@connections/*", "${Api}/live/GET/@connections/*"
+	const ofPresence = "Events.Arn when ForAllValues:StringLike dynamodb:LeadingKeys @presence/*"
 	want := map[string][]string{
 		"Authorizer": {
 			"dynamodb:BatchGetItem Revocations.Arn",
@@ -132,11 +133,11 @@ func TestGrants(t *testing.T) {
 			"secretsmanager:GetSecretValue TokenSecret",
 		},
 		"Revoke": {
-			"dynamodb:BatchWriteItem Subscriptions.Arn", "dynamodb:DeleteItem Connections.Arn",
+			"dynamodb:BatchWriteItem Subscriptions.Arn", "dynamodb:DeleteItem Connections.Arn", "dynamodb:DeleteItem " + ofPresence,
 			"dynamodb:DescribeStream Revocations.StreamArn",
 			"dynamodb:GetRecords Revocations.StreamArn", "dynamodb:GetShardIterator Revocations.StreamArn",
 			"dynamodb:ListStreams *", "dynamodb:Query Connections.Arn",
-			"execute-api:ManageConnections " + disconnect, "execute-api:ManageConnections " + post,
+			"dynamodb:UpdateItem " + ofPresence, "execute-api:ManageConnections " + disconnect, "execute-api:ManageConnections " + post,
 			"logs:CreateLogStream RevokeLogs.Arn", "logs:PutLogEvents RevokeLogs.Arn",
 			"sqs:SendMessage GivenUpQueue.Arn",
 		},
@@ -149,14 +150,14 @@ func TestGrants(t *testing.T) {
 		},
 		"Connect": {
 			"dynamodb:BatchGetItem Revocations.Arn", "dynamodb:BatchWriteItem Subscriptions.Arn",
-			"dynamodb:DeleteItem Connections.Arn", "dynamodb:PutItem Connections.Arn", "dynamodb:Query Connections.Arn",
+			"dynamodb:DeleteItem Connections.Arn", "dynamodb:DeleteItem " + ofPresence, "dynamodb:PutItem Connections.Arn", "dynamodb:Query Connections.Arn",
 			"dynamodb:UpdateItem Connections.Arn",
-			"execute-api:ManageConnections " + probe,
+			"dynamodb:UpdateItem " + ofPresence, "execute-api:ManageConnections " + probe,
 			"logs:CreateLogStream ConnectLogs.Arn", "logs:PutLogEvents ConnectLogs.Arn",
 		},
 		"Disconnect": {
-			"dynamodb:BatchWriteItem Subscriptions.Arn", "dynamodb:DeleteItem Connections.Arn",
-			"logs:CreateLogStream DisconnectLogs.Arn", "logs:PutLogEvents DisconnectLogs.Arn",
+			"dynamodb:BatchWriteItem Subscriptions.Arn", "dynamodb:DeleteItem Connections.Arn", "dynamodb:DeleteItem " + ofPresence,
+			"dynamodb:UpdateItem " + ofPresence, "logs:CreateLogStream DisconnectLogs.Arn", "logs:PutLogEvents DisconnectLogs.Arn",
 		},
 		"Message": {
 			"dynamodb:BatchGetItem Subscriptions.Arn",
@@ -164,7 +165,7 @@ func TestGrants(t *testing.T) {
 			"dynamodb:GetItem Changes.Arn", "dynamodb:GetItem Connections.Arn", "dynamodb:GetItem Events.Arn", "dynamodb:GetItem Subscriptions.Arn",
 			"dynamodb:PutItem Events.Arn", "dynamodb:PutItem Subscriptions.Arn",
 			"dynamodb:Query Changes.Arn", "dynamodb:Query Events.Arn", "dynamodb:Query Subscriptions.Arn",
-			"dynamodb:UpdateItem Connections.Arn", "dynamodb:UpdateItem Subscriptions.Arn",
+			"dynamodb:UpdateItem Connections.Arn", "dynamodb:UpdateItem " + ofPresence, "dynamodb:UpdateItem Subscriptions.Arn",
 			"execute-api:ManageConnections " + disconnect, "execute-api:ManageConnections " + post,
 			"logs:CreateLogStream MessageLogs.Arn", "logs:PutLogEvents MessageLogs.Arn",
 			"secretsmanager:GetSecretValue ServiceSecret",
@@ -183,17 +184,17 @@ func TestGrants(t *testing.T) {
 		"Renew": {
 			"dynamodb:BatchGetItem Revocations.Arn", "dynamodb:BatchGetItem Subscriptions.Arn",
 			"dynamodb:BatchWriteItem Subscriptions.Arn",
-			"dynamodb:DeleteItem Connections.Arn", "dynamodb:DeleteItem Subscriptions.Arn",
+			"dynamodb:DeleteItem Connections.Arn", "dynamodb:DeleteItem " + ofPresence, "dynamodb:DeleteItem Subscriptions.Arn",
 			"dynamodb:GetItem Connections.Arn", "dynamodb:PutItem Subscriptions.Arn",
 			"dynamodb:UpdateItem Connections.Arn",
-			"execute-api:ManageConnections " + disconnect, "execute-api:ManageConnections " + post,
+			"dynamodb:UpdateItem " + ofPresence, "execute-api:ManageConnections " + disconnect, "execute-api:ManageConnections " + post,
 			"logs:CreateLogStream RenewLogs.Arn", "logs:PutLogEvents RenewLogs.Arn",
 			"secretsmanager:GetSecretValue TokenSecret",
 		},
 		"Push": {
-			"dynamodb:BatchWriteItem Subscriptions.Arn", "dynamodb:DeleteItem Connections.Arn",
+			"dynamodb:BatchWriteItem Subscriptions.Arn", "dynamodb:DeleteItem Connections.Arn", "dynamodb:DeleteItem " + ofPresence,
 			"dynamodb:GetItem Changes.Arn", "dynamodb:Query Changes.Arn", "dynamodb:Query Subscriptions.Arn",
-			"dynamodb:UpdateItem Changes.Arn", "dynamodb:UpdateItem Destinations.Arn", "dynamodb:UpdateItem Subscriptions.Arn",
+			"dynamodb:UpdateItem Changes.Arn", "dynamodb:UpdateItem Destinations.Arn", "dynamodb:UpdateItem " + ofPresence, "dynamodb:UpdateItem Subscriptions.Arn",
 			"execute-api:ManageConnections " + disconnect, "execute-api:ManageConnections " + post,
 			"logs:CreateLogStream PushLogs.Arn", "logs:PutLogEvents PushLogs.Arn",
 			"sqs:DeleteMessage PushesQueue.Arn", "sqs:GetQueueAttributes PushesQueue.Arn", "sqs:ReceiveMessage PushesQueue.Arn",
@@ -211,12 +212,12 @@ func TestGrants(t *testing.T) {
 		},
 		"Fanout": {
 			"dynamodb:BatchGetItem Changes.Arn", "dynamodb:BatchWriteItem Changes.Arn",
-			"dynamodb:BatchWriteItem Subscriptions.Arn", "dynamodb:DeleteItem Connections.Arn",
+			"dynamodb:BatchWriteItem Subscriptions.Arn", "dynamodb:DeleteItem Connections.Arn", "dynamodb:DeleteItem " + ofPresence,
 			"dynamodb:DescribeStream Events.StreamArn", "dynamodb:GetItem Changes.Arn",
 			"dynamodb:GetRecords Events.StreamArn", "dynamodb:GetShardIterator Events.StreamArn",
 			"dynamodb:ListStreams *", "dynamodb:PutItem Changes.Arn",
 			"dynamodb:Query Changes.Arn", "dynamodb:Query Subscriptions.Arn",
-			"dynamodb:UpdateItem Changes.Arn", "dynamodb:UpdateItem Destinations.Arn", "dynamodb:UpdateItem Subscriptions.Arn",
+			"dynamodb:UpdateItem Changes.Arn", "dynamodb:UpdateItem Destinations.Arn", "dynamodb:UpdateItem " + ofPresence, "dynamodb:UpdateItem Subscriptions.Arn",
 			"execute-api:ManageConnections " + disconnect, "execute-api:ManageConnections " + post,
 			"logs:CreateLogStream FanoutLogs.Arn", "logs:PutLogEvents FanoutLogs.Arn",
 			"sqs:SendMessage DeliveriesQueue.Arn", "sqs:SendMessage FailureQueue.Arn", "sqs:SendMessage GivenUpQueue.Arn", "sqs:SendMessage PushesQueue.Arn",
@@ -246,6 +247,9 @@ func grants(t *testing.T, role roleProperties) []string {
 			}
 			resource := strings.TrimPrefix(refer(t, statement.Resource),
 				"arn:${AWS::Partition}:execute-api:${AWS::Region}:${AWS::AccountId}:")
+			if when := condition(t, statement.Condition); strings.Contains(when, "LeadingKeys") { // others have tests of their own
+				resource += " when " + when
+			}
 			for _, action := range statement.Action.([]any) {
 				granted = append(granted, action.(string)+" "+resource)
 			}

@@ -316,15 +316,12 @@ func nodePage(t *testing.T) *page {
 	return p
 }
 
-// browsers are the names that Chromium has.
-var browsers = []string{"chromium-headless-shell", "chromium", "chromium-browser", "google-chrome"}
-
 // chromiumPage runs Chromium with a page of another origin than the stack's. Chromium opens at most
 // six connections to a host, so each source gets another name of this machine. Without Chromium, a
 // subtest says so.
 func chromiumPage(t *testing.T) *page {
 	t.Helper()
-	for _, name := range browsers {
+	for _, name := range needs.Chromiums {
 		browser, err := exec.LookPath(name)
 		if err != nil {
 			continue
@@ -339,6 +336,6 @@ func chromiumPage(t *testing.T) *page {
 			"--user-data-dir="+t.TempDir(), "--remote-debugging-port=0", p.home.URL)
 		return p
 	}
-	t.Run("Chromium", func(t *testing.T) { t.Skipf("no Chromium on this machine: none of %q is on the PATH", browsers) })
+	t.Run("Chromium", func(t *testing.T) { t.Skipf("no Chromium on this machine: none of %q is on the PATH", needs.Chromiums) })
 	return nil
 }

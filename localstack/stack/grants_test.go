@@ -1,6 +1,8 @@
 package stack_test
 
 import (
+	"crypto/sha256"
+	"encoding/base64"
 	"fmt"
 	"net/http"
 	"slices"
@@ -107,6 +109,7 @@ func (s *running) useEverything(t *testing.T, clock *eventbridge.Hand) {
 	s.meetGone(t, watcher)
 	s.announce(t)
 	s.useTokens(t)
+	s.usePresence(t)
 	s.useDestinations(t, clock)
 	s.useLanes(t)
 	s.useHTTP(t)
@@ -199,8 +202,46 @@ func (s *running) meetGone(t *testing.T, watcher *client) {
 func (s *running) subscribeGone(t *testing.T, topic string) {
 	t.Helper()
 	s.putRow(t, "Subscriptions", "topic", topic+"#0", "connectionId", "AAAAAAAAAAAAAAA=", map[string]types.AttributeValue{
-		"subject": &types.AttributeValueMemberS{Value: "anonymous"}, "expiresAt": number(99999999999),
+		"subject": text("grace"), "expiresAt": number(99999999999), "presence": text("Grace"), "lease": number(99999999999), "order": number(1),
 	})
+	s.stand(t, "grace", topic)
+}
+
+// stand has the item of a member stand for two subscriptions of connections that do not exist. When one of
+// them is forgotten, the other one stays.
+func (s *running) stand(t *testing.T, member, topic string) {
+	t.Helper()
+	s.putRow(t, "Events", "topic", "@presence/"+topic, "id", member, map[string]types.AttributeValue{
+		"name": text("N"), "since": text("2026-11-26T10:00:00.000Z"), "until": text("2026-11-26T10:10:00.000Z"), "expiresAt": number(time.Now().Unix() + 600),
+		"watchroute": &types.AttributeValueMemberM{Value: map[string]types.AttributeValue{
+			"AAAAAAAAAAAAAAA= 1": number(99999999999), "BAAAAAAAAAAAAAA= 1": number(99999999999),
+		}},
+	})
+}
+
+// presentRow is the row of a connection that does not exist, and is present in a topic.
+func presentRow(topic string) map[string]types.AttributeValue {
+	sum := sha256.Sum256([]byte(topic))
+	return map[string]types.AttributeValue{
+		"connectedAt": number(time.Now().UnixMilli()), "expiresAt": number(99999999999),
+		"watches": &types.AttributeValueMemberM{Value: map[string]types.AttributeValue{topic: number(1)}},
+		"present": &types.AttributeValueMemberSS{Value: []string{base64.RawURLEncoding.EncodeToString(sum[:9])}},
+	}
+}
+
+// joining is the claim of a token that allows to be present, too.
+const joining = `{"v":1,"allow":[{"topics":["**"],"actions":["subscribe","read","publish","join"]}]}`
+
+// usePresence lets somebody join and disconnect, who is there by another connection as well.
+func (s *running) usePresence(t *testing.T) {
+	t.Helper()
+	s.stand(t, "gail", "b")
+	gail := s.connectWith(t, s.token(t, "gail", joining, nil))
+	gail.join("b")
+	if err := gail.conn.Close(websocket.StatusNormalClosure, ""); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "gail forgotten", func() bool { return s.rows(t, "Connections", "subject", "gail") == 0 })
 }
 
 // useDestinations lets one topic be delivered, with its items after a reset and after it was gone, and
@@ -308,12 +349,12 @@ func (s *running) useLanes(t *testing.T) {
 // connection.
 func (s *running) useTokens(t *testing.T) {
 	t.Helper()
-	s.putRow(t, "Connections", "subject", "alice", "connectionId", "AAAAAAAAAAAAAAA=", map[string]types.AttributeValue{
-		"connectedAt": number(time.Now().UnixMilli()), "expiresAt": number(99999999999), "topics": &types.AttributeValueMemberSS{Value: []string{"gone"}},
-	})
-	alice := s.connectWith(t, s.token(t, "alice", all, nil)) // who has a connection that is gone
-	alice.subscribe("b")
-	alice.auth(s.token(t, "alice", all, nil))
+	s.putRow(t, "Connections", "subject", "alice", "connectionId", "AAAAAAAAAAAAAAA=", presentRow("gone"))
+	s.stand(t, "alice", "gone")
+	s.stand(t, "alice", "b")
+	alice := s.connectWith(t, s.token(t, "alice", joining, nil)) // who has a connection that is gone
+	alice.join("b")
+	alice.auth(s.token(t, "alice", joining, nil))
 	alice.auth(s.token(t, "alice", `{"v":1,"allow":[{"topics":["other"],"actions":["read"]}]}`, nil))
 	alice.auth(s.token(t, "alice", all, nil))
 	alice.subscribe("b")                                                         // or there would be nothing to forget
@@ -324,9 +365,8 @@ func (s *running) useTokens(t *testing.T) {
 
 	bob := s.connectWith(t, s.token(t, "bob", all, nil))
 	bob.subscribe("c")
-	s.putRow(t, "Connections", "subject", "bob", "connectionId", "AAAAAAAAAAAAAAA=", map[string]types.AttributeValue{ // whom only revoke forgets
-		"connectedAt": number(time.Now().UnixMilli()), "expiresAt": number(99999999999), "topics": &types.AttributeValueMemberSS{Value: []string{"gone"}},
-	})
+	s.putRow(t, "Connections", "subject", "bob", "connectionId", "AAAAAAAAAAAAAAA=", presentRow("gone")) // whom only revoke forgets
+	s.stand(t, "bob", "gone")
 	s.revoke(t, "bob", watch.AnyToken)
 	bob.ended(events.CodeRevoked)
 	eventually(t, "bob forgotten", func() bool { return s.rows(t, "Connections", "subject", "bob") == 0 })

@@ -283,6 +283,13 @@ func (s *Stack) secretCalls(operation string, body []byte) []iam.Call {
 	return scope.SecretsManager(operation, body, s.secrets.ARN)
 }
 
+// dynamoDBCalls gives the calls that an operation of DynamoDB is, with the partition key of its item.
+func (s *Stack) dynamoDBCalls(operation string, body []byte) []iam.Call {
+	scope := scope
+	scope.PartitionKey = s.db.PartitionKey
+	return scope.DynamoDB(operation, body)
+}
+
 // kinesisCalls gives the calls that an operation of Kinesis is.
 func kinesisCalls(operation string, body []byte) []iam.Call {
 	return scope.Kinesis(operation, body, kinesis.StreamOf)

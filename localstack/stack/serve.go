@@ -16,6 +16,7 @@ import (
 	"github.com/watchroute/watchroute/localstack/aws/restapi"
 	"github.com/watchroute/watchroute/localstack/aws/sns"
 	"github.com/watchroute/watchroute/localstack/aws/sqs"
+	"github.com/watchroute/watchroute/localstack/console"
 	"github.com/watchroute/watchroute/localstack/fault"
 	"github.com/watchroute/watchroute/localstack/inspector"
 	"github.com/watchroute/watchroute/localstack/shortcut"
@@ -33,6 +34,7 @@ func (s *Stack) handler() http.Handler {
 	mux.HandleFunc("GET /_localstack/usage", s.usage)
 	mux.HandleFunc("GET /_localstack/outputs", s.outputs)
 	mux.Handle(inspector.Path, inspector.New(s.webhookKeys))
+	console.Routes(mux, s.console())
 	mux.Handle("/", aws)
 	all := s.functionsFirst(s.asFunction(aws), s.restFirst(mux))
 	return s.wall.Before(all, func(reason string) { s.o.Logger.Warn("request refused", "reason", reason) })
@@ -41,7 +43,7 @@ func (s *Stack) handler() http.Handler {
 // aws sends each request to the service that it is for.
 func (s *Stack) aws() http.Handler {
 	apis := []*awsjson.Service{
-		s.guarded(s.o.Faults.WrapService(s.db.Service(), s.caller), scope.DynamoDB, denied),
+		s.guarded(s.o.Faults.WrapService(s.db.Service(), s.caller), s.dynamoDBCalls, denied),
 		s.guarded(s.streams.Service(), scope.DynamoDB, denied),
 		s.guarded(s.queues.Service(), scope.SQS, deniedSQS),
 		s.guarded(s.secrets.Service(), s.secretCalls, denied),

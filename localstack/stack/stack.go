@@ -174,6 +174,9 @@ func Start(ctx context.Context, o Options) (*Stack, error) {
 func withDefaults(o Options) Options {
 	o.Template = cmp.Or(o.Template, filepath.Join(o.Root, TemplateFile))
 	o.BuildDir = cmp.Or(o.BuildDir, filepath.Join(o.Root, ".build", "host"))
+	if absolute, err := filepath.Abs(o.BuildDir); err == nil {
+		o.BuildDir = absolute // functions do not run in this process's folder
+	}
 	if o.Log == nil {
 		o.Log = os.Stderr
 	}

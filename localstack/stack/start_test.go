@@ -232,6 +232,20 @@ func (c *client) frame() events.Frame {
 	return frame
 }
 
+// join subscribes with presence, and gives the answer.
+func (c *client) join(topic string) *events.Subscribed {
+	c.t.Helper()
+	c.send(fmt.Sprintf(`{"action":"subscribe","id":"join","topic":%q,"presence":{"name":"N"}}`, topic))
+	for {
+		switch frame := c.frame().(type) {
+		case *events.Subscribed:
+			return frame
+		case *events.Error:
+			c.t.Fatalf("join of %s is answered %+v", topic, frame)
+		}
+	}
+}
+
 // changes gives the next n changes, which may come in one frame or several.
 func (c *client) changes(n int) []events.Change {
 	c.t.Helper()

@@ -15,8 +15,8 @@ func (s *Stack) webhookKeys(ctx context.Context) (map[string][][]byte, error) {
 	if table == "" || secret == "" {
 		return nil, nil
 	}
-	var value struct{ SecretString string }
-	if err := call(ctx, s.secrets.Service(), "GetSecretValue", map[string]any{"SecretId": secret}, &value); err != nil {
+	text, err := s.secretText(ctx, secret)
+	if err != nil {
 		return nil, err
 	}
 	var found struct {
@@ -37,7 +37,7 @@ func (s *Stack) webhookKeys(ctx context.Context) (map[string][][]byte, error) {
 	for _, item := range found.Items {
 		of := destinations.Destination{ID: item.Destination.S, Name: item.Name.S}
 		of.Rotations, _ = strconv.ParseInt(item.Rotations.N, 10, 64) // 0 if it never was rotated
-		keys[of.ID] = [][]byte{webhook.Key([]byte(value.SecretString), of.Signer(), of.Rotations)}
+		keys[of.ID] = [][]byte{webhook.Key([]byte(text), of.Signer(), of.Rotations)}
 	}
 	return keys, nil
 }

@@ -109,7 +109,7 @@ var sizes = []struct {
 	{"http.js", 6000},
 	{"tabs.js", 2800},
 	{"storage.js", 900},
-	{"store.js", 1000},
+	{"store.js", 1200},
 }
 
 // TestSize holds the files to their sizes, and prints them.

@@ -102,6 +102,7 @@ export const newEngine = (dial, o, told) => {
   let pingAt = 0 // when the next regular ping is due
   let pingEvery = o.pingInterval
   let pingDue = 0 // since when one is due, while none is sent
+  let lease = Infinity // of a presence that nobody renews
   let calm = false // since the last, no ping has failed, and nothing was missing
 
   let paceOpen = 0 // when the next request may be sent
@@ -368,7 +369,7 @@ export const newEngine = (dial, o, told) => {
       if (!plausible(c)) continue
       for (const w of watches) { // a pattern may add one
         const became = w.offer(c)
-        if (became === "repeated" || became === "dropped") stats[became]++
+        if (became) stats[became]++
       }
     }
     pumpAll()
@@ -383,6 +384,10 @@ export const newEngine = (dial, o, told) => {
     const r = requests.get(f.id)
     if (!r) return
     r.subscribed = true
+    if (f.presence) {
+      lease = f.presence.leaseMs
+      pingAt = Math.min(pingAt, Date.now() + interval())
+    }
     if (!r.watch || r.watch.subscribed(f, r.frame)) answered(f.id)
     if (r.departure) left(r)
     r.watch?.pump()
@@ -582,8 +587,8 @@ export const newEngine = (dial, o, told) => {
     for (const w of watches) if (w.following() && !w.probe.ping) w.probe.due = now
   }
 
-  /** The time to the next regular ping, a little different each time. */
-  function interval() { return pingEvery * (1 - Math.random() / 10) }
+  /** The time to the next regular ping, a little different each time. More than two are in a lease. */
+  function interval() { return Math.min(pingEvery, lease * 0.4) * (1 - Math.random() / 10) }
 
   /** Brings the interval of regular pings back, because something was missing. */
   function alert() {
@@ -679,7 +684,7 @@ export const newEngine = (dial, o, told) => {
   /** Begins a watch, unless another of its topic shows something else. @template {AnyWatch} W @param {W} w */
   function watch(w) {
     const topic = w.topic
-    if (watches.some(other => (w.meets(other) || other.meets(w)) && JSON.stringify(other.shows) !== JSON.stringify(w.shows))) {
+    if (watches.some(other => (w.meets(other) || other.meets(w)) && (JSON.stringify(other.shows) !== JSON.stringify(w.shows) || other.topic === topic && !other.pattern && other.o.presence?.name !== w.o.presence?.name))) {
       throw new WatchError({ code: "other_view", message: "topic is watched with other options", topic })
     }
     turn(() => add(w))

@@ -100,7 +100,7 @@ export class PatternWatch extends Watching {
    * Takes in the topic of a change. One that the service has not named, though it has named all, has
    * come into being since, and is watched from its first change on. What comes before the topics are
    * named waits for that.
-   * @param {Change} c @returns {string | undefined}
+   * @param {Change} c @returns {undefined}
    */
   offer(c) {
     if (this.topics.has(c.topic) || !matches(this.topic, c.topic)) return

@@ -255,7 +255,7 @@ export class Watch extends Watching {
     const ask = (/** @type {Record<string, any>} */ r) => ({ ...r, topic: this.topic, ...this.shows })
     if (!this.joined && !this.restarting) {
       if (pattern) return // it is joined with the pattern watch
-      return ask({ action: "subscribe", ...order.started() ? { after: this.place(), view: this.view || undefined } : { snapshot: o.snapshot || undefined } })
+      return ask({ action: "subscribe", presence: o.presence, ...order.started() ? { after: this.place(), view: this.view || undefined } : { snapshot: o.snapshot || undefined } })
     }
     if (due) return ask({ action: "snapshot", next: this.bookmark || undefined })
   }

@@ -76,6 +76,8 @@ export interface WatchOptions {
   delta?: boolean
   /** Give only the latest state of each item where the watch is behind. */
   latest?: boolean
+  /** Be a member of the topic, whom others see, as long as the watch lasts; see `members` in `./store`. The token must allow to join. */
+  presence?: { name: string }
   /** Ends the watch with the signal's reason. */
   signal?: AbortSignal
 }

@@ -29,9 +29,16 @@ func (e *engine) beginRound(now time.Time) {
 	}
 }
 
-// interval is the time to the next regular ping, a little different each time.
+// interval is the time to the next regular ping, a little different each time. There are more than two
+// in the lease of each presence.
 func (e *engine) interval() time.Duration {
-	return e.pingEvery - rand.N(e.pingEvery/10)
+	every := e.pingEvery
+	for _, w := range e.watches {
+		if w.lease > 0 {
+			every = min(every, w.lease*2/5)
+		}
+	}
+	return every - rand.N(every/10)
 }
 
 // alert brings the interval of regular pings back, because something was missing.

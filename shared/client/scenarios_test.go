@@ -226,7 +226,7 @@ func (p *player) watch(name string, topic events.Topic, text string) error {
 	if err := json.Unmarshal([]byte(text), &wanted); err != nil {
 		return err
 	}
-	o := client.WatchOptions{Snapshot: wanted.Snapshot, Filter: wanted.Filter, Fields: wanted.Fields, Delta: wanted.Delta, Latest: wanted.Latest}
+	o := client.WatchOptions{Snapshot: wanted.Snapshot, Filter: wanted.Filter, Fields: wanted.Fields, Delta: wanted.Delta, Latest: wanted.Latest, Presence: wanted.Presence}
 	if wanted.After != "" {
 		after, err := events.ParseCursor(wanted.After)
 		if err != nil {

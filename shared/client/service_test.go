@@ -34,12 +34,13 @@ import (
 // service is the whole service in this process: the emulated API Gateway, the real
 // answers and pushes, and tables that are maps.
 type service struct {
-	ctx     context.Context
-	gateway *apigateway.Gateway
-	address string
-	http    *http.Client
-	pusher  watch.Pusher
-	front   *front
+	watch.Presences // of which there are none
+	ctx             context.Context
+	gateway         *apigateway.Gateway
+	address         string
+	http            *http.Client
+	pusher          watch.Pusher
+	front           *front
 
 	mu          sync.Mutex
 	items       map[events.Topic]map[string]string

@@ -3,10 +3,12 @@ package client
 import (
 	"cmp"
 	"context"
+	"errors"
 	"iter"
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/watchroute/watchroute/events"
 )
@@ -73,7 +75,7 @@ type Page struct {
 // that of ctx, [ErrClosed] or whatever ended the client, or an [*events.Error] that says
 // what the service refuses: its code is CodeForbidden if the token does not allow the
 // watch, or a later one not any more. Several watches of one topic each see all of it;
-// they must have the same Filter, Fields, Delta and Latest, as they share one subscription, or
+// they must have the same Filter, Fields, Delta, Latest and Presence, as they share one subscription, or
 // the later is refused with [ErrOtherView].
 //
 // A pattern, as events.ParsePattern has it, is watched topic by topic: each has its own
@@ -125,6 +127,17 @@ func newWatched(topic events.Topic, o WatchOptions) (w watched, err error) {
 	if o.Delta && o.Latest {
 		return nil, &events.Error{Code: events.CodeBadRequest, Message: "Latest and Delta exclude each other", Topic: string(topic)}
 	}
+	if o.Presence != nil {
+		err := events.CheckMemberName(o.Presence.Name)
+		if topic.IsPattern() {
+			err = errors.New("presence is of one topic, not of a pattern")
+		}
+		if err != nil {
+			return nil, &events.Error{Code: events.CodeBadRequest, Message: err.Error(), Topic: string(topic)}
+		}
+		own := *o.Presence
+		o.Presence = &own
+	}
 	o.Filter, o.Fields, o.Cursors = slices.Clone(o.Filter), slices.Clone(o.Fields), maps.Clone(o.Cursors)
 	o.Delta = o.Delta && (o.Snapshot || o.After != nil || o.Cursors != nil)
 	w = newWatch(topic, o)
@@ -143,10 +156,11 @@ type watch struct {
 	*eventQueue
 
 	order   order
-	joined  bool    // subscribed on the connection in use
-	viewID  string  // what its cursor was seen in; empty before that is known
-	next    string  // the same of the snapshot that is due
-	attempt attempt // to subscribe, or to ask for the rest of a snapshot
+	joined  bool          // subscribed on the connection in use
+	viewID  string        // what its cursor was seen in; empty before that is known
+	next    string        // the same of the snapshot that is due
+	attempt attempt       // to subscribe, or to ask for the rest of a snapshot
+	lease   time.Duration // of the presence; 0 without one
 
 	greeted  bool               // the first event was given
 	reason   events.ResetReason // of the snapshot that is due or under way
@@ -259,6 +273,9 @@ func (e *engine) seesOtherwise(topic events.Topic, o WatchOptions) bool {
 		if (w.topic.Matches(topic) || topic.Matches(w.topic)) && !w.o.sameView(o) {
 			return true
 		}
+		if w.topic == topic && w.pattern == nil && !w.o.samePresence(o) {
+			return true
+		}
 	}
 	for _, f := range e.patterns {
 		if near(f.pattern, topic) && !f.o.sameView(o) {
@@ -332,6 +349,7 @@ func (e *engine) subscribed(f *events.Subscribed) {
 	}
 	w := r.watch
 	r.subscribed = true
+	e.present(w, f)
 	w.next = cmp.Or(f.View, events.WholeView)
 	switch {
 	case r.frame.After != "" && f.Recovered:
@@ -347,6 +365,17 @@ func (e *engine) subscribed(f *events.Subscribed) {
 	w.joined, w.viewID = true, w.next
 	e.answered(f.ID)
 	w.pump()
+}
+
+// present takes in how long a presence lasts that nobody renews. A ping comes in time.
+func (e *engine) present(w *watch, f *events.Subscribed) {
+	if w.lease = 0; f.Presence == nil {
+		return
+	}
+	w.lease = time.Duration(f.Presence.LeaseMs) * time.Millisecond
+	if soon := time.Now().Add(e.interval()); soon.Before(e.pingAt) {
+		e.pingAt = soon
+	}
 }
 
 // unsubscribed takes in that a subscription has ended, which somebody asked for if there is

@@ -44,11 +44,23 @@ type WatchOptions struct {
 	// because it may not hold an item that is Modified. A cursor of such a watch is not for one with
 	// Delta: some items may be older than the cursor. Latest and Delta exclude each other.
 	Latest bool
+	// Presence makes the token's subject a member of the topic, as long as the watch lasts and the client
+	// is connected by a WebSocket: over HTTP the watch goes on without it. The token must allow to join.
+	// A later token that does not ends the watch. It is not for patterns. See [Members].
+	Presence *events.PresenceRequest
 }
 
 // sameView reports whether two watches of a topic can share its subscription.
 func (o WatchOptions) sameView(other WatchOptions) bool {
 	return bytes.Equal(o.Filter, other.Filter) && slices.Equal(o.Fields, other.Fields) && o.Delta == other.Delta && o.Latest == other.Latest
+}
+
+// samePresence reports whether two watches of one topic ask for the same presence.
+func (o WatchOptions) samePresence(other WatchOptions) bool {
+	if o.Presence == nil || other.Presence == nil {
+		return o.Presence == other.Presence
+	}
+	return *o.Presence == *other.Presence
 }
 
 // checkCursors refuses cursors that the service cannot have given.
@@ -73,5 +85,8 @@ func (o WatchOptions) checkCursors() error {
 // about adds to a request what a watch with these options is to see.
 func (o WatchOptions) about(r events.Request) *events.Request {
 	r.Filter, r.Fields, r.Delta, r.Latest = o.Filter, o.Fields, o.Delta, o.Latest
+	if r.Action == events.ActionSubscribe {
+		r.Presence = o.Presence
+	}
 	return &r
 }

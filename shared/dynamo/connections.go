@@ -146,8 +146,8 @@ func (s *Store) Refresh(ctx context.Context, key watch.Key, a watch.Access) erro
 }
 
 // Forget deletes the connection's row, which lists its topics, and then its subscriptions. It costs
-// one write unit, and one for each subscription, without a read. It deletes subs even if the row
-// does not list them. Forgetting twice is no error.
+// one write unit, and one for each subscription and each presence, without a read. It deletes subs even
+// if the row does not list them. Forgetting twice is no error.
 func (s *Store) Forget(ctx context.Context, key watch.Key, subs []watch.Subscription) error {
 	out, err := s.db.DeleteItem(ctx, &dynamodb.DeleteItemInput{
 		TableName: &s.tables.Connections, Key: connectionKey(key), ReturnValues: types.ReturnValueAllOld,
@@ -156,20 +156,27 @@ func (s *Store) Forget(ctx context.Context, key watch.Key, subs []watch.Subscrip
 		return fmt.Errorf("delete connection %s: %w", key.ID, translate(err))
 	}
 	locations := map[location]bool{} // a pattern may be given for each of its topics
+	presences := map[presence]bool{}
 	for _, sub := range subs {
 		locations[location{sub.Topic, sub.Shard}] = true
+		if sub.Presence != "" {
+			presences[presence{key, sub.Topic, sub.Order}] = true
+		}
 	}
-	for _, topic := range topicsOf(out.Attributes) {
+	for topic := range ordersOf(out.Attributes) {
 		locations[location{topic, shardIn(out.Attributes, topic)}] = true
+		if at := presentBy(out.Attributes, topic); at != watch.Unordered {
+			presences[presence{key, topic, at}] = true
+		}
 	}
 	subs = nil
 	for at := range locations {
 		subs = append(subs, watch.Subscription{Key: key, Topic: at.topic, Shard: at.shard})
 	}
-	if err := s.deleteSubscriptions(ctx, subs); err != nil {
-		return fmt.Errorf("delete subscriptions of %s: %w", key.ID, translate(err))
+	if err = s.deleteSubscriptions(ctx, subs); err != nil {
+		err = fmt.Errorf("delete subscriptions of %s: %w", key.ID, translate(err))
 	}
-	return nil
+	return errors.Join(err, s.leavePresences(ctx, presences))
 }
 
 // location is where a subscription is in the table.

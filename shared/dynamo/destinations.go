@@ -21,11 +21,11 @@ import (
 // read unit. One that is declared is kept only while its edition has not ended.
 func (s *Store) AddDestination(ctx context.Context, d delivery.Destination, most int) error {
 	base, _ := d.Query.Topic.Split()
-	shards, err := s.shards(ctx, base)
+	head, err := s.headcount(ctx, base, true)
 	if err != nil {
 		return fmt.Errorf("add destination %s: %w", d.ID, err)
 	}
-	d.Shard = home(watch.DestinationID(d.ID), shards)
+	d.Shard = home(watch.DestinationID(d.ID), shardsOf(head))
 	owner := s.inEdition(d)
 	owner.UpdateExpression = aws.String("ADD ids :id")
 	owner.ConditionExpression = aws.String("(attribute_not_exists(ids) OR size(ids) < :most)" + editionCondition(d, " AND "))

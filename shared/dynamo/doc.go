@@ -4,6 +4,9 @@
 //	table          partition key   sort key        attributes
 //	Events         topic           id              the users' data; expiresAt; of a client's publication
 //	                                               watchroute: mark, sum, by, order
+//	               @presence/ and  a subject       name, since, until, expiresAt; watchroute (connection
+//	               a topic                         and order → when the connection ends)
+//	                               @count          count, until, expiresAt
 //	Changes        topic           seq = 0         the head: last, epoch, stream, position, first,
 //	                                               [lanes], [wanted]
 //	               topic           seq = -1, -2…   the lanes: progress
@@ -13,7 +16,8 @@
 //	               topic + "/**"   seq = a hash    a topic below that has had a change: name
 //	Connections    subject         connectionId    watches (topic → order), left (slot → order),
 //	                                               subscribes (how many there were), connectedAt,
-//	                                               expiresAt, [# and a hash of a topic] (its shard);
+//	                                               expiresAt, [# and a hash of a topic] (its shard),
+//	                                               [present] (hashes of topics, string set);
 //	                                               before there were orders topics
 //	                                               (string set) instead of the two maps;
 //	                                               of the token: [tokenId], [issuedAt], and when it
@@ -23,12 +27,15 @@
 //	               anonymous       *holds/ and a   holds: which HTTP requests are held (name → until)
 //	                               number
 //	Subscriptions  topic # shard   connectionId    subject, order, [auth], [view], [filter], [fields],
-//	                                               [delta], [latest], expiresAt
+//	                                               [delta], [latest], [presence] (a name), [lease],
+//	                                               expiresAt
 //	               topic # shard   * or ** and     the same, for the pattern topic/* or topic/**
 //	                               connectionId
 //	               topic # shard   destination:    the same, of a destination
 //	                               and its id
-//	               topic + "#0"    *               shards: how many there are, if more than one
+//	               topic + "#0"    *               shards: how many there are, if more than one; while
+//	                                               members are counted: counted (when next), census
+//	                                               (since when)
 //	Revocations    subject         tokenId or *    before, expiresAt
 //	Destinations   destination     *               the settings: subject, grant, [tokenId], [issuedAt],
 //	                                               watches (a topic or pattern), [filter], [fields],

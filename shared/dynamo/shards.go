@@ -60,9 +60,12 @@ func partition(topic events.Topic, shard int) string {
 // shardAttribute names the attribute of a connection's row with the shard of a topic that it
 // watches. There is none for shard 0, which held all subscriptions before there were shards. A hash
 // of the topic keeps the row small.
-func shardAttribute(topic events.Topic) string {
+func shardAttribute(topic events.Topic) string { return "#" + topicHash(topic) }
+
+// topicHash stands for a topic in a connection's row.
+func topicHash(topic events.Topic) string {
 	sum := sha256.Sum256([]byte(topic))
-	return "#" + base64.RawURLEncoding.EncodeToString(sum[:9])
+	return base64.RawURLEncoding.EncodeToString(sum[:9])
 }
 
 // shardIn gives the shard of a topic that a connection watches, from the connection's row.
@@ -82,15 +85,16 @@ func shardsIn(row map[string]types.AttributeValue) map[events.Topic]int {
 	return shards
 }
 
-// shards reads the number of shards of a topic. It costs one read unit.
-func (s *Store) shards(ctx context.Context, topic events.Topic) (int, error) {
+// headcount reads the row with the number of shards of a topic, and with its census; nil if there is
+// none. It costs one read unit, or half of one if it may be a second old.
+func (s *Store) headcount(ctx context.Context, topic events.Topic, consistent bool) (map[string]types.AttributeValue, error) {
 	out, err := s.db.GetItem(ctx, &dynamodb.GetItemInput{
-		TableName: &s.tables.Subscriptions, Key: headcountKey(topic), ConsistentRead: aws.Bool(true),
+		TableName: &s.tables.Subscriptions, Key: headcountKey(topic), ConsistentRead: &consistent,
 	})
 	if err != nil {
-		return 0, fmt.Errorf("get number of shards of %s: %w", topic, translate(err))
+		return nil, fmt.Errorf("get number of shards of %s: %w", topic, translate(err))
 	}
-	return shardsOf(out.Item), nil
+	return out.Item, nil
 }
 
 func headcountKey(topic events.Topic) map[string]types.AttributeValue {

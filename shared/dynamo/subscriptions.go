@@ -20,8 +20,9 @@ import (
 
 // Subscribe adds the topic to the connection's row, and then puts the subscription. The row must
 // have room for one more topic, and no later request about the topic. Subscribe costs two write
-// units and one read unit, and a write unit more if sub.Again is wrong. A few subscribers count
-// their shard as well. Forget finds every subscription, because the row comes first.
+// units and one read unit, and a write unit more if sub.Again is wrong, or if it replaces one with
+// presence by one without. A few subscribers count their shard as well. Forget finds every
+// subscription, because the row comes first.
 //
 // A subscription goes into the shard that the connection's row has for the topic. For a topic that
 // is not watched yet, this is one of the newest shards.
@@ -31,10 +32,11 @@ import (
 // read the row before the unsubscribe changed it, the unsubscribe finds the subscription.
 func (s *Store) Subscribe(ctx context.Context, sub watch.Subscription) (watch.Kept, error) {
 	base, _ := sub.Topic.Split()
-	shards, err := s.shards(ctx, base)
+	head, err := s.headcount(ctx, base, true)
 	if err != nil {
 		return watch.Kept{}, fmt.Errorf("subscribe %s to %s: %w", sub.ID, sub.Topic, err)
 	}
+	shards := shardsOf(head)
 	kept, err := s.addTopic(ctx, sub, home(sub.ID, shards))
 	if err != nil {
 		return watch.Kept{}, fmt.Errorf("subscribe %s to %s: %w", sub.ID, sub.Topic, err)
@@ -47,13 +49,20 @@ func (s *Store) Subscribe(ctx context.Context, sub watch.Subscription) (watch.Ke
 		ExpressionAttributeValues: map[string]types.AttributeValue{":order": order(sub.Order)},
 	})
 	if failed := (*types.ConditionalCheckFailedException)(nil); errors.As(err, &failed) {
-		err = watch.ErrOvertaken // by one that has changed the row, too
+		err = watch.ErrOvertaken // by one that has changed the row, too, and does not know what this one replaces
+		if kept.Replaces != watch.Unordered && kept.Replaces != sub.Order {
+			err = errors.Join(err, s.leavePresence(ctx, presence{sub.Key, sub.Topic, kept.Replaces}))
+		}
 	}
 	if err != nil {
 		return watch.Kept{}, fmt.Errorf("put subscription of %s to %s: %w", sub.ID, sub.Topic, translate(err))
 	}
 	_ = s.look(ctx, base, sub.Shard, shards) // the next one that looks tries again
-	return kept, nil
+	kept.Census = censusIn(head)
+	if sub.Presence == "" && kept.Replaces != watch.Unordered {
+		err = s.leavePresence(ctx, presence{sub.Key, sub.Topic, kept.Replaces})
+	}
+	return kept, err
 }
 
 func subscriptionRow(sub watch.Subscription) map[string]types.AttributeValue {
@@ -81,6 +90,9 @@ func subscriptionRow(sub watch.Subscription) map[string]types.AttributeValue {
 	if sub.Latest {
 		row["latest"] = &types.AttributeValueMemberBOOL{Value: true}
 	}
+	if sub.Presence != "" {
+		row["presence"], row["lease"] = str(sub.Presence), unix(sub.Lease)
+	}
 	return row
 }
 
@@ -103,6 +115,9 @@ func subscription(row map[string]types.AttributeValue) (watch.Subscription, erro
 	if row["auth"] != nil {
 		sub.Auth = orderIn(row, "auth")
 	}
+	if sub.Presence = text(row, "presence"); sub.Presence != "" {
+		sub.Lease = instant(row, "lease")
+	}
 	return sub, nil
 }
 
@@ -122,11 +137,11 @@ func (s *Store) addTopic(ctx context.Context, sub watch.Subscription, shard int)
 		failed := (*types.ConditionalCheckFailedException)(nil)
 		switch {
 		case err == nil && form == whileNot:
-			return watch.Kept{Shard: shard}, nil
+			return watch.Kept{Shard: shard, Replaces: watch.Unordered}, nil
 		case err == nil:
 			before := out.Attributes
 			_, already := ordersOf(before)[sub.Topic]
-			return watch.Kept{Already: already, Shard: shardIn(before, sub.Topic)}, nil
+			return watch.Kept{Already: already, Shard: shardIn(before, sub.Topic), Replaces: presentBy(before, sub.Topic)}, nil
 		case !errors.As(err, &failed):
 			return watch.Kept{}, translate(err)
 		}
@@ -165,8 +180,13 @@ func addition(sub watch.Subscription, quota watch.Quota, form additionForm, shar
 		set, condition = set+", #shard = :shard", "NOT "+watched+" AND "+room
 		values[":shard"] = num(int64(shard))
 	}
+	values[":present"] = &types.AttributeValueMemberSS{Value: []string{topicHash(sub.Topic)}}
+	add := " ADD subscribes :one DELETE #present :present"
+	if sub.Presence != "" {
+		add = " ADD subscribes :one, #present :present"
+	}
 	return &dynamodb.UpdateItemInput{
-		UpdateExpression: aws.String(set + " ADD subscribes :one"),
+		UpdateExpression: aws.String(set + add),
 		ConditionExpression: aws.String("(attribute_not_exists(subscribes) OR subscribes < :quota)" +
 			" AND " + condition + " AND " + subscribeCounts),
 		ExpressionAttributeValues: values,
@@ -180,7 +200,7 @@ func (s *Store) changeTopics(ctx context.Context, key watch.Key, topic events.To
 	update.TableName, update.Key = &s.tables.Connections, connectionKey(key)
 	update.ConditionExpression = aws.String("attribute_exists(#watches) AND " + *update.ConditionExpression)
 	update.ExpressionAttributeNames = namesIn(*update.UpdateExpression+*update.ConditionExpression, map[string]string{
-		"#watches": watchesMap, "#left": leftMap, "#topic": string(topic), "#slot": slot(topic), "#before": topicsBefore, "#shard": shardAttribute(topic),
+		"#watches": watchesMap, "#left": leftMap, "#topic": string(topic), "#slot": slot(topic), "#before": topicsBefore, "#shard": shardAttribute(topic), "#present": presentSet,
 	})
 	update.ReturnValuesOnConditionCheckFailure = types.ReturnValuesOnConditionCheckFailureAllOld
 	out, err := s.db.UpdateItem(ctx, update)

@@ -16,25 +16,31 @@ import (
 
 // Unsubscribe takes the topic out of the connection's row, records there that it was left, and
 // deletes the subscription, unless a later one is there. It costs two write units, and more for a
-// row of more than 1 KB. It does nothing if the connection is gone. It changes the row first, so
+// row of more than 1 KB, and for a presence. It does nothing if the connection is gone. It changes the row first, so
 // that a subscribe under way either sees the change or is seen.
 func (s *Store) Unsubscribe(ctx context.Context, key watch.Key, topic events.Topic, at watch.Order) error {
-	shard, err := s.leave(ctx, key, topic, at)
+	shard, present, err := s.leave(ctx, key, topic, at)
 	if err != nil {
 		return fmt.Errorf("unsubscribe %s from %s: %w", key.ID, topic, translate(err))
 	}
-	return s.deleteSubscription(ctx, watch.Subscription{Key: key, Topic: topic, Shard: shard}, &dynamodb.DeleteItemInput{
+	err = s.deleteSubscription(ctx, watch.Subscription{Key: key, Topic: topic, Shard: shard}, &dynamodb.DeleteItemInput{
 		ConditionExpression:       aws.String("attribute_not_exists(#order) OR #order < :order"),
 		ExpressionAttributeNames:  map[string]string{"#order": "order"},
 		ExpressionAttributeValues: map[string]types.AttributeValue{":order": order(at)},
 	})
+	if present != watch.Unordered {
+		err = errors.Join(err, s.leavePresence(ctx, presence{key, topic, present}))
+	}
+	return err
 }
 
-// leave changes the row for Unsubscribe, and gives the shard that the row had for the topic. It
-// changes nothing if a later unsubscribe has already had the same effect.
-func (s *Store) leave(ctx context.Context, key watch.Key, topic events.Topic, at watch.Order) (shard int, err error) {
-	remove := "REMOVE #watches.#topic, #shard DELETE #before :topics"
-	values := map[string]types.AttributeValue{":order": order(at), ":topics": topicSet(topic)}
+// leave changes the row for Unsubscribe, and gives the shard that the row had for the topic, and the
+// order of the presence; watch.Unordered if there was none. It changes nothing if a later unsubscribe
+// has already had the same effect.
+func (s *Store) leave(ctx context.Context, key watch.Key, topic events.Topic, at watch.Order) (shard int, present watch.Order, err error) {
+	remove := "REMOVE #watches.#topic, #shard DELETE #before :topics, #present :present"
+	values := map[string]types.AttributeValue{":order": order(at), ":topics": topicSet(topic), ":present": &types.AttributeValueMemberSS{Value: []string{topicHash(topic)}}}
+	none := watch.Unordered
 	for _, form := range []struct{ update, condition string }{
 		{"SET #left.#slot = :order " + remove, unsubscribeCounts + " AND " + slotHasRoom},
 		{remove, unsubscribeCounts}, // the slot alone says enough
@@ -46,31 +52,36 @@ func (s *Store) leave(ctx context.Context, key watch.Key, topic events.Topic, at
 		failed := (*types.ConditionalCheckFailedException)(nil)
 		switch {
 		case err == nil:
-			return shardIn(out.Attributes, topic), nil
+			return shardIn(out.Attributes, topic), presentBy(out.Attributes, topic), nil
 		case !errors.As(err, &failed):
-			return 0, err
+			return 0, none, err
 		case failed.Item == nil:
-			return 0, nil
+			return 0, none, nil
 		}
 		row := failed.Item
 		watched, listed := ordersOf(row)[topic]
 		switch {
 		case listed && watched >= at:
-			return 0, watch.ErrOvertaken
+			return 0, none, watch.ErrOvertaken
 		case !listed:
-			return shardIn(row, topic), nil
+			return shardIn(row, topic), none, nil
 		}
 	}
-	return 0, watch.ErrConflict
+	return 0, none, watch.ErrConflict
 }
 
 // Withdraw deletes subscriptions, and takes their topics out of the connection's row, but only
-// those with the same order. It costs one write unit for each, and one for every KB of the row.
+// those with the same order. It costs one write unit for each, one for each presence, and one for every
+// KB of the row.
 func (s *Store) Withdraw(ctx context.Context, key watch.Key, subs ...watch.Subscription) error {
 	for _, sub := range subs {
 		deletion := &dynamodb.DeleteItemInput{}
 		deletion.ConditionExpression, deletion.ExpressionAttributeNames, deletion.ExpressionAttributeValues = unchanged(sub)
-		if err := s.deleteSubscription(ctx, sub, deletion); err != nil {
+		err := s.deleteSubscription(ctx, sub, deletion)
+		if err == nil && sub.Presence != "" {
+			err = s.leavePresence(ctx, presence{sub.Key, sub.Topic, sub.Order})
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -104,9 +115,12 @@ const withdrawAttempts = 5
 func (s *Store) removeTopics(ctx context.Context, key watch.Key, subs []watch.Subscription) (row map[string]types.AttributeValue, err error) {
 	names := map[string]string{}
 	values := map[string]types.AttributeValue{}
-	var removed, before []string
+	var removed, before, present []string
 	conditions := []string{"attribute_exists(connectionId)"} // otherwise the update would make a row
 	for i, sub := range subs {
+		if sub.Presence != "" {
+			present = append(present, topicHash(sub.Topic))
+		}
 		if sub.Order == watch.Unordered {
 			before = append(before, string(sub.Topic))
 			continue
@@ -124,6 +138,10 @@ func (s *Store) removeTopics(ctx context.Context, key watch.Key, subs []watch.Su
 	if len(before) > 0 {
 		names["#before"], values[":before"] = topicsBefore, &types.AttributeValueMemberSS{Value: before}
 		update = append(update, "DELETE #before :before")
+	}
+	if len(present) > 0 { // of which none is before
+		names["#present"], values[":present"] = presentSet, &types.AttributeValueMemberSS{Value: present}
+		update = append(update, "DELETE #present :present")
 	}
 	_, err = s.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
 		TableName: &s.tables.Connections, Key: connectionKey(key),

@@ -97,8 +97,8 @@ func parseRule(text json.RawMessage, at, subject string) (r rule, err error) {
 	if r.view, err = parseView(parts["filter"], parts["mask"], at); err != nil {
 		return rule{}, err
 	}
-	if !r.view.IsZero() && !slices.ContainsFunc(r.actions, func(a Action) bool { return a != Publish }) {
-		return rule{}, fmt.Errorf("%s has a filter or a mask, but only publishes", at)
+	if !r.view.IsZero() && !slices.ContainsFunc(r.actions, Action.shows) {
+		return rule{}, fmt.Errorf("%s has a filter or a mask, but shows nothing", at)
 	}
 	return r, nil
 }
@@ -128,15 +128,15 @@ func parseActions(list json.RawMessage, at string) ([]Action, error) {
 	if err != nil {
 		return nil, err
 	}
-	var actions []Action
+	var allowed []Action
 	for _, name := range names {
 		action := Action(name)
-		if !slices.Contains([]Action{Subscribe, Read, Publish, Deliver}, action) {
+		if !slices.Contains(actions, action) {
 			return nil, fmt.Errorf("%s has the unknown action %.40q", at, name)
 		}
-		actions = append(actions, action)
+		allowed = append(allowed, action)
 	}
-	return actions, nil
+	return allowed, nil
 }
 
 // parseView reads a rule's filter and mask, nil if it has none.

@@ -21,7 +21,7 @@
 //     users/auth0:7C7. It is always one segment and never a wildcard. If there is no
 //     subject, or a pattern with it is longer than a topic may be, that pattern matches
 //     nothing.
-//   - actions: of [Subscribe], [Read], [Publish] and [Deliver].
+//   - actions: of [Subscribe], [Read], [Publish], [Deliver] and [Join].
 //   - filter, optional: an event pattern (see package pattern) that the item's whole
 //     data must have to be seen.
 //   - mask, optional: members of the data that are left out or, where they are there,
@@ -29,7 +29,7 @@
 //
 // The first rule that names the topic and the action decides, filter and mask
 // included; later ones are not looked at. What no rule names is not allowed. Filter and
-// mask say what is seen, not what may be published: a rule that only publishes has none.
+// mask say what is seen, not what may be published: a rule by which nothing is seen has none.
 //
 // deliverFor, optional, is for how many seconds a destination lives that is registered or renewed with
 // the token: from [MinDeliverFor] to [MaxDeliverFor], and [DefaultDeliverFor] if it is left out. The

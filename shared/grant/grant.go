@@ -36,7 +36,14 @@ const (
 	Read      Action = "read"      // get the items
 	Publish   Action = "publish"   // put and remove items
 	Deliver   Action = "deliver"   // have changes and items delivered to a destination
+	Join      Action = "join"      // be shown to others as a member, see [events.PresenceTopic]
 )
+
+// actions are all of them.
+var actions = []Action{Subscribe, Read, Publish, Deliver, Join}
+
+// shows tells whether something is seen of a topic by the action.
+func (a Action) shows() bool { return a != Publish && a != Join }
 
 // Grant is what a token allows. It does not change; safe for concurrent use. The zero
 // Grant allows nothing.
@@ -62,8 +69,8 @@ func (a Action) reserves() bool { return a != Subscribe && a != Read }
 // are told is not for everyone. It has no subject.
 func All() Grant {
 	return Grant{
-		claim: json.RawMessage(`{"v":1,"allow":[{"topics":["**"],"actions":["subscribe","read","publish","deliver"]}]}`),
-		rules: []rule{{topics: []Pattern{rest}, actions: []Action{Subscribe, Read, Publish, Deliver}}},
+		claim: json.RawMessage(`{"v":1,"allow":[{"topics":["**"],"actions":["subscribe","read","publish","deliver","join"]}]}`),
+		rules: []rule{{topics: []Pattern{rest}, actions: actions}},
 	}
 }
 

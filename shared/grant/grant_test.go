@@ -138,7 +138,8 @@ func TestParseRefuses(t *testing.T) {
 		rule(`"topics":["a"]`):                     `allow[0].actions is no list of strings`,
 		rule(`"topics":["a"],"actions":[]`):        `allow[0].actions is no list of strings`,
 		rule(`"topics":["a"],"actions":["write"]`): `allow[0].actions has the unknown action "write"`,
-		rule(`"topics":["a"],"actions":["publish"],"mask":{"omit":["x"]}`): `allow[0] has a filter or a mask, but only publishes`,
+		rule(`"topics":["a"],"actions":["publish"],"mask":{"omit":["x"]}`):        `allow[0] has a filter or a mask, but shows nothing`,
+		rule(`"topics":["a"],"actions":["publish","join"],"mask":{"omit":["x"]}`): `allow[0] has a filter or a mask, but shows nothing`,
 		with(`"filters":{}`):                `allow[0] has the unknown member "filters"`,
 		with(`"filter":null`):               `allow[0].filter: pattern is no JSON object`,
 		with(`"filter":{}`):                 `allow[0].filter: pattern is empty`,
@@ -190,9 +191,9 @@ func TestAllAndNothing(t *testing.T) {
 
 // TestReservedTopicsAreWatchedAndReadOnly, and only by who may watch and read them by name.
 func TestReservedTopicsAreWatchedAndReadOnly(t *testing.T) {
-	everything := `{"v":1,"allow":[{"topics":[%q],"actions":["subscribe","read","publish","deliver"]}]}`
+	everything := `{"v":1,"allow":[{"topics":[%q],"actions":["subscribe","read","publish","deliver","join"]}]}`
 	named, wild := parse(t, fmt.Sprintf(everything, "@destinations/**"), "op"), parse(t, fmt.Sprintf(everything, "**"), "op")
-	for action, want := range map[Action]bool{Subscribe: true, Read: true, Publish: false, Deliver: false} {
+	for action, want := range map[Action]bool{Subscribe: true, Read: true, Publish: false, Deliver: false, Join: false} {
 		for name, c := range map[string]struct {
 			Grant
 			want bool

@@ -20,6 +20,21 @@ func Program(t testing.TB, name, because string) (path string) {
 	return path
 }
 
+// Chromiums are the names that Chromium has.
+var Chromiums = []string{"chromium-headless-shell", "chromium", "chromium-browser", "google-chrome"}
+
+// Chromium gives the path of a Chromium. Without one the test is skipped, or fails, as in [Program].
+func Chromium(t testing.TB) (path string) {
+	t.Helper()
+	for _, name := range Chromiums {
+		if path, err := exec.LookPath(name); err == nil {
+			return path
+		}
+	}
+	Missing(t, "no Chromium on this machine: none of ", Chromiums, " is on the PATH")
+	return ""
+}
+
 // Missing skips a test, and fails it where CI is set.
 func Missing(t testing.TB, what ...any) {
 	t.Helper()

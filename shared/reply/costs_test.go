@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -35,6 +36,7 @@ func TestWorstCost(t *testing.T) {
 	w.pings()
 	w.auths()
 	w.connections()
+	w.presences()
 	if testing.Verbose() {
 		w.print()
 	}
@@ -355,6 +357,7 @@ func (w *worst) auths() {
 		return tokentest.Secret(secret).Token(fmt.Sprintf(`{"sub":%s,"jti":%q,"iat":%d,"exp":%d,"watchroute":%s}`, subject, id, time.Now().Unix(), time.Now().Add(time.Hour).Unix(), claim))
 	}
 	body := func(raw string) string { return request(events.Request{Action: "auth", Token: raw}, watch.Options{}) }
+	w.token = raw
 	w.measure("handshake", "", func() []string {
 		if _, _, err := w.renewer.Tokens.Authenticate(w.Context(), raw(w.heavy, "t", heavyClaim(`"**"`))); err != nil {
 			w.Fatal(err)
@@ -374,6 +377,63 @@ type gone struct{ w *worst }
 
 func (g gone) Probe(_ context.Context, id watch.ConnectionID) error {
 	g.w.meanwhile(func() { g.w.like(watch.Key{Subject: "crowd", ID: id}) })
+	return watch.ErrGone
+}
+
+// presences come, are renewed and end, of a member who has as many connections as can be.
+func (w *worst) presences() {
+	w.Helper()
+	c, topics := w.present("L0SM9cOFvHcCIhw=")
+	last := string(topics[len(topics)-1])
+	options := heavyOptions()
+	join := events.Request{Action: "subscribe", Topic: last, Presence: &events.PresenceRequest{Name: strings.Repeat("n", events.MaxMemberNameBytes)}}
+	leave := request(events.Request{Action: "unsubscribe", Topic: last}, watch.Options{})
+	w.asks("unsubscribe with presence", unsubscribed, c, leave)
+	w.overtake(c, 3)
+	w.asks("subscribe with presence", refused, c, request(join, options))
+	w.overtake(c, 2)
+	w.asks("subscribe with presence", subscribed, c, request(join, options))
+
+	ping := events.Request{Action: "ping", Cursors: map[string]string{}}
+	for _, topic := range topics {
+		ping.Cursors[string(topic)] = ":0"
+	}
+	w.answerer.Store = &vanishing{Store: w.store, w: w}
+	w.asks("ping with presence", refused, c, request(ping, watch.Options{}))
+	member, _ := w.present("M0SM9cOFvHcCIhw=")
+	w.asks("ping with presence", pong, member, request(ping, watch.Options{}))
+
+	barred, _ := w.present("M0SM9cOFvHcCIhw=")
+	w.asks("auth with presence", authorized, barred, request(events.Request{Action: "auth", Token: w.token(barred, "t", heavyClaim(`"**"`))}, watch.Options{}))
+	revoked, _ := w.present("M0SM9cOFvHcCIhw=")
+	w.put("Revocations", row{"subject": text(revoked.Subject), "tokenId": text("*")})
+	w.asks("auth with presence", refused, revoked, request(events.Request{Action: "auth", Token: w.token(revoked, "t", heavyClaim(`"**"`))}, watch.Options{}))
+
+	leaving, _ := w.present("N0SM9cOFvHcCIhw=")
+	w.measure("disconnect, and end presences", "", func() []string {
+		if err := w.store.Forget(w.Context(), leaving.Key, nil); err != nil {
+			w.Fatal(err)
+		}
+		return nil
+	})
+	for n := range maxConnections {
+		w.put("Connections", w.rowOf(watch.Key{Subject: leaving.Subject, ID: watch.ConnectionID(fmt.Sprintf("c%015d", n))}))
+	}
+	w.measure("connect, and end presences", "", func() []string {
+		admission := watch.Admission{Store: w.store, Prober: gonePresent{w}, Limit: maxConnections, Allowance: w.answerer.Allowance}
+		another := watch.Connection{Key: watch.Key{Subject: leaving.Subject, ID: "another"}, Access: watch.Access{Issued: time.Now().Add(time.Hour)}}
+		if err := admission.Admit(w.Context(), another); err != nil && !errors.Is(err, watch.ErrRevoked) {
+			w.Fatal(err)
+		}
+		return nil
+	})
+}
+
+// gonePresent finds any connection gone, which has been present wherever it can.
+type gonePresent struct{ w *worst }
+
+func (g gonePresent) Probe(_ context.Context, id watch.ConnectionID) error {
+	g.w.meanwhile(func() { g.w.present(id) })
 	return watch.ErrGone
 }
 

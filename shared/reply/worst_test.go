@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -34,8 +35,9 @@ type worst struct {
 	connection    row   // of heavy
 	subscriptions []row // of heavy
 
-	spent   map[string]cost // by action, the most of each kind
-	foreign cost            // of others since a request began
+	token   func(c watch.Connection, id, claim string) string // makes one, once auths are tried
+	spent   map[string]cost                                   // by action, the most of each kind
+	foreign cost                                              // of others since a request began
 }
 
 // newWorst stores it.
@@ -158,6 +160,62 @@ func (w *worst) subscribe(c watch.Connection, topic events.Topic, options watch.
 	if _, err := w.store.Subscribe(w.Context(), watch.Subscription{Key: c.Key, Topic: topic, Order: orderNow(), Options: options, View: view, Until: c.Ends()}); err != nil {
 		w.Fatal(err)
 	}
+}
+
+// present makes a connection that is present in a hundred topics, with the longest names. The member has
+// as many other connections as can be, and its leases are to be renewed.
+func (w *worst) present(id watch.ConnectionID) (c watch.Connection, topics []events.Topic) {
+	w.Helper()
+	claim := strings.Replace(heavyClaim(`"**"`), `"publish"`, `"join"`, 1)
+	c = w.connect(strings.Repeat("m", grant.MaxSubjectBytes), string(id), claim)
+	w.renew(c, "second")
+	options, at := heavyOptions(), orderNow()
+	options.Presence = strings.Repeat("n", events.MaxMemberNameBytes)
+	until := number(fmt.Sprint(time.Now().Add(time.Minute).Unix()))
+	for n := range events.MaxSubscriptions {
+		topic := named(fmt.Sprintf("rooms/%d", n))[:events.MaxPresenceBytes]
+		sub := watch.Subscription{Key: c.Key, Topic: topic, Order: at, Options: options, Until: c.Ends(), Lease: time.Now().Add(time.Minute)}
+		view, _ := c.Grant.Allows(grant.Subscribe, topic)
+		var err error
+		if sub.View, err = view.Narrow(options.Filter, options.Fields); err != nil {
+			w.Fatal(err)
+		}
+		if _, err := w.store.Subscribe(w.Context(), sub); err != nil {
+			w.Fatal(err)
+		}
+		order := " " + strconv.FormatInt(int64(at), 36)
+		by := row{string(id) + order: until}
+		for other := range maxConnections - 1 {
+			by[fmt.Sprintf("%016d", other)+order] = number(fmt.Sprint(time.Now().Add(time.Hour).Unix()))
+		}
+		w.put("Events", row{
+			"topic": text("@presence/" + string(topic)), "id": text(c.Subject), "name": text(options.Presence), "since": text("2026-11-26T10:00:00.000Z"),
+			"until": text("2026-11-26T10:10:00.000Z"), "expiresAt": until, "watchroute": &types.AttributeValueMemberM{Value: by},
+		})
+		topics = append(topics, topic)
+	}
+	return c, topics
+}
+
+// vanishing are sessions of a connection that is forgotten while its presence is renewed.
+type vanishing struct {
+	watch.Store
+	w     *worst
+	reads int
+}
+
+func (v *vanishing) Session(ctx context.Context, key watch.Key) (watch.Session, error) {
+	if v.reads++; v.reads == 2 {
+		v.w.meanwhile(func() {
+			_, err := v.w.db.Client.DeleteItem(v.w.Context(), &dynamodb.DeleteItemInput{
+				TableName: aws.String("Connections"), Key: row{"subject": text(key.Subject), "connectionId": text(string(key.ID))},
+			})
+			if err != nil {
+				v.w.Fatal(err)
+			}
+		})
+	}
+	return v.Store.Session(ctx, key)
 }
 
 // maxItemBytes is the largest item that DynamoDB takes.

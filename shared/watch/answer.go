@@ -22,6 +22,7 @@ type Answerer struct {
 type answer struct {
 	exchange
 	work
+	presences Presences
 }
 
 // Answer carries out one request of a client. Every answer ends in one frame, which is
@@ -34,7 +35,7 @@ type answer struct {
 func (a Answerer) Answer(ctx context.Context, c Connection, m Message, peer Peer) []byte {
 	topics := Topics{Store: a.Store, Sealer: a.Sealer, Limits: a.Limits, Allowance: a.Allowance}
 	ctx, work := topics.begin(ctx, c.Key)
-	answer := answer{work: work, exchange: newExchange(a.Store, a.Logger, work.bill, c, peer)}
+	answer := answer{presences: a.Store, work: work, exchange: newExchange(a.Store, a.Logger, work.bill, c, peer)}
 	return answer.run(ctx, m, answer.carryOut)
 }
 

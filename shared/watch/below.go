@@ -14,13 +14,17 @@ func (a *answer) subscribeBelow(ctx context.Context, pattern events.Topic) error
 	if a.r.After != "" {
 		return &events.Error{Code: events.CodeBadRequest, Message: "after is of one topic, not of a pattern"}
 	}
-	if _, err := a.c.subscription(pattern, optionsOf(a.r)); err != nil {
+	options, err := subscribeOptions(a.r)
+	if err != nil {
+		return err
+	}
+	if _, err := a.c.subscription(pattern, options); err != nil {
 		return err
 	}
 	if a.r.Snapshot && !a.c.readable(pattern) {
 		return errForbidden
 	}
-	sub, already, err := a.keep(ctx, pattern, optionsOf(a.r))
+	sub, already, err := a.keep(ctx, pattern, options)
 	if err != nil {
 		return err
 	}

@@ -116,12 +116,18 @@ type Subscription struct {
 	// Shard is the part of the audience in which the store keeps it. It stays the same for as long
 	// as the connection watches the topic.
 	Shard int
+	// Lease is until when a census counts the connection as present.
+	Lease time.Time
 }
 
 // Kept describes a subscription that was kept.
 type Kept struct {
 	Already bool // the connection watched the topic before
 	Shard   int  // as in Subscription
+	// Replaces is the order of the subscription with presence that it replaces; [Unordered] if there
+	// was none.
+	Replaces Order
+	Census   Census // of the topic, before the subscription was kept
 }
 
 // Quota bounds a connection's subscriptions.
@@ -148,6 +154,9 @@ type Options struct {
 	Fields []string // nil for all
 	Delta  bool
 	Latest bool // only the latest state of each item when the watcher is behind; excludes Delta
+	// Presence is the name of the member that the connection's subject is meanwhile; empty for none.
+	// Over HTTP there is none.
+	Presence string
 }
 
 // handover tells whether a connection is to be replaced, and after which random

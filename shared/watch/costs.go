@@ -35,9 +35,11 @@ const (
 	// shardBytes is the size of a topic's shard in a row of Connections. Package dynamo names it by
 	// # and 12 characters.
 	shardBytes = 13 + 3
+	// presentBytes is a topic in the set of those in which a connection is present.
+	presentBytes = 12
 	// connectionBytes is a row of Connections: the topics with their orders, and the grant of a
 	// token that came later with its subject and id.
-	connectionBytes = events.MaxSubscriptions*(events.MaxTopicBytes+orderBytes+shardBytes) + leftBytes + grant.MaxBytes + 4*grant.MaxSubjectBytes + smallAttributes
+	connectionBytes = events.MaxSubscriptions*(events.MaxTopicBytes+orderBytes+shardBytes+presentBytes) + leftBytes + grant.MaxBytes + 4*grant.MaxSubjectBytes + smallAttributes
 	// optionBytes are a client's filter and fields as it gave them.
 	optionBytes = grant.MaxFilterBytes + grant.MaxFieldsBytes
 	// viewBytes is what comes of them and the grant's filter and mask, which are written anew
@@ -45,6 +47,10 @@ const (
 	viewBytes = grant.MaxBytes + grant.MaxFilterBytes + grant.MaxFieldsBytes
 	// subscriptionBytes is a row of Subscriptions.
 	subscriptionBytes = events.MaxTopicBytes + grant.MaxSubjectBytes + optionBytes + viewBytes + smallAttributes
+	// memberBytes is the item of a member, and standBytes what each of its connections adds: its id, the
+	// order of its subscription, and when it ends.
+	memberBytes = 2*events.MaxTopicBytes + events.MaxMemberNameBytes + smallAttributes
+	standBytes  = 16 + len(" -1y2p0ij32e8e7") + 9
 	// entryBytes is a row of the log: both states of an item, and what an entry has besides.
 	entryBytes = 2*events.MaxDataBytes + 1<<10
 	// listedBytes is a topic in the list of those below another: the names of both, and the key
@@ -81,6 +87,10 @@ const (
 	withdrawAttempts = 5
 	// forgetWrites are those of deleting a connection with all its subscriptions.
 	forgetWrites = connectionWrites + events.MaxSubscriptions*subscriptionWrites
+	// joinAttempts, renewAttempts and leaveAttempts are how often package dynamo writes the item of a
+	// member that other connections of the member change at the same time. Each attempt to leave may
+	// take two writes.
+	joinAttempts, renewAttempts, leaveAttempts = 5, 3, 2
 )
 
 // What is sent, in bytes.
@@ -119,9 +129,15 @@ type Bound struct {
 //
 // The service pays for counting a shard, which one of about 60 subscribes does: about 13 read units,
 // and 1 write unit if there have to be more shards. Full of the largest views, it is 131 read units.
+// It also pays for counting the members of a topic: one of eight who join reads up to 404 of their items,
+// 128 read units at most. See [Census] for what follows.
 func Bounds(connections int) []Bound {
 	const subscribeReads = connectionReads + keepAttempts*(shardsReads+connectionReads)
 	const subscribeWrites = (addAttempts-1)*connectionWrites + keepAttempts*keepWrites + keepWrites
+	memberWrites := (memberBytes + connections*standBytes + writeUnit - 1) / writeUnit
+	leaveWrites := 2 * leaveAttempts * memberWrites
+	// Whether members are counted, and the item of the member, as of about a second ago.
+	presentReads := (1 + (memberBytes+connections*standBytes+readUnit-1)/readUnit + 1) / 2
 	paid := []Bound{
 		{Action: "refused unread", Bytes: smallBytes,
 			Worst: "Frames that are no JSON object, that come too fast, or whose subject has spent its allowance are refused before anything is read. What is over 128 KB never arrives."},
@@ -129,6 +145,8 @@ func Bounds(connections int) []Bound {
 			Worst: "The connection watches a hundred topics of 256 bytes by a token of 4 KB that came later, all of which is in its row. So it is with all that follow."},
 		{Action: "subscribe", Reads: subscribeReads + headReads, Writes: subscribeWrites, Bytes: smallBytes,
 			Worst: "Other tokens overtake it three times, so that it is written three times and taken back, with a view of 9 KB."},
+		{Action: "subscribe with presence", Reads: subscribeReads + headReads + presentReads, Writes: subscribeWrites + keepAttempts*joinAttempts*memberWrites + leaveWrites, Bytes: smallBytes,
+			Worst: "The member has as many connections as a subject may have. They come and go meanwhile."},
 		{Action: "subscribe to a pattern", Reads: subscribeReads + listReads + events.MaxCursors*headReads, Writes: subscribeWrites, Bytes: events.MaxFrameBytes,
 			Worst: "There are more than 500 topics below it, with names of 256 bytes."},
 		{Action: "subscribe to a pattern with snapshot", Reads: itemsBelowReads, Writes: subscribeWrites, Bytes: events.MaxFrameBytes + itemsBelowBytes, Steps: maxAnswerSteps,
@@ -139,6 +157,8 @@ func Bounds(connections int) []Bound {
 			Worst: "What was missed has little data, but large states before, so it is given up late, for a snapshot. It is sent if it fits: short members that a mask makes longer, and long names."},
 		{Action: "unsubscribe", Reads: connectionReads, Writes: keepWrites + connectionWrites, Bytes: smallBytes,
 			Worst: "Both rows are as large as they can be. The connection has left another topic meanwhile that is remembered in the same place, so the row is written twice."},
+		{Action: "unsubscribe with presence", Reads: connectionReads, Writes: keepWrites + connectionWrites + leaveWrites, Bytes: smallBytes,
+			Worst: "Another connection of the member leaves at the same time."},
 		{Action: "snapshot", Reads: connectionReads + headReads + itemPageReads, Bytes: pageBytes, Steps: maxAnswerSteps,
 			Worst: "As with subscribe."},
 		{Action: "snapshot, next page", Reads: connectionReads + itemPageReads, Bytes: pageBytes, Steps: maxAnswerSteps,
@@ -153,11 +173,19 @@ func Bounds(connections int) []Bound {
 			Worst: "The token expires within five minutes, so there may be another, or it came as a subprotocol, so the connection may not have been admitted. Else nothing is read."},
 		{Action: "ping with cursors", Reads: max(maxAnswerReads+logOverReads+logPageReads, maxListReads+listReads+events.MaxCursors*headReads), Bytes: missedBytes + events.MaxFrameBytes, Steps: maxAnswerSteps,
 			Worst: "All subscriptions and heads are read, and then of the logs what an answer may. Patterns end sooner, to leave room for that."},
+		{Action: "ping with presence", Reads: 2*connectionReads + events.MaxSubscriptions*(subscriptionReads+presentReads+headReads), Bytes: smallBytes + events.MaxSubscriptions*(events.MaxTopicBytes+toldBytes),
+			Writes: events.MaxSubscriptions*(renewAttempts*memberWrites+subscriptionWrites+leaveWrites) + withdrawAttempts*connectionWrites,
+			Worst:  "A hundred presences are renewed, and are left again because the connection was forgotten meanwhile. What was missed comes on top, as with other pings."},
+		{Action: "auth with presence", Reads: 3*connectionReads + 2*revocationReads + events.MaxSubscriptions*subscriptionReads, Writes: (1+withdrawAttempts)*connectionWrites + events.MaxSubscriptions*(subscriptionWrites+leaveWrites),
+			Bytes: events.MaxSubscriptions*(events.MaxTopicBytes+toldBytes) + smallBytes,
+			Worst: "A hundred presences end, because the token is revoked or does not allow to join."},
 		{Action: "auth", Reads: 3*connectionReads + 2*revocationReads + events.MaxSubscriptions*subscriptionReads, Writes: (1+withdrawAttempts)*connectionWrites + events.MaxSubscriptions*subscriptionWrites,
 			Bytes: 2*events.MaxSubscriptions*(events.MaxTopicBytes+toldBytes) + smallBytes,
 			Worst: "A hundred subscriptions are renewed, or end. Some of those that end are made anew meanwhile, so the row is written again. If the token is revoked, the connection is forgotten instead, which costs as much."},
 		{Action: "connect", Reads: (connections*connectionBytes+readUnit-1)/readUnit + connections*connectionBytes/maxReadBytes + revocationReads, Writes: 1 + forgetWrites,
 			Worst: "The rows of all connections of the subject are read, each as large as it can be. One of them is found gone, and deleted with its subscriptions. Rows that have expired are read until DynamoDB deletes them."},
+		{Action: "connect, and end presences", Reads: (connections*connectionBytes+readUnit-1)/readUnit + connections*connectionBytes/maxReadBytes + revocationReads, Writes: 1 + forgetWrites + events.MaxSubscriptions*leaveWrites,
+			Worst: "The one that is found gone was present in a hundred topics."},
 	}
 	for i := range paid {
 		if paid[i].Reads > 0 {
@@ -171,6 +199,8 @@ func Bounds(connections int) []Bound {
 			Worst: "Fan-out does it. Both states of the item have 124 KB and differ in all of it. The place of the row has one of an earlier epoch. The row is put on a condition that fails, and then in a transaction, which costs twice."},
 		{Action: "disconnect", Writes: forgetWrites,
 			Worst: "The connection is deleted with a hundred subscriptions. It costs no more than they did."},
+		{Action: "disconnect, and end presences", Writes: forgetWrites + events.MaxSubscriptions*leaveWrites,
+			Worst: "The subscriptions were with presence, of a member with as many connections as a subject may have."},
 	}...)
 	for i := range table {
 		table[i].Time = RequestTime

@@ -267,15 +267,18 @@ type memoryStore struct {
 	asked  []string
 
 	published  []watch.Publication
-	subscribes int    // that there were
-	forgotten  bool   // the connection is
-	before     func() // is called, if set, before each read and write of subscriptions
+	member     memoryMember
+	present    map[events.Topic]watch.Order // of the subscription with presence, as the row has it
+	subscribes int                          // that there were
+	forgotten  bool                         // the connection is
+	before     func()                       // is called, if set, before each read and write of subscriptions
 }
 
 // newMemoryStore has nothing.
 func newMemoryStore() *memoryStore {
 	return &memoryStore{
 		subs: map[events.Topic]watch.Subscription{}, row: map[events.Topic]watch.Order{}, left: map[events.Topic]watch.Order{},
+		present: map[events.Topic]watch.Order{},
 	}
 }
 
@@ -292,12 +295,12 @@ func (s *memoryStore) note(what string, topic events.Topic) {
 }
 
 func (s *memoryStore) Session(context.Context, watch.Key) (watch.Session, error) {
-	if s.forgotten {
-		return watch.Session{}, watch.ErrNotConnected
-	}
 	s.step()
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.forgotten {
+		return watch.Session{}, watch.ErrNotConnected
+	}
 	return watch.Session{Topics: slices.Sorted(maps.Keys(s.row)), Orders: maps.Clone(s.row), Subscribes: s.subscribes, Access: s.access}, nil
 }
 
@@ -313,35 +316,59 @@ func (s *memoryStore) Refresh(_ context.Context, _ watch.Key, a watch.Access) er
 }
 
 func (s *memoryStore) Forget(context.Context, watch.Key, []watch.Subscription) error {
+	s.mu.Lock()
 	clear(s.subs)
 	clear(s.row)
+	clear(s.present)
+	clear(s.member.by)
 	s.forgotten = true
+	s.mu.Unlock()
 	return nil
 }
 
 func (s *memoryStore) Subscribe(_ context.Context, sub watch.Subscription) (kept watch.Kept, err error) {
 	s.note("subscribe", sub.Topic)
 	s.step()
-	kept.Already, err = s.enter(sub)
+	kept.Already, kept.Replaces, err = s.enter(sub)
 	s.step()
 	if err == nil {
 		err = s.addTopic(sub)
+	}
+	if err == nil && sub.Presence == "" && kept.Replaces != watch.Unordered {
+		s.depart(kept.Replaces)
 	}
 	return kept, err
 }
 
 // enter has the row name the topic.
-func (s *memoryStore) enter(sub watch.Subscription) (already bool, err error) {
+func (s *memoryStore) enter(sub watch.Subscription) (already bool, replaces watch.Order, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	order, already := s.row[sub.Topic]
 	left, wasLeft := s.left[sub.Topic]
+	if s.forgotten {
+		return false, watch.Unordered, watch.ErrNotConnected
+	}
 	if already && order > sub.Order || wasLeft && left >= sub.Order {
-		return already, watch.ErrOvertaken
+		return already, watch.Unordered, watch.ErrOvertaken
 	}
 	s.subscribes++
 	s.row[sub.Topic] = sub.Order
-	return already, nil
+	replaces = s.leaveRow(sub.Topic)
+	if sub.Presence != "" {
+		s.present[sub.Topic] = sub.Order
+	}
+	return already, replaces, nil
+}
+
+// leaveRow takes the presence in a topic out of the row, and gives its order.
+func (s *memoryStore) leaveRow(topic events.Topic) watch.Order {
+	at, ok := s.present[topic]
+	if !ok {
+		return watch.Unordered
+	}
+	delete(s.present, topic)
+	return at
 }
 
 func (s *memoryStore) addTopic(sub watch.Subscription) error {
@@ -368,30 +395,32 @@ func (s *memoryStore) Renew(_ context.Context, sub watch.Subscription) (there bo
 func (s *memoryStore) Unsubscribe(_ context.Context, _ watch.Key, topic events.Topic, at watch.Order) error {
 	s.note("unsubscribe", topic)
 	s.step()
-	if err := s.leave(topic, at); err != nil {
+	present, err := s.leave(topic, at)
+	if err != nil {
 		return err
 	}
 	s.step()
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	if s.subs[topic].Order < at {
 		delete(s.subs, topic)
 	}
+	s.mu.Unlock()
+	s.depart(present)
 	return nil
 }
 
-// leave has the row name the topic no more.
-func (s *memoryStore) leave(topic events.Topic, at watch.Order) error {
+// leave has the row name the topic no more, and gives the order of the presence in it.
+func (s *memoryStore) leave(topic events.Topic, at watch.Order) (present watch.Order, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if order, ok := s.row[topic]; ok && order >= at {
-		return watch.ErrOvertaken
+		return watch.Unordered, watch.ErrOvertaken
 	}
 	delete(s.row, topic)
 	if left, ok := s.left[topic]; !ok || left < at {
 		s.left[topic] = at
 	}
-	return nil
+	return s.leaveRow(topic), nil
 }
 
 func (s *memoryStore) Withdraw(_ context.Context, _ watch.Key, subs ...watch.Subscription) error {
@@ -403,10 +432,12 @@ func (s *memoryStore) Withdraw(_ context.Context, _ watch.Key, subs ...watch.Sub
 			delete(s.subs, sub.Topic)
 		}
 		s.mu.Unlock()
+		s.depart(sub.Order)
 		s.step()
 		s.mu.Lock()
 		if order, ok := s.row[sub.Topic]; ok && order == sub.Order {
 			delete(s.row, sub.Topic)
+			s.leaveRow(sub.Topic)
 		}
 		s.mu.Unlock()
 	}

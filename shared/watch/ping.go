@@ -12,7 +12,8 @@ import (
 )
 
 // ping answers with where the topics stand whose cursors it is given, and before
-// that sends what the client misses of them. A ping without cursors costs nothing.
+// that sends what the client misses of them. It renews the client's presence in them. A ping without
+// cursors costs nothing.
 func (a *answer) ping(ctx context.Context) error {
 	pong := &events.Pong{ID: a.r.ID}
 	if len(a.r.Cursors) > 0 {
@@ -54,6 +55,9 @@ func (a *answer) catchUp(ctx context.Context, cursors map[events.Topic]events.Cu
 	asked := slices.Sorted(maps.Keys(cursors))
 	subs, err := a.store.Subscriptions(ctx, a.c.Key, concerned(a.c.watches, asked), a.c.shards)
 	if err != nil {
+		return events.Below{}, err
+	}
+	if err := a.prolong(ctx, subs, cursors); err != nil {
 		return events.Below{}, err
 	}
 	var patterns, topics []events.Topic

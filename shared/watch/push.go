@@ -50,8 +50,8 @@ type Subscribers interface {
 	// it, or only the latter. It reads those of one part of all connections, and also those whose
 	// time is over.
 	Subscribers(ctx context.Context, topic events.Topic, belowAlone bool, part Part) ([]Subscription, error)
-	// Forget removes a connection with all its subscriptions. It removes the given subscriptions
-	// even if the connection is not known.
+	// Forget removes a connection with all its subscriptions and presences. It removes the given
+	// subscriptions even if the connection is not known.
 	Forget(context.Context, Key, []Subscription) error
 }
 

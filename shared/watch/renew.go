@@ -104,7 +104,7 @@ func (x *renewal) realign(ctx context.Context) (views map[events.Topic]string, e
 			frames = append(frames, &events.Unsubscribed{Topic: old.Topic, Reason: events.CodeForbidden})
 			continue
 		}
-		sub.Order, sub.Shard = old.Order, old.Shard
+		sub.Order, sub.Shard, sub.Lease = old.Order, old.Shard, old.Lease
 		there, err := x.store.Renew(ctx, sub)
 		if err != nil {
 			return nil, err

@@ -19,15 +19,16 @@ import (
 
 // history is a topic's log as clients resume from it, and their subscriptions.
 type history struct {
-	head         watch.Head
-	changes      []events.Change
-	page         int // changes that one read gives
-	reads        int
-	topics       []events.Topic
-	err          error
-	order        watch.Order // of the latest subscribe
-	subscribed   int
-	unsubscribed int
+	watch.Presences // of which there are none
+	head            watch.Head
+	changes         []events.Change
+	page            int // changes that one read gives
+	reads           int
+	topics          []events.Topic
+	err             error
+	order           watch.Order // of the latest subscribe
+	subscribed      int
+	unsubscribed    int
 }
 
 func (h *history) Head(context.Context, events.Topic) (watch.Head, error) { return h.head, h.err }

@@ -44,8 +44,8 @@ func CheckRevoked(ctx context.Context, r Revocations, subject string, a Access) 
 type Connections interface {
 	// Connections reads them. Their grants are not read.
 	Connections(ctx context.Context, subject string) ([]Connection, error)
-	// Forget removes a connection with all its subscriptions. It removes the given subscriptions
-	// even if the connection is not known.
+	// Forget removes a connection with all its subscriptions and presences. It removes the given
+	// subscriptions even if the connection is not known.
 	Forget(context.Context, Key, []Subscription) error
 }
 

@@ -11,6 +11,7 @@ import (
 type Store interface {
 	TopicStore
 	ConnectionStore
+	Presences
 }
 
 // TopicStore keeps the items and the changes of topics.
@@ -62,7 +63,8 @@ type History interface {
 	Below(ctx context.Context, pattern, after events.Topic, limit int) (topics []events.Topic, more bool, err error)
 }
 
-// Subscriptions keeps who watches what.
+// Subscriptions keeps who watches what. When a subscription with presence ends or is replaced, its
+// presence ends as well.
 type Subscriptions interface {
 	// Subscribe makes the connection watch the topic, or changes how it does. It gives where the
 	// subscription is kept. ErrNotConnected, ErrTooManySubscriptions, ErrTooManyRequests and
@@ -90,7 +92,7 @@ type Sessions interface {
 	// Refresh has the connection go by another token from now on. ErrOvertaken means that it
 	// goes by the token of a later auth.
 	Refresh(context.Context, Key, Access) error
-	// Forget removes a connection with all its subscriptions.
+	// Forget removes a connection with all its subscriptions and presences.
 	Forget(context.Context, Key, []Subscription) error
 }
 

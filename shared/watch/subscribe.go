@@ -21,13 +21,17 @@ func (a *answer) subscribe(ctx context.Context, topic events.Topic) error {
 	if err != nil {
 		return err
 	}
-	if _, err := a.c.subscription(topic, optionsOf(a.r)); err != nil {
+	options, err := subscribeOptions(a.r)
+	if err != nil {
+		return err
+	}
+	if _, err := a.c.subscription(topic, options); err != nil {
 		return err
 	}
 	if a.r.Snapshot && !a.c.readable(topic) {
 		return errForbidden
 	}
-	sub, already, err := a.keep(ctx, topic, optionsOf(a.r))
+	sub, already, err := a.keep(ctx, topic, options)
 	if err != nil {
 		return err
 	}
@@ -51,7 +55,11 @@ func (a *answer) subscribe(ctx context.Context, topic events.Topic) error {
 		a.undo(ctx, sub, already)
 		return err
 	}
-	a.out.send(&events.Subscribed{ID: a.r.ID, Topic: topic, Cursor: head.Cursor, Recovered: after != nil && missed.reset == "", View: sub.viewID()})
+	subscribed := &events.Subscribed{ID: a.r.ID, Topic: topic, Cursor: head.Cursor, Recovered: after != nil && missed.reset == "", View: sub.viewID()}
+	if sub.Presence != "" {
+		subscribed.Presence = &events.Presence{LeaseMs: events.PresenceLease.Milliseconds()}
+	}
+	a.out.send(subscribed)
 	if missed.reset != "" {
 		a.out.send(&events.Reset{ID: a.r.ID, Topic: topic, Reason: missed.reset})
 	}
@@ -83,7 +91,7 @@ func (a *answer) keep(ctx context.Context, topic events.Topic, o Options) (sub S
 		if err != nil {
 			return sub, already, err
 		}
-		sub.Order, sub.Quota = a.order, a.topics.Limits.quota(a.c, time.Now())
+		sub.Order, sub.Quota, sub.Lease = a.order, a.topics.Limits.quota(a.c, time.Now()), leaseFrom(time.Now())
 		sub.Shard, sub.Again = before.Shard, attempt > 0 || slices.Contains(a.c.watches, topic)
 		kept, err := a.store.Subscribe(ctx, sub)
 		if err != nil && attempt > 0 {
@@ -94,6 +102,10 @@ func (a *answer) keep(ctx context.Context, topic events.Topic, o Options) (sub S
 		}
 		sub.Shard = kept.Shard
 		already = already || kept.Already && attempt == 0
+		if err := a.enter(ctx, sub, kept); err != nil {
+			a.undo(ctx, sub, already)
+			return sub, already, err
+		}
 		session, err := a.store.Session(ctx, a.c.Key)
 		switch {
 		case errors.Is(err, ErrNotConnected) || err == nil && session.Orders[topic] != sub.Order:
@@ -114,6 +126,9 @@ func (a *answer) keep(ctx context.Context, topic events.Topic, o Options) (sub S
 // subscription is what the connection's token makes of a request for a topic.
 func (c Connection) subscription(topic events.Topic, o Options) (Subscription, error) {
 	view, err := c.view(grant.Subscribe, Query{Topic: topic, Options: o})
+	if err == nil && o.Presence != "" {
+		err = c.mayJoin(topic)
+	}
 	if err != nil {
 		return Subscription{}, err
 	}

@@ -144,6 +144,16 @@ func (e *Engine) named(name string) (*table, error) {
 	return e.table(bare), nil
 }
 
+// PartitionKey gives the name of the attribute that is a table's partition key; empty if there is no
+// such table. The table is named or given by its ARN.
+func (e *Engine) PartitionKey(table string) string {
+	t, err := e.named(table)
+	if t == nil || err != nil {
+		return ""
+	}
+	return t.key.hash.name
+}
+
 func (e *Engine) table(name string) *table {
 	e.mu.RLock()
 	defer e.mu.RUnlock()

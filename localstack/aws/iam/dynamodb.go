@@ -17,9 +17,41 @@ func (s Scope) DynamoDB(operation string, body []byte) []Call {
 		return []Call{{Action: action, Resource: "*"}}
 	}
 	if resource := s.named(body); resource != "" {
-		return []Call{{Action: action, Resource: resource}}
+		return []Call{{Action: action, Resource: resource, Key: s.key(body)}}
 	}
 	return nil
+}
+
+// key gives the value of the partition key in a request about one item; empty if there is none.
+func (s Scope) key(body []byte) (key string) {
+	if s.PartitionKey == nil {
+		return ""
+	}
+	var table string
+	var item []byte
+	members(body, func(name string, value []byte) {
+		switch name {
+		case "TableName":
+			table = unquote(value)
+		case "Key", "Item":
+			item = value
+		}
+	})
+	if item == nil {
+		return ""
+	}
+	partition := s.PartitionKey(table)
+	members(item, func(name string, typed []byte) {
+		if name != partition {
+			return
+		}
+		members(typed, func(kind string, value []byte) {
+			if kind == "S" {
+				key = unquote(value)
+			}
+		})
+	})
+	return key
 }
 
 // named gives the ARN of the table, index or stream that a request is about.

@@ -9,7 +9,7 @@ import (
 )
 
 // document is an identity-based policy, of the grammar's elements those that can
-// be decided without knowing more than the action and the resource.
+// be decided without knowing more than a Call.
 //
 // Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html
 type document struct {
@@ -24,7 +24,7 @@ type statement struct {
 	Action    oneOrMore[string]
 	Resource  oneOrMore[string]
 	NotAction oneOrMore[string]
-	// NotResource, Condition and Principal are read to be refused.
+	// NotResource, Principal and all conditions but one are read to be refused.
 	NotResource oneOrMore[string]
 	Condition   map[string]any
 	Principal   json.RawMessage
@@ -74,7 +74,7 @@ func (s statement) check() error {
 		return errors.New("the member NotAction does not run locally")
 	case s.NotResource != nil:
 		return errors.New("the member NotResource does not run locally")
-	case len(s.Condition) > 0:
+	case len(s.Condition) > 0 && s.keys() == nil:
 		return errors.New("the member Condition does not run locally")
 	case s.Principal != nil:
 		return errors.New("a role's own policy has no Principal")
@@ -84,6 +84,17 @@ func (s statement) check() error {
 		return errors.New("the members Action and Resource are required")
 	}
 	return s.checkPatterns()
+}
+
+// keys gives the patterns of partition keys, if these are the only condition.
+//
+// Source: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/specifying-conditions.html
+func (s statement) keys() []string {
+	by, ok := s.Condition["ForAllValues:StringLike"].(map[string]any)
+	if !ok || len(s.Condition) > 1 || len(by) > 1 || by["dynamodb:LeadingKeys"] == nil {
+		return nil
+	}
+	return texts(by["dynamodb:LeadingKeys"])
 }
 
 func (s statement) checkPatterns() error {
@@ -112,6 +123,7 @@ func (s statement) rules() []rule {
 				Grant:  Grant{Action: action, Resource: resource},
 				deny:   s.Effect == "Deny",
 				action: strings.ToLower(action),
+				keys:   s.keys(),
 			})
 		}
 	}

@@ -4,10 +4,10 @@
 //	policy documents ─► Role ─► Session ── Authorize(Call) ─► nil or *Denied
 //	operation, body ─► Scope ─► Calls ──────────┘
 //
-// Decided are identity-based policies: a matching Deny wins, without a matching
-// Allow the answer is no. Conditions, NotAction and NotResource are refused when a
-// policy is read; boundaries, resource policies and the policies that AWS manages
-// have no part here.
+// Decided are identity-based policies: a matching Deny wins, without a matching Allow the answer is
+// no. Of conditions only the one on the partition keys of DynamoDB is decided. Others, NotAction
+// and NotResource are refused when a policy is read; boundaries, resource policies and the policies
+// that AWS manages have no part here.
 //
 // Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html
 package iam
@@ -15,6 +15,7 @@ package iam
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -29,11 +30,13 @@ type Grant struct {
 type rule struct {
 	Grant
 	deny   bool
-	action string // in lower case: actions do not distinguish case
+	action string   // in lower case: actions do not distinguish case
+	keys   []string // patterns of the partition keys that it is about; nil for all
 }
 
-func (r rule) covers(action, resource string) bool {
-	return matches(r.action, action) && matches(r.Resource, resource)
+func (r rule) covers(c Call) bool {
+	return matches(r.action, c.Action) && matches(r.Resource, c.Resource) &&
+		(r.keys == nil || c.Key != "" && slices.ContainsFunc(r.keys, func(pattern string) bool { return matches(pattern, c.Key) }))
 }
 
 // Role is a role with its policies. It does not change and is safe for concurrent
@@ -61,16 +64,16 @@ func ParseRole(arn string, documents ...json.RawMessage) (*Role, error) {
 // "dynamodb:PutItem", on the resource with an ARN, or on "*" for actions that know
 // no resources.
 func (r *Role) Allows(action, resource string) bool {
-	at, denied := r.decide(action, resource)
+	at, denied := r.decide(Call{Action: action, Resource: resource})
 	return at >= 0 && !denied
 }
 
 // decide gives the index of the first rule that allows, -1 without one, and whether
 // another forbids.
-func (r *Role) decide(action, resource string) (at int, denied bool) {
-	at, action = -1, strings.ToLower(action)
+func (r *Role) decide(c Call) (at int, denied bool) {
+	at, c.Action = -1, strings.ToLower(c.Action)
 	for i, rule := range r.rules {
-		if at >= 0 && !rule.deny || !rule.covers(action, resource) {
+		if at >= 0 && !rule.deny || !rule.covers(c) {
 			continue
 		}
 		if rule.deny {

@@ -99,20 +99,49 @@ func TestListsAndSeveralDocuments(t *testing.T) {
 	}
 }
 
+// TestConditionOnPartitionKeys allows writes of some items of a table, and of no others.
+func TestConditionOnPartitionKeys(t *testing.T) {
+	inTable := iam.Scope{Region: "us-east-1", Account: "1", PartitionKey: func(string) string { return "topic" }}
+	for _, keys := range []string{`"@presence/*"`, `["@other/*","@presence/*"]`} {
+		session := role(t, `{"Effect":"Allow","Action":["dynamodb:UpdateItem","dynamodb:PutItem","dynamodb:BatchWriteItem"],"Resource":"*",
+			"Condition":{"ForAllValues:StringLike":{"dynamodb:LeadingKeys":`+keys+`}}}`).Session("F")
+		for _, c := range []struct {
+			scope           iam.Scope
+			operation, body string
+			want            bool
+		}{
+			{inTable, "UpdateItem", `{"TableName":"Events","Key":{"topic":{"S":"@presence/rooms:1"},"id":{"S":"ada"}}}`, true},
+			{inTable, "PutItem", `{"Item":{"id":{"S":"ada"},"topic":{"S":"@presence/rooms/1"}},"TableName":"Events"}`, true},
+			{inTable, "UpdateItem", `{"TableName":"Events","Key":{"topic":{"S":"rooms/1"},"id":{"S":"@presence/rooms/1"}}}`, false},
+			{inTable, "UpdateItem", `{"TableName":"Events","Key":{"id":{"S":"ada"}}}`, false},
+			{inTable, "UpdateItem", `{"TableName":"Events","Key":{"topic":{"N":"1"}}}`, false},
+			{inTable, "BatchWriteItem", `{"RequestItems":{"Events":[]}}`, false},
+			{scope, "UpdateItem", `{"TableName":"Events","Key":{"topic":{"S":"@presence/rooms/1"}}}`, false}, // whose keys are not known
+		} {
+			if err := session.Authorize(c.scope.DynamoDB(c.operation, []byte(c.body))...); (err == nil) != c.want {
+				t.Errorf("%s %s: %v", c.operation, c.body, err)
+			}
+		}
+	}
+}
+
 func TestPoliciesThatCannotBeDecided(t *testing.T) {
 	for policy, want := range map[string]string{
-		`{"Statement":{"Effect":"Allow","NotAction":"a:X","Resource":"*"}}`:                                  "the member NotAction does not run locally",
-		`{"Statement":{"Effect":"Allow","Action":"a:X","NotResource":"*"}}`:                                  "the member NotResource does not run locally",
-		`{"Statement":{"Effect":"Allow","Action":"a:X","Resource":"*","Condition":{"Bool":{"a:b":"true"}}}}`: "the member Condition does not run locally",
-		`{"Statement":{"Effect":"Allow","Action":"a:X","Resource":"*","Principal":"*"}}`:                     "has no Principal",
-		`{"Statement":{"Effect":"allow","Action":"a:X","Resource":"*"}}`:                                     `the Effect is "allow"`,
-		`{"Statement":{"Effect":"Allow","Resource":"*"}}`:                                                    "the members Action and Resource are required",
-		`{"Statement":{"Effect":"Allow","Action":"a:X"}}`:                                                    "the members Action and Resource are required",
-		`{"Statement":{"Effect":"Allow","Action":"X","Resource":"*"}}`:                                       `action "X" is not of the form`,
-		`{"Statement":{"Effect":"Allow","Action":"a:X","Resource":"table/Books"}}`:                           "is neither an ARN nor *",
-		`{"Statement":{"Effect":"Allow","Action":"a:X","Resource":"arn:aws:s3:::b/${aws:username}"}}`:        "policy variable in",
-		`{"Statement":[{"Effect":"Allow","Action":"a:X","Resource":"*"},{"Sid":"Two","Effect":"Allow"}]}`:    "statement 2 Two:",
-		`{"Statement":{"Effect":"Allow","Action":"a:X","Resource":"*","Resources":"*"}}`:                     "unknown field",
+		`{"Statement":{"Effect":"Allow","NotAction":"a:X","Resource":"*"}}`:                                                                                      "the member NotAction does not run locally",
+		`{"Statement":{"Effect":"Allow","Action":"a:X","NotResource":"*"}}`:                                                                                      "the member NotResource does not run locally",
+		`{"Statement":{"Effect":"Allow","Action":"a:X","Resource":"*","Condition":{"Bool":{"a:b":"true"}}}}`:                                                     "the member Condition does not run locally",
+		`{"Statement":{"Effect":"Allow","Action":"a:X","Resource":"*","Condition":{"ForAllValues:StringLike":{"a:b":"true"}}}}`:                                  "the member Condition does not run locally",
+		`{"Statement":{"Effect":"Allow","Action":"a:X","Resource":"*","Condition":{"ForAllValues:StringLike":{"dynamodb:LeadingKeys":"a","a:b":"c"}}}}`:          "the member Condition does not run locally",
+		`{"Statement":{"Effect":"Allow","Action":"a:X","Resource":"*","Condition":{"ForAllValues:StringLike":{"dynamodb:LeadingKeys":"a"},"Bool":{"a:b":"c"}}}}`: "the member Condition does not run locally",
+		`{"Statement":{"Effect":"Allow","Action":"a:X","Resource":"*","Principal":"*"}}`:                                                                         "has no Principal",
+		`{"Statement":{"Effect":"allow","Action":"a:X","Resource":"*"}}`:                                                                                         `the Effect is "allow"`,
+		`{"Statement":{"Effect":"Allow","Resource":"*"}}`:                                                                                                        "the members Action and Resource are required",
+		`{"Statement":{"Effect":"Allow","Action":"a:X"}}`:                                                                                                        "the members Action and Resource are required",
+		`{"Statement":{"Effect":"Allow","Action":"X","Resource":"*"}}`:                                                                                           `action "X" is not of the form`,
+		`{"Statement":{"Effect":"Allow","Action":"a:X","Resource":"table/Books"}}`:                                                                               "is neither an ARN nor *",
+		`{"Statement":{"Effect":"Allow","Action":"a:X","Resource":"arn:aws:s3:::b/${aws:username}"}}`:                                                            "policy variable in",
+		`{"Statement":[{"Effect":"Allow","Action":"a:X","Resource":"*"},{"Sid":"Two","Effect":"Allow"}]}`:                                                        "statement 2 Two:",
+		`{"Statement":{"Effect":"Allow","Action":"a:X","Resource":"*","Resources":"*"}}`:                                                                         "unknown field",
 		`{"Statements":[]}`: "unknown field",
 		`[]`:                "read policy",
 	} {

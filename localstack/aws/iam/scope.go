@@ -10,6 +10,9 @@ import (
 type Scope struct {
 	Region  string
 	Account string
+	// PartitionKey gives the name of the attribute that is a table's partition key; empty if there is
+	// no such table. Without it, calls have no Key.
+	PartitionKey func(table string) string
 }
 
 func (s Scope) arn(service, resource string) string {

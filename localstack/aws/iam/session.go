@@ -12,6 +12,9 @@ import (
 type Call struct {
 	Action   string // as the service names it, such as "dynamodb:PutItem"
 	Resource string // ARN, or "*"
+	// Key is the partition key of the item that the call is about, if that is a string and the
+	// operation has one item. Batches and transactions have none here.
+	Key string
 }
 
 // Session is a role that a function has assumed. It counts what was allowed and
@@ -53,7 +56,7 @@ func (d *Denied) Error() string {
 // nil if it allows all.
 func (s *Session) Authorize(calls ...Call) error {
 	for _, c := range calls {
-		at, denied := s.role.decide(c.Action, c.Resource)
+		at, denied := s.role.decide(c)
 		if at < 0 || denied {
 			s.refused(c.Action)
 			return &Denied{Call: c, User: s.user, Explicit: denied}

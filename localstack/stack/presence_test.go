@@ -1,0 +1,95 @@
+package stack_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/coder/websocket"
+	"github.com/watchroute/watchroute/events"
+)
+
+// TestPresence has members come and go in every way, before a watcher of the presence topic and of all
+// presence topics below one, and over HTTP. It counts what presence costs.
+func TestPresence(t *testing.T) {
+	s := start(t, tokensOnly)
+	here := s.token(t, "olga", `{"v":1,"allow":[{"topics":["@presence/rooms/*"],"actions":["subscribe","read"]}]}`, nil)
+	watcher, below := s.connectWith(t, here), s.connectWith(t, here)
+	watcher.subscribe("@presence/rooms/1")
+	below.subscribe("@presence/rooms/*")
+	expect := func(want ...string) {
+		t.Helper()
+		for _, c := range []*client{watcher, below} {
+			if got := inWords(t, c.changes(len(want))); strings.Join(got, ", ") != strings.Join(want, ", ") {
+				t.Errorf("changes are %q, want %q", got, want)
+			}
+		}
+	}
+	const claim = `{"v":1,"allow":[{"topics":["rooms/*"],"actions":["subscribe","join"]}]}`
+	member := func(subject string) *client {
+		t.Helper()
+		s.ResetUsage()
+		c := s.connectWith(t, s.token(t, subject, claim, nil))
+		if f := c.join("rooms/1"); f.Presence == nil || f.Presence.LeaseMs != events.PresenceLease.Milliseconds() {
+			t.Errorf("join is answered %+v", f)
+		}
+		if writes := s.eventWrites(); writes != 1 {
+			t.Errorf("the join of %s costs %v write units of Events, want 1", subject, writes)
+		}
+		return c
+	}
+	ada := member("ada|1")
+	expect("added ada:7C1")
+	ben := member("ben")
+	expect("added ben")
+	cleo := member("cleo")
+	expect("added cleo")
+
+	items := read[events.TopicItems](t, s.request(t, "GET", "/topics/@presence/rooms/1", here), 200)
+	if len(items.Items) != 3 || !strings.Contains(string(items.Items[0].Data), `"name":"N"`) || strings.Contains(fmt.Sprint(items), "watchroute") {
+		t.Errorf("over HTTP there are %+v", items.Items)
+	}
+	s.ResetUsage()
+	ada.send(`{"action":"ping","cursors":{"rooms/1":":0"}}`)
+	if pong, ok := ada.frame().(*events.Pong); !ok || len(pong.Cursors) != 1 {
+		t.Errorf("ping is answered %+v", pong)
+	}
+	if writes := s.eventWrites(); writes != 0 {
+		t.Errorf("a ping that is not due costs %v write units of Events", writes)
+	}
+	ada.send(`{"action":"unsubscribe","topic":"rooms/1"}`)
+	expect("removed ada:7C1")
+	if err := ben.conn.Close(websocket.StatusNormalClosure, ""); err != nil {
+		t.Fatal(err)
+	}
+	expect("removed ben")
+	cleo.auth(s.token(t, "cleo", strings.ReplaceAll(claim, `,"join"`, ""), nil))
+	expect("removed cleo")
+	dora := member("dora")
+	expect("added dora")
+	s.revoke(t, "dora", "*")
+	dora.ended(events.CodeRevoked)
+	expect("removed dora")
+}
+
+// inWords gives what changes say, without times.
+func inWords(t *testing.T, changes []events.Change) (words []string) {
+	t.Helper()
+	for _, c := range changes {
+		var member events.Member
+		if err := json.Unmarshal(c.Data, &member); err != nil || member.Name != "N" {
+			t.Errorf("member is %s", c.Data)
+		}
+		words = append(words, string(c.Op)+" "+c.ID)
+	}
+	return words
+}
+
+// eventWrites gives the write units of Events since the last reset. Only members' items are written.
+func (s *running) eventWrites() (units float64) {
+	for _, c := range s.Usage().DynamoDB.Tables[s.Outputs["EventsTable"]] {
+		units += c.WriteCapacityUnits
+	}
+	return units
+}
