@@ -60,7 +60,7 @@ var mutants = []mutant{
 	}, ""},
 	{"js-healing", "the client in JavaScript does not ask for what is missing while it is connected", []edit{
 		{"shared/browser/watch.js", `this.probe.next(this.behind())`, `this.probe.next(false)`},
-		{"shared/browser/engine.js", `if (w.following() && !w.probe.ping) w.probe.due = now`, ``},
+		{"shared/browser/engine.js", `if (w.following() && !w.probe.ping) w.probe.due = now`, `w.probe.due = 0`},
 	}, scripts},
 	{"js-gaps", "the client in JavaScript passes over holes", []edit{
 		{"shared/browser/order.js", `c?.seq === cursor.seq + 1 ? c : undefined`, `c?.seq > cursor.seq ? c : undefined`},

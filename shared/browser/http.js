@@ -659,21 +659,22 @@ export const overHTTP = (url, { betterInterval = 60 * second, only = false } = {
 
   /** Dials a socket, and doubts the way if nothing comes over it. @type {Dial} */
   const socket = async events => {
-    let asked = false, spoke = false
+    let asked = false, spoke = false, link = /** @type {Link | undefined} */ (undefined)
     const judge = () => { if (asked && !spoke && link !== ready) doubt() }
     const made = await dialSocket({
       frame: (_, frame) => {
         spoke = true
         if (overSocket) failures = 0
-        events.frame(link, frame)
+        if (link) events.frame(link, frame)
       },
       closed: (_, code) => {
+        if (!link) return // then it was never made
         judge()
         if (ready === link) ready = undefined
         events.closed(link, code)
       },
     })
-    const link = {
+    return link = {
       write: (/** @type {Record<string, unknown>} */ frame) => {
         asked = true
         made.write(frame)
@@ -683,7 +684,6 @@ export const overHTTP = (url, { betterInterval = 60 * second, only = false } = {
         made.close()
       },
     }
-    return link
   }
 
   /** Tries the socket. Once something has come over it, the engine is asked to move there. @param {Link} over @param {Events} events */

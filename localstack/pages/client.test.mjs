@@ -1,0 +1,189 @@
+// The client of shared/browser, in pages of a real browser.
+import assert from "node:assert/strict"
+import { createRequire } from "node:module"
+import { test } from "node:test"
+import { cable, open, put, until, url } from "./page.mjs"
+
+const plain = "/_localstack/health"
+const topicURL = topic => `${url}/live/topics/${topic}`
+
+/** Watches a topic in a page, which notes what it sees in globalThis.seen. transport is tabs, http or nothing. */
+const watch = (page, topic, { transport, blocked, ...options } = {}) => page.evaluate(async ({ topic, transport, blocked, options }) => {
+  const [{ WatchClient }, { overTabs }, { overHTTP }] = await Promise.all(["watchroute", "tabs", "http"].map(f => import(`/browser/${f}.js`)))
+  const live = location.origin + "/live", seen = globalThis.seen = { ids: [], states: [], error: undefined }
+  globalThis.blocked = blocked
+  class Socket extends WebSocket { // one that a proxy on the way blocks, if it is to
+    constructor(...given) {
+      super(...given)
+      if (globalThis.blocked) this.close()
+    }
+  }
+  const client = globalThis.client = new WatchClient(live.replace("http", "ws"), {
+    WebSocket: Socket, transport: transport && { tabs: () => overTabs({ subject: "ada" }), http: () => overHTTP(live, { betterInterval: 1000 }) }[transport](),
+  })
+  client.addEventListener("state", () => seen.states.push(client.state))
+  const run = async () => {
+    try {
+      for await (const { change, page } of client.watch(topic, options)) {
+        for (const item of page?.items ?? []) seen.ids.push(item.id)
+        if (change) seen.ids.push(change.id)
+      }
+    } catch (error) {
+      seen.error = String(error.code ?? error)
+    }
+  }
+  run()
+}, { topic, transport, blocked, options })
+
+const seen = page => page.evaluate(() => globalThis.seen)
+const ids = async page => (await seen(page)).ids.join(" ")
+const live = page => until("the client is live", () => page.evaluate(() => globalThis.client.state === "live" && globalThis.seen.states.includes("behind")))
+
+/** The sockets that pages have opened, as long as they are open. */
+const sockets = (...pages) => {
+  const all = new Set()
+  for (const page of pages) {
+    page.on("websocket", s => {
+      all.add(s)
+      s.on("close", () => all.delete(s))
+    })
+    page.on("close", () => { for (const s of all) if (s.page === page) all.delete(s) })
+  }
+  return all
+}
+
+test("a page that has slept for 15 minutes shows the right state within a second of waking", async t => {
+  const way = await cable(t)
+  const page = await open(t, plain, { base: way.url, allow: /net::ERR|WebSocket/ })
+  await page.clock.install()
+  await watch(page, "client-sleeps", { snapshot: true })
+  await live(page)
+  await put("client-sleeps", "a", { n: 1 })
+  await until("the change comes", async () => await ids(page) === "a")
+  way.hush()
+  for (const id of ["b", "c"]) await put("client-sleeps", id, { n: 1 })
+  await page.clock.fastForward(15 * 60_000)
+  way.mend()
+  const woken = Date.now()
+  await page.evaluate(() => document.dispatchEvent(new Event("visibilitychange")))
+  await until("it has seen all", async () => await ids(page) === "a b c")
+  const took = Date.now() - woken
+  assert.ok(took < 1000, `it took ${took} ms`)
+})
+
+test("two tabs have one connection, and nothing is lost or repeated when the one that leads is closed", async t => {
+  const first = await open(t, plain), opened = sockets(first), topic = "client-tabs"
+  await watch(first, topic, { transport: "tabs" })
+  await live(first)
+  const second = await open(t, plain, { context: first.context() }), others = sockets(second)
+  await watch(second, topic, { transport: "tabs" })
+  await live(second)
+  assert.equal(opened.size, 1)
+  assert.equal(others.size, 0, "the second tab has a connection of its own")
+  let n = 0
+  const write = async count => { for (const end = n + count; n < end; n++) await put(topic, `i${n}`, { n }) }
+  const all = () => Array.from({ length: n }, (_, i) => `i${i}`).join(" ")
+  await write(5)
+  for (const page of [first, second]) await until("both tabs see all", async () => await ids(page) === all())
+  const writing = write(40)
+  await first.close()
+  await writing
+  await until("the second tab sees all, once and in order", async () => await ids(second) === all())
+  assert.equal(others.size, 1, "the second tab leads now")
+  const { mark } = await second.evaluate(topic => globalThis.client.publish(topic, { id: "last", data: {} }), topic)
+  assert.ok(mark)
+  await until("its own item comes", async () => await ids(second) === all() + " last")
+})
+
+test("a tab that leaves a topic takes it from no other tab", async t => {
+  const first = await open(t, plain), topic = "client-tabs-leave"
+  await watch(first, topic, { transport: "tabs" })
+  await live(first)
+  const second = await open(t, plain, { context: first.context() })
+  await watch(second, topic, { transport: "tabs" })
+  await live(second)
+  await second.evaluate(() => globalThis.client.close())
+  await put(topic, "a", {})
+  await until("the first tab sees it", async () => await ids(first) === "a")
+})
+
+test("where WebSockets are blocked, a page watches and publishes over HTTP, and goes back when they work", async t => {
+  const page = await open(t, plain, { allow: /WebSocket|404/ }), topic = "client-http"
+  await put(topic, "a", { n: 1 })
+  await watch(page, topic, { transport: "http", blocked: true, snapshot: true })
+  await until("the items come", async () => await ids(page) === "a")
+  const asked = []
+  page.on("request", r => asked.push(r))
+  await put(topic, "b", { n: 1 })
+  await until("a change comes", async () => await ids(page) === "a b")
+  await page.evaluate(topic => globalThis.client.publish(topic, { id: "c", data: {} }), topic)
+  await until("its own item comes", async () => await ids(page) === "a b c")
+  assert.ok(!asked.some(r => /token/.test(r.url())), "a token is in a URL")
+  await page.evaluate(() => { globalThis.blocked = false })
+  const socket = page.waitForEvent("websocket", { predicate: s => new Promise(done => s.on("framereceived", () => done(true))) })
+  await socket
+  await put(topic, "d", {})
+  await until("a change comes over the WebSocket", async () => await ids(page) === "a b c d")
+})
+
+test("items that are read once are not read again as long as they are the same", async t => {
+  const page = await open(t, plain), topic = "client-read"
+  for (const id of ["a", "b"]) await put(topic, id, { n: 1 })
+  const read = etag => page.evaluate(async ({ topic, etag }) => (await import("/browser/http.js")).read(location.origin + "/live", topic, { etag }), { topic, etag })
+  const items = await read()
+  assert.deepEqual(items.items.map(i => i.id), ["a", "b"])
+  assert.match(items.cursor, /:2$/)
+  assert.equal(await read(items.etag), undefined)
+  await put(topic, "c", { n: 1 })
+  assert.equal((await read(items.etag)).items.length, 3)
+})
+
+test("a page that is loaded again goes on from the cursor that it has kept", async t => {
+  const page = await open(t, plain), topic = "client-kept"
+  const begin = () => page.evaluate(async topic => {
+    const [{ WatchClient }, { watchOn }] = await Promise.all(["watchroute", "storage"].map(f => import(`/browser/${f}.js`)))
+    const client = globalThis.client = new WatchClient(location.origin.replace("http", "ws") + "/live")
+    const run = async () => {
+      for await (const { change } of watchOn(client, topic)) if (change) localStorage.seen = (localStorage.seen ?? "") + change.id + " "
+    }
+    run()
+  }, topic)
+  const kept = () => page.evaluate(() => localStorage.seen ?? "")
+  await begin()
+  await until("it is live", () => page.evaluate(() => globalThis.client.state === "live"))
+  await until("it watches", async () => {
+    await put(topic, "a", { at: Date.now() })
+    return /a/.test(await kept())
+  })
+  const before = await kept()
+  await page.reload()
+  await put(topic, "b", {})
+  await put(topic, "c", {})
+  await begin()
+  await until("what came meanwhile comes", async () => /b c $/.test(await kept()))
+  assert.ok((await kept()).startsWith(before))
+  const repeated = (await kept()).match(/b/g)
+  assert.equal(repeated.length, 1)
+})
+
+test("a page in the back-forward cache has no connection, and goes on when it comes back", async t => {
+  const { CHROMIUM, NPM } = process.env
+  const browser = await createRequire(NPM + "/")("playwright-core").chromium.launch({ executablePath: CHROMIUM, ignoreDefaultArgs: ["--disable-back-forward-cache"], args: ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--enable-features=BackForwardCache"] })
+  t.after(() => browser.close())
+  for (const transport of [undefined, "tabs"]) {
+    const topic = `client-away-${transport ?? "alone"}`, page = await (await browser.newContext({ baseURL: url })).newPage()
+    await page.goto(plain)
+    await watch(page, topic, { transport, snapshot: true })
+    await live(page)
+    await page.evaluate(() => {
+      addEventListener("pagehide", () => { globalThis.away = globalThis.client.state })
+      addEventListener("pageshow", e => { globalThis.persisted = e.persisted })
+    })
+    await page.goto("/_localstack/webhooks")
+    await put(topic, "a", {})
+    await page.goBack()
+    await until("the page is back", () => page.evaluate(() => "persisted" in globalThis))
+    assert.deepEqual(await page.evaluate(() => [globalThis.persisted, globalThis.away]), [true, "offline"])
+    await until("it has seen what came meanwhile", async () => await ids(page) === "a")
+  }
+})
