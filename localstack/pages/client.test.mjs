@@ -1,6 +1,5 @@
 // The client of shared/browser, in pages of a real browser.
 import assert from "node:assert/strict"
-import { createRequire } from "node:module"
 import { test } from "node:test"
 import { cable, open, put, until, url } from "./page.mjs"
 
@@ -166,24 +165,55 @@ test("a page that is loaded again goes on from the cursor that it has kept", asy
   assert.equal(repeated.length, 1)
 })
 
-test("a page in the back-forward cache has no connection, and goes on when it comes back", async t => {
-  const { CHROMIUM, NPM } = process.env
-  const browser = await createRequire(NPM + "/")("playwright-core").chromium.launch({ executablePath: CHROMIUM, ignoreDefaultArgs: ["--disable-back-forward-cache"], args: ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--enable-features=BackForwardCache"] })
-  t.after(() => browser.close())
-  for (const transport of [undefined, "tabs"]) {
-    const topic = `client-away-${transport ?? "alone"}`, page = await (await browser.newContext({ baseURL: url })).newPage()
-    await page.goto(plain)
+// A headless Chromium keeps no page in its back-forward cache, so the page is told what it would be told.
+for (const transport of [undefined, "tabs"]) {
+  test(`a page that is put away has no connection, and goes on when it comes back (${transport ?? "alone"})`, async t => {
+    const page = await open(t, plain), opened = sockets(page), topic = `client-away-${transport ?? "alone"}`
+    const tell = name => page.evaluate(name => dispatchEvent(new PageTransitionEvent(name, { persisted: true })), name)
+    const locks = () => page.evaluate(async () => (await navigator.locks.query()).held.length)
     await watch(page, topic, { transport, snapshot: true })
     await live(page)
-    await page.evaluate(() => {
-      addEventListener("pagehide", () => { globalThis.away = globalThis.client.state })
-      addEventListener("pageshow", e => { globalThis.persisted = e.persisted })
-    })
-    await page.goto("/_localstack/webhooks")
+    assert.equal(opened.size, 1)
+    assert.equal(await locks(), transport ? 2 : 0)
+    await tell("pagehide")
+    assert.equal(await page.evaluate(() => globalThis.client.state), "offline")
+    await until("it has no connection", () => opened.size === 0)
+    assert.equal(await locks(), 0, "a lock bars the back-forward cache")
     await put(topic, "a", {})
-    await page.goBack()
-    await until("the page is back", () => page.evaluate(() => "persisted" in globalThis))
-    assert.deepEqual(await page.evaluate(() => [globalThis.persisted, globalThis.away]), [true, "offline"])
+    await tell("pageshow")
     await until("it has seen what came meanwhile", async () => await ids(page) === "a")
-  }
+  })
+}
+
+test("a tab that is frozen gives up the lead, and nothing is lost or repeated", async t => {
+  const first = await open(t, plain), topic = "client-tabs-frozen"
+  await watch(first, topic, { transport: "tabs" })
+  await live(first)
+  const second = await open(t, plain, { context: first.context() }), opened = sockets(second)
+  await watch(second, topic, { transport: "tabs" })
+  await live(second)
+  await put(topic, "a", {})
+  for (const page of [first, second]) await until("both see it", async () => await ids(page) === "a")
+  const tell = name => first.evaluate(name => document.dispatchEvent(new Event(name)), name) // it does not bubble
+  await tell("freeze")
+  await until("the second tab leads", () => opened.size === 1)
+  await put(topic, "b", {})
+  await until("the second tab sees it", async () => await ids(second) === "a b")
+  await tell("resume")
+  await until("the first tab sees it, too", async () => await ids(first) === "a b")
+})
+
+test("a tab that leads and does not answer any more is replaced", async t => {
+  const first = await open(t, plain), topic = "client-tabs-hung"
+  await watch(first, topic, { transport: "tabs" })
+  await live(first)
+  const second = await open(t, plain, { context: first.context() })
+  await watch(second, topic, { transport: "tabs" })
+  await live(second)
+  const hung = first.evaluate(() => { for (const end = Date.now() + 12_000; Date.now() < end; );  })
+  await put(topic, "a", {})
+  await until("the second tab sees it", async () => await ids(second) === "a", 11_500)
+  await hung
+  await put(topic, "b", {})
+  for (const page of [first, second]) await until("both see it", async () => await ids(page) === "a b")
 })

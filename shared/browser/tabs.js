@@ -48,6 +48,7 @@ export const overTabs = ({ subject = "", transport } = {}) => (dialSocket, o) =>
   let away = new AbortController() // when it does not take part any more
   let relay = /** @type {ReturnType<typeof newRelay> | undefined} */ (undefined) // while it leads
   let joining = /** @type {((socket: number) => void) | undefined} */ (undefined)
+  let joins = 0
   let asked = 0 // since when the leader has not answered whether it is there
   let idle = /** @type {any} */ (undefined)
 
@@ -86,6 +87,7 @@ export const overTabs = ({ subject = "", transport } = {}) => (dialSocket, o) =>
     cut()
     relay = newRelay(dial, say, tab => locks.request(`${name} ${tab}`, { signal: own.signal }, () => relay?.leave(tab)).catch(() => {}))
     channel?.postMessage({ do: "lead" })
+    if (joining) ask({ do: "join", n: joins })
     own.signal.addEventListener("abort", () => release(own.signal.reason))
   })
 
@@ -112,12 +114,14 @@ export const overTabs = ({ subject = "", transport } = {}) => (dialSocket, o) =>
     me = crypto.getRandomValues(new Uint32Array(2)).join("-")
     channel = new BroadcastChannel(name)
     channel.onmessage = ({ data: m }) => {
-      if (m.do === "lead") cut()
-      else if (m.from) relay?.accept(m)
+      if (m.do === "lead") {
+        cut()
+        if (joining) ask({ do: "join", n: joins })
+      } else if (m.from) relay?.accept(m)
       else if (!m.to || m.to === me) take(m)
     }
     locks.request(`${name} ${me}`, { signal }, () => new Promise((_, release) => signal.addEventListener("abort", () => release(signal.reason)))).catch(() => {})
-    for (const event of ["pagehide", "freeze"]) page.addEventListener?.(event, shut, { signal })
+    for (const event of ["pagehide", "freeze"]) page.addEventListener?.(event, shut, { signal, capture: true })
     const timer = setInterval(() => {
       if (relay || !links.size || page.document?.hidden) return
       if (asked) return cut()
@@ -149,7 +153,7 @@ export const overTabs = ({ subject = "", transport } = {}) => (dialSocket, o) =>
       joining = undefined
       done(socket)
     }
-    ask({ do: "join" })
+    ask({ do: "join", n: ++joins })
   })
 
   return async events => {
@@ -179,7 +183,7 @@ export const overTabs = ({ subject = "", transport } = {}) => (dialSocket, o) =>
  * @param {Dial} dial @param {(m: any) => void} say @param {(tab: string) => void} mourn calls leave when a tab is gone
  */
 const newRelay = (dial, say, mourn) => {
-  const sockets = /** @type {Map<number, Socket>} */ (new Map()), known = new Set()
+  const sockets = /** @type {Map<number, Socket>} */ (new Map()), known = /** @type {Map<string, {n: number, socket: number}>} */ (new Map()) // tabs, with how they have joined last
   let closed = false
 
   /** @param {Socket} s @param {number} code */
@@ -273,10 +277,10 @@ const newRelay = (dial, say, mourn) => {
       else if (m.do === "write") say({ to: from, do: "closed", socket: m.socket, code: 1006 })
       if (m.do === "leave" && s?.tabs.has(from)) leaveSocket(s, from)
       if (m.do !== "join") return
-      if (!known.has(from)) mourn(from)
-      known.add(from)
-      const now = Date.now()
-      const to = [...sockets.values()].find(s => !s.stale && !s.tabs.has(from) && (!s.link || now - s.heard < sleepTime)) ?? open()
+      const before = known.get(from), same = before?.n === m.n ? sockets.get(before?.socket ?? 0) : undefined
+      if (!before) mourn(from)
+      const to = same ?? [...sockets.values()].find(s => !s.stale && !s.tabs.has(from) && (!s.link || Date.now() - s.heard < sleepTime)) ?? open()
+      known.set(from, { n: m.n, socket: to.id })
       to.tabs.set(from, 0)
       say({ to: from, do: "joined", socket: to.link ? to.id : -1 })
     },

@@ -118,10 +118,11 @@ export class WatchClient extends EventTarget {
 
   /** Heals at once when the page comes back, and closes the connection while it is away. */
   #listen() {
-    const page = /** @type {any} */ (globalThis), { signal } = this.#deaf, { awake, suspend } = this.#engine
-    for (const name of ["online", "pageshow", "resume"]) page.addEventListener?.(name, awake, { signal })
-    for (const name of ["pagehide", "freeze"]) page.addEventListener?.(name, suspend, { signal })
-    page.document?.addEventListener("visibilitychange", () => page.document.hidden || awake(), { signal })
+    const page = /** @type {any} */ (globalThis), { awake, suspend } = this.#engine
+    const on = (/** @type {string} */ name, /** @type {() => void} */ call) => page.addEventListener?.(name, call, { signal: this.#deaf.signal, capture: true }) // some do not bubble
+    for (const name of ["online", "pageshow", "resume"]) on(name, awake)
+    for (const name of ["pagehide", "freeze"]) on(name, suspend)
+    on("visibilitychange", () => page.document.hidden || awake())
   }
 }
 

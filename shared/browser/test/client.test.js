@@ -86,6 +86,18 @@ bubble("a page that is put away has no connection, and goes on when it comes bac
   assert.deepEqual(seen.seqs, [1])
 })
 
+bubble("a page that is frozen has no connection, and goes on when it thaws", async ({ clock, service, client, page }) => {
+  service.accept()
+  await clock.rest()
+  page.dispatchEvent(new Event("freeze"))
+  await clock.rest()
+  assert.ok(service.newest.closed)
+  assert.equal(client.state, "offline")
+  page.dispatchEvent(new Event("resume"))
+  await clock.rest()
+  assert.equal(service.sockets.length, 2)
+})
+
 bubble("a network that comes back is used at once", async ({ clock, service, client, page }) => {
   for (let n = 0; n < 8; n++) {
     service.drop(1006)
