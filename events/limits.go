@@ -13,6 +13,8 @@ const (
 	MaxItemIDBytes = 256
 	// MaxEpochBytes bounds an epoch's name. The service makes names of 8.
 	MaxEpochBytes = 32
+	// MaxSeq bounds the number in a cursor. No topic will have so many changes.
+	MaxSeq = 1_000_000_000_000_000_000 - 1
 	// MaxRequestIDBytes bounds the client's own mark on a request, and the key of a publication.
 	MaxRequestIDBytes = 128
 	// MaxExpiry bounds how far ahead a published item may expire. A time in milliseconds, taken
