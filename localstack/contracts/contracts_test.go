@@ -9,8 +9,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/santhosh-tekuri/jsonschema/v6"
 	"github.com/watchroute/watchroute/events"
+	"github.com/watchroute/watchroute/events/schema"
+	"github.com/watchroute/watchroute/localstack/contract"
 )
 
 // root is the module's folder, and here this package.
@@ -47,7 +48,7 @@ func TestEachMemberIsDescribed(t *testing.T) {
 	var s struct {
 		Defs map[string]described `json:"$defs"`
 	}
-	if err := json.Unmarshal(made(t)["events/"+schemaFile], &s); err != nil {
+	if err := json.Unmarshal(made(t)["events/schema/"+schema.File], &s); err != nil {
 		t.Fatal(err)
 	}
 	members := 0
@@ -70,32 +71,14 @@ func TestEachMemberIsDescribed(t *testing.T) {
 	}
 }
 
-// compiled compiles a type of the schema.
-func compiled(t *testing.T, name string) *jsonschema.Schema {
+// checker has the schema.
+func checker(t *testing.T) *contract.Checker {
 	t.Helper()
-	document, err := jsonschema.UnmarshalJSON(bytes.NewReader(made(t)["events/"+schemaFile]))
+	c, err := contract.New()
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := jsonschema.NewCompiler()
-	c.AssertFormat()
-	if err := c.AddResource(schemaID, document); err != nil {
-		t.Fatal(err)
-	}
-	s, err := c.Compile(schemaID + "#/$defs/" + name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s
-}
-
-// accepts says what is wrong with a text by a type of the schema.
-func accepts(s *jsonschema.Schema, text []byte) error {
-	value, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
-	if err != nil {
-		return err
-	}
-	return s.Validate(value)
+	return c
 }
 
 // TestSamplesKeepToTheSchema: each sample is the frame that it shows, and no other.
@@ -104,12 +87,12 @@ func TestSamplesKeepToTheSchema(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	c := checker(t)
 	for _, m := range all {
-		own := compiled(t, m.name)
 		for _, sample := range m.samples {
 			text, err := os.ReadFile(filepath.Join(root, "events", "samples", sample))
 			if err == nil {
-				err = accepts(own, text)
+				err = c.Is(m.name, text)
 			}
 			if err != nil {
 				t.Errorf("%s is no %s: %v", sample, m.name, err)
@@ -140,7 +123,7 @@ func TestNamesInTheSchemaAreThoseOfTheService(t *testing.T) {
 // same checks that a type of the schema and a parser agree.
 func same(t *testing.T, name string, texts []string, parse func(string) error) {
 	t.Helper()
-	s := compiled(t, name)
+	s := checker(t).Type(name)
 	for _, text := range texts {
 		byParser, bySchema := parse(text), s.Validate(text)
 		if (byParser == nil) != (bySchema == nil) {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/goccy/go-yaml"
 	"github.com/watchroute/watchroute/events"
+	"github.com/watchroute/watchroute/events/schema"
 )
 
 // object is a JSON object whose members stay in order.
@@ -44,7 +45,7 @@ func (o object) MarshalJSON() ([]byte, error) {
 func ref(to string) object { return object{{"$ref", to}} }
 
 // ofSchema refers to a type in the schema.
-func ofSchema(name string) object { return ref("./" + schemaFile + "#/$defs/" + name) }
+func ofSchema(name string) object { return ref("./schema/" + schema.File + "#/$defs/" + name) }
 
 // document writes a document as YAML, after a line that says where it is from.
 func document(o object) ([]byte, error) {

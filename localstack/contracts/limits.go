@@ -62,6 +62,7 @@ func texts() jsonschema.Definitions {
 	below := topicPattern(events.MaxTopicSegments-1, `/\*{1,2}`)
 	cursor := fmt.Sprintf(`[a-z0-9]{0,%d}:(?:0|[1-9][0-9]{0,%d})`, events.MaxEpochBytes, len(fmt.Sprint(events.MaxSeq))-1)
 	return jsonschema.Definitions{
+		"GatewayError": gatewayError(),
 		"Topic": {Type: "string", Pattern: topic, MaxLength: size(events.MaxTopicBytes),
 			Description: "A topic: 1 to " + number(events.MaxTopicSegments) + " segments of letters, digits and _ - . : @ (ASCII), separated by slashes, such as stocks/AAPL. A first segment that begins with @ is the service's, and does not count."},
 		"TopicOrPattern": {Type: "string", Pattern: strings.TrimSuffix(topic, "$") + "$|" + below, MaxLength: size(events.MaxTopicBytes),
@@ -83,6 +84,19 @@ func texts() jsonschema.Definitions {
 	}
 }
 
+// gatewayError is what API Gateway itself answers a message with that did not come through.
+//
+// Source: https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-route-response.html
+func gatewayError() *jsonschema.Schema {
+	s := &jsonschema.Schema{Type: "object", Required: []string{"message"}, Properties: jsonschema.NewProperties(),
+		Description: "What API Gateway itself says when a message did not come through, as it was throttled or the function failed. It has no type. The client sends the message again, later each time."}
+	for _, m := range [][2]string{{"message", "What is wrong, such as Internal server error or Too Many Requests."}, {"connectionId", "API Gateway's name for the connection."}, {"requestId", "API Gateway's name for the message."}} {
+		s.Properties.Set(m[0], &jsonschema.Schema{Type: "string", Description: m[1]})
+	}
+	s.Not = &jsonschema.Schema{Required: []string{"type"}}
+	return s
+}
+
 func size(n uint64) *uint64 { return &n }
 
 // inBytes says what JSON Schema cannot: it counts characters, and the service bytes.
@@ -100,7 +114,7 @@ func enum[T ~string](values ...T) (all []any) {
 // bounds say more of members than their Go types do, by "Type.member".
 var bounds = map[string]func(*jsonschema.Schema){
 	"Subscribed.topic": is("TopicOrPattern"), "Unsubscribed.topic": is("TopicOrPattern"), "Snapshot.topic": is("TopicOrPattern"),
-	"Reset.topic": is("Topic"), "Published.topic": is("Topic"),
+	"Reset.topic": is("TopicOrPattern"), "Published.topic": is("Topic"),
 	"Subscribed.id": is("RequestID"), "Unsubscribed.id": is("RequestID"), "Published.id": is("RequestID"), "Pong.id": is("RequestID"),
 	"Snapshot.id": is("RequestID"), "Reset.id": is("RequestID"), "Authorized.id": is("RequestID"), "Error.id": is("RequestID"),
 	"Subscribed.epoch": is("Epoch"), "Snapshot.epoch": is("Epoch"), "Change.epoch": is("Epoch"),

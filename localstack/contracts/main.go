@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+
+	"github.com/watchroute/watchroute/events/schema"
 )
 
 // module is the path of the module.
@@ -46,7 +48,7 @@ func contracts(root, at string) (map[string][]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := schema(c)
+	s, err := wireSchema(c)
 	if err != nil {
 		return nil, err
 	}
@@ -62,5 +64,5 @@ func contracts(root, at string) (map[string][]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return map[string][]byte{"events/" + schemaFile: append(text, '\n'), "events/asyncapi.yaml": described}, nil
+	return map[string][]byte{"events/schema/" + schema.File: append(text, '\n'), "events/asyncapi.yaml": described}, nil
 }

@@ -7,12 +7,7 @@ import (
 
 	"github.com/invopop/jsonschema"
 	"github.com/watchroute/watchroute/events"
-)
-
-// schemaFile is where the schema is, below events. schemaID is its name; nothing is served there.
-const (
-	schemaFile = "schema/watchroute.schema.json"
-	schemaID   = "https://github.com/watchroute/watchroute/events/" + schemaFile
+	"github.com/watchroute/watchroute/events/schema"
 )
 
 // frames are what the service sends over a WebSocket.
@@ -29,9 +24,9 @@ var bodies = []any{
 	events.Test{}, events.DestinationTest{}, events.DestinationNotice{},
 }
 
-// schema makes the JSON Schema of everything on the wire, of the Go types, their comments and their
+// wireSchema makes the JSON Schema of everything on the wire, of the Go types, their comments and their
 // limits.
-func schema(c comments) (*jsonschema.Schema, error) {
+func wireSchema(c comments) (*jsonschema.Schema, error) {
 	r := reflector(c)
 	all := jsonschema.Definitions{}
 	for _, f := range frames {
@@ -51,7 +46,7 @@ func schema(c comments) (*jsonschema.Schema, error) {
 	}
 	all["ServerFrame"], all["ClientFrame"] = either(frameNames(), "A frame that the service sends."), either(requestNames(), "A frame that a client sends.")
 	return &jsonschema.Schema{
-		Version: jsonschema.Version, ID: schemaID, Title: "Watchroute",
+		Version: jsonschema.Version, ID: schema.ID, Title: "Watchroute",
 		Description: "Everything that Watchroute sends and takes, as JSON. Made of the Go package events by make contracts; do not edit.",
 		Definitions: all,
 	}, nil
