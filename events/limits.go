@@ -22,6 +22,15 @@ const (
 	MaxExpiry = 10 * 365 * 24 * time.Hour
 	// MaxOrder bounds the order of a request: the largest whole number that JavaScript counts to.
 	MaxOrder = 1<<53 - 1
+	// MaxPublishItems bounds the items of one POST.
+	MaxPublishItems = 25
+	// MaxStreamTopics bounds the topics and patterns of one stream over HTTP.
+	MaxStreamTopics = 50
+	// MaxWait bounds how long a long poll is held. API Gateway, proxies and clients wait for 29 s
+	// and more.
+	MaxWait = 25 * time.Second
+	// MaxURLBytes bounds the URL of a destination.
+	MaxURLBytes = 2048
 	// MaxSubscriptions bounds the topics that one connection watches at a time.
 	MaxSubscriptions = 100
 	// MaxCursors bounds the topics whose cursors one frame has, either way.

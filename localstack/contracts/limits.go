@@ -10,6 +10,7 @@ import (
 
 	"github.com/invopop/jsonschema"
 	"github.com/watchroute/watchroute/events"
+	"github.com/watchroute/watchroute/shared/delivery"
 )
 
 // limits are the constants that comments name, as a reader of a contract sees them.
@@ -62,7 +63,6 @@ func texts() jsonschema.Definitions {
 	below := topicPattern(events.MaxTopicSegments-1, `/\*{1,2}`)
 	cursor := fmt.Sprintf(`[a-z0-9]{0,%d}:(?:0|[1-9][0-9]{0,%d})`, events.MaxEpochBytes, len(fmt.Sprint(events.MaxSeq))-1)
 	return jsonschema.Definitions{
-		"GatewayError": gatewayError(),
 		"Topic": {Type: "string", Pattern: topic, MaxLength: size(events.MaxTopicBytes),
 			Description: "A topic: 1 to " + number(events.MaxTopicSegments) + " segments of letters, digits and _ - . : @ (ASCII), separated by slashes, such as stocks/AAPL. A first segment that begins with @ is the service's, and does not count."},
 		"TopicOrPattern": {Type: "string", Pattern: strings.TrimSuffix(topic, "$") + "$|" + below, MaxLength: size(events.MaxTopicBytes),
@@ -82,19 +82,6 @@ func texts() jsonschema.Definitions {
 		"Op":          {Type: "string", Enum: enum(events.Added, events.Modified, events.Removed, events.Skipped), Description: "What happened to the item; skipped stands in place of changes that the watcher does not see."},
 		"ResetReason": {Type: "string", Enum: enum(events.ResetExpired, events.ResetEpoch, events.ResetLimit, events.ResetAhead, events.ResetView), Description: "Why what a client missed cannot be told: retention has passed for a part of it, the numbering has begun anew, it is too much, the cursor is beyond the latest change, or another view is seen."},
 	}
-}
-
-// gatewayError is what API Gateway itself answers a message with that did not come through.
-//
-// Source: https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-route-response.html
-func gatewayError() *jsonschema.Schema {
-	s := &jsonschema.Schema{Type: "object", Required: []string{"message"}, Properties: jsonschema.NewProperties(),
-		Description: "What API Gateway itself says when a message did not come through, as it was throttled or the function failed. It has no type. The client sends the message again, later each time."}
-	for _, m := range [][2]string{{"message", "What is wrong, such as Internal server error or Too Many Requests."}, {"connectionId", "API Gateway's name for the connection."}, {"requestId", "API Gateway's name for the message."}} {
-		s.Properties.Set(m[0], &jsonschema.Schema{Type: "string", Description: m[1]})
-	}
-	s.Not = &jsonschema.Schema{Required: []string{"type"}}
-	return s
 }
 
 func size(n uint64) *uint64 { return &n }
@@ -128,7 +115,8 @@ var bounds = map[string]func(*jsonschema.Schema){
 	"TopicItems.cursor": is("Cursor"), "TopicChanges.cursor": is("Cursor"),
 	"ItemsBelow.topic": is("TopicOrPattern"), "StandBelow.topic": is("TopicOrPattern"),
 	"Problem.type": equal("about:blank"), "Problem.status": between(400, 599),
-	"DestinationRequest.topic": is("TopicOrPattern"), "DestinationRequest.batch": between(1, 100),
+	"DestinationRequest.topic": is("TopicOrPattern"), "DestinationRequest.batch": between(1, delivery.MaxBatch), "DestinationRequest.format": oneOf(string(delivery.Frames), string(delivery.CloudEvent), string(delivery.CloudEvents)),
+	"DestinationRequest.url": atMost(events.MaxURLBytes), "PublishRequest.items": items(1, events.MaxPublishItems),
 	"Destination.topic": is("TopicOrPattern"), "Test.topic": is("TopicOrPattern"), "Test.type": equal(events.TypeTest),
 	"DestinationStanding.cursor": is("Cursor"), "DestinationNotice.cursor": is("Cursor"), "ReplayRequest.after": is("Cursor"), "ReplayRequest.from": is("Time"),
 	"DestinationNotice.state": oneOf(events.DestinationRetrying, events.DestinationDisabled),
@@ -160,6 +148,14 @@ func between(least, most int64) func(*jsonschema.Schema) {
 	return func(s *jsonschema.Schema) {
 		s.Minimum, s.Maximum = json.Number(fmt.Sprint(least)), json.Number(fmt.Sprint(most))
 	}
+}
+
+func atMost(bytes uint64) func(*jsonschema.Schema) {
+	return func(s *jsonschema.Schema) { s.MaxLength, s.Extras = &bytes, inBytes(int(bytes)) }
+}
+
+func items(least, most uint64) func(*jsonschema.Schema) {
+	return func(s *jsonschema.Schema) { s.MinItems, s.MaxItems = &least, &most }
 }
 
 func equal(text string) func(*jsonschema.Schema) {

@@ -1,5 +1,5 @@
-// Contracts writes what describes the wire to others: JSON Schemas and AsyncAPI, of the Go types in
-// events, their comments and their limits.
+// Contracts writes what describes the wire to others: JSON Schemas, AsyncAPI and OpenAPI, of the Go
+// types in events, their comments and their limits.
 //
 //	go run ./localstack/contracts
 package main
@@ -60,9 +60,11 @@ func contracts(root, at string) (map[string][]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	described, err := document(sockets)
-	if err != nil {
-		return nil, err
+	files := map[string][]byte{"events/schema/" + schema.File: append(text, '\n')}
+	for name, o := range map[string]object{"events/asyncapi.yaml": sockets, "events/openapi.yaml": openAPI()} {
+		if files[name], err = document(o); err != nil {
+			return nil, err
+		}
 	}
-	return map[string][]byte{"events/schema/" + schema.File: append(text, '\n'), "events/asyncapi.yaml": described}, nil
+	return files, nil
 }

@@ -44,6 +44,15 @@ func wireSchema(c comments) (*jsonschema.Schema, error) {
 	if err := requests(all); err != nil {
 		return nil, err
 	}
+	for _, name := range strict {
+		all[name].AdditionalProperties = jsonschema.FalseSchema
+	}
+	maps.Copy(all, others(all))
+	for _, s := range all {
+		if s.Properties != nil {
+			aloneRefs(s)
+		}
+	}
 	all["ServerFrame"], all["ClientFrame"] = either(frameNames(), "A frame that the service sends."), either(requestNames(), "A frame that a client sends.")
 	return &jsonschema.Schema{
 		Version: jsonschema.Version, ID: schema.ID, Title: "Watchroute",
@@ -103,6 +112,16 @@ func typed(s *jsonschema.Schema, kind string) {
 		first.Set(at.Key, at.Value)
 	}
 	s.Properties, s.Required = first, append([]string{"type"}, s.Required...)
+}
+
+// aloneRefs gives members that refer to a type, and say more, the form that JSON Schema has known since
+// draft 4: AsyncAPI's and OpenAPI's tools ignore what stands beside a $ref.
+func aloneRefs(s *jsonschema.Schema) {
+	for at := s.Properties.Oldest(); at != nil; at = at.Next() {
+		if property := at.Value; property.Ref != "" && property.Description != "" {
+			property.AllOf, property.Ref = []*jsonschema.Schema{{Ref: property.Ref}}, ""
+		}
+	}
 }
 
 // either is one of several types.

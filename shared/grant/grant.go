@@ -39,8 +39,8 @@ const (
 	Join      Action = "join"      // be shown to others as a member, see [events.PresenceTopic]
 )
 
-// actions are all of them.
-var actions = []Action{Subscribe, Read, Publish, Deliver, Join}
+// Actions are all actions.
+func Actions() []Action { return []Action{Subscribe, Read, Publish, Deliver, Join} }
 
 // shows tells whether something is seen of a topic by the action.
 func (a Action) shows() bool { return a != Publish && a != Join }
