@@ -10,7 +10,7 @@ import (
 	"sync"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
-	"github.com/watchroute/watchroute/events/schema"
+	"github.com/watchroute/watchroute/events"
 )
 
 // remembered is how many messages are remembered, so that one which goes to many clients is looked at once.
@@ -18,31 +18,40 @@ const remembered = 4096
 
 // Checker holds messages to the schema, and counts them. Safe for concurrent use.
 type Checker struct {
-	types map[string]*jsonschema.Schema
-	seed  maphash.Seed
+	types    map[string]*jsonschema.Schema
+	routes   []route
+	fallback place // what a request is answered that no route takes
+	seed     maphash.Seed
 
-	mu     sync.Mutex
-	known  map[uint64]string // the types of messages that were looked at
-	counts map[string]int
+	mu        sync.Mutex
+	compiler  *jsonschema.Compiler
+	inOpenAPI map[string]*jsonschema.Schema // by their pointers
+	known     map[uint64]string             // the types of messages that were looked at
+	counts    map[string]int
 }
 
 // New compiles the schema.
 func New() (*Checker, error) {
-	document, err := jsonschema.UnmarshalJSON(bytes.NewReader(schema.Text))
+	document, err := jsonschema.UnmarshalJSON(bytes.NewReader(events.Schema))
 	if err != nil {
 		return nil, fmt.Errorf("read the schema: %w", err)
 	}
 	compiler := jsonschema.NewCompiler()
 	compiler.AssertFormat()
-	if err := compiler.AddResource(schema.ID, document); err != nil {
+	if err := compiler.AddResource(events.SchemaID, document); err != nil {
 		return nil, fmt.Errorf("read the schema: %w", err)
 	}
-	c := &Checker{types: map[string]*jsonschema.Schema{}, seed: maphash.MakeSeed(), known: map[uint64]string{}, counts: map[string]int{}}
+	c := &Checker{types: map[string]*jsonschema.Schema{}, seed: maphash.MakeSeed(), compiler: compiler,
+		inOpenAPI: map[string]*jsonschema.Schema{}, known: map[uint64]string{}, counts: map[string]int{}}
 	for name := range document.(map[string]any)["$defs"].(map[string]any) {
-		if c.types[name], err = compiler.Compile(schema.ID + "#/$defs/" + name); err != nil {
+		if c.types[name], err = compiler.Compile(events.SchemaID + "#/$defs/" + name); err != nil {
 			return nil, fmt.Errorf("compile %s: %w", name, err)
 		}
 	}
+	if c.routes, err = readOpenAPI(compiler); err != nil {
+		return nil, err
+	}
+	c.fallback, _ = c.responses("GET", "/topics/any")
 	return c, nil
 }
 

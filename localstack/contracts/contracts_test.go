@@ -10,7 +10,6 @@ import (
 	"testing"
 
 	"github.com/watchroute/watchroute/events"
-	"github.com/watchroute/watchroute/events/schema"
 	"github.com/watchroute/watchroute/localstack/contract"
 )
 
@@ -48,7 +47,7 @@ func TestEachMemberIsDescribed(t *testing.T) {
 	var s struct {
 		Defs map[string]described `json:"$defs"`
 	}
-	if err := json.Unmarshal(made(t)["events/schema/"+schema.File], &s); err != nil {
+	if err := json.Unmarshal(made(t)["events/"+schemaFile], &s); err != nil {
 		t.Fatal(err)
 	}
 	members := 0

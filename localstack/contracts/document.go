@@ -6,7 +6,6 @@ import (
 
 	"github.com/goccy/go-yaml"
 	"github.com/watchroute/watchroute/events"
-	"github.com/watchroute/watchroute/events/schema"
 )
 
 // object is a JSON object whose members stay in order.
@@ -44,8 +43,11 @@ func (o object) MarshalJSON() ([]byte, error) {
 // ref refers to another place of the same document, or to another file.
 func ref(to string) object { return object{{"$ref", to}} }
 
+// schemaFile is where the schema is, below events.
+const schemaFile = "schema/watchroute.schema.json"
+
 // ofSchema refers to a type in the schema.
-func ofSchema(name string) object { return ref("./schema/" + schema.File + "#/$defs/" + name) }
+func ofSchema(name string) object { return ref("./" + schemaFile + "#/$defs/" + name) }
 
 // document writes a document as YAML, after a line that says where it is from.
 func document(o object) ([]byte, error) {

@@ -9,8 +9,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-
-	"github.com/watchroute/watchroute/events/schema"
 )
 
 // module is the path of the module.
@@ -60,7 +58,7 @@ func contracts(root, at string) (map[string][]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	files := map[string][]byte{"events/schema/" + schema.File: append(text, '\n')}
+	files := map[string][]byte{"events/" + schemaFile: append(text, '\n')}
 	for name, o := range map[string]object{"events/asyncapi.yaml": sockets, "events/openapi.yaml": openAPI()} {
 		if files[name], err = document(o); err != nil {
 			return nil, err

@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/watchroute/watchroute/events"
-	"github.com/watchroute/watchroute/events/schema"
 )
 
 const jsonType = "application/json"
@@ -157,10 +156,13 @@ func answersOf(answers object, refusals ...int) object {
 	for _, status := range refusals {
 		answers = append(answers, member{strconv.Itoa(status), refusal(status)})
 	}
-	return answers
+	return append(answers, member{"default", object{
+		{"description", "API Gateway's own refusal: the function failed, or was not asked at all. Come again, later each time."},
+		{"content", object{{jsonType, object{{"schema", ofSchema("GatewayError")}}}}},
+	}})
 }
 
-// refusal is a problem with one of the codes that have the status; API Gateway has answers of its own.
+// refusal is a problem with one of the codes that have the status.
 func refusal(status int) object {
 	var codes []string
 	for _, code := range events.Codes() {
@@ -173,10 +175,7 @@ func refusal(status int) object {
 	if status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable || status == http.StatusInternalServerError {
 		o = append(o, member{"headers", object{headerOf("Retry-After", "How many seconds to wait, at least.")}})
 	}
-	return append(o, member{"content", object{
-		{events.ProblemType, object{{"schema", ofSchema("Problem")}}},
-		{jsonType, object{{"schema", ofSchema("GatewayError")}}},
-	}})
+	return append(o, member{"content", object{{events.ProblemType, object{{"schema", ofSchema("Problem")}}}}})
 }
 
 // body is a JSON body that is required.
@@ -198,7 +197,7 @@ func post() object {
 		}},
 		{"requestBody", body("PublishRequest")},
 		{"responses", answersOf(object{{"200", object{{"description", "The item is in the table, or what has become of each."}, {"content", object{
-			{jsonType, object{{"schema", object{{"oneOf", []object{ofSchema("PublishResult"), ofSchema("PublishResults")}}}}}}}}}}},
+			{jsonType, object{{"schema", object{{"anyOf", []object{ofSchema("PublishResults"), ofSchema("PublishResult")}}}}}}}}}}},
 			400, 401, 403, 404, 405, 412, 413, 415, 429, 500, 503)},
 	}
 }
@@ -317,7 +316,7 @@ func upgrade() object {
 // refs are references to types of the schema, as texts.
 func refs(names []string) (all []string) {
 	for _, name := range names {
-		all = append(all, "./schema/"+schema.File+"#/$defs/"+name)
+		all = append(all, "./"+schemaFile+"#/$defs/"+name)
 	}
 	return all
 }

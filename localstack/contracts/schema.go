@@ -7,7 +7,6 @@ import (
 
 	"github.com/invopop/jsonschema"
 	"github.com/watchroute/watchroute/events"
-	"github.com/watchroute/watchroute/events/schema"
 )
 
 // frames are what the service sends over a WebSocket.
@@ -55,7 +54,7 @@ func wireSchema(c comments) (*jsonschema.Schema, error) {
 	}
 	all["ServerFrame"], all["ClientFrame"] = either(frameNames(), "A frame that the service sends."), either(requestNames(), "A frame that a client sends.")
 	return &jsonschema.Schema{
-		Version: jsonschema.Version, ID: schema.ID, Title: "Watchroute",
+		Version: jsonschema.Version, ID: events.SchemaID, Title: "Watchroute",
 		Description: "Everything that Watchroute sends and takes, as JSON. Made of the Go package events by make contracts; do not edit.",
 		Definitions: all,
 	}, nil

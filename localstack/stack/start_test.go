@@ -21,6 +21,7 @@ import (
 	"github.com/coder/websocket"
 	"github.com/watchroute/watchroute/events"
 	"github.com/watchroute/watchroute/localstack/aws/apigateway"
+	"github.com/watchroute/watchroute/localstack/aws/restapi"
 	"github.com/watchroute/watchroute/localstack/contract"
 	"github.com/watchroute/watchroute/localstack/stack"
 	"github.com/watchroute/watchroute/shared/build"
@@ -97,10 +98,8 @@ func start(t testing.TB, change func(*stack.Options)) *running {
 		change(&o)
 	}
 	built(t, &o)
-	o.Gateway.Sent = func(frame []byte) {
-		if err := checker.Frame(frame); err != nil {
-			logs.fail(err)
-		}
+	if o.Root == root { // and not functions of a test
+		hold(&o, logs)
 	}
 	s, err := stack.Start(t.Context(), o)
 	if err != nil {
@@ -110,6 +109,20 @@ func start(t testing.TB, change func(*stack.Options)) *running {
 	cfg := aws.Config{Region: stack.Region, HTTPClient: dynamo.HTTPClient(), BaseEndpoint: aws.String(s.URL()),
 		Credentials: credentials.NewStaticCredentialsProvider("local", "local", "")}
 	return &running{Stack: s, db: dynamodb.NewFromConfig(cfg), sqs: sqs.NewFromConfig(cfg)}
+}
+
+// hold holds what a stack sends to the contracts.
+func hold(o *stack.Options, logs *testLog) {
+	o.Gateway.Sent = func(frame []byte) {
+		if err := checker.Frame(frame); err != nil {
+			logs.fail(err)
+		}
+	}
+	o.REST.Answered = func(a restapi.Answer) {
+		if err := checker.Answer(a.Method, a.Path, a.Status, a.Header, a.Body); err != nil {
+			logs.fail(err)
+		}
+	}
 }
 
 // testLog hands what functions write to the test, as long as it runs.
