@@ -117,6 +117,7 @@ func TestNamesInTheSchemaAreThoseOfTheService(t *testing.T) {
 	}
 	same(t, "Bookmark", append(cursors, "a:1", "~", "a:1~"), func(s string) error { _, err := events.ParseBookmark(s); return err })
 	same(t, "ItemID", []string{"", "a", "ä", "a\x00", "a\x1fb", "\x7f", "\u0085", "\u00a0", " ", "a/b", strings.Repeat("i", events.MaxItemIDBytes), strings.Repeat("i", events.MaxItemIDBytes+1)}, events.CheckItemID)
+	same(t, "MemberName", []string{"", "a", "Ada Lovelace", "a\x00", "\u0085", strings.Repeat("n", events.MaxMemberNameBytes), strings.Repeat("n", events.MaxMemberNameBytes+1)}, events.CheckMemberName)
 }
 
 // same checks that a type of the schema and a parser agree.

@@ -16,7 +16,7 @@ type asked struct {
 // actions are all requests.
 var actions = []asked{
 	{"Subscribe", events.ActionSubscribe, "Asks for the changes of a topic, or of all topics of a pattern. Answered with subscribed.",
-		[]string{"topic"}, []string{"id", "order", "after", "view", "filter", "fields", "delta", "latest", "snapshot"}},
+		[]string{"topic"}, []string{"id", "order", "after", "view", "filter", "fields", "delta", "latest", "snapshot", "presence"}},
 	{"Unsubscribe", events.ActionUnsubscribe, "Ends a subscription. Answered with unsubscribed.", []string{"topic"}, []string{"id", "order"}},
 	{"SnapshotRequest", events.ActionSnapshot, "Asks for the items of a topic, or of all topics of a pattern. Answered with snapshot.",
 		[]string{"topic"}, []string{"id", "filter", "fields", "next"}},

@@ -21,6 +21,7 @@ var bodies = []any{
 	events.PublishRequest{}, events.PublishResults{},
 	events.DestinationRequest{}, events.Destination{}, events.Destinations{}, events.ReplayRequest{},
 	events.Test{}, events.DestinationTest{}, events.DestinationNotice{},
+	events.Member{}, events.MemberCount{},
 }
 
 // wireSchema makes the JSON Schema of everything on the wire, of the Go types, their comments and their

@@ -70,7 +70,7 @@ func (a Action) reserves() bool { return a != Subscribe && a != Read }
 func All() Grant {
 	return Grant{
 		claim: json.RawMessage(`{"v":1,"allow":[{"topics":["**"],"actions":["subscribe","read","publish","deliver","join"]}]}`),
-		rules: []rule{{topics: []Pattern{rest}, actions: actions}},
+		rules: []rule{{topics: []Pattern{rest}, actions: Actions()}},
 	}
 }
 
