@@ -20,7 +20,7 @@ const remembered = 4096
 type Checker struct {
 	types    map[string]*jsonschema.Schema
 	routes   []route
-	fallback place // what a request is answered that no route takes
+	fallback described // what a request is answered that no route takes
 	seed     maphash.Seed
 
 	mu        sync.Mutex

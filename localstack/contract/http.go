@@ -67,14 +67,14 @@ func (c *Checker) Answer(method, path string, status int, header http.Header, bo
 	return nil
 }
 
-// place is one of the places in the document that say what a route answers.
-type place struct {
+// described is what the document says of the answers of a route.
+type described struct {
 	pointer   string
 	responses map[string]any
 }
 
 // responses gives what the document says of the answers to a request.
-func (c *Checker) responses(method, path string) (place, bool) {
+func (c *Checker) responses(method, path string) (described, bool) {
 	if method == http.MethodHead {
 		method = http.MethodGet
 	}
@@ -82,10 +82,10 @@ func (c *Checker) responses(method, path string) (place, bool) {
 		operation, ok := r.methods[strings.ToLower(method)].(map[string]any)
 		if ok && r.matches.MatchString(path) {
 			pointer := "/paths/" + escaped(r.template) + "/" + strings.ToLower(method) + "/responses"
-			return place{pointer, operation["responses"].(map[string]any)}, true
+			return described{pointer, operation["responses"].(map[string]any)}, true
 		}
 	}
-	return place{}, false
+	return described{}, false
 }
 
 // escaped writes a name as a part of a JSON pointer (RFC 6901) in a URL's fragment.
@@ -94,7 +94,7 @@ func escaped(name string) string {
 	return strings.NewReplacer("{", "%7B", "}", "%7D").Replace(name)
 }
 
-func (c *Checker) answer(at place, status int, contentType string, body []byte) error {
+func (c *Checker) answer(at described, status int, contentType string, body []byte) error {
 	key := strconv.Itoa(status)
 	if at.responses[key] == nil {
 		key = "default"
