@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/coder/websocket"
 	"github.com/watchroute/watchroute/events"
+	"github.com/watchroute/watchroute/shared/watch"
 )
 
 // TestPresence has members come and go in every way, before a watcher of the presence topic and of all
@@ -66,11 +68,33 @@ func TestPresence(t *testing.T) {
 	expect("removed ben")
 	cleo.auth(s.token(t, "cleo", strings.ReplaceAll(claim, `,"join"`, ""), nil))
 	expect("removed cleo")
+	s.joinGone(t, "eve", "rooms/1")
+	expect("added eve")
+	s.put(t, "rooms/1", "i", "1") // which fan-out cannot post to her
+	expect("removed eve")
 	dora := member("dora")
 	expect("added dora")
 	s.revoke(t, "dora", "*")
 	dora.ended(events.CodeRevoked)
 	expect("removed dora")
+}
+
+// joinGone has a member present by a connection that does not exist, as after a crash that nobody noticed.
+func (s *running) joinGone(t *testing.T, subject string, topic events.Topic) {
+	t.Helper()
+	store, now := s.store(), time.Now()
+	c := watch.Connection{Key: watch.Key{Subject: subject, ID: "AAAAAAAAAAAAAAA="}, Connected: now}
+	sub := watch.Subscription{Key: c.Key, Topic: topic, Order: 1, Options: watch.Options{Presence: "N"}, Until: c.Ends(), Lease: now.Add(events.PresenceLease)}
+	err := store.Connect(t.Context(), c)
+	if err == nil {
+		_, err = store.Subscribe(t.Context(), sub)
+	}
+	if err == nil {
+		err = store.Join(t.Context(), sub, watch.Joining{Replaces: watch.Unordered, Ends: c.Ends()})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 // inWords gives what changes say, without times.

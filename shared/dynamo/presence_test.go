@@ -450,6 +450,23 @@ func TestPresenceEndsWithWhatAllowsIt(t *testing.T) {
 	})
 }
 
+// TestPresenceOutlastsAToken that was replaced: another connection of the member does not take it for gone.
+func TestPresenceOutlastsAToken(t *testing.T) {
+	inLobby(t, func(l *lobby) {
+		observer := l.come("observer")
+		observer.observe()
+		phone, laptop := l.come("ada"), l.come("ada")
+		phone.Expires = time.Now().Add(4 * time.Minute)
+		phone.join()
+		time.Sleep(3 * time.Minute)
+		phone.send(`"action":"auth","token":"ada ` + strings.ReplaceAll(roommates, `"`, `\"`) + `"`)
+		time.Sleep(4 * time.Minute)
+		laptop.join()
+		laptop.send(leaveRoom)
+		observer.expectPresent("by the first connection", "ada")
+	})
+}
+
 // TestPresenceFollowsTheSubscription: requests of a member's connections, their ends and their pings are
 // carried out at the same time, step by step in any order. Then the member's item stands for exactly the
 // subscriptions with presence that are left.
