@@ -12,19 +12,6 @@ import (
 	"github.com/watchroute/watchroute/shared/grant"
 )
 
-// A subscription with Options.Presence makes its subject a member of the topic. An item of the topic's
-// presence topic stands for the member. It names the subscriptions by which the member is present, and
-// goes with the last of them. It also ends by itself, unless it is renewed.
-//
-//	none ──subscribe──► there ──unsubscribe, disconnect, gone: the last subscription──► none
-//	                    │   ▲
-//	                    │   └─ping: renewed, at most once in presencePeriod
-//	                    └─lease over: no member any more; DynamoDB deletes the item within days
-//
-// Everyone who watches presence is told of everyone who comes. This is quadratic, so a topic with
-// many members has a [Census] instead: they are counted, and have no items.
-//
-//	items ──more than events.MaxMembers──► census ──fewer than fewMembers──► items
 const (
 	// presencePeriod is the time in which the item of a member is renewed at most once.
 	presencePeriod = events.PresenceLease / 2
