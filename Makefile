@@ -17,11 +17,12 @@ VENV        := .build/venv
 NPM         := .build/npm
 PYTHON      := .build/python
 LOCALSTACK  := .build/localstack
+JUDGES      := .build/judges
 
 # run builds a program and becomes it. After Ctrl-C, go run would report an error that is none.
 run = mkdir -p .build/bin && go build -o .build/bin/$(notdir $(1)) $(1) && exec .build/bin/$(notdir $(1))
 
-.PHONY: help local token ticker npm python test quick bench costs intake browser chromium chaos mutants soak fuzz synth conformance emulators lint fmt build account deploy localstack localstack-install executor localstack-docker localstack-docker-down localstack-token
+.PHONY: help local token ticker npm python test quick bench costs intake browser chromium chaos mutants soak fuzz contracts judges synth conformance emulators lint fmt build account deploy localstack localstack-install executor localstack-docker localstack-docker-down localstack-token
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-22s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -93,6 +94,18 @@ fuzz: ## run each fuzz target for FUZZTIME (10s)
 			go test "$$pkg" -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) || exit 1; \
 		done; \
 	done
+
+contracts: ## write the schema and AsyncAPI in events/, of the Go types there
+	go run ./localstack/contracts
+
+judges: $(JUDGES)/installed ## have Redocly and AsyncAPI's own parser judge the contracts (needs Node)
+	cd $(JUDGES) && REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true npx --no-install redocly lint --config redocly.yaml $(CURDIR)/events/openapi.yaml $(CURDIR)/events/asyncapi.yaml
+	cd $(JUDGES) && node asyncapi.mjs $(CURDIR)/events/asyncapi.yaml
+
+$(JUDGES)/installed: $(addprefix localstack/contracts/judges/,package.json package-lock.json redocly.yaml asyncapi.mjs)
+	@mkdir -p $(JUDGES)
+	@cp $^ $(JUDGES)
+	@npm ci --prefix $(JUDGES) --ignore-scripts --no-audit --no-fund --loglevel error && touch $@
 
 synth: ## make the CloudFormation template with the CDK CLI and compare it with the committed one
 	$(CDK) synth --quiet

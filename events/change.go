@@ -40,13 +40,13 @@ const (
 // watcher that asked for [Request.Latest]. Such a watcher treats Added and Modified alike, because
 // it may not hold an item that is Modified.
 type Change struct {
-	Topic Topic  `json:"topic"`
-	Epoch string `json:"epoch"`
-	Seq   int64  `json:"seq"`
-	To    int64  `json:"to,omitempty"` // the last of several that are Skipped
-	Op    Op     `json:"op"`
-	ID    string `json:"id,omitempty"`
-	Time  Time   `json:"time,omitzero"`
+	Topic Topic  `json:"topic"`         // that the item is in
+	Epoch string `json:"epoch"`         // names the life of the topic's numbering
+	Seq   int64  `json:"seq"`           // the number of the change in its topic
+	To    int64  `json:"to,omitempty"`  // the last of several that are Skipped
+	Op    Op     `json:"op"`            // what happened to the item
+	ID    string `json:"id,omitempty"`  // of the item; left out if Skipped
+	Time  Time   `json:"time,omitzero"` // when the item was written; left out if Skipped
 	// Data is the item's whole new state, or its last one if it was removed: a
 	// JSON object in the form that the package documentation gives.
 	Data json.RawMessage `json:"data,omitempty"`
@@ -76,8 +76,8 @@ func (c Change) Cursor() Cursor { return Cursor{Epoch: c.Epoch, Seq: max(c.Seq, 
 // Cursor is a place in a topic: everything up to and including Seq of Epoch. The
 // zero Cursor is the place before the first change of a topic that has had none.
 type Cursor struct {
-	Epoch string `json:"epoch"`
-	Seq   int64  `json:"seq"`
+	Epoch string `json:"epoch"` // names the life of the topic's numbering
+	Seq   int64  `json:"seq"`   // the number of the latest change that the cursor includes
 }
 
 // String writes the cursor as epoch:seq.
@@ -89,7 +89,7 @@ func (c Cursor) String() string { return c.Epoch + ":" + strconv.FormatInt(c.Seq
 func ParseCursor(s string) (Cursor, error) {
 	epoch, number, ok := strings.Cut(s, ":")
 	seq, err := strconv.ParseInt(number, 10, 64)
-	if !ok || err != nil || seq < 0 || strconv.FormatInt(seq, 10) != number || len(epoch) > MaxEpochBytes || strings.ContainsFunc(epoch, notInEpoch) {
+	if !ok || err != nil || seq < 0 || seq > MaxSeq || strconv.FormatInt(seq, 10) != number || len(epoch) > MaxEpochBytes || strings.ContainsFunc(epoch, notInEpoch) {
 		return Cursor{}, errors.New("cursor is not of the form epoch:seq")
 	}
 	return Cursor{Epoch: epoch, Seq: seq}, nil

@@ -9,7 +9,7 @@ type DestinationRequest struct {
 	URL   string `json:"url"`   // https, at most 2,048 bytes; it must answer a challenge
 	// Filter and Fields narrow what is delivered, as in [Request].
 	Filter json.RawMessage `json:"filter,omitempty"`
-	Fields []string        `json:"fields,omitempty"`
+	Fields []string        `json:"fields,omitempty"` // only these members of the items' data
 	// Format is how changes are written: changes (the default), cloudevents or cloudevents-batch.
 	Format string `json:"format,omitempty"`
 	// Batch is how many changes one message has at most, from 1 to 100. Default: 100, and 1 for
@@ -19,15 +19,15 @@ type DestinationRequest struct {
 
 // Destination is a place that changes are delivered to, as its owner sees it.
 type Destination struct {
-	ID      string          `json:"id"`
-	Topic   Topic           `json:"topic"`
-	URL     string          `json:"url"`
-	Filter  json.RawMessage `json:"filter,omitempty"`
-	Fields  []string        `json:"fields,omitempty"`
-	Format  string          `json:"format"`
-	Batch   int             `json:"batch"`
-	Created Time            `json:"created"`
-	Expires Time            `json:"expires"` // when it ends by itself
+	ID      string          `json:"id"`               // by which it is asked for: dst_ and letters and digits
+	Topic   Topic           `json:"topic"`            // or pattern, whose changes it gets
+	URL     string          `json:"url"`              // that messages are posted to
+	Filter  json.RawMessage `json:"filter,omitempty"` // an EventBridge event pattern: only the items that match
+	Fields  []string        `json:"fields,omitempty"` // only these members of the items' data
+	Format  string          `json:"format"`           // changes, cloudevents or cloudevents-batch
+	Batch   int             `json:"batch"`            // how many changes one message has at most
+	Created Time            `json:"created"`          // when it was registered
+	Expires Time            `json:"expires"`          // when it ends by itself
 	// Disabled says why nothing is delivered: paused, gone (it answered 410), failing (for three days)
 	// or ended (its token was revoked, or its time is over). Its cursors stay.
 	Disabled string `json:"disabled,omitempty"`
@@ -51,7 +51,7 @@ type Destination struct {
 
 // DestinationStanding is how far a destination has come in a topic.
 type DestinationStanding struct {
-	Topic  Topic  `json:"topic"`
+	Topic  Topic  `json:"topic"`           // whose changes these are
 	Cursor string `json:"cursor"`          // up to which everything has been taken
 	Items  bool   `json:"items,omitempty"` // it is being sent the topic's items after a reset
 	// Behind is how many changes there are after the cursor, as of about a second ago. It is left out if
@@ -61,16 +61,16 @@ type DestinationStanding struct {
 	Disabled string `json:"disabled,omitempty"`
 	// Failures counts the attempts that have failed in a row, since Since. The next one is made at RetryAt.
 	Failures   int    `json:"failures,omitempty"`
-	Since      Time   `json:"since,omitzero"`
-	RetryAt    Time   `json:"retryAt,omitzero"`
-	LastAt     Time   `json:"lastAt,omitzero"`
-	LastStatus int    `json:"lastStatus,omitempty"`
-	LastError  string `json:"lastError,omitempty"`
+	Since      Time   `json:"since,omitzero"`       // when the first of the failed attempts was made
+	RetryAt    Time   `json:"retryAt,omitzero"`     // when the next attempt is made
+	LastAt     Time   `json:"lastAt,omitzero"`      // when the last attempt was made
+	LastStatus int    `json:"lastStatus,omitempty"` // that it was answered with, if that was not 2xx
+	LastError  string `json:"lastError,omitempty"`  // what it failed with
 }
 
 // Destinations is the answer to GET /destinations.
 type Destinations struct {
-	Destinations []Destination `json:"destinations"`
+	Destinations []Destination `json:"destinations"` // of the subject of the token
 }
 
 // ReplayRequest is the body of POST /destinations/{id}/replay.
@@ -80,16 +80,16 @@ type ReplayRequest struct {
 	// One of these: the cursor after which, or the time (RFC 3339) from which all is delivered again. A
 	// time brings up to a second more.
 	After string `json:"after,omitempty"`
-	From  string `json:"from,omitempty"`
+	From  string `json:"from,omitempty"` // a time in place of the cursor
 }
 
 // Test is the message that POST /destinations/{id}/test sends. In the CloudEvents formats it is an event of the
 // type watchroute.test instead, whose data it is.
 type Test struct {
-	Type        string `json:"type"` // TypeTest
-	Destination string `json:"destination"`
-	Topic       Topic  `json:"topic"` // or pattern, which the destination watches
-	Time        Time   `json:"time"`  // when it was asked for
+	Type        string `json:"type"`        // TypeTest
+	Destination string `json:"destination"` // the id of the destination
+	Topic       Topic  `json:"topic"`       // or pattern, which the destination watches
+	Time        Time   `json:"time"`        // when it was asked for
 }
 
 // TypeTest tells a test from frames.
@@ -98,13 +98,13 @@ const TypeTest = "test"
 // DestinationTest is what has become of a test: the answer to POST /destinations/{id}/test, and a part of
 // [Destination].
 type DestinationTest struct {
-	ID    string `json:"id"` // of the message, its webhook-id
-	Asked Time   `json:"asked"`
+	ID    string `json:"id"`    // of the message, its webhook-id
+	Asked Time   `json:"asked"` // when it was asked for
 	// At is when the destination had answered; left out as long as nothing was sent. Status, of an answer
 	// that is not 2xx, and Error are left out if it has taken the message.
 	At           Time   `json:"at,omitzero"`
-	Status       int    `json:"status,omitempty"`
-	Error        string `json:"error,omitempty"`
+	Status       int    `json:"status,omitempty"`       // that it was answered with, if that is not 2xx
+	Error        string `json:"error,omitempty"`        // what it failed with
 	Milliseconds int64  `json:"milliseconds,omitempty"` // that the answer took
 }
 
@@ -127,15 +127,15 @@ const (
 
 // DestinationNotice is the data of an item below [DestinationsTopic].
 type DestinationNotice struct {
-	State string `json:"state"`
+	State string `json:"state"` // retrying: a topic is tried again; disabled: nothing is delivered
 	// Reason says why it is disabled: paused, gone, failing or ended, as in [Destination].
 	Reason string `json:"reason,omitempty"`
 	// Failures counts the attempts that have failed in a row, since Since. The next one is made at RetryAt.
 	Failures int  `json:"failures,omitempty"`
-	Since    Time `json:"since,omitzero"`
-	RetryAt  Time `json:"retryAt,omitzero"`
+	Since    Time `json:"since,omitzero"`   // when the first of the failed attempts was made
+	RetryAt  Time `json:"retryAt,omitzero"` // when the next attempt is made
 	// LastStatus and LastError are of the last attempt, as in [DestinationStanding].
 	LastStatus int    `json:"lastStatus,omitempty"`
-	LastError  string `json:"lastError,omitempty"`
-	Cursor     string `json:"cursor,omitempty"` // up to which everything has been taken
+	LastError  string `json:"lastError,omitempty"` // what the last attempt failed with
+	Cursor     string `json:"cursor,omitempty"`    // up to which everything has been taken
 }

@@ -19,8 +19,8 @@ type Frame interface {
 // not begin with items begins with it, too: the stream goes on from the cursor. For several topics
 // or a pattern, Cursors has all cursors.
 type Subscribed struct {
-	ID    string `json:"id,omitempty"`
-	Topic Topic  `json:"topic"`
+	ID    string `json:"id,omitempty"` // of the subscribe that this answers
+	Topic Topic  `json:"topic"`        // or pattern, that is watched now
 	Cursor
 	// Recovered answers a subscribe with a cursor: all changes from that one to
 	// this follow, none is missing. Without it, a [Reset] follows.
@@ -41,7 +41,7 @@ const WholeView = "whole"
 // stand. A client that holds another cursor of one, or none, asks with a ping for what it
 // has missed.
 type Below struct {
-	Cursors map[Topic]string `json:"cursors,omitempty"`
+	Cursors map[Topic]string `json:"cursors,omitempty"` // where the topics stand, by their names
 	// More says that there are more topics than one frame names ([MaxCursors]). The client
 	// learns of them when they next change.
 	More bool `json:"more,omitempty"`
@@ -51,17 +51,17 @@ type Below struct {
 // Changes that were under way may still arrive after it. With a Reason it was not asked
 // for: the service has ended the subscription.
 type Unsubscribed struct {
-	ID     string `json:"id,omitempty"`
-	Topic  Topic  `json:"topic"`
+	ID     string `json:"id,omitempty"`     // of the unsubscribe that this answers
+	Topic  Topic  `json:"topic"`            // or pattern, that is not watched any more
 	Reason Code   `json:"reason,omitempty"` // CodeForbidden: a new token does not allow it
 }
 
 // Published answers publish: the item is in the Events table (or gone from it),
 // and its change is on its way to the watchers.
 type Published struct {
-	ID    string `json:"id,omitempty"`
-	Topic Topic  `json:"topic"`
-	Item  Item   `json:"item"`
+	ID    string `json:"id,omitempty"` // of the publish that this answers
+	Topic Topic  `json:"topic"`        // that the item is in
+	Item  Item   `json:"item"`         // the item's id, without its data
 	// Mark is that of the change which the put makes, see [Change]. A put that finds the item
 	// as it wants it makes none. A removal has no mark.
 	Mark string `json:"mark,omitempty"`
@@ -73,7 +73,7 @@ type Published struct {
 // before the pong, as far as one answer goes ([MaxResumeChanges], [MaxResumeBytes]): a client that
 // is behind still asks again.
 type Pong struct {
-	ID string `json:"id,omitempty"`
+	ID string `json:"id,omitempty"` // of the ping that this answers
 	Below
 }
 
@@ -89,11 +89,11 @@ type Pong struct {
 // topics go on, to be asked for by the pattern; it is empty when that were all. Topics that
 // come into being meanwhile may be left out, as their changes are pushed from the first one on.
 type Snapshot struct {
-	ID    string `json:"id,omitempty"`
-	Topic Topic  `json:"topic"`
+	ID    string `json:"id,omitempty"` // of the request that this answers
+	Topic Topic  `json:"topic"`        // that the items are in, or the pattern
 	Cursor
 	From  string `json:"from,omitempty"` // the Next of the frame before; empty in the first
-	Items []Item `json:"items"`
+	Items []Item `json:"items"`          // in the order of their ids
 	// Costly is how many more items there are on this frame's page that were not looked at,
 	// because the filter and fields of the request would cost too much on them. Some of them
 	// may have expired.
@@ -106,9 +106,9 @@ type Snapshot struct {
 // more. In the answer to a subscribe the topic's items follow as [Snapshot] frames;
 // after a ping or an auth, or to have them again, ask for them with snapshot.
 type Reset struct {
-	ID     string      `json:"id,omitempty"`
-	Topic  Topic       `json:"topic"`
-	Reason ResetReason `json:"reason"`
+	ID     string      `json:"id,omitempty"` // of the request that this answers, if it was asked for
+	Topic  Topic       `json:"topic"`        // that the client starts over with
+	Reason ResetReason `json:"reason"`       // why what was missed cannot be told
 }
 
 // ResetReason is why a client must start over.
@@ -127,8 +127,8 @@ const (
 // not allow have ended, each with an [Unsubscribed] frame before this one; those that it
 // shows otherwise go on with a [Reset].
 type Authorized struct {
-	ID      string `json:"id,omitempty"`
-	Expires Time   `json:"expires"`
+	ID      string `json:"id,omitempty"` // of the auth that this answers
+	Expires Time   `json:"expires"`      // when the new token expires
 	// Views are what the connection is subscribed to, and what it sees of each, as in
 	// [Subscribed]: so a client knows also if frames before this one were lost.
 	Views map[Topic]string `json:"views,omitempty"`
@@ -138,7 +138,7 @@ type Authorized struct {
 // after it has expired the subscriptions end and the connection is closed, with an
 // [Error] of [CodeTokenExpired] before.
 type Expiring struct {
-	At Time `json:"at"`
+	At Time `json:"at"` // when the token expires
 }
 
 // Reconnect asks the client to move to a new connection, as this one will be cut
@@ -149,16 +149,16 @@ type Reconnect struct {
 
 // Changes brings changes, in order within each topic.
 type Changes struct {
-	Changes []Change `json:"changes"`
+	Changes []Change `json:"changes"` // in order within each topic
 }
 
 // Error answers a request that was not carried out; nothing was half done. The connection
 // stays open unless the code says that it is closed. API Gateway's own error frames have no "type".
 type Error struct {
-	ID      string `json:"id,omitempty"`
-	Code    Code   `json:"code"`
-	Message string `json:"message"`
-	Topic   string `json:"topic,omitempty"`
+	ID      string `json:"id,omitempty"`    // of the request that this answers
+	Code    Code   `json:"code"`            // tells errors apart, and does not change
+	Message string `json:"message"`         // for people; it may change
+	Topic   string `json:"topic,omitempty"` // that the request was about
 }
 
 // Code tells errors apart and does not change; messages may.

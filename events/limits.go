@@ -13,6 +13,8 @@ const (
 	MaxItemIDBytes = 256
 	// MaxEpochBytes bounds an epoch's name. The service makes names of 8.
 	MaxEpochBytes = 32
+	// MaxSeq bounds the number in a cursor. No topic will have so many changes.
+	MaxSeq = 1_000_000_000_000_000_000 - 1
 	// MaxRequestIDBytes bounds the client's own mark on a request, and the key of a publication.
 	MaxRequestIDBytes = 128
 	// MaxExpiry bounds how far ahead a published item may expire. A time in milliseconds, taken
@@ -20,6 +22,15 @@ const (
 	MaxExpiry = 10 * 365 * 24 * time.Hour
 	// MaxOrder bounds the order of a request: the largest whole number that JavaScript counts to.
 	MaxOrder = 1<<53 - 1
+	// MaxPublishItems bounds the items of one POST.
+	MaxPublishItems = 25
+	// MaxStreamTopics bounds the topics and patterns of one stream over HTTP.
+	MaxStreamTopics = 50
+	// MaxWait bounds how long a long poll is held. API Gateway, proxies and clients wait for 29 s
+	// and more.
+	MaxWait = 25 * time.Second
+	// MaxURLBytes bounds the URL of a destination.
+	MaxURLBytes = 2048
 	// MaxSubscriptions bounds the topics that one connection watches at a time.
 	MaxSubscriptions = 100
 	// MaxCursors bounds the topics whose cursors one frame has, either way.

@@ -53,7 +53,7 @@ type Presence struct {
 
 // Member is the data of the item that stands for a member.
 type Member struct {
-	Name  string `json:"name"`
+	Name  string `json:"name"`  // what the member calls itself
 	Since Time   `json:"since"` // when it came
 	// Until is when the member is not present any more, unless it is renewed. Watchers drop it then
 	// by themselves, as the item may stay for days.
@@ -62,7 +62,7 @@ type Member struct {
 
 // MemberCount is the data of the item [MembersCount].
 type MemberCount struct {
-	Count int `json:"count"`
+	Count int `json:"count"` // how many members there are
 	// Until is when the count is not true any more, unless it is renewed.
 	Until Time `json:"until"`
 }

@@ -1,6 +1,10 @@
 package events
 
-import "time"
+import (
+	"maps"
+	"slices"
+	"time"
+)
 
 // Remedy is what a client does about an error, a close or a refused handshake.
 type Remedy string
@@ -43,6 +47,9 @@ var codes = map[Code]Remedy{
 	CodeNotFound:             FixRequest,
 	CodeMethodNotAllowed:     FixRequest,
 }
+
+// Codes are all error codes, sorted.
+func Codes() []Code { return slices.Sorted(maps.Keys(codes)) }
 
 // statuses is the one table of the HTTP statuses that errors have. CodeNotConnected and
 // CodeTooManySubscriptions are of connections, and have none.
@@ -108,6 +115,9 @@ var closes = map[int]Remedy{
 	1011: RetryLater, // API Gateway failed
 	1012: RetryLater, // API Gateway restarts
 }
+
+// CloseCodes are the close codes that a client may see, sorted.
+func CloseCodes() []int { return slices.Sorted(maps.Keys(closes)) }
 
 // CloseRemedy says what to do about the end of a connection, by its WebSocket close
 // code; 1006 stands for one without.

@@ -98,7 +98,7 @@ const OpRemove = "remove"
 
 // Item is one resource of a topic, as a snapshot shows and publish takes it.
 type Item struct {
-	ID   string          `json:"id,omitempty"`
+	ID   string          `json:"id,omitempty"`   // names the item in its topic
 	Data json.RawMessage `json:"data,omitempty"` // a JSON object
 	// Large marks an item of a snapshot whose data did not fit into a frame.
 	Large bool `json:"large,omitempty"`

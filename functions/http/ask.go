@@ -38,9 +38,6 @@ var parameters = []string{"next", "limit", "after", "view", "wait", "filter", "f
 
 var listed = []string{"topic", "after", "view"}
 
-// maxTopics is how many topics one stream may be of.
-const maxTopics = 50
-
 // parseAsk reads what a GET of a topic asks for.
 func parseAsk(topic events.Topic, query url.Values) (a ask, err error) {
 	for name, values := range query {
@@ -146,13 +143,13 @@ func parseTopics(first events.Topic, others []string) ([]events.Topic, error) {
 			topics = append(topics, topic)
 		}
 	}
-	if len(topics) > maxTopics {
-		return nil, badRequest("%d topics are asked for, at most %d are allowed", len(topics), maxTopics)
+	if len(topics) > events.MaxStreamTopics {
+		return nil, badRequest("%d topics are asked for, at most %d are allowed", len(topics), events.MaxStreamTopics)
 	}
 	return topics, nil
 }
 
-// parseWait reads how long to wait: whole seconds. More than maxWait is that.
+// parseWait reads how long to wait: whole seconds. More than events.MaxWait is that.
 func parseWait(query url.Values) (time.Duration, error) {
 	if !query.Has("wait") {
 		return 0, nil
@@ -161,7 +158,7 @@ func parseWait(query url.Values) (time.Duration, error) {
 	if err != nil || seconds < 0 {
 		return 0, badRequest("wait must be a number of seconds")
 	}
-	return min(time.Duration(min(seconds, 3600))*time.Second, maxWait), nil
+	return min(time.Duration(min(seconds, 3600))*time.Second, events.MaxWait), nil
 }
 
 // preferredWait is the wait of the header Prefer, if there is one that can be read. Others are

@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/watchroute/watchroute/events"
 	"github.com/watchroute/watchroute/localstack/aws/dynamodb"
 	"github.com/watchroute/watchroute/localstack/aws/dynamodb/dynamotest"
 )
@@ -117,12 +118,12 @@ func TestCostOfAStreamOfTopics(t *testing.T) {
 	inFakeTime(t, func(t *testing.T, s *service, _ string) {
 		answered := make(chan answer)
 		go func() {
-			answered <- s.ask(http.MethodGet, "/topics/a?topic="+manyTopics(maxTopics-1), "Accept", streamType)
+			answered <- s.ask(http.MethodGet, "/topics/a?topic="+manyTopics(events.MaxStreamTopics-1), "Accept", streamType)
 		}()
 		time.Sleep(time.Minute + time.Millisecond)
 		u := s.spent()
-		t.Logf("a minute of a stream of %d topics: %s", maxTopics, u)
-		if u.headUnits() > maxTopics*60*0.5 || u.glances.Requests > 60 {
+		t.Logf("a minute of a stream of %d topics: %s", events.MaxStreamTopics, u)
+		if u.headUnits() > events.MaxStreamTopics*60*0.5 || u.glances.Requests > 60 {
 			t.Errorf("want at most 60 reads, of half a unit for each topic")
 		}
 		if want := 1 + float64(int(u.headUnits()+u.checks.ReadCapacityUnits)/1_000); u.leases.WriteCapacityUnits != want {

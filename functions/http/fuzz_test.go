@@ -126,7 +126,7 @@ func FuzzAsk(f *testing.F) {
 			}
 			return
 		}
-		if !slices.Equal(afterOf(a), query["after"]) || a.next != query.Get("next") || a.limit < 0 || a.wait < 0 || a.wait > maxWait || len(a.topics) < 1 || len(a.topics) > maxTopics || a.topics[0] != "a" {
+		if !slices.Equal(afterOf(a), query["after"]) || a.next != query.Get("next") || a.limit < 0 || a.wait < 0 || a.wait > events.MaxWait || len(a.topics) < 1 || len(a.topics) > events.MaxStreamTopics || a.topics[0] != "a" {
 			t.Errorf("%q is read as %+v", text, a)
 		}
 		for i, topic := range a.topics {
@@ -164,7 +164,7 @@ func FuzzPrefer(f *testing.F) {
 		r := httptest.NewRequest(http.MethodGet, "/topics/a", nil)
 		r.Header.Set("Prefer", header)
 		got := preferredWait(r)
-		if got < 0 || got > maxWait {
+		if got < 0 || got > events.MaxWait {
 			t.Errorf("%q waits for %s", header, got)
 		}
 		r.Header.Add("Prefer", "wait=7")

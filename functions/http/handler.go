@@ -55,7 +55,7 @@ type handler struct {
 }
 
 func (h handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	w = &pacedWriter{w, h.readPause, time.Now().Add(maxWait + readTime)}
+	w = &pacedWriter{w, h.readPause, time.Now().Add(events.MaxWait + readTime)}
 	h.allowPages(w, r)
 	topic, found, err := topicOf(r)
 	route, ofDestinations := destinationOf(r)

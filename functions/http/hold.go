@@ -12,10 +12,6 @@ import (
 	"github.com/watchroute/watchroute/shared/watch"
 )
 
-// maxWait is how long a long poll is held at most. API Gateway, proxies and clients wait
-// longer than that.
-const maxWait = 25 * time.Second
-
 // endMargin is kept free at the end of what a request may take, to end its answer in order.
 const endMargin = time.Second
 

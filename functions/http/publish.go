@@ -14,13 +14,10 @@ import (
 	"github.com/watchroute/watchroute/shared/watch"
 )
 
-// Bounds of what is published by one request.
-const (
-	maxBatch     = 25
-	maxBodyBytes = maxBatch * events.MaxFrameBytes
-)
+// maxBodyBytes bounds the body of one request.
+const maxBodyBytes = events.MaxPublishItems * events.MaxFrameBytes
 
-// publish puts an item, or up to maxBatch of them, each of which is answered for itself.
+// publish puts an item, or up to events.MaxPublishItems of them, each of which is answered for itself.
 func (h handler) publish(w http.ResponseWriter, r *http.Request, viewer watch.Viewer, topic events.Topic) {
 	body, err := readItems(w, r)
 	if err == nil {
@@ -174,8 +171,8 @@ func parseItems(text []byte) (body events.PublishRequest, err error) {
 		return body, checkMembers(object)
 	case len(object) > 1:
 		return body, badRequest("a body with items must have no other member")
-	case n < 1 || n > maxBatch:
-		return body, badRequest("items are %d, from 1 to %d are allowed", n, maxBatch)
+	case n < 1 || n > events.MaxPublishItems:
+		return body, badRequest("items are %d, from 1 to %d are allowed", n, events.MaxPublishItems)
 	}
 	var items []json.RawMessage
 	_ = exactjson.Unmarshal(list, &items) // it is a list, as body has parsed it

@@ -121,7 +121,7 @@ var mutants = []mutant{
 	found := make([]shardRead, shards)`},
 	}, ""},
 	{"rows", "a subscription goes into its new shard, although the old shard has it", []edit{
-		{"shared/dynamo/subscriptions.go", `Already: already, Shard: shardIn(before, sub.Topic)}`, `Already: already, Shard: shard}`},
+		{"shared/dynamo/subscriptions.go", `Already: already, Shard: shardIn(before, sub.Topic)`, `Already: already, Shard: shard`},
 	}, ""},
 	{"latest", "a watch of the latest is told the first state of an item that an answer has, and not the last", []edit{
 		{"shared/watch/latest.go", `		t.supersede(&shown)`, `		if _, told := t.last[shown.ID]; told {

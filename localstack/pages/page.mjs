@@ -79,6 +79,19 @@ export const put = async (topic, id, data, more = {}) => {
   assert.ok(answer.ok, `put ${topic} ${id}: ${answer.status} ${await answer.clone().text()}`)
 }
 
+/** Puts many items, at the pace that the service allows. */
+export const putAll = async (topic, items) => {
+  for (let left = items; left.length > 0; ) {
+    const now = left.slice(0, 25)
+    const answer = await fetch(`${url}/live/topics/${topic}`, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ items: now }) })
+    const { results = [] } = await answer.json()
+    const done = new Set(results.filter(r => !r.error).map(r => r.id))
+    assert.ok(answer.ok || answer.status === 429, `put items of ${topic}: ${answer.status}`)
+    left = left.filter(item => !done.has(item.id))
+    if (done.size < now.length) await new Promise(again => setTimeout(again, 1000))
+  }
+}
+
 /** Removes an item. */
 export const remove = async (topic, id) => {
   const answer = await fetch(`${url}/live/topics/${topic}?id=${encodeURIComponent(id)}`, { method: "DELETE" })

@@ -5,11 +5,12 @@ import (
 	"io/fs"
 
 	"github.com/watchroute/watchroute/localstack/console"
+	"github.com/watchroute/watchroute/localstack/examples/chat"
 	"github.com/watchroute/watchroute/localstack/examples/ticker"
 )
 
 // examples are what the console serves below /examples/, each with the files of its folder.
-var examples = map[string]fs.FS{"ticker": ticker.Files}
+var examples = map[string]fs.FS{"chat": chat.Files, "ticker": ticker.Files}
 
 // console is what the console has to show.
 func (s *Stack) console() console.Options {

@@ -71,7 +71,7 @@ func (s *running) post(t *testing.T, within time.Duration) (*http.Response, erro
 	ctx, cancel := context.WithTimeout(t.Context(), within)
 	t.Cleanup(cancel)
 	url := s.URL() + "/" + s.Stage() + "/@connections/" + s.connections(t)[0]
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, url, strings.NewReader("posted"))
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, url, strings.NewReader(`{"message":"posted"}`))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -21,6 +21,8 @@ import (
 	"github.com/coder/websocket"
 	"github.com/watchroute/watchroute/events"
 	"github.com/watchroute/watchroute/localstack/aws/apigateway"
+	"github.com/watchroute/watchroute/localstack/aws/restapi"
+	"github.com/watchroute/watchroute/localstack/contract"
 	"github.com/watchroute/watchroute/localstack/stack"
 	"github.com/watchroute/watchroute/shared/build"
 	"github.com/watchroute/watchroute/shared/dynamo"
@@ -55,12 +57,19 @@ func built(t testing.TB, o *stack.Options) {
 	o.Built = true
 }
 
+// checker holds what all stacks of the package send to the schema.
+var checker *contract.Checker
+
 func TestMain(m *testing.M) {
 	var err error
 	if buildDir, err = os.MkdirTemp("", "watchroute-functions-"); err != nil {
 		panic(err)
 	}
+	if checker, err = contract.New(); err != nil {
+		panic(err)
+	}
 	code := m.Run()
+	fmt.Println("kept to the schema:", checker.Counts())
 	_ = os.RemoveAll(buildDir)
 	os.Exit(code)
 }
@@ -89,6 +98,9 @@ func start(t testing.TB, change func(*stack.Options)) *running {
 		change(&o)
 	}
 	built(t, &o)
+	if o.Root == root { // and not functions of a test
+		hold(&o, logs)
+	}
 	s, err := stack.Start(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
@@ -97,6 +109,20 @@ func start(t testing.TB, change func(*stack.Options)) *running {
 	cfg := aws.Config{Region: stack.Region, HTTPClient: dynamo.HTTPClient(), BaseEndpoint: aws.String(s.URL()),
 		Credentials: credentials.NewStaticCredentialsProvider("local", "local", "")}
 	return &running{Stack: s, db: dynamodb.NewFromConfig(cfg), sqs: sqs.NewFromConfig(cfg)}
+}
+
+// hold holds what a stack sends to the contracts.
+func hold(o *stack.Options, logs *testLog) {
+	o.Gateway.Sent = func(frame []byte) {
+		if err := checker.Frame(frame); err != nil {
+			logs.fail(err)
+		}
+	}
+	o.REST.Answered = func(a restapi.Answer) {
+		if err := checker.Answer(a.Method, a.Path, a.Status, a.Header, a.Body); err != nil {
+			logs.fail(err)
+		}
+	}
 }
 
 // testLog hands what functions write to the test, as long as it runs.
@@ -113,6 +139,15 @@ func (l *testLog) Write(p []byte) (int, error) {
 		l.t.Logf("%s", bytes.TrimSpace(p))
 	}
 	return len(p), nil
+}
+
+// fail fails the test, as long as it runs.
+func (l *testLog) fail(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.ended {
+		l.t.Error(err)
+	}
 }
 
 func (l *testLog) end() {

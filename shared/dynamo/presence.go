@@ -89,7 +89,7 @@ func (s *Store) Join(ctx context.Context, sub watch.Subscription, how watch.Join
 	}
 	for range attempts {
 		now := s.now()
-		update := arrival(p, sub, now)
+		update := arrival(p, sub, how, now)
 		if there != nil {
 			update = extension(p, sub, how, there, now)
 		}
@@ -114,13 +114,13 @@ func (s *Store) Join(ctx context.Context, sub watch.Subscription, how watch.Join
 }
 
 // arrival makes the item, unless the member is there.
-func arrival(p presence, sub watch.Subscription, now time.Time) *dynamodb.UpdateItemInput {
+func arrival(p presence, sub watch.Subscription, how watch.Joining, now time.Time) *dynamodb.UpdateItemInput {
 	update := &dynamodb.UpdateItemInput{
 		UpdateExpression:    aws.String("SET #name = :name, #since = :since, #until = :until, expiresAt = :expires, #by = :by"),
 		ConditionExpression: aws.String("attribute_not_exists(#id) OR expiresAt <= :now"),
 		ExpressionAttributeValues: map[string]types.AttributeValue{
 			":name": str(sub.Presence), ":since": instantText(now), ":until": instantText(sub.Lease), ":expires": unix(sub.Lease), ":now": unix(now),
-			":by": &types.AttributeValueMemberM{Value: map[string]types.AttributeValue{p.name(): unix(sub.Until)}},
+			":by": &types.AttributeValueMemberM{Value: map[string]types.AttributeValue{p.name(): unix(how.Ends)}},
 		},
 	}
 	update.ExpressionAttributeNames = namesIn(*update.UpdateExpression+*update.ConditionExpression, memberNames)
@@ -132,7 +132,7 @@ func arrival(p presence, sub watch.Subscription, now time.Time) *dynamodb.Update
 func extension(p presence, sub watch.Subscription, how watch.Joining, there map[string]types.AttributeValue, now time.Time) *dynamodb.UpdateItemInput {
 	set, condition := "SET #until = :until, expiresAt = :expires, #by.#p = :ends", "attribute_exists(#by) AND expiresAt > :now"
 	values := map[string]types.AttributeValue{
-		":until": instantText(sub.Lease), ":expires": unix(sub.Lease), ":now": unix(now), ":ends": unix(sub.Until),
+		":until": instantText(sub.Lease), ":expires": unix(sub.Lease), ":now": unix(now), ":ends": unix(how.Ends),
 	}
 	if how.Renewal.IsZero() {
 		set += ", #name = :name"

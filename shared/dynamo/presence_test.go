@@ -450,6 +450,23 @@ func TestPresenceEndsWithWhatAllowsIt(t *testing.T) {
 	})
 }
 
+// TestPresenceOutlastsAToken that was replaced: another connection of the member does not take it for gone.
+func TestPresenceOutlastsAToken(t *testing.T) {
+	inLobby(t, func(l *lobby) {
+		observer := l.come("observer")
+		observer.observe()
+		phone, laptop := l.come("ada"), l.come("ada")
+		phone.Expires = time.Now().Add(4 * time.Minute)
+		phone.join()
+		time.Sleep(3 * time.Minute)
+		phone.send(`"action":"auth","token":"ada ` + strings.ReplaceAll(roommates, `"`, `\"`) + `"`)
+		time.Sleep(4 * time.Minute)
+		laptop.join()
+		laptop.send(leaveRoom)
+		observer.expectPresent("by the first connection", "ada")
+	})
+}
+
 // TestPresenceFollowsTheSubscription: requests of a member's connections, their ends and their pings are
 // carried out at the same time, step by step in any order. Then the member's item stands for exactly the
 // subscriptions with presence that are left.
@@ -600,6 +617,49 @@ func TestManyMembersAreCounted(t *testing.T) {
 		}
 		if ids, count := observer.present(); len(ids) != 60 || count != -1 {
 			t.Errorf("after all but sixty left, %d have items, and the count is %d", len(ids), count)
+		}
+	})
+}
+
+// TestOneOfManyCounts, of those who ping at the same time, in all shards of the topic.
+func TestOneOfManyCounts(t *testing.T) {
+	inLobby(t, func(l *lobby) {
+		l.store.ShardSize = 40
+		observer := l.come("observer")
+		observer.observe()
+		var members []*visitor
+		for n := range 200 {
+			members = append(members, l.come(fmt.Sprint("user", n)))
+			members[n].join()
+		}
+		row, err := l.db.Client.GetItem(context.Background(), &dynamodb.GetItemInput{
+			TableName: &dynamotest.Tables.Subscriptions, Key: attributes{"topic": str("rooms/1#0"), "connectionId": str("*")},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		shards := row.Item["shards"].(*types.AttributeValueMemberN).Value
+		time.Sleep(10 * time.Second)
+		l.db.Engine.ResetUsage()
+		random := rand.New(rand.NewPCG(1, 1))
+		var mu sync.Mutex
+		l.delay = func() {
+			mu.Lock()
+			ms := random.IntN(8)
+			mu.Unlock()
+			time.Sleep(time.Duration(ms) * time.Millisecond)
+		}
+		var all sync.WaitGroup
+		for _, v := range members {
+			all.Go(func() { v.send(pingRoom) })
+		}
+		all.Wait()
+		l.delay = nil
+		if queries := l.db.Engine.Usage().Tables["Subscriptions"]["Query"].Requests; fmt.Sprint(queries) != shards || queries < 4 {
+			t.Errorf("%d queries have counted %s shards", queries, shards)
+		}
+		if _, count := observer.present(); count != 200 {
+			t.Errorf("the count is %d", count)
 		}
 	})
 }

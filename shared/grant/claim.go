@@ -131,7 +131,7 @@ func parseActions(list json.RawMessage, at string) ([]Action, error) {
 	var allowed []Action
 	for _, name := range names {
 		action := Action(name)
-		if !slices.Contains(actions, action) {
+		if !slices.Contains(Actions(), action) {
 			return nil, fmt.Errorf("%s has the unknown action %.40q", at, name)
 		}
 		allowed = append(allowed, action)

@@ -39,8 +39,8 @@ const (
 	Join      Action = "join"      // be shown to others as a member, see [events.PresenceTopic]
 )
 
-// actions are all of them.
-var actions = []Action{Subscribe, Read, Publish, Deliver, Join}
+// Actions are all actions.
+func Actions() []Action { return []Action{Subscribe, Read, Publish, Deliver, Join} }
 
 // shows tells whether something is seen of a topic by the action.
 func (a Action) shows() bool { return a != Publish && a != Join }
@@ -70,7 +70,7 @@ func (a Action) reserves() bool { return a != Subscribe && a != Read }
 func All() Grant {
 	return Grant{
 		claim: json.RawMessage(`{"v":1,"allow":[{"topics":["**"],"actions":["subscribe","read","publish","deliver","join"]}]}`),
-		rules: []rule{{topics: []Pattern{rest}, actions: actions}},
+		rules: []rule{{topics: []Pattern{rest}, actions: Actions()}},
 	}
 }
 

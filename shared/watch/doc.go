@@ -61,6 +61,22 @@
 // which has whole seconds. The log keeps what was decided, so that a change that is missed is
 // told as it was pushed.
 //
+// # Who is present
+//
+// A subscription with Options.Presence makes its subject a member of the topic. An item of the topic's
+// presence topic stands for the member. It names the subscriptions by which the member is present, and
+// goes with the last of them. It also ends by itself, unless a ping renews it.
+//
+//	none ──subscribe──► there ──unsubscribe, disconnect, gone: the last subscription──► none
+//	                    │   ▲
+//	                    │   └─ping: renewed, at most once in half a lease
+//	                    └─lease over: no member any more; DynamoDB deletes the item within days
+//
+// Everyone who watches presence is told of everyone who comes. This is quadratic, so a topic with
+// many members has a [Census] instead: they are counted, and have no items.
+//
+//	items ──more than [events.MaxMembers]──► census ──fewer than three quarters──► items
+//
 // # Who may, and what is seen
 //
 // A connection has an [Access], by the token that it was made with or the latest that it

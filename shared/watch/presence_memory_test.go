@@ -15,8 +15,9 @@ type memoryMember struct {
 	wrote int // how often the item was written
 }
 
-func (s *memoryStore) Join(_ context.Context, sub watch.Subscription, how watch.Joining) error {
+func (s *memoryStore) Join(ctx context.Context, sub watch.Subscription, how watch.Joining) error {
 	s.step()
+	watch.MeterOf(ctx).Spend(0, 1)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.member.by == nil {

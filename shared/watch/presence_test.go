@@ -73,6 +73,30 @@ func TestPresenceIsRenewedByPings(t *testing.T) {
 	})
 }
 
+// TestAMemberPaysForWhatItBrings: for the write of its item, and for numbering its coming and going.
+func TestAMemberPaysForWhatItBrings(t *testing.T) {
+	for request, want := range map[string]int{
+		`{"action":"subscribe","topic":"a"}`:                             0,
+		`{"action":"subscribe","topic":"a","presence":{"name":"Ada"}}`:   1 + 2*4,
+		`{"action":"subscribe","topic":"a","presence":{"name":"Other"}}`: 1 + 2*4,
+	} {
+		purses := &memoryPurses{}
+		c := newClient(t, `{"topics":["a"],"actions":["subscribe","join"]}`)
+		c.answerer.Allowance = watch.NewAllowance(purses, 1<<30)
+		const times = 1_000
+		for range times {
+			c.ask(t, request)
+		}
+		spent := 0
+		for _, units := range purses.draws {
+			spent += units
+		}
+		if each := float64(spent) / times / 5; each > float64(want) || each < 0.95*float64(want) {
+			t.Errorf("%s pays for %v write units, want %d", request, each, want)
+		}
+	}
+}
+
 // TestAnotherTokenMayEndPresence: the subscription ends with it, and the client is told.
 func TestAnotherTokenMayEndPresence(t *testing.T) {
 	c := newClient(t, `{"topics":["a"],"actions":["subscribe","join"]}`)

@@ -12,12 +12,11 @@ import (
 	"syscall"
 
 	"code.dny.dev/ssrf"
+	"github.com/watchroute/watchroute/events"
 )
 
 const (
 	httpsPort = 443
-	// maxURL bounds a URL, in bytes.
-	maxURL = 2048
 	// maxHost bounds a name, in bytes.
 	//
 	// Source: https://www.rfc-editor.org/rfc/rfc1035#section-2.3.4
@@ -70,8 +69,8 @@ func (c *Client) Check(text string) error {
 	switch i := strings.IndexFunc(text, invisible); {
 	case text == "":
 		return errors.New("url is empty")
-	case len(text) > maxURL:
-		return fmt.Errorf("url has %d bytes, at most %d are allowed", len(text), maxURL)
+	case len(text) > events.MaxURLBytes:
+		return fmt.Errorf("url has %d bytes, at most %d are allowed", len(text), events.MaxURLBytes)
 	case i >= 0:
 		return fmt.Errorf("url has %q, allowed are visible ASCII characters: write others percent-encoded", []rune(text[i:])[0])
 	case strings.Contains(text, "#"):

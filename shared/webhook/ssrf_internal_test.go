@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"code.dny.dev/ssrf"
+	"github.com/watchroute/watchroute/events"
 	"golang.org/x/net/dns/dnsmessage"
 )
 
@@ -187,7 +188,7 @@ var saysSo = []struct{ url, want string }{
 	{"https://hook.example.com:80/", "port"}, {"https://hook.example.com:22/", "port"}, {"https://hook.example.com:0PORT/", "port"}, {"https://hook.example.com:-1/", "read"},
 	{"https://hook.example.com:99999/", "port"}, {"https://hook.example.com:PORT:PORT/", "read"}, {`https://hook.example.com\@127.0.0.1:PORT/`, "read"},
 	// Too long, empty, and characters that others may read in another way.
-	{"https://hook.example.com:PORT/" + strings.Repeat("x", maxURL), "bytes"}, {"", "empty"}, {" ", "visible"}, {" https://127.0.0.1:PORT/", "visible"},
+	{"https://hook.example.com:PORT/" + strings.Repeat("x", events.MaxURLBytes), "bytes"}, {"", "empty"}, {" ", "visible"}, {" https://127.0.0.1:PORT/", "visible"},
 	{"https://hook.example.com:PORT/\r\nHost: 127.0.0.1", "visible"}, {"https://hook.example.com:PORT/\x00", "visible"}, {"ht\ttps://127.0.0.1:PORT/", "visible"},
 	{"https://hook.example.com:PORT/\x7f", "visible"}, {"https://hook.example.com:PORT/\xff", "visible"}, {"https://hook.example.com:PORT/é", "visible"},
 }
@@ -300,7 +301,7 @@ func TestPublicURLsMayBeCalled(t *testing.T) {
 	for _, text := range []string{
 		"https://hook.example.com", "https://hook.example.com/", "HTTPS://Hook.Example.COM:443/a?b=c%20d&e=[]", "https://hook.example.com:/",
 		"https://xn--bcher-kva.example/", "https://a_b.example.com/", "https://8.8.8.8/", "https://[2606:4700::1111]/", "https://notlocalhost.com/",
-		"https://mylocal.net/internal", "https://1.example.com/", "https://hook.example.com/" + strings.Repeat("x", maxURL-25),
+		"https://mylocal.net/internal", "https://1.example.com/", "https://hook.example.com/" + strings.Repeat("x", events.MaxURLBytes-25),
 	} {
 		if err := c.Check(text); err != nil {
 			t.Errorf("Check(%.80q) = %v", text, err)
@@ -360,7 +361,7 @@ func FuzzCheck(f *testing.F) {
 			return
 		}
 		request, err := http.NewRequest(http.MethodPost, text, http.NoBody)
-		if err != nil || len(text) > maxURL || request.URL.Scheme != "https" || request.URL.User != nil || request.URL.Fragment != "" {
+		if err != nil || len(text) > events.MaxURLBytes || request.URL.Scheme != "https" || request.URL.User != nil || request.URL.Fragment != "" {
 			t.Fatalf("Check allows %q, %v", text, err)
 		}
 		host, port := request.URL.Hostname(), request.URL.Port()

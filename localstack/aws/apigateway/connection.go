@@ -204,6 +204,9 @@ func (c *connection) send(message []byte) error {
 
 // write lets a message meet its fate.
 func (c *connection) write(message []byte) error {
+	if sent := c.g.options.Sent; sent != nil {
+		sent(message)
+	}
 	switch decided(c.g.options.Sending) {
 	case Lost:
 		return nil

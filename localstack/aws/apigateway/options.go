@@ -77,6 +77,9 @@ type Options struct {
 	// Receiving and Sending are asked for each message, from a client and to one, what
 	// becomes of it; nil means that all arrive.
 	Receiving, Sending func() Fate
+	// Sent, if not nil, is told of each message to a client, also of one that does not arrive. It must
+	// neither wait nor keep the message.
+	Sent func(message []byte)
 	// Passing, if not nil, is told of each message from a client that is about to go to its
 	// function, in the order in which those of a connection came, and must not wait.
 	Passing func(connection, body string) Passage

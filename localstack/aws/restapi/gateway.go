@@ -65,6 +65,11 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	defer g.running.Done()
 	c := g.newCall(r)
+	if g.options.Answered != nil {
+		seen := &witness{ResponseWriter: w}
+		defer func() { g.options.Answered(seen.answer(c)) }()
+		w = seen
+	}
 	if err := g.serve(w, c); err != nil {
 		var refused *refusal
 		if !errors.As(err, &refused) {

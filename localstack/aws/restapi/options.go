@@ -62,6 +62,9 @@ type Options struct {
 	Failing func() Failure
 	Passing func(ctx context.Context, piece []byte) (sent int, cut bool)
 
+	// Answered, if not nil, is told of each answer when it has ended.
+	Answered func(Answer)
+
 	// Logger gets what an execution log would hold, never payloads; nil means slog.Default().
 	Logger *slog.Logger
 }

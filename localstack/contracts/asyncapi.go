@@ -1,0 +1,234 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/watchroute/watchroute/events"
+)
+
+// channel is the one channel: a WebSocket.
+const channel = "#/channels/live"
+
+// message is a frame as AsyncAPI has it.
+type message struct {
+	name     string   // in the schema
+	title    string   // the value of its type or action
+	samples  []string // files in events/samples that show it
+	answered bool     // it carries the id of a request
+}
+
+// asyncAPI describes the WebSocket. root is the module's folder, which has the samples.
+//
+// Source: https://www.asyncapi.com/docs/reference/specification/v3.1.0
+func asyncAPI(root string, c comments) (object, error) {
+	all, err := messages(root)
+	if err != nil {
+		return nil, err
+	}
+	var inChannel, components object
+	for _, m := range all {
+		described, err := m.describe(root)
+		if err != nil {
+			return nil, err
+		}
+		inChannel = append(inChannel, member{m.name, ref("#/components/messages/" + m.name)})
+		components = append(components, member{m.name, described})
+	}
+	return object{
+		{"asyncapi", "3.1.0"},
+		{"info", object{
+			{"title", "Watchroute over a WebSocket"},
+			{"version", protocolVersion},
+			{"description", "A client subscribes to topics, and gets each change of their items: numbered, in order, nothing lost, and only what its token shows. Every frame is one text message that holds one JSON object, of up to " + limits["MaxFrameBytes"] + ". A client's frame has an action, a frame of the service a type. Members that a side does not know are ignored.\n\n" + errorTable(c) + "\n\n" + closeTable() + "\n\n" + handshakeTable()},
+			{"license", object{{"name", "Apache-2.0"}, {"url", "https://www.apache.org/licenses/LICENSE-2.0"}}},
+			{"externalDocs", object{{"description", "The protocol, with what to do after a break"}, {"url", "https://github.com/watchroute/watchroute/blob/main/events/README.md"}}},
+		}},
+		{"defaultContentType", "application/json"},
+		{"servers", servers()},
+		{"channels", object{{"live", object{
+			{"address", "/"},
+			{"description", "One connection. It carries the changes of up to " + number(events.MaxSubscriptions) + " topics and patterns. API Gateway ends it after two hours, and after ten minutes without a frame."},
+			{"messages", inChannel},
+			{"bindings", object{{"ws", handshake()}}},
+		}}}},
+		{"operations", operations()},
+		{"components", object{{"messages", components}, {"securitySchemes", securitySchemes()}}},
+	}, nil
+}
+
+// protocolVersion is that of the subprotocol, watchroute.v1.
+var protocolVersion = strings.TrimPrefix(events.Subprotocol, "watchroute.v") + ".0.0"
+
+func servers() object {
+	security := []object{ref("#/components/securitySchemes/bearer"), ref("#/components/securitySchemes/subprotocol"), ref("#/components/securitySchemes/query")}
+	return object{
+		{"aws", object{
+			{"host", "{api}.execute-api.{region}.amazonaws.com"}, {"pathname", "/{stage}"}, {"protocol", "wss"},
+			{"description", "The output WebSocketUrl of the stack."},
+			{"variables", object{
+				{"api", object{{"description", "The id of the WebSocket API."}}},
+				{"region", object{{"description", "The Region of the stack."}, {"default", "us-east-1"}}},
+				{"stage", object{{"description", "The stage of the API."}, {"default", "live"}}},
+			}},
+			{"security", security},
+		}},
+		{"local", object{
+			{"host", "localhost:4566"}, {"pathname", "/live"}, {"protocol", "ws"},
+			{"description", "What make local runs. It lets everyone in."},
+			{"security", security},
+		}},
+	}
+}
+
+// handshake describes what a client sends to open the connection.
+func handshake() object {
+	text := func(description string) object { return object{{"type", "string"}, {"description", description}} }
+	return object{
+		{"method", "GET"},
+		{"headers", object{{"type", "object"}, {"properties", object{
+			{"Authorization", text("Bearer and the token.")},
+			{"Sec-WebSocket-Protocol", text(events.Subprotocol + ", " + events.SubprotocolBearer + " and the token: for browsers, which can set no other header. The service chooses the first.")},
+		}}}},
+		{"query", object{{"type", "object"}, {"properties", object{{events.QueryToken, text("The token, for clients that can set neither headers nor subprotocols. The deployer may turn this off.")}}}}},
+		{"bindingVersion", "0.1.0"},
+	}
+}
+
+func securitySchemes() object {
+	return object{
+		{"bearer", object{{"type", "http"}, {"scheme", "bearer"}, {"bearerFormat", "JWT"}, {"description", "The header Authorization: Bearer and the token, whose claim watchroute says what it allows."}}},
+		{"subprotocol", object{{"type", "httpApiKey"}, {"in", "header"}, {"name", "Sec-WebSocket-Protocol"}, {"description", events.Subprotocol + ", " + events.SubprotocolBearer + "TOKEN"}}},
+		{"query", object{{"type", "httpApiKey"}, {"in", "query"}, {"name", events.QueryToken}, {"description", "The token in the query."}}},
+	}
+}
+
+// answers are the frames that answer each request, the last of them or an error ends the answer.
+var answers = map[string][]string{
+	events.ActionSubscribe:   {"Subscribed", "Reset", "Snapshot", "Changes"},
+	events.ActionUnsubscribe: {"Unsubscribed"},
+	events.ActionSnapshot:    {"Snapshot"},
+	events.ActionPublish:     {"Published"},
+	events.ActionPing:        {"Pong", "Changes", "Reset"},
+	events.ActionAuth:        {"Authorized", "Unsubscribed", "Reset"},
+}
+
+// pushed are the frames that nobody has asked for, with what they are for.
+var pushed = []struct{ operation, message, summary string }{
+	{"pushChanges", "Changes", "Brings changes of what is subscribed to."},
+	{"pushReset", "Reset", "Says that what the client holds of a topic is void."},
+	{"endSubscription", "Unsubscribed", "Says that a new token does not allow a subscription."},
+	{"askToReconnect", "Reconnect", "Asks the client to move to a new connection."},
+	{"warnOfExpiry", "Expiring", "Warns that the token expires soon."},
+	{"refuse", "Error", "Says why the connection is closed."},
+}
+
+func operations() (all object) {
+	for _, a := range actions {
+		all = append(all, member{a.action, object{
+			{"action", "receive"}, {"channel", ref(channel)}, {"summary", a.description},
+			{"messages", []object{inChannel(a.name)}},
+			{"reply", object{{"channel", ref(channel)}, {"messages", inChannelAll(append(slices.Clone(answers[a.action]), "Error"))}}},
+		}})
+	}
+	for _, p := range pushed {
+		all = append(all, member{p.operation, object{
+			{"action", "send"}, {"channel", ref(channel)}, {"summary", p.summary}, {"messages", []object{inChannel(p.message)}},
+		}})
+	}
+	return all
+}
+
+func inChannel(name string) object { return ref(channel + "/messages/" + name) }
+
+func inChannelAll(names []string) (all []object) {
+	for _, name := range names {
+		all = append(all, inChannel(name))
+	}
+	return all
+}
+
+// messages are all frames, with the samples that show them.
+func messages(root string) (all []message, err error) {
+	for _, a := range actions {
+		all = append(all, message{name: a.name, title: a.action, answered: true})
+	}
+	for _, f := range frames {
+		kind := events.TypeOf(f)
+		all = append(all, message{name: frameName(f), title: kind, answered: !slices.Contains([]string{"changes", "reconnect", "expiring"}, kind)})
+	}
+	paths, err := filepath.Glob(filepath.Join(root, "events", "samples", "*.json"))
+	if err != nil {
+		return nil, err
+	}
+	for _, path := range paths {
+		var head struct{ Type, Action string }
+		text, err := os.ReadFile(path)
+		if err == nil {
+			err = json.Unmarshal(text, &head)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read sample %s: %w", path, err)
+		}
+		at := slices.IndexFunc(all, func(m message) bool { return m.title == head.Type+head.Action && (head.Action != "") == m.asks() })
+		if at < 0 {
+			return nil, fmt.Errorf("sample %s shows no frame", path)
+		}
+		all[at].samples = append(all[at].samples, filepath.Base(path))
+	}
+	return all, nil
+}
+
+// asks reports whether it is a client's frame.
+func (m message) asks() bool { return slices.Contains(requestNames(), m.name) }
+
+func (m message) describe(root string) (object, error) {
+	var examples []object
+	for _, sample := range m.samples {
+		text, err := os.ReadFile(filepath.Join(root, "events", "samples", sample))
+		if err != nil {
+			return nil, err
+		}
+		examples = append(examples, object{{"name", strings.TrimSuffix(sample, ".json")}, {"payload", json.RawMessage(text)}})
+	}
+	if examples == nil {
+		return nil, fmt.Errorf("no sample shows the frame %s", m.title)
+	}
+	o := object{{"name", m.title}, {"title", m.name}, {"payload", ofSchema(m.name)}}
+	if m.answered {
+		o = append(o, member{"correlationId", object{{"description", "The id of the request, which its answer carries back."}, {"location", "$message.payload#/id"}}})
+	}
+	return append(o, member{"examples", examples}), nil
+}
+
+// errorTable lists the error codes, and what a client does about each.
+func errorTable(c comments) string {
+	var out strings.Builder
+	out.WriteString("| error | remedy | |\n|---|---|---|\n")
+	for _, code := range events.Codes() {
+		fmt.Fprintf(&out, "| `%s` | %s | %s |\n", code, code.Remedy(), unlinked(c.values[string(code)]))
+	}
+	return strings.TrimSpace(out.String())
+}
+
+func closeTable() string {
+	var out strings.Builder
+	out.WriteString("| close code | remedy |\n|---|---|\n")
+	for _, code := range events.CloseCodes() {
+		fmt.Fprintf(&out, "| %d | %s |\n", code, events.CloseRemedy(code))
+	}
+	return strings.TrimSpace(out.String())
+}
+
+func handshakeTable() string {
+	var out strings.Builder
+	out.WriteString("| answer to the handshake | remedy |\n|---|---|\n")
+	for _, status := range []int{401, 403, 429, 500, 503} {
+		fmt.Fprintf(&out, "| %d | %s |\n", status, events.HandshakeRemedy(status))
+	}
+	return strings.TrimSpace(out.String())
+}

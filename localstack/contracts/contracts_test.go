@@ -1,0 +1,136 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/watchroute/watchroute/events"
+	"github.com/watchroute/watchroute/localstack/contract"
+)
+
+// root is the module's folder, and here this package.
+const (
+	root = "../.."
+	here = module + "/localstack/contracts"
+)
+
+// made are the contracts as the code makes them.
+func made(t *testing.T) map[string][]byte {
+	t.Helper()
+	files, err := contracts(root, here)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files
+}
+
+// TestContractsAreOfTheCode fails if a type, a comment or a limit has changed and no contract.
+func TestContractsAreOfTheCode(t *testing.T) {
+	for name, want := range made(t) {
+		if got, err := os.ReadFile(filepath.Join(root, name)); err != nil || !bytes.Equal(got, want) {
+			t.Errorf("%s is not what the code says: run make contracts (%v)", name, err)
+		}
+	}
+}
+
+// TestEachMemberIsDescribed reads the schema as others do.
+func TestEachMemberIsDescribed(t *testing.T) {
+	type described struct {
+		Description string               `json:"description"`
+		Properties  map[string]described `json:"properties"`
+	}
+	var s struct {
+		Defs map[string]described `json:"$defs"`
+	}
+	if err := json.Unmarshal(made(t)["events/"+schemaFile], &s); err != nil {
+		t.Fatal(err)
+	}
+	members := 0
+	for name, of := range s.Defs {
+		if of.Description == "" {
+			t.Errorf("%s has no description: give its Go type a comment", name)
+		}
+		for member, property := range of.Properties {
+			members++
+			if property.Description == "" {
+				t.Errorf("%s.%s has no description: give its Go field a comment", name, member)
+			}
+		}
+		if strings.Contains(of.Description, "[") && !strings.Contains(of.Description, "](") {
+			t.Errorf("%s has a link of Go: %s", name, of.Description)
+		}
+	}
+	if members < 150 {
+		t.Errorf("only %d members were looked at", members)
+	}
+}
+
+// checker has the schema.
+func checker(t *testing.T) *contract.Checker {
+	t.Helper()
+	c, err := contract.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// TestSamplesKeepToTheSchema: each sample is the frame that it shows, and no other.
+func TestSamplesKeepToTheSchema(t *testing.T) {
+	all, err := messages(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := checker(t)
+	for _, m := range all {
+		for _, sample := range m.samples {
+			text, err := os.ReadFile(filepath.Join(root, "events", "samples", sample))
+			if err == nil {
+				err = c.Is(m.name, text)
+			}
+			if err != nil {
+				t.Errorf("%s is no %s: %v", sample, m.name, err)
+			}
+		}
+		if len(m.samples) == 0 {
+			t.Errorf("no sample shows %s", m.name)
+		}
+	}
+}
+
+// TestNamesInTheSchemaAreThoseOfTheService tries the regular expressions of the schema beside the parsers.
+func TestNamesInTheSchemaAreThoseOfTheService(t *testing.T) {
+	topics := []string{"", "/", "a", "a/", "/a", "a//b", ".", "..", "...", "a/.", "a/..", "a/.x", "a/..x", "a/...", "@", "@/a", "@x", "@x/a/b/c/d/e/f/g/h", "@x/a/b/c/d/e/f/g/h/i",
+		"a/b/c/d/e/f/g/h", "a/b/c/d/e/f/g/h/i", "*", "**", "a/*", "a/**", "a/***", "a/*/b", "@x/*", "@x/a/**", "a/b/c/d/e/f/g/*", "a/b/c/d/e/f/g/h/*", "@x/a/b/c/d/e/f/g/*", "a b", "ä", "a:b", "_-.:@/0", "a\n"}
+	topics = append(topics, strings.Repeat("t", events.MaxTopicBytes), strings.Repeat("t", events.MaxTopicBytes+1), strings.Repeat("t", events.MaxTopicBytes-2)+"/*", strings.Repeat("t", events.MaxTopicBytes-1)+"/*")
+	same(t, "Topic", topics, func(s string) error { _, err := events.ParseTopic(s); return err })
+	same(t, "TopicOrPattern", topics, func(s string) error { _, err := events.ParsePattern(s); return err })
+	cursors := []string{"", ":", ":0", "a:0", "a:1", "a:01", "a:-1", "A:1", "a b:1", "a:1x", "a:9007199254740991", "a:999999999999999999", "a:1000000000000000000", "a:9223372036854775807", strings.Repeat("e", events.MaxEpochBytes) + ":1", strings.Repeat("e", events.MaxEpochBytes+1) + ":1"}
+	same(t, "Cursor", cursors, func(s string) error { _, err := events.ParseCursor(s); return err })
+	for i := range cursors {
+		cursors[i] += "~x"
+	}
+	same(t, "Bookmark", append(cursors, "a:1", "~", "a:1~"), func(s string) error { _, err := events.ParseBookmark(s); return err })
+	same(t, "ItemID", []string{"", "a", "ä", "a\x00", "a\x1fb", "\x7f", "\u0085", "\u00a0", " ", "a/b", strings.Repeat("i", events.MaxItemIDBytes), strings.Repeat("i", events.MaxItemIDBytes+1)}, events.CheckItemID)
+	same(t, "MemberName", []string{"", "a", "Ada Lovelace", "a\x00", "\u0085", strings.Repeat("n", events.MaxMemberNameBytes), strings.Repeat("n", events.MaxMemberNameBytes+1)}, events.CheckMemberName)
+}
+
+// same checks that a type of the schema and a parser agree.
+func same(t *testing.T, name string, texts []string, parse func(string) error) {
+	t.Helper()
+	s := checker(t).Type(name)
+	for _, text := range texts {
+		byParser, bySchema := parse(text), s.Validate(text)
+		if (byParser == nil) != (bySchema == nil) {
+			t.Errorf("%s %.60q: the parser says %v, the schema %v", name, text, byParser, bySchema)
+		}
+	}
+	if testing.Verbose() {
+		fmt.Printf("%s: %d texts\n", name, len(texts))
+	}
+}

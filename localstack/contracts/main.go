@@ -1,0 +1,68 @@
+// Contracts writes what describes the wire to others: JSON Schemas, AsyncAPI and OpenAPI, of the Go
+// types in events, their comments and their limits.
+//
+//	go run ./localstack/contracts
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+// module is the path of the module.
+const module = "github.com/watchroute/watchroute"
+
+func main() {
+	if err := write("."); err != nil {
+		fmt.Fprintln(os.Stderr, "contracts:", err)
+		os.Exit(1)
+	}
+}
+
+// write writes all contracts of the module in a folder.
+func write(root string) error {
+	files, err := contracts(root, module)
+	if err != nil {
+		return err
+	}
+	for name, text := range files {
+		path := filepath.Join(root, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			return err
+		}
+		if err := os.WriteFile(path, text, 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// contracts makes all contracts, by their paths below the module's folder. root is that folder, as seen
+// from package at.
+func contracts(root, at string) (map[string][]byte, error) {
+	c, err := readComments(root, at)
+	if err != nil {
+		return nil, err
+	}
+	s, err := wireSchema(c)
+	if err != nil {
+		return nil, err
+	}
+	text, err := json.MarshalIndent(s, "", "  ")
+	if err != nil {
+		return nil, err
+	}
+	sockets, err := asyncAPI(root, c)
+	if err != nil {
+		return nil, err
+	}
+	files := map[string][]byte{"events/" + schemaFile: append(text, '\n')}
+	for name, o := range map[string]object{"events/asyncapi.yaml": sockets, "events/openapi.yaml": openAPI()} {
+		if files[name], err = document(o); err != nil {
+			return nil, err
+		}
+	}
+	return files, nil
+}
