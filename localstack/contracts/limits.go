@@ -128,9 +128,10 @@ var bounds = map[string]func(*jsonschema.Schema){
 	"Destination.topic": is("TopicOrPattern"), "Test.topic": is("TopicOrPattern"), "Test.type": equal(events.TypeTest),
 	"DestinationStanding.cursor": is("Cursor"), "DestinationNotice.cursor": is("Cursor"), "ReplayRequest.after": is("Cursor"), "ReplayRequest.from": is("Time"),
 	"DestinationNotice.state": oneOf(events.DestinationRetrying, events.DestinationDisabled),
-	"Request.id":              is("RequestID"), "Request.order": between(1, events.MaxOrder), "Request.topic": is("TopicOrPattern"), "Request.after": is("Cursor"),
+	"PresenceRequest.name":    is("MemberName"), "Member.name": is("MemberName"), "MemberCount.count": atLeast(0), "Presence.leaseMs": atLeast(1),
+	"Request.id": is("RequestID"), "Request.order": between(0, events.MaxOrder), "Request.topic": is("TopicOrPattern"), "Request.after": is("Cursor"),
 	"Request.cursors": cursors, "Request.op": oneOf(events.OpRemove),
-	"Request.key": is("RequestID"), "Request.expiresAt": atLeast(0), "PublishedItem.expiresAt": atLeast(0), "PublishRequest.expiresAt": atLeast(0),
+	"Request.key": is("RequestID"), "Request.expiresAt": between(0, events.MaxOrder), "PublishedItem.expiresAt": between(0, events.MaxOrder), "PublishRequest.expiresAt": between(0, events.MaxOrder),
 }
 
 // is lets a member be of one of the types.

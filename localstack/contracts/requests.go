@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/invopop/jsonschema"
 	"github.com/watchroute/watchroute/events"
@@ -11,35 +12,45 @@ import (
 type asked struct {
 	name, action, description string
 	required, optional        []string
+	more                      func(*jsonschema.Schema) // what else holds
 }
 
 // actions are all requests.
 var actions = []asked{
 	{"Subscribe", events.ActionSubscribe, "Asks for the changes of a topic, or of all topics of a pattern. Answered with subscribed.",
-		[]string{"topic"}, []string{"id", "order", "after", "view", "filter", "fields", "delta", "latest", "snapshot", "presence"}},
-	{"Unsubscribe", events.ActionUnsubscribe, "Ends a subscription. Answered with unsubscribed.", []string{"topic"}, []string{"id", "order"}},
+		[]string{"topic"}, []string{"id", "order", "after", "view", "filter", "fields", "delta", "latest", "snapshot", "presence"}, subscribing},
+	{"Unsubscribe", events.ActionUnsubscribe, "Ends a subscription. Answered with unsubscribed.", []string{"topic"}, []string{"id", "order"}, nil},
 	{"SnapshotRequest", events.ActionSnapshot, "Asks for the items of a topic, or of all topics of a pattern. Answered with snapshot.",
-		[]string{"topic"}, []string{"id", "filter", "fields", "next"}},
-	{"Publish", events.ActionPublish, "Puts an item, or removes one. Answered with published.", []string{"topic", "item"}, []string{"id", "order", "op", "key", "expiresAt"}},
-	{"Ping", events.ActionPing, "Keeps the connection, and asks what was missed. Answered with pong.", nil, []string{"id", "cursors"}},
-	{"Auth", events.ActionAuth, "Gives another token of the same subject. Answered with authorized.", []string{"token"}, []string{"id", "order"}},
+		[]string{"topic"}, []string{"id", "filter", "fields", "next"}, nil},
+	{"Publish", events.ActionPublish, "Puts an item, or removes one. Answered with published.", []string{"topic", "item"}, []string{"id", "order", "op", "key", "expiresAt"}, publishing},
+	{"Ping", events.ActionPing, "Keeps the connection, and asks what was missed. Answered with pong.", nil, []string{"id", "cursors"}, nil},
+	{"Auth", events.ActionAuth, "Gives another token of the same subject. Answered with authorized.", []string{"token"}, []string{"id", "order"}, nil},
 }
 
 // requests takes the schema of events.Request apart, into one for each action.
 func requests(all jsonschema.Definitions) error {
 	whole := all["Request"]
 	delete(all, "Request")
+	all["NewItem"] = newItem(all["Item"])
 	used := map[string]bool{"action": true}
 	for _, a := range actions {
 		s := &jsonschema.Schema{Type: "object", Description: a.description, Properties: jsonschema.NewProperties(), Required: append([]string{"action"}, a.required...)}
 		s.Properties.Set("action", &jsonschema.Schema{Const: a.action, Description: "What is asked for."})
 		for _, member := range append(a.required, a.optional...) {
-			property, ok := whole.Properties.Get(member)
+			shared, ok := whole.Properties.Get(member)
 			if !ok {
 				return fmt.Errorf("request %s has no member %s", a.action, member)
 			}
+			own := *shared
+			property := &own
+			if slices.Contains(a.optional, member) {
+				property = orNone(property)
+			}
 			s.Properties.Set(member, property)
 			used[member] = true
+		}
+		if a.more != nil {
+			a.more(s)
 		}
 		all[a.name] = s
 	}
@@ -49,6 +60,56 @@ func requests(all jsonschema.Definitions) error {
 		}
 	}
 	return nil
+}
+
+// orNone lets a member be null, or empty if it is a text with a form of its own. Both count as left out.
+func orNone(property *jsonschema.Schema) *jsonschema.Schema {
+	whole := &jsonschema.Schema{Description: property.Description}
+	bare := *property
+	bare.Description = ""
+	whole.AnyOf = []*jsonschema.Schema{&bare, {Type: "null"}}
+	if bare.Ref == "#/$defs/Cursor" || bare.Ref == "#/$defs/Bookmark" || bare.Enum != nil {
+		whole.AnyOf = append(whole.AnyOf, &jsonschema.Schema{Const: ""})
+	}
+	return whole
+}
+
+// subscribing is what else holds for a subscribe: latest and delta exclude each other.
+func subscribing(s *jsonschema.Schema) {
+	off := &jsonschema.Schema{Enum: []any{false, nil}}
+	s.AnyOf = []*jsonschema.Schema{properties("delta", off), properties("latest", off)}
+}
+
+// newItem is an item as a client gives it. Without an id, one is made up.
+func newItem(item *jsonschema.Schema) *jsonschema.Schema {
+	s := &jsonschema.Schema{Type: "object", Description: "An item to be put or removed.", Properties: jsonschema.NewProperties()}
+	id, _ := item.Properties.Get("id")
+	id = orNone(id)
+	id.AnyOf = append(id.AnyOf, &jsonschema.Schema{Const: ""})
+	data, _ := item.Properties.Get("data")
+	s.Properties.Set("id", id)
+	s.Properties.Set("data", data)
+	return s
+}
+
+// publishing is what else holds for a publish. It is of a topic alone. One with a key, and one that
+// removes, names the item.
+func publishing(s *jsonschema.Schema) {
+	topic, _ := s.Properties.Get("topic")
+	item, _ := s.Properties.Get("item")
+	topic.Ref, item.Ref = refer("Topic").Ref, refer("NewItem").Ref
+	named := properties("item", &jsonschema.Schema{Required: []string{"id"}, Properties: properties("id", &jsonschema.Schema{Type: "string", MinLength: size(1)}).Properties})
+	s.AllOf = []*jsonschema.Schema{
+		{AnyOf: []*jsonschema.Schema{properties("key", &jsonschema.Schema{Enum: []any{"", nil}}), named}},
+		{AnyOf: []*jsonschema.Schema{properties("op", &jsonschema.Schema{Enum: []any{"", nil}}), named}},
+	}
+}
+
+// properties says something of one member, if it is there.
+func properties(name string, of *jsonschema.Schema) *jsonschema.Schema {
+	s := &jsonschema.Schema{Properties: jsonschema.NewProperties()}
+	s.Properties.Set(name, of)
+	return s
 }
 
 func requestNames() (names []string) {
