@@ -15,7 +15,7 @@ const el = (tag, className, ...content) => {
 
 const states = {
   connecting: "Connecting …", live: "Live", behind: "Catching up …",
-  offline: "Offline. What you write is sent when you are back.", closed: "Closed. Load the page again.",
+  offline: "Offline. Messages are sent later.", closed: "Closed. Load the page again.",
 }
 
 let client, person, all = new Map(), open
@@ -142,9 +142,12 @@ const day = new Intl.DateTimeFormat("en", { month: "short", day: "numeric", hour
 function message(m, first) {
   const article = el("article", (first ? "first" : "") + (m.sending ? " sending" : ""))
   if (first) {
-    const name = el("b", "", el("bdi", "", m.name)), time = el("time", "soft", (Date.now() - m.at < 43_200_000 ? clock : day).format(m.at))
-    time.dateTime = new Date(m.at).toJSON()
-    article.append(avatar(m.from, m.name), el("p", "by", name, ...m.from === person.sub ? [el("span", "soft", "you")] : [], time))
+    const by = el("p", "by", el("b", "", el("bdi", "", m.name)), ...m.from === person.sub ? [el("span", "soft", "you")] : [])
+    article.append(avatar(m.from, m.name), by)
+    if (m.at) {
+      const time = by.appendChild(el("time", "soft", (Date.now() - m.at < 43_200_000 ? clock : day).format(m.at)))
+      time.dateTime = new Date(m.at).toJSON()
+    }
   }
   const said = m.hidden ? text(m.flag?.text) : m.text
   const body = el("p", m.hidden ? "text gone" : "text", m.hidden && !m.flag ? "A moderator has hidden this message." : said)
@@ -179,11 +182,12 @@ function drawPeople() {
   const { members, count } = open.here
   $("people-title").textContent = count === 1 ? "1 person here" : `${count} people here`
   $("who").textContent = `${count} here`
-  const look = JSON.stringify(members)
+  const look = JSON.stringify([members, count])
   if ($("people").dataset.look === look) return
   $("people").dataset.look = look
   $("people").querySelector("ul").replaceChildren(...members.map(m =>
-    el("li", "", avatar(m.id, m.name), el("bdi", "", m.name), ...m.id === person.sub ? [el("span", "soft", "you")] : [])))
+    el("li", "", avatar(m.id, m.name), el("bdi", "", m.name), ...m.id === person.sub ? [el("span", "soft", "you")] : [])),
+    ...count > members.length ? [el("li", "soft", "So many are counted, not named.")] : [])
 }
 
 // What a person does.

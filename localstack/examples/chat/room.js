@@ -147,7 +147,7 @@ export class Room extends EventTarget {
 
   #put(id, data) {
     const { from, name, text: said, at, hidden, flag } = data ?? {}
-    this.messages.set(id, { id, from: text(from), name: text(name) || "Somebody", text: text(said), at: Number(at) || 0, hidden: hidden === true, flag: typeof flag === "object" ? flag : undefined })
+    this.messages.set(id, { id, from: text(from), name: text(name) || "Somebody", text: text(said), at: Math.abs(at) < 8.64e15 ? Number(at) : 0, hidden: hidden === true, flag: typeof flag === "object" ? flag : undefined })
   }
 
   #accept({ op, id, data }) {
