@@ -4,9 +4,11 @@ package browser_test
 import (
 	"bytes"
 	"compress/gzip"
+	"encoding/json"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -58,6 +60,13 @@ var mutants = []struct{ what, file, old, new string }{
 	{"it keeps its connection while the page is away", "engine.js", `    suspended = true
     retire()`, `    return
     retire()`},
+	{"over HTTP a publication that failed replaces a later one", "http.js", `if (r.order < item.order) throw`, `if (false) throw`},
+	{"it does not try whether WebSockets work again", "http.js", `own.timer = setTimeout(attempt, every)`, ``},
+	{"a cursor is kept before the page is done with the event", "storage.js", `      taken()
+      before = event
+`, `      before = event
+      taken()
+`},
 	{"a store that is listened to again watches anew", "store.js", `clearTimeout(later)`, ``},
 }
 
@@ -84,7 +93,7 @@ func TestMutantsAreCaught(t *testing.T) {
 			if err := os.WriteFile(file, []byte(strings.Replace(string(text), m.old, m.new, 1)), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			command := exec.CommandContext(t.Context(), node, "--test", "--test-force-exit", "test/client.test.js", "test/scenarios.test.js")
+			command := exec.CommandContext(t.Context(), node, "--test", "--test-force-exit", "test/client.test.js", "test/scenarios.test.js", "test/http.test.js", "test/storage.test.js")
 			command.Dir = filepath.Join(root, "browser")
 			if out, err := command.CombinedOutput(); err == nil {
 				t.Errorf("it is not caught:\n%s", out)
@@ -96,6 +105,39 @@ func TestMutantsAreCaught(t *testing.T) {
 // TestTypes has TypeScript check the client against its declarations.
 func TestTypes(t *testing.T) {
 	run(t, needs.Installed(t, npm, "npm")+"/node_modules/.bin/tsc", "-p", ".")
+}
+
+// TestPackage sees that npm packs all that the package exports, with its types, and no tests.
+func TestPackage(t *testing.T) {
+	var packs []struct{ Files []struct{ Path string } }
+	out, err := exec.CommandContext(t.Context(), needs.Program(t, "npm", "npm packs the client"), "pack", "--dry-run", "--json", "--offline").Output()
+	if err == nil {
+		err = json.Unmarshal(out, &packs)
+	}
+	if err != nil || len(packs) != 1 {
+		t.Fatalf("npm pack: %v\n%s", err, out)
+	}
+	packed := map[string]bool{}
+	for _, f := range packs[0].Files {
+		packed[f.Path] = true
+		if strings.HasPrefix(f.Path, "test/") || filepath.Ext(f.Path) == ".go" {
+			t.Errorf("%s is packed", f.Path)
+		}
+	}
+	text, err := os.ReadFile("package.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range regexp.MustCompile(`"\./([a-z]+\.[a-z.]+)"`).FindAllStringSubmatch(string(text), -1) {
+		if !packed[name[1]] {
+			t.Errorf("%s is exported and not packed", name[1])
+		}
+	}
+	for _, s := range sizes {
+		if !packed[s.file] || !bytes.Contains(text, []byte(`"./`+s.file+`"`)) {
+			t.Errorf("%s is not packed or not exported", s.file)
+		}
+	}
 }
 
 // What each file adds to a page, minified and packed with gzip, at most. The core is one with what it

@@ -6,6 +6,8 @@ export interface HTTPOptions {
   betterInterval?: number
   /** Never use WebSockets. */
   only?: boolean
+  /** Use Server-Sent Events where they work. Default: true; otherwise long polls only. */
+  streams?: boolean
 }
 
 /**

@@ -179,17 +179,17 @@ const readEvents = async (body, event, came) => {
  * from there, so it does not matter which of them brings a change. Pings are answered from the cursors,
  * without a request if the engine stands there, too.
  *
- * @param {ReturnType<typeof newWeb>} web @param {Events} events @param {Options} o @param {number} better
+ * @param {ReturnType<typeof newWeb>} web @param {Events} events @param {Options} o @param {number} better @param {boolean} streamed
  * @returns {Link}
  */
-const newExchange = (web, events, o, better) => {
+const newExchange = (web, events, o, better, streamed) => {
   const stop = new AbortController(), { signal } = stop
   const follows = /** @type {Map<string, Follow>} */ (new Map()) // topics and patterns, by name
   const puts = /** @type {Map<string, {tail: Promise<void>, order: number}>} */ (new Map()) // by item: the last call, and the one that was carried out
   let streams = /** @type {Stream[]} */ ([])
   let streamAt = 0 // when the next stream may be opened
   let troubles = 0 // streams in a row that did not work
-  let blocked = 0 // until then no stream is opened because of them
+  let blocked = streamed ? 0 : Infinity // until then no stream is opened because of them
   let blockFor = better
   let polls = 0 // under way
   let quiet = 0 // until then nothing is polled, as that has failed
@@ -643,7 +643,7 @@ const newExchange = (web, events, o, better) => {
  * @param {string | URL} url the output HttpUrl @param {import("./http.d.ts").HTTPOptions} [options]
  * @returns {(socket: Dial, o: Options) => Dial}
  */
-export const overHTTP = (url, { betterInterval = 60 * second, only = false } = {}) => (dialSocket, o) => {
+export const overHTTP = (url, { betterInterval = 60 * second, only = false, streams = true } = {}) => (dialSocket, o) => {
   const web = newWeb(String(url), o)
   let overSocket = !only // the way to dial next
   let failures = 0 // of that way, in a row
@@ -746,7 +746,7 @@ export const overHTTP = (url, { betterInterval = 60 * second, only = false } = {
       }
     }
     failures = 0
-    const link = newExchange(web, events, o, betterInterval), { close } = link
+    const link = newExchange(web, events, o, betterInterval, streams), { close } = link
     const stopTrying = only ? () => {} : tryBetter(link, events)
     link.close = () => {
       stopTrying()
