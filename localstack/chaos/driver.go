@@ -150,7 +150,8 @@ func (d *driver) number() int {
 }
 
 // overHTTPEvery is how many clients there are for one that only uses streams over HTTP. As many only
-// use long polls, and as many fall back to HTTP where WebSockets fail.
+// use long polls, and as many fall back to HTTP where WebSockets fail. In a page there are none, because
+// a browser has six connections to a server without HTTP/2.
 const overHTTPEvery = 8
 
 // dial makes a client. It does not wait until that is connected.
@@ -167,7 +168,7 @@ func (d *driver) dial(ctx context.Context, url, rest string, o client.Options) (
 		options["buffer"] = o.Buffer
 	}
 	line := map[string]any{"client": c.id, "url": url, "options": options}
-	if n := c.id % overHTTPEvery; n < 3 {
+	if n := c.id % overHTTPEvery; n < 3 && d.origin == "" {
 		line["http"] = map[string]any{"url": rest, "only": n < 2, "streams": n > 0, "betterInterval": 1000}
 	}
 	return c, d.call(ctx, "dial", line, nil)
