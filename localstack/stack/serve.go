@@ -178,8 +178,8 @@ func writeJSON(w http.ResponseWriter, status int, value any) {
 func (s *Stack) callsFirst() []net.Listener {
 	o := shortcut.Options{Prefix: functionsPath, Handler: s.server.Handler, Logger: s.o.Logger,
 		Accepted: func() { s.accepted.Add(1) }}
-	if s.o.Faults != nil {
-		o.Contains = "\n" // no path has it
+	if f := s.o.Faults; f != nil {
+		o.Pass = func() bool { return !f.Calm() }
 	}
 	first := make([]net.Listener, len(s.listeners))
 	for i, l := range s.listeners {
