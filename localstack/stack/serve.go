@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net"
 	"net/http"
+	"time"
 
 	"github.com/watchroute/watchroute/localstack/aws/apigateway"
 	"github.com/watchroute/watchroute/localstack/aws/awsjson"
@@ -150,6 +151,7 @@ func (s *Stack) ResetUsage() {
 	s.access.resetUsage()
 	s.o.Faults.ResetCounts()
 	s.accepted.Store(0)
+	s.counted.Store(time.Now().UnixMilli())
 }
 
 // outputs answers with the template's.
