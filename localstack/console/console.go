@@ -98,7 +98,8 @@ func Routes(mux *http.ServeMux, o Options) {
 
 func (o Options) about(*http.Request) (any, error) {
 	a := o.About()
-	a.Examples = slices.Sorted(maps.Keys(o.Examples))
+	a.Examples = slices.AppendSeq([]string{}, maps.Keys(o.Examples))
+	slices.Sort(a.Examples)
 	return a, nil
 }
 
