@@ -105,6 +105,8 @@ test("a frame is sent and explained, and its connection is cut", async t => {
 test("frames are lost, and the client heals", async t => {
   t.after(() => change("faults", { rates: { "lose-frame": 0 } }))
   const page = await open(t, "/#/topic/console/heal", { width: 1280, dark: true })
+  await see(page, "The topic has no items.")
+  await page.getByText("live", { exact: true }).waitFor()
   await prices("console/heal", 2)
   await see(page, /Nothing is missing/)
   assert.equal((await change("faults", { rates: { "lose-frame": 0.5 } })).status, 200)

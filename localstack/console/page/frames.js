@@ -13,7 +13,7 @@ const title = { in: "← in", out: "→ out", open: "open", close: "closed" }
 
 export const frames = (main, signal) => {
   let paused = false, query = "", from = 0
-  const list = h(".frames"), none = h("p.empty", {}, "No frame yet. Watch a topic, or send a frame."), text = h("textarea", { spellcheck: "false", rows: "5" }, JSON.stringify(samples.subscribe, null, 2)), result = h("div", { role: "alert" })
+  const list = h(".frames"), none = h("p.empty", {}, "No frame yet. Watch a topic, or send a frame."), text = h("textarea", { "aria-label": "Frame", spellcheck: "false", rows: "5" }, JSON.stringify(samples.subscribe, null, 2)), result = h("div", { role: "alert" })
   const find = h("input", { type: "search", placeholder: "Find frames", "aria-label": "Find frames", oninput: () => { query = find.value.toLowerCase(); draw() } })
   const pause = h("button.small", { type: "button", "aria-pressed": "false", onclick: () => { paused = !paused; pause.setAttribute("aria-pressed", String(paused)); pause.textContent = paused ? "Go on" : "Pause"; draw() } }, "Pause")
   const open = new Set()

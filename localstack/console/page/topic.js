@@ -18,6 +18,7 @@ export const topic = (main, signal, name) => {
     const own = watch = new AbortController()
     live.clear()
     ending.hidden = true
+    if (!pattern && !Object.keys(clean(options)).length) get("log", { topic: name }).then(log => own.signal.aborted || live.remember(log.changes), () => {})
     try {
       for await (const event of client.watch(name, { ...clean(options), snapshot: true, signal: own.signal })) live.accept(event)
     } catch (error) {
@@ -63,6 +64,15 @@ const liveView = (name, where) => {
     fill(list, changes.slice(-shownChanges).reverse().map(c => h("tr", {}, h("td.num", {}, c.seq), h("td", {}, h(`span.tag.${c.op}`, {}, c.op)), h("td", {}, h("code", {}, c.id), name.includes("*") && h(".soft", {}, c.topic), h(".soft.num", {}, clock(c.at))), h("td", {}, c.shown()))))
   }
   const soon = seldom(draw)
+  const add = (c, at) => changes.push({ topic: c.topic, seq: c.seq, op: c.op, id: c.id, at, shown: () => c.op === "removed" ? h("span.soft", {}, c.expired ? "its time was over" : "removed") : diff(c.before, c.data) })
+  /** Puts changes of the log before those that have arrived. */
+  const remember = log => {
+    const arrived = changes, first = arrived[0]?.seq ?? Infinity
+    changes = []
+    for (const c of log) if (c.seq < first) add(c, Date.parse(c.time))
+    changes.push(...arrived)
+    soon()
+  }
   const accept = ({ topic, page, change, cursor }) => {
     if (cursor) where.textContent = cursor
     if (page?.first) for (const [key, item] of items) if (item.topic === topic) items.delete(key)
@@ -74,7 +84,7 @@ const liveView = (name, where) => {
       if (change.op === "removed") items.delete(key)
       else if (items.has(key) || items.size < mostItems) items.set(key, { topic, id: change.id, data, at: Date.now() })
       seen++
-      changes.push({ topic, seq: change.seq, op: change.op, id: change.id, at: Date.now(), shown: () => change.op === "removed" ? h("span.soft", {}, change.expired ? "its time was over" : "removed") : diff(change.op === "added" ? {} : old, data) })
+      add({ ...change, topic, before: change.op === "added" ? {} : old, data }, Date.now())
       if (changes.length > mostChanges) changes = changes.slice(-mostChanges / 2)
     }
     soon()
@@ -82,7 +92,7 @@ const liveView = (name, where) => {
   const scroll = (label, heads, rows) => h(".scroll", { tabIndex: 0, role: "region", "aria-label": label }, h("table", {}, h("thead", {}, h("tr", {}, heads.map(t => h("th", { scope: "col" }, t)))), rows))
   const element = h("div.stack", {}, panel("Arrivals", h("span.soft", {}, "what the wire brought, by number"), h(".body", {}, line.element)),
     h(".cols.below", {}, panel("Items", [count, find], scroll("Items", ["Id", "Data"], rows), note), panel("Changes", [total, pause], scroll("Changes", ["Seq", "Op", "Item", "What changed"], list), none)))
-  return { element, accept, frame: f => { line.frame(f); soon() }, clear: () => { items.clear(); changes = []; seen = 0; soon() } }
+  return { element, accept, remember, frame: f => { line.frame(f); soon() }, clear: () => { items.clear(); changes = []; seen = 0; soon() } }
 }
 
 /** The cursor line: for each number whether, and how, the change came. It sees frames before the client puts them in order. */
@@ -166,7 +176,7 @@ const attribute = v => v === null ? { NULL: true } : typeof v === "number" ? { N
 /** Forms that put and remove an item. */
 const publishView = name => {
   const id = h("input.mono", { placeholder: "made up if empty", autocomplete: "off", spellcheck: "false" })
-  const data = h("textarea", { spellcheck: "false", rows: "6" }, '{\n  "price": 150.75\n}')
+  const data = h("textarea", { "aria-label": "Data, a JSON object", spellcheck: "false", rows: "6" }, '{\n  "price": 150.75\n}')
   const seconds = h("input", { type: "number", min: "1", placeholder: "never" }), fresh = h("input", { type: "checkbox" })
   const result = h("div", { role: "status" }), frameOf = () => ({ action: "publish", id: "q1", topic: name, item: { ...(id.value && { id: id.value }), data: read() }, ...(seconds.value && { expiresAt: until() }) })
   const until = () => Math.floor(Date.now() / 1000) + Number(seconds.value)
@@ -197,7 +207,7 @@ const publishView = name => {
 
 /** What the watch shows. */
 const optionsView = (options, start) => {
-  const filter = h("textarea", { spellcheck: "false", rows: "4", placeholder: '{"price":[{"numeric":[">",100]}]}' }, options.filter ? JSON.stringify(options.filter) : "")
+  const filter = h("textarea", { "aria-label": "Filter, an event pattern: only items that match", spellcheck: "false", rows: "4", placeholder: '{"price":[{"numeric":[">",100]}]}' }, options.filter ? JSON.stringify(options.filter) : "")
   const fields = h("input.mono", { placeholder: "price, seller.name", autocomplete: "off", value: (options.fields ?? []).join(", ") })
   const latest = h("input", { type: "checkbox", checked: options.latest }), delta = h("input", { type: "checkbox", checked: options.delta }), result = h("div", { role: "status" })
   const apply = e => {
