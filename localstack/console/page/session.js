@@ -16,6 +16,8 @@ const everything = { v: 1, allow: [{ topics: ["**", "@destinations/**", "@presen
 let chosen = sessionStorage.getItem("token") ?? ""
 export const payload = token => { try { return JSON.parse(new TextDecoder().decode(Uint8Array.from(atob(token.split(".")[1].replace(/-/g, "+").replace(/_/g, "/")), c => c.charCodeAt(0)))) } catch { return undefined } }
 export const me = () => chosen ? payload(chosen)?.sub ?? "a token" : about.anonymous ? "anonymous" : "console"
+/** Whether the console shows what a token shows, and not what there is. */
+export const narrowed = () => chosen !== ""
 /** The token to use; empty if none is needed. */
 export const own = async () => {
   if (chosen || about.anonymous) return chosen

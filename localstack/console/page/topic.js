@@ -1,7 +1,7 @@
 // One topic, or the topics of a pattern: its items and changes live, its past, and forms to publish.
 import { h, fill, panel, head, empty, field, many, clock, say, brief, pretty, tabs, seldom, copyButton } from "./dom.js"
 import { get } from "./api.js"
-import { client, bus, about, own, socketURL, httpURL } from "./session.js"
+import { client, bus, about, own, narrowed, socketURL, httpURL } from "./session.js"
 import { merge } from "/browser/store.js"
 import { diff } from "./diff.js"
 
@@ -18,7 +18,7 @@ export const topic = (main, signal, name) => {
     const own = watch = new AbortController()
     live.clear()
     ending.hidden = true
-    if (!pattern && !Object.keys(clean(options)).length) get("log", { topic: name }).then(log => own.signal.aborted || live.remember(log.changes), () => {})
+    if (!pattern && !narrowed() && !Object.keys(clean(options)).length) get("log", { topic: name }).then(log => own.signal.aborted || live.remember(log.changes), () => {})
     try {
       for await (const event of client.watch(name, { ...clean(options), snapshot: true, signal: own.signal })) live.accept(event)
     } catch (error) {
@@ -166,7 +166,7 @@ const pastView = (name, signal) => {
   }
   const reach = h("span.soft.num")
   open()
-  return h(".stack", {}, panel("Time travel", reach, h(".body", {}, h(".row", {}, h("button", { type: "button", "aria-label": "One change back", onclick: () => step(-1) }, "‹"), range, h("button", { type: "button", "aria-label": "One change on", onclick: () => step(1) }, "›"), exact, h("button.small", { type: "button", onclick: open }, "Now")), note, error, change)),
+  return h(".stack", {}, panel("Time travel", reach, h(".body", {}, h(".row", {}, h("button", { type: "button", "aria-label": "One change back", onclick: () => step(-1) }, "‹"), range, h("button", { type: "button", "aria-label": "One change on", onclick: () => step(1) }, "›"), exact, h("button.small", { type: "button", onclick: open }, "Now")), narrowed() && h("p.warn", {}, "The past is read from the tables: it shows more than the token does."), note, error, change)),
     panel("Items then", null, h(".scroll", { tabIndex: 0, role: "region", "aria-label": "Items then" }, h("table", {}, h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Id"), h("th", { scope: "col" }, "Data"))), rows))))
 }
 
