@@ -9,22 +9,11 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/watchroute/watchroute/shared/price"
 	"github.com/watchroute/watchroute/shared/watch"
 )
 
-// Prices in us-east-1, in dollars, on 2026-11-26.
-//
-// Sources: https://aws.amazon.com/api-gateway/pricing/, https://aws.amazon.com/lambda/pricing/,
-// https://aws.amazon.com/sqs/pricing/
-const (
-	messagePrice = 1.00 / 1e6 // up to 32 KB, of the first billion in a month
-	bulkPrice    = 0.80 / 1e6 // of those beyond
-	bulk         = 1e9
-	minutePrice  = 0.25 / 1e6 // of a connection
-	invokePrice  = 0.20 / 1e6
-	secondPrice  = 0.0000133334 // of 1 GB, on arm64
-	month        = 30 * 24 * 60 // minutes
-)
+const month = 30 * 24 * 60 // minutes
 
 // A ping of one topic, as TestCost… count it: 3 read units, and a message each way. The function
 // has 256 MB, and 10 ms are more than it takes here.
@@ -34,12 +23,12 @@ const (
 )
 
 func messages(n float64) float64 {
-	return math.Min(n, bulk)*messagePrice + math.Max(n-bulk, 0)*bulkPrice
+	return math.Min(n, price.Bulk)*price.Message + math.Max(n-price.Bulk, 0)*price.BulkMessage
 }
 
 func pings(users, every float64) float64 {
 	n := users * month / every
-	return messages(2*n) + n*(invokePrice+pingSecond*secondPrice+pingReads*watch.ReadPrice/1e6)
+	return messages(2*n) + n*(price.Invocation+pingSecond*price.Second+pingReads*watch.ReadPrice/1e6)
 }
 
 // TestDollars prints the README's table of costs, and holds it to that.
@@ -53,10 +42,10 @@ func TestDollars(t *testing.T) {
 		what    string
 		dollars func(users float64) float64
 	}{
-		{"connected all month", func(users float64) float64 { return users * month * minutePrice }},
+		{"connected all month", func(users float64) float64 { return users * month * price.Minute }},
 		{"pings of the Go client, every 4 minutes (the default with a token)", func(users float64) float64 { return pings(users, 4) }},
 		{"pings every 8 minutes", func(users float64) float64 { return pings(users, 8) }},
-		{"one change that all of them watch", func(users float64) float64 { return users * messagePrice }},
+		{"one change that all of them watch", func(users float64) float64 { return users * price.Message }},
 	} {
 		line := fmt.Sprintf("| %s | %s | %s |", row.what, dollars(row.dollars(few)), dollars(row.dollars(many)))
 		t.Log(line)
@@ -100,13 +89,13 @@ func TestDollarsOfDeliveries(t *testing.T) {
 			second = putSecond
 		}
 		changes, writes, reads, requests, invocations := n[0], n[1], n[2], n[3], n[4]
-		message := (writes*watch.WritePrice+reads*watch.ReadPrice)/1e6 + requests*queuePrice + invocations*(invokePrice+second*secondPrice)
+		message := (writes*watch.WritePrice+reads*watch.ReadPrice)/1e6 + requests*price.QueueCall + invocations*(price.Invocation+second*price.Second)
 		if want := fmt.Sprintf("%.2f", 1e6/changes*message); row[7] != want {
 			t.Errorf("README has the row %s, want $%s", row[0], want)
 		}
 	}
 	// The sweep reads 4 units a minute, and one for what is declared, and takes 50 ms.
-	sweeps := fmt.Sprintf("the sweep costs $%.2f a month", month*(5*watch.ReadPrice/1e6+invokePrice+0.05*256/1024*secondPrice))
+	sweeps := fmt.Sprintf("the sweep costs $%.2f a month", month*(5*watch.ReadPrice/1e6+price.Invocation+0.05*256/1024*price.Second))
 	if !strings.Contains(strings.Join(strings.Fields(string(page)), " "), sweeps) {
 		t.Errorf("README does not say that %s", sweeps)
 	}

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/watchroute/watchroute/shared/dynamo"
+	"github.com/watchroute/watchroute/shared/price"
 	"github.com/watchroute/watchroute/shared/watch"
 )
 
@@ -19,13 +20,12 @@ const (
 	life        = 7_200.0 // seconds of a connection
 	quota       = 10_000.0
 	handshakes  = 500.0
-	partition   = 3_000.0    // read units a second
-	rowBytes    = 95.0       // of a subscription, by `make bench ARGS="-part crowd"`
-	postsAtOnce = 32         // of an execution of push
-	postTime    = 0.020      // seconds, assumed
-	laneTime    = 2.0        // seconds that a lane is pushed to before the rest is handed on
-	pushMemory  = 0.5        // GB
-	queuePrice  = 0.50 / 1e6 // a request of a FIFO queue
+	partition   = 3_000.0 // read units a second
+	rowBytes    = 95.0    // of a subscription, by `make bench ARGS="-part crowd"`
+	postsAtOnce = 32      // of an execution of push
+	postTime    = 0.020   // seconds, assumed
+	laneTime    = 2.0     // seconds that a lane is pushed to before the rest is handed on
+	pushMemory  = 0.5     // GB
 	seconds     = month * 60.0
 )
 
@@ -65,14 +65,14 @@ func months() (lines []string) {
 	}
 	changes, writes, reads := changeRate*seconds, watch.WritePrice/1e6, watch.ReadPrice/1e6
 	lives := connections / life * seconds
-	add("connected", connections*month*minutePrice)
+	add("connected", connections*month*price.Minute)
 	add("pings every 4 minutes", pings(connections, 4))
 	add("pings every 8 minutes", pings(connections, 8))
-	add("connections that end after 2 hours and come again, with 3 subscribes each", lives*(8+3)*writes+lives*(5+4*3)*reads+lives*2*topicsEach*messagePrice)
+	add("connections that end after 2 hours and come again, with 3 subscribes each", lives*(8+3)*writes+lives*(5+4*3)*reads+lives*2*topicsEach*price.Message)
 	add("changes, one a batch", changes*(2*writes+3*reads))
 	add("changes, ten of a topic a batch", changes*(2.2*writes+0.4*reads))
-	add("posts, if one watches each topic", changes*messagePrice*0.8)
-	add("posts, if 100 watch each topic", 100*changes*messagePrice*0.8)
+	add("posts, if one watches each topic", changes*price.Message*0.8)
+	add("posts, if 100 watch each topic", 100*changes*price.Message*0.8)
 	return lines
 }
 
@@ -83,7 +83,7 @@ func everyone() (lines []string) {
 		rounds := connections / (laneTime / postTime * postsAtOnce)
 		messages := max(rounds*min(10, watch.MaxLanes/executions), watch.MaxLanes) // 10 lanes are in one invocation at most
 		reads, writes := messages*rowsOfLane()*rowBytes/4096, 4+messages
-		cost := connections*messagePrice + reads*watch.ReadPrice/1e6 + writes*watch.WritePrice/1e6 + 3*messages*queuePrice + executions*connections/rate*pushMemory*secondPrice
+		cost := connections*price.Message + reads*watch.ReadPrice/1e6 + writes*watch.WritePrice/1e6 + 3*messages*price.QueueCall + executions*connections/rate*pushMemory*price.Second
 		lines = append(lines, fmt.Sprintf("| %s | %.0f s | %.0f | %s | %s | %s | $%.2f |", whole(rate), connections/rate, math.Ceil(executions), whole(messages), whole(reads), whole(writes), cost))
 	}
 	return lines

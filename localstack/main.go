@@ -116,11 +116,11 @@ const requestNice = 19
 // each, serve a thousand clients that connect at once.
 const reuseWait = 100 * time.Millisecond
 
-// newFaults reads the plan of what is to be broken; nil if that is nothing. A seed of 0
-// stands for a random one, short enough to type.
+// newFaults reads the plan of what is to be broken, which may be nothing: the console changes it. A
+// seed of 0 stands for a random one, short enough to type.
 func newFaults(text string, seed uint64) (*fault.Faults, error) {
 	plan, err := fault.Parse(text)
-	if err != nil || plan.String() == "" {
+	if err != nil {
 		return nil, err
 	}
 	return fault.New(plan, cmp.Or(seed, 1+rand.Uint64N(1_000_000))), nil
@@ -145,7 +145,7 @@ func moduleRoot() (string, error) {
 // page says where everything is and what to paste, and what is broken on purpose.
 func page(s *stack.Stack, address string, faults *fault.Faults, anonymous bool) welcome.Page {
 	broken := ""
-	if faults != nil {
+	if !faults.Calm() {
 		broken = faults.String()
 	}
 	http := ""

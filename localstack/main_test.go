@@ -251,7 +251,7 @@ func TestWhoIsAllowedIsAList(t *testing.T) {
 
 func TestSeedOfFaults(t *testing.T) {
 	for _, text := range []string{"", "kill=0"} {
-		if faults, err := newFaults(text, 7); faults != nil || err != nil {
+		if faults, err := newFaults(text, 7); !faults.Calm() || err != nil {
 			t.Errorf("%q gives %v, %v, want none", text, faults, err)
 		}
 	}

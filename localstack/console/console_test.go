@@ -11,6 +11,7 @@ import (
 	"testing/fstest"
 
 	"github.com/watchroute/watchroute/localstack/console"
+	"github.com/watchroute/watchroute/localstack/fault"
 )
 
 var secret = []byte("of 32 bytes at least, by RFC 7518")
@@ -20,7 +21,8 @@ func serve(change func(*console.Options)) *http.ServeMux {
 	o := console.Options{
 		Examples: map[string]fs.FS{"chat": fstest.MapFS{"index.html": {Data: []byte("<!doctype html>")}, "chat.js": {Data: []byte("1")}, "main.go": {Data: []byte("package main")}}},
 		Ready:    func() bool { return true },
-		Secret:   func(context.Context) ([]byte, error) { return secret, nil },
+		Cut:      func(string) bool { return true }, ResetUsed: func() {}, Faults: fault.New(nil, 7),
+		Secret: func(context.Context) ([]byte, error) { return secret, nil },
 	}
 	if change != nil {
 		change(&o)
@@ -108,7 +110,10 @@ func TestHostIsNotWrittenIntoThePolicy(t *testing.T) {
 
 // changing are the paths that change something, with a body that each takes.
 var changing = map[string]string{
-	"/_localstack/token": `{"sub":"ada","claim":{"v":1,"allow":[{"topics":["rooms/*"],"actions":["subscribe","read","publish"]}]}}`,
+	"/_localstack/token":  `{"sub":"ada","claim":{"v":1,"allow":[{"topics":["rooms/*"],"actions":["subscribe","read","publish"]}]}}`,
+	"/_localstack/cut":    `{"connection":"c"}`,
+	"/_localstack/costs":  `{"reset":true}`,
+	"/_localstack/faults": `{"rates":{"kill":0}}`,
 }
 
 func TestOnlyTheStacksOwnPagesChangeSomething(t *testing.T) {
@@ -124,8 +129,7 @@ func TestOnlyTheStacksOwnPagesChangeSomething(t *testing.T) {
 			status int
 			want   string
 		}{
-			{"GET", nil, 405, "GET changes nothing here: POST a JSON object"},
-			{"GET", []string{"Content-Type", "application/json", "Origin", own}, 405, "GET changes"},
+			{"DELETE", nil, 405, "DELETE changes nothing here: POST a JSON object"},
 			{"PUT", []string{"Content-Type", "application/json", "Origin", own}, 405, "PUT changes"},
 			{"POST", []string{"Origin", own}, 415, `the Content-Type is "": send application/json`},
 			{"POST", []string{"Origin", own, "Content-Type", form}, 415, form},
@@ -145,9 +149,18 @@ func TestOnlyTheStacksOwnPagesChangeSomething(t *testing.T) {
 			if got := problem(t, w); w.Code != c.status || !strings.Contains(got, c.want) {
 				t.Errorf("%s %s with %q is answered %d, %s; want %d, %s", c.method, path, c.header, w.Code, got, c.status, c.want)
 			}
-			if c.status == 405 && w.Header().Get("Allow") != "POST" {
+			if c.status == http.StatusMethodNotAllowed && w.Header().Get("Allow") != "POST" {
 				t.Errorf("%s allows %q", path, w.Header().Get("Allow"))
 			}
+		}
+	}
+}
+
+// TestGETsOfWhatOnlyChanges are refused; of what is shown as well, a GET shows it.
+func TestGETsOfWhatOnlyChanges(t *testing.T) {
+	for _, path := range []string{"/_localstack/token", "/_localstack/cut"} {
+		if w := ask(serve(nil), "GET", path, ""); w.Code != http.StatusMethodNotAllowed || !strings.Contains(problem(t, w), "GET changes nothing here") {
+			t.Errorf("GET %s is answered %d", path, w.Code)
 		}
 	}
 }

@@ -28,12 +28,30 @@ func refuse(status int, format string, args ...any) error {
 	return refusal{status, fmt.Errorf(format, args...)}
 }
 
+// change changes something as the body says. Its result is sent as JSON.
+type change func(r *http.Request, body []byte) (any, error)
+
+// view gives what is to be shown, and changes nothing.
+type view func(r *http.Request) (any, error)
+
+// shows serves what changes nothing.
+func (o Options) shows(of view) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !o.Ready() {
+			answer(w, nil, errStarting)
+			return
+		}
+		result, err := of(r)
+		answer(w, result, err)
+	})
+}
+
 // changes serves what changes something. Only a page of the stack itself can send the requests that it
 // lets through: a form can send no JSON, a page of another site has another Origin, and a browser adds
 // the Origin to every POST.
 //
 // Source: https://fetch.spec.whatwg.org/#origin-header
-func (o Options) changes(change func(r *http.Request, body []byte) (any, error)) http.Handler {
+func (o Options) changes(of change) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodPost {
 			w.Header().Set("Allow", http.MethodPost)
@@ -49,7 +67,7 @@ func (o Options) changes(change func(r *http.Request, body []byte) (any, error))
 			answer(w, nil, refuse(http.StatusRequestEntityTooLarge, "the body is over %d bytes, or was cut off", maxBody))
 			return
 		}
-		result, err := change(r, body)
+		result, err := of(r, body)
 		answer(w, result, err)
 	})
 }

@@ -15,6 +15,7 @@ package fault
 
 import (
 	"hash/fnv"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"strconv"
@@ -25,10 +26,10 @@ import (
 
 // Faults decides what is broken when. Safe for concurrent use; nil breaks nothing.
 type Faults struct {
-	plan  Plan
 	seed  uint64
 	only  atomic.Pointer[[]Kind] // what still happens; nil for all
-	kinds map[Kind]*sequence     // those with a rate above 0
+	kinds map[Kind]*sequence     // all there are
+	some  atomic.Int32           // how many kinds have a rate above 0
 
 	outage atomic.Pointer[outage] // nil if DynamoDB is up
 	cuts   cuts
@@ -39,7 +40,7 @@ type Faults struct {
 
 // sequence is what one kind draws from.
 type sequence struct {
-	rate float64
+	bits atomic.Uint64 // of its rate
 
 	mu        sync.Mutex
 	decisions *rand.Rand
@@ -47,16 +48,50 @@ type sequence struct {
 	count     int64
 }
 
+func (s *sequence) rate() float64 { return math.Float64frombits(s.bits.Load()) }
+
 // New decides by the plan, repeatably by the seed.
 func New(p Plan, seed uint64) *Faults {
-	f := &Faults{plan: p, seed: seed, kinds: map[Kind]*sequence{}}
-	for kind, rate := range p {
-		if rate > 0 {
-			f.kinds[kind] = &sequence{rate: rate, decisions: source(seed, kind, "decisions"), measures: source(seed, kind, "measures")}
-		}
+	f := &Faults{seed: seed, kinds: map[Kind]*sequence{}}
+	for _, k := range kinds {
+		f.kinds[k.kind] = &sequence{decisions: source(seed, k.kind, "decisions"), measures: source(seed, k.kind, "measures")}
 	}
+	f.Set(p)
 	return f
 }
+
+// Set changes the rates of the kinds in the plan while the stack runs. Each kind goes on in its sequence
+// of decisions, and one with the rate 0 makes none. What was hit before may still go on for a while, see
+// [Faults.Off].
+func (f *Faults) Set(p Plan) {
+	for kind, rate := range p {
+		s := f.kinds[kind]
+		was := math.Float64frombits(s.bits.Swap(math.Float64bits(rate)))
+		switch {
+		case was == 0 && rate > 0:
+			f.some.Add(1)
+		case was > 0 && rate == 0:
+			f.some.Add(-1)
+		}
+	}
+}
+
+// Rates gives the present rates of the kinds that may happen.
+func (f *Faults) Rates() Plan {
+	p := Plan{}
+	if f == nil {
+		return p
+	}
+	for kind, s := range f.kinds {
+		if rate := s.rate(); rate > 0 {
+			p[kind] = rate
+		}
+	}
+	return p
+}
+
+// Calm reports whether nothing is broken at present, so that requests can take the short way.
+func (f *Faults) Calm() bool { return f == nil || f.some.Load() == 0 && f.outage.Load() == nil }
 
 func source(seed uint64, kind Kind, of string) *rand.Rand {
 	h := fnv.New64a()
@@ -73,7 +108,7 @@ func (f *Faults) Hit(kind Kind) bool {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.decisions.Float64() >= s.rate {
+	if s.decisions.Float64() >= s.rate() {
 		return false
 	}
 	s.count++
@@ -88,11 +123,13 @@ func (f *Faults) on(kind Kind) bool {
 
 // Miss takes back the count of a hit that came to nothing.
 func (f *Faults) Miss(kind Kind) {
-	if s := f.sequence(kind); s != nil {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.count = max(0, s.count-1) // it may have been reset
+	if f == nil {
+		return
 	}
+	s := f.kinds[kind] // which may have been switched off since the hit
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.count = max(0, s.count-1) // it may have been reset
 }
 
 // Duration draws how long a fault lasts, evenly from least up to most. A kind that
@@ -124,7 +161,8 @@ func (f *Faults) Only(kinds ...Kind) {
 	}
 }
 
-// Counts tells how often each kind of the plan has happened since New or ResetCounts.
+// Counts tells how often each kind has happened since New or ResetCounts. Kinds that neither may happen
+// nor have are left out.
 func (f *Faults) Counts() map[Kind]int64 {
 	if f == nil {
 		return nil
@@ -132,7 +170,9 @@ func (f *Faults) Counts() map[Kind]int64 {
 	counts := map[Kind]int64{}
 	for kind, s := range f.kinds {
 		s.mu.Lock()
-		counts[kind] = s.count
+		if s.count > 0 || s.rate() > 0 {
+			counts[kind] = s.count
+		}
 		s.mu.Unlock()
 	}
 	return counts
@@ -151,17 +191,17 @@ func (f *Faults) ResetCounts() {
 	f.seen.reset()
 }
 
-// String is the flags of the local stack that repeat the decisions.
+// String is the flags of the local stack that repeat the decisions, at the present rates.
 func (f *Faults) String() string {
 	if f == nil {
 		return ""
 	}
-	return "--faults " + f.plan.String() + " --seed " + strconv.FormatUint(f.seed, 10)
+	return "--faults " + f.Rates().String() + " --seed " + strconv.FormatUint(f.seed, 10)
 }
 
-// sequence is nil for a kind that never happens.
+// sequence is nil for a kind that does not happen at present.
 func (f *Faults) sequence(kind Kind) *sequence {
-	if f == nil {
+	if f == nil || f.kinds[kind].bits.Load() == 0 {
 		return nil
 	}
 	return f.kinds[kind]

@@ -158,3 +158,49 @@ func TestStringRepeatsIt(t *testing.T) {
 		t.Errorf("%q, want %q", got, want)
 	}
 }
+
+// TestRatesChangeWhileTheStackRuns: a kind goes on in its own sequence, and nothing is drawn while it
+// does not happen.
+func TestRatesChangeWhileTheStackRuns(t *testing.T) {
+	want := decide(fault.New(fault.Plan{fault.Kill: 0.3}, 7), fault.Kill, 200)
+	f := fault.New(nil, 7)
+	if !f.Calm() || f.Hit(fault.Kill) {
+		t.Error("without rates something happens")
+	}
+	f.Set(fault.Plan{fault.Kill: 0.3})
+	got := decide(f, fault.Kill, 100)
+	if f.Calm() || !maps.Equal(f.Rates(), fault.Plan{fault.Kill: 0.3}) {
+		t.Errorf("with rates it is calm, or they are %v", f.Rates())
+	}
+	f.Set(fault.Plan{fault.Kill: 0, fault.Delay: 0})
+	if n := hits(decide(f, fault.Kill, 50)); n != 0 || !f.Calm() {
+		t.Errorf("%d were hit at the rate 0", n)
+	}
+	f.Set(fault.Plan{fault.Kill: 0.3})
+	if got = append(got, decide(f, fault.Kill, 100)...); !slices.Equal(got, want) {
+		t.Error("changed rates have changed the decisions")
+	}
+	if f.Counts()[fault.Kill] != hits(want) {
+		t.Errorf("counts are %v", f.Counts())
+	}
+}
+
+// TestRatesMayChangeAtAnyTime, which the race detector watches.
+func TestRatesMayChangeAtAnyTime(t *testing.T) {
+	f := fault.New(nil, 7)
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() { decide(f, fault.Kill, 100) })
+		all.Go(func() {
+			for i := range 100 {
+				f.Set(fault.Plan{fault.Kill: float64(i % 2)})
+				f.Rates()
+			}
+			f.Set(fault.Plan{fault.Kill: 0})
+		})
+	}
+	all.Wait()
+	if !f.Calm() {
+		t.Error("with all rates at 0 it is not calm")
+	}
+}

@@ -15,7 +15,7 @@ type Invocation interface {
 
 // Started is the Started of Lambda: Kill, Abandon and KillHold.
 func (f *Faults) Started(i Invocation) {
-	if f == nil {
+	if f.Calm() {
 		return
 	}
 	f.seen.started(i)

@@ -104,38 +104,56 @@ const (
 // that "all" gives them: often enough to be met within minutes of moderate load,
 // seldom enough that most of the work gets done.
 var kinds = []struct {
-	kind Kind
-	rate float64
+	kind         Kind
+	rate         float64
+	group, about string // for people
 }{
-	{Kill, 0.01},
-	{Abandon, 0.01},
-	{Duplicate, 0.05},
-	{Delay, 0.05},
-	{Bisect, 0.05},
-	{Partial, 0.05},
-	{Reslice, 0.1},
-	{Reappear, 0.05},
-	{Redeliver, 0.05},
-	{Post429, 0.05},
-	{Post500, 0.02},
-	{Post410, 0.001},
-	{PostTimeout, 0.0005}, // each takes a poster's time limit, 3 s
-	{LoseFrame, 0.001},
-	{DropSocket, 0.0005},
-	{NoDisconnect, 0.2},
-	{Overtake, 0.05},
-	{SplitShard, 0.1},
-	{Forget, 0.1},
-	{Pause, 0.05},
-	{Slow, 0.01},
-	{CutOff, 0.0005},
-	{LateWrite, 0.01},
-	{StaleRead, 0.1},
-	{HTTP429, 0.02},
-	{HTTP500, 0.01},
-	{HTTP502, 0.01},
-	{HTTP504, 0.01},
-	{TearStream, 0.005},
-	{IdleCut, 0.005},
-	{KillHold, 0.05},
+	{Kill, 0.01, "functions", "ends a function's process in the middle of its work"},
+	{Abandon, 0.01, "functions", "reports an invocation as timed out while its process goes on"},
+	{Duplicate, 0.05, "functions", "hands a batch of changes to two processes at once"},
+	{Delay, 0.05, "functions", "makes a batch wait up to half a second"},
+	{Bisect, 0.05, "functions", "reports a batch that went through as failed, so that it comes again in halves"},
+	{Partial, 0.05, "functions", "reports part of a batch that went through as failed"},
+	{Reslice, 0.1, "functions", "delivers a batch with changes before it once more"},
+	{Reappear, 0.05, "functions", "shows messages of a queue to a second process"},
+	{Redeliver, 0.05, "functions", "delivers messages of a queue again that were done"},
+	{Post429, 0.05, "posts", "refuses a post to a client, as API Gateway's throttle does"},
+	{Post500, 0.02, "posts", "fails a post to a client with an internal error"},
+	{Post410, 0.001, "posts", "says that a client is gone that is not"},
+	{PostTimeout, 0.0005, "posts", "never answers a post"}, // each takes a poster's time limit, 3 s
+	{LoseFrame, 0.001, "clients", "loses a frame on its way to a client"},
+	{DropSocket, 0.0005, "clients", "cuts a client's TCP connection"},
+	{NoDisconnect, 0.2, "clients", "never tells the service that a client has left"},
+	{Overtake, 0.05, "clients", "lets later messages of a client overtake one"},
+	{SplitShard, 0.1, "DynamoDB", "splits a shard of a stream, once a second"},
+	{Forget, 0.1, "DynamoDB", "deletes the row of a live connection, once a second"},
+	{Pause, 0.05, "DynamoDB", "stops DynamoDB for up to 1.5 s, once a second"},
+	{Slow, 0.01, "DynamoDB", "makes an operation wait up to 250 ms"},
+	{CutOff, 0.0005, "DynamoDB", "cuts a process off from DynamoDB for up to 5 s"},
+	{LateWrite, 0.01, "DynamoDB", "carries a write out long after its function was given up"},
+	{StaleRead, 0.1, "DynamoDB", "answers a read with what was true a second ago"},
+	{HTTP429, 0.02, "HTTP", "answers a request with 429"},
+	{HTTP500, 0.01, "HTTP", "answers a request with 500 before its function runs"},
+	{HTTP502, 0.01, "HTTP", "answers a request with 502 after its function has run"},
+	{HTTP504, 0.01, "HTTP", "answers a request with 504 after its function has run"},
+	{TearStream, 0.005, "HTTP", "cuts a stream in the middle of a line"},
+	{IdleCut, 0.005, "HTTP", "cuts a stream that is silent"},
+	{KillHold, 0.05, "HTTP", "kills a function that holds a request"},
+}
+
+// About says what a kind of fault does, for people.
+type About struct {
+	Kind  Kind    `json:"kind"`
+	Group string  `json:"group"`
+	Text  string  `json:"text"`  // that goes on after its name
+	Usual float64 `json:"usual"` // the rate that "all" gives it
+}
+
+// Kinds lists all there are.
+func Kinds() []About {
+	list := make([]About, len(kinds))
+	for i, k := range kinds {
+		list[i] = About{k.kind, k.group, k.about, k.rate}
+	}
+	return list
 }

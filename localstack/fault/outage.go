@@ -87,6 +87,9 @@ func (f *Faults) WrapService(service *awsjson.Service, caller func(context.Conte
 	wrapped.Operations = map[string]awsjson.Operation{}
 	for name, operation := range service.Operations {
 		wrapped.Operations[name] = func(ctx context.Context, body []byte) (any, error) {
+			if f.Calm() {
+				return operation(ctx, body)
+			}
 			c := caller(ctx)
 			if refused := f.admit(c != nil); refused != nil {
 				return nil, refused

@@ -44,7 +44,7 @@ var overlapsOf = map[Kind][]Overlap{
 	Slow:      {WokenMeanwhile},
 }
 
-// Overlaps counts those that the faults of the plan are there for, since New or
+// Overlaps counts those that the faults which may happen are there for, since New or
 // ResetCounts. One that never was has the count 0.
 func (f *Faults) Overlaps() map[Overlap]int64 {
 	counts := map[Overlap]int64{}
@@ -53,7 +53,7 @@ func (f *Faults) Overlaps() map[Overlap]int64 {
 	}
 	f.seen.mu.Lock()
 	defer f.seen.mu.Unlock()
-	for kind := range f.kinds {
+	for kind := range f.Rates() {
 		for _, o := range overlapsOf[kind] {
 			counts[o] = f.seen.counts[o]
 		}

@@ -49,6 +49,20 @@ func Parse(text string) (Plan, error) {
 	return p, nil
 }
 
+// Check refuses a plan with a kind that does not exist, or a rate that is no probability.
+func (p Plan) Check() error {
+	usual := All()
+	for kind, rate := range p {
+		if _, known := usual[kind]; !known {
+			return fmt.Errorf("unknown fault %.40q: the faults are %s", string(kind), names())
+		}
+		if !(rate >= 0 && rate <= 1) { // which NaN is not
+			return fmt.Errorf("rate %v of fault %s is no probability from 0 to 1", rate, kind)
+		}
+	}
+	return nil
+}
+
 // parsePart reads what stands between two commas.
 func parsePart(part string) (Plan, error) {
 	if part == all {

@@ -20,17 +20,25 @@ type Targets struct {
 	Forget func(ctx context.Context, id string) bool
 }
 
-// Run breaks things by the second until ctx ends: SplitShard, Forget and Pause.
+// Run breaks things by the second until ctx ends: SplitShard, Forget and Pause. It looks every second
+// which of them may happen.
 func (f *Faults) Run(ctx context.Context, t Targets) {
+	if f == nil {
+		return
+	}
 	var running sync.WaitGroup
 	for kind, act := range map[Kind]func(){
 		SplitShard: func() { f.split(t.Streams) },
 		Forget:     func() { f.forget(ctx, t) },
 		Pause:      func() { f.pause(ctx) },
 	} {
-		if f.sequence(kind) != nil {
-			running.Go(func() { everySecond(ctx, act) })
-		}
+		running.Go(func() {
+			everySecond(ctx, func() {
+				if f.sequence(kind) != nil {
+					act()
+				}
+			})
+		})
 	}
 	running.Wait()
 }

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/watchroute/watchroute/localstack/aws/apigateway"
+	"github.com/watchroute/watchroute/localstack/fault"
 	"github.com/watchroute/watchroute/localstack/stack"
 	"github.com/watchroute/watchroute/shared/needs"
 )
@@ -66,7 +67,8 @@ func start(t *testing.T) *stack.Stack {
 		t.Fatal(err)
 	}
 	s, err := stack.Start(context.Background(), stack.Options{
-		Addr: "127.0.0.1:0", Root: root, Anonymous: true, Progress: os.Stdout, Log: log, Logger: slog.New(slog.NewTextHandler(log, nil)),
+		Addr: "127.0.0.1:0", Root: root, Anonymous: true, Faults: fault.New(nil, 7), // which the console switches
+		Progress: os.Stdout, Log: log, Logger: slog.New(slog.NewTextHandler(log, nil)),
 		Gateway: apigateway.Options{Account: apigateway.Throttle{Rate: -1}},
 	})
 	if err != nil {

@@ -100,7 +100,7 @@ var knownHeaders = map[string]bool{
 func (e *exchange) parse(head string, o Options) bool {
 	line, rest, _ := strings.Cut(head, "\r\n")
 	target, plain := strings.CutSuffix(strings.TrimPrefix(line, "POST "), " HTTP/1.1")
-	if !plain || !strings.HasPrefix(target, o.Prefix) || !strings.Contains(target, o.Contains) || !e.address(target) {
+	if !plain || o.Pass != nil && o.Pass() || !strings.HasPrefix(target, o.Prefix) || !strings.Contains(target, o.Contains) || !e.address(target) {
 		return false
 	}
 	clear(e.request.Header)

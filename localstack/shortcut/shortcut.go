@@ -35,6 +35,9 @@ const (
 type Options struct {
 	// Paths of served requests begin with Prefix and have Contains in them, which may be empty.
 	Prefix, Contains string
+	// Pass, if not nil, is asked for each request whether its connection is for net/http. It keeps
+	// those that it has got.
+	Pass func() bool
 	// Handler serves them. It must not keep the request, and cannot hijack the connection. It
 	// answers with a body, even an empty one, and thus not with 204 or 304.
 	Handler http.Handler

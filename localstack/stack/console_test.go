@@ -5,8 +5,13 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"reflect"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/watchroute/watchroute/localstack/fault"
+	"github.com/watchroute/watchroute/localstack/stack"
 )
 
 // change sends what a page of the stack sends to change something, and gives its answer.
@@ -56,5 +61,68 @@ func TestConsoleIsServedBesideTheAPIs(t *testing.T) {
 	c.send(`{"action":"subscribe","id":"q","topic":"rooms/1"}`)
 	if got := string(c.read()); !strings.Contains(got, `"forbidden"`) {
 		t.Errorf("what the token does not allow is answered %s", got)
+	}
+}
+
+// TestConsoleShowsAndChangesTheRealThing: a topic and who watches it, a socket that is cut, a fault that
+// is switched on and off, and costs that start anew. Looking on costs nothing.
+func TestConsoleShowsAndChangesTheRealThing(t *testing.T) {
+	s := start(t, func(o *stack.Options) { o.Faults = fault.New(nil, 7) })
+	c := s.connect(t)
+	c.subscribe("stocks/AAPL")
+	s.put(t, "stocks/AAPL", "quote", "1")
+	c.changes(1)
+	s.put(t, "stocks/AAPL", "quote", "2")
+	c.changes(1)
+	var topics struct {
+		Topics []struct {
+			Topic                string
+			Seq, Items, Watchers int
+		}
+	}
+	var who struct {
+		Connections []struct {
+			ID, Subject   string
+			Since         int64
+			Open          bool
+			Subscriptions []struct{ Topic string }
+		}
+	}
+	var then struct {
+		Items []struct{ Data map[string]any }
+	}
+	before := s.Usage().DynamoDB
+	s.get(t, "/_localstack/topics", &topics)
+	s.get(t, "/_localstack/connections", &who)
+	s.get(t, "/_localstack/then?topic=stocks/AAPL&seq=1", &then)
+	if got := topics.Topics; len(got) != 1 || got[0].Topic != "stocks/AAPL" || got[0].Seq != 2 || got[0].Items != 1 || got[0].Watchers != 1 {
+		t.Errorf("the topics are %+v", got)
+	}
+	if got := who.Connections; len(got) != 1 || !got[0].Open || got[0].Since == 0 || got[0].Subject == "" || len(got[0].Subscriptions) != 1 || got[0].Subscriptions[0].Topic != "stocks/AAPL" {
+		t.Fatalf("connected are %+v", got)
+	}
+	if got := then.Items; len(got) != 1 || got[0].Data["price"] != 1.0 {
+		t.Errorf("after the first change the items were %+v", got)
+	}
+	if !reflect.DeepEqual(s.Usage().DynamoDB, before) {
+		t.Error("looking on has cost something")
+	}
+	if status, answer := s.change(t, "/_localstack/faults", `{"rates":{"post-429":1}}`); status != http.StatusOK {
+		t.Fatalf("the fault is answered %d, %v", status, answer)
+	}
+	s.put(t, "stocks/AAPL", "quote", "3")
+	eventually(t, "a post is refused", func() bool { return s.Usage().Faults[fault.Post429] > 0 })
+	s.change(t, "/_localstack/faults", `{"rates":{"post-429":0}}`)
+	s.put(t, "stocks/AAPL", "quote", "4")
+	c.changes(1)
+	if status, answer := s.change(t, "/_localstack/cut", `{"connection":"`+who.Connections[0].ID+`"}`); status != http.StatusOK {
+		t.Fatalf("the cut is answered %d, %v", status, answer)
+	}
+	eventually(t, "the socket is cut", func() bool { return s.Usage().APIGateway.Connections.Closed[1006] == 1 })
+	s.change(t, "/_localstack/costs", `{"reset":true}`)
+	var bill struct{ Since int64 }
+	s.get(t, "/_localstack/costs", &bill)
+	if time.Since(time.UnixMilli(bill.Since)) > time.Minute {
+		t.Errorf("costs are counted since %d", bill.Since)
 	}
 }

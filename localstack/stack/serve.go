@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net"
 	"net/http"
+	"time"
 
 	"github.com/watchroute/watchroute/localstack/aws/apigateway"
 	"github.com/watchroute/watchroute/localstack/aws/awsjson"
@@ -150,6 +151,7 @@ func (s *Stack) ResetUsage() {
 	s.access.resetUsage()
 	s.o.Faults.ResetCounts()
 	s.accepted.Store(0)
+	s.counted.Store(time.Now().UnixMilli())
 }
 
 // outputs answers with the template's.
@@ -178,8 +180,8 @@ func writeJSON(w http.ResponseWriter, status int, value any) {
 func (s *Stack) callsFirst() []net.Listener {
 	o := shortcut.Options{Prefix: functionsPath, Handler: s.server.Handler, Logger: s.o.Logger,
 		Accepted: func() { s.accepted.Add(1) }}
-	if s.o.Faults != nil {
-		o.Contains = "\n" // no path has it
+	if f := s.o.Faults; f != nil {
+		o.Pass = func() bool { return !f.Calm() }
 	}
 	first := make([]net.Listener, len(s.listeners))
 	for i, l := range s.listeners {

@@ -126,6 +126,7 @@ type Stack struct {
 	listeners []net.Listener // the first is the one that is told
 	server    *http.Server
 	accepted  atomic.Int64 // TCP connections
+	counted   atomic.Int64 // since when usage is counted, in milliseconds since 1970
 	ready     atomic.Bool  // everything is up; nothing below changes any more
 	wall      wall.Wall
 	access    access
@@ -211,6 +212,7 @@ func (s *Stack) start(ctx context.Context, parsed *template.Template) error {
 		}
 	}
 	s.Building, began = time.Since(began), time.Now()
+	s.counted.Store(began.UnixMilli())
 	s.streams = stream.NewRegistry(stream.Options{Region: Region, Account: Account, Shards: s.o.Shards, Retention: s.o.StreamRetention})
 	s.db = dynamodb.New(dynamodb.Options{Region: Region, Account: Account, Streams: s.streams})
 	s.queues = sqs.New(sqs.Options{Region: Region, Account: Account, BaseURL: s.URL()})

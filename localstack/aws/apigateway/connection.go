@@ -119,7 +119,7 @@ func (c *connection) outcome(err error) *closure {
 func (c *connection) ended(why *closure) {
 	defer c.g.running.Done()
 	c.g.forget(c)
-	c.g.meter.closed(int(why.code))
+	c.g.meter.closed(int(why.code), c.connectedAt)
 	if c.g.ctx.Err() != nil {
 		return
 	}

@@ -183,3 +183,21 @@ func TestClientLeavesDuringConnect(t *testing.T) {
 		t.Errorf("told %v", got)
 	}
 }
+
+// TestCut: the client loses its connection without a close frame, and $disconnect tells 1006.
+func TestCut(t *testing.T) {
+	f := serve(t, testAPI(nil), functions{}, Options{})
+	ws := f.dial(nil)
+	id := f.id()
+	if !f.g.Cut(id) || f.g.Cut(nobody) {
+		t.Error("it is not cut, or one that is not there is")
+	}
+	if _, _, err := ws.Read(t.Context()); websocket.CloseStatus(err) != -1 || err == nil {
+		t.Errorf("the client sees %v", err)
+	}
+	for end := time.Now().Add(10 * time.Second); f.g.Usage().Connections.Closed[1006] != 1; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("closed are %v", f.g.Usage().Connections.Closed)
+		}
+	}
+}

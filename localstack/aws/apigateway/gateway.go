@@ -94,8 +94,19 @@ func (g *Gateway) Usage() Usage {
 	u := g.meter.snapshot()
 	g.mu.RLock()
 	defer g.mu.RUnlock()
-	u.Connections.Open = len(g.connections)
+	g.meter.open(&u, g.connections)
 	return u
+}
+
+// Cut ends the TCP connection of a client without a close frame, as a network does that is lost. It
+// reports whether there was one.
+func (g *Gateway) Cut(id string) bool {
+	c := g.find(id)
+	if c == nil {
+		return false
+	}
+	<-c.opened
+	return c.wire != nil && c.wire.Close() == nil
 }
 
 // Connections lists the ids of those that are open, in no order.

@@ -3,6 +3,7 @@ package apigateway
 import (
 	"maps"
 	"sync"
+	"time"
 )
 
 // Usage is what an API has done since it began or was last reset.
@@ -20,6 +21,8 @@ type ConnectionUsage struct {
 	Accepted int64         `json:"accepted"`
 	Refused  map[int]int64 `json:"refused"` // by HTTP status
 	Closed   map[int]int64 `json:"closed"`  // by WebSocket status, 1006 for a lost one
+	// Seconds is for how long connections were open, in all.
+	Seconds float64 `json:"seconds"`
 }
 
 // MessageUsage counts messages: In from clients, Out to them, whether posted,
@@ -38,8 +41,9 @@ type MessageUsage struct {
 
 // meter counts; all methods may be called concurrently.
 type meter struct {
-	mu sync.Mutex
-	u  Usage
+	mu    sync.Mutex
+	u     Usage
+	since time.Time
 }
 
 func newMeter() *meter {
@@ -50,6 +54,7 @@ func newMeter() *meter {
 
 func (m *meter) reset() {
 	m.count(func(u *Usage) {
+		m.since = time.Now()
 		*u = Usage{Posts: map[int]int64{}, Connections: ConnectionUsage{Refused: map[int]int64{}, Closed: map[int]int64{}}}
 	})
 }
@@ -62,9 +67,34 @@ func (m *meter) count(f func(*Usage)) {
 
 func (m *meter) accepted()          { m.count(func(u *Usage) { u.Connections.Accepted++ }) }
 func (m *meter) refused(status int) { m.count(func(u *Usage) { u.Connections.Refused[status]++ }) }
-func (m *meter) closed(code int)    { m.count(func(u *Usage) { u.Connections.Closed[code]++ }) }
 func (m *meter) lost()              { m.count(func(u *Usage) { u.Messages.TooLarge++ }) }
 func (m *meter) posted(status int)  { m.count(func(u *Usage) { u.Posts[status]++ }) }
+
+// closed counts the end of a connection that was opened at a time.
+func (m *meter) closed(code int, opened time.Time) {
+	m.count(func(u *Usage) {
+		u.Connections.Closed[code]++
+		u.Connections.Seconds += m.openForLocked(opened)
+	})
+}
+
+// open counts the connections that are open.
+func (m *meter) open(u *Usage, connections map[string]*connection) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	u.Connections.Open = len(connections)
+	for _, c := range connections {
+		u.Connections.Seconds += m.openForLocked(c.connectedAt)
+	}
+}
+
+// openForLocked is how long a connection has been open since counting began, in seconds.
+func (m *meter) openForLocked(opened time.Time) float64 {
+	if opened.Before(m.since) {
+		opened = m.since
+	}
+	return time.Since(opened).Seconds()
+}
 
 func (m *meter) received(bytes int) {
 	m.count(func(u *Usage) {

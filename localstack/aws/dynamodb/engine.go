@@ -37,7 +37,11 @@ type Engine struct {
 	stop            chan struct{}
 	stopped         sync.WaitGroup
 	closing         sync.Once
+	*catalog
+}
 
+// catalog is what tables there are.
+type catalog struct {
 	mu     sync.RWMutex // guards tables and made; never held while a table's lock is waited for
 	tables map[string]*table
 	made   int // tables ever made; numbers the next one
@@ -50,7 +54,7 @@ func New(o Options) *Engine {
 		account: cmp.Or(o.Account, "000000000000"),
 		now:     o.Now,
 		streams: o.Streams,
-		tables:  map[string]*table{},
+		catalog: &catalog{tables: map[string]*table{}},
 		stop:    make(chan struct{}),
 	}
 	if e.now == nil {

@@ -55,7 +55,7 @@ func TestProcessIsReused(t *testing.T) {
 		t.Errorf("times are %+v", u)
 	}
 	s.ResetUsage()
-	if u := s.Usage().Functions["f"]; u != (lambda.FunctionUsage{}) {
+	if u := s.Usage().Functions["f"]; u != (lambda.FunctionUsage{MemoryMB: lambda.DefaultMemoryMB}) {
 		t.Errorf("after the reset usage is %+v", u)
 	}
 }

@@ -27,6 +27,8 @@ type FunctionUsage struct {
 	DurationMS float64 `json:"durationMs"`
 	// BilledMS is both, each time rounded up to a whole millisecond.
 	BilledMS int64 `json:"billedMs"`
+	// MemoryMB is how much the function has.
+	MemoryMB int `json:"memoryMb"`
 }
 
 // Usage gives what was used since New or ResetUsage.
@@ -34,7 +36,9 @@ func (s *Service) Usage() Usage {
 	u := Usage{Functions: map[string]FunctionUsage{}}
 	for _, p := range s.all() {
 		p.mu.Lock()
-		u.Functions[p.function.Name] = p.usage
+		of := p.usage
+		of.MemoryMB = p.function.MemoryMB
+		u.Functions[p.function.Name] = of
 		p.mu.Unlock()
 	}
 	return u
