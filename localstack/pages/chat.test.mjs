@@ -63,11 +63,11 @@ test("a page that is loaded again is the same person, with what was said", async
   assert.equal(await ada.locator("#log .by").getByText("you", { exact: true }).count(), 1)
 })
 
-test("typing ends by itself", async t => {
-  const ada = await come(t, "typing", "Ada"), bob = await come(t, "typing", "Bob")
-  await sees(ada, "Bob has joined")
-  await bob.getByLabel("Message", { exact: true }).pressSequentially("Well")
-  await ada.getByText("Bob is typing …").waitFor()
+test("typing ends by itself, also of somebody whose item stays", async t => {
+  const ada = await come(t, "typing", "Ada")
+  await until("Ada is here", async () => await here(ada) === "Ada")
+  await put("typing/general/typing", "ghost", { name: "A ghost" })
+  await ada.getByText("A ghost is typing …").waitFor()
   await until("it is over", async () => await ada.locator("#typing").textContent() === "", 10_000)
 })
 

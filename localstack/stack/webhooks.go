@@ -30,7 +30,7 @@ func (s *Stack) webhookKeys(ctx context.Context) (map[string][][]byte, error) {
 		"TableName": table, "FilterExpression": "topic = :settings AND attribute_exists(version)",
 		"ExpressionAttributeValues": map[string]any{":settings": map[string]string{"S": "*"}},
 	}
-	if err := call(ctx, s.db.Service(), "Scan", settings, &found); err != nil {
+	if err := call(ctx, s.db.Onlooker(), "Scan", settings, &found); err != nil {
 		return nil, err
 	}
 	keys := map[string][][]byte{}

@@ -4,7 +4,7 @@ import { get, post, every } from "./api.js"
 const most = 200
 export const connections = (main, signal) => {
   let list = []
-  const rows = h("tbody"), note = h("p.empty"), count = h("span.soft.num"), find = h("input", { type: "search", placeholder: "Find subjects and topics", "aria-label": "Find subjects and topics", oninput: () => draw() })
+  const rows = h("tbody"), note = h("p.empty"), count = h("span.soft.num"), find = h("input", { type: "search", placeholder: "Find clients", "aria-label": "Find subjects and topics", oninput: () => draw() })
   const cut = c => h("button.small.danger", { type: "button", "aria-label": `Cut the connection of ${c.subject || c.id}`, onclick: async () => { try { await post("cut", { connection: c.id }); say("Cut: a good client is back within a second or two") } catch (error) { say(error.message) } find.focus(); ask() } }, "Cut")
   const watched = s => h("div", {}, h("code", {}, s.topic), s.filter && h("span.soft", {}, " filter ", h("code", {}, brief(s.filter, 120))), s.fields && h("span.soft", {}, ` fields ${s.fields.join(", ")}`), [s.delta && "delta", s.latest && "latest"].filter(Boolean).map(t => [" ", h("span.tag", {}, t)]))
   const draw = () => {
