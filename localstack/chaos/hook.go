@@ -25,6 +25,7 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 	if err != nil {
 		return // the function was killed
 	}
+	r.wire.note(r.wire.Delivery(request.Header.Get("Content-Type"), body))
 	a := r.receive(request, body)
 	if a.before != nil {
 		a.before()

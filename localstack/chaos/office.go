@@ -46,7 +46,9 @@ func (r *run) open(random *rand.Rand) error {
 	for n := range r.settings.watchers {
 		w := &wallet{issuer: r.issuer, subject: fmt.Sprint("owner-", n), grant: delivering, random: rand.New(rand.NewPCG(random.Uint64(), 0)), sound: true}
 		own := owner{url: r.stack.HTTPURL(), wallet: w, random: rand.New(rand.NewPCG(random.Uint64(), 0))}
-		o.receivers = append(o.receivers, newReceiver(n, own, fmt.Sprintf("http://%s/%d", listener.Addr(), n), r.topics))
+		one := newReceiver(n, own, fmt.Sprintf("http://%s/%d", listener.Addr(), n), r.topics)
+		one.wire = r.wire
+		o.receivers = append(o.receivers, one)
 	}
 	o.working.Go(func() { _ = o.server.Serve(listener) }) // until close
 	o.working.Go(func() { o.sweep(r.clock) })

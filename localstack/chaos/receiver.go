@@ -63,6 +63,7 @@ type receiver struct {
 	history  []string           // of the latest messages
 	armed    func(events.Topic) // does something before the next message is answered
 	err      error              // the first broken promise
+	wire     *wire
 	post
 }
 

@@ -37,6 +37,7 @@ type run struct {
 	seed      uint64
 	clock     *eventbridge.Hand // of the sweep of deliveries; nil for the machine's
 	stack     *stack.Stack
+	wire      *wire
 	driver    *driver // nil if the clients are in Go
 	faults    *fault.Faults
 	issuer    issuer.Issuer
@@ -91,12 +92,18 @@ func newRun(ctx context.Context, s settings, seed uint64) (*run, error) {
 		}
 		r.clock = eventbridge.NewHand(time.Now())
 	}
-	r.stack, err = stack.Start(ctx, stack.Options{
+	if r.wire, err = newWire(); err != nil {
+		r.close()
+		return nil, err
+	}
+	o := stack.Options{
 		Built: true, Clock: r.schedules(),
 		Addr: "127.0.0.1:0", Root: s.root, BuildDir: s.build, Template: s.template, Log: logs, Logger: slog.New(slog.DiscardHandler),
 		Shards: 4, MaxProcesses: processes(s), StreamRetention: s.streamRetention, Faults: r.faults, AllowOrigins: origins,
 		Gateway: apigateway.Options{Account: apigateway.Throttle{Rate: -1}, Logger: slog.New(slog.DiscardHandler)},
-	})
+	}
+	r.wire.watch(&o)
+	r.stack, err = stack.Start(ctx, o)
 	if err != nil {
 		r.close()
 		return nil, err
@@ -371,6 +378,9 @@ func (r *run) result(took time.Duration) result {
 		if err != nil {
 			res.broken = append(res.broken, fmt.Errorf("%s: %w", w.name(), err))
 		}
+	}
+	if err := r.wire.broken(); err != nil {
+		res.broken = append(res.broken, err)
 	}
 	if r.unsubscribed != nil {
 		res.broken = append(res.broken, r.unsubscribed)

@@ -206,3 +206,15 @@ func (c *Checker) count(name string) {
 	defer c.mu.Unlock()
 	c.counts[name]++
 }
+
+// Delivery holds a message to a webhook to the OpenAPI document.
+func (c *Checker) Delivery(contentType string, body []byte) error {
+	kind, _, err := mime.ParseMediaType(contentType)
+	if err == nil {
+		err = c.at("/webhooks/delivery/post/requestBody/content/"+escaped(kind)+"/schema", body)
+	}
+	if err != nil {
+		return fmt.Errorf("the delivery %.300s: %w", body, err)
+	}
+	return nil
+}

@@ -96,6 +96,10 @@ func (h *hook) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		return
 	}
+	if err := checker.Delivery(r.Header.Get("Content-Type"), body); err != nil {
+		w.WriteHeader(http.StatusBadRequest)
+		return
+	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	var challenge struct{ Type, Challenge string }

@@ -11,6 +11,7 @@ type Answer struct {
 	Status       int
 	Header       http.Header
 	Body         []byte // as much as was sent
+	Cut          bool   // the connection was cut before the end
 }
 
 // witness remembers an answer while it is sent.
@@ -18,6 +19,7 @@ type witness struct {
 	http.ResponseWriter
 	status int
 	body   bytes.Buffer
+	cut    bool
 }
 
 // Unwrap is for [http.ResponseController].
@@ -41,5 +43,5 @@ func (w *witness) Write(p []byte) (int, error) {
 
 // answer is what the witness has seen.
 func (w *witness) answer(c *call) Answer {
-	return Answer{c.r.Method, c.path, w.status, w.Header(), w.body.Bytes()}
+	return Answer{c.r.Method, c.path, w.status, w.Header(), w.body.Bytes(), w.cut}
 }

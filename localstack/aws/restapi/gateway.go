@@ -66,10 +66,17 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer g.running.Done()
 	c := g.newCall(r)
 	if g.options.Answered != nil {
-		seen := &witness{ResponseWriter: w}
+		seen := &witness{ResponseWriter: w, cut: true}
 		defer func() { g.options.Answered(seen.answer(c)) }()
-		w = seen
+		g.answer(seen, c)
+		seen.cut = false // it has not panicked
+		return
 	}
+	g.answer(w, c)
+}
+
+// answer takes a request through the API, and refuses it if that fails.
+func (g *Gateway) answer(w http.ResponseWriter, c *call) {
 	if err := g.serve(w, c); err != nil {
 		var refused *refusal
 		if !errors.As(err, &refused) {
