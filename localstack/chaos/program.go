@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -25,58 +26,71 @@ type program struct {
 	stop   func()
 }
 
-func startProgram(ctx context.Context, root, name string) (program, error) {
-	root, err := withEdits(root)
+func startProgram(ctx context.Context, root, name string) (p program, err error) {
+	root, remove, err := withEdits(root)
 	if err != nil {
-		return program{}, err
+		return p, err
 	}
 	switch name {
 	case "node":
-		return startNode(root)
+		p, err = startNode(root)
 	case "chromium":
-		return startChromium(ctx, root)
+		p, err = startChromium(ctx, root)
+	default:
+		err = fmt.Errorf("clients in JavaScript run in node or chromium, not in %q", name)
 	}
-	return program{}, fmt.Errorf("clients in JavaScript run in node or chromium, not in %q", name)
+	if err != nil {
+		remove()
+		return p, err
+	}
+	stop := p.stop
+	p.stop = func() { stop(); remove() }
+	return p, nil
 }
 
-// withEdits gives a copy of the clients with the edits of a mutant that are for them. Without such an
-// edit it gives root itself.
-func withEdits(root string) (string, error) {
+// withEdits gives a copy of the clients with the edits of a mutant that are for them, and what removes
+// it. Without such an edit it gives root itself.
+func withEdits(root string) (clients string, remove func(), err error) {
 	texts, err := edited()
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
 	if root, err = filepath.Abs(root); err != nil {
-		return "", err
+		return "", nil, err
 	}
-	scripts := map[string]string{}
-	for path, text := range texts {
-		if filepath.Ext(path) == ".js" {
-			scripts[path] = text
-		}
-	}
-	if len(scripts) == 0 {
-		return root, nil
+	maps.DeleteFunc(texts, func(path, _ string) bool { return filepath.Ext(path) != ".js" })
+	if len(texts) == 0 {
+		return root, func() {}, nil
 	}
 	dir, err := os.MkdirTemp("", "watchroute-clients-")
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
+	remove = func() { _ = os.RemoveAll(dir) }
+	if err := copyClients(root, dir, texts); err != nil {
+		remove()
+		return "", nil, err
+	}
+	return dir, remove, nil
+}
+
+// copyClients copies the clients into dir. texts are those of files below root that have others there.
+func copyClients(root, dir string, texts map[string]string) error {
 	for _, folder := range []string{"shared/browser", "localstack/chaos"} {
 		if err := os.CopyFS(filepath.Join(dir, folder), os.DirFS(filepath.Join(root, folder))); err != nil {
-			return "", err
+			return err
 		}
 	}
-	for path, text := range scripts {
+	for path, text := range texts {
 		below, err := filepath.Rel(root, path)
 		if err == nil {
 			err = os.WriteFile(filepath.Join(dir, below), []byte(text), 0o600)
 		}
 		if err != nil {
-			return "", fmt.Errorf("edit %s: %w", path, err)
+			return fmt.Errorf("edit %s: %w", path, err)
 		}
 	}
-	return dir, nil
+	return nil
 }
 
 // startNode runs driver.mjs. Node 20 has a WebSocket if it is asked to.
@@ -141,6 +155,7 @@ func startChromium(ctx context.Context, root string) (p program, err error) {
 		_ = os.RemoveAll(profile)
 	}
 	if err := command.Start(); err != nil {
+		_ = os.RemoveAll(profile)
 		return p, err
 	}
 	select {
