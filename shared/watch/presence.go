@@ -128,8 +128,7 @@ func (a *answer) enter(ctx context.Context, sub Subscription, kept Kept) error {
 	if sub.Presence == "" {
 		return nil
 	}
-	if kept.Census.On() {
-		a.takeCensus(ctx, sub.Topic, kept.Census)
+	if kept.Census.On() && !a.takeCensus(ctx, sub.Topic, kept.Census) {
 		return nil
 	}
 	if err := a.join(ctx, sub, Joining{Replaces: kept.Replaces, Ends: a.c.Ends()}); err != nil {
@@ -210,15 +209,17 @@ func (a *answer) prolongIn(ctx context.Context, sub Subscription) (wrote bool, e
 
 // takeCensus counts the members of a topic, if it is time to. The service pays for it: what a client pays
 // does not depend on chance, or on who else is present. The client is answered also if it fails, because
-// the next one counts again.
-func (a *answer) takeCensus(ctx context.Context, topic events.Topic, from Census) {
+// the next one counts again. It reports whether there were so few that they have items again.
+func (a *answer) takeCensus(ctx context.Context, topic events.Topic, from Census) (ended bool) {
 	now := time.Now()
 	if from.Next.After(now) {
-		return
+		return false
 	}
-	if err := a.count(Unmetered(ctx), topic, from, now); err != nil {
+	ended, err := a.count(Unmetered(ctx), topic, from, now)
+	if err != nil {
 		a.uncounted(topic, err)
 	}
+	return ended
 }
 
 func (a *answer) uncounted(topic events.Topic, err error) {
@@ -227,14 +228,14 @@ func (a *answer) uncounted(topic events.Topic, err error) {
 
 // count counts the members, unless another does. In the first lease of a census all who are subscribed
 // count, because those who came before it have had no reason to renew the leases of their subscriptions.
-func (a *answer) count(ctx context.Context, topic events.Topic, from Census, now time.Time) error {
+func (a *answer) count(ctx context.Context, topic events.Topic, from Census, now time.Time) (ended bool, err error) {
 	census := Census{Since: from.Since, Next: now.Add(censusPause)}
 	if !from.On() {
 		census.Since = now
 	}
 	mine, err := a.presences.BeginCensus(ctx, topic, from, census)
 	if err != nil || !mine {
-		return err
+		return false, err
 	}
 	after := now
 	if now.Before(census.Since.Add(events.PresenceLease)) {
@@ -242,19 +243,18 @@ func (a *answer) count(ctx context.Context, topic events.Topic, from Census, now
 	}
 	members, subscriptions, err := a.presences.Present(ctx, topic, after)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if members < fewMembers {
 		if err := a.presences.DropCount(ctx, topic); err != nil {
-			return err
+			return false, err
 		}
-		_, err = a.presences.BeginCensus(ctx, topic, census, Census{})
-		return err
+		return a.presences.BeginCensus(ctx, topic, census, Census{})
 	}
 	if err := a.presences.PutCount(ctx, topic, members, leaseFrom(now), now.Add(presencePeriod)); err != nil || subscriptions <= censusRows {
-		return err
+		return false, err
 	}
 	longer := Census{Since: census.Since, Next: now.Add(censusPause * time.Duration((subscriptions+censusRows-1)/censusRows))}
 	_, err = a.presences.BeginCensus(ctx, topic, census, longer)
-	return err
+	return false, err
 }
