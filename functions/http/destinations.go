@@ -3,7 +3,9 @@ package main
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -156,7 +158,7 @@ func (d destinations) serve(ctx context.Context, w http.ResponseWriter, r *http.
 // create registers a destination.
 func (d destinations) create(ctx context.Context, w http.ResponseWriter, r *http.Request, v watch.Viewer) (events.Destination, error) {
 	var wanted events.DestinationRequest
-	if err := readBody(w, r, &wanted, "topic", "url", "filter", "fields", "format", "batch"); err != nil {
+	if _, err := readBody(w, r, &wanted, "topic", "url", "filter", "fields", "format", "batch"); err != nil {
 		return events.Destination{}, err
 	}
 	topic, err := events.ParsePattern(wanted.Topic)
@@ -164,7 +166,7 @@ func (d destinations) create(ctx context.Context, w http.ResponseWriter, r *http
 		return events.Destination{}, &events.Error{Code: events.CodeBadTopic, Message: err.Error()}
 	}
 	registered := delivery.Destination{URL: wanted.URL, Format: delivery.Format(wanted.Format), Batch: wanted.Batch}
-	registered.Query = watch.Query{Topic: topic, Options: watch.Options{Filter: wanted.Filter, Fields: wanted.Fields}}
+	registered.Query = watch.Query{Topic: topic, Options: watch.Options{Filter: orNothing(wanted.Filter), Fields: wanted.Fields}}
 	registered, err = d.Create(ctx, v, registered)
 	if err != nil {
 		return events.Destination{}, err
@@ -181,17 +183,29 @@ func (d destinations) create(ctx context.Context, w http.ResponseWriter, r *http
 //
 // Source: RFC 7396
 func (d destinations) change(ctx context.Context, w http.ResponseWriter, r *http.Request, v watch.Viewer, of delivery.Destination) (events.Destination, error) {
-	wanted := events.DestinationRequest{URL: of.URL, Filter: of.Filter, Fields: of.Fields, Format: string(of.Format), Batch: of.Batch}
-	if err := readBody(w, r, &wanted, "url", "filter", "fields", "format", "batch"); err != nil {
+	var wanted events.DestinationRequest // read alone: over the settings of now, it would change them in of, too
+	given, err := readBody(w, r, &wanted, "url", "filter", "fields", "format", "batch")
+	if err != nil {
 		return events.Destination{}, err
 	}
-	if string(wanted.Filter) == "null" {
-		wanted.Filter = nil
-	}
 	changed := of
-	changed.URL, changed.Format, changed.Batch = wanted.URL, delivery.Format(wanted.Format), wanted.Batch
-	changed.Filter, changed.Fields = wanted.Filter, wanted.Fields
-	changed, err := d.Change(ctx, v, of, changed)
+	if _, ok := given["filter"]; ok {
+		changed.Filter = orNothing(wanted.Filter)
+	}
+	if _, ok := given["fields"]; ok {
+		changed.Fields = wanted.Fields
+	}
+	maps.DeleteFunc(given, isNull)
+	if _, ok := given["url"]; ok {
+		changed.URL = wanted.URL
+	}
+	if _, ok := given["format"]; ok {
+		changed.Format = delivery.Format(wanted.Format)
+	}
+	if _, ok := given["batch"]; ok {
+		changed.Batch = wanted.Batch
+	}
+	changed, err = d.Change(ctx, v, of, changed)
 	return shownDestination(changed), err
 }
 
@@ -270,7 +284,7 @@ func shownTest(t delivery.Test) events.DestinationTest {
 // replay delivers again what comes after a cursor, or has changed since a time.
 func (d destinations) replay(ctx context.Context, w http.ResponseWriter, r *http.Request, of delivery.Destination) error {
 	var wanted events.ReplayRequest
-	if err := readBody(w, r, &wanted, "topic", "after", "from"); err != nil {
+	if _, err := readBody(w, r, &wanted, "topic", "after", "from"); err != nil {
 		return err
 	}
 	if wanted.Topic == "" && of.Query.Topic.IsPattern() {
@@ -300,23 +314,25 @@ func (d destinations) replay(ctx context.Context, w http.ResponseWriter, r *http
 // maxSettingsBytes bounds the body of a request for destinations.
 const maxSettingsBytes = 16 << 10
 
-// readBody reads a JSON object with no other members than those.
-func readBody(w http.ResponseWriter, r *http.Request, into any, names ...string) error {
+// readBody reads a JSON object with no other members than those, and gives the members that it has.
+func readBody(w http.ResponseWriter, r *http.Request, into any, names ...string) (given map[string]json.RawMessage, err error) {
 	text, err := readJSON(w, r, maxSettingsBytes)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	object, err := members("body", text)
-	if err != nil {
-		return err
-	}
-	for name := range object {
-		if !slices.Contains(names, name) {
-			return badRequest("%s is not a member of the body: the members are %s", clip(name), strings.Join(names, ", "))
-		}
+	if given, err = members("the body", text, names...); err != nil {
+		return nil, err
 	}
 	if err := exactjson.Unmarshal(text, into); err != nil {
-		return badRequest("body has a member of another type than it must have")
+		return nil, badRequest("body has a member of another type than it must have")
 	}
-	return nil
+	return given, nil
+}
+
+// orNothing gives a filter, or none if it is null.
+func orNothing(filter json.RawMessage) json.RawMessage {
+	if isNull("", filter) {
+		return nil
+	}
+	return filter
 }

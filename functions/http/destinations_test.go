@@ -655,6 +655,25 @@ func TestAnOwnerSeesHowFarBehindADestinationIs(t *testing.T) {
 	}
 }
 
+// TestOtherSettingsOfTheSameLengthAreAnotherView: what is owed is looked at again, as after any change of
+// what is sent. A filter that is null is none, from the beginning.
+func TestOtherSettingsOfTheSameLengthAreAnotherView(t *testing.T) {
+	s := newDeliveries(t)
+	d := s.register("a", `"fields":["n"]`, `"filter":{"n":[1]}`)
+	for _, body := range []string{`{"fields":["m"]}`, `{"filter":{"n":[2]}}`, `{"filter":{"n":[1]},"fields":null}`} {
+		s.woken = nil
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPatch, "/destinations/"+d.ID, strings.NewReader(body))
+		r.Header.Set("Content-Type", "application/json")
+		w := httptest.NewRecorder()
+		if s.ServeHTTP(w, r); w.Code != 200 || len(s.woken) != 1 {
+			t.Errorf("%s is answered %d %s, and woken is %q", body, w.Code, w.Body, s.woken)
+		}
+	}
+	if d := s.register("b", `"filter":null`, `"fields":null`); d.Filter != nil || d.Fields != nil {
+		t.Errorf("without a filter it is %+v", d)
+	}
+}
+
 // TestADestinationIsChangedAndRenewed: an empty PATCH lets it live on with the present token. Other
 // settings begin what is being tried anew, and another URL is challenged. Others stay.
 func TestADestinationIsChangedAndRenewed(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -155,7 +156,7 @@ var itemMembers = []string{"id", "data", "expiresAt"}
 // parseItems reads the text of a POST's body. It refuses unknown members, because a misspelt data
 // would put an item without data.
 func parseItems(text []byte) (body events.PublishRequest, err error) {
-	object, err := members("body", text)
+	object, err := members("the body", text, append([]string{"items"}, itemMembers...)...)
 	if err != nil {
 		return body, err
 	}
@@ -166,9 +167,10 @@ func parseItems(text []byte) (body events.PublishRequest, err error) {
 		return body, badRequest("body is not an item, or a list of items")
 	}
 	list, several := object["items"]
+	maps.DeleteFunc(object, func(name string, value json.RawMessage) bool { return name != "data" && isNull(name, value) })
 	switch n := len(body.Items); {
 	case !several:
-		return body, checkMembers(object)
+		return body, nil
 	case len(object) > 1:
 		return body, badRequest("a body with items must have no other member")
 	case n < 1 || n > events.MaxPublishItems:
@@ -177,30 +179,25 @@ func parseItems(text []byte) (body events.PublishRequest, err error) {
 	var items []json.RawMessage
 	_ = exactjson.Unmarshal(list, &items) // it is a list, as body has parsed it
 	for _, item := range items {
-		object, err := members("an item", item)
-		if err == nil {
-			err = checkMembers(object)
-		}
-		if err != nil {
+		if _, err := members("an item", item, itemMembers...); err != nil {
 			return body, err
 		}
 	}
 	return body, nil
 }
 
-// members reads an object. what names it in errors for the client.
-func members(what string, text []byte) (object map[string]json.RawMessage, err error) {
+// members reads an object that may have these members. what names it in errors for the client.
+func members(what string, text []byte, names ...string) (object map[string]json.RawMessage, err error) {
 	if err := exactjson.Unmarshal(text, &object); err != nil || object == nil {
 		return nil, &events.Error{Code: events.CodeBadJSON, Message: what + " is not a JSON object"}
+	}
+	for name := range object {
+		if !slices.Contains(names, name) {
+			return nil, badRequest("%s is not a member of %s: the members are %s", clip(name), what, strings.Join(names, ", "))
+		}
 	}
 	return object, nil
 }
 
-func checkMembers(item map[string]json.RawMessage) error {
-	for name := range item {
-		if !slices.Contains(itemMembers, name) {
-			return badRequest("%s is not a member of an item: the members are %s", clip(name), strings.Join(itemMembers, ", "))
-		}
-	}
-	return nil
-}
+// isNull reports whether a member counts as left out.
+func isNull(_ string, value json.RawMessage) bool { return string(value) == "null" }
