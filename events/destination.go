@@ -12,7 +12,7 @@ type DestinationRequest struct {
 	Fields []string        `json:"fields,omitempty"` // only these members of the items' data
 	// Format is how changes are written: changes (the default), cloudevents or cloudevents-batch.
 	Format string `json:"format,omitempty"`
-	// Batch is how many changes one message has at most, from 1 to 100. Default: 100, and 1 for
+	// Batch is how many changes one message has at most, from 1 to 100. 0 is the default: 100, and 1 for
 	// cloudevents.
 	Batch int `json:"batch,omitempty"`
 }

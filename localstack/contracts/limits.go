@@ -119,14 +119,14 @@ var bounds = map[string]func(*jsonschema.Schema){
 	"Snapshot.costly": atLeast(1), "TopicItems.costly": atLeast(1),
 	"Authorized.views":  by("TopicOrPattern"),
 	"Reconnect.delayMs": atLeast(0),
-	"Change.id":         is("ItemID"), "Item.id": is("ItemID"), "PublishedItem.id": is("ItemID"), "PublishRequest.id": is("ItemID"), "PublishResult.id": is("ItemID"),
+	"Change.id":         is("ItemID"), "Item.id": is("ItemID"), "PublishedItem.id": is("ItemID"), "PublishRequest.id": is("ItemID"),
 	"TopicItems.cursor": is("Cursor"), "TopicChanges.cursor": is("Cursor"),
 	"ItemsBelow.topic": is("TopicOrPattern"), "StandBelow.topic": is("TopicOrPattern"),
 	"Problem.type": equal("about:blank"), "Problem.status": between(400, 599),
-	"DestinationRequest.topic": is("TopicOrPattern"), "DestinationRequest.batch": between(1, delivery.MaxBatch), "DestinationRequest.format": oneOf(string(delivery.Frames), string(delivery.CloudEvent), string(delivery.CloudEvents)),
-	"DestinationRequest.url": atMost(events.MaxURLBytes), "PublishRequest.items": items(1, events.MaxPublishItems),
+	"DestinationRequest.topic": is("TopicOrPattern"), "DestinationRequest.batch": between(0, delivery.MaxBatch), "DestinationRequest.format": oneOf(string(delivery.Frames), string(delivery.CloudEvent), string(delivery.CloudEvents)),
+	"DestinationRequest.url": webAddress, "PublishRequest.items": items(1, events.MaxPublishItems),
 	"Destination.topic": is("TopicOrPattern"), "Test.topic": is("TopicOrPattern"), "Test.type": equal(events.TypeTest),
-	"DestinationStanding.cursor": is("Cursor"), "DestinationNotice.cursor": is("Cursor"), "ReplayRequest.after": is("Cursor"), "ReplayRequest.from": is("Time"),
+	"DestinationStanding.cursor": is("Cursor"), "DestinationNotice.cursor": is("Cursor"), "ReplayRequest.topic": is("Topic"), "ReplayRequest.after": is("Cursor"), "ReplayRequest.from": is("Time"),
 	"DestinationNotice.state": oneOf(events.DestinationRetrying, events.DestinationDisabled),
 	"PresenceRequest.name":    is("MemberName"), "Member.name": is("MemberName"), "MemberCount.count": atLeast(0), "Presence.leaseMs": atLeast(1),
 	"Request.id": is("RequestID"), "Request.order": between(0, events.MaxOrder), "Request.topic": is("TopicOrPattern"), "Request.after": is("Cursor"),
@@ -161,6 +161,11 @@ func between(least, most int64) func(*jsonschema.Schema) {
 
 func atMost(bytes uint64) func(*jsonschema.Schema) {
 	return func(s *jsonschema.Schema) { s.MaxLength, s.Extras = &bytes, inBytes(int(bytes)) }
+}
+
+func webAddress(s *jsonschema.Schema) {
+	atMost(events.MaxURLBytes)(s)
+	s.MinLength = size(1)
 }
 
 func items(least, most uint64) func(*jsonschema.Schema) {

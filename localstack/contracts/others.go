@@ -68,15 +68,12 @@ func gatewayError() *jsonschema.Schema {
 //
 // Source: RFC 7396
 func destinationChange(of *jsonschema.Schema) *jsonschema.Schema {
-	s := shape("The body of PATCH /destinations/{id}: the settings that change. null takes the filter away.", 0)
+	s := shape("The body of PATCH /destinations/{id}: the settings that change. null takes the filter and the fields away, and leaves another setting as it is.", 0)
 	for at := of.Properties.Oldest(); at != nil; at = at.Next() {
-		switch property := *at.Value; at.Key {
+		switch at.Key {
 		case "topic": // is that of the destination for all its life
-		case "filter", "fields":
-			property.Type = ""
-			property.AnyOf = []*jsonschema.Schema{{Type: at.Value.Type, Items: at.Value.Items}, {Type: "null"}}
-			property.Items = nil
-			s.Properties.Set(at.Key, &property)
+		case "url":
+			s.Properties.Set(at.Key, orNone(at.Value))
 		default:
 			s.Properties.Set(at.Key, at.Value)
 		}
@@ -135,6 +132,3 @@ func mask() *jsonschema.Schema {
 	s.AdditionalProperties, s.MinProperties = jsonschema.FalseSchema, size(1)
 	return s
 }
-
-// strict are the bodies whose unknown members are refused.
-var strict = []string{"PublishRequest", "PublishedItem", "DestinationRequest", "ReplayRequest"}

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/invopop/jsonschema"
 	"github.com/watchroute/watchroute/events"
@@ -62,13 +63,16 @@ func requests(all jsonschema.Definitions) error {
 	return nil
 }
 
+// formed are the types of texts with a form of their own.
+var formed = []string{"Cursor", "Bookmark", "Topic", "Time", "ItemID"}
+
 // orNone lets a member be null, or empty if it is a text with a form of its own. Both count as left out.
 func orNone(property *jsonschema.Schema) *jsonschema.Schema {
 	whole := &jsonschema.Schema{Description: property.Description}
 	bare := *property
 	bare.Description = ""
 	whole.AnyOf = []*jsonschema.Schema{&bare, {Type: "null"}}
-	if bare.Ref == "#/$defs/Cursor" || bare.Ref == "#/$defs/Bookmark" || bare.Enum != nil {
+	if slices.Contains(formed, strings.TrimPrefix(bare.Ref, "#/$defs/")) || bare.Enum != nil {
 		whole.AnyOf = append(whole.AnyOf, &jsonschema.Schema{Const: ""})
 	}
 	return whole
@@ -85,7 +89,6 @@ func newItem(item *jsonschema.Schema) *jsonschema.Schema {
 	s := &jsonschema.Schema{Type: "object", Description: "An item to be put or removed.", Properties: jsonschema.NewProperties()}
 	id, _ := item.Properties.Get("id")
 	id = orNone(id)
-	id.AnyOf = append(id.AnyOf, &jsonschema.Schema{Const: ""})
 	data, _ := item.Properties.Get("data")
 	s.Properties.Set("id", id)
 	s.Properties.Set("data", data)
@@ -102,6 +105,37 @@ func publishing(s *jsonschema.Schema) {
 	s.AllOf = []*jsonschema.Schema{
 		{AnyOf: []*jsonschema.Schema{properties("key", &jsonschema.Schema{Enum: []any{"", nil}}), named}},
 		{AnyOf: []*jsonschema.Schema{properties("op", &jsonschema.Schema{Enum: []any{"", nil}}), named}},
+	}
+}
+
+// requestBodies is what else holds for bodies that clients send over HTTP.
+func requestBodies(all jsonschema.Definitions) {
+	for name, optional := range map[string][]string{
+		"PublishedItem": {"id", "expiresAt"}, "PublishRequest": {"id", "expiresAt"},
+		"DestinationRequest": {"filter", "fields", "format", "batch"}, "ReplayRequest": {"topic", "after", "from"},
+	} {
+		for _, member := range optional {
+			property, _ := all[name].Properties.Get(member)
+			all[name].Properties.Set(member, orNone(property))
+		}
+		all[name].AdditionalProperties = jsonschema.FalseSchema // misspelt members are refused
+	}
+	for _, name := range []string{"PublishedItem", "PublishRequest"} {
+		all[name].Properties.Delete("large")
+	}
+	none := &jsonschema.Schema{Type: "null"}
+	several := properties("id", none)
+	several.Properties.Set("data", jsonschema.FalseSchema)
+	several.Properties.Set("expiresAt", none)
+	all["PublishRequest"].AnyOf = []*jsonschema.Schema{properties("items", jsonschema.FalseSchema), several}
+
+	nothing := &jsonschema.Schema{Enum: []any{nil, ""}}
+	given := &jsonschema.Schema{Type: "string", MinLength: size(1)}
+	for name, other := range map[string]string{"after": "from", "from": "after"} {
+		one := properties(name, given)
+		one.Properties.Set(other, nothing)
+		one.Required = []string{name}
+		all["ReplayRequest"].OneOf = append(all["ReplayRequest"].OneOf, one)
 	}
 }
 

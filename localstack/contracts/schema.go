@@ -44,9 +44,7 @@ func wireSchema(c comments) (*jsonschema.Schema, error) {
 	if err := requests(all); err != nil {
 		return nil, err
 	}
-	for _, name := range strict {
-		all[name].AdditionalProperties = jsonschema.FalseSchema
-	}
+	requestBodies(all)
 	maps.Copy(all, others(all))
 	for _, s := range all {
 		if s.Properties != nil {
