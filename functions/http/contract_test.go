@@ -121,3 +121,35 @@ func oddBody(random *rand.Rand) (name, body string) {
 	text, _ := json.Marshal(whole)
 	return name, string(text)
 }
+
+// TestEveryAnswerIsDescribed asks for all routes by all methods, with what they take and do not take.
+func TestEveryAnswerIsDescribed(t *testing.T) {
+	s := newDeliveries(t)
+	s.viewer.Grant = granted(t, "alice", `{"v":1,"allow":[{"topics":["**"],"actions":["deliver","publish","read","subscribe"]}]}`)
+	s.destinations.Most = 100
+	schema, err := contract.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.put("a", "i", `{"a":1}`)
+	paths := []string{"/x", "/topics", "/topics/a", "/topics/a/*", "/topics/a//b", "/topics/@presence/a", "/destinations", "/destinations/none"}
+	for _, action := range []string{"", "/pause", "/enable", "/replay", "/test", "/secret", "/odd", "/a/b"} {
+		paths = append(paths, "/destinations/"+s.register("a").ID+action)
+	}
+	for _, path := range paths {
+		for _, method := range []string{"GET", "HEAD", "POST", "PATCH", "PUT", "DELETE"} {
+			for _, query := range []string{"", "?after=:0", "?after=now", "?after=x", "?limit=0", "?id=i", "?x=1", "?next=x"} {
+				for _, header := range [][]string{{"If-None-Match", "*"}, {"Accept", "text/plain"}, {"Content-Type", "text/plain"}, {"If-Match", "*"}} {
+					r := httptest.NewRequestWithContext(t.Context(), method, path+query, strings.NewReader(`{}`))
+					r.Header.Set("Content-Type", "application/json")
+					r.Header.Set(header[0], header[1])
+					w := httptest.NewRecorder()
+					s.ServeHTTP(w, r)
+					if err := schema.Answer(method, path, w.Code, w.Header(), w.Body.Bytes()); err != nil {
+						t.Errorf("%s with %s: %v", query, header, err)
+					}
+				}
+			}
+		}
+	}
+}

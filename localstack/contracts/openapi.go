@@ -258,7 +258,7 @@ func replaying() object {
 
 func trying() object {
 	return append(ofDestinations("testDestination", "Sends a message now that is no change"),
-		member{"responses", answersOf(object{{"202", found("It is being sent. GET shows what has become of it.", "DestinationTest")}}, 401, 403, 404, 405, 429, 500, 503)})
+		member{"responses", answersOf(object{{"202", found("It is being sent. GET shows what has become of it.", "DestinationTest")}}, 400, 401, 403, 404, 405, 429, 500, 503)})
 }
 
 func secret(id, summary string) object {
