@@ -98,14 +98,18 @@ fuzz: ## run each fuzz target for FUZZTIME (10s)
 contracts: ## write the schema and AsyncAPI in events/, of the Go types there
 	go run ./localstack/contracts
 
-judges: $(JUDGES)/installed ## have Redocly and AsyncAPI's own parser judge the contracts (needs Node)
+judges: $(JUDGES)/installed ## have Redocly, AsyncAPI's own parser and Schemathesis judge the contracts (needs Node, Python 3)
 	cd $(JUDGES) && REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true npx --no-install redocly lint --config redocly.yaml $(CURDIR)/events/openapi.yaml $(CURDIR)/events/asyncapi.yaml
 	cd $(JUDGES) && node asyncapi.mjs $(CURDIR)/events/asyncapi.yaml
+	go test -count=1 -run '^TestSchemathesisAgrees$$' ./localstack/contracts -args -schemathesis $(JUDGES)/venv/bin/schemathesis
 
-$(JUDGES)/installed: $(addprefix localstack/contracts/judges/,package.json package-lock.json redocly.yaml asyncapi.mjs)
+$(JUDGES)/installed: $(addprefix localstack/contracts/judges/,package.json package-lock.json redocly.yaml asyncapi.mjs requirements.txt)
 	@mkdir -p $(JUDGES)
 	@cp $^ $(JUDGES)
-	@npm ci --prefix $(JUDGES) --ignore-scripts --no-audit --no-fund --loglevel error && touch $@
+	@npm ci --prefix $(JUDGES) --ignore-scripts --no-audit --no-fund --loglevel error
+	@python3 -m venv --clear $(JUDGES)/venv
+	@$(JUDGES)/venv/bin/pip install --quiet --disable-pip-version-check --require-hashes --requirement $(JUDGES)/requirements.txt
+	@touch $@
 
 synth: ## make the CloudFormation template with the CDK CLI and compare it with the committed one
 	$(CDK) synth --quiet

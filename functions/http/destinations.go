@@ -65,6 +65,17 @@ func destinationOf(r *http.Request) (route destinationRoute, ok bool) {
 	return route, true
 }
 
+// methods are those of the route.
+func (route destinationRoute) methods() []string {
+	switch {
+	case route.id == "" || route.action == "secret":
+		return []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodOptions}
+	case route.action != "":
+		return []string{http.MethodPost, http.MethodOptions}
+	}
+	return []string{http.MethodGet, http.MethodHead, http.MethodPatch, http.MethodDelete, http.MethodOptions}
+}
+
 // destination answers a request for destinations.
 func (h handler) destination(w http.ResponseWriter, r *http.Request, route destinationRoute) {
 	viewer, err := h.viewerOf(r)
@@ -75,18 +86,8 @@ func (h handler) destination(w http.ResponseWriter, r *http.Request, route desti
 		h.refuse(w, r, err)
 		return
 	}
-	allowed := []string{http.MethodGet, http.MethodHead, http.MethodPatch, http.MethodDelete}
-	switch {
-	case route.id == "":
-		allowed = []string{http.MethodGet, http.MethodHead, http.MethodPost}
-	case route.action == "secret":
-		allowed = []string{http.MethodGet, http.MethodHead, http.MethodPost}
-	case route.action != "":
-		allowed = []string{http.MethodPost}
-	}
-	if !slices.Contains(allowed, r.Method) {
-		w.Header().Set("Allow", strings.Join(allowed, ", "))
-		h.problem(w, r, events.Problem{Code: events.CodeMethodNotAllowed, Detail: "allowed methods are " + strings.Join(allowed, ", ")})
+	if allowed := route.methods(); !slices.Contains(allowed, r.Method) {
+		h.notAllowed(w, r, allowed)
 		return
 	}
 	status, body := http.StatusOK, any(nil)

@@ -347,9 +347,12 @@ func TestAMethodThatARouteHasNot(t *testing.T) {
 	s := newDeliveries(t)
 	d := s.register("a")
 	for path, allowed := range map[string]string{
-		"/destinations": "GET, HEAD, POST", "/destinations/" + d.ID: "GET, HEAD, PATCH, DELETE", "/destinations/x": "GET, HEAD, PATCH, DELETE",
-		"/destinations/" + d.ID + "/pause": "POST", "/destinations/" + d.ID + "/none": "POST", "/destinations/" + d.ID + "/secret": "GET, HEAD, POST",
+		"/destinations": "GET, HEAD, POST, OPTIONS", "/destinations/" + d.ID: "GET, HEAD, PATCH, DELETE, OPTIONS", "/destinations/x": "GET, HEAD, PATCH, DELETE, OPTIONS",
+		"/destinations/" + d.ID + "/pause": "POST, OPTIONS", "/destinations/" + d.ID + "/none": "POST, OPTIONS", "/destinations/" + d.ID + "/secret": "GET, HEAD, POST, OPTIONS",
 	} {
+		if a := s.ask(http.MethodOptions, path, "Origin", "https://app.example"); a.status != 204 || a.header.Get("Allow") != allowed || a.header.Get("Access-Control-Allow-Methods") != allowed {
+			t.Errorf("OPTIONS %s is answered %+v, want %s", path, a, allowed)
+		}
 		for _, method := range []string{"GET", "HEAD", "POST", "DELETE", "PUT", "PATCH", "TRACE", "get"} {
 			if slices.Contains(strings.Split(allowed, ", "), method) {
 				continue

@@ -61,19 +61,28 @@ func (h handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	route, ofDestinations := destinationOf(r)
 	switch {
 	case r.Method == http.MethodOptions: // on any path, or a page could not read the error
-		h.options(w)
+		allowed := methods
+		if ofDestinations {
+			allowed = route.methods()
+		}
+		h.options(w, allowed)
 	case ofDestinations:
 		h.destination(w, r, route)
 	case !found:
 		h.problem(w, r, events.Problem{Code: events.CodeNotFound, Detail: "the routes are /topics/{topic} and " + destinationsPath})
 	case !slices.Contains(methods, r.Method):
-		w.Header().Set("Allow", strings.Join(methods, ", "))
-		h.problem(w, r, events.Problem{Code: events.CodeMethodNotAllowed, Detail: "allowed methods are " + strings.Join(methods, ", ")})
+		h.notAllowed(w, r, methods)
 	case err != nil:
 		h.refuse(w, r, err)
 	default:
 		h.serve(w, r, topic)
 	}
+}
+
+// notAllowed refuses a method, and names those that there are.
+func (h handler) notAllowed(w http.ResponseWriter, r *http.Request, allowed []string) {
+	w.Header().Set("Allow", strings.Join(allowed, ", "))
+	h.problem(w, r, events.Problem{Code: events.CodeMethodNotAllowed, Detail: "allowed methods are " + strings.Join(allowed, ", ")})
 }
 
 // methods are those of a topic.

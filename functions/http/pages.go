@@ -28,10 +28,10 @@ func (h handler) allowPages(w http.ResponseWriter, r *http.Request) {
 
 // options answers what a page's browser asks before it sends the request proper, and others
 // who want to know the methods.
-func (h handler) options(w http.ResponseWriter) {
+func (h handler) options(w http.ResponseWriter, allowed []string) {
 	header := w.Header()
-	header.Set("Allow", strings.Join(methods, ", "))
-	header.Set("Access-Control-Allow-Methods", strings.Join(append(slices.Clone(methods), http.MethodPatch), ", "))
+	header.Set("Allow", strings.Join(allowed, ", "))
+	header.Set("Access-Control-Allow-Methods", strings.Join(allowed, ", "))
 	header.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, Idempotency-Key, If-None-Match, Last-Event-ID, Prefer")
 	header.Set("Access-Control-Max-Age", "7200") // seconds; the most that Chromium takes
 	w.WriteHeader(http.StatusNoContent)

@@ -131,7 +131,7 @@ var bounds = map[string]func(*jsonschema.Schema){
 	"PresenceRequest.name":    is("MemberName"), "Member.name": is("MemberName"), "MemberCount.count": atLeast(0), "Presence.leaseMs": atLeast(1),
 	"Request.id": is("RequestID"), "Request.order": between(0, events.MaxOrder), "Request.topic": is("TopicOrPattern"), "Request.after": is("Cursor"),
 	"Request.cursors": cursors, "Request.op": oneOf(events.OpRemove),
-	"Request.key": is("RequestID"), "Request.expiresAt": between(0, events.MaxOrder), "PublishedItem.expiresAt": between(0, events.MaxOrder), "PublishRequest.expiresAt": between(0, events.MaxOrder),
+	"Request.filter": filled, "DestinationRequest.filter": filled, "Request.key": is("RequestID"), "Request.expiresAt": between(0, events.MaxOrder), "PublishedItem.expiresAt": between(0, events.MaxOrder), "PublishRequest.expiresAt": between(0, events.MaxOrder),
 }
 
 // is lets a member be of one of the types.
@@ -148,6 +148,9 @@ func by(name string) func(*jsonschema.Schema) {
 func cursors(s *jsonschema.Schema) {
 	s.PropertyNames, s.AdditionalProperties, s.MaxProperties = refer("TopicOrPattern"), refer("Cursor"), size(events.MaxCursors)
 }
+
+// filled is an object that is not empty: an event pattern without conditions is refused.
+func filled(s *jsonschema.Schema) { s.MinProperties = size(1) }
 
 func atLeast(least int64) func(*jsonschema.Schema) {
 	return func(s *jsonschema.Schema) { s.Minimum = json.Number(fmt.Sprint(least)) }

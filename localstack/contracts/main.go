@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 )
 
 // module is the path of the module.
@@ -39,6 +40,12 @@ func write(root string) error {
 	return nil
 }
 
+// controls are the control characters that JSON allows as they are, and YAML does not: many tools read
+// JSON as YAML.
+//
+// Source: https://yaml.org/spec/1.2.2/#51-character-set
+var controls = regexp.MustCompile("[\x7f-\u009f]")
+
 // contracts makes all contracts, by their paths below the module's folder. root is that folder, as seen
 // from package at.
 func contracts(root, at string) (map[string][]byte, error) {
@@ -54,6 +61,7 @@ func contracts(root, at string) (map[string][]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	text = controls.ReplaceAllFunc(text, func(c []byte) []byte { return fmt.Appendf(nil, `\u%04x`, []rune(string(c))[0]) })
 	sockets, err := asyncAPI(root, c)
 	if err != nil {
 		return nil, err

@@ -50,7 +50,7 @@ func openAPI() object {
 func paths() object {
 	topic := object{{"name", "topic"}, {"in", "path"}, {"required", true}, {"allowReserved", true}, {"schema", ofSchema("TopicOrPattern")},
 		{"description", "The topic, with its slashes, such as stocks/AAPL; for a GET a pattern as well, such as stocks/*."}, {"example", "stocks/AAPL"}}
-	id := object{{"name", "id"}, {"in", "path"}, {"required", true}, {"schema", text("")}, {"description", "The id of the destination."}, {"example", "dst_4q7m2k"}}
+	id := object{{"name", "id"}, {"in", "path"}, {"required", true}, {"schema", text()}, {"description", "The id of the destination."}, {"example", "dst_4q7m2k"}}
 	return object{
 		{"/topics/{topic}", object{{"parameters", []object{topic}}, {"get", get()}, {"post", post()}, {"delete", remove()}}},
 		{"/destinations", object{{"get", listing()}, {"post", registering()}}},
@@ -66,22 +66,19 @@ func paths() object {
 	}
 }
 
-// text is a schema of a text.
-func text(format string) object {
-	o := object{{"type", "string"}}
-	if format != "" {
-		o = append(o, member{"format", format})
-	}
-	return o
-}
+// text is a schema of any text.
+func text() object { return object{{"type", "string"}} }
+
+// filledText is a schema of a text that is not empty: a parameter without a value is to be left out.
+func filledText() object { return object{{"type", "string"}, {"minLength", 1}} }
 
 // parameter is one of a URL's query.
 func parameter(name, description string, schema object) object {
 	return object{{"name", name}, {"in", "query"}, {"description", description}, {"schema", schema}}
 }
 
-// flag is a parameter that is true or left out.
-func flag(name, description string) object {
+// onOff is a parameter that is true or left out.
+func onOff(name, description string) object {
 	return parameter(name, description, object{{"type", "string"}, {"enum", []string{"true", "false"}}})
 }
 
@@ -102,19 +99,19 @@ func get() object {
 		{"parameters", []object{
 			parameter("after", "The cursor after which changes are wanted, or now. In a stream once for each topic, in their order.", object{{"anyOf", []object{{{"const", "now"}}, ofSchema("Cursor"), {{"type", "array"}, {"items", ofSchema("Cursor")}}}}}),
 			parameter("wait", fmt.Sprintf("How many seconds to wait for a change, at most. More than %.0f is that.", events.MaxWait.Seconds()), object{{"type", "integer"}, {"minimum", 0}}),
-			parameter("next", "Where the items go on, from the answer before.", text("")),
+			parameter("next", "Where the items go on, from the answer before.", filledText()),
 			parameter("limit", "The most items on a page.", object{{"type", "integer"}, {"minimum", 1}}),
-			parameter("filter", "An EventBridge event pattern on the items' data, as JSON: only items that match.", object{{"type", "string"}, {"contentMediaType", jsonType}}),
-			parameter("fields", "Only these members of the items' data, separated by commas.", text("")),
-			flag("delta", "Merge patches where they are shorter."),
-			flag("latest", "Only the last of several changes of an item that would come at once."),
-			several("view", "The view that was seen up to after. If another would be seen now, the answer is a reset.", text("")),
+			parameter("filter", "An EventBridge event pattern on the items' data, as JSON: only items that match.", object{{"type", "string"}, {"minLength", 1}, {"contentMediaType", jsonType}}),
+			parameter("fields", "Only these members of the items' data, separated by commas.", filledText()),
+			onOff("delta", "Merge patches where they are shorter."),
+			onOff("latest", "Only the last of several changes of an item that would come at once."),
+			several("view", "The view that was seen up to after. If another would be seen now, the answer is a reset.", text()),
 			several("topic", "Further topics and patterns of a stream.", ofSchema("TopicOrPattern")),
-			flag("snapshot", "Begin a stream with the items."),
-			parameter("last_event_id", "As the header Last-Event-ID, for the first request of an EventSource.", text("")),
-			header("Last-Event-ID", "The id of the last event of a stream, which goes on after it.", text("")),
-			header("Prefer", "wait=25, in place of the parameter.", text("")),
-			header("If-None-Match", "The ETag of the items that the client has.", text("")),
+			onOff("snapshot", "Begin a stream with the items."),
+			parameter("last_event_id", "As the header Last-Event-ID, for the first request of an EventSource.", text()),
+			header("Last-Event-ID", "The id of the last event of a stream, which goes on after it.", text()),
+			header("Prefer", "wait=25, in place of the parameter.", text()),
+			header("If-None-Match", "The ETag of the items that the client has.", text()),
 		}},
 		{"responses", answersOf(object{
 			{"200", object{
@@ -148,7 +145,7 @@ func event() object {
 }
 
 func headerOf(name, description string) member {
-	return member{name, object{{"description", description}, {"schema", text("")}}}
+	return member{name, object{{"description", description}, {"schema", text()}}}
 }
 
 // answersOf adds the refusals to answers.
@@ -269,7 +266,7 @@ func secret(id, summary string) object {
 // delivered is what is posted to a destination.
 func delivered(operation string) object {
 	signed := func(name, description string) object {
-		return append(header(name, description, text("")), member{"required", true})
+		return append(header(name, description, text()), member{"required", true})
 	}
 	return object{
 		{"operationId", operation}, {"summary", "Takes changes"},
@@ -285,7 +282,7 @@ func delivered(operation string) object {
 			{"application/cloudevents-batch+json", object{{"schema", object{{"type", "array"}, {"items", ofSchema("CloudEvent")}}}}},
 		}}}},
 		{"responses", object{
-			{"2XX", object{{"description", "Taken. A challenge is answered with its text."}, {"content", object{{jsonType, object{{"schema", ofSchema("ChallengeAnswer")}}}, {"text/plain", object{{"schema", text("")}}}}}}},
+			{"2XX", object{{"description", "Taken. A challenge is answered with its text."}, {"content", object{{jsonType, object{{"schema", ofSchema("ChallengeAnswer")}}}, {"text/plain", object{{"schema", text()}}}}}}},
 			{"410", object{{"description", "The destination is disabled."}}},
 			{"default", object{{"description", "The message is tried again."}}},
 		}},
@@ -306,7 +303,7 @@ func upgrade() object {
 		{"externalDocs", object{{"description", "The frames"}, {"url", "./asyncapi.yaml"}}},
 		{"parameters", []object{
 			append(header("Upgrade", "websocket", object{{"const", "websocket"}}), member{"required", true}),
-			header("Sec-WebSocket-Protocol", events.Subprotocol+", and for browsers "+events.SubprotocolBearer+" and the token.", text("")),
+			header("Sec-WebSocket-Protocol", events.Subprotocol+", and for browsers "+events.SubprotocolBearer+" and the token.", text()),
 		}},
 		{"responses", answers},
 		{"x-websocket", object{{"subprotocol", events.Subprotocol}, {"asyncapi", "./asyncapi.yaml"}, {"sends", refs(requestNames())}, {"receives", refs(frameNames())}}},
