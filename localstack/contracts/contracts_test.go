@@ -38,6 +38,18 @@ func TestContractsAreOfTheCode(t *testing.T) {
 	}
 }
 
+// TestContractsAreMadeTheSameAgain: Go's maps have another order each time.
+func TestContractsAreMadeTheSameAgain(t *testing.T) {
+	first := made(t)
+	for range 10 {
+		for name, text := range made(t) {
+			if !bytes.Equal(text, first[name]) {
+				t.Fatalf("%s is different when it is made again", name)
+			}
+		}
+	}
+}
+
 // TestEachMemberIsDescribed reads the schema as others do.
 func TestEachMemberIsDescribed(t *testing.T) {
 	type described struct {

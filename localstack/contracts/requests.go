@@ -131,10 +131,10 @@ func requestBodies(all jsonschema.Definitions) {
 
 	nothing := &jsonschema.Schema{Enum: []any{nil, ""}}
 	given := &jsonschema.Schema{Type: "string", MinLength: size(1)}
-	for name, other := range map[string]string{"after": "from", "from": "after"} {
-		one := properties(name, given)
-		one.Properties.Set(other, nothing)
-		one.Required = []string{name}
+	for _, names := range [][2]string{{"after", "from"}, {"from", "after"}} {
+		one := properties(names[0], given)
+		one.Properties.Set(names[1], nothing)
+		one.Required = names[:1]
 		all["ReplayRequest"].OneOf = append(all["ReplayRequest"].OneOf, one)
 	}
 }
