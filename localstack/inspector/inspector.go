@@ -175,6 +175,6 @@ func (i *Inspector) show(w http.ResponseWriter, r *http.Request) {
 		attempts[n].Summary = pretty.String()
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
+	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
 	_ = page.Execute(w, map[string]any{"Attempts": attempts, "Path": Path, "Host": r.Host})
 }
