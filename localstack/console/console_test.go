@@ -174,6 +174,8 @@ func TestBodiesThatCannotBeRead(t *testing.T) {
 			w := post(s, path, text)
 			if got := problem(t, w); w.Code != want {
 				t.Errorf("%s with %.40q is answered %d, %s, want %d", path, text, w.Code, got, want)
+			} else if strings.Contains(got, "console.") || strings.Contains(got, "Go ") {
+				t.Errorf("%s with %.40q is told of types of Go: %s", path, text, got)
 			}
 		}
 	}

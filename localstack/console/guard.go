@@ -2,6 +2,7 @@ package console
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -108,6 +109,10 @@ func read(body []byte, into any) error {
 	decoder := json.NewDecoder(bytes.NewReader(body))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(into); err != nil {
+		var kind *json.UnmarshalTypeError
+		if errors.As(err, &kind) { // its own text names types of Go
+			return refuse(http.StatusBadRequest, "the body cannot be read: %s is a JSON %s, which it may not be", cmp.Or(kind.Field, "the whole"), kind.Value)
+		}
 		return refuse(http.StatusBadRequest, "the body cannot be read: %w", err)
 	}
 	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -146,6 +147,28 @@ func TestTopicsWithWhatTheyHave(t *testing.T) {
 	w.shown("topics?most=1", &got)
 	if len(got.Topics) != 1 || !got.More {
 		t.Errorf("one of them is %v", got)
+	}
+}
+
+// TestItemsOfNoTopicSayWhyNobodyIsToldOfThem: an item may have any text for a topic. Those that break the
+// rules once stood in the list like others, at seq 0 for ever.
+func TestItemsOfNoTopicSayWhyNobodyIsToldOfThem(t *testing.T) {
+	w := newWorld(t)
+	names := []string{"a b", "a/..", "a/#x", "a/😀", "a//b"}
+	for _, name := range append(names, "a/good", "@presence/a") {
+		w.put("Events", map[string]any{"topic": name, "id": "x"})
+	}
+	var got struct {
+		Topics []struct{ Topic, Refused string }
+	}
+	w.shown("topics", &got)
+	for _, topic := range got.Topics {
+		if (topic.Refused != "") != slices.Contains(names, topic.Topic) {
+			t.Errorf("%q: %q", topic.Topic, topic.Refused)
+		}
+	}
+	if len(got.Topics) != len(names)+2 {
+		t.Errorf("there are %d topics", len(got.Topics))
 	}
 }
 

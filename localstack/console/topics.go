@@ -20,7 +20,8 @@ type topic struct {
 	Epoch    string       `json:"epoch"` // empty if nothing is numbered yet
 	Seq      int64        `json:"seq"`
 	Items    int          `json:"items"`
-	Watchers int          `json:"watchers"` // that watch it by its name
+	Watchers int          `json:"watchers"`          // that watch it by its name
+	Refused  string       `json:"refused,omitempty"` // why it is no topic, so that its items are not told to anyone
 }
 
 // topics lists the topics that have items or changes, by name. If there are too many, some are left out.
@@ -39,7 +40,7 @@ func (o Options) topics(r *http.Request) (any, error) {
 	found := map[events.Topic]*topic{}
 	for _, name := range append(names, other...) {
 		if len(found) < int(most) || found[events.Topic(name)] != nil {
-			found[events.Topic(name)] = &topic{Name: events.Topic(name)}
+			found[events.Topic(name)] = newTopic(name)
 		} else {
 			more = true
 		}
@@ -54,6 +55,15 @@ func (o Options) topics(r *http.Request) (any, error) {
 	}
 	slices.SortFunc(list, func(a, b *topic) int { return cmp.Compare(a.Name, b.Name) })
 	return map[string]any{"at": time.Now().UnixMilli(), "topics": list, "more": more || moreOf}, nil
+}
+
+// newTopic is a topic of which nothing is known yet. The table Events may have items of any name.
+func newTopic(name string) *topic {
+	t := &topic{Name: events.Topic(name)}
+	if _, err := events.ParseTopic(name); err != nil {
+		t.Refused = err.Error()
+	}
+	return t
 }
 
 // heads reads how far topics are.
