@@ -1,7 +1,8 @@
 // The console's main ways.
 import assert from "node:assert/strict"
+import { execFileSync } from "node:child_process"
 import { test } from "node:test"
-import { axe, open, put, remove, shot, until, url } from "./page.mjs"
+import { axe, cable, open, put, shot, until, url } from "./page.mjs"
 
 const see = (page, text) => page.getByText(text).first().waitFor({ timeout: 10_000 })
 const change = (name, body) => fetch(`${url}/_localstack/${name}`, { method: "POST", headers: { "Content-Type": "application/json", Origin: url }, body: JSON.stringify(body) })
@@ -142,7 +143,7 @@ test("a token is made, spelled out, and used", async t => {
   const page = await open(t, "/#/token")
   await page.getByLabel("Topics and patterns, separated by spaces").fill("console/token/*")
   await page.getByLabel("Hide these members").fill("secret")
-  await see(page, "May watch and read the items of the topics one below console/token. Never sees secret.")
+  await see(page, "May watch and read the items of the topics directly below console/token. Never sees secret.")
   await page.getByRole("button", { name: "Make the token" }).click()
   await page.getByRole("button", { name: "Use this token in the console" }).waitFor()
   await axe(page)
@@ -212,4 +213,91 @@ test("5,000 topics and a long topic do not stop the page", async t => {
   })
   assert.ok(took < 1000, `sorting took ${took} ms`)
   assert.equal(await page.locator("tbody tr").count(), 200)
+})
+
+test("an address that somebody has typed wrongly is a topic like another", async t => {
+  const page = await open(t, "/#/topic/console/100%25%")
+  await see(page, /The watch has ended: topic has the character/)
+})
+
+/** The arguments of the program that a command calls, as the shell reads it. */
+const argumentsOf = command => execFileSync("sh", ["-c", `curl() { printf '%s\\n' "$@"; }; npx() { curl "$@"; }; aws() { curl "$@"; }\n${command}`], { encoding: "utf8" }).trimEnd().split("\n")
+
+test("a command to copy runs nothing that stands in the name of a topic", async t => {
+  const name = "a';echo caught;'$(echo caught)"
+  const page = await open(t, "/#/topic/" + encodeURIComponent(name))
+  await page.evaluate(() => { globalThis.copied = []; navigator.clipboard.writeText = async text => copied.push(text) })
+  await page.getByRole("tab", { name: "Publish" }).click()
+  for (const as of ["wscat", "curl", "aws cli"]) await page.getByRole("button", { name: as }).click()
+  await page.getByRole("link", { name: "Frames" }).click()
+  await page.getByLabel("Frame", { exact: true }).fill(JSON.stringify({ action: "subscribe", id: "q1", topic: name }))
+  for (const as of ["wscat", "curl"]) await page.getByRole("button", { name: as }).click()
+  const copied = await page.evaluate(() => globalThis.copied)
+  assert.equal(copied.length, 5)
+  for (const command of copied) {
+    const given = argumentsOf(command)
+    assert.ok(!given.includes("caught"), `${command}\nruns a part of the name: ${given}`)
+  }
+  assert.deepEqual(JSON.parse(argumentsOf(copied[3]).at(-1)), { action: "subscribe", id: "q1", topic: name })
+  await page.getByLabel("Frame", { exact: true }).fill("{")
+  await page.getByRole("button", { name: "curl" }).click()
+  await see(page, /There is nothing to copy: /)
+})
+
+test("time travel begins at the last change", async t => {
+  await prices("console/late", 3)
+  const page = await open(t, "/")
+  // of a log with so many changes only numbers matter here
+  await page.route("**/_localstack/log*", route => route.fulfill({ json: { topic: "console/late", epoch: "e", first: 1, last: 106_008, changes: [] } }))
+  await page.goto(url + "/#/topic/console/late")
+  await page.getByRole("tab", { name: "Past" }).click()
+  await see(page, /The log reaches from 1 to 106008/)
+  assert.equal(await page.getByLabel("Change", { exact: true }).inputValue(), "106008")
+})
+
+test("a token shows other values, and says how long destinations live", async t => {
+  const page = await open(t, "/#/token")
+  await page.getByLabel("Topics and patterns, separated by spaces").fill("console/mask/* @presence/rooms/*")
+  await page.getByLabel("Show these values instead (JSON)").fill('{"card":"****"}')
+  await page.getByLabel("deliver", { exact: true }).check()
+  await page.getByLabel("Destinations live for, in seconds").fill("604800")
+  await see(page, /the topics directly below console\/mask and who is present in the topics directly below rooms\. Sees "\*\*\*\*" in place of card\./)
+  await see(page, "A destination that it registers lives for 7 days")
+  await page.getByRole("button", { name: "Make the token" }).click()
+  await page.getByRole("button", { name: "Use this token in the console" }).click()
+  await put("console/mask/1", "a", { open: 1, card: "4111" })
+  await page.goto(url + "/#/topic/console/mask/1")
+  await page.getByRole("region", { name: "Items" }).getByText('"card":"****"').waitFor()
+  await page.goto(url + "/#/token")
+  await page.getByLabel("Show these values instead (JSON)").fill("no JSON")
+  await see(page, "What a rule shows instead is not a JSON object")
+})
+
+test("a list that is cut off says so", async t => {
+  const page = await open(t, "/")
+  await page.route("**/_localstack/connections*", route => route.fulfill({ json: { at: Date.now(), more: true, connections: [{ id: "c1", subject: "ada", since: 0, open: true, subscriptions: [] }] } }))
+  await page.route("**/_localstack/destinations*", route => route.fulfill({ json: { more: true, destinations: [] } }))
+  await page.goto(url + "/#/connections")
+  await see(page, /looks at 2,000 rows of a table: there are more/)
+  await page.goto(url + "/#/destinations")
+  await see(page, /looks at 2,000 rows of the table: there are more/)
+})
+
+test("a stack that is gone is missed, and found again", async t => {
+  const way = await cable(t)
+  const page = await open(t, "/#/costs", { base: way.url, allow: /ERR_|WebSocket|fetch/ })
+  await see(page, "at list price")
+  way.cut()
+  await see(page, /The stack does not answer/)
+  await shot(page, "console-away")
+  way.mend()
+  await page.getByText(/The stack does not answer/).waitFor({ state: "hidden" })
+})
+
+test("webhooks received look like the rest", async t => {
+  const page = await open(t, "/_localstack/webhooks", { width: 390, dark: true })
+  await see(page, "Webhooks received")
+  assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), "it is wider than the phone")
+  await axe(page)
+  await shot(page, "console-webhooks-narrow-dark")
 })

@@ -1,5 +1,5 @@
 // The frame of the page: which view is shown, its keys, and who the console is.
-import { h, fill, say, dollars, many } from "./dom.js"
+import { h, fill, say, dollars, many, seldom } from "./dom.js"
 import { get, every } from "./api.js"
 import { bus, client, me, about } from "./session.js"
 import { topics } from "./topics.js"
@@ -18,14 +18,17 @@ const views = [
 const main = document.getElementById("main"), nav = document.getElementById("nav")
 const counts = Object.fromEntries(views.map(([name]) => [name, h("span.count.num")]))
 const links = Object.fromEntries(views.map(([name, title]) => [name, h("a", { href: `#/${name}` }, title, counts[name])]))
-fill(nav, Object.values(links), h(".gap", {}, "Elsewhere"), about.examples.map(name => h("a", { href: `/examples/${name}/` }, `${name} example`)), h("a", { href: "/_localstack/webhooks" }, "Webhooks received"))
+fill(nav, Object.values(links), h(".gap", {}, "Elsewhere"), about.examples.map(name => h("a", { href: `/examples/${name}/` }, `${name[0].toUpperCase()}${name.slice(1)} example`)), h("a", { href: "/_localstack/webhooks" }, "Webhooks received"))
+
+/** A part of the address, which somebody may have typed. */
+const plain = part => { try { return decodeURIComponent(part) } catch { return part } }
 
 let leave = new AbortController()
 const show = () => {
   leave.abort()
   leave = new AbortController()
   const [name, ...rest] = location.hash.replace(/^#\/?/, "").split("/")
-  const [key, title, view] = name === "topic" ? ["topics", rest.map(decodeURIComponent).join("/"), topic] : views.find(v => v[0] === name) ?? views[0]
+  const [key, title, view] = name === "topic" ? ["topics", rest.map(plain).join("/"), topic] : views.find(v => v[0] === name) ?? views[0]
   for (const [of, link] of Object.entries(links)) of === key ? link.setAttribute("aria-current", "page") : link.removeAttribute("aria-current")
   document.title = `${title} · Watchroute`
   fill(main)
@@ -44,13 +47,15 @@ const tell = () => {
 }
 for (const name of ["state", "identity"]) bus.addEventListener(name, tell)
 
-// A client connects when something is watched; this shows that the stack is there.
-every(3000, new AbortController().signal, async () => {
+const look = async () => {
   const [bill, broken, who] = await Promise.all([get("costs"), get("faults"), get("connections")])
   document.getElementById("bill").textContent = dollars(bill.dollars)
   counts.faults.textContent = broken.kinds.filter(k => k.rate > 0).length || ""
-  counts.connections.textContent = many(who.connections.filter(c => c.open).length)
-})
+  counts.connections.textContent = many(who.connections.filter(c => c.open).length) + (who.more ? "+" : "")
+}
+const away = document.getElementById("away")
+every(3000, new AbortController().signal, () => look().then(() => { away.hidden = true }, () => { away.hidden = false }))
+bus.addEventListener("state", seldom(() => look().catch(() => {}), 300)) // this page is connected now, or is not
 
 const dialog = document.getElementById("keys")
 fill(dialog, h("h2", { id: "keys-title" }, "Keyboard"), h("dl", {},

@@ -42,9 +42,13 @@ export const brief = (value, most = 300) => { const text = JSON.stringify(value)
 export const pretty = value => { const text = JSON.stringify(value, null, 2) ?? ""; return text.length > 20_000 ? text.slice(0, 20_000) + "\n…" : text }
 
 /** A text to copy, with a button. */
-export const copyable = (title, text) => h(".copy", {}, title && h("h3", {}, title), h("div", {}, h("pre", { tabIndex: 0 }, text), copyButton("Copy", () => text)))
+export const copyable = (title, text) => h(".copy", {}, h(".bar", {}, h("h3", {}, title), copyButton("Copy", () => text)), h("pre", { tabIndex: 0, "aria-label": title }, text))
+/** A text as one word of a shell, whatever is in it. */
+export const quote = text => `'${String(text).replaceAll("'", `'\\''`)}'`
 export const copyButton = (name, text) => h("button.small", { type: "button", onclick: async () => {
-  try { await navigator.clipboard.writeText(text()); say("Copied") } catch { say("The browser does not let this page copy") }
+  let copied
+  try { copied = text() } catch (error) { return say(`There is nothing to copy: ${error.message}`) }
+  try { await navigator.clipboard.writeText(copied); say("Copied") } catch { say("The browser does not let this page copy") }
 } }, name)
 
 /** Tabs, of which the arrow keys choose. */

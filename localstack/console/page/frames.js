@@ -1,6 +1,6 @@
 // The frames of this page, both ways, and a form to send one.
-import { h, fill, panel, head, field, clock, pretty, seldom, copyButton } from "./dom.js"
-import { frames as kept, bus, send, socketURL, httpURL } from "./session.js"
+import { h, fill, panel, head, field, clock, pretty, seldom, copyButton, quote } from "./dom.js"
+import { frames as kept, bus, send, topicURL, wscat } from "./session.js"
 import { meaning } from "./meaning.js"
 
 const most = 150
@@ -31,13 +31,13 @@ export const frames = (main, signal) => {
   }
   const sample = h("select", { onchange: () => { text.value = JSON.stringify(samples[sample.value], null, 2) } }, Object.keys(samples).map(name => h("option", {}, name)))
   const asCurl = () => {
-    const f = JSON.parse(text.value), url = `${httpURL}/topics/${f.topic}`
-    if (f.action === "publish") return f.op === "remove" ? `curl -X DELETE '${url}?id=${encodeURIComponent(f.item?.id ?? "")}'` : `curl '${url}' -H 'Content-Type: application/json' -d '${JSON.stringify({ ...f.item, expiresAt: f.expiresAt }).replaceAll("'", `'\\''`)}'`
+    const f = JSON.parse(text.value), url = topicURL(String(f.topic))
+    if (f.action === "publish") return f.op === "remove" ? `curl -X DELETE ${quote(`${url}?id=${encodeURIComponent(f.item?.id ?? "")}`)}` : `curl ${quote(url)} -H 'Content-Type: application/json' -d ${quote(JSON.stringify({ ...f.item, expiresAt: f.expiresAt }))}`
     const query = new URLSearchParams(Object.entries({ after: f.after, filter: f.filter && JSON.stringify(f.filter), fields: f.fields?.join(), latest: f.latest, delta: f.delta }).filter(([, v]) => v))
-    return f.action === "subscribe" ? `curl -N -H 'Accept: text/event-stream' '${url}${query.size ? "?" + query : ""}'` : `curl '${url}'`
+    return f.action === "subscribe" ? `curl -N -H 'Accept: text/event-stream' ${quote(url + (query.size ? "?" + query : ""))}` : `curl ${quote(url)}`
   }
   main.append(head("Frames", "What passes over the connections of this page, and what it means."),
-    panel("Send a frame", h("span.soft", {}, "over a connection of its own"), h("form.body", { onsubmit: go }, field("Begin with", sample), field("Frame", text), h(".row", {}, h("button.primary", {}, "Send"), h("span.grow"), h("span.soft", {}, "Copy as"), copyButton("wscat", () => `npx wscat -c ${socketURL}\n> ${JSON.stringify(JSON.parse(text.value))}`), copyButton("curl", asCurl)), result)),
+    panel("Send a frame", h("span.soft", {}, "over a connection of its own"), h("form.body", { onsubmit: go }, field("Begin with", sample), field("Frame", text), h(".row", {}, h("button.primary", {}, "Send"), h("span.grow"), h("span.soft", {}, "Copy as"), copyButton("wscat", () => wscat(JSON.parse(text.value))), copyButton("curl", asCurl)), result)),
     panel("Log", [find, pause, h("button.small", { type: "button", onclick: () => { from = kept.at(-1)?.n ?? 0; draw() } }, "Clear")], list, none))
   draw()
 }

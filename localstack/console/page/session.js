@@ -1,8 +1,9 @@
 // Who the console is, its connections, and the frames that pass over them.
 import { WatchClient } from "/browser/watchroute.js"
 import { get, post } from "./api.js"
+import { quote } from "./dom.js"
 
-const mostFrames = 400
+const mostFrames = 400, mostText = 4e6 // characters
 export const frames = []          // the latest last
 export const bus = new EventTarget()
 const tell = name => bus.dispatchEvent(new Event(name))
@@ -10,6 +11,10 @@ const tell = name => bus.dispatchEvent(new Event(name))
 export const about = await get("about")
 export const socketURL = `ws://${location.host}/${about.stage}`
 export const httpURL = `${location.origin}/${about.stage}`
+/** Where a topic is over HTTP. Its name may come from a link, so nothing of it is more than a name. */
+export const topicURL = topic => `${httpURL}/topics/${topic.split("/").map(encodeURIComponent).join("/")}`
+/** A command that sends a frame and stays, for a shell. */
+export const wscat = frame => `npx wscat -c ${quote(socketURL)} -w -1 -x ${quote(JSON.stringify(frame))}`
 
 const everything = { v: 1, allow: [{ topics: ["**", "@destinations/**", "@presence/**"], actions: ["subscribe", "read", "publish"] }] }
 
@@ -24,11 +29,13 @@ export const own = async () => {
   return (await post("token", { sub: "console", seconds: 3600, claim: everything })).token
 }
 
+let held = 0 // characters of the frames
 const note = (direction, text, of) => {
   let frame
   try { frame = JSON.parse(text) } catch { frame = undefined }
   frames.push({ at: Date.now(), direction, text, frame, of, n: (frames.at(-1)?.n ?? 0) + 1 })
-  if (frames.length > mostFrames) frames.shift()
+  held += text.length
+  while (frames.length > mostFrames || held > mostText && frames.length > 1) held -= frames.shift().text.length
   bus.dispatchEvent(new CustomEvent("frame", { detail: frames.at(-1) }))
 }
 /** A WebSocket whose frames are noted. */

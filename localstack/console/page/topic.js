@@ -1,11 +1,11 @@
 // One topic, or the topics of a pattern: its items and changes live, its past, and forms to publish.
-import { h, fill, panel, head, empty, field, many, clock, say, brief, pretty, tabs, seldom, copyButton } from "./dom.js"
+import { h, fill, panel, head, field, many, clock, say, brief, tabs, seldom, copyButton, quote } from "./dom.js"
 import { get } from "./api.js"
-import { client, bus, about, own, narrowed, socketURL, httpURL } from "./session.js"
+import { client, bus, about, own, narrowed, topicURL, wscat } from "./session.js"
 import { merge } from "/browser/store.js"
 import { diff } from "./diff.js"
 
-const mostItems = 5000, mostChanges = 500, shownItems = 200, shownChanges = 100, cells = 120
+const mostItems = 5000, mostData = 20e6, mostText = 2000, mostChanges = 500, shownItems = 200, shownChanges = 100, cells = 120
 
 export const topic = (main, signal, name) => {
   const pattern = name.includes("*"), options = { filter: undefined, fields: undefined, latest: false, delta: false }
@@ -33,7 +33,7 @@ export const topic = (main, signal, name) => {
   }
   const choices = ["Live", ...pattern ? [] : ["Past", "Publish"], "Options"]
   const choose = tab => fill(body, tab === "Past" ? pastView(name, signal) : tab === "Publish" ? publishView(name) : tab === "Options" ? optionsView(options, start) : live.element)
-  main.append(head(name, pattern ? "All topics of this pattern." : "", where, tabs("Parts of the topic", choices, "Live", choose)), ending, body)
+  main.append(head(name, pattern ? "All topics of this pattern. Items are shown of up to 500 of them, and changes of all." : "", where, tabs("Parts of the topic", choices, "Live", choose)), ending, body)
   const hear = e => live.frame(e.detail)
   bus.addEventListener("frame", hear, { signal })
   choose("Live")
@@ -45,7 +45,7 @@ const clean = o => Object.fromEntries(Object.entries(o).filter(([, v]) => v))
 const liveView = (name, where) => {
   const items = new Map(), line = newLine(name)
   let changes = [], seen = 0, query = ""
-  const rows = h("tbody"), list = h("tbody"), note = h("p.empty"), none = h("p.empty", {}, "No change yet. Put an item with the tab Publish, or from anywhere else.")
+  const rows = h("tbody"), list = h("tbody"), note = h("p.empty"), none = h("p.empty", {}, name.includes("*") ? "No change yet. Put an item into one of the topics." : "No change yet. Put an item with the tab Publish, or from anywhere else.")
   const find = h("input", { type: "search", placeholder: "Find items", "aria-label": "Find items", oninput: () => { query = find.value.toLowerCase(); soon() } })
   const count = h("span.soft.num"), total = h("span.soft.num")
   const pause = h("button.small", { type: "button", "aria-pressed": "false", onclick: () => { paused = !paused; pause.setAttribute("aria-pressed", String(paused)); pause.textContent = paused ? "Go on" : "Pause"; soon() } }, "Pause")
@@ -54,17 +54,29 @@ const liveView = (name, where) => {
     line.draw()
     if (paused) return
     const found = []
-    for (const [key, item] of items) if (!query || (key + brief(item.data, 2000)).toLowerCase().includes(query)) { found.push(item); if (found.length > shownItems) break }
-    fill(rows, found.slice(0, shownItems).map(i => h(Date.now() - i.at < 400 ? "tr.fresh" : "tr", {}, h("td", {}, h("code", {}, i.id), name.includes("*") && h(".soft", {}, i.topic)), h("td", {}, h("code", {}, brief(i.data))))))
-    count.textContent = many(items.size)
+    for (const [key, item] of items) if (!query || (key + item.text).toLowerCase().includes(query)) { found.push(item); if (found.length > shownItems) break }
+    fill(rows, found.slice(0, shownItems).map(i => h(Date.now() - i.at < 400 ? "tr.fresh" : "tr", {}, h("td.name", {}, h("code", {}, i.id), name.includes("*") && h(".soft", {}, i.topic)), h("td", {}, h("code", {}, i.text.length > 300 ? i.text.slice(0, 300) + " …" : i.text)))))
+    count.textContent = many(items.size) + (items.size < mostItems ? "" : "+")
     total.textContent = many(seen)
     note.hidden = found.length <= shownItems && items.size > 0
-    note.textContent = items.size ? `The first ${shownItems} of them. Find narrows the list.` : "The topic has no items."
+    note.textContent = items.size ? items.size < mostItems ? `The first ${shownItems} are shown. Find narrows the list.` : `This page keeps ${many(mostItems)} items and shows the first ${shownItems}. Find looks in those that it keeps.` : "The topic has no items."
     none.hidden = changes.length > 0
-    fill(list, changes.slice(-shownChanges).reverse().map(c => h("tr", {}, h("td.num", {}, c.seq), h("td", {}, h(`span.tag.${c.op}`, {}, c.op)), h("td", {}, h("code", {}, c.id), name.includes("*") && h(".soft", {}, c.topic), h(".soft.num", {}, clock(c.at))), h("td", {}, c.shown()))))
+    fill(list, changes.slice(-shownChanges).reverse().map(c => h("tr", {}, h("td.num", {}, c.seq), h("td", {}, h(`span.tag.${c.op}`, {}, c.op)), h("td", {}, h("code", {}, c.id), name.includes("*") && h(".soft", {}, c.topic), h(".soft.num", {}, clock(c.at))), h("td", {}, c.what))))
   }
   const soon = seldom(draw)
-  const add = (c, at) => changes.push({ topic: c.topic, seq: c.seq, op: c.op, id: c.id, at, shown: () => c.op === "removed" ? h("span.soft", {}, c.expired ? "its time was over" : "removed") : diff(c.before, c.data) })
+  /** What a change did. It is made at once, because data of many changes are too much to keep. */
+  const what = c => c.op === "removed" ? h("span.soft", {}, c.expired ? "its time was over" : "removed") : c.op === "added" ? diff({}, c.data) : c.before ? diff(c.before, c.data) : c.data ? [h("span.soft", {}, "now "), h("code", {}, brief(c.data, 200))] : h("span.soft", {}, "a patch of data that this page does not keep")
+  const add = (c, at) => changes.push({ topic: c.topic, seq: c.seq, op: c.op, id: c.id, at, what: what(c) })
+  let held = 0 // the length of the data that are kept, as JSON
+  const drop = key => { held -= items.get(key)?.size ?? 0; items.delete(key) }
+  /** Keeps an item: whole while there is room, and else only the beginning of its text. */
+  const keep = (key, topic, id, data, at) => {
+    if (!items.has(key) && items.size >= mostItems) return
+    const json = JSON.stringify(data) ?? "…", was = items.get(key)?.size ?? 0, size = held - was + json.length > mostData ? 0 : json.length
+    held += size - was
+    const text = json.length > mostText ? structuredClone(json.slice(0, mostText)) : json // a slice would hold the whole
+    items.set(key, { topic, id, at, size, text, data: size ? data : undefined })
+  }
   /** Puts changes of the log before those that have arrived. */
   const remember = log => {
     const arrived = changes, first = arrived[0]?.seq ?? Infinity
@@ -75,16 +87,16 @@ const liveView = (name, where) => {
   }
   const accept = ({ topic, page, change, cursor }) => {
     if (cursor) where.textContent = cursor
-    if (page?.first) for (const [key, item] of items) if (item.topic === topic) items.delete(key)
-    for (const item of page?.items ?? []) if (items.size < mostItems) items.set(`${topic} ${item.id}`, { topic, id: item.id, data: item.data, at: 0 })
+    if (page?.first) for (const [key, item] of items) if (item.topic === topic) drop(key)
+    for (const item of page?.items ?? []) keep(`${topic} ${item.id}`, topic, item.id, item.data, 0)
     if (page?.reason) say(`The watch started over: ${page.reason}`)
     if (change && change.op !== "skipped") {
       const key = `${topic} ${change.id}`, old = items.get(key)?.data
-      const data = change.patch ? merge(old, change.patch) : change.data
-      if (change.op === "removed") items.delete(key)
-      else if (items.has(key) || items.size < mostItems) items.set(key, { topic, id: change.id, data, at: Date.now() })
+      const data = !change.patch ? change.data : old && merge(old, change.patch)
+      if (change.op === "removed") drop(key)
+      else keep(key, topic, change.id, data, Date.now())
       seen++
-      add({ ...change, topic, before: change.op === "added" ? {} : old, data }, Date.now())
+      add({ ...change, topic, before: old, data }, Date.now())
       if (changes.length > mostChanges) changes = changes.slice(-mostChanges / 2)
     }
     soon()
@@ -92,7 +104,7 @@ const liveView = (name, where) => {
   const scroll = (label, heads, rows) => h(".scroll", { tabIndex: 0, role: "region", "aria-label": label }, h("table", {}, h("thead", {}, h("tr", {}, heads.map(t => h("th", { scope: "col" }, t)))), rows))
   const element = h("div.stack", {}, panel("Arrivals", h("span.soft", {}, "what the wire brought, by number"), h(".body", {}, line.element)),
     h(".cols.below", {}, panel("Items", [count, find], scroll("Items", ["Id", "Data"], rows), note), panel("Changes", [total, pause], scroll("Changes", ["Seq", "Op", "Item", "What changed"], list), none)))
-  return { element, accept, remember, frame: f => { line.frame(f); soon() }, clear: () => { items.clear(); changes = []; seen = 0; soon() } }
+  return { element, accept, remember, frame: f => { line.frame(f); soon() }, clear: () => { items.clear(); held = 0; changes = []; seen = 0; soon() } }
 }
 
 /** The cursor line: for each number whether, and how, the change came. It sees frames before the client puts them in order. */
@@ -148,9 +160,9 @@ const pastView = (name, signal) => {
       error.hidden = true
       const one = log?.changes[0]?.seq === seq ? log.changes[0] : undefined
       last = then.last
-      note.textContent = `The ${then.items.length} item${then.items.length === 1 ? "" : "s"} after change ${seq} of ${last}, at the cursor ${then.epoch}:${seq}.` + (then.more ? " There are more items than are shown." : "")
+      note.textContent = `${then.more ? "The first" : "The"} ${many(then.items.length)} item${then.items.length === 1 ? "" : "s"} after change ${seq} of ${last}, at the cursor ${then.epoch}:${seq}.` + (then.items.length > shownItems ? ` The first ${shownItems} are shown.` : "")
       fill(change, one && [h(".row", {}, h(`span.tag.${one.op}`, {}, one.op), h("code", {}, one.id), h("span.soft", {}, new Date(one.time).toLocaleString())), one.op === "removed" ? h("span.soft", {}, one.expired ? "its time was over" : "it was removed") : diff(one.before, one.data)])
-      fill(rows, then.items.slice(0, shownItems).map(i => h(one?.id === i.id ? "tr.fresh" : "tr", {}, h("td", {}, h("code", {}, i.id)), h("td", {}, i.unknown ? h("span.soft", {}, "the log does not say") : h("code", {}, brief(i.data))))))
+      fill(rows, then.items.slice(0, shownItems).map(i => h(one?.id === i.id ? "tr.fresh" : "tr", {}, h("td.name", {}, h("code", {}, i.id)), h("td", {}, i.unknown ? h("span.soft", {}, "the log does not say") : h("code", {}, brief(i.data))))))
     } catch (problem) {
       error.hidden = false
       error.textContent = problem.message
@@ -160,7 +172,8 @@ const pastView = (name, signal) => {
   const open = async () => {
     const log = await get("log", { topic: name })
     range.min = exact.min = String(Math.max(0, log.first - 1, log.last - 10_000))
-    range.max = exact.max = range.value = exact.value = String(log.last)
+    range.max = exact.max = String(log.last) // before the value, which it bounds
+    range.value = exact.value = String(log.last)
     reach.textContent = log.last ? `The log reaches from ${log.first} to ${log.last}.` : "Nothing is in the log yet."
     await show()
   }
@@ -170,7 +183,6 @@ const pastView = (name, signal) => {
     panel("Items then", null, h(".scroll", { tabIndex: 0, role: "region", "aria-label": "Items then" }, h("table", {}, h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Id"), h("th", { scope: "col" }, "Data"))), rows))))
 }
 
-const quote = text => `'${text.replaceAll("'", `'\\''`)}'`
 const attribute = v => v === null ? { NULL: true } : typeof v === "number" ? { N: String(v) } : typeof v === "boolean" ? { BOOL: v } : typeof v === "string" ? { S: v } : Array.isArray(v) ? { L: v.map(attribute) } : { M: Object.fromEntries(Object.entries(v).map(([k, x]) => [k, attribute(x)])) }
 
 /** Forms that put and remove an item. */
@@ -191,15 +203,15 @@ const publishView = name => {
     const item = { ...(id.value && { id: id.value }), data: read() }
     if (!fresh.checked) return `Put ${(await client.publish(name, item, seconds.value ? { expiresAt: until() } : {})).id}.`
     const token = await own()
-    const answer = await fetch(`${httpURL}/topics/${name}`, { method: "POST", headers: { "Content-Type": "application/json", "If-None-Match": "*", ...(token && { Authorization: `Bearer ${token}` }) }, body: JSON.stringify({ ...item, ...(seconds.value && { expiresAt: until() }) }) })
+    const answer = await fetch(topicURL(name), { method: "POST", headers: { "Content-Type": "application/json", "If-None-Match": "*", ...(token && { Authorization: `Bearer ${token}` }) }, body: JSON.stringify({ ...item, ...(seconds.value && { expiresAt: until() }) }) })
     const told = await answer.json()
     if (!answer.ok) throw new Error(`${answer.status}: ${told.detail ?? told.title}`)
     return `Put ${told.id}, which is new.`
   })
   const remove = doing(async () => { if (!id.value) throw new Error("Say which item: give its id"); await client.remove(name, id.value); return `Removed ${id.value}.` })
   const key = () => id.value || "quote"
-  const copies = { wscat: () => `npx wscat -c ${socketURL}\n> ${JSON.stringify(frameOf())}`,
-    curl: () => `curl ${httpURL}/topics/${name} -H 'Content-Type: application/json'${fresh.checked ? " -H 'If-None-Match: *'" : ""} -d ${quote(JSON.stringify({ ...(id.value && { id: id.value }), data: read(), ...(seconds.value && { expiresAt: until() }) }))}`,
+  const copies = { wscat: () => wscat(frameOf()),
+    curl: () => `curl ${quote(topicURL(name))} -H 'Content-Type: application/json'${fresh.checked ? " -H 'If-None-Match: *'" : ""} -d ${quote(JSON.stringify({ ...(id.value && { id: id.value }), data: read(), ...(seconds.value && { expiresAt: until() }) }))}`,
     "aws cli": () => `aws --endpoint-url ${location.origin} --region us-east-1 --no-sign-request dynamodb put-item --table-name ${about.outputs.EventsTable} --item ${quote(JSON.stringify({ topic: { S: name }, id: { S: key() }, ...attribute(read()).M, ...(seconds.value && { expiresAt: { N: String(until()) } }) }))}` }
   return panel("Put an item", null, h("form.body", { onsubmit: put }, h(".cols", {}, field("Id", id), h(".row.end", {}, field("Expires after, in seconds", seconds), about.http && h("label.check", {}, fresh, "Only if it is new"))), field("Data, a JSON object", data),
     h(".row", {}, h("button.primary", {}, "Put"), h("button.danger", { type: "button", onclick: remove }, "Remove the item"), h("span.grow"), h("span.soft", {}, "Copy as"), Object.entries(copies).map(([n, f]) => copyButton(n, f))), result))
