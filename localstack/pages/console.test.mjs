@@ -1,6 +1,7 @@
 // The console's main ways.
 import assert from "node:assert/strict"
 import { execFileSync } from "node:child_process"
+import { tmpdir } from "node:os"
 import { test } from "node:test"
 import { axe, cable, open, put, shot, until, url } from "./page.mjs"
 
@@ -221,7 +222,7 @@ test("an address that somebody has typed wrongly is a topic like another", async
 })
 
 /** The arguments of the program that a command calls, as the shell reads it. */
-const argumentsOf = command => execFileSync("sh", ["-c", `curl() { printf '%s\\n' "$@"; }; npx() { curl "$@"; }; aws() { curl "$@"; }\n${command}`], { encoding: "utf8" }).trimEnd().split("\n")
+const argumentsOf = command => execFileSync("sh", ["-c", `curl() { printf '%s\\n' "$@"; }; npx() { curl "$@"; }; aws() { curl "$@"; }\n${command}`], { encoding: "utf8", cwd: tmpdir() }).trimEnd().split("\n")
 
 test("a command to copy runs nothing that stands in the name of a topic", async t => {
   const name = "a';echo caught;'$(echo caught)"

@@ -30,6 +30,7 @@ const show = () => {
   const [name, ...rest] = location.hash.replace(/^#\/?/, "").split("/")
   const [key, title, view] = name === "topic" ? ["topics", rest.map(plain).join("/"), topic] : views.find(v => v[0] === name) ?? views[0]
   for (const [of, link] of Object.entries(links)) of === key ? link.setAttribute("aria-current", "page") : link.removeAttribute("aria-current")
+  links[key]?.scrollIntoView({ block: "nearest", inline: "nearest" }) // on a phone
   document.title = `${title} · Watchroute`
   fill(main)
   view(main, leave.signal, title)

@@ -57,7 +57,7 @@ const liveView = (name, where) => {
     for (const [key, item] of items) if (!query || (key + item.text).toLowerCase().includes(query)) { found.push(item); if (found.length > shownItems) break }
     fill(rows, found.slice(0, shownItems).map(i => h(Date.now() - i.at < 400 ? "tr.fresh" : "tr", {}, h("td.name", {}, h("code", {}, i.id), name.includes("*") && h(".soft", {}, i.topic)), h("td", {}, h("code", {}, i.text.length > 300 ? i.text.slice(0, 300) + " …" : i.text)))))
     count.textContent = many(items.size) + (items.size < mostItems ? "" : "+")
-    total.textContent = many(seen)
+    total.textContent = `${many(seen)} new`
     note.hidden = found.length <= shownItems && items.size > 0
     note.textContent = items.size ? items.size < mostItems ? `The first ${shownItems} are shown. Find narrows the list.` : `This page keeps ${many(mostItems)} items and shows the first ${shownItems}. Find looks in those that it keeps.` : "The topic has no items."
     none.hidden = changes.length > 0

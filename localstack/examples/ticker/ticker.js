@@ -4,31 +4,32 @@ const rows = new Map()                                     // by topic
 const $ = id => document.getElementById(id)
 const say = (text, is) => { $("state").textContent = text; $("state").className = is }
 const count = (id, n) => { $(id).textContent = Number($(id).textContent) + n }
+const priced = (id, data) => id === "quote" && Number.isFinite(data?.price) // others may put other items here
 const drop = of => { rows.get(of)?.remove(); rows.delete(of) }
 
 // Each kind of event is a frame, as over a WebSocket.
 const show = {
   snapshot({ topic: of, epoch, seq, items }) {             // the items, at first and after a reset
-    for (const { id, data } of items) if (id === "quote") { row(of).draw(data); history(of, epoch, seq) }
-    if (of === topic) $("none").hidden = rows.size > 0     // this frame is the last
+    for (const { id, data } of items) if (priced(id, data)) { row(of).draw(data); history(of, epoch, seq, data.open) }
+    if (of === topic) setTimeout(() => { $("none").hidden = $("seen").textContent > 0 }, 1500) // this frame is the last
   },
   changes({ changes }) {
     for (const { topic: of, op, id, data, seq, to = seq } of changes) {
       if (op === "skipped") count("skipped", to - seq + 1) // conflation, which `latest` asks for
       else if (op === "removed") drop(of)
-      else if (id === "quote") { row(of).draw(data); count("seen", 1) }
+      else if (priced(id, data)) { row(of).draw(data); count("seen", 1) }
     }
     $("none").hidden = rows.size > 0
   },
   reset({ topic: of }) { for (const name of [...rows.keys()]) if (name === of || of === topic) drop(name) }, // the items follow
 }
 
-// The prices before are in the topic's log: the 60 changes that end at the cursor.
-async function history(of, epoch, seq) {
+// The prices before are in the topic's log: the 60 changes that end at the cursor, as far as they are of this day.
+async function history(of, epoch, seq, day) {
   const answer = await fetch(`/live/topics/${of}?after=${epoch}:${Math.max(0, seq - 60)}`, { headers: { Authorization: "Bearer " + bearer } })
   if (!answer.ok) return                                   // the log does not reach back so far
   const { changes } = await answer.json()
-  rows.get(of)?.before(changes.filter(c => c.seq < seq && c.data).map(c => c.data.price))
+  rows.get(of)?.before(changes.filter(c => c.seq < seq && priced(c.id, c.data) && c.data.open === day).map(c => c.data.price))
 }
 
 // A row of the board. Text is never put into HTML, so a name can do no harm.
@@ -50,8 +51,8 @@ function row(of) {
     area.setAttribute("points", `0,32 ${points} 120,32`)
   }
   const draw = data => {
-    const percent = 100 * (data.price / data.open - 1), moved = data.price !== prices.at(-1)
-    name.textContent = data.name
+    const percent = 100 * (data.price / (data.open ?? data.price) - 1), moved = data.price !== prices.at(-1)
+    name.textContent = data.name ?? ""
     price.textContent = data.price.toFixed(2)
     change.textContent = (percent < 0 ? "−" : "+") + Math.abs(percent).toFixed(2) + " %"
     li.className = percent < 0 ? "down" : "up"
@@ -91,5 +92,6 @@ async function open() {
     })
   } catch { lost(); again() }                              // no token now
 }
+if (location.port !== "4566") $("make").textContent += ` ARGS="-url ${location.origin}"`
 $("curl").textContent = `curl -N -H 'Accept: text/event-stream' '${location.origin}/live/topics/${topic}?snapshot=true&latest=true'`
 open()
