@@ -4,6 +4,7 @@ import { test } from "node:test"
 import { cable, open, put, until, url } from "./page.mjs"
 
 const plain = "/_localstack/health"
+const { RUN = "" } = process.env // tells the topics of several runs apart that share a stack
 const topicURL = topic => `${url}/live/topics/${topic}`
 
 /** Watches a topic in a page, which notes what it sees in globalThis.seen. transport is tabs, http or nothing. */
@@ -71,7 +72,7 @@ test("a page that has slept for 15 minutes shows the right state within a second
 })
 
 test("two tabs have one connection, and nothing is lost or repeated when the one that leads is closed", async t => {
-  const first = await open(t, plain), opened = sockets(first), topic = "client-tabs"
+  const first = await open(t, plain), opened = sockets(first), topic = `client-tabs${RUN}`
   await watch(first, topic, { transport: "tabs" })
   await live(first)
   const second = await open(t, plain, { context: first.context() }), others = sockets(second)
@@ -95,7 +96,7 @@ test("two tabs have one connection, and nothing is lost or repeated when the one
 })
 
 test("a tab that leaves a topic takes it from no other tab", async t => {
-  const first = await open(t, plain), topic = "client-tabs-leave"
+  const first = await open(t, plain), topic = `client-tabs-leave${RUN}`
   await watch(first, topic, { transport: "tabs" })
   await live(first)
   const second = await open(t, plain, { context: first.context() })
@@ -168,7 +169,7 @@ test("a page that is loaded again goes on from the cursor that it has kept", asy
 // A headless Chromium keeps no page in its back-forward cache, so the page is told what it would be told.
 for (const transport of [undefined, "tabs"]) {
   test(`a page that is put away has no connection, and goes on when it comes back (${transport ?? "alone"})`, async t => {
-    const page = await open(t, plain), opened = sockets(page), topic = `client-away-${transport ?? "alone"}`
+    const page = await open(t, plain), opened = sockets(page), topic = `client-away-${transport ?? "alone"}${RUN}`
     const tell = name => page.evaluate(name => dispatchEvent(new PageTransitionEvent(name, { persisted: true })), name)
     const locks = () => page.evaluate(async () => (await navigator.locks.query()).held.length)
     await watch(page, topic, { transport, snapshot: true })
@@ -186,7 +187,7 @@ for (const transport of [undefined, "tabs"]) {
 }
 
 test("a tab that is frozen gives up the lead, and nothing is lost or repeated", async t => {
-  const first = await open(t, plain), topic = "client-tabs-frozen"
+  const first = await open(t, plain), topic = `client-tabs-frozen${RUN}`
   await watch(first, topic, { transport: "tabs" })
   await live(first)
   const second = await open(t, plain, { context: first.context() }), opened = sockets(second)
@@ -204,7 +205,7 @@ test("a tab that is frozen gives up the lead, and nothing is lost or repeated", 
 })
 
 test("a tab that leads and does not answer any more is replaced", async t => {
-  const first = await open(t, plain), topic = "client-tabs-hung"
+  const first = await open(t, plain), topic = `client-tabs-hung${RUN}`
   await watch(first, topic, { transport: "tabs" })
   await live(first)
   const second = await open(t, plain, { context: first.context() })
@@ -216,4 +217,43 @@ test("a tab that leads and does not answer any more is replaced", async t => {
   await hung
   await put(topic, "b", {})
   for (const page of [first, second]) await until("both see it", async () => await ids(page) === "a b")
+})
+
+test("when the tab that leads crashes, the others go on with one connection", async t => {
+  const first = await open(t, plain, { allow: /crashed/ }), topic = `client-tabs-crash${RUN}`, others = []
+  for (let n = 0; n < 2; n++) others.push(await open(t, plain, { context: first.context() }))
+  const opened = sockets(...others)
+  for (const page of [first, ...others]) {
+    await watch(page, topic, { transport: "tabs" })
+    await live(page)
+  }
+  await put(topic, "a", {})
+  for (const page of [first, ...others]) await until("all see it", async () => await ids(page) === "a")
+  assert.equal(opened.size, 0)
+  const crashed = first.waitForEvent("crash"), devtools = await first.context().newCDPSession(first)
+  devtools.send("Page.crash").catch(() => {}) // nobody is left to answer
+  await crashed
+  await put(topic, "b", {})
+  for (const page of others) await until("the others see it, once", async () => await ids(page) === "a b")
+  assert.equal(opened.size, 1)
+})
+
+// Locks of two processes come in any order. The leader waits for that of a tab, to hear when the tab is gone.
+test("a tab whose own lock comes late is not taken for one that is gone", async t => {
+  const first = await open(t, plain), topic = `client-tabs-late${RUN}`
+  await watch(first, topic, { transport: "tabs" })
+  await live(first)
+  const second = await open(t, plain, { context: first.context() })
+  await second.evaluate(() => {
+    const { request } = LockManager.prototype
+    LockManager.prototype.request = async function (name, ...rest) {
+      if (/ \d+-\d+$/.test(name)) await new Promise(wake => setTimeout(wake, 500))
+      return request.call(this, name, ...rest)
+    }
+  })
+  await watch(second, topic, { transport: "tabs" })
+  await live(second)
+  await put(topic, "a", {})
+  for (const page of [first, second]) await until("both see it", async () => await ids(page) === "a")
+  assert.deepEqual((await seen(second)).states, ["behind", "live"])
 })

@@ -46,6 +46,7 @@ export const overTabs = ({ subject = "", transport } = {}) => (dialSocket, o) =>
   let me = "" // while the tab takes part
   let channel = /** @type {BroadcastChannel | undefined} */ (undefined)
   let away = new AbortController() // when it does not take part any more
+  let held = /** @type {Promise<void>} */ (Promise.resolve()) // when it has the lock that it gives back when it is gone
   let relay = /** @type {ReturnType<typeof newRelay> | undefined} */ (undefined) // while it leads
   let joining = /** @type {((socket: number) => void) | undefined} */ (undefined)
   let joins = 0
@@ -120,7 +121,12 @@ export const overTabs = ({ subject = "", transport } = {}) => (dialSocket, o) =>
       } else if (m.from) relay?.accept(m)
       else if (!m.to || m.to === me) take(m)
     }
-    locks.request(`${name} ${me}`, { signal }, () => new Promise((_, release) => signal.addEventListener("abort", () => release(signal.reason)))).catch(() => {})
+    held = new Promise(taken => {
+      locks.request(`${name} ${me}`, { signal }, () => new Promise((_, release) => {
+        signal.addEventListener("abort", () => release(signal.reason))
+        taken()
+      })).catch(taken)
+    })
     for (const event of ["pagehide", "freeze"]) page.addEventListener?.(event, shut, { signal, capture: true })
     const timer = setInterval(() => {
       if (relay || !links.size || page.document?.hidden) return
@@ -159,6 +165,7 @@ export const overTabs = ({ subject = "", transport } = {}) => (dialSocket, o) =>
   return async events => {
     clearTimeout(idle)
     open()
+    await held // a leader that gets the lock first takes the tab for gone
     let socket = await join()
     if (!socket && me && !relay) {
       stand(true)
