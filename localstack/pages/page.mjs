@@ -15,7 +15,7 @@ import net from "node:net"
 import { join } from "node:path"
 import { after } from "node:test"
 
-const { WATCHROUTE_URL, CHROMIUM, NPM, SCREENS } = process.env
+const { WATCHROUTE_URL, CHROMIUM, NPM, SCREENS, PATIENCE = 20_000, EDIT } = process.env
 if (!WATCHROUTE_URL) throw new Error("run `make browser`: it starts the stack that these tests need")
 
 const packages = createRequire(NPM + "/")
@@ -43,6 +43,7 @@ export const open = async (t, path, { width = 1280, height = width < 500 ? 844 :
     viewport: { width, height }, colorScheme: dark ? "dark" : "light", baseURL: base,
     deviceScaleFactor: phone ? 2 : 1, hasTouch: phone, isMobile: phone,
   })
+  if (EDIT && !context) await breakIt(own)
   const page = await own.newPage()
   const errors = []
   const fail = text => { if (!allow?.test(text)) errors.push(text) }
@@ -57,6 +58,16 @@ export const open = async (t, path, { width = 1280, height = width < 500 ? 844 :
   const answer = await page.goto(path)
   assert.equal(answer.status(), 200, `${path} is answered ${answer.status()}`)
   return page
+}
+
+/** Has the pages of a context get a file with the edit of a mutant: { path, old, new }, of which old stands there once. */
+const breakIt = context => {
+  const edit = JSON.parse(EDIT)
+  return context.route("**" + edit.path, async route => {
+    const response = await route.fetch(), parts = (await response.text()).split(edit.old)
+    if (parts.length !== 2) throw new Error(`${edit.path} has the text ${parts.length - 1} times`)
+    await route.fulfill({ response, body: parts.join(edit.new) })
+  })
 }
 
 /** Takes a picture of what the page shows into .build/screens/NAME.png; full is all of it, however long. */
@@ -99,7 +110,7 @@ export const remove = async (topic, id) => {
 }
 
 /** Waits until a condition is true. It may be asynchronous, and what it throws counts as false. */
-export const until = async (what, condition, milliseconds = 20_000) => {
+export const until = async (what, condition, milliseconds = Number(PATIENCE)) => {
   let last
   for (const end = Date.now() + milliseconds; Date.now() < end; await new Promise(done => setTimeout(done, 50))) {
     try {

@@ -7,11 +7,13 @@ package pages_test
 import (
 	"context"
 	"flag"
+	"io"
 	"log/slog"
 	"os"
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"syscall"
 	"testing"
@@ -45,18 +47,29 @@ func TestPages(t *testing.T) {
 		t.Fatalf("there is no %s.test.mjs: %v", *only, err)
 	}
 	s := start(t)
-	ctx, stop := signal.NotifyContext(t.Context(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	command := exec.CommandContext(ctx, node, append([]string{"--test", "--test-reporter=spec", "--test-timeout=" + strconv.FormatInt(patience.Milliseconds(), 10)}, files...)...)
-	command.Env = append(os.Environ(), "WATCHROUTE_URL="+s.URL(), "CHROMIUM="+chromium, "NPM="+npm, "SCREENS="+screens(t))
-	command.Stdout, command.Stderr = os.Stdout, os.Stderr
-	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Node starts a process for each file
-	command.Cancel = func() error { return syscall.Kill(-command.Process.Pid, syscall.SIGKILL) }
-	err = command.Run()
-	_ = syscall.Kill(-command.Process.Pid, syscall.SIGKILL) // what it has left behind; mostly nothing
-	if err != nil {
+	env := []string{"WATCHROUTE_URL=" + s.URL(), "CHROMIUM=" + chromium, "NPM=" + npm, "SCREENS=" + screens(t)}
+	if err := runNode(t, node, os.Stdout, env, files...); err != nil {
 		t.Fatal("the pages are not as they should be, see above: ", err)
 	}
+	if slices.Contains(files, "client.test.mjs") {
+		catchMutants(t, node, env)
+	}
+}
+
+// runNode runs tests, and leaves no process behind.
+func runNode(t *testing.T, node string, out io.Writer, env []string, args ...string) error {
+	ctx, stop := signal.NotifyContext(t.Context(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	command := exec.CommandContext(ctx, node, append([]string{"--test", "--test-reporter=spec", "--test-timeout=" + strconv.FormatInt(patience.Milliseconds(), 10)}, args...)...)
+	command.Env = append(os.Environ(), env...)
+	command.Stdout, command.Stderr = out, out
+	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Node starts a process for each file
+	command.Cancel = func() error { return syscall.Kill(-command.Process.Pid, syscall.SIGKILL) }
+	err := command.Run()
+	if command.Process != nil {
+		_ = syscall.Kill(-command.Process.Pid, syscall.SIGKILL) // what it has left behind; mostly nothing
+	}
+	return err
 }
 
 // start runs the stack as `make local` does, on a free port. Its log is a file.
