@@ -211,10 +211,16 @@ test("a tab that leads and does not answer any more is replaced", async t => {
   const second = await open(t, plain, { context: first.context() })
   await watch(second, topic, { transport: "tabs" })
   await live(second)
-  const hung = first.evaluate(() => { for (const end = Date.now() + 12_000; Date.now() < end; );  })
+  const hangs = first.waitForEvent("console"), hung = first.evaluate(() => {
+    console.log("it hangs")
+    for (const end = Date.now() + 14_000; Date.now() < end; );
+    return Date.now()
+  })
+  await hangs // or the first tab may still relay what comes
   await put(topic, "a", {})
-  await until("the second tab sees it", async () => await ids(second) === "a", 11_500)
-  await hung
+  await until("the second tab sees it", async () => await ids(second) === "a", 20_000)
+  const saw = Date.now()
+  assert.ok(saw < await hung, "the second tab has waited for the first")
   await put(topic, "b", {})
   for (const page of [first, second]) await until("both see it", async () => await ids(page) === "a b")
 })
