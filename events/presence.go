@@ -23,7 +23,8 @@ const MembersCount = "@count"
 
 const (
 	// PresenceLease is how long a member is present after its connection has last pinged about the
-	// topic. A client with presence pings at least twice in that time.
+	// topic. A ping renews it from its half on. A client with presence pings three times in it, so that one
+	// ping may be lost.
 	PresenceLease = 10 * time.Minute
 	// MaxMembers is how many members of a topic have an item each.
 	MaxMembers = 100

@@ -587,8 +587,8 @@ export const newEngine = (dial, o, told) => {
     for (const w of watches) if (w.following() && !w.probe.ping) w.probe.due = now
   }
 
-  /** The time to the next regular ping, a little different each time. More than two are in a lease. */
-  function interval() { return Math.min(pingEvery, lease * 0.4) * (1 - Math.random() / 10) }
+  /** The time to the next regular ping, a little different each time. Three are in a lease, so one may be lost. */
+  function interval() { return Math.min(pingEvery, lease * 0.3) * (1 - Math.random() / 10) }
 
   /** Brings the interval of regular pings back, because something was missing. */
   function alert() {

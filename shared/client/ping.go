@@ -29,13 +29,13 @@ func (e *engine) beginRound(now time.Time) {
 	}
 }
 
-// interval is the time to the next regular ping, a little different each time. There are more than two
-// in the lease of each presence.
+// interval is the time to the next regular ping, a little different each time. There are three in the
+// lease of each presence, which is renewed from its half on: so one ping may be lost.
 func (e *engine) interval() time.Duration {
 	every := e.pingEvery
 	for _, w := range e.watches {
 		if w.lease > 0 {
-			every = min(every, w.lease*2/5)
+			every = min(every, w.lease*3/10)
 		}
 	}
 	return every - rand.N(every/10)
