@@ -123,20 +123,24 @@ const lease = 600_000 // see events.PresenceLease
  */
 export const members = (client, topic) => {
   const items = /** @type {Map<string, any>} */ (new Map())
-  // How far the machine's clock is ahead of the service's, at least and at most. It is taken for right unless it cannot be.
-  let least = -Infinity, most = Infinity
+  // How far the machine's clock is ahead of the service's, at least and at most. It is taken for right unless it
+  // cannot be. After a lease, what is heard next counts alone, because the clock may have been set.
+  let least = -Infinity, most = Infinity, leastAt = 0, mostAt = 0
+  const fresh = (/** @type {number} */ at) => Math.abs(Date.now() - at) < lease
+  const atLeast = (/** @type {number} */ ahead) => { if (ahead > least || !fresh(leastAt) && ahead === ahead) [least, leastAt] = [ahead, Date.now()] }
+  const atMost = (/** @type {number} */ ahead) => { if (ahead < most || !fresh(mostAt) && ahead === ahead) [most, mostAt] = [ahead, Date.now()] }
   const left = (/** @type {any} */ { until }) => Date.parse(until) - Date.now() + (least > 0 || most < 0 ? most : 0)
   return store(client, "@presence/" + topic, {}, {
     accept({ page, change }) {
       if (page?.first) items.clear()
       for (const { id, data } of page?.items ?? []) { // which was not over when it was read
         const ended = Date.now() - Date.parse(/** @type {any} */ (data)?.until)
-        least = Math.max(least, ended || least)
-        most = Math.min(most, ended + lease || most)
+        atLeast(ended)
+        atMost(ended + lease)
         items.set(id ?? "", data)
       }
       if (!change) return
-      most = Math.min(most, Date.now() - Date.parse(change.time ?? "") || most)
+      atMost(Date.now() - Date.parse(change.time ?? ""))
       if (change.op === "removed") items.delete(change.id)
       else items.set(change.id, change.data)
     },

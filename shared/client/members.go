@@ -146,31 +146,40 @@ func (m *Members) Ends() (at time.Time) {
 }
 
 // clock is what is known of how far the machine's clock is ahead of the service's. It is taken for right
-// unless the service has said what cannot be then.
-type clock struct {
-	least, most       time.Duration
-	hasLeast, hasMost bool // whether there are such bounds; hasMost if hasLeast
+// unless the service has said what cannot be then. After a lease, what it says next counts alone, because the
+// clock may have been set.
+type clock struct{ least, most bound }
+
+// bound is how far the clock was ahead at some instant, by the clock itself.
+type bound struct {
+	ahead time.Duration
+	at    time.Time
+}
+
+// holds reports whether the bound counts beside what is said now.
+func (b bound) holds(now time.Time) bool {
+	return !b.at.IsZero() && now.Round(0).Sub(b.at).Abs() < events.PresenceLease
 }
 
 // after takes in that an instant has passed at the service, now by the machine's clock.
 func (c *clock) after(passed, now time.Time) {
-	if ahead := now.Sub(passed); !passed.IsZero() && (!c.hasMost || ahead < c.most) {
-		c.most, c.hasMost = ahead, true
+	if ahead := now.Sub(passed); !passed.IsZero() && (!c.most.holds(now) || ahead < c.most.ahead) {
+		c.most = bound{ahead, now.Round(0)}
 	}
 }
 
 // before takes in that an instant has not passed.
 func (c *clock) before(ahead, now time.Time) {
-	if least := now.Sub(ahead); !c.hasLeast || least > c.least {
-		c.least, c.hasLeast = least, true
+	if least := now.Sub(ahead); !c.least.holds(now) || least > c.least.ahead {
+		c.least = bound{least, now.Round(0)}
 	}
 }
 
 // now gives the time at the service. Of a clock that is wrong, most is the better guess: it is off by no
 // more than the time that a change has taken to come.
 func (c *clock) now(now time.Time) time.Time {
-	if wrong := c.hasMost && c.most < 0 || c.hasLeast && c.least > 0; !wrong {
+	if wrong := c.most.ahead < 0 || c.least.ahead > 0; !wrong {
 		return now
 	}
-	return now.Add(-c.most)
+	return now.Add(-c.most.ahead)
 }

@@ -80,6 +80,29 @@ func TestMembersEndByThemselves(t *testing.T) {
 	}
 }
 
+// TestMembersAreRightAfterTheClockWasSet: what was known of the clock before is forgotten.
+func TestMembersAreRightAfterTheClockWasSet(t *testing.T) {
+	for _, ahead := range []time.Duration{20 * time.Minute, -20 * time.Minute} {
+		t.Run(ahead.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var m client.Members
+				before := time.Now().Add(-ahead) // at the service
+				m.Apply(page("ada", memberData(before, 10*time.Minute)))
+				m.Apply(change(events.Modified, "ada", before, memberData(before, 10*time.Minute)))
+				time.Sleep(20 * time.Minute) // the clock is set forth or back, and is right from now on
+				m.Apply(change(events.Modified, "ada", time.Now(), memberData(time.Now(), 10*time.Minute)))
+				if got := presentIn(&m); got != "ada" {
+					t.Errorf("present are %q", got)
+				}
+				time.Sleep(10 * time.Minute)
+				if got := presentIn(&m); got != "" {
+					t.Errorf("after the lease, present are %q", got)
+				}
+			})
+		})
+	}
+}
+
 // TestMembersAreCounted as long as the count holds.
 func TestMembersAreCounted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -25,6 +25,32 @@ const fake = () => {
   }
 }
 
+for (const ahead of [20 * minute, -20 * minute]) {
+  test(`members are right after a clock was set that was ${ahead / 1000} s ahead`, async () => {
+    const clock = new Clock(), client = fake(), store = members(client, "rooms/1")
+    const text = ms => new Date(ms).toISOString(), data = at => ({ name: "N", since: text(at), until: text(at + 10 * minute) })
+    const ids = () => store.getSnapshot().members.map(m => m.id).join(" ")
+    const stop = store.subscribe(() => {})
+    try {
+      const before = Date.now() - ahead // at the service
+      client.say({ page: { first: true, last: true, items: [{ id: "ada", data: data(before) }] } })
+      client.say({ change: { op: "modified", id: "ada", time: text(before), data: data(before) } })
+      await clock.rest()
+      assert.equal(ids(), "ada")
+      await clock.pass(20 * minute) // the clock is set forth or back, and is right from now on
+      client.say({ change: { op: "modified", id: "ada", time: text(Date.now()), data: data(Date.now()) } })
+      await clock.rest()
+      assert.equal(ids(), "ada")
+      await clock.pass(10 * minute)
+      assert.equal(ids(), "")
+    } finally {
+      stop()
+      await clock.pass(minute)
+      clock.stop?.()
+    }
+  })
+}
+
 for (const ahead of [0, 3_000, -3_000, 20 * minute, -20 * minute, 300 * minute, -300 * minute]) {
   test(`members end by themselves, with a clock that is ${ahead / 1000} s ahead`, async () => {
     const clock = new Clock(), client = fake(), store = members(client, "rooms/1")
