@@ -224,10 +224,13 @@ func closeTable() string {
 	return strings.TrimSpace(out.String())
 }
 
+// handshakeStatuses are those that refuse a handshake: the service's, API Gateway's, and 408 of what is between.
+var handshakeStatuses = []int{400, 401, 403, 408, 426, 429, 500, 502, 503, 504}
+
 func handshakeTable() string {
 	var out strings.Builder
 	out.WriteString("| answer to the handshake | remedy |\n|---|---|\n")
-	for _, status := range []int{401, 403, 429, 500, 503} {
+	for _, status := range handshakeStatuses {
 		fmt.Fprintf(&out, "| %d | %s |\n", status, events.HandshakeRemedy(status))
 	}
 	return strings.TrimSpace(out.String())

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -71,6 +72,9 @@ func TestEachMemberIsDescribed(t *testing.T) {
 			members++
 			if property.Description == "" {
 				t.Errorf("%s.%s has no description: give its Go field a comment", name, member)
+			}
+			if first, _, _ := strings.Cut(property.Description, " "); slices.Contains([]string{"By", "Of", "Or", "That", "To", "Up", "Whose"}, first) {
+				t.Errorf("%s.%s is described by a part of a sentence: %s", name, member, property.Description)
 			}
 		}
 		if strings.Contains(of.Description, "[") && !strings.Contains(of.Description, "](") {

@@ -55,13 +55,13 @@ func paths() object {
 		{"/topics/{topic}", object{{"parameters", []object{topic}}, {"get", get()}, {"post", post()}, {"delete", remove()}}},
 		{"/destinations", object{{"get", listing()}, {"post", registering()}}},
 		{"/destinations/{id}", object{{"parameters", []object{id}}, {"get", showing()}, {"patch", changing()}, {"delete", ending()}}},
-		{"/destinations/{id}/pause", object{{"parameters", []object{id}}, {"post", asking("pauseDestination", "Delivers nothing until it is enabled.")}}},
-		{"/destinations/{id}/enable", object{{"parameters", []object{id}}, {"post", asking("enableDestination", "Goes on where it has stopped.")}}},
+		{"/destinations/{id}/pause", object{{"parameters", []object{id}}, {"post", asking("pauseDestination", "Pauses a destination: nothing is delivered until it is enabled")}}},
+		{"/destinations/{id}/enable", object{{"parameters", []object{id}}, {"post", asking("enableDestination", "Enables a destination, which goes on where it has stopped")}}},
 		{"/destinations/{id}/replay", object{{"parameters", []object{id}}, {"post", replaying()}}},
 		{"/destinations/{id}/test", object{{"parameters", []object{id}}, {"post", trying()}}},
 		{"/destinations/{id}/secret", object{{"parameters", []object{id}},
-			{"get", secret("getDestinationSecret", "Shows what the messages are signed with.")},
-			{"post", secret("rotateDestinationSecret", "Gives another secret. For a day messages are signed with the one before, too.")}}},
+			{"get", secret("getDestinationSecret", "Shows the secret that messages are signed with")},
+			{"post", secret("rotateDestinationSecret", "Gives another secret; for a day messages are signed with the one before, too")}}},
 		{"/", object{{"get", upgrade()}}},
 	}
 }
@@ -163,7 +163,7 @@ func answersOf(answers object, refusals ...int) object {
 func refusal(status int) object {
 	var codes []string
 	for _, code := range events.Codes() {
-		if code.Status() == status {
+		if code.Status() == status && (status != http.StatusInternalServerError || code == events.CodeInternal) { // 500 stands for codes of WebSockets, too
 			codes = append(codes, "`"+string(code)+"`")
 		}
 	}
@@ -254,7 +254,7 @@ func replaying() object {
 }
 
 func trying() object {
-	return append(ofDestinations("testDestination", "Sends a message now that is no change"),
+	return append(ofDestinations("testDestination", "Sends a test message now"),
 		member{"responses", answersOf(object{{"202", found("It is being sent. GET shows what has become of it.", "DestinationTest")}}, 400, 401, 403, 404, 405, 429, 500, 503)})
 }
 
@@ -292,7 +292,7 @@ func delivered(operation string) object {
 // upgrade describes the handshake of a WebSocket, for readers: OpenAPI has no words for what follows.
 func upgrade() object {
 	answers := object{{"101", object{{"description", "The connection is open. asyncapi.yaml describes what follows."}}}}
-	for _, status := range []int{400, 401, 403, 426, 429, 500, 503} {
+	for _, status := range handshakeStatuses {
 		answers = append(answers, member{strconv.Itoa(status), object{{"description", http.StatusText(status) + ": " + string(events.HandshakeRemedy(status)) + "."}}})
 	}
 	return object{

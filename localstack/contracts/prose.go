@@ -27,6 +27,20 @@ func prose(comment string, t reflect.Type) string {
 	return sentence(wrapped.ReplaceAllString(text, "$1 $2"))
 }
 
+// fragment is how a comment begins that goes on from the name of its field.
+var fragment = regexp.MustCompile(`^(by|in|of|or|that|to|up|whose) `)
+
+var hump = regexp.MustCompile(`[A-Z]`)
+
+// about makes such a comment a sentence about the member, as readers of a contract see it apart from the name.
+func about(member, comment string) string {
+	if !fragment.MatchString(comment) {
+		return comment
+	}
+	name := hump.ReplaceAllStringFunc(member, func(capital string) string { return " " + strings.ToLower(capital) })
+	return "the " + name + " " + comment
+}
+
 // unlinked puts names and values in place of links.
 func unlinked(comment string) string {
 	return link.ReplaceAllStringFunc(comment, func(found string) string {

@@ -73,10 +73,10 @@ func (r *typeReflector) add(all jsonschema.Definitions, value any) {
 func reflector(c comments) *typeReflector {
 	described := func(t reflect.Type, field string) string {
 		key := t.PkgPath() + "." + t.Name()
-		if field != "" {
-			key += "." + field
+		if field == "" {
+			return prose(c.types[key], t)
 		}
-		return prose(c.types[key], t)
+		return prose(about(wireNames(t)[field], c.types[key+"."+field]), t)
 	}
 	return &typeReflector{jsonschema.Reflector{AllowAdditionalProperties: true, Mapper: mapped, LookupComment: described}}
 }
