@@ -302,3 +302,18 @@ test("webhooks received look like the rest", async t => {
   await axe(page)
   await shot(page, "console-webhooks-narrow-dark")
 })
+
+test("a token that is over, or refused, is told and can be left", async t => {
+  const page = await open(t, "/#/topic/console/refused", { allow: /WebSocket/ })
+  const use = async token => { await page.evaluate(text => sessionStorage.setItem("token", text), token); await page.reload() }
+  const { token } = await (await change("token", { sub: "eve", seconds: 1, claim: { v: 1, allow: [{ topics: ["console/*"], actions: ["subscribe", "read"] }] } })).json()
+  await use(token)
+  await see(page, "The token of eve has expired.")
+  await axe(page)
+  await use([token.split(".")[0], Buffer.from('{"sub":"eve"}').toString("base64url"), "AAAA"].join("."))
+  await see(page, /it may refuse the token of eve/)
+  await shot(page, "console-refused")
+  await page.getByRole("button", { name: "Be anonymous again" }).click()
+  await page.getByText(/it may refuse the token/).waitFor({ state: "hidden" })
+  await page.getByText("live", { exact: true }).waitFor()
+})

@@ -1,7 +1,7 @@
 // The frame of the page: which view is shown, its keys, and who the console is.
 import { h, fill, say, dollars, many, seldom } from "./dom.js"
 import { get, every } from "./api.js"
-import { bus, client, me, about } from "./session.js"
+import { bus, client, me, about, become, narrowed, expired } from "./session.js"
 import { topics } from "./topics.js"
 import { topic } from "./topic.js"
 import { frames } from "./frames.js"
@@ -55,7 +55,17 @@ const look = async () => {
   counts.connections.textContent = many(who.connections.filter(c => c.open).length) + (who.more ? "+" : "")
 }
 const away = document.getElementById("away")
-every(3000, new AbortController().signal, () => look().then(() => { away.hidden = true }, () => { away.hidden = false }))
+/** Says what keeps the page from showing what there is. */
+const warn = answers => {
+  const token = narrowed() && (expired() ? `The token of ${me()} has expired.` : client.state === "offline" ? `The stack answers, but this page is offline: it may refuse the token of ${me()}.` : "")
+  const key = answers ? token || "" : "away"
+  if (away.dataset.key === key) return
+  away.dataset.key = key
+  away.hidden = !key
+  fill(away, answers ? [token, " ", h("button.small", { type: "button", onclick: () => become("") }, about.anonymous ? "Be anonymous again" : "Be the console again")] : ["The stack does not answer. This page goes on by itself when it runs again: ", h("code", {}, "make local")])
+}
+every(3000, new AbortController().signal, () => look().then(() => warn(true), () => warn(false)))
+bus.addEventListener("identity", () => warn(true))
 bus.addEventListener("state", seldom(() => look().catch(() => {}), 300)) // this page is connected now, or is not
 
 const dialog = document.getElementById("keys")

@@ -23,6 +23,8 @@ export const payload = token => { try { return JSON.parse(new TextDecoder().deco
 export const me = () => chosen ? payload(chosen)?.sub ?? "a token" : about.anonymous ? "anonymous" : "console"
 /** Whether the console shows what a token shows, and not what there is. */
 export const narrowed = () => chosen !== ""
+/** Whether the chosen token is over. */
+export const expired = () => payload(chosen)?.exp * 1000 < Date.now()
 /** The token to use; empty if none is needed. */
 export const own = async () => {
   if (chosen || about.anonymous) return chosen
