@@ -312,6 +312,7 @@ test("a token that is over, or refused, is told and can be left", async t => {
   await axe(page)
   await use([token.split(".")[0], Buffer.from('{"sub":"eve"}').toString("base64url"), "AAAA"].join("."))
   await see(page, /it may refuse the token of eve/)
+  await see(page, "Its items have not come yet.")
   await shot(page, "console-refused")
   await page.getByRole("button", { name: "Be anonymous again" }).click()
   await page.getByText(/it may refuse the token/).waitFor({ state: "hidden" })

@@ -44,7 +44,7 @@ const clean = o => Object.fromEntries(Object.entries(o).filter(([, v]) => v))
 /** What has arrived of a topic. */
 const liveView = (name, where) => {
   const items = new Map(), line = newLine(name)
-  let changes = [], seen = 0, query = ""
+  let changes = [], seen = 0, query = "", loaded = false
   const rows = h("tbody"), list = h("tbody"), note = h("p.empty"), none = h("p.empty", {}, name.includes("*") ? "No change yet. Put an item into one of the topics." : "No change yet. Put an item with the tab Publish, or from anywhere else.")
   const find = h("input", { type: "search", placeholder: "Find items", "aria-label": "Find items", oninput: () => { query = find.value.toLowerCase(); soon() } })
   const count = h("span.soft.num"), total = h("span.soft.num")
@@ -59,7 +59,7 @@ const liveView = (name, where) => {
     count.textContent = many(items.size) + (items.size < mostItems ? "" : "+")
     total.textContent = `${many(seen)} new`
     note.hidden = found.length <= shownItems && items.size > 0
-    note.textContent = items.size ? items.size < mostItems ? `The first ${shownItems} are shown. Find narrows the list.` : `This page keeps ${many(mostItems)} items and shows the first ${shownItems}. Find looks in those that it keeps.` : "The topic has no items."
+    note.textContent = items.size ? items.size < mostItems ? `The first ${shownItems} are shown. Find narrows the list.` : `This page keeps ${many(mostItems)} items and shows the first ${shownItems}. Find looks in those that it keeps.` : loaded ? "The topic has no items." : "Its items have not come yet."
     none.hidden = changes.length > 0
     fill(list, changes.slice(-shownChanges).reverse().map(c => h("tr", {}, h("td.num", {}, c.seq), h("td", {}, h(`span.tag.${c.op}`, {}, c.op)), h("td", {}, h("code", {}, c.id), name.includes("*") && h(".soft", {}, c.topic), h(".soft.num", {}, clock(c.at))), h("td", {}, c.what))))
   }
@@ -87,6 +87,7 @@ const liveView = (name, where) => {
   }
   const accept = ({ topic, page, change, cursor }) => {
     if (cursor) where.textContent = cursor
+    loaded = true
     if (page?.first) for (const [key, item] of items) if (item.topic === topic) drop(key)
     for (const item of page?.items ?? []) keep(`${topic} ${item.id}`, topic, item.id, item.data, 0)
     if (page?.reason) say(`The watch started over: ${page.reason}`)
@@ -104,7 +105,7 @@ const liveView = (name, where) => {
   const scroll = (label, heads, rows) => h(".scroll", { tabIndex: 0, role: "region", "aria-label": label }, h("table", {}, h("thead", {}, h("tr", {}, heads.map(t => h("th", { scope: "col" }, t)))), rows))
   const element = h("div.stack", {}, panel("Arrivals", h("span.soft", {}, "what the wire brought, by number"), h(".body", {}, line.element)),
     h(".cols.below", {}, panel("Items", [count, find], scroll("Items", ["Id", "Data"], rows), note), panel("Changes", [total, pause], scroll("Changes", ["Seq", "Op", "Item", "What changed"], list), none)))
-  return { element, accept, remember, frame: f => { line.frame(f); soon() }, clear: () => { items.clear(); held = 0; changes = []; seen = 0; soon() } }
+  return { element, accept, remember, frame: f => { line.frame(f); soon() }, clear: () => { items.clear(); held = 0; changes = []; seen = 0; loaded = false; soon() } }
 }
 
 /** The cursor line: for each number whether, and how, the change came. It sees frames before the client puts them in order. */
