@@ -5,7 +5,14 @@ const answer = async response => {
   return body
 }
 export const get = async (name, query = {}) => answer(await fetch(`/_localstack/${name}?${new URLSearchParams(query)}`))
-export const post = async (name, body) => answer(await fetch(`/_localstack/${name}`, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) }))
+export const post = async (name, body) =>
+  answer(
+    await fetch(`/_localstack/${name}`, {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify(body),
+    }),
+  )
 
 /** Calls f now and then while the page is seen, until the signal. */
 export const every = (milliseconds, signal, f) => {

@@ -12,31 +12,58 @@ import { faults } from "./faults.js"
 import { token } from "./token.js"
 
 const views = [
-  ["topics", "Topics", topics, "t"], ["frames", "Frames", frames, "f"], ["connections", "Connections", connections, "c"], ["destinations", "Destinations", destinations, "d"],
-  ["costs", "Costs", costs, "u"], ["faults", "Faults", faults, "x"], ["token", "Tokens", token, "k"],
+  ["topics", "Topics", topics, "t"],
+  ["frames", "Frames", frames, "f"],
+  ["connections", "Connections", connections, "c"],
+  ["destinations", "Destinations", destinations, "d"],
+  ["costs", "Costs", costs, "u"],
+  ["faults", "Faults", faults, "x"],
+  ["token", "Tokens", token, "k"],
 ]
-const main = document.getElementById("main"), nav = document.getElementById("nav")
+const main = document.getElementById("main"),
+  nav = document.getElementById("nav")
 const counts = Object.fromEntries(views.map(([name]) => [name, h("span.count.num")]))
-const links = Object.fromEntries(views.map(([name, title]) => [name, h("a", { href: `#/${name}` }, title, counts[name])]))
-fill(nav, Object.values(links), h(".gap", {}, "Elsewhere"), about.examples.map(name => h("a", { href: `/examples/${name}/` }, `${name[0].toUpperCase()}${name.slice(1)} example`)), h("a", { href: "/_localstack/webhooks" }, "Webhooks received"))
+const links = Object.fromEntries(
+  views.map(([name, title]) => [name, h("a", { href: `#/${name}` }, title, counts[name])]),
+)
+fill(
+  nav,
+  Object.values(links),
+  h(".gap", {}, "Elsewhere"),
+  about.examples.map(name =>
+    h("a", { href: `/examples/${name}/` }, `${name[0].toUpperCase()}${name.slice(1)} example`),
+  ),
+  h("a", { href: "/_localstack/webhooks" }, "Webhooks received"),
+)
 
 /** A part of the address, which somebody may have typed. */
-const plain = part => { try { return decodeURIComponent(part) } catch { return part } }
+const plain = part => {
+  try {
+    return decodeURIComponent(part)
+  } catch {
+    return part
+  }
+}
 
 let leave = new AbortController()
 const show = () => {
   leave.abort()
   leave = new AbortController()
   const [name, ...rest] = location.hash.replace(/^#\/?/, "").split("/")
-  const [key, title, view] = name === "topic" ? ["topics", rest.map(plain).join("/"), topic] : views.find(v => v[0] === name) ?? views[0]
-  for (const [of, link] of Object.entries(links)) of === key ? link.setAttribute("aria-current", "page") : link.removeAttribute("aria-current")
+  const [key, title, view] =
+    name === "topic" ? ["topics", rest.map(plain).join("/"), topic] : (views.find(v => v[0] === name) ?? views[0])
+  for (const [of, link] of Object.entries(links))
+    of === key ? link.setAttribute("aria-current", "page") : link.removeAttribute("aria-current")
   links[key]?.scrollIntoView({ block: "nearest", inline: "nearest" }) // on a phone
   document.title = `${title} · Watchroute`
   fill(main)
   view(main, leave.signal, title)
   scrollTo(0, 0)
 }
-addEventListener("hashchange", () => { show(); main.focus() })
+addEventListener("hashchange", () => {
+  show()
+  main.focus()
+})
 bus.addEventListener("identity", show)
 
 const state = document.getElementById("state")
@@ -57,22 +84,61 @@ const look = async () => {
 const away = document.getElementById("away")
 /** Says what keeps the page from showing what there is. */
 const warn = answers => {
-  const token = narrowed() && (expired() ? `The token of ${me()} has expired.` : client.state === "offline" ? `The stack answers, but this page is offline: it may refuse the token of ${me()}.` : "")
+  const token =
+    narrowed() &&
+    (expired()
+      ? `The token of ${me()} has expired.`
+      : client.state === "offline"
+        ? `The stack answers, but this page is offline: it may refuse the token of ${me()}.`
+        : "")
   const key = answers ? token || "" : "away"
   if (away.dataset.key === key) return
   away.dataset.key = key
   away.hidden = !key
-  fill(away, answers ? [token, " ", h("button.small", { type: "button", onclick: () => become("") }, about.anonymous ? "Be anonymous again" : "Be the console again")] : ["The stack does not answer. This page goes on by itself when it runs again: ", h("code", {}, "make local")])
+  fill(
+    away,
+    answers
+      ? [
+          token,
+          " ",
+          h(
+            "button.small",
+            { type: "button", onclick: () => become("") },
+            about.anonymous ? "Be anonymous again" : "Be the console again",
+          ),
+        ]
+      : ["The stack does not answer. This page goes on by itself when it runs again: ", h("code", {}, "make local")],
+  )
 }
-every(3000, new AbortController().signal, () => look().then(() => warn(true), () => warn(false)))
+every(3000, new AbortController().signal, () =>
+  look().then(
+    () => warn(true),
+    () => warn(false),
+  ),
+)
 bus.addEventListener("identity", () => warn(true))
-bus.addEventListener("state", seldom(() => look().catch(() => {}), 300)) // this page is connected now, or is not
+bus.addEventListener(
+  "state",
+  seldom(() => look().catch(() => {}), 300),
+) // this page is connected now, or is not
 
 const dialog = document.getElementById("keys")
-fill(dialog, h("h2", { id: "keys-title" }, "Keyboard"), h("dl", {},
-  views.map(([, title, , key]) => [h("dt", {}, h("kbd", {}, "g"), " ", h("kbd", {}, key)), h("dd", {}, title)]),
-  h("dt", {}, h("kbd", {}, "/")), h("dd", {}, "Find in this view"), h("dt", {}, h("kbd", {}, "←"), " ", h("kbd", {}, "→")), h("dd", {}, "Choose a tab, or move in time"), h("dt", {}, h("kbd", {}, "?")), h("dd", {}, "This list")),
-  h("form", { method: "dialog" }, h("button.primary", { type: "button", onclick: () => dialog.close() }, "Close")))
+fill(
+  dialog,
+  h("h2", { id: "keys-title" }, "Keyboard"),
+  h(
+    "dl",
+    {},
+    views.map(([, title, , key]) => [h("dt", {}, h("kbd", {}, "g"), " ", h("kbd", {}, key)), h("dd", {}, title)]),
+    h("dt", {}, h("kbd", {}, "/")),
+    h("dd", {}, "Find in this view"),
+    h("dt", {}, h("kbd", {}, "←"), " ", h("kbd", {}, "→")),
+    h("dd", {}, "Choose a tab, or move in time"),
+    h("dt", {}, h("kbd", {}, "?")),
+    h("dd", {}, "This list"),
+  ),
+  h("form", { method: "dialog" }, h("button.primary", { type: "button", onclick: () => dialog.close() }, "Close")),
+)
 document.getElementById("help").onclick = () => dialog.showModal()
 let going = 0
 addEventListener("keydown", e => {
@@ -80,13 +146,22 @@ addEventListener("keydown", e => {
   if (e.key === "?") return dialog.showModal()
   if (e.key === "/") {
     const find = main.querySelector("input[type=search]")
-    if (find) { e.preventDefault(); find.focus() }
+    if (find) {
+      e.preventDefault()
+      find.focus()
+    }
     return
   }
-  if (e.key === "g") { going = Date.now(); return }
+  if (e.key === "g") {
+    going = Date.now()
+    return
+  }
   const view = Date.now() - going < 1500 && views.find(v => v[3] === e.key)
   if (view) location.hash = `#/${view[0]}`
 })
-addEventListener("unhandledrejection", e => { say(String(e.reason?.message ?? e.reason)); e.preventDefault() })
+addEventListener("unhandledrejection", e => {
+  say(String(e.reason?.message ?? e.reason))
+  e.preventDefault()
+})
 tell()
 show()

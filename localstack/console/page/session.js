@@ -3,8 +3,9 @@ import { WatchClient } from "/browser/watchroute.js"
 import { get, post } from "./api.js"
 import { quote } from "./dom.js"
 
-const mostFrames = 400, mostText = 4e6 // characters
-export const frames = []          // the latest last
+const mostFrames = 400,
+  mostText = 4e6 // characters
+export const frames = [] // the latest last
 export const bus = new EventTarget()
 const tell = name => bus.dispatchEvent(new Event(name))
 
@@ -16,11 +17,24 @@ export const topicURL = topic => `${httpURL}/topics/${topic.split("/").map(encod
 /** A command that sends a frame and stays, for a shell. */
 export const wscat = frame => `npx wscat -c ${quote(socketURL)} -w -1 -x ${quote(JSON.stringify(frame))}`
 
-const everything = { v: 1, allow: [{ topics: ["**", "@destinations/**", "@presence/**"], actions: ["subscribe", "read", "publish"] }] }
+const everything = {
+  v: 1,
+  allow: [{ topics: ["**", "@destinations/**", "@presence/**"], actions: ["subscribe", "read", "publish"] }],
+}
 
 let chosen = sessionStorage.getItem("token") ?? ""
-export const payload = token => { try { return JSON.parse(new TextDecoder().decode(Uint8Array.from(atob(token.split(".")[1].replace(/-/g, "+").replace(/_/g, "/")), c => c.charCodeAt(0)))) } catch { return undefined } }
-export const me = () => chosen ? payload(chosen)?.sub ?? "a token" : about.anonymous ? "anonymous" : "console"
+export const payload = token => {
+  try {
+    return JSON.parse(
+      new TextDecoder().decode(
+        Uint8Array.from(atob(token.split(".")[1].replace(/-/g, "+").replace(/_/g, "/")), c => c.charCodeAt(0)),
+      ),
+    )
+  } catch {
+    return undefined
+  }
+}
+export const me = () => (chosen ? (payload(chosen)?.sub ?? "a token") : about.anonymous ? "anonymous" : "console")
 /** Whether the console shows what a token shows, and not what there is. */
 export const narrowed = () => chosen !== ""
 /** Whether the chosen token is over. */
@@ -34,30 +48,38 @@ export const own = async () => {
 let held = 0 // characters of the frames
 const note = (direction, text, of) => {
   let frame
-  try { frame = JSON.parse(text) } catch { frame = undefined }
+  try {
+    frame = JSON.parse(text)
+  } catch {
+    frame = undefined
+  }
   frames.push({ at: Date.now(), direction, text, frame, of, n: (frames.at(-1)?.n ?? 0) + 1 })
   held += text.length
-  while (frames.length > mostFrames || held > mostText && frames.length > 1) held -= frames.shift().text.length
+  while (frames.length > mostFrames || (held > mostText && frames.length > 1)) held -= frames.shift().text.length
   bus.dispatchEvent(new CustomEvent("frame", { detail: frames.at(-1) }))
 }
 /** A WebSocket whose frames are noted. */
-const noted = of => class extends WebSocket {
-  constructor(...given) {
-    super(...given)
-    this.addEventListener("message", e => note("in", String(e.data), of))
-    this.addEventListener("open", () => note("open", "", of))
-    this.addEventListener("close", e => note("close", `${e.code}${e.reason ? " " + e.reason : ""}`, of))
+const noted = of =>
+  class extends WebSocket {
+    constructor(...given) {
+      super(...given)
+      this.addEventListener("message", e => note("in", String(e.data), of))
+      this.addEventListener("open", () => note("open", "", of))
+      this.addEventListener("close", e => note("close", `${e.code}${e.reason ? " " + e.reason : ""}`, of))
+    }
+    send(text) {
+      note("out", String(text), of)
+      super.send(text)
+    }
   }
-  send(text) {
-    note("out", String(text), of)
-    super.send(text)
-  }
-}
 
 export let client
 const open = () => {
   client?.close()
-  client = new WatchClient(socketURL, { WebSocket: noted("client"), token: chosen || !about.anonymous ? own : undefined })
+  client = new WatchClient(socketURL, {
+    WebSocket: noted("client"),
+    token: chosen || !about.anonymous ? own : undefined,
+  })
   client.addEventListener("state", () => tell("state"))
   tell("identity")
 }
@@ -76,9 +98,13 @@ let raw
 /** Sends a frame as it is, over a connection of its own. */
 export const send = async text => {
   if (!raw || raw.readyState > 1) {
-    const Socket = noted("form"), token = await own()
+    const Socket = noted("form"),
+      token = await own()
     raw = new Socket(socketURL, token ? ["watchroute.v1", "bearer." + token] : [])
-    await new Promise((done, failed) => { raw.addEventListener("open", done); raw.addEventListener("close", () => failed(new Error("the connection was refused or lost"))) })
+    await new Promise((done, failed) => {
+      raw.addEventListener("open", done)
+      raw.addEventListener("close", () => failed(new Error("the connection was refused or lost")))
+    })
   }
   raw.send(text)
 }
