@@ -17,9 +17,21 @@ import (
 
 const npm = "../../.build/npm"
 
-// run gives what a program prints. It fails the test if the program does.
+// run gives what a program prints. It fails the test if the program does. It looks at the client's
+// files, so that go test does not take a result of before they were changed.
 func run(t *testing.T, name string, args ...string) []byte {
 	t.Helper()
+	for _, pattern := range []string{"*.*", "test/*", "../client/testdata/*"} {
+		files, err := filepath.Glob(pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range files {
+			if _, err := os.Stat(file); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
 	out, err := exec.CommandContext(t.Context(), name, args...).CombinedOutput()
 	if err != nil {
 		t.Fatalf("%s: %v\n%s", name, err, out)
