@@ -399,7 +399,7 @@ export const newEngine = (dial, o, told) => {
       const r = answered(f.id)
       return r?.departure && left(r)
     }
-    const error = new WatchError({ code: f.reason, message: "ended by the service", topic: f.topic })
+    const error = new WatchError({ code: f.reason, message: "ended", topic: f.topic })
     for (const w of watches.filter(w => !w.pattern && w.topic === f.topic)) {
       remove(w)
       w.queue.end(error)
@@ -783,11 +783,11 @@ const answers = /** @type {Record<string, string[]>} */ ({
 /** The watch that has asked, or that of its pattern. @param {Request} r */
 const ownerOf = r => r.watch?.pattern ?? r.watch
 
-/** Fetches a token, within the time that the service has to answer. @param {Options} o @returns {Promise<string>} */
-export const fetchToken = o => Promise.race([
-  Promise.resolve(o.token?.()).then(token => token ?? ""),
-  new Promise((_, refuse) => setTimeout(refuse, o.answerTime)),
-])
+/** Fetches a token, within the time that the service has to answer. @param {Options} o @returns {Promise<any>} */
+export const fetchToken = async o => {
+  let late = /** @type {any} */ (undefined)
+  return Promise.race([o.token?.(), new Promise((_, refuse) => { late = setTimeout(refuse, o.answerTime, Error("token is late")) })]).finally(() => clearTimeout(late))
+}
 
 /** @param {Record<string, any>} frame @param {number} since @param {Partial<Request>} of @returns {Request} */
 const request = (frame, since, of) => ({ frame, since, sentAt: 0, deadline: 0, ...of })

@@ -2,6 +2,8 @@
 
 // Cursors that are kept, so that a page goes on where it was after it was loaded again.
 
+import { cursorOf } from "./order.js"
+
 /**
  * @typedef {import("./watchroute.d.ts").WatchClient} WatchClient
  * @typedef {import("./watchroute.d.ts").WatchEvent} WatchEvent
@@ -28,7 +30,7 @@ export async function* watchOn(client, topic, { subject = "", storage, ...option
   const key = ["watchroute", client.url, subject, topic, JSON.stringify([filter, fields, !!delta, !!latest])].join(" ")
   const store = storage ?? await attempt(() => page.localStorage)
   const kept = await attempt(async () => JSON.parse(await store?.getItem(key) ?? "{}"))
-  const cursors = /** @type {Record<string, string>} */ (kept && typeof kept === "object" ? kept : {})
+  const cursors = Object.fromEntries(Object.entries(kept ?? {}).filter(([, cursor]) => cursorOf(cursor))) // the watch refuses what is none
   let timer = /** @type {any} */ (undefined), before = /** @type {WatchEvent | undefined} */ (undefined)
 
   const save = () => {

@@ -37,7 +37,7 @@ export const merge = (target, patch) => {
  * @returns {import("./store.d.ts").Store<Now>}
  */
 const store = (client, topic, options, { accept, show, ends }) => {
-  const listeners = new Set()
+  const listeners = /** @type {Set<(now: Now) => void>} */ (new Set())
   let now = show(false), changed = false, ready = false
   let watching = /** @type {AbortController | undefined} */ (undefined)
   let later = /** @type {any} */ (undefined), end = /** @type {any} */ (undefined)
@@ -75,12 +75,12 @@ const store = (client, topic, options, { accept, show, ends }) => {
     getSnapshot: () => now,
     subscribe: listener => {
       clearTimeout(later)
-      listeners.add(listener)
+      const own = (/** @type {Now} */ now) => listener(now) // the same function may listen twice
+      listeners.add(own)
       if (!watching) begin()
       listener(now)
       return () => {
-        listeners.delete(listener)
-        if (listeners.size) return
+        if (!listeners.delete(own) || listeners.size) return
         later = setTimeout(() => {
           watching?.abort()
           watching = undefined

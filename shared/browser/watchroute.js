@@ -22,7 +22,7 @@ const random = () => crypto.getRandomValues(new Uint32Array(4)).join("-")
 /** Refuses what API Gateway would close the connection for. @param {Record<string, unknown>} frame */
 const check = frame => {
   const bytes = new TextEncoder().encode(JSON.stringify(frame)).length + 128
-  if (bytes > maxFrameBytes) throw new WatchError({ code: "too_large", message: `request takes ${bytes} bytes, at most ${maxFrameBytes} are allowed` })
+  if (bytes > maxFrameBytes) throw new WatchError({ code: "too_large", message: `${bytes} bytes are over ${maxFrameBytes}` })
   return frame
 }
 
@@ -34,13 +34,12 @@ export class WatchClient extends EventTarget {
   /** @param {string | URL} url @param {ClientOptions} [options] */
   constructor(url, { token, pingInterval = 120_000, maxPingInterval = Math.min(4 * pingInterval, (token ? 4 : 8) * 60_000), holeTime = 500, answerTime = 15_000, maxBackoff = 30_000, buffer = 10_000, bufferBytes = 8 << 20, WebSocket, transport } = {}) {
     super()
-    this.url = String(url)
-    const o = { url: this.url, token, pingInterval, maxPingInterval: Math.max(pingInterval, maxPingInterval), holeTime, answerTime, maxBackoff, buffer, bufferBytes, WebSocket }
+    const o = { url: this.url = String(url), signal: this.#deaf.signal, token, pingInterval, maxPingInterval: Math.max(pingInterval, maxPingInterval), holeTime, answerTime, maxBackoff, buffer, bufferBytes, WebSocket }
     this.#engine = newEngine(transport?.(socket(o), o) ?? socket(o), o, state => {
       this.#state = state
       this.dispatchEvent(new Event("state"))
     })
-    this.#listen()
+    this.#listen(o)
   }
 
   #engine
@@ -60,15 +59,14 @@ export class WatchClient extends EventTarget {
    */
   async *watch(topic, options = {}) {
     const { signal, ...o } = options
-    check({ topic, ...o })
+    check({ topic, ...o, cursors: 0 }) // of which no request has many
     for (const cursor of [o.after ?? ":0", ...Object.values(o.cursors ?? {})]) {
-      if (!cursorOf(cursor)) throw new WatchError({ code: "bad_cursor", message: "cursor is not of the form epoch:seq", topic })
+      if (!cursorOf(cursor)) throw new WatchError({ code: "bad_cursor", message: "cursor is not epoch:seq", topic })
     }
     o.delta &&= !!(o.snapshot || o.after || o.cursors) // there is no state to patch
-    signal?.throwIfAborted()
-    if (this.state === "closed") return
     const Kind = /\/\*\*?$/.test(topic) ? await this.#patterns(signal) : Watch
-    if (!Kind) return
+    signal?.throwIfAborted()
+    if (!Kind || this.state === "closed") return
     const w = this.#engine.watch(new Kind(this.#engine, topic, o))
     const abort = () => w.queue.end(signal?.reason)
     signal?.addEventListener("abort", abort)
@@ -83,14 +81,13 @@ export class WatchClient extends EventTarget {
     }
   }
 
-  /** Loads what watches patterns; nothing if the client is closed before. @param {AbortSignal} [signal] */
+  /** Loads what watches patterns; nothing if the watch or the client has ended before. @param {AbortSignal} [signal] */
   async #patterns(signal) {
-    for (let n = 0; this.#state !== "closed"; n++) {
+    for (let n = 0; !signal?.aborted && this.#state !== "closed"; n++) {
       try {
         return (await import("./patterns.js")).PatternWatch
       } catch { // there may be no network now
         await new Promise(wake => setTimeout(wake, this.#engine.backoff(n)))
-        signal?.throwIfAborted()
       }
     }
   }
@@ -112,14 +109,14 @@ export class WatchClient extends EventTarget {
 
   /** Ends every watch, and closes the connection. It is not opened again. */
   close() {
-    this.#deaf.abort()
     this.#engine.end()
+    this.#deaf.abort()
   }
 
-  /** Heals at once when the page comes back, and closes the connection while it is away. */
-  #listen() {
+  /** Heals at once when the page comes back, and closes the connection while it is away. @param {{signal: AbortSignal}} o */
+  #listen({ signal }) {
     const page = /** @type {any} */ (globalThis), { awake, suspend } = this.#engine
-    const on = (/** @type {string} */ name, /** @type {() => void} */ call) => page.addEventListener?.(name, call, { signal: this.#deaf.signal, capture: true }) // some do not bubble
+    const on = (/** @type {string} */ name, /** @type {() => void} */ call) => page.addEventListener?.(name, call, { signal, capture: true }) // some do not bubble
     for (const name of ["online", "pageshow", "resume"]) on(name, awake)
     for (const name of ["pagehide", "freeze"]) on(name, suspend)
     on("visibilitychange", () => page.document.hidden || awake())

@@ -202,6 +202,67 @@ bubble("a store shows the items, and is the same until something has changed", a
   assert.equal(service.newest.requests.at(-1).action, "unsubscribe")
 })
 
+bubble("a listener that leaves a store twice, or listens twice, takes it from nobody", async ({ clock, service, client }) => {
+  service.accept()
+  const store = live(client, "t"), heard = [], listen = () => heard.push(store.getSnapshot())
+  const stop = store.subscribe(listen)
+  stop()
+  await clock.pass(600)
+  stop()
+  const stops = [store.subscribe(listen), store.subscribe(listen)]
+  await clock.pass(600)
+  stops[0]()
+  await clock.pass(2000)
+  const { id } = service.newest.requests.pop()
+  assert.deepEqual(service.newest.requests, [])
+  service.say(JSON.stringify({ type: "subscribed", id, topic: "t", epoch: "e", seq: 1 }))
+  service.say(JSON.stringify({ type: "snapshot", id, topic: "t", epoch: "e", seq: 1, items: [], more: false }))
+  await clock.rest()
+  assert.ok(heard.at(-1).ready, "the store is dead")
+  stops[1]()
+})
+
+for (const end of ["abort", "close"]) {
+  bubble(`a watch of a pattern ends if there is ${end === "abort" ? "an abort" : "a close"} while its code is loaded`, async ({ clock, service, client }) => {
+    service.accept()
+    const stop = new AbortController(), seen = follow(client, "t/*", { signal: stop.signal })
+    if (end === "abort") stop.abort()
+    else client.close()
+    await import("../patterns.js")
+    await clock.pass(100)
+    assert.ok(seen.ended || seen.error, "it goes on")
+    assert.deepEqual(service.newest.requests, [])
+  })
+}
+
+bubble("a pattern goes on from the cursors of thousands of topics", async ({ clock, service, client }) => {
+  service.accept()
+  const seen = follow(client, "t/*", { cursors: Object.fromEntries(Array.from({ length: 5000 }, (_, i) => [`t/a-topic-with-a-long-name-${i}`, "jx3mzq2a:41"])) })
+  await clock.pass(100)
+  assert.equal(seen.error, undefined)
+  client.close()
+})
+
+test("a token that throws or never comes when it is renewed is asked for again", async () => {
+  const clock = new Clock(), service = new Service(), tokens = ["a", "throws", "late"]
+  const client = new WatchClient("wss://service/live", { WebSocket: service.WebSocket, token: () => {
+    const token = tokens.shift() ?? "b"
+    if (token === "throws") throw new Error("no session")
+    return token === "late" ? new Promise(() => {}) : token
+  } })
+  try {
+    await clock.rest()
+    service.accept()
+    await clock.rest()
+    service.say(JSON.stringify({ type: "expiring" }))
+    await clock.pass(20_000)
+    assert.deepEqual(service.newest.requests.map(r => [r.action, r.token]), [["auth", "b"]])
+  } finally {
+    client.close()
+    clock.stop()
+  }
+})
+
 test("patches are merged as RFC 7396, appendix A, has it", () => {
   for (const [target, patch, want] of [
     [{ a: "b" }, { a: "c" }, { a: "c" }], [{ a: "b" }, { b: "c" }, { a: "b", b: "c" }], [{ a: "b" }, { a: null }, {}],

@@ -48,6 +48,15 @@ test("cursors of another subject, topic or view are not taken", async () => {
   }
 })
 
+test("what is kept and is no cursor is passed over", async () => {
+  for (const topic of ["s/a", "s/*"]) {
+    const storage = { getItem: () => JSON.stringify({ "s/a": "x", "s/b": 7, "s/c": "e:3", "s/d": null }), setItem() {} }, client = fake(at("e:1"))
+    for await (const _ of watchOn(client, topic, { storage }));
+    const [[, { after, cursors }]] = client.asked
+    assert.deepEqual([after, cursors], [undefined, topic === "s/*" ? { "s/c": "e:3" } : undefined])
+  }
+})
+
 test("a storage that throws, or has nonsense, does not end a watch", async () => {
   const broken = () => { throw new Error("full") }
   for (const storage of [{ getItem: broken, setItem: broken }, { getItem: async () => "{", setItem: async () => broken() }, { getItem: () => "7", setItem: broken }, undefined]) {
