@@ -12,7 +12,7 @@ import { cursorOf, text } from "./order.js"
  * @typedef {import("./engine.js").Link} Link
  * @typedef {import("./order.js").Cursor} Cursor
  * @typedef {import("./watchroute.d.ts").Change} Change
- * @typedef {{token?: () => string | Promise<string>, answerTime: number, maxBackoff: number}} Options of the client
+ * @typedef {{token?: () => string | Promise<string>, answerTime: number, maxBackoff: number, signal?: AbortSignal}} Options of the client; signal is aborted when it is closed
  *
  * @typedef {object} Follow a topic that is followed, by itself or as one of a pattern; or a pattern
  * @property {string} topic
@@ -55,6 +55,7 @@ const beginTime = 10 * second // until the first event of a stream
 const silentTime = 37.5 * second // for which a stream may be silent: two and a half heartbeats
 const soundTime = 30 * second // for which a stream must have worked for its end to be normal
 const returnPause = 3 * second // before a stream is opened again, if the service does not name a time
+const longestEvent = 256 << 10 // characters: a frame with its field names has fewer
 
 /** Why the service has refused a request. code is empty if the answer is not the service's. */
 class Refusal extends Error {
@@ -67,6 +68,9 @@ class Refusal extends Error {
     this.pause = pause
   }
 }
+
+/** The service's own code for an error; empty if it is not the service's. Exceptions of the browser have a code, too: a number. @param {any} error */
+const codeOf = error => typeof error?.code === "string" ? error.code : ""
 
 /** The parameters of what is seen of a topic. @param {Record<string, any>} r */
 const viewOf = ({ filter, fields, delta, latest }) => {
@@ -84,11 +88,13 @@ const viewOf = ({ filter, fields, delta, latest }) => {
  */
 const newWeb = (base, o) => {
   let token = /** @type {string | undefined} */ (undefined)
+  let later = 0, refusal = /** @type {Refusal | undefined} */ (undefined) // until then nothing is asked, as the service has wanted
   const root = String(base).replace(/\/$/, "") + "/topics"
 
   /** @param {string} path @param {URLSearchParams} query @param {RequestInit} init @returns {Promise<Response>} */
   const send = async (path, query, init, again = !!o.token) => {
-    const used = token ??= o.token ? await fetchToken(/** @type {any} */ (o)) : ""
+    if (refusal && Date.now() < later) throw Object.assign(refusal, { pause: later - Date.now() })
+    const used = token ??= o.token ? await fetchToken(/** @type {any} */ (o)) ?? "" : ""
     const headers = { ...init.headers, ...used && { Authorization: "Bearer " + used } }
     const response = await fetch(`${root}${path && "/" + path}?${query}`.replace(/\?$/, ""), { cache: "no-store", ...init, headers })
     if (response.ok || response.status === 304) return response
@@ -97,7 +103,12 @@ const newWeb = (base, o) => {
       if (token === used) token = undefined
       return send(path, query, init, false)
     }
-    throw new Refusal(response.status, problem, Math.min(3600, +(response.headers.get("Retry-After") ?? 0) || 0) * second)
+    const why = new Refusal(response.status, problem, Math.min(3600, +(response.headers.get("Retry-After") ?? 0) || 0) * second)
+    if (why.pause > 0 && why.code !== "too_many_holds") { // that concerns only requests that are held
+      refusal = why
+      later = Date.now() + why.pause
+    }
+    throw why
   }
 
   /**
@@ -107,6 +118,7 @@ const newWeb = (base, o) => {
    * @returns {Promise<{body: any, headers: Headers}>}
    */
   const json = async (path, query, init = {}, wait = 0) => {
+    init.signal?.throwIfAborted()
     const stop = new AbortController(), late = setTimeout(() => stop.abort(new Error("no answer in time")), wait * second + o.answerTime)
     const ended = () => stop.abort(init.signal?.reason)
     init.signal?.addEventListener("abort", ended)
@@ -118,6 +130,7 @@ const newWeb = (base, o) => {
     } finally {
       clearTimeout(late)
       init.signal?.removeEventListener("abort", ended)
+      stop.abort() // if the answer was not read, it would hold its connection
     }
   }
   return { send, json }
@@ -167,6 +180,7 @@ const readEvents = async (body, event, came) => {
         data = []
       }
     }
+    if (rest.length + data.join("").length > longestEvent) throw new Error("an event does not end")
   }
 }
 
@@ -193,6 +207,7 @@ const newExchange = (web, events, o, better, streamed) => {
   let blockFor = better
   let polls = 0 // under way
   let quiet = 0 // until then nothing is polled, as that has failed
+  let pollsFailed = 0, streamsFailed = 0 // in a row
   let holdAt = 0 // when the service may be asked to hold a poll
   let failures = 0 // requests in a row that the service has not answered
   let timer = /** @type {any} */ (undefined)
@@ -220,11 +235,12 @@ const newExchange = (web, events, o, better, streamed) => {
 
   /** Takes in why a request has failed. @param {any} error */
   const failed = error => {
-    if (!error.code) {
+    const code = codeOf(error)
+    if (!code) {
       if (++failures >= brokenAfter) end()
     } else {
       failures = 0
-      if (error.code === "revoked") answer({ type: "error", code: error.code, message: error.message })
+      if (code === "revoked") answer({ type: "error", code, message: error.message })
     }
   }
 
@@ -251,7 +267,7 @@ const newExchange = (web, events, o, better, streamed) => {
       const { changes = [], cursor, ...rest } = await get(r.topic, query, {}, wait) ?? {}
       return { view: "", ...rest, cursor: cursorOf(cursor), changes: changes.filter((/** @type {Change} */ c) => c.topic === r.topic) }
     } catch (/** @type {any} */ error) {
-      if (error.status === 410 && error.reason) return { changes: [], view: "", reset: error.reason }
+      if (error?.status === 410 && error.reason) return { changes: [], view: "", reset: error.reason }
       throw error
     }
   }
@@ -360,7 +376,7 @@ const newExchange = (web, events, o, better, streamed) => {
       await actions[r.action](r)
     } catch (/** @type {any} */ error) {
       failed(error)
-      answer({ type: "error", id: r.id, code: error.code || "unavailable", message: error.message, topic: r.topic })
+      answer({ type: "error", id: r.id, code: codeOf(error) || "unavailable", message: String(error?.message), topic: r.topic })
     }
   })())
 
@@ -458,11 +474,11 @@ const newExchange = (web, events, o, better, streamed) => {
       if (f.busy || polls >= pollsAtOnce || !due(f.pollAt)) continue
       f.busy = true
       polls++
-      task((f.topics ? look(f) : pollTopic(f, behind.includes(f) ? 0 : wait)).catch(error => {
+      task((f.topics ? look(f) : pollTopic(f, behind.includes(f) ? 0 : wait)).then(() => { pollsFailed = 0 }, error => {
         failed(error)
-        if (error.code === "too_many_holds") holdAt = Date.now() + 5 * second
+        if (codeOf(error) === "too_many_holds") holdAt = Date.now() + 5 * second
         else if (lapses(error)) end()
-        else quiet = Date.now() + pause(failures, error)
+        else quiet = Date.now() + pause(pollsFailed++, error)
       }).finally(() => {
         f.busy = false
         polls--
@@ -496,8 +512,8 @@ const newExchange = (web, events, o, better, streamed) => {
     pollAgain(p, p.topics?.size !== before || [...p.topics?.values() ?? []].some(m => m.head && m.head !== text(m.cursor)))
   }
 
-  /** Whether an error means that something cannot be followed any more in this way. @param {any} error */
-  const lapses = error => [400, 403, 404, 410].includes(error.status) && !!error.code
+  /** Whether an error means that something cannot be followed any more in this way. The next subscribe tells the engine why. @param {any} error */
+  const lapses = error => [400, 401, 403, 404, 410].includes(error?.status) && !!codeOf(error)
 
   // Streams.
 
@@ -555,6 +571,7 @@ const newExchange = (web, events, o, better, streamed) => {
     }
     clearTimeout(silent)
     signal.removeEventListener("abort", ended)
+    ended() // what was not read would hold its connection
     if (!signal.aborted) streamEnded(s, error, whole, retry)
   }
 
@@ -591,12 +608,14 @@ const newExchange = (web, events, o, better, streamed) => {
     streams = streams.filter(o => o !== s)
     for (const f of s.of) if (f.stream === s) leaveStream(f)
     if (unused) return
-    streamAt = now + retry + pause(troubles, error)
-    if (error?.code) {
+    if (s.begun && !error) streamsFailed = 0
+    streamAt = now + retry + pause(streamsFailed++, error)
+    const code = codeOf(error)
+    if (code) {
       failed(error)
       const [p] = s.of
-      if (error.code === "too_many_topics") p.apart = now + longestBetter
-      else if (p.topics && error.code === "bad_cursor" && p.place) p.place = ""
+      if (code === "too_many_topics") p.apart = now + longestBetter
+      else if (p.topics && code === "bad_cursor" && p.place) p.place = ""
       else if (lapses(error)) end()
     } else if (whole && !s.begun) { // there is no room for it now
     } else if (whole && lasted >= second || s.begun && lasted >= soundTime) {
@@ -688,10 +707,13 @@ export const overHTTP = (url, { betterInterval = 60 * second, only = false, stre
 
   /** Tries the socket. Once something has come over it, the engine is asked to move there. @param {Link} over @param {Events} events */
   const tryBetter = (over, events) => {
-    const own = { ended: false, timer: /** @type {any} */ (undefined) }
+    const own = { ended: false, timer: /** @type {any} */ (undefined), found: /** @type {Link | undefined} */ (undefined) }
+    const arm = (/** @type {() => void} */ what, /** @type {number} */ after) => { // one timer, whatever a try has come to
+      clearTimeout(own.timer)
+      if (!own.ended) own.timer = setTimeout(what, after)
+    }
     const later = () => {
-      if (own.ended) return
-      own.timer = setTimeout(attempt, every)
+      arm(attempt, every)
       every = Math.min(2 * every, Math.max(longestBetter, betterInterval))
     }
     const attempt = () => {
@@ -700,7 +722,8 @@ export const overHTTP = (url, { betterInterval = 60 * second, only = false, stre
         frame: (link, frame) => {
           if (works || own.ended) return events.frame(link, frame)
           works = true
-          ready = link
+          ready = own.found = link
+          clearTimeout(own.timer)
           overSocket = true
           failures = 0
           every = betterInterval
@@ -710,7 +733,7 @@ export const overHTTP = (url, { betterInterval = 60 * second, only = false, stre
       }).then(link => {
         if (own.ended) return link.close()
         link.write({ action: "ping", id: "better" })
-        own.timer = setTimeout(() => {
+        arm(() => {
           if (works) return
           link.close()
           later()
@@ -721,6 +744,9 @@ export const overHTTP = (url, { betterInterval = 60 * second, only = false, stre
     return () => {
       own.ended = true
       clearTimeout(own.timer)
+      if (!own.found || ready !== own.found) return
+      ready = undefined // the engine has not taken it, and does not come for it
+      own.found.close()
     }
   }
 
@@ -737,10 +763,10 @@ export const overHTTP = (url, { betterInterval = 60 * second, only = false, stre
       })
     }
     try { // no route is there for this: what has no topic is not found
-      await web.json("", new URLSearchParams())
+      await web.json("", new URLSearchParams(), { signal: o.signal })
       throw new Error("the answer is not the service's")
     } catch (/** @type {any} */ error) {
-      if (!error.code || error.status === 429 || error.status >= 500) {
+      if (!codeOf(error) || error.status === 429 || error.status >= 500) {
         doubt()
         throw error
       }
