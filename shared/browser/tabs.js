@@ -22,25 +22,26 @@ import { near } from "./patterns.js"
  * @property {number} heard when the last frame came
  * @property {boolean} stale no other tab is to join it
  * @property {Map<string, number>} tabs those that use it, and since when one waits for an answer, or 0
- * @property {Map<string, {shows: string, tabs: Set<string>}>} topics that are subscribed
+ * @property {Map<string, {shows: string, name: string | undefined, tabs: Set<string>}>} topics that are subscribed
  * @property {Map<string, number>} orders of publications, by tab and order there
  * @property {number} last order
  */
 
 const joinTime = 1500 // for which a leader may take to answer
 const askEvery = 4000 // while the page is shown: whether the leader is still there
-const idleTime = 60_000 // after which a tab whose client was closed gives the lead up
 const sleepTime = 30_000 // after which a connection that was not heard of is not joined
+const failed = 0, dialling = -1, nobody = -2 // what a leader answers who joins, besides the number of a connection, and that none answers
 
 /**
  * The tabs of a browser share one connection: the option `transport` of WatchClient. Without Web Locks
- * and BroadcastChannel, each has its own.
+ * and BroadcastChannel, each has its own. So it has with a token whose subject is not known: another tab
+ * may be of somebody else.
  * @param {import("./tabs.d.ts").TabsOptions} [options]
  * @returns {(socket: Dial, o: any) => Dial}
  */
 export const overTabs = ({ subject = "", transport } = {}) => (dialSocket, o) => {
   const dial = transport ? transport(dialSocket, o) : dialSocket, page = /** @type {any} */ (globalThis), locks = page.navigator?.locks
-  if (!locks || !page.BroadcastChannel) return dial
+  if (!locks || !page.BroadcastChannel || o.token && !subject) return dial
   const name = `watchroute ${o.url} ${subject}`
   const links = /** @type {Map<number, {link: Link, events: Events}>} */ (new Map()) // of this tab, by their socket
   let me = "" // while the tab takes part
@@ -51,7 +52,7 @@ export const overTabs = ({ subject = "", transport } = {}) => (dialSocket, o) =>
   let joining = /** @type {((socket: number) => void) | undefined} */ (undefined)
   let joins = 0
   let asked = 0 // since when the leader has not answered whether it is there
-  let idle = /** @type {any} */ (undefined)
+  let alone = false // the browser refuses locks here, as in a sandboxed frame
 
   /** Hands a message of the leader to the client. @param {any} m */
   const take = m => {
@@ -68,7 +69,7 @@ export const overTabs = ({ subject = "", transport } = {}) => (dialSocket, o) =>
   /** Says something to one tab, or to all. @param {any} m */
   const say = m => {
     if (m.to !== me) channel?.postMessage(m)
-    if (!m.to || m.to === me) take(m)
+    if (!m.to || m.to === me) queueMicrotask(() => take(m)) // not in the middle of what the client does
   }
 
   /** Asks the leader for something, which may be this tab. @param {any} m */
@@ -100,8 +101,16 @@ export const overTabs = ({ subject = "", transport } = {}) => (dialSocket, o) =>
   /** Waits for the lock, or takes it from a leader that does not answer. @param {boolean} steal */
   const stand = steal => {
     const own = away
-    locks.request(name, steal ? { steal } : { signal: own.signal }, () => own.signal.aborted ? undefined : lead(own)).catch(() => {}).then(() => {
+    let led = false
+    locks.request(name, steal ? { steal } : { signal: own.signal }, () => {
+      led = true
+      return own.signal.aborted ? undefined : lead(own)
+    }).catch(() => {}).then(() => {
       if (own !== away || own.signal.aborted) return
+      if (!led) {
+        alone = true
+        return joining?.(failed)
+      }
       resign() // the lock was stolen
       cut()
       stand(false)
@@ -129,8 +138,11 @@ export const overTabs = ({ subject = "", transport } = {}) => (dialSocket, o) =>
     })
     for (const event of ["pagehide", "freeze"]) page.addEventListener?.(event, shut, { signal, capture: true })
     const timer = setInterval(() => {
-      if (relay || !links.size || page.document?.hidden) return
-      if (asked) return cut()
+      if (relay || !links.size && !joining || page.document?.hidden) return
+      if (asked) {
+        joining?.(nobody)
+        return cut()
+      }
       asked = Date.now()
       ask({ do: "ask" })
     }, askEvery)
@@ -144,40 +156,49 @@ export const overTabs = ({ subject = "", transport } = {}) => (dialSocket, o) =>
     for (const socket of links.keys()) ask({ do: "leave", socket })
     resign()
     cut()
+    joining?.(failed)
     me = ""
     channel?.close()
     channel = undefined
     away.abort()
   }
 
-  /** Joins a connection of the leader, and gives its number; 0 if no leader answers in time. @returns {Promise<number>} */
+  /** Joins a connection of the leader, and gives its number; failed, or nobody if no leader answers in time. @returns {Promise<number>} */
   const join = () => new Promise(done => {
-    const late = setTimeout(() => joining?.(0), joinTime)
-    joining = socket => {
-      if (socket < 0) return clearTimeout(late) // the leader is there, and dials
+    joining?.(failed) // the client does not wait for that one any more
+    const own = (/** @type {number} */ socket) => {
       clearTimeout(late)
-      joining = undefined
+      if (socket === dialling) return
+      if (joining === own) joining = undefined
       done(socket)
     }
+    const late = setTimeout(own, joinTime, nobody)
+    joining = own
     ask({ do: "join", n: ++joins })
   })
 
+  o.signal?.addEventListener("abort", shut)
   return async events => {
-    clearTimeout(idle)
+    if (alone) return dial(events)
     open()
     await held // a leader that gets the lock first takes the tab for gone
-    let socket = await join()
-    if (!socket && me && !relay) {
+    const first = join(), n = joins
+    let socket = await first
+    if (n !== joins) throw new Error("the client has dialled again")
+    if (alone) {
+      shut()
+      return dial(events)
+    }
+    if (socket === nobody && me && !relay) {
       stand(true)
       await new Promise(wake => setTimeout(wake, 100))
       socket = await join()
     }
-    if (!socket) throw new Error("no tab leads")
+    if (socket <= failed) throw new Error("there is no connection to join")
     const link = {
       write: (/** @type {Record<string, any>} */ frame) => ask({ do: "write", socket, frame }),
       close: () => {
         if (links.delete(socket)) ask({ do: "leave", socket })
-        if (!links.size) idle = setTimeout(shut, idleTime)
       },
     }
     links.set(socket, { link, events })
@@ -197,7 +218,7 @@ const newRelay = (dial, say, mourn) => {
   const drop = (s, code) => {
     if (!sockets.delete(s.id)) return
     s.link?.close()
-    for (const to of s.tabs.keys()) say({ to, do: s.link ? "closed" : "joined", socket: s.link ? s.id : 0, code })
+    for (const to of s.tabs.keys()) say({ to, do: s.link ? "closed" : "joined", socket: s.link ? s.id : failed, code })
   }
 
   /** Opens a connection, for the tabs that join it. */
@@ -243,17 +264,17 @@ const newRelay = (dial, say, mourn) => {
 
   /** @param {Socket} s @param {string} tab @param {any} frame */
   const send = (s, tab, frame) => {
-    const { action, topic, id } = frame, shows = JSON.stringify([frame.filter, frame.fields, frame.delta, frame.latest])
+    const { action, topic, id } = frame, name = frame.presence?.name, shows = JSON.stringify([frame.filter, frame.fields, frame.delta, frame.latest])
     const tell = (/** @type {any} */ f) => say({ to: tab, do: "frame", socket: s.id, frame: JSON.stringify({ id, topic, ...f }) })
     if (action === "subscribe") {
       for (const [other, of] of s.topics) {
-        if ((other === topic || other.endsWith("*") && near(other, topic) || topic.endsWith("*") && near(topic, other)) && of.shows !== shows && !(of.tabs.size === 1 && of.tabs.has(tab))) {
+        if ((other === topic || other.endsWith("*") && near(other, topic) || topic.endsWith("*") && near(topic, other)) && (of.shows !== shows || other === topic && of.name !== name) && !(of.tabs.size === 1 && of.tabs.has(tab))) {
           return tell({ type: "error", code: "other_view", message: "another tab watches the topic with other options" })
         }
       }
-      const of = s.topics.get(topic) ?? { shows, tabs: new Set() }
+      const of = s.topics.get(topic) ?? { shows, name, tabs: new Set() }
       s.topics.set(topic, of)
-      of.shows = shows
+      Object.assign(of, { shows, name }) // a subscribe without a name would end the presence of the other tabs
       of.tabs.add(tab)
     }
     if (action === "unsubscribe" && !leaveTopic(s, tab, topic)) return tell({ type: "unsubscribed" })
@@ -289,7 +310,7 @@ const newRelay = (dial, say, mourn) => {
       const to = same ?? [...sockets.values()].find(s => !s.stale && !s.tabs.has(from) && (!s.link || Date.now() - s.heard < sleepTime)) ?? open()
       known.set(from, { n: m.n, socket: to.id })
       to.tabs.set(from, 0)
-      say({ to: from, do: "joined", socket: to.link ? to.id : -1 })
+      say({ to: from, do: "joined", socket: to.link ? to.id : dialling })
     },
 
     /** @param {string} tab that is gone */
