@@ -73,7 +73,12 @@ var mutants = []struct{ what, file, old, new string }{
     retire()`, `    return
     retire()`},
 	{"over HTTP a publication that failed replaces a later one", "http.js", `if (r.order < item.order) throw`, `if (false) throw`},
-	{"it does not try whether WebSockets work again", "http.js", `own.timer = setTimeout(attempt, every)`, ``},
+	{"it does not try whether WebSockets work again", "http.js", `arm(attempt, every)`, ``},
+	{"it takes the browser's exceptions for the service's word", "http.js", `typeof error?.code === "string" ? error.code : ""`, `error?.code`},
+	{"it leaves an answer unread", "http.js", `      stop.abort() // if`, `      // if`},
+	{"it does not wait as long as the service has named", "http.js", `if (why.pause > 0 &&`, `if (false &&`},
+	{"a closed client keeps its locks", "tabs.js", `o.signal?.addEventListener("abort", shut)`, ``},
+	{"it shares a connection of an unknown subject", "tabs.js", ` || o.token && !subject`, ``},
 	{"a cursor is kept before the page is done with the event", "storage.js", `      taken()
       before = event
 `, `      before = event
@@ -105,7 +110,7 @@ func TestMutantsAreCaught(t *testing.T) {
 			if err := os.WriteFile(file, []byte(strings.Replace(string(text), m.old, m.new, 1)), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			command := exec.CommandContext(t.Context(), node, "--test", "--test-force-exit", "test/client.test.js", "test/scenarios.test.js", "test/http.test.js", "test/storage.test.js")
+			command := exec.CommandContext(t.Context(), node, "--test", "--test-force-exit", "test/client.test.js", "test/scenarios.test.js", "test/http.test.js", "test/storage.test.js", "test/tabs.test.js")
 			command.Dir = filepath.Join(root, "browser")
 			if out, err := command.CombinedOutput(); err == nil {
 				t.Errorf("it is not caught:\n%s", out)

@@ -39,7 +39,8 @@ export interface Items {
 
 /**
  * Reads the items of a topic once, without watching it. It is undefined if they are as they were when
- * an earlier read gave this `etag`; that costs the service a single read.
+ * an earlier read gave this `etag`; that costs the service a single read. If the service refuses it, it
+ * fails with an error that has a `code` of the protocol, and the `status`.
  * @param url the output HttpUrl of the service
  */
 export function read(url: string | URL, topic: string, options?: ReadOptions): Promise<Items | undefined>

@@ -215,7 +215,7 @@ bubble("a client that was closed tries no WebSocket, and has none", async () => 
   watch(client)
   for (let n = 0; n < 3; n++) { // a proxy takes the WebSocket, and ends it
     const before = service.sockets.length
-    while (service.sockets.length === before) await clock.pass(1000)
+    for (let n = 0; n < 600 && service.sockets.length === before; n++) await clock.pass(1000)
     await clock.rest()
     service.accept()
     await clock.rest()
@@ -236,7 +236,7 @@ bubble("a WebSocket that works again is closed if the client is closed before it
   }
   watch(client)
   const before = service.sockets.length
-  while (service.sockets.length === before) await clock.pass(1000)
+  for (let n = 0; n < 600 && service.sockets.length === before; n++) await clock.pass(1000)
   service.accept()
   await clock.rest()
   const { id } = service.newest.requests.pop()

@@ -186,7 +186,7 @@ bubble("a tab does not take the lead because the leader has no network", async w
     await w.clock.pass(5_000)
   }
   assert.equal(w.locks.all.get(name).held, held, "the lead was taken")
-  while (w.service.newest.closed || w.service.newest.readyState !== 0) await w.clock.pass(1000)
+  for (let n = 0; n < 60 && (w.service.newest.closed || w.service.newest.readyState !== 0); n++) await w.clock.pass(1000)
   await live(w)
   await w.clock.pass(30_000)
   for (const c of [leader, other]) assert.equal(c.state, "live")
