@@ -24,12 +24,12 @@ var mutants = []struct{ what, old, new, test string }{
         cut()`, `if (m.do === "lead") {`, handsOver},
 	{"a follower that leads does not resume", `new Promise((_, release) => {
     cut()`, `new Promise((_, release) => {`, handsOver},
-	{"a leader does not answer a tab that comes later", `socket: to.link ? to.id : -1`, `socket: -1`, shares},
+	{"a leader does not answer a tab that comes later", `socket: to.link ? to.id : dialling`, `socket: dialling`, shares},
 	{"a leader has a connection for each tab", `find(s => !s.stale`, `find(s => false`, shares},
 	{"a tab joins before it has its own lock", `    await held`, `    held`, joinsLate},
 	{"a leader that is frozen leads on", `["pagehide", "freeze"]`, `["pagehide"]`, freezes},
 	{"a leader that hangs leads on", `stand(true)`, `stand(false)`, hangs},
-	{"nobody notices that the leader hangs", `if (asked) return cut()`, `if (asked) return`, hangs},
+	{"nobody notices that the leader hangs", `        return cut()`, `        return`, hangs},
 	{"a page that is away keeps its locks", `    away.abort()
 `, ``, goesAway},
 }
