@@ -53,7 +53,7 @@ export const words = (claim, sub) => [
     : []),
 ]
 
-export const token = (main, signal) => {
+export const token = main => {
   const sub = h("input", { value: "ada", autocomplete: "off", spellcheck: "false" }),
     seconds = h(
       "select",
