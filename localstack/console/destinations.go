@@ -5,6 +5,9 @@ import (
 	"encoding/json"
 	"net/http"
 	"slices"
+
+	"github.com/watchroute/watchroute/events"
+	"github.com/watchroute/watchroute/shared/delivery"
 )
 
 // destination is what is delivered where.
@@ -12,24 +15,24 @@ type destination struct {
 	ID       string          `json:"id"`
 	Name     string          `json:"name,omitempty"` // by which it is declared
 	Subject  string          `json:"subject,omitempty"`
-	Kind     string          `json:"kind"`
-	Watches  string          `json:"watches"`
+	Kind     delivery.Kind   `json:"kind"`
+	Watches  events.Topic    `json:"watches"` // or a pattern
 	Target   string          `json:"target"`
-	Format   string          `json:"format,omitempty"`
+	Format   delivery.Format `json:"format,omitempty"`
 	Filter   json.RawMessage `json:"filter,omitempty"`
 	Verified bool            `json:"verified"`
-	Disabled string          `json:"disabled,omitempty"` // why
+	Disabled delivery.Reason `json:"disabled,omitempty"`
 	Topics   []standing      `json:"topics"`
 }
 
 // standing is how far a destination has come in a topic.
 type standing struct {
-	Topic     string `json:"topic"`
-	After     string `json:"after"`
-	Waiting   bool   `json:"waiting"`
-	Failures  string `json:"failures,omitempty"`
-	LastError string `json:"lastError,omitempty"`
-	RetryAt   int64  `json:"retryAt,omitempty"`
+	Topic     events.Topic `json:"topic"`
+	After     string       `json:"after"`
+	Waiting   bool         `json:"waiting"` // for a message, a retry, or to be enabled
+	Failures  int          `json:"failures,omitempty,string"`
+	LastError string       `json:"lastError,omitempty"`
+	RetryAt   int64        `json:"retryAt,omitempty"` // milliseconds since 1970
 }
 
 // destinations lists what is delivered where, and how far that is.
@@ -38,37 +41,39 @@ func (o Options) destinations(r *http.Request) (any, error) {
 	if o.Tables().Destinations == "" {
 		return map[string]any{"destinations": list}, nil
 	}
-	found, err := o.rows(r.Context(), o.Tables().Destinations)
+	found, standings, more, err := o.store().ListDestinations(r.Context(), mostRows)
 	if err != nil {
 		return nil, err
 	}
 	byID := map[string]*destination{}
-	for _, row := range found {
-		if row["topic"].S == "*" && row["version"].N != "" && !row["removed"].BOOL {
-			d := destinationIn(row)
-			byID[d.ID], list = d, append(list, d)
-		}
+	for _, d := range found {
+		byID[d.ID] = shown(d)
+		list = append(list, byID[d.ID])
 	}
-	for _, row := range found {
-		if d := byID[row["destination"].S]; d != nil && row["topic"].S != "*" {
-			d.Topics = append(d.Topics, standing{
-				Topic: row["topic"].S, After: row["after"].S, Waiting: row["waiting"].S != "", Failures: row["failures"].N,
-				LastError: row["lastError"].S, RetryAt: milliseconds(row["retryAt"].N, ""),
-			})
+	for _, s := range standings {
+		if d := byID[s.Destination]; d != nil {
+			d.Topics = append(d.Topics, standingOf(s))
 		}
 	}
 	slices.SortFunc(list, func(a, b *destination) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID)) })
-	return map[string]any{"destinations": list, "more": len(found) == mostRows}, nil
+	return map[string]any{"destinations": list, "more": more}, nil
 }
 
-// destinationIn reads the settings of a destination.
-func destinationIn(r row) *destination {
-	d := &destination{
-		ID: r["destination"].S, Name: r["name"].S, Subject: r["subject"].S, Kind: cmp.Or(r["kind"].S, "webhook"), Watches: r["watches"].S,
-		Target: cmp.Or(r["url"].S, r["target"].S), Format: r["format"].S, Verified: r["verified"].BOOL, Disabled: r["disabled"].S, Topics: []standing{},
+// shown is a destination without its topics.
+func shown(d delivery.Destination) *destination {
+	return &destination{
+		ID: d.ID, Name: d.Name, Subject: d.Subject, Kind: d.Kind, Watches: d.Query.Topic, Target: cmp.Or(d.URL, d.Target),
+		Format: d.Format, Filter: d.Filter, Verified: d.Verified, Disabled: d.Disabled, Topics: []standing{},
 	}
-	if filter := r["filter"].S; json.Valid([]byte(filter)) {
-		d.Filter = json.RawMessage(filter)
+}
+
+func standingOf(s delivery.Standing) standing {
+	one := standing{
+		Topic: s.Topic, After: s.After.String(), Waiting: s.Phase != delivery.Asleep && s.Phase != delivery.Running,
+		Failures: s.Failures, LastError: s.Last.Error,
 	}
-	return d
+	if !s.RetryAt.IsZero() {
+		one.RetryAt = s.RetryAt.UnixMilli()
+	}
+	return one
 }

@@ -2,6 +2,7 @@ package console_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -19,6 +20,7 @@ import (
 	"github.com/watchroute/watchroute/localstack/aws/lambda"
 	"github.com/watchroute/watchroute/localstack/console"
 	"github.com/watchroute/watchroute/localstack/fault"
+	"github.com/watchroute/watchroute/shared/delivery"
 	"github.com/watchroute/watchroute/shared/dynamo"
 	"github.com/watchroute/watchroute/shared/price"
 	"github.com/watchroute/watchroute/shared/watch"
@@ -245,9 +247,20 @@ func TestQuestionsThatMakeNoSense(t *testing.T) {
 
 func TestWhoIsConnected(t *testing.T) {
 	w := newWorld(t)
-	w.put("Connections", map[string]any{"subject": "ada", "connectionId": "open1", "connectedAt": 1700000000000}, map[string]any{"subject": "bob", "connectionId": "gone", "connectedAt": 1600000000000},
-		map[string]any{"subject": "ada", "connectionId": "*1700000000"})
-	w.put("Subscriptions", map[string]any{"topic": "t#0", "connectionId": "open1", "filter": `{"n":[1]}`, "latest": true}, map[string]any{"topic": "a#3", "connectionId": "**open1", "delta": true}, map[string]any{"topic": "t#0", "connectionId": "*"})
+	ada := watch.Connection{Key: watch.Key{Subject: "ada", ID: "open1"}, Connected: time.UnixMilli(1700000000000)}
+	bob := watch.Connection{Key: watch.Key{Subject: "bob", ID: "gone"}, Connected: time.UnixMilli(1600000000000)}
+	latest := watch.Subscription{Key: ada.Key, Topic: "t", Options: watch.Options{Filter: []byte(`{"n":[1]}`), Latest: true}}
+	below := watch.Subscription{Key: ada.Key, Topic: "a/**", Options: watch.Options{Delta: true}}
+	if err := errors.Join(w.store.Connect(t.Context(), ada), w.store.Connect(t.Context(), bob)); err != nil {
+		t.Fatal(err)
+	}
+	for _, sub := range []watch.Subscription{latest, below} {
+		if _, err := w.store.Subscribe(t.Context(), sub); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.put("Connections", map[string]any{"subject": "ada", "connectionId": "*1700000000"})
+	w.put("Subscriptions", map[string]any{"topic": "t#0", "connectionId": "*"})
 	var got struct{ Connections []json.RawMessage }
 	w.shown("connections", &got)
 	want := `[{"id":"open1","subject":"ada","since":1700000000000,"open":true,"subscriptions":[X]} {"id":"gone","subject":"bob","since":1600000000000,"open":false,"subscriptions":[]} {"id":"open2","subject":"","since":0,"open":true,"subscriptions":[]}]`
@@ -265,8 +278,13 @@ func TestWhoIsConnected(t *testing.T) {
 
 func TestDestinationsWithTheirState(t *testing.T) {
 	w := newWorld(t)
-	w.put("Destinations", map[string]any{"destination": "d1", "topic": "*", "version": 1, "subject": "ada", "watches": "a/*", "url": "http://x", "format": "changes", "verified": true, "disabled": "paused"},
-		map[string]any{"destination": "d1", "topic": "a/1", "after": "e:4", "failures": 3, "lastError": "500", "waiting": "m"}, map[string]any{"destination": "#ada", "topic": "*"}, map[string]any{"destination": "d0", "topic": "*", "version": 1, "removed": true})
+	d := delivery.Destination{ID: "d1", Kind: delivery.Webhook, URL: "http://x", Format: delivery.Frames, Verified: true, Disabled: delivery.Paused, Version: 1}
+	d.Viewer.Key = watch.Key{Subject: "ada", ID: watch.DestinationID("d1")}
+	d.Query.Topic = "a/*"
+	if err := w.store.AddDestination(t.Context(), d, 10); err != nil {
+		t.Fatal(err)
+	}
+	w.put("Destinations", map[string]any{"destination": "d1", "topic": "a/1", "after": "e:4", "failures": 3, "lastError": "500", "waiting": "m"}, map[string]any{"destination": "#ada", "topic": "*"}, map[string]any{"destination": "d0", "topic": "*", "version": 1, "removed": true})
 	var got struct{ Destinations []json.RawMessage }
 	w.shown("destinations", &got)
 	want := `[{"id":"d1","subject":"ada","kind":"webhook","watches":"a/*","target":"http://x","format":"changes","verified":true,"disabled":"paused","topics":[{"topic":"a/1","after":"e:4","waiting":true,"failures":"3","lastError":"500"}]}]`

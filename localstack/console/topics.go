@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/watchroute/watchroute/events"
+	"github.com/watchroute/watchroute/shared/watch"
 )
 
 // mostTopics is how many topics are told at once, unless fewer are asked for.
@@ -88,14 +89,12 @@ func (o Options) countOf(found map[events.Topic]*topic) {
 	})
 	o.DB().Walk(o.Tables().Subscriptions, func(partition, sort string) {
 		name, _, _ := strings.Cut(partition, "#")
-		if t := found[events.Topic(name)]; t != nil && !strings.HasPrefix(sort, "*") && !strings.HasPrefix(sort, destinationPrefix) {
+		_, delivered := watch.ConnectionID(sort).Destination()
+		if t := found[events.Topic(name)]; t != nil && !strings.HasPrefix(sort, "*") && !delivered {
 			t.Watchers++
 		}
 	})
 }
-
-// destinationPrefix begins the sort key of a destination among subscriptions.
-const destinationPrefix = "destination:"
 
 // number reads a number of the query.
 func number(r *http.Request, name string, otherwise, least, most int64) (int64, error) {
