@@ -33,14 +33,19 @@ func topicOf(r *http.Request) (events.Topic, error) {
 	return name, nil
 }
 
-// log gives changes of a topic, in order: those from a number on, or else the last ones.
-func (o Options) log(r *http.Request) (any, error) {
+// headOf reads which topic is asked for, and how far it is.
+func (o Options) headOf(r *http.Request) (events.Topic, watch.Head, error) {
 	name, err := topicOf(r)
 	if err != nil {
-		return nil, err
+		return "", watch.Head{}, err
 	}
-	store := o.store()
-	head, err := store.Head(r.Context(), name)
+	head, err := o.store().Head(r.Context(), name)
+	return name, head, err
+}
+
+// log gives changes of a topic, in order: those from a number on, or else the last ones.
+func (o Options) log(r *http.Request) (any, error) {
+	name, head, err := o.headOf(r)
 	if err != nil {
 		return nil, err
 	}
@@ -50,7 +55,7 @@ func (o Options) log(r *http.Request) (any, error) {
 	}
 	list := []entry{}
 	if from <= head.Seq {
-		found, err := store.Since(r.Context(), name, from-1, min(head.Seq, from-1+mostChanges))
+		found, err := o.store().Since(r.Context(), name, from-1, min(head.Seq, from-1+mostChanges))
 		if err != nil {
 			return nil, err
 		}
@@ -93,12 +98,7 @@ type itemThen struct {
 
 // then gives the items of a topic as they were after a change. It takes the items of now, and goes back.
 func (o Options) then(r *http.Request) (any, error) {
-	name, err := topicOf(r)
-	if err != nil {
-		return nil, err
-	}
-	store := o.store()
-	head, err := store.Head(r.Context(), name)
+	name, head, err := o.headOf(r)
 	if err != nil {
 		return nil, err
 	}

@@ -75,7 +75,8 @@
 // The number of shards doubles whenever a shard is found too full, by a reader or by one of the few
 // subscribers that look. New subscriptions go into the shards that were added last.
 //
-// Every read that a promise rests on is strongly consistent. No operation scans.
+// Every read that a promise rests on is strongly consistent. No function scans: lists of whole tables are for
+// tools that look on.
 //
 // Rows are read and written by hand, without attributevalue and tagged structs. Fan-out reads the
 // rows of a whole audience for each batch: 1,000 of them take 0.11 ms and no allocation by hand, and
