@@ -126,10 +126,11 @@ export const until = async (what, condition, milliseconds = Number(PATIENCE)) =>
  * A way to the stack that can be cut, for open(…, { base: cable.url }).
  *
  * cut ends all connections, and refuses others until mend. hush keeps them open, but nothing comes
- * through, as when a phone sleeps; mend ends these, as the stack would have done.
+ * through, as when a phone sleeps; mend ends these, as the stack would have done. lose is a mend after
+ * which they stay open and silent, because the network has forgotten them.
  */
 export const cable = async t => {
-  const pairs = new Set()
+  const pairs = new Set(), lost = new Set() // of sockets
   let state = "whole"
   const { hostname, port } = new URL(url)
   const end = () => { for (const pair of pairs) for (const s of pair) s.destroy() }
@@ -138,7 +139,7 @@ export const cable = async t => {
     const far = net.connect(Number(port), hostname), pair = [near, far]
     pairs.add(pair)
     for (const [from, to] of [[near, far], [far, near]]) {
-      from.on("data", chunk => { if (state === "whole") to.write(chunk) })
+      from.on("data", chunk => { if (state === "whole" && !lost.has(from)) to.write(chunk) })
       from.on("error", () => {}) // the close follows
       from.on("close", () => { to.destroy(); pairs.delete(pair) })
     }
@@ -150,5 +151,6 @@ export const cable = async t => {
     cut: () => { state = "cut"; end() },
     hush: () => { state = "hushed" },
     mend: () => { if (state === "hushed") end(); state = "whole" },
+    lose: () => { for (const pair of pairs) for (const s of pair) lost.add(s); state = "whole" },
   }
 }
