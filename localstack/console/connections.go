@@ -59,7 +59,8 @@ func (o Options) connections(r *http.Request) (any, error) {
 			c.Subscriptions = append(c.Subscriptions, subscription{s.Topic, s.Filter, s.Fields, s.Delta, s.Latest})
 		}
 	}
-	list := slices.SortedFunc(maps.Values(found), func(a, b *connection) int { return cmp.Or(cmp.Compare(b.Since, a.Since), cmp.Compare(a.ID, b.ID)) })
+	list := slices.AppendSeq([]*connection{}, maps.Values(found)) // which is a list also if it is empty
+	slices.SortFunc(list, func(a, b *connection) int { return cmp.Or(cmp.Compare(b.Since, a.Since), cmp.Compare(a.ID, b.ID)) })
 	return map[string]any{"at": time.Now().UnixMilli(), "connections": list, "more": len(open) > mostRows || moreKnown || moreWatched}, nil
 }
 

@@ -276,6 +276,20 @@ func TestWhoIsConnected(t *testing.T) {
 	}
 }
 
+// TestNothingIsAnEmptyList: a page would fail on null.
+func TestNothingIsAnEmptyList(t *testing.T) {
+	nobody := serve(func(o *console.Options) {
+		db := dynamotest.StartInside(t)
+		o.DB, o.Tables = func() *dynamodb.Engine { return db.Engine }, func() dynamo.Tables { return dynamotest.Tables }
+		o.Connections = func() []string { return nil }
+	})
+	for _, name := range []string{"connections", "destinations", "topics"} {
+		if got := ask(nobody, "GET", "/_localstack/"+name, ""); !strings.Contains(got.Body.String(), `"`+name+`":[]`) {
+			t.Errorf("%s are answered %d, %s", name, got.Code, got.Body)
+		}
+	}
+}
+
 func TestDestinationsWithTheirState(t *testing.T) {
 	w := newWorld(t)
 	d := delivery.Destination{ID: "d1", Kind: delivery.Webhook, URL: "http://x", Format: delivery.Frames, Verified: true, Disabled: delivery.Paused, Version: 1}
