@@ -1,5 +1,5 @@
 // Who is connected, and subscribed to what.
-import { h, fill, panel, head, brief, ago, many, say } from "./dom.js"
+import { h, fill, panel, head, many, say, brief, ago, table } from "./dom.js"
 import { get, post, every } from "./api.js"
 const most = 200
 export const connections = (main, signal) => {
@@ -95,27 +95,7 @@ export const connections = (main, signal) => {
     panel(
       "Connected",
       [count, find],
-      h(
-        ".scroll",
-        { tabIndex: 0, role: "region", "aria-label": "Connected" },
-        h(
-          "table",
-          {},
-          h(
-            "thead",
-            {},
-            h(
-              "tr",
-              {},
-              h("th", { scope: "col" }, "Subject"),
-              h("th.num", { scope: "col" }, "For"),
-              h("th", { scope: "col" }, "Watches"),
-              h("th.num", { scope: "col" }, "Socket"),
-            ),
-          ),
-          rows,
-        ),
-      ),
+      table("Connected", ["Subject", ["th.num", "For"], "Watches", ["th.num", "Socket"]], rows),
       note,
     ),
   )

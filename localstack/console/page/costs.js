@@ -1,5 +1,5 @@
 // What was used so far, and what AWS would charge for it.
-import { h, fill, panel, head, many, dollars, say } from "./dom.js"
+import { h, fill, panel, head, many, say, dollars, table } from "./dom.js"
 import { get, post, every } from "./api.js"
 export const costs = (main, signal) => {
   const cards = h(".cards"),
@@ -60,27 +60,10 @@ export const costs = (main, signal) => {
     panel(
       "By service",
       null,
-      h(
-        ".scroll",
-        { tabIndex: 0, role: "region", "aria-label": "By service" },
-        h(
-          "table",
-          {},
-          h(
-            "thead",
-            {},
-            h(
-              "tr",
-              {},
-              h("th", { scope: "col" }, "Service"),
-              h("th", { scope: "col" }, "What"),
-              h("th.num", { scope: "col" }, "Amount"),
-              h("th.num.wide", { scope: "col" }, "A million"),
-              h("th.num", { scope: "col" }, "Dollars"),
-            ),
-          ),
-          rows,
-        ),
+      table(
+        "By service",
+        ["Service", "What", ["th.num", "Amount"], ["th.num.wide", "A million"], ["th.num", "Dollars"]],
+        rows,
       ),
       none,
     ),

@@ -1,5 +1,5 @@
 // What is delivered without a connection, and how far that is.
-import { h, fill, panel, head, brief, copyable } from "./dom.js"
+import { h, fill, panel, head, brief, copyable, table } from "./dom.js"
 import { get, every } from "./api.js"
 import { httpURL } from "./session.js"
 const state = d =>
@@ -42,37 +42,24 @@ export const destinations = (main, signal) => {
                 d.filter && h("p.soft", {}, "filter ", h("code", {}, brief(d.filter))),
                 d.subject && h("p.soft", {}, `of ${d.subject}`),
                 d.topics.length > 0 &&
-                  h(
-                    ".scroll",
-                    { tabIndex: 0, role: "region", "aria-label": `Topics of ${d.name || d.id}` },
+                  table(
+                    `Topics of ${d.name || d.id}`,
+                    ["Topic", "Has up to", "Failures", "Last error"],
                     h(
-                      "table",
+                      "tbody",
                       {},
-                      h(
-                        "thead",
-                        {},
-                        h(
-                          "tr",
-                          {},
-                          ["Topic", "Has up to", "Failures", "Last error"].map(t => h("th", { scope: "col" }, t)),
-                        ),
-                      ),
-                      h(
-                        "tbody",
-                        {},
-                        d.topics
-                          .slice(0, 100)
-                          .map(t =>
-                            h(
-                              "tr",
-                              {},
-                              h("td", {}, h("code", {}, t.topic)),
-                              h("td", {}, h("code", {}, t.after), t.waiting && [" ", h("span.tag", {}, "waiting")]),
-                              h("td.num", {}, t.failures || "–"),
-                              h("td", {}, t.lastError || "–"),
-                            ),
+                      d.topics
+                        .slice(0, 100)
+                        .map(t =>
+                          h(
+                            "tr",
+                            {},
+                            h("td", {}, h("code", {}, t.topic)),
+                            h("td", {}, h("code", {}, t.after), t.waiting && [" ", h("span.tag", {}, "waiting")]),
+                            h("td.num", {}, t.failures || "–"),
+                            h("td", {}, t.lastError || "–"),
                           ),
-                      ),
+                        ),
                     ),
                   ),
               ),

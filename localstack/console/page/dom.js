@@ -23,6 +23,12 @@ export const panel = (title, tools, ...body) =>
   h("section.panel", {}, h(".bar", {}, h("h2", {}, title), tools && h(".row", {}, tools)), ...body)
 export const head = (title, text, ...tools) =>
   h(".head", {}, h("h1", {}, title), tools.length > 0 && h(".row", {}, ...tools), text && h("p", {}, text))
+/** A table that scrolls by itself. A head is a text, or ["th.num", text] for a column of numbers. */
+export const table = (label, heads, rows) => {
+  const cells = heads.map(t => (Array.isArray(t) ? h(t[0], { scope: "col" }, t[1]) : h("th", { scope: "col" }, t)))
+  const whole = h("table", {}, h("thead", {}, h("tr", {}, cells)), rows)
+  return h(".scroll", { tabIndex: 0, role: "region", "aria-label": label }, whole)
+}
 export const empty = (...text) => h("p.empty", {}, ...text)
 export const field = (name, input, more = {}) => h("label", more, name, input)
 
@@ -98,6 +104,18 @@ export const copyButton = (name, text) =>
     },
     name,
   )
+
+/** A button that holds what is shown. changed is called when it is pressed. */
+export const pauseButton = changed => {
+  const pressed = () => {
+    button.paused = !button.paused
+    button.setAttribute("aria-pressed", String(button.paused))
+    button.textContent = button.paused ? "Go on" : "Pause"
+    changed()
+  }
+  const button = h("button.small", { type: "button", "aria-pressed": "false", onclick: pressed }, "Pause")
+  return button
+}
 
 /** Tabs, of which the arrow keys choose. */
 export const tabs = (label, names, chosen, choose) => {

@@ -1,5 +1,5 @@
 // The frames of this page, both ways, and a form to send one.
-import { h, fill, panel, head, field, clock, pretty, seldom, copyButton, quote } from "./dom.js"
+import { h, fill, panel, head, field, clock, pretty, seldom, copyButton, quote, pauseButton } from "./dom.js"
 import { frames as kept, bus, send, topicURL, wscat } from "./session.js"
 import { meaning } from "./meaning.js"
 
@@ -17,8 +17,7 @@ const samples = {
 const title = { in: "← in", out: "→ out", open: "open", close: "closed" }
 
 export const frames = (main, signal) => {
-  let paused = false,
-    query = "",
+  let query = "",
     from = 0
   const list = h(".frames"),
     none = h("p.empty", {}, "No frame yet. Watch a topic, or send a frame."),
@@ -37,23 +36,10 @@ export const frames = (main, signal) => {
       draw()
     },
   })
-  const pause = h(
-    "button.small",
-    {
-      type: "button",
-      "aria-pressed": "false",
-      onclick: () => {
-        paused = !paused
-        pause.setAttribute("aria-pressed", String(paused))
-        pause.textContent = paused ? "Go on" : "Pause"
-        draw()
-      },
-    },
-    "Pause",
-  )
+  const pause = pauseButton(() => draw())
   const open = new Set()
   const draw = () => {
-    if (paused) return
+    if (pause.paused) return
     const found = kept
       .filter(f => f.n > from && (!query || (f.text + meaning(f)).toLowerCase().includes(query)))
       .slice(-most)

@@ -1,5 +1,5 @@
 // What arrives of a topic, or of the topics of a pattern: its items, and the numbered changes with what they changed.
-import { h, fill, panel, many, clock, say, brief, seldom } from "./dom.js"
+import { h, fill, panel, many, clock, say, brief, seldom, table, pauseButton } from "./dom.js"
 import { merge } from "/browser/store.js"
 import { diff } from "./diff.js"
 import { newLine } from "./line.js"
@@ -40,24 +40,10 @@ export const liveView = (name, where) => {
   })
   const count = h("span.soft.num"),
     total = h("span.soft.num")
-  const pause = h(
-    "button.small",
-    {
-      type: "button",
-      "aria-pressed": "false",
-      onclick: () => {
-        paused = !paused
-        pause.setAttribute("aria-pressed", String(paused))
-        pause.textContent = paused ? "Go on" : "Pause"
-        soon()
-      },
-    },
-    "Pause",
-  )
-  let paused = false
+  const pause = pauseButton(() => soon())
   const draw = () => {
     line.draw()
-    if (paused) return
+    if (pause.paused) return
     const found = []
     for (const [key, item] of items)
       if (!query || (key + item.text).toLowerCase().includes(query)) {
@@ -166,25 +152,6 @@ export const liveView = (name, where) => {
     }
     soon()
   }
-  const scroll = (label, heads, rows) =>
-    h(
-      ".scroll",
-      { tabIndex: 0, role: "region", "aria-label": label },
-      h(
-        "table",
-        {},
-        h(
-          "thead",
-          {},
-          h(
-            "tr",
-            {},
-            heads.map(t => h("th", { scope: "col" }, t)),
-          ),
-        ),
-        rows,
-      ),
-    )
   const element = h(
     "div.stack",
     {},
@@ -192,8 +159,8 @@ export const liveView = (name, where) => {
     h(
       ".cols.below",
       {},
-      panel("Items", [count, find], scroll("Items", ["Id", "Data"], rows), note),
-      panel("Changes", [total, pause], scroll("Changes", ["Seq", "Op", "Item", "What changed"], list), none),
+      panel("Items", [count, find], table("Items", ["Id", "Data"], rows), note),
+      panel("Changes", [total, pause], table("Changes", ["Seq", "Op", "Item", "What changed"], list), none),
     ),
   )
   return {

@@ -1,5 +1,5 @@
 // Time travel: the items of a topic as they were after a change.
-import { h, fill, panel, many, brief, seldom } from "./dom.js"
+import { h, fill, panel, many, brief, seldom, table } from "./dom.js"
 import { get } from "./api.js"
 import { narrowed } from "./session.js"
 import { diff } from "./diff.js"
@@ -119,19 +119,6 @@ export const pastView = (name, signal) => {
         change,
       ),
     ),
-    panel(
-      "Items then",
-      null,
-      h(
-        ".scroll",
-        { tabIndex: 0, role: "region", "aria-label": "Items then" },
-        h(
-          "table",
-          {},
-          h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Id"), h("th", { scope: "col" }, "Data"))),
-          rows,
-        ),
-      ),
-    ),
+    panel("Items then", null, table("Items then", ["Id", "Data"], rows)),
   )
 }
