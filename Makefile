@@ -22,7 +22,7 @@ JUDGES      := .build/judges
 # run builds a program and becomes it. After Ctrl-C, go run would report an error that is none.
 run = mkdir -p .build/bin && go build -o .build/bin/$(notdir $(1)) $(1) && exec .build/bin/$(notdir $(1))
 
-.PHONY: help local token ticker npm python test quick bench costs intake browser chromium chaos mutants soak fuzz contracts judges synth conformance emulators lint fmt build account deploy localstack localstack-install executor localstack-docker localstack-docker-down localstack-token
+.PHONY: help local token ticker npm python test quick bench costs intake browser chromium chaos mutants soak fuzz contracts docs judges synth conformance emulators lint fmt build account deploy localstack localstack-install executor localstack-docker localstack-docker-down localstack-token
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-22s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -59,7 +59,7 @@ intake: ## bring 10,000 messages each from Kafka, SQS and Kinesis to intake, wit
 	go test -count=1 -v -run '^Test(EachMessage|ASourceWithout)' ./functions/intake -args -changes $(CHANGES)
 	go test -count=1 -run '^TestManyMessagesOfEachSource$$' -timeout 20m -v ./localstack/stack -args -messages $(CHANGES)
 
-browser: npm chromium ## open the console, the examples and the browser client in Chromium, and take pictures into .build/screens (ARGS="-only chat")
+browser: npm chromium docs ## open the console, the reference, the examples and the browser client in Chromium, and take pictures into .build/screens (ARGS="-only chat")
 	@go test -count=1 -v -timeout 30m -run '^TestPages$$' ./localstack/pages -args -browser $(ARGS)
 
 CHROMIUMS := chromium-headless-shell chromium chromium-browser google-chrome
@@ -98,15 +98,24 @@ fuzz: ## run each fuzz target for FUZZTIME (10s)
 contracts: ## write the schema and AsyncAPI in events/, of the Go types there
 	go run ./localstack/contracts
 
+docs: .build/docs/index.html ## render the contracts for readers into .build/docs, which `make local` serves at /docs/ (needs Node)
+
+.build/docs/index.html: $(JUDGES)/node $(wildcard localstack/contracts/docs/* events/*.yaml events/schema/*)
+	@node localstack/contracts/docs/docs.mjs $(JUDGES) .build/docs
+
 judges: $(JUDGES)/installed ## have Redocly, AsyncAPI's own parser and Schemathesis judge the contracts (needs Node, Python 3)
 	cd $(JUDGES) && REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true npx --no-install redocly lint --config redocly.yaml $(CURDIR)/events/openapi.yaml $(CURDIR)/events/asyncapi.yaml
 	cd $(JUDGES) && node asyncapi.mjs $(CURDIR)/events/asyncapi.yaml
 	go test -count=1 -run '^TestSchemathesisAgrees$$' ./localstack/contracts -args -schemathesis $(JUDGES)/venv/bin/schemathesis
 
-$(JUDGES)/installed: $(addprefix localstack/contracts/judges/,package.json package-lock.json redocly.yaml asyncapi.mjs requirements.txt)
+$(JUDGES)/node: $(addprefix localstack/contracts/judges/,package.json package-lock.json)
 	@mkdir -p $(JUDGES)
 	@cp $^ $(JUDGES)
 	@npm ci --prefix $(JUDGES) --ignore-scripts --no-audit --no-fund --loglevel error
+	@touch $@
+
+$(JUDGES)/installed: $(JUDGES)/node $(addprefix localstack/contracts/judges/,redocly.yaml asyncapi.mjs requirements.txt)
+	@cp $(filter-out $<,$^) $(JUDGES)
 	@python3 -m venv --clear $(JUDGES)/venv
 	@$(JUDGES)/venv/bin/pip install --quiet --disable-pip-version-check --require-hashes --requirement $(JUDGES)/requirements.txt
 	@touch $@

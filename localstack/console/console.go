@@ -4,6 +4,7 @@
 //	GET  /                            the page; its files are below /_localstack/console/
 //	GET  /browser/watchroute.js       the client for browsers, as every page here imports it
 //	GET  /examples/chat/              an example
+//	GET  /docs/                       the reference, if make docs has made it
 //	GET  /_localstack/about           where things are
 //	GET  /_localstack/topics          what topics there are; match=, most=
 //	GET  /_localstack/log             the changes of a topic= that come from= a number on
@@ -39,6 +40,8 @@ import (
 type Options struct {
 	// Examples are the files of each example, by its name, which is its folder below /examples/.
 	Examples map[string]fs.FS
+	// Docs is the folder that make docs fills. It is looked at again with each request.
+	Docs string
 	// Ready reports whether the stack is up. Until then only files are served, and nothing below is
 	// called.
 	Ready func() bool
@@ -65,6 +68,7 @@ type About struct {
 	HTTP      bool              `json:"http"`      // there is a REST API
 	Anonymous bool              `json:"anonymous"` // clients without a token may do everything
 	Examples  []string          `json:"examples"`
+	Docs      bool              `json:"docs"` // the reference is there
 	Outputs   map[string]string `json:"outputs"`
 }
 
@@ -85,6 +89,7 @@ func Routes(mux *http.ServeMux, o Options) {
 		prefix := "/examples/" + name
 		mux.Handle("GET "+prefix+"/", http.StripPrefix(prefix, newFiles(example)))
 	}
+	mux.Handle("GET /docs/", http.StripPrefix("/docs/", reference(o.Docs)))
 	for name, show := range map[string]view{
 		"about": o.about, "topics": o.topics, "log": o.log, "then": o.then, "connections": o.connections, "destinations": o.destinations,
 		"costs": o.costs, "faults": o.faults,
@@ -100,6 +105,7 @@ func (o Options) about(*http.Request) (any, error) {
 	a := o.About()
 	a.Examples = slices.AppendSeq([]string{}, maps.Keys(o.Examples))
 	slices.Sort(a.Examples)
+	a.Docs = reference(o.Docs).there()
 	return a, nil
 }
 

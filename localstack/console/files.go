@@ -24,6 +24,11 @@ type file struct {
 	tag     string // the ETag
 }
 
+func newFile(name string, content []byte) file {
+	sum := sha256.Sum256(content)
+	return file{content: content, kind: kinds[path.Ext(name)], tag: `"` + hex.EncodeToString(sum[:8]) + `"`}
+}
+
 // newFiles reads files. A folder's index.html also is the folder itself. Types of TypeScript are for
 // editors, and Go files are not for pages.
 func newFiles(from fs.FS) files {
@@ -36,8 +41,7 @@ func newFiles(from fs.FS) files {
 		if err != nil {
 			return err
 		}
-		sum := sha256.Sum256(content)
-		one := file{content: content, kind: kinds[path.Ext(name)], tag: `"` + hex.EncodeToString(sum[:8]) + `"`}
+		one := newFile(name, content)
 		f.served["/"+name] = one
 		if folder, index := strings.CutSuffix("/"+name, "index.html"); index {
 			f.served[folder] = one
@@ -50,7 +54,7 @@ func newFiles(from fs.FS) files {
 // kinds are the media types of what is served. The machine's own table of types may differ.
 var kinds = map[string]string{
 	".html": "text/html; charset=utf-8", ".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8",
-	".mjs": "text/javascript; charset=utf-8", ".svg": "image/svg+xml", ".json": "application/json", ".ts": "text/plain; charset=utf-8",
+	".mjs": "text/javascript; charset=utf-8", ".svg": "image/svg+xml", ".json": "application/json", ".yaml": "application/yaml", ".ts": "text/plain; charset=utf-8",
 }
 
 func (f files) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -60,10 +64,14 @@ func (f files) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "there is no such file", http.StatusNotFound)
 		return
 	}
-	w.Header().Set("Content-Type", one.kind)
-	w.Header().Set("ETag", one.tag)
+	one.serve(w, r)
+}
+
+func (f file) serve(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", f.kind)
+	w.Header().Set("ETag", f.tag)
 	w.Header().Set("Cache-Control", "no-cache") // ask whether it is the same: the next build has others
-	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(one.content))
+	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(f.content))
 }
 
 // protect forbids a page whatever it does not need: code and styles that are not files of the stack,
@@ -77,6 +85,11 @@ func protect(h http.Header, r *http.Request) {
 	}
 	h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src "+own+
 		"; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'")
+	isolate(h)
+}
+
+// isolate keeps pages of other sites from using what is served.
+func isolate(h http.Header) {
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -52,6 +53,7 @@ func asyncAPI(root string, c comments) (object, error) {
 		{"servers", servers()},
 		{"channels", object{{"live", object{
 			{"address", "/"},
+			{"title", "The connection"},
 			{"description", "One connection. It carries the changes of up to " + number(events.MaxSubscriptions) + " topics and patterns. API Gateway ends it after two hours, and after ten minutes without a frame."},
 			{"messages", inChannel},
 			{"bindings", object{{"ws", handshake()}}},
@@ -130,18 +132,26 @@ var pushed = []struct{ operation, message, summary string }{
 func operations() (all object) {
 	for _, a := range actions {
 		all = append(all, member{a.action, object{
-			{"action", "receive"}, {"channel", ref(channel)}, {"summary", a.description},
+			{"action", "receive"}, {"channel", ref(channel)}, {"title", titleOf(a.action)}, {"summary", a.description},
 			{"messages", []object{inChannel(a.name)}},
 			{"reply", object{{"channel", ref(channel)}, {"messages", inChannelAll(append(slices.Clone(answers[a.action]), "Error"))}}},
 		}})
 	}
 	for _, p := range pushed {
 		all = append(all, member{p.operation, object{
-			{"action", "send"}, {"channel", ref(channel)}, {"summary", p.summary}, {"messages", []object{inChannel(p.message)}},
+			{"action", "send"}, {"channel", ref(channel)}, {"title", titleOf(p.operation)}, {"summary", p.summary}, {"messages", []object{inChannel(p.message)}},
 		}})
 	}
 	return all
 }
+
+// titleOf makes a title of the name of an operation: askToReconnect is Ask to reconnect.
+func titleOf(operation string) string {
+	words := beforeCapital.ReplaceAllStringFunc(operation, func(c string) string { return " " + strings.ToLower(c) })
+	return strings.ToUpper(words[:1]) + words[1:]
+}
+
+var beforeCapital = regexp.MustCompile(`[A-Z]`)
 
 func inChannel(name string) object { return ref(channel + "/messages/" + name) }
 
@@ -208,9 +218,9 @@ func (m message) describe(root string) (object, error) {
 // errorTable lists the error codes, and what a client does about each.
 func errorTable(c comments) string {
 	var out strings.Builder
-	out.WriteString("| error | remedy | |\n|---|---|---|\n")
+	out.WriteString("| error | remedy |\n|---|---|\n")
 	for _, code := range events.Codes() {
-		fmt.Fprintf(&out, "| `%s` | %s | %s |\n", code, code.Remedy(), unlinked(c.values[string(code)]))
+		fmt.Fprintf(&out, "| `%s` | %s: %s |\n", code, code.Remedy(), unlinked(c.values[string(code)]))
 	}
 	return strings.TrimSpace(out.String())
 }

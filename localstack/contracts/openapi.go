@@ -97,7 +97,7 @@ func get() object {
 		{"summary", "Reads, polls or streams a topic"},
 		{"description", "Without `after`, the items and the cursor at which they are true. With `after`, the changes after that cursor; with `wait` as well, held until there is one. With `Accept: text/event-stream`, frames as they come. Of a pattern, the items of each topic below it. HEAD answers the same without the body, and without waiting."},
 		{"parameters", []object{
-			parameter("after", "The cursor after which changes are wanted, or now. In a stream once for each topic, in their order.", object{{"anyOf", []object{{{"const", "now"}}, ofSchema("Cursor"), {{"type", "array"}, {"items", ofSchema("Cursor")}}}}}),
+			parameter("after", "The cursor after which changes are wanted, or now. In a stream once for each topic, in their order.", object{{"anyOf", []object{{{"type", "string"}, {"const", "now"}}, ofSchema("Cursor"), {{"type", "array"}, {"items", ofSchema("Cursor")}}}}}),
 			parameter("wait", fmt.Sprintf("How many seconds to wait for a change, at most. More than %.0f is that.", events.MaxWait.Seconds()), object{{"type", "integer"}, {"minimum", 0}}),
 			parameter("next", "Where the items go on, from the answer before.", filledText()),
 			parameter("limit", "The most items on a page.", object{{"type", "integer"}, {"minimum", 1}}),

@@ -36,7 +36,7 @@ func requests(all jsonschema.Definitions) error {
 	used := map[string]bool{"action": true}
 	for _, a := range actions {
 		s := &jsonschema.Schema{Type: "object", Description: a.description, Properties: jsonschema.NewProperties(), Required: append([]string{"action"}, a.required...)}
-		s.Properties.Set("action", &jsonschema.Schema{Const: a.action, Description: "What is asked for."})
+		s.Properties.Set("action", &jsonschema.Schema{Type: "string", Const: a.action, Description: "What is asked for."})
 		for _, member := range append(a.required, a.optional...) {
 			shared, ok := whole.Properties.Get(member)
 			if !ok {

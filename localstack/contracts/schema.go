@@ -105,7 +105,7 @@ func refer(name string) *jsonschema.Schema { return &jsonschema.Schema{Ref: "#/$
 // typed gives a frame the member that tells it from others.
 func typed(s *jsonschema.Schema, kind string) {
 	first := jsonschema.NewProperties()
-	first.Set("type", &jsonschema.Schema{Const: kind, Description: "Tells this frame from others."})
+	first.Set("type", &jsonschema.Schema{Type: "string", Const: kind, Description: "Tells this frame from others."})
 	for at := s.Properties.Oldest(); at != nil; at = at.Next() {
 		first.Set(at.Key, at.Value)
 	}

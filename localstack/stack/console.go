@@ -3,6 +3,7 @@ package stack
 import (
 	"context"
 	"io/fs"
+	"path/filepath"
 
 	"github.com/watchroute/watchroute/localstack/aws/dynamodb"
 	"github.com/watchroute/watchroute/localstack/console"
@@ -17,7 +18,7 @@ var examples = map[string]fs.FS{"chat": chat.Files, "ticker": ticker.Files}
 // console is what the console has to show.
 func (s *Stack) console() console.Options {
 	return console.Options{
-		Examples: examples, Ready: s.ready.Load, Secret: s.tokenSecret, Faults: s.o.Faults,
+		Examples: examples, Docs: filepath.Join(s.o.Root, ".build", "docs"), Ready: s.ready.Load, Secret: s.tokenSecret, Faults: s.o.Faults,
 		About: func() console.About {
 			return console.About{Stage: s.stage, HTTP: s.rest != nil, Anonymous: s.o.Anonymous || s.Outputs["TokenSecretArn"] == "", Outputs: s.Outputs}
 		},

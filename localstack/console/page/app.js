@@ -33,6 +33,7 @@ fill(
   about.examples.map(name =>
     h("a", { href: `/examples/${name}/` }, `${name[0].toUpperCase()}${name.slice(1)} example`),
   ),
+  about.docs && h("a", { href: "/docs/" }, "Reference"),
   h("a", { href: "/_localstack/webhooks" }, "Webhooks received"),
 )
 
