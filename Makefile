@@ -103,10 +103,12 @@ docs: .build/docs/index.html ## render the contracts for readers into .build/doc
 .build/docs/index.html: $(JUDGES)/node $(wildcard localstack/contracts/docs/* events/*.yaml events/schema/*)
 	@node localstack/contracts/docs/docs.mjs $(JUDGES) .build/docs
 
-judges: $(JUDGES)/installed ## have Redocly, AsyncAPI's own parser and Schemathesis judge the contracts (needs Node, Python 3)
-	cd $(JUDGES) && REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true npx --no-install redocly lint --config redocly.yaml $(CURDIR)/events/openapi.yaml $(CURDIR)/events/asyncapi.yaml
+judges: $(JUDGES)/installed $(JUDGES)/clients/installed ## have Redocly, AsyncAPI's own parser, Schemathesis and clients that others generate judge the contracts (needs Node, Python 3)
+	cd $(JUDGES) && REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true npx --no-install redocly lint --config redocly.yaml $(CURDIR)/events/openapi.yaml $(CURDIR)/events/asyncapi.yaml $(CURDIR)/events/asyncapi.client.yaml
 	cd $(JUDGES) && node asyncapi.mjs $(CURDIR)/events/asyncapi.yaml
+	cd $(JUDGES) && node asyncapi.mjs $(CURDIR)/events/asyncapi.client.yaml
 	go test -count=1 -run '^TestSchemathesisAgrees$$' ./localstack/contracts -args -schemathesis $(JUDGES)/venv/bin/schemathesis
+	go test -count=1 -v -run '^TestForeignClients' ./localstack/contracts -args -clients $(JUDGES)/clients
 
 $(JUDGES)/node: $(addprefix localstack/contracts/judges/,package.json package-lock.json)
 	@mkdir -p $(JUDGES)
@@ -118,6 +120,15 @@ $(JUDGES)/installed: $(JUDGES)/node $(addprefix localstack/contracts/judges/,red
 	@cp $(filter-out $<,$^) $(JUDGES)
 	@python3 -m venv --clear $(JUDGES)/venv
 	@$(JUDGES)/venv/bin/pip install --quiet --disable-pip-version-check --require-hashes --requirement $(JUDGES)/requirements.txt
+	@touch $@
+
+# Apart from the judges, as these programs need a Node of their own, which is among the packages.
+$(JUDGES)/clients/installed: $(addprefix localstack/contracts/clients/,package.json package-lock.json requirements.txt)
+	@mkdir -p $(JUDGES)/clients
+	@cp $^ $(JUDGES)/clients
+	@npm ci --prefix $(JUDGES)/clients --ignore-scripts --no-audit --no-fund --loglevel error
+	@python3 -m venv --clear $(JUDGES)/clients/venv
+	@$(JUDGES)/clients/venv/bin/pip install --quiet --disable-pip-version-check --require-hashes --requirement $(JUDGES)/clients/requirements.txt
 	@touch $@
 
 synth: ## make the CloudFormation template with the CDK CLI and compare it with the committed one

@@ -23,6 +23,12 @@ type message struct {
 	answered bool     // it carries the id of a request
 }
 
+// What both documents on the WebSocket say about themselves.
+var (
+	license = object{{"name", "Apache-2.0"}, {"url", "https://www.apache.org/licenses/LICENSE-2.0"}}
+	guide   = object{{"description", "The protocol, with what to do after a break"}, {"url", "https://github.com/watchroute/watchroute/blob/main/events/README.md"}}
+)
+
 // asyncAPI describes the WebSocket. root is the module's folder, which has the samples.
 //
 // Source: https://www.asyncapi.com/docs/reference/specification/v3.1.0
@@ -46,8 +52,8 @@ func asyncAPI(root string, c comments) (object, error) {
 			{"title", "Watchroute over a WebSocket"},
 			{"version", protocolVersion},
 			{"description", "A client subscribes to topics, and gets each change of their items: numbered, in order, nothing lost, and only what its token shows. Every frame is one text message that holds one JSON object, of up to " + limits["MaxFrameBytes"] + ". A client's frame has an action, a frame of the service a type. Members that a side does not know are ignored.\n\n" + errorTable(c) + "\n\n" + closeTable() + "\n\n" + handshakeTable()},
-			{"license", object{{"name", "Apache-2.0"}, {"url", "https://www.apache.org/licenses/LICENSE-2.0"}}},
-			{"externalDocs", object{{"description", "The protocol, with what to do after a break"}, {"url", "https://github.com/watchroute/watchroute/blob/main/events/README.md"}}},
+			{"license", license},
+			{"externalDocs", guide},
 		}},
 		{"defaultContentType", "application/json"},
 		{"servers", servers()},
@@ -58,9 +64,31 @@ func asyncAPI(root string, c comments) (object, error) {
 			{"messages", inChannel},
 			{"bindings", object{{"ws", handshake()}}},
 		}}}},
-		{"operations", operations()},
+		{"operations", operations("receive", "send")},
 		{"components", object{{"messages", components}, {"securitySchemes", securitySchemes()}}},
 	}, nil
+}
+
+// clientAsyncAPI describes a client: what the service receives, the client sends. In AsyncAPI a document
+// is of one application, and generators make that application. All but the operations is in the other document.
+//
+// Source: https://www.asyncapi.com/docs/reference/specification/v3.1.0#operationObject
+func clientAsyncAPI() object {
+	other := func(location string) object { return ref("./asyncapi.yaml#/" + location) }
+	return object{
+		{"asyncapi", "3.1.0"},
+		{"info", object{
+			{"title", "Watchroute Client"},
+			{"version", protocolVersion},
+			{"description", "asyncapi.yaml as a client has it, for programs that generate clients: send is what the client sends."},
+			{"license", license},
+			{"externalDocs", guide},
+		}},
+		{"defaultContentType", "application/json"},
+		{"servers", object{{"aws", other("servers/aws")}, {"local", other("servers/local")}}},
+		{"channels", object{{"live", other("channels/live")}}},
+		{"operations", operations("send", "receive")},
+	}
 }
 
 // protocolVersion is that of the subprotocol, watchroute.v1.
@@ -129,17 +157,18 @@ var pushed = []struct{ operation, message, summary string }{
 	{"refuse", "Error", "Says why the connection is closed."},
 }
 
-func operations() (all object) {
+// operations says what is done with a client's frames, and with those of the service.
+func operations(clients, services string) (all object) {
 	for _, a := range actions {
 		all = append(all, member{a.action, object{
-			{"action", "receive"}, {"channel", ref(channel)}, {"title", titleOf(a.action)}, {"summary", a.description},
+			{"action", clients}, {"channel", ref(channel)}, {"title", titleOf(a.action)}, {"summary", a.description},
 			{"messages", []object{inChannel(a.name)}},
 			{"reply", object{{"channel", ref(channel)}, {"messages", inChannelAll(append(slices.Clone(answers[a.action]), "Error"))}}},
 		}})
 	}
 	for _, p := range pushed {
 		all = append(all, member{p.operation, object{
-			{"action", "send"}, {"channel", ref(channel)}, {"title", titleOf(p.operation)}, {"summary", p.summary}, {"messages", []object{inChannel(p.message)}},
+			{"action", services}, {"channel", ref(channel)}, {"title", titleOf(p.operation)}, {"summary", p.summary}, {"messages", []object{inChannel(p.message)}},
 		}})
 	}
 	return all

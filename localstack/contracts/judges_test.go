@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"flag"
 	"log/slog"
 	"os"
@@ -25,14 +26,7 @@ func TestSchemathesisAgrees(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := stack.Start(t.Context(), stack.Options{
-		Addr: "127.0.0.1:0", Root: root, Anonymous: true, Log: t.Output(), Logger: slog.New(slog.NewTextHandler(t.Output(), nil)),
-		Gateway: apigateway.Options{Account: apigateway.Throttle{Rate: -1}},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
+	s := start(t, stack.Options{Anonymous: true})
 	folder, err := filepath.Abs(root)
 	if err != nil {
 		t.Fatal(err)
@@ -44,4 +38,17 @@ func TestSchemathesisAgrees(t *testing.T) {
 	if err := run.Run(); err != nil {
 		t.Error("schemathesis does not agree, see above: ", err)
 	}
+}
+
+// start runs a stack for judges, who make more requests than people.
+func start(t *testing.T, o stack.Options) *stack.Stack {
+	t.Helper()
+	o.Addr, o.Root, o.Log, o.Logger = "127.0.0.1:0", root, t.Output(), slog.New(slog.NewTextHandler(t.Output(), nil))
+	o.Gateway.Account = apigateway.Throttle{Rate: -1}
+	s, err := stack.Start(context.WithoutCancel(t.Context()), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	return s
 }

@@ -67,7 +67,7 @@ func contracts(root, at string) (map[string][]byte, error) {
 		return nil, err
 	}
 	files := map[string][]byte{"events/" + schemaFile: append(text, '\n')}
-	for name, o := range map[string]object{"events/asyncapi.yaml": sockets, "events/openapi.yaml": openAPI()} {
+	for name, o := range map[string]object{"events/asyncapi.yaml": sockets, "events/asyncapi.client.yaml": clientAsyncAPI(), "events/openapi.yaml": openAPI()} {
 		if files[name], err = document(o); err != nil {
 			return nil, err
 		}
