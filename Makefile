@@ -95,7 +95,7 @@ fuzz: ## run each fuzz target for FUZZTIME (10s)
 		done; \
 	done
 
-contracts: ## write the schema and AsyncAPI in events/, of the Go types there
+contracts: ## write the schema, AsyncAPI, OpenAPI and the types for TypeScript, of the Go types in events/
 	go run ./localstack/contracts
 
 docs: .build/docs/index.html ## render the contracts for readers into .build/docs, which `make local` serves at /docs/ (needs Node)

@@ -125,10 +125,14 @@ func (f foreign) follow(t *testing.T, s *stack.Stack, key string, edit func([]by
 		t.Fatal(err)
 	}
 	for name, text := range made(t) {
-		if edit != nil && name == "events/"+schemaFile {
+		name, ok := strings.CutPrefix(name, "events/")
+		if !ok {
+			continue
+		}
+		if edit != nil && name == schemaFile {
 			text = edit(text)
 		}
-		path := filepath.Join(folder, "contracts", strings.TrimPrefix(name, "events/"))
+		path := filepath.Join(folder, "contracts", name)
 		if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
 			t.Fatal(err)
 		}

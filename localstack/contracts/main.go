@@ -1,5 +1,5 @@
-// Contracts writes what describes the wire to others: JSON Schemas, AsyncAPI and OpenAPI, of the Go
-// types in events, their comments and their limits.
+// Contracts writes what describes the wire to others: JSON Schemas, AsyncAPI, OpenAPI and types for
+// TypeScript, of the Go types in events, their comments and their limits.
 //
 //	go run ./localstack/contracts
 package main
@@ -66,7 +66,11 @@ func contracts(root, at string) (map[string][]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	files := map[string][]byte{"events/" + schemaFile: append(text, '\n')}
+	types, err := typescript(s.Definitions)
+	if err != nil {
+		return nil, err
+	}
+	files := map[string][]byte{"events/" + schemaFile: append(text, '\n'), typesFile: types}
 	for name, o := range map[string]object{"events/asyncapi.yaml": sockets, "events/asyncapi.client.yaml": clientAsyncAPI(), "events/openapi.yaml": openAPI()} {
 		if files[name], err = document(o); err != nil {
 			return nil, err

@@ -4,7 +4,7 @@ import { cursorOf, plausible } from "./order.js"
 import { Attempt, whole } from "./watch.js"
 
 /**
- * @typedef {import("./watchroute.d.ts").ErrorFrame} ErrorFrame
+ * @typedef {import("./wire.d.ts").Error} ErrorFrame
  * @typedef {import("./watch.js").AnyWatch} AnyWatch
  *
  * @typedef {object} Options all of them, with their defaults

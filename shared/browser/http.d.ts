@@ -1,4 +1,4 @@
-import type { Item, Json } from "./watchroute.d.ts"
+import type { Cursor, Item, Json, Topic } from "./wire.d.ts"
 
 /** Times are in milliseconds. */
 export interface HTTPOptions {
@@ -32,7 +32,7 @@ export interface ReadOptions {
 export interface Items {
   items: Item[]
   /** Where they are true: a later watch goes on from it with `after`. */
-  cursor: string
+  cursor: Cursor
   /** For a later read, which gives undefined then if the items are the same. */
   etag: string
 }
@@ -43,4 +43,4 @@ export interface Items {
  * fails with an error that has a `code` of the protocol, and the `status`.
  * @param url the output HttpUrl of the service
  */
-export function read(url: string | URL, topic: string, options?: ReadOptions): Promise<Items | undefined>
+export function read(url: string | URL, topic: Topic, options?: ReadOptions): Promise<Items | undefined>

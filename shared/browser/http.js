@@ -11,7 +11,7 @@ import { cursorOf, text } from "./order.js"
  * @typedef {import("./engine.js").Events} Events
  * @typedef {import("./engine.js").Link} Link
  * @typedef {import("./order.js").Cursor} Cursor
- * @typedef {import("./watchroute.d.ts").Change} Change
+ * @typedef {import("./wire.d.ts").Change} Change
  * @typedef {{token?: () => string | Promise<string>, answerTime: number, maxBackoff: number, signal?: AbortSignal}} Options of the client; signal is aborted when it is closed
  *
  * @typedef {object} Follow a topic that is followed, by itself or as one of a pattern; or a pattern

@@ -1,7 +1,7 @@
 // @ts-check
 
 /**
- * @typedef {import("./watchroute.d.ts").Change} Change
+ * @typedef {import("./wire.d.ts").Change} Change
  * @typedef {{epoch: string, seq: number}} Cursor
  */
 
@@ -40,7 +40,7 @@ export const newOrder = (maxCount, maxBytes, latest) => {
   let early = /** @type {Change[]} */ ([]) // by their seq; no two share a seq
   let bytes = 0 // of early's data
   let seqs = 0 // of early, those of skipped runs among them
-  const items = /** @type {Map<string, number>} */ (new Map()) // with latest: the seq of the change of each item that waits
+  const items = /** @type {Map<string | undefined, number>} */ (new Map()) // with latest: the seq of the change of each item that waits
 
   /** @param {string} of */
   function clear(of) {

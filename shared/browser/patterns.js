@@ -6,7 +6,7 @@ import { cursorOf } from "./order.js"
 import { Watch, Watching, whole } from "./watch.js"
 
 /**
- * @typedef {import("./watchroute.d.ts").Change} Change
+ * @typedef {import("./wire.d.ts").Change} Change
  * @typedef {import("./order.js").Cursor} Cursor
  */
 

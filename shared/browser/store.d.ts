@@ -1,19 +1,16 @@
-import type { Json, WatchClient, WatchOptions } from "./watchroute.d.ts"
+import type { WatchClient, WatchOptions } from "./watchroute.d.ts"
+import type { ItemID, Json, Member as Presence, Topic } from "./wire.d.ts"
 
 export interface LiveItem {
-  topic: string
-  id: string
+  topic: Topic
+  id: ItemID
   data: Record<string, Json>
 }
 
-/** Somebody who is present in a topic. */
-export interface Member {
+/** Somebody who is present in a topic. Nobody has verified the name. */
+export interface Member extends Omit<Presence, "until"> {
   /** The subject of the member's token, as a segment of a topic. */
   id: string
-  /** What the member's client says; nobody has verified it. */
-  name: string
-  /** When the member came, as RFC 3339 has it. */
-  since: string
 }
 
 /**

@@ -3,7 +3,9 @@
 import { cursorOf, newOrder, text } from "./order.js"
 
 /**
- * @typedef {import("./watchroute.d.ts").Change} Change
+ * @typedef {import("./wire.d.ts").Change} Change
+ * @typedef {import("./watchroute.d.ts").Change} Shown a change that is not skipped
+ * @typedef {import("./wire.d.ts").ResetReason | ""} Reason
  * @typedef {import("./watchroute.d.ts").WatchEvent} WatchEvent
  * @typedef {import("./watchroute.d.ts").WatchOptions} WatchOptions
  * @typedef {import("./order.js").Cursor} Cursor
@@ -142,7 +144,7 @@ export class Watching {
   view = "" // what is seen; empty before that is known
   attempt = new Attempt() // to subscribe, or to ask for items
   probe = new Probe() // for what is missing
-  reason = "" // of the snapshot that is due or under way
+  reason = /** @type {Reason} */ ("") // of the snapshot that is due or under way
   bookmark = "" // where that goes on; empty before its first page
 
   /** @param {Engine} e @param {string} topic @param {WatchOptions} o @param {ReturnType<typeof newQueue>} [queue] of the watch of its pattern */
@@ -215,7 +217,7 @@ export class Watch extends Watching {
     if (!this.greet()) return false
     for (let c; this.greeted && !this.held && (c = this.order.next()); this.order.advance(c)) {
       const cursor = text({ epoch: c.epoch, seq: c.to || c.seq })
-      if (!this.give(c.op === "skipped" ? { cursor, costly: c.costly } : { cursor, change: c }, changesKept)) return false
+      if (!this.give(c.op === "skipped" ? { cursor, costly: c.costly } : { cursor, change: /** @type {Shown} */ (c) }, changesKept)) return false
     }
     return true
   }
@@ -308,7 +310,7 @@ export class Watch extends Watching {
     return true
   }
 
-  /** Takes in that changes after its cursor cannot be told. @param {string} reason */
+  /** Takes in that changes after its cursor cannot be told. @param {Reason} reason */
   reset(reason) {
     if (this.pattern) this.startOver(reason)
     else this.joined = false
@@ -320,7 +322,7 @@ export class Watch extends Watching {
     else super.lost()
   }
 
-  /** Has it ask for the topic's items, as it does not subscribe for itself. @param {string} reason */
+  /** Has it ask for the topic's items, as it does not subscribe for itself. @param {Reason} reason */
   startOver(reason) {
     this.restarting = true
     this.reason = reason

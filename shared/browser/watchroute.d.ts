@@ -1,39 +1,10 @@
-/** JSON, as items hold it. */
-export type Json = null | boolean | number | string | Json[] | { [member: string]: Json }
-
-/** One resource of a topic. */
-export interface Item {
-  /** 1 to 256 bytes. Without one, {@link WatchClient.publish} makes one up. */
-  id?: string
-  data?: Record<string, Json>
-  /** Set in a page: the data did not fit into a frame. */
-  large?: boolean
-}
+import type { Change as AnyChange, Code, Cursor, Error as ErrorFrame, Item, ItemID, Json, Op, PresenceRequest, ResetReason, Topic, TopicOrPattern } from "./wire.d.ts"
+export type { Code, Cursor, Item, ItemID, Json, Op, ResetReason, Topic } from "./wire.d.ts"
 
 /** What happened to one item. */
-export interface Change {
-  topic: string
-  epoch: string
-  /** The number of the change in its topic: 1, 2, 3 and so on. */
-  seq: number
-  id: string
-  op: "added" | "modified" | "removed" | "skipped"
-  /** When it was written, as RFC 3339 has it. */
-  time?: string
-  /** The whole new state. */
-  data?: Record<string, Json>
-  /** A merge patch (RFC 7396) on the state before, with `delta`. */
-  patch?: Record<string, Json>
-  /** The data did not fit into a frame. */
-  large?: boolean
-  /** The item was removed because its time was over. */
-  expired?: boolean
-  /** The same as in the answer to the publish that made the change. */
-  mark?: string
-  /** @internal */
-  to?: number
-  /** @internal */
-  costly?: boolean
+export interface Change extends Omit<AnyChange, "to" | "costly"> {
+  id: ItemID
+  op: Exclude<Op, "skipped">
 }
 
 /** A part of a topic's items, in the order of their ids. */
@@ -44,16 +15,16 @@ export interface Page {
   last: boolean
   items: Item[]
   /** Why the watch had to start over; only on a first page that was not asked for. */
-  reason?: "expired" | "epoch" | "limit" | "ahead" | "view" | string
+  reason?: ResetReason
   /** How many items were not looked at, as the filter would cost too much on them. */
   costly: number
 }
 
 /** One step of a watch. Without `change` and `page` it says only where the watch stands. */
 export interface WatchEvent {
-  topic: string
+  topic: Topic
   /** Where the watch stands: keep it, and a later watch goes on from it with `after`. Empty while a snapshot is not complete. */
-  cursor: string
+  cursor: Cursor
   change?: Change
   page?: Page
   /** Changes up to the cursor were not looked at, as the filter would cost too much on them. */
@@ -65,9 +36,9 @@ export interface WatchOptions {
   /** Begin with the topic's items. */
   snapshot?: boolean
   /** Go on from a cursor: what came after it comes first, or the items if that cannot be told any more. */
-  after?: string
+  after?: Cursor
   /** The same for the topics of a pattern. Topics that it leaves out are new: their changes come from the first on. */
-  cursors?: Record<string, string>
+  cursors?: Record<Topic, Cursor>
   /** Show only the items that match this EventBridge event pattern on their data. */
   filter?: Record<string, Json>
   /** Show only these members of the data, such as `seller.name`. */
@@ -77,7 +48,7 @@ export interface WatchOptions {
   /** Give only the latest state of each item where the watch is behind. */
   latest?: boolean
   /** Be a member of the topic, whom others see, as long as the watch lasts; see `members` in `./store`. The token must allow to join. */
-  presence?: { name: string }
+  presence?: PresenceRequest
   /** Ends the watch with the signal's reason. */
   signal?: AbortSignal
 }
@@ -132,14 +103,11 @@ export interface Stats {
 
 /** What the service refuses. */
 export class WatchError extends Error {
-  constructor(f: { code: string; message: string; topic?: string })
-  /** A code of the protocol, or `other_view`. */
-  readonly code: string
-  readonly topic?: string
+  constructor(f: Pick<ErrorFrame, "message" | "topic"> & { code: WatchError["code"] })
+  /** `other_view`: a topic is watched with other options already. All others are of the service. */
+  readonly code: Code | "other_view"
+  readonly topic?: Topic
 }
-
-/** @internal */
-export interface ErrorFrame { id?: string; code: string; message: string; topic?: string }
 
 /** Watches and publishes over one connection at a time. */
 export class WatchClient extends EventTarget {
@@ -154,11 +122,11 @@ export class WatchClient extends EventTarget {
    * over it runs. Every change that the filter, the fields and the token show comes once, in order.
    * It ends with a {@link WatchError} if the service refuses it.
    */
-  watch(topic: string, options?: WatchOptions): AsyncGenerator<WatchEvent, void, void>
-  /** Puts an item. It resolves when the service has it in its table, and tries until then. */
-  publish(topic: string, item: Item, options?: PublishOptions): Promise<{ id: string; mark: string }>
+  watch(topic: TopicOrPattern, options?: WatchOptions): AsyncGenerator<WatchEvent, void, void>
+  /** Puts an item; without an id it makes one up. It resolves when the service has it in its table, and tries until then. */
+  publish(topic: Topic, item: Item, options?: PublishOptions): Promise<{ id: ItemID; mark: string }>
   /** Removes an item; one that does not exist is no error. */
-  remove(topic: string, id: string): Promise<void>
+  remove(topic: Topic, id: ItemID): Promise<void>
   /** Ends every watch, and closes the connection. It is not opened again. */
   close(): void
 }
