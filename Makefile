@@ -18,11 +18,13 @@ NPM         := .build/npm
 PYTHON      := .build/python
 LOCALSTACK  := .build/localstack
 JUDGES      := .build/judges
+COMPARE     := .build/compare
+OASDIFF     := github.com/oasdiff/oasdiff@v1.37.0
 
 # run builds a program and becomes it. After Ctrl-C, go run would report an error that is none.
 run = mkdir -p .build/bin && go build -o .build/bin/$(notdir $(1)) $(1) && exec .build/bin/$(notdir $(1))
 
-.PHONY: help local token ticker npm python test quick bench costs intake browser chromium chaos mutants soak fuzz contracts docs judges synth conformance emulators lint fmt build account deploy localstack localstack-install executor localstack-docker localstack-docker-down localstack-token
+.PHONY: help local token ticker npm python test quick bench costs intake browser chromium chaos mutants soak fuzz contracts docs release-contracts judges synth conformance emulators lint fmt build account deploy localstack localstack-install executor localstack-docker localstack-docker-down localstack-token
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-22s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -103,10 +105,16 @@ docs: .build/docs/index.html ## render the contracts for readers into .build/doc
 .build/docs/index.html: $(JUDGES)/node $(wildcard localstack/contracts/docs/* events/*.yaml events/schema/*)
 	@node localstack/contracts/docs/docs.mjs $(JUDGES) .build/docs
 
-judges: $(JUDGES)/installed $(JUDGES)/clients/installed ## have Redocly, AsyncAPI's own parser, Schemathesis and clients that others generate judge the contracts (needs Node, Python 3)
+release-contracts: ## take the present contracts as those of a release, which make lint compares with later ones
+	@mkdir -p localstack/contracts/released/schema
+	cp events/openapi.yaml events/asyncapi.yaml localstack/contracts/released
+	cp events/schema/*.json localstack/contracts/released/schema
+
+judges: $(JUDGES)/installed $(COMPARE)/installed $(JUDGES)/clients/installed ## have Redocly, AsyncAPI's own parser, Schemathesis and clients that others generate judge the contracts (needs Node, Python 3)
 	cd $(JUDGES) && REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true npx --no-install redocly lint --config redocly.yaml $(CURDIR)/events/openapi.yaml $(CURDIR)/events/asyncapi.yaml $(CURDIR)/events/asyncapi.client.yaml
 	cd $(JUDGES) && node asyncapi.mjs $(CURDIR)/events/asyncapi.yaml
 	cd $(JUDGES) && node asyncapi.mjs $(CURDIR)/events/asyncapi.client.yaml
+	go test -count=1 ./localstack/contracts/compare -args -tools $(COMPARE)
 	go test -count=1 -run '^TestSchemathesisAgrees$$' ./localstack/contracts -args -schemathesis $(JUDGES)/venv/bin/schemathesis
 	go test -count=1 -v -run '^TestForeignClients' ./localstack/contracts -args -clients $(JUDGES)/clients
 
@@ -141,7 +149,7 @@ conformance: ## run the DynamoDB behaviour suite on Amazon's DynamoDB Local (nee
 emulators: $(VENV)/installed ## deploy into MiniStack and LocalStack and check what came of it (needs Linux, Python 3.13, Java 17; ARGS="-only LocalStack")
 	go run ./localstack/emulators -cdk "$(CDK)" -venv $(VENV) $(ARGS)
 
-lint: $(VENV)/installed ## gofmt, go vet, staticcheck, spelling, cfn-lint, the compose file (needs Python 3)
+lint: $(VENV)/installed $(COMPARE)/installed ## gofmt, go vet, staticcheck, spelling, cfn-lint, the compose file, and whether the contracts break those released (needs Python 3; without Node that leaves out frames' names, and fails where CI is set)
 	@test -z "$$(gofmt -l .)" || { gofmt -d .; exit 1; }
 	go vet ./...
 	$(STATICCHECK) ./...
@@ -150,6 +158,14 @@ lint: $(VENV)/installed ## gofmt, go vet, staticcheck, spelling, cfn-lint, the c
 	@! git ls-files | grep testdata/rapid/ # rapid's failures belong to the machine where it failed
 	$(VENV)/bin/cfn-lint --template infra/testdata/watchroute.template.json --regions us-east-1
 	$(VENV)/bin/check-jsonschema --builtin-schema vendor.compose-spec localstack/compose.yaml
+	go run ./localstack/contracts/compare -tools $(COMPARE)
+
+$(COMPARE)/installed: $(addprefix localstack/contracts/compare/,package.json package-lock.json asyncapi.mjs)
+	@mkdir -p $(COMPARE)
+	@cp $^ $(COMPARE)
+	@GOBIN=$(CURDIR)/$(COMPARE) go install $(OASDIFF)
+	@if command -v npm >/dev/null; then npm ci --prefix $(COMPARE) --ignore-scripts --no-audit --no-fund --loglevel error; fi
+	@touch $@
 
 fmt: ## format the Go source
 	gofmt -w .

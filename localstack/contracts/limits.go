@@ -86,7 +86,7 @@ func texts() jsonschema.Definitions {
 			Description: "What a member calls itself. Nobody verifies it."},
 		"RequestID": {Type: "string", MaxLength: size(events.MaxRequestIDBytes), Extras: inBytes(events.MaxRequestIDBytes),
 			Description: "A client's own mark on a request."},
-		"Code":        {Type: "string", Enum: enum(events.Codes()...), Description: "Tells errors apart. A service of a later version may have more."},
+		"Code":        {Type: "string", Enum: enum(events.Codes()...), Extras: mayGrow(), Description: "Tells errors apart. A service of a later version may have more."},
 		"Op":          {Type: "string", Enum: enum(events.Added, events.Modified, events.Removed, events.Skipped), Description: "What happened to the item; skipped stands in place of changes that the watcher does not see."},
 		"ResetReason": {Type: "string", Enum: enum(events.ResetExpired, events.ResetEpoch, events.ResetLimit, events.ResetAhead, events.ResetView), Description: "Why what a client missed cannot be told: retention has passed for a part of it, the numbering has begun anew, it is too much, the cursor is beyond the latest change, or another view is seen."},
 	}
@@ -198,3 +198,7 @@ func bound(all jsonschema.Definitions) error {
 	}
 	return nil
 }
+
+// mayGrow marks what a later version of the service may send more of, although the protocol's version stays:
+// a client has to get on with values that it does not know.
+func mayGrow() map[string]any { return map[string]any{"x-may-grow": true} }

@@ -137,7 +137,7 @@ func event() object {
 		{"type", "object"}, {"required", []string{"data"}},
 		{"properties", object{
 			{"id", object{{"type", "string"}, {"description", "The place that the stream has come to, for Last-Event-ID."}}},
-			{"event", object{{"enum", []string{"subscribed", "snapshot", "changes", "reset", "error"}}, {"description", "The type of the frame."}}},
+			{"event", object{{"enum", []string{"subscribed", "snapshot", "changes", "reset", "error"}}, {"x-may-grow", true}, {"description", "The type of the frame."}}},
 			{"data", object{{"type", "string"}, {"contentMediaType", jsonType}, {"contentSchema", ofSchema("ServerFrame")}, {"description", "A frame, as over a WebSocket."}}},
 			{"retry", object{{"type", "integer"}, {"minimum", 0}, {"description", "How many milliseconds to wait before coming back."}}},
 		}},

@@ -51,7 +51,8 @@ func wireSchema(c comments) (*jsonschema.Schema, error) {
 			aloneRefs(s)
 		}
 	}
-	all["ServerFrame"], all["ClientFrame"] = either(frameNames(), "A frame that the service sends."), either(requestNames(), "A frame that a client sends.")
+	all["ServerFrame"], all["ClientFrame"] = either(frameNames(), "A frame that the service sends. A service of a later version may send others, which clients ignore."), either(requestNames(), "A frame that a client sends.")
+	all["ServerFrame"].Extras = mayGrow()
 	return &jsonschema.Schema{
 		Version: jsonschema.Version, ID: events.SchemaID, Title: "Watchroute",
 		Description: "Everything that Watchroute sends and takes, as JSON. Made of the Go package events by make contracts; do not edit.",

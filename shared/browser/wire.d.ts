@@ -737,7 +737,7 @@ export interface Rule {
   mask?: Mask
 }
 
-/** A frame that the service sends. */
+/** A frame that the service sends. A service of a later version may send others, which clients ignore. */
 export type ServerFrame =
   | Subscribed
   | Unsubscribed
