@@ -42,6 +42,7 @@ try {
     cpSync(join(contracts, `${kind}.yaml`), join(work, `${kind}.yaml`))
   }
   rmSync(join(work, "shown.json"))
+  cpSync(join(contracts, "asyncapi.client.yaml"), join(work, "asyncapi.client.yaml"))
   cpSync(join(contracts, "schema"), join(work, "schema"), { recursive: true })
   cpSync(join(here, "index.html"), join(work, "index.html"))
   writeFileSync(join(work, "icon.svg"), icon)
