@@ -20,11 +20,12 @@ LOCALSTACK  := .build/localstack
 JUDGES      := .build/judges
 COMPARE     := .build/compare
 OASDIFF     := github.com/oasdiff/oasdiff@v1.37.0
+GUIDES      := .build/guides
 
 # run builds a program and becomes it. After Ctrl-C, go run would report an error that is none.
 run = mkdir -p .build/bin && go build -o .build/bin/$(notdir $(1)) $(1) && exec .build/bin/$(notdir $(1))
 
-.PHONY: help local token ticker npm python test quick bench costs intake browser chromium chaos mutants soak fuzz contracts docs release-contracts judges synth conformance emulators lint fmt build account deploy localstack localstack-install executor localstack-docker localstack-docker-down localstack-token
+.PHONY: help local token ticker npm python test quick bench costs intake browser chromium chaos mutants soak fuzz contracts docs release-contracts judges guides synth conformance emulators lint fmt build account deploy localstack localstack-install executor localstack-docker localstack-docker-down localstack-token
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-22s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -137,6 +138,17 @@ $(JUDGES)/clients/installed: $(addprefix localstack/contracts/clients/,package.j
 	@npm ci --prefix $(JUDGES)/clients --ignore-scripts --no-audit --no-fund --loglevel error
 	@python3 -m venv --clear $(JUDGES)/clients/venv
 	@$(JUDGES)/clients/venv/bin/pip install --quiet --disable-pip-version-check --require-hashes --requirement $(JUDGES)/clients/requirements.txt
+	@touch $@
+
+guides: $(GUIDES)/installed ## run the snippets of the READMEs in Go, Python, TypeScript and shell (needs Node, Python 3, jq)
+	go test -count=1 -timeout 20m -run '^TestGuides$$' ./localstack/guides -args -guides
+
+$(GUIDES)/installed: $(addprefix localstack/guides/,package.json package-lock.json requirements.txt)
+	@mkdir -p $(GUIDES)
+	@cp $^ $(GUIDES)
+	@npm ci --prefix $(GUIDES) --ignore-scripts --no-audit --no-fund --loglevel error
+	@python3 -m venv --clear $(GUIDES)/venv
+	@$(GUIDES)/venv/bin/pip install --quiet --disable-pip-version-check --require-hashes --requirement $(GUIDES)/requirements.txt
 	@touch $@
 
 synth: ## make the CloudFormation template with the CDK CLI and compare it with the committed one
