@@ -163,9 +163,9 @@ func TestEverySnippetIsRun(t *testing.T) {
 }
 
 // hasTest reports whether a file has a test: "localstack/stack/frontpage_test.go TestX".
-func hasTest(t *testing.T, place string) bool {
+func hasTest(t *testing.T, named string) bool {
 	t.Helper()
-	file, name, _ := strings.Cut(place, " ")
+	file, name, _ := strings.Cut(named, " ")
 	text, err := os.ReadFile(filepath.Join(root, file))
 	return err == nil && strings.Contains(string(text), "\nfunc "+name+"(")
 }
