@@ -19,4 +19,18 @@ var (
 	//
 	//go:embed openapi.yaml
 	OpenAPI []byte
+
+	// AsyncAPIJSON and OpenAPIJSON are the same documents as JSON. The service answers with them at
+	// [AsyncAPIPath] and [OpenAPIPath], with what is its own filled in.
+	//
+	//go:embed asyncapi.json
+	AsyncAPIJSON []byte
+	//go:embed openapi.json
+	OpenAPIJSON []byte
+)
+
+// Where a deployed service describes itself, below its stage. Nobody needs a token there.
+const (
+	AsyncAPIPath = "/asyncapi.json"
+	OpenAPIPath  = "/openapi.json"
 )

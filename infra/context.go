@@ -75,6 +75,8 @@ func propsOf(app awscdk.App) (name string, props stack.Props, err error) {
 		HTTPConcurrency:     s.count("http-concurrency"),
 		MaxSubjectHolds:     s.count("max-subject-holds"),
 		StreamTime:          s.duration("stream-time"),
+		WebSocketURL:        s.text("websocket-url"),
+		HTTPURL:             s.text("http-url"),
 		HTTPThrottlingRate:  s.rate("http-throttling-rate"),
 		HTTPThrottlingBurst: s.count("http-throttling-burst"),
 		WebACLARN:           s.text("web-acl"),

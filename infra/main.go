@@ -18,6 +18,7 @@
 //	query-tokens      off takes no token out of the URL's query
 //	origins           of pages that may connect, separated by commas, see [stack.Props]
 //	http              off leaves out the HTTP routes
+//	websocket-url, http-url                      where clients come, behind a custom domain or a CDN
 //	web-acl           ARN of a web ACL that filters HTTP requests
 //	sources           a list of [stack.Source] in cdk.json, or its text
 //	route-metrics, connection-backups            on turns on what costs money

@@ -106,7 +106,7 @@ func TestEverySettingHasAContextValue(t *testing.T) {
 		"architecture": "x86_64", "account": "123456789012", "region": "eu-central-1", "stage": "v1", "tags": "a=b", "protect": "true", "table-deletion": "allow", "account-log-role": "set", "origins": "https://a.example",
 		"issuer": "i", "jwks": "j", "secret": "s", "secret-key": "k", "audience": "a", "auth": "open-to-everyone", "refuse": "handshake", "query-tokens": "off",
 		"max-connections": "1", "max-subscriptions": 2.0, "max-publish-bytes": "3", "max-snapshot-items": "4", "max-message-rate": "5", "max-subject-units": 1000000.0, "shard-size": "7", "max-batch-posts": "8", "push-concurrency": "9", "max-destinations": "16", "deliver-concurrency": "17", "intake-concurrency": "18", "sources": `[{"name":"Orders","queue":"arn"}]`, "fanout-concurrency": "10", "message-concurrency": "11",
-		"http": "off", "http-concurrency": "12", "max-subject-holds": "13", "stream-time": "90s", "http-throttling-rate": 1.5, "http-throttling-burst": "14", "web-acl": "arn:w", "throttling-rate": "2.5", "throttling-burst": "15",
+		"http": "off", "http-concurrency": "12", "max-subject-holds": "13", "stream-time": "90s", "http-throttling-rate": 1.5, "http-throttling-burst": "14", "web-acl": "arn:w", "websocket-url": "wss://w", "http-url": "https://h", "throttling-rate": "2.5", "throttling-burst": "15",
 		"change-retention": "72h", "log-days": "30", "log-level": "DEBUG", "system-log-level": "INFO", "route-metrics": "on", "connection-backups": "on",
 	}))
 	if err != nil {

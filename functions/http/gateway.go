@@ -88,6 +88,8 @@ func requestOf(ctx context.Context, event awsevents.APIGatewayProxyRequest) (*ht
 	path := event.Path
 	if proxy, ok := event.PathParameters["proxy"]; ok {
 		path = "/" + proxy
+	} else if !strings.Contains(event.Resource, "{") && event.Resource != "" { // one of a name of its own
+		path = event.Resource
 	}
 	target := "https://" + event.RequestContext.DomainName + path
 	query := url.Values(event.MultiValueQueryStringParameters)

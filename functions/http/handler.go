@@ -41,12 +41,13 @@ type topics interface {
 //	POST /topics/{topic}                puts an item, or several
 //	DELETE /topics/{topic}?id=          deletes an item
 //
-// and for destinations, see there.
+// and for destinations and contracts, see there.
 //
 // An error is a problem of RFC 9457.
 type handler struct {
 	topics       topics
 	destinations destinations
+	contracts    *contracts
 	streamTime   time.Duration                             // for which a stream is held, at least
 	readPause    time.Duration                             // a client that reads nothing for so long is cut
 	viewer       func(*http.Request) (watch.Viewer, error) // who asks
@@ -64,12 +65,16 @@ func (h handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		allowed := methods
 		if ofDestinations {
 			allowed = route.methods()
+		} else if isContract(r) {
+			allowed = contractMethods
 		}
 		h.options(w, allowed)
+	case isContract(r):
+		h.contract(w, r)
 	case ofDestinations:
 		h.destination(w, r, route)
 	case !found:
-		h.problem(w, r, events.Problem{Code: events.CodeNotFound, Detail: "the routes are /topics/{topic} and " + destinationsPath})
+		h.problem(w, r, events.Problem{Code: events.CodeNotFound, Detail: "the routes are /topics/{topic} and " + destinationsPath + ", see " + events.OpenAPIPath})
 	case !slices.Contains(methods, r.Method):
 		h.notAllowed(w, r, methods)
 	case err != nil:

@@ -55,8 +55,13 @@ func newServiceOn(t *testing.T, db *dynamotest.Database) *service {
 		},
 		Stands: s.store, Revocations: s.store, Holds: s.store, HoldLimits: watch.HoldLimits{Subject: 6, Total: 80},
 	}
+	of, err := describedBy(t, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
 	s.handler = handler{
-		topics: &s.feed, streamTime: time.Minute, readPause: readPause,
+		contracts: &contracts{of: of},
+		topics:    &s.feed, streamTime: time.Minute, readPause: readPause,
 		viewer:       func(*http.Request) (watch.Viewer, error) { return s.viewer, nil },
 		logger:       slog.New(slog.DiscardHandler),
 		destinations: s.newDestinations(),

@@ -4,12 +4,15 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"os"
 	"time"
 
 	awsevents "github.com/aws/aws-lambda-go/events"
+	"github.com/watchroute/watchroute/events"
 	"github.com/watchroute/watchroute/shared/deliveries"
 	"github.com/watchroute/watchroute/shared/delivery"
 	"github.com/watchroute/watchroute/shared/dynamo"
@@ -50,6 +53,10 @@ func build(_ context.Context, s function.Setup) (func(context.Context, awsevents
 		Limits:    watch.Limits{PublishBytes: s.Settings.Count(function.MaxPublishBytes), SnapshotItems: s.Settings.Count(function.MaxSnapshotItems)},
 	}
 	loopback := s.Settings.Flag(function.AllowLoopback)
+	described, err := describe(s.Settings)
+	if err != nil {
+		return nil, err
+	}
 	return gateway{logger: s.Logger, handler: handler{
 		topics: watch.Feed{
 			Topics:      topics,
@@ -73,10 +80,51 @@ func build(_ context.Context, s function.Setup) (func(context.Context, awsevents
 			anonymous: loopback,
 			charge:    topics.Charge,
 		},
+		contracts:  &contracts{of: described},
 		streamTime: s.Settings.Duration(function.StreamTime, minStreamTime),
 		readPause:  readPause,
 		viewer:     func(r *http.Request) (watch.Viewer, error) { return who.ViewerOf(contextOf(r)) },
 		origins:    origins,
 		logger:     s.Logger,
 	}}.serve, nil
+}
+
+// describe reads what the service says of itself.
+func describe(s *function.Settings) (deployed, error) {
+	d := deployed{
+		socketURL: s.Text(function.SocketURL), httpURL: s.Optional(function.HTTPURL),
+		open: s.Flag(function.OpenToEveryone), admitting: s.Flag(function.AllowAnonymous), tokenInQuery: s.Flag(function.TokenInQuery),
+		issuer: s.Optional(function.TokenIssuer), audience: s.Optional(function.TokenAudience),
+	}
+	d.withDestinations = !d.open || s.Flag(function.AllowLoopback)
+	both := []limit{
+		{"publishedItemBytes", "The data of an item that a client publishes, as JSON.", s.Count(function.MaxPublishBytes)},
+		{"itemsInAnAnswer", "Items that one answer reads. The rest is asked for.", s.Count(function.MaxSnapshotItems)},
+		{"subjectUnitsPerMinute", "What all requests of a subject may cost, in read units; a write unit counts as 5.", s.Count(function.MaxSubjectUnits)},
+		{"secondsOfChanges", "For how long a change can be told to who has missed it.", s.Duration(function.LogRetention, watch.MinRetention).Seconds()},
+	}
+	d.socketLimits = append([]limit{
+		{"connectionsOfSubject", "Connections of a subject at a time.", s.Count(function.MaxConnections)},
+		{"subscriptionsOfConnection", "Topics and patterns that a connection watches at a time.", s.Count(function.MaxSubscriptions)},
+		{"messagesPerSecond", "Messages of a client over a connection; a hundred more at once.", s.Count(function.MaxMessageRate)},
+		{"messagesPerSecondOfAll", "Messages of all clients with the same action.", s.Rate(function.ThrottlingRate)},
+		{"messagesAtOnceOfAll", "The same at once, before the rate holds.", s.Count(function.ThrottlingBurst)},
+		{"messageBytes", "A message in either direction.", events.MaxFrameBytes},
+	}, both...)
+	d.httpLimits = append([]limit{
+		{"requestsPerSecondOfAll", "Requests of all clients with the same method.", s.Rate(function.HTTPThrottlingRate)},
+		{"requestsAtOnceOfAll", "The same at once, before the rate holds.", s.Count(function.HTTPThrottlingBurst)},
+		{"secondsOfLongPoll", "For how long a long poll is held, at most.", events.MaxWait.Seconds()},
+		{"secondsOfStream", "For how long a stream is held, at least; up to twice as long.", s.Duration(function.StreamTime, minStreamTime).Seconds()},
+		{"heldRequestsOfSubject", "Long polls and streams of a subject at a time.", s.Count(function.MaxSubjectHolds)},
+		{"heldRequestsOfAll", "Long polls and streams of all clients at a time.", s.Count(function.MaxHolds)},
+	}, both...)
+	if d.withDestinations {
+		d.httpLimits = append(d.httpLimits, limit{"destinationsOfSubject", "Destinations of a subject.", s.Count(function.MaxDestinations)})
+	}
+	at, err := url.Parse(d.socketURL)
+	if err != nil || at.Host == "" || at.Scheme != "wss" && at.Scheme != "ws" {
+		err = errors.Join(err, fmt.Errorf("%s is %q, not the URL of a WebSocket", function.SocketURL, d.socketURL))
+	}
+	return d, err
 }

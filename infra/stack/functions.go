@@ -216,7 +216,7 @@ const recommendedHTTP = 100
 func httpFunction(t tables, q queues, props Props, seals awssecretsmanager.CfnSecret) function {
 	return function{
 		name: web, description: "Answers HTTP requests for topics", memory: 128, timeout: props.httpTime(),
-		environment: merged(originSettings(props), map[string]*string{
+		environment: merged(originSettings(props), toldSettings(props), map[string]*string{
 			settings.EventsTable:        t.events.Ref(),
 			settings.ChangesTable:       t.changes.Ref(),
 			settings.ConnectionsTable:   t.connections.Ref(),
@@ -245,6 +245,31 @@ func httpFunction(t tables, q queues, props Props, seals awssecretsmanager.CfnSe
 		},
 		reserved: props.HTTPConcurrency,
 	}
+}
+
+// toldSettings are those that the service only tells of itself.
+func toldSettings(props Props) map[string]*string {
+	told := map[string]string{
+		settings.SocketURL: props.WebSocketURL, settings.HTTPURL: props.HTTPURL,
+		settings.TokenIssuer: props.Auth.Issuer, settings.TokenAudience: props.Auth.Audience,
+		settings.MaxConnections: fmt.Sprint(props.MaxConnections), settings.MaxSubscriptions: fmt.Sprint(props.MaxSubscriptions),
+		settings.MaxMessageRate: fmt.Sprint(props.MaxMessageRate), settings.LogRetention: props.ChangeRetention.String(),
+		settings.ThrottlingRate: fmt.Sprint(props.ThrottlingRate), settings.ThrottlingBurst: fmt.Sprint(props.ThrottlingBurst),
+		settings.HTTPThrottlingRate: fmt.Sprint(props.HTTPThrottlingRate), settings.HTTPThrottlingBurst: fmt.Sprint(props.HTTPThrottlingBurst),
+	}
+	if !props.Auth.OpenToEveryone {
+		told[settings.TokenInQuery] = trueOrFalse(!props.Auth.RefuseQueryTokens)
+	}
+	environment := map[string]*string{}
+	for name, value := range told {
+		if value != "" {
+			environment[name] = jsii.String(value)
+		}
+	}
+	if props.WebSocketURL == "" {
+		environment[settings.SocketURL] = sub(props.socketURL())
+	}
+	return environment
 }
 
 func renewFunction(t tables, props Props, auth authentication) function {

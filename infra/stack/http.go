@@ -14,6 +14,8 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awswafv2"
 	"github.com/aws/jsii-runtime-go"
+
+	"github.com/watchroute/watchroute/events"
 )
 
 // What is derived from the REST API's ID and its stage, for sub.
@@ -36,12 +38,20 @@ func (p Props) httpIntegrationTime() time.Duration { return p.httpTime() + 10*ti
 // API Gateway throttles by declared method. ANY is for all others, which the function refuses.
 var guardedMethods = []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodDelete, "ANY"}
 
+// contracts are where the service describes itself. Everybody may ask there, so each has a resource of
+// its own, without the authorizer. contractRate, and contractBurst at once, are how many requests a
+// second each of its methods takes: an answer has some 100 KB, and readers keep it for 5 minutes.
+var contracts = []struct{ id, path string }{{"HttpOpenapi", events.OpenAPIPath}, {"HttpAsyncapi", events.AsyncAPIPath}}
+
+var contractMethods = []string{http.MethodGet, http.MethodHead, http.MethodOptions}
+
+const contractRate, contractBurst = 10, 20
+
 // restAPI is a REST API while it is declared.
 type restAPI struct {
 	stack awscdk.Stack
 	props Props
 	api   awsapigateway.CfnRestApi
-	proxy awsapigateway.CfnResource // everything below the stage
 
 	// What a deployment takes a picture of: the resources, and how each is declared.
 	parts    []awscdk.CfnResource
@@ -56,17 +66,21 @@ func newHTTP(stack awscdk.Stack, functions map[string]awslambda.CfnFunction, pro
 		Name:                  awscdk.Aws_STACK_NAME(),
 		EndpointConfiguration: &awsapigateway.CfnRestApi_EndpointConfigurationProperty{Types: jsii.Strings("REGIONAL")},
 	})
-	proxy := &awsapigateway.CfnResourceProps{RestApiId: a.api.Ref(), ParentId: a.api.AttrRootResourceId(), PathPart: jsii.String("{proxy+}")}
-	a.proxy = awsapigateway.NewCfnResource(stack, jsii.String("HttpProxy"), proxy)
-	a.add(a.proxy, proxy)
+	proxy := a.newResource("HttpProxy", "{proxy+}")
 	var authorizerID *string
 	if guard := functions[authorizer]; guard != nil {
 		authorizerID = a.newAuthorizer(guard).Ref()
 	}
 	for _, method := range guardedMethods {
-		a.newMethod(method, authorizerID)
+		a.newMethod("Http", proxy, method, authorizerID)
 	}
-	a.newMethod(http.MethodOptions, nil) // browsers ask it without the token
+	a.newMethod("Http", proxy, http.MethodOptions, nil) // browsers ask it without the token
+	for _, c := range contracts {
+		resource := a.newResource(c.id, strings.TrimPrefix(c.path, "/"))
+		for _, method := range contractMethods {
+			a.newMethod(c.id, resource, method, nil)
+		}
+	}
 	newInvokePermission(stack, "HttpPermission", functions[web], props.httpARN()+"/"+props.Stage+"/*/*")
 	a.newGatewayResponses()
 	return a.newStage(a.newDeployment())
@@ -95,13 +109,21 @@ func (a *restAPI) newAuthorizer(target awslambda.CfnFunction) awsapigateway.CfnA
 	return declared
 }
 
+// newResource declares what a path segment below the stage leads to.
+func (a *restAPI) newResource(id, segment string) awsapigateway.CfnResource {
+	props := &awsapigateway.CfnResourceProps{RestApiId: a.api.Ref(), ParentId: a.api.AttrRootResourceId(), PathPart: jsii.String(segment)}
+	resource := awsapigateway.NewCfnResource(a.stack, jsii.String(id), props)
+	a.add(resource, props)
+	return resource
+}
+
 // newMethod hands requests of a method to the function, and passes the answer on as it comes.
 // Without an authorizer everybody gets in.
 // Source: https://docs.aws.amazon.com/apigateway/latest/developerguide/response-streaming-lambda-configure.html
-func (a *restAPI) newMethod(method string, authorizerID *string) {
+func (a *restAPI) newMethod(prefix string, resource awsapigateway.CfnResource, method string, authorizerID *string) {
 	props := &awsapigateway.CfnMethodProps{
 		RestApiId:         a.api.Ref(),
-		ResourceId:        a.proxy.Ref(),
+		ResourceId:        resource.Ref(),
 		HttpMethod:        jsii.String(method),
 		AuthorizationType: jsii.String("NONE"),
 		Integration: &awsapigateway.CfnMethod_IntegrationProperty{
@@ -116,7 +138,7 @@ func (a *restAPI) newMethod(method string, authorizerID *string) {
 	if authorizerID != nil {
 		props.AuthorizationType, props.AuthorizerId = jsii.String("CUSTOM"), authorizerID
 	}
-	id := "Http" + method[:1] + strings.ToLower(method[1:])
+	id := prefix + method[:1] + strings.ToLower(method[1:])
 	a.add(awsapigateway.NewCfnMethod(a.stack, jsii.String(id), props), props)
 }
 
@@ -141,17 +163,10 @@ func (a *restAPI) newDeployment() awsapigateway.CfnDeployment {
 func (a *restAPI) newStage(deployment awsapigateway.CfnDeployment) awsapigateway.CfnStage {
 	newLogGroup(a.stack, "HttpAccessLogs", a.props.LogDays)
 	stage := awsapigateway.NewCfnStage(a.stack, jsii.String("HttpStage"), &awsapigateway.CfnStageProps{
-		RestApiId:    a.api.Ref(),
-		DeploymentId: deployment.Ref(),
-		StageName:    jsii.String(a.props.Stage),
-		MethodSettings: &[]any{&awsapigateway.CfnStage_MethodSettingProperty{
-			HttpMethod: jsii.String("*"), ResourcePath: jsii.String("/*"),
-			ThrottlingRateLimit:  jsii.Number(a.props.HTTPThrottlingRate),
-			ThrottlingBurstLimit: jsii.Number(float64(a.props.HTTPThrottlingBurst)),
-			MetricsEnabled:       jsii.Bool(a.props.RouteMetrics),
-			// Tracing data would write payloads to the logs.
-			DataTraceEnabled: jsii.Bool(false),
-		}},
+		RestApiId:      a.api.Ref(),
+		DeploymentId:   deployment.Ref(),
+		StageName:      jsii.String(a.props.Stage),
+		MethodSettings: a.methodSettings(),
 		AccessLogSetting: &awsapigateway.CfnStage_AccessLogSettingProperty{
 			DestinationArn: sub(logGroupARN("HttpAccessLogs")), Format: jsii.String(httpAccessLogFormat()),
 		},
@@ -163,6 +178,30 @@ func (a *restAPI) newStage(deployment awsapigateway.CfnDeployment) awsapigateway
 		})
 	}
 	return stage
+}
+
+// methodSettings throttle each method by itself, and those of contracts more. CloudFormation wants the slashes of
+// a path written ~1.
+//
+// Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-stage-methodsetting.html
+func (a *restAPI) methodSettings() *[]any {
+	setting := func(method, path string, rate float64, burst int) *awsapigateway.CfnStage_MethodSettingProperty {
+		return &awsapigateway.CfnStage_MethodSettingProperty{
+			HttpMethod: jsii.String(method), ResourcePath: jsii.String(path),
+			ThrottlingRateLimit:  jsii.Number(rate),
+			ThrottlingBurstLimit: jsii.Number(float64(burst)),
+			MetricsEnabled:       jsii.Bool(a.props.RouteMetrics),
+			// Tracing data would write payloads to the logs.
+			DataTraceEnabled: jsii.Bool(false),
+		}
+	}
+	all := []any{setting("*", "/*", a.props.HTTPThrottlingRate, a.props.HTTPThrottlingBurst)}
+	for _, c := range contracts {
+		for _, method := range contractMethods {
+			all = append(all, setting(method, "/~1"+strings.TrimPrefix(c.path, "/"), min(contractRate, a.props.HTTPThrottlingRate), min(contractBurst, a.props.HTTPThrottlingBurst)))
+		}
+	}
+	return &all
 }
 
 // httpAccessLogFormat is the same of an HTTP request as accessLogFormat of a WebSocket's. It has

@@ -23,19 +23,29 @@ type methodProperties struct {
 }
 
 // TestHTTPMethods follows each method to the function. Only what browsers ask before the
-// request proper gets there without a token.
+// request proper gets there without a token, and what the service says of itself.
 func TestHTTPMethods(t *testing.T) {
 	all := resources(t)
 	timeout := decode[functionProperties](t, all["Http"].Properties).Timeout
 	want := map[string]string{"GET": "CUSTOM", "HEAD": "CUSTOM", "POST": "CUSTOM", "DELETE": "CUSTOM", "ANY": "CUSTOM", "OPTIONS": "NONE"}
+	for _, c := range []string{"openapi.json", "asyncapi.json"} {
+		for _, method := range []string{"GET", "HEAD", "OPTIONS"} {
+			want[method+" "+c] = "NONE"
+		}
+	}
 	got := map[string]string{}
 	for id, m := range ofType[methodProperties](t, all, "AWS::ApiGateway::Method") {
-		got[m.HttpMethod] = m.AuthorizationType
+		of := decode[struct{ PathPart, ParentId, RestApiId any }](t, all[refer(t, m.ResourceId)].Properties)
+		key := m.HttpMethod
+		if of.PathPart != "{proxy+}" {
+			key += " " + of.PathPart.(string)
+		}
+		got[key] = m.AuthorizationType
 		if (m.AuthorizerId != nil) != (m.AuthorizationType == "CUSTOM") || m.AuthorizerId != nil && refer(t, m.AuthorizerId) != "HttpAuthorizer" {
 			t.Errorf("%s is guarded by %v", id, m.AuthorizerId)
 		}
-		if refer(t, m.ResourceId) != "HttpProxy" || refer(t, m.RestApiId) != "HttpApi" {
-			t.Errorf("%s is a method of %v", id, m.ResourceId)
+		if refer(t, of.ParentId) != "HttpApi.RootResourceId" || refer(t, of.RestApiId) != "HttpApi" || refer(t, m.RestApiId) != "HttpApi" {
+			t.Errorf("%s is a method of %v, below %v", id, m.ResourceId, of.ParentId)
 		}
 		i := m.Integration
 		if i.Type != "AWS_PROXY" || i.IntegrationHttpMethod != "POST" || i.ResponseTransferMode != "STREAM" {
@@ -164,8 +174,22 @@ func TestHTTPStage(t *testing.T) {
 		}
 	}
 	stage := ofType[stageProperties](t, resources(t), "AWS::ApiGateway::Stage")["HttpStage"]
-	if len(stage.MethodSettings) != 1 || stage.StageName != "live" {
+	if len(stage.MethodSettings) != 7 || stage.StageName != "live" {
 		t.Fatalf("stage is %+v", stage)
+	}
+	contracts := map[string]int{}
+	for _, s := range stage.MethodSettings[1:] {
+		contracts[s.HttpMethod+" "+s.ResourcePath]++
+		if s.ThrottlingRateLimit != 10 || s.ThrottlingBurstLimit != 20 || s.MetricsEnabled || s.DataTraceEnabled {
+			t.Errorf("what everybody may ask for has the settings %+v", s)
+		}
+	}
+	for _, path := range []string{"/~1openapi.json", "/~1asyncapi.json"} {
+		for _, method := range []string{"GET", "HEAD", "OPTIONS"} {
+			if contracts[method+" "+path] != 1 {
+				t.Errorf("%s %s has no throttle of its own: %v", method, path, contracts)
+			}
+		}
 	}
 	if s := stage.MethodSettings[0]; s.HttpMethod != "*" || s.ResourcePath != "/*" || s.ThrottlingRateLimit != 200 || s.ThrottlingBurstLimit != 200 || s.MetricsEnabled || s.DataTraceEnabled {
 		t.Errorf("methods have the settings %+v", s)
@@ -174,6 +198,9 @@ func TestHTTPStage(t *testing.T) {
 		t.Errorf("logs go to %s", got)
 	}
 	other := ofType[stageProperties](t, resourcesOf(t, stack.Props{Stage: "v1", HTTPThrottlingRate: 7.5, HTTPThrottlingBurst: 9, RouteMetrics: true}), "AWS::ApiGateway::Stage")["HttpStage"]
+	if s := other.MethodSettings[1]; s.ThrottlingRateLimit != 7.5 || s.ThrottlingBurstLimit != 9 {
+		t.Errorf("contracts have more than all others: %+v", s)
+	}
 	if s := other.MethodSettings[0]; other.StageName != "v1" || s.ThrottlingRateLimit != 7.5 || s.ThrottlingBurstLimit != 9 || !s.MetricsEnabled {
 		t.Errorf("stage is %+v", other)
 	}
@@ -237,6 +264,11 @@ func TestWebACL(t *testing.T) {
 		"HTTPConcurrency is":  {HTTPConcurrency: -1},
 		"HTTPThrottlingBurst": {HTTPThrottlingBurst: -1},
 		"HTTPThrottlingRate ": {HTTPThrottlingRate: -0.5},
+		`HTTPURL is "http:`:   {HTTPURL: "http://live.example"},
+		`HTTPURL is "https:`:  {HTTPURL: "https://live.example/"},
+		`WebSocketURL is "w`:  {WebSocketURL: "wss://live.example?a=b"},
+		`WebSocketURL is "h`:  {WebSocketURL: "https://live.example"},
+		"take 2569 bytes":     {HTTPURL: "https://live.example/" + strings.Repeat("a", 2548)},
 	} {
 		props.Code = "code"
 		if _, err := stack.New(nil, "Test", props); err == nil || !strings.Contains(err.Error(), want) {
@@ -248,11 +280,15 @@ func TestWebACL(t *testing.T) {
 // TestHTTPSettings: what the function reads is what the settings say.
 func TestHTTPSettings(t *testing.T) {
 	f := ofType[functionProperties](t, resourcesOf(t, stack.Props{
-		AllowedOrigins: []string{"https://app.example", "http://localhost:3000"}, HTTPConcurrency: 50, MaxDestinations: 6, MaxSubjectUnits: 9, MaxSnapshotItems: 8, MaxSubjectHolds: 7, StreamTime: stack.MaxStreamTime,
+		AllowedOrigins: []string{"https://app.example", "http://localhost:3000"}, WebSocketURL: "wss://live.example", HTTPURL: "https://live.example/v1",
+		Auth: stack.Auth{Issuer: "https://issuer.example", Audience: "watch", RefuseQueryTokens: true}, MaxConnections: 3, MaxSubscriptions: 4, MaxMessageRate: 5,
+		ThrottlingRate: 0.5, ThrottlingBurst: 6, HTTPThrottlingRate: 1.5, HTTPThrottlingBurst: 7, ChangeRetention: 72 * time.Hour, HTTPConcurrency: 50, MaxDestinations: 6, MaxSubjectUnits: 9, MaxSnapshotItems: 8, MaxSubjectHolds: 7, StreamTime: stack.MaxStreamTime,
 	}), "AWS::Lambda::Function")["Http"]
 	const want = "ALLOWED_ORIGINS=https://app.example,http://localhost:3000 CHANGES_TABLE=Changes CONNECTIONS_TABLE=Connections " +
-		"DELIVERIES_QUEUE_URL=DeliveriesQueue DESTINATIONS_TABLE=Destinations EVENTS_TABLE=Events MAX_DESTINATIONS=6 " +
-		"MAX_HOLDS=40 MAX_PUBLISH_BYTES=126976 MAX_SNAPSHOT_ITEMS=8 MAX_SUBJECT_HOLDS=7 MAX_SUBJECT_UNITS=9 REVOCATIONS_TABLE=Revocations SERVICE_SECRET_ARN=ServiceSecret STREAM_TIME=14m0s SUBSCRIPTIONS_TABLE=Subscriptions"
+		"DELIVERIES_QUEUE_URL=DeliveriesQueue DESTINATIONS_TABLE=Destinations EVENTS_TABLE=Events HTTP_THROTTLING_BURST=7 HTTP_THROTTLING_RATE=1.5 HTTP_URL=https://live.example/v1 " +
+		"LOG_RETENTION=72h0m0s MAX_CONNECTIONS=3 MAX_DESTINATIONS=6 MAX_HOLDS=40 MAX_MESSAGE_RATE=5 MAX_PUBLISH_BYTES=126976 MAX_SNAPSHOT_ITEMS=8 MAX_SUBJECT_HOLDS=7 MAX_SUBJECT_UNITS=9 " +
+		"MAX_SUBSCRIPTIONS=4 REVOCATIONS_TABLE=Revocations SERVICE_SECRET_ARN=ServiceSecret SOCKET_URL=wss://live.example STREAM_TIME=14m0s SUBSCRIPTIONS_TABLE=Subscriptions " +
+		"THROTTLING_BURST=6 THROTTLING_RATE=0.5 TOKEN_AUDIENCE=watch TOKEN_IN_QUERY=false TOKEN_ISSUER=https://issuer.example"
 	if got := environment(t, f); got != want || f.ReservedConcurrentExecutions != 50 {
 		t.Errorf("environment is %s, reserved are %d", got, f.ReservedConcurrentExecutions)
 	}

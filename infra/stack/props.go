@@ -4,8 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"net/url"
 	"regexp"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/watchroute/watchroute/events"
@@ -183,6 +185,12 @@ type Props struct {
 	// At least a second, at most MaxStreamTime. Default: a minute.
 	StreamTime time.Duration
 
+	// WebSocketURL and HTTPURL are where clients come, if that is not the APIs' own address: behind a custom
+	// domain or a CDN, such as wss://live.example.com and https://live.example.com/v1. The service only tells
+	// them, in asyncapi.json and openapi.json. Default: the WebSocket API's own address; and the domain by
+	// which a client asks for the document, which can be a custom domain of API Gateway.
+	WebSocketURL, HTTPURL string
+
 	// HTTPThrottlingRate is how many HTTP requests per second each method (GET, HEAD, POST,
 	// DELETE, OPTIONS and all others together) takes. They count towards the account's limit, see
 	// ThrottlingRate. Requests beyond it are answered 429. Default: 200.
@@ -357,6 +365,7 @@ func (p Props) faults() []error {
 	faults = append(faults, p.placeFaults()...)
 	faults = append(faults, p.sourceFaults()...)
 	faults = append(faults, p.Auth.faults()...)
+	faults = append(faults, p.addressFaults()...)
 	faults = append(faults, p.originFaults()...)
 	faults = append(faults, p.destinationFaults()...)
 	for name, rate := range map[string]float64{"ThrottlingRate": p.ThrottlingRate, "HTTPThrottlingRate": p.HTTPThrottlingRate} {
@@ -375,6 +384,28 @@ func (p Props) faults() []error {
 
 // maxDestinations bounds MaxDestinations.
 const maxDestinations = 100
+
+// addressFaults reports addresses that no client could use, and texts that the function http cannot be told.
+func (p Props) addressFaults() (faults []error) {
+	for name, scheme := range map[string]string{"WebSocketURL": "wss", "HTTPURL": "https"} {
+		address := map[string]string{"WebSocketURL": p.WebSocketURL, "HTTPURL": p.HTTPURL}[name]
+		if address == "" || unresolved(address) {
+			continue
+		}
+		at, err := url.Parse(address)
+		if err != nil || at.Scheme != scheme || at.Host == "" || at.User != nil || at.RawQuery != "" || at.Fragment != "" || strings.HasSuffix(address, "/") {
+			faults = append(faults, fmt.Errorf("%s is %q, not %s://, a host and perhaps a path that does not end in a slash", name, address, scheme))
+		}
+	}
+	if n := len(strings.Join(p.AllowedOrigins, ",")) + len(p.Auth.Issuer) + len(p.Auth.Audience) + len(p.WebSocketURL) + len(p.HTTPURL); n > maxTold {
+		faults = append(faults, fmt.Errorf("AllowedOrigins, Auth.Issuer, Auth.Audience, WebSocketURL and HTTPURL take %d bytes, more than %d", n, maxTold))
+	}
+	return faults
+}
+
+// maxTold is how long the texts together may be that the function http is told, in bytes. With the names of tables
+// that is less than the 4 KB that Lambda takes for all environment variables.
+const maxTold = 2_560
 
 // webACLARN is the ARN of a web ACL that can be a REST API's.
 // Source: https://docs.aws.amazon.com/waf/latest/APIReference/API_AssociateWebACL.html

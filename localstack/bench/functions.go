@@ -106,7 +106,7 @@ func startOnce(ctx context.Context, path, api string, asked <-chan time.Time) (t
 		"REVOCATIONS_TABLE=Revocations", "TOKEN_SECRET_ARN=arn:aws:secretsmanager:us-east-1:000000000000:secret:s",
 		"CALLBACK_URL=http://127.0.0.1/live", "FAILURE_QUEUE_URL=http://127.0.0.1/q", "LOG_RETENTION=48h",
 		"MAX_CONNECTIONS=100", "MAX_MESSAGE_RATE=20", "MAX_SUBSCRIPTIONS=100", "MAX_PUBLISH_BYTES=1000", "MAX_SNAPSHOT_ITEMS=100",
-		"MAX_SUBJECT_UNITS=120000", "SHARD_SIZE=1000", "MAX_BATCH_POSTS=1000", "PUSHES_QUEUE_URL=http://127.0.0.1/p.fifo", "MAX_SUBJECT_HOLDS=6", "MAX_HOLDS=80", "STREAM_TIME=1m", "SERVICE_SECRET_ARN=arn:aws:secretsmanager:us-east-1:000000000000:secret:t"}
+		"MAX_SUBJECT_UNITS=120000", "SHARD_SIZE=1000", "MAX_BATCH_POSTS=1000", "PUSHES_QUEUE_URL=http://127.0.0.1/p.fifo", "MAX_SUBJECT_HOLDS=6", "MAX_HOLDS=80", "STREAM_TIME=1m", "SOCKET_URL=ws://127.0.0.1/live", "THROTTLING_RATE=500", "THROTTLING_BURST=500", "HTTP_THROTTLING_RATE=200", "HTTP_THROTTLING_BURST=200", "SERVICE_SECRET_ARN=arn:aws:secretsmanager:us-east-1:000000000000:secret:t"}
 	cmd.Stderr = os.Stderr
 	began := time.Now()
 	if err := cmd.Start(); err != nil {

@@ -51,7 +51,7 @@ func asyncAPI(root string, c comments) (object, error) {
 		{"info", object{
 			{"title", "Watchroute over a WebSocket"},
 			{"version", protocolVersion},
-			{"description", "A client subscribes to topics, and gets each change of their items: numbered, in order, nothing lost, and only what its token shows. Every frame is one text message that holds one JSON object, of up to " + limits["MaxFrameBytes"] + ". A client's frame has an action, a frame of the service a type. Members that a side does not know are ignored.\n\n" + errorTable(c) + "\n\n" + closeTable() + "\n\n" + handshakeTable()},
+			{"description", "A client subscribes to topics, and gets each change of their items: numbered, in order, nothing lost, and only what its token shows. Every frame is one text message that holds one JSON object, of up to " + limits["MaxFrameBytes"] + ". A client's frame has an action, a frame of the service a type. Members that a side does not know are ignored. The same topics are read, polled and streamed over HTTP, which [openapi.yaml](./openapi.yaml) describes.\n\n" + errorTable(c) + "\n\n" + closeTable() + "\n\n" + handshakeTable()},
 			{"license", license},
 			{"externalDocs", guide},
 		}},
@@ -60,7 +60,7 @@ func asyncAPI(root string, c comments) (object, error) {
 		{"channels", object{{"live", object{
 			{"address", "/"},
 			{"title", "The connection"},
-			{"description", "One connection. It carries the changes of up to " + number(events.MaxSubscriptions) + " topics and patterns. API Gateway ends it after two hours, and after ten minutes without a frame."},
+			{"description", "One connection. It carries the changes of up to " + number(events.MaxSubscriptions) + " topics and patterns, or fewer where the deployer says so. API Gateway ends it after two hours, and after ten minutes without a frame."},
 			{"messages", inChannel},
 			{"bindings", object{{"ws", handshake()}}},
 		}}}},

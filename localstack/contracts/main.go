@@ -57,11 +57,6 @@ func contracts(root, at string) (map[string][]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	text, err := json.MarshalIndent(s, "", "  ")
-	if err != nil {
-		return nil, err
-	}
-	text = controls.ReplaceAllFunc(text, func(c []byte) []byte { return fmt.Appendf(nil, `\u%04x`, []rune(string(c))[0]) })
 	sockets, err := asyncAPI(root, c)
 	if err != nil {
 		return nil, err
@@ -70,11 +65,30 @@ func contracts(root, at string) (map[string][]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	files := map[string][]byte{"events/" + schemaFile: append(text, '\n'), typesFile: types}
-	for name, o := range map[string]object{"events/asyncapi.yaml": sockets, "events/asyncapi.client.yaml": clientAsyncAPI(), "events/openapi.yaml": openAPI()} {
-		if files[name], err = document(o); err != nil {
+	files := map[string][]byte{typesFile: types}
+	if files["events/"+schemaFile], err = indented(s); err != nil {
+		return nil, err
+	}
+	documents := map[string]object{"asyncapi": sockets, "asyncapi.client": clientAsyncAPI(), "openapi": openAPI()}
+	for name, o := range documents {
+		if files["events/"+name+".yaml"], err = document(o); err != nil {
+			return nil, err
+		}
+	}
+	for _, name := range []string{"asyncapi", "openapi"} { // which the service answers with
+		if files["events/"+name+".json"], err = indented(documents[name]); err != nil {
 			return nil, err
 		}
 	}
 	return files, nil
+}
+
+// indented writes JSON for people, too.
+func indented(v any) ([]byte, error) {
+	text, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return nil, err
+	}
+	text = controls.ReplaceAllFunc(text, func(c []byte) []byte { return fmt.Appendf(nil, `\u%04x`, []rune(string(c))[0]) })
+	return append(text, '\n'), nil
 }

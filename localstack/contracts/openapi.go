@@ -37,6 +37,7 @@ func openAPI() object {
 			{{"name", "topics"}, {"description", "Reading, watching and publishing."}},
 			{{"name", "destinations"}, {"description", "Webhooks: where changes are delivered without a connection."}},
 			{{"name", "live"}, {"description", "Watching over a WebSocket."}},
+			{{"name", "contracts"}, {"description", "What a deployed service says of itself, with its own addresses, limits and ways of authentication."}},
 		}},
 		{"paths", paths()},
 		{"webhooks", object{{"delivery", object{{"post", delivered("takeDelivery")}}}}},
@@ -63,6 +64,26 @@ func paths() object {
 			{"get", secret("getDestinationSecret", "Shows the secret that messages are signed with")},
 			{"post", secret("rotateDestinationSecret", "Gives another secret; for a day messages are signed with the one before, too")}}},
 		{"/", object{{"get", upgrade()}}},
+		{events.OpenAPIPath, object{{"get", describing("getOpenAPI", "OpenAPI", "openapi")}}},
+		{events.AsyncAPIPath, object{{"get", describing("getAsyncAPI", "AsyncAPI", "asyncapi")}}},
+	}
+}
+
+// describing is a route that answers with a contract.
+func describing(id, language, version string) object {
+	return object{
+		{"operationId", id}, {"tags", []string{"contracts"}}, {"summary", "Gives this contract of the service in " + language},
+		{"description", "The document is complete in itself. It has the service's own addresses, limits and ways of authentication, and leaves out what the service does not have. Every page may read it."},
+		{"security", []object{}},
+		{"parameters", []object{header("If-None-Match", "The ETag of the document that the client has.", text())}},
+		{"responses", answersOf(object{
+			{"200", object{
+				{"description", "The document."},
+				{"headers", object{headerOf("ETag", "For If-None-Match."), headerOf("Cache-Control", "public, and for how long.")}},
+				{"content", object{{jsonType, object{{"schema", object{{"type", "object"}, {"required", []string{version, "info", "servers"}}, {"properties", object{{version, text()}}}}}}}}},
+			}},
+			{"304", object{{"description", "The client has the document."}}},
+		}, 405, 429, 500, 503)},
 	}
 }
 

@@ -124,7 +124,7 @@ var declaredAPIs = []check{
 	{differs: map[string]deviation{
 		miniStack: {"it leaves out the stage's throttling; our template sets rate and burst", (*deployment).throttlingIsLeftOut},
 	}},
-	{what: "the REST API's six methods: authorizer, integration, timeout", holds: (*deployment).methodsAsDeclared},
+	{what: "the REST API's twelve methods: authorizer, integration, timeout", holds: (*deployment).methodsAsDeclared},
 	{differs: map[string]deviation{
 		miniStack: {"it leaves out how their answers are transferred; our template has them streamed", (*deployment).transferModeIsLeftOut},
 	}},

@@ -63,7 +63,7 @@ func (d *deployment) eachMethod(ctx context.Context, check func(id string, got, 
 		}
 		faults = append(faults, check(id, got, want.restMethod))
 	}
-	return errors.Join(append(faults, same("number of methods", len(ids), 6))...)
+	return errors.Join(append(faults, same("number of methods", len(ids), 12))...)
 }
 
 // restAuthorizer is what the authorizer's definition and its description have in common.

@@ -82,6 +82,9 @@ func (d *deployment) finish() error {
 		}
 		f.Environment[function.AllowLoopback] = "true" // webhooks of this machine
 		f.Environment["AWS_ENDPOINT_URL"] = endpoint
+		if _, tells := f.Environment[function.SocketURL]; tells {
+			f.Environment[function.SocketURL], f.Environment[function.HTTPURL] = d.stack.WebSocketURL(), d.stack.HTTPURL()
+		}
 		f.Environment["AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI"] = endpoint + "/" + api.Stage
 		if err := d.stack.functions.Create(f); err != nil {
 			return err

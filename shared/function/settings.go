@@ -3,6 +3,7 @@ package function
 import (
 	"errors"
 	"fmt"
+	"math"
 	"strconv"
 	"time"
 )
@@ -65,6 +66,19 @@ func (s *Settings) Count(name string) int {
 	}
 	if err := CheckCount(value); err != nil {
 		s.errs = append(s.errs, fmt.Errorf("%s is %q, %w", name, text, err))
+	}
+	return value
+}
+
+// Rate reads a setting that is a number greater than 0, such as 0.5.
+func (s *Settings) Rate(name string) float64 {
+	text := s.Text(name)
+	if text == "" {
+		return 0
+	}
+	value, err := strconv.ParseFloat(text, 64)
+	if err != nil || !(value > 0) || math.IsInf(value, 1) {
+		s.errs = append(s.errs, fmt.Errorf("%s is %q, must be a number greater than 0", name, text))
 	}
 	return value
 }

@@ -17,6 +17,8 @@ const (
 	FailureQueueURL    = "FAILURE_QUEUE_URL"
 	DeliveriesQueueURL = "DELIVERIES_QUEUE_URL"
 	CallbackURL        = "CALLBACK_URL"
+	SocketURL          = "SOCKET_URL"       // where clients connect
+	HTTPURL            = "HTTP_URL"         // where they ask; empty for the address by which each of them comes
 	EventsTableARN     = "EVENTS_TABLE_ARN" // which names the source of CloudEvents
 	ServiceSecretARN   = "SERVICE_SECRET_ARN"
 	IntakeSources      = "INTAKE_SOURCES" // see intake.ParseSources
@@ -53,4 +55,10 @@ const (
 	MaxDestinations  = "MAX_DESTINATIONS"
 	StreamTime       = "STREAM_TIME"
 	LogRetention     = "LOG_RETENTION"
+
+	// Limits of API Gateway, which a function only tells.
+	ThrottlingRate      = "THROTTLING_RATE"
+	ThrottlingBurst     = "THROTTLING_BURST"
+	HTTPThrottlingRate  = "HTTP_THROTTLING_RATE"
+	HTTPThrottlingBurst = "HTTP_THROTTLING_BURST"
 )
