@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"hash/maphash"
 	"maps"
+	"strings"
 	"sync"
 
+	"github.com/goccy/go-yaml"
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"github.com/watchroute/watchroute/events"
 )
@@ -30,25 +32,48 @@ type Checker struct {
 	counts    map[string]int
 }
 
-// New compiles the schema.
+// New reads the contracts in events.
 func New() (*Checker, error) {
-	document, err := jsonschema.UnmarshalJSON(bytes.NewReader(events.Schema))
+	openAPI, err := yaml.YAMLToJSON(events.OpenAPI)
+	if err != nil {
+		return nil, fmt.Errorf("read OpenAPI: %w", err)
+	}
+	return read(events.SchemaID, events.Schema, "$defs", openAPI)
+}
+
+// Of reads the contracts that a deployed service answers with, which are complete in themselves.
+func Of(openAPI, asyncAPI []byte) (*Checker, error) {
+	return read("https://github.com/watchroute/watchroute/events/asyncapi.json", asyncAPI, "components/schemas", openAPI)
+}
+
+// read reads an OpenAPI document, and the types of frames that are below a path in another document.
+func read(id string, document []byte, path string, openAPI []byte) (*Checker, error) {
+	whole, err := jsonschema.UnmarshalJSON(bytes.NewReader(document))
 	if err != nil {
 		return nil, fmt.Errorf("read the schema: %w", err)
 	}
 	compiler := jsonschema.NewCompiler()
 	compiler.AssertFormat()
-	if err := compiler.AddResource(events.SchemaID, document); err != nil {
+	if err := compiler.AddResource(id, whole); err != nil {
 		return nil, fmt.Errorf("read the schema: %w", err)
+	}
+	types := whole
+	for name := range strings.SplitSeq(path, "/") {
+		within, _ := types.(map[string]any)
+		types = within[name]
+	}
+	named, ok := types.(map[string]any)
+	if !ok {
+		return nil, fmt.Errorf("the schema has no %s", path)
 	}
 	c := &Checker{types: map[string]*jsonschema.Schema{}, seed: maphash.MakeSeed(), compiler: compiler,
 		inOpenAPI: map[string]*jsonschema.Schema{}, known: map[uint64]string{}, counts: map[string]int{}}
-	for name := range document.(map[string]any)["$defs"].(map[string]any) {
-		if c.types[name], err = compiler.Compile(events.SchemaID + "#/$defs/" + name); err != nil {
+	for name := range named {
+		if c.types[name], err = compiler.Compile(id + "#/" + path + "/" + name); err != nil {
 			return nil, fmt.Errorf("compile %s: %w", name, err)
 		}
 	}
-	if c.routes, err = readOpenAPI(compiler); err != nil {
+	if c.routes, err = readOpenAPI(compiler, openAPI); err != nil {
 		return nil, err
 	}
 	c.fallback, _ = c.responses("GET", "/topics/any")

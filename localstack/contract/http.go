@@ -3,6 +3,7 @@ package contract
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
 	"maps"
 	"mime"
@@ -12,9 +13,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/goccy/go-yaml"
 	"github.com/santhosh-tekuri/jsonschema/v6"
-	"github.com/watchroute/watchroute/events"
 )
 
 // openAPIID is the name of the OpenAPI document, so that its references lead to the schema.
@@ -30,11 +29,7 @@ type route struct {
 }
 
 // readOpenAPI makes the document known to the compiler, and gives its routes.
-func readOpenAPI(compiler *jsonschema.Compiler) ([]route, error) {
-	text, err := yaml.YAMLToJSON(events.OpenAPI)
-	if err != nil {
-		return nil, fmt.Errorf("read OpenAPI: %w", err)
-	}
+func readOpenAPI(compiler *jsonschema.Compiler, text []byte) ([]route, error) {
 	document, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
 	if err != nil {
 		return nil, fmt.Errorf("read OpenAPI: %w", err)
@@ -42,7 +37,11 @@ func readOpenAPI(compiler *jsonschema.Compiler) ([]route, error) {
 	if err := compiler.AddResource(openAPIID, document); err != nil {
 		return nil, fmt.Errorf("read OpenAPI: %w", err)
 	}
-	paths := document.(map[string]any)["paths"].(map[string]any)
+	whole, _ := document.(map[string]any)
+	paths, ok := whole["paths"].(map[string]any)
+	if !ok {
+		return nil, errors.New("OpenAPI has no paths")
+	}
 	var routes []route
 	for _, template := range slices.Sorted(maps.Keys(paths)) {
 		pattern := strings.ReplaceAll(regexp.QuoteMeta(template), `\{topic\}`, ".+")

@@ -149,7 +149,8 @@ func (c *client) ended(code events.Code) {
 }
 
 // TestTokenOfTheDeployedRecipeConnects: the line of README.md that signs a token with the secret of a
-// deployed stack, from which Secrets Manager is asked.
+// deployed stack, from which Secrets Manager is asked. With that token, whoever knows nothing but the
+// address of openapi.json finds everything else in it.
 func TestTokenOfTheDeployedRecipeConnects(t *testing.T) {
 	s := start(t, tokensOnly)
 	recipe := exec.CommandContext(t.Context(), "go", "run", "./localstack/token", "--secret", "-", "--sub", "alice", "--topics", "stocks/*")
@@ -168,4 +169,5 @@ func TestTokenOfTheDeployedRecipeConnects(t *testing.T) {
 	if refused, ok := c.frame().(*events.Error); !ok || refused.Code != events.CodeForbidden {
 		t.Errorf("another topic is answered %+v", refused)
 	}
+	s.followsItsContracts(t, strings.TrimSpace(string(signed)), "stocks/AAPL")
 }
