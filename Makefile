@@ -116,6 +116,7 @@ judges: $(JUDGES)/installed $(COMPARE)/installed $(JUDGES)/clients/installed ## 
 	cd $(JUDGES) && node asyncapi.mjs $(CURDIR)/events/asyncapi.yaml
 	cd $(JUDGES) && node asyncapi.mjs $(CURDIR)/events/asyncapi.client.yaml
 	go test -count=1 ./localstack/contracts/compare -args -tools $(COMPARE)
+	go test -count=1 -run '^TestJudgesTakeWhatAServiceSaysOfItself$$' ./localstack/contracts -args -judges $(JUDGES)
 	go test -count=1 -run '^TestSchemathesisAgrees$$' ./localstack/contracts -args -schemathesis $(JUDGES)/venv/bin/schemathesis
 	go test -count=1 -v -run '^TestForeignClients' ./localstack/contracts -args -clients $(JUDGES)/clients
 

@@ -157,25 +157,25 @@ func (d deployed) openAPI(address string) (object, error) {
 		return nil, err
 	}
 	handshake.Scheme = map[string]string{"wss": "https", "ws": "http"}[handshake.Scheme]
+	frames := address + events.AsyncAPIPath + schemaRef
 	edits := []error{
 		doc.setAt([]map[string]string{{"url": address, "description": "This service."}}, "servers"),
 		doc.setAt([]map[string]string{{"url": handshake.String()}}, "paths", "/", "get", "servers"),
+		doc.edit(func(watch *object) error { // whose frames are described elsewhere
+			return watch.set("x-websocket", json.RawMessage(bytes.ReplaceAll(watch.value("x-websocket"), []byte(schemaRef), []byte(frames))))
+		}, "paths", "/", "get"),
 		doc.setAt(d.socketURL, "paths", "/", "get", "x-websocket", "url"),
+		doc.set("security", d.requirements()),
 		doc.tell(d.httpLimits),
 		d.secure(&doc),
-	}
-	if security := d.requirements(); security != nil {
-		edits = append(edits, doc.set("security", security))
-	} else {
-		doc.keep(func(name string) bool { return name != "security" })
 	}
 	if !d.withDestinations {
 		edits = append(edits, doc.keepAt(func(path string) bool { return !strings.HasPrefix(path, destinationsPath) }, "paths"), doc.dropAt("destinations", "tags"))
 	}
 	if d.open {
-		edits = append(edits, doc.dropAt(schemaRef+"Auth", "paths", "/", "get", "x-websocket", "sends"),
-			doc.dropAt(schemaRef+"Authorized", "paths", "/", "get", "x-websocket", "receives"),
-			doc.dropAt(schemaRef+"Expiring", "paths", "/", "get", "x-websocket", "receives"))
+		edits = append(edits, doc.dropAt(frames+"Auth", "paths", "/", "get", "x-websocket", "sends"),
+			doc.dropAt(frames+"Authorized", "paths", "/", "get", "x-websocket", "receives"),
+			doc.dropAt(frames+"Expiring", "paths", "/", "get", "x-websocket", "receives"))
 	}
 	return doc, errors.Join(append(edits, doc.prune("schemas"))...)
 }
@@ -193,9 +193,7 @@ func (d deployed) asyncAPI(address string) (object, error) {
 	server := object{}
 	edits := []error{
 		server.set("host", at.Host), server.set("pathname", at.Path), server.set("protocol", at.Scheme), server.set("description", "This service."),
-	}
-	if security := d.references(); security != nil {
-		edits = append(edits, server.set("security", security))
+		server.set("security", d.references()),
 	}
 	handshake := []string{"channels", "live", "bindings", "ws"}
 	edits = append(edits,
@@ -229,20 +227,22 @@ func (d deployed) schemes(known ...string) (names []string) {
 }
 
 // requirements is what OpenAPI calls the ways of authentication of which a client needs one.
-func (d deployed) requirements() (all []map[string][]string) {
+func (d deployed) requirements() []map[string][]string {
+	all := []map[string][]string{}
 	for _, name := range d.schemes("bearer", "query") {
 		all = append(all, map[string][]string{name: {}})
 	}
-	if all != nil && d.admitting {
+	if d.admitting && !d.open {
 		all = append(all, map[string][]string{})
 	}
 	return all
 }
 
 // references is what AsyncAPI calls the same. It cannot say that a client may have a token, or none.
-func (d deployed) references() (all []map[string]string) {
+func (d deployed) references() []map[string]string {
+	all := []map[string]string{}
 	if d.admitting {
-		return nil
+		return all
 	}
 	for _, name := range d.schemes("bearer", "subprotocol", "query") {
 		all = append(all, map[string]string{"$ref": "#/components/securitySchemes/" + name})

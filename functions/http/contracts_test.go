@@ -109,7 +109,7 @@ func TestContractsSayHowToComeIn(t *testing.T) {
 		"tokens":              {nil, `[{"bearer":[]},{"query":[]}]`, "bearer subprotocol query"},
 		"tokens of an issuer": {map[string]string{"TOKEN_ISSUER": "https://issuer.example", "TOKEN_AUDIENCE": "watch"}, `[{"bearer":[]},{"query":[]}]`, "bearer subprotocol query"},
 		"none in the query":   {map[string]string{"TOKEN_IN_QUERY": "false"}, `[{"bearer":[]}]`, "bearer subprotocol"},
-		"everyone":            {map[string]string{"OPEN_TO_EVERYONE": "true", "TOKEN_IN_QUERY": ""}, `null`, ""},
+		"everyone":            {map[string]string{"OPEN_TO_EVERYONE": "true", "TOKEN_IN_QUERY": ""}, `[]`, ""},
 		"make local":          {map[string]string{"ALLOW_ANONYMOUS": "true"}, `[{"bearer":[]},{"query":[]},{}]`, ""},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -25,7 +25,7 @@ var gatewayProblems = map[string]events.Problem{
 	"ACCESS_DENIED":                  {Code: "$context.authorizer.code", Status: events.CodeForbidden.Status()},
 	"WAF_FILTERED":                   {Code: events.CodeForbidden},
 	"THROTTLED":                      {Code: events.CodeTooManyRequests},
-	"MISSING_AUTHENTICATION_TOKEN":   {Code: events.CodeNotFound, Detail: "the routes are /topics/{topic}"},
+	"MISSING_AUTHENTICATION_TOKEN":   {Code: events.CodeNotFound, Detail: "the routes are /topics/{topic} and /destinations, see " + events.OpenAPIPath},
 	"DEFAULT_4XX":                    {Code: events.CodeBadRequest},
 	"AUTHORIZER_FAILURE":             {Code: events.CodeUnavailable},
 	"AUTHORIZER_CONFIGURATION_ERROR": {Code: events.CodeUnavailable},
