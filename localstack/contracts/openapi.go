@@ -80,7 +80,11 @@ func describing(id, language, version string) object {
 			{"200", object{
 				{"description", "The document."},
 				{"headers", object{headerOf("ETag", "For If-None-Match."), headerOf("Cache-Control", "public, and for how long.")}},
-				{"content", object{{jsonType, object{{"schema", object{{"type", "object"}, {"required", []string{version, "info", "servers"}}, {"properties", object{{version, text()}}}}}}}}},
+				{"content", object{{jsonType, object{{"schema", object{{"type", "object"}, {"required", []string{version, "info", "servers"}}, {"properties", object{
+					{version, object{{"type", "string"}, {"description", "The version of " + language + "."}}},
+					{"info", object{{"type", "object"}, {"description", "What it describes."}}},
+					{"servers", object{{"description", "Where the service is."}}},
+				}}}}}}}},
 			}},
 			{"304", object{{"description", "The client has the document."}}},
 		}, 405, 429, 500, 503)},
