@@ -24,6 +24,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/watchroute/watchroute/events"
 	"github.com/watchroute/watchroute/localstack/fault"
 	"github.com/watchroute/watchroute/localstack/inspector"
 	"github.com/watchroute/watchroute/localstack/issuer"
@@ -148,15 +149,16 @@ func page(s *stack.Stack, address string, faults *fault.Faults, anonymous bool) 
 	if !faults.Calm() {
 		broken = faults.String()
 	}
-	http := ""
+	http, contracts := "", ""
 	if s.HTTPURL() != "" {
+		contracts = s.HTTPURL() + events.OpenAPIPath + ", " + s.HTTPURL() + events.AsyncAPIPath
 		http = "http://" + address + strings.TrimPrefix(s.HTTPURL(), s.URL())
 	}
 	return welcome.Page{
 		Head: fmt.Sprintf("Watchroute runs (functions built in %.1f s, ready %d ms later). Ctrl-C ends it.", s.Building.Seconds(), s.Ready.Milliseconds()),
 		Rows: []welcome.Row{
 			{Label: "Console", Value: "http://" + address + "/"},
-			{Label: "WebSocket", Value: s.WebSocketURL()}, {Label: "HTTP", Value: s.HTTPURL()}, {Label: "AWS APIs", Value: s.URL()}, {Label: "Usage", Value: s.URL() + "/_localstack/usage"},
+			{Label: "WebSocket", Value: s.WebSocketURL()}, {Label: "HTTP", Value: s.HTTPURL()}, {Label: "Contracts", Value: contracts}, {Label: "AWS APIs", Value: s.URL()}, {Label: "Usage", Value: s.URL() + "/_localstack/usage"},
 			{Label: "Webhooks", Value: s.URL() + inspector.Path},
 			{Label: "Tables", Value: strings.Join(s.Tables, ", ")}, {Label: "Failed writes", Value: s.Outputs["FailureQueueUrl"]}, {Label: "Faults", Value: broken},
 		},

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"maps"
 	"net"
 	"net/http"
@@ -126,6 +127,18 @@ func TestPrintedHTTPLinesAnswer(t *testing.T) {
 	defer func() { stop(); <-ended }()
 	if got := out.line("  HTTP "); !strings.HasSuffix(got, "/live") {
 		t.Errorf("HTTP is said to be at %q", got)
+	}
+	openAPI, asyncAPI, _ := strings.Cut(out.line("  Contracts "), ", ")
+	for of, address := range map[string]string{"openapi": openAPI, "asyncapi": asyncAPI} {
+		response, err := http.Get(strings.TrimSpace(address))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var contract map[string]any
+		if err := json.NewDecoder(response.Body).Decode(&contract); err != nil || contract[of] == nil {
+			t.Errorf("%s is answered %s, %v", address, response.Status, err)
+		}
+		_ = response.Body.Close()
 	}
 	for printed, want := range map[string]struct{ accept, contentType string }{
 		out.line("  curl http"):                               {"", "application/json"},

@@ -1,7 +1,7 @@
 // The frame of the page: which view is shown, its keys, and who the console is.
 import { h, fill, say, dollars, many, seldom } from "./dom.js"
 import { get, every } from "./api.js"
-import { bus, client, me, about, become, narrowed, expired } from "./session.js"
+import { bus, client, me, about, become, narrowed, expired, httpURL } from "./session.js"
 import { topics } from "./topics.js"
 import { topic } from "./topic.js"
 import { frames } from "./frames.js"
@@ -34,6 +34,7 @@ fill(
     h("a", { href: `/examples/${name}/` }, `${name[0].toUpperCase()}${name.slice(1)} example`),
   ),
   about.docs && h("a", { href: "/docs/" }, "Reference"),
+  ["OpenAPI", "AsyncAPI"].map(name => h("a", { href: `${httpURL}/${name.toLowerCase()}.json` }, name)),
   h("a", { href: "/_localstack/webhooks" }, "Webhooks received"),
 )
 
