@@ -30,7 +30,9 @@ type ItemsBelow struct {
 type StandBelow struct {
 	Topic Topic  `json:"topic"`          // the pattern
 	View  string `json:"view,omitempty"` // marks what is seen of the topics, as in [Subscribed]
-	Below
+	// Cursors says where the topics stand, by their names. It is there also if there are none.
+	Cursors map[Topic]string `json:"cursors"`
+	More    bool             `json:"more,omitempty"` // there are more topics than [MaxCursors]
 }
 
 // TopicChanges is what HTTP answers a GET of a topic with ?after= with: the changes after that

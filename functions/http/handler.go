@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"mime"
 	"net/http"
 	"slices"
@@ -226,7 +227,9 @@ func (h handler) standBelow(w http.ResponseWriter, r *http.Request, viewer watch
 		h.refuse(w, r, err)
 		return
 	}
-	h.answerUntagged(w, r, events.StandBelow{Topic: a.Topic, View: view, Below: stand})
+	body := events.StandBelow{Topic: a.Topic, View: view, Cursors: map[events.Topic]string{}, More: stand.More}
+	maps.Copy(body.Cursors, stand.Cursors)
+	h.answerUntagged(w, r, body)
 }
 
 // answerUntagged answers without an ETag, and no cache may keep the answer.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -148,5 +149,28 @@ func same(t *testing.T, name string, texts []string, parse func(string) error) {
 	}
 	if testing.Verbose() {
 		fmt.Printf("%s: %d texts\n", name, len(texts))
+	}
+}
+
+// TestAnswersAreToldApart: what is wrong with an answer of one type is not taken for an answer of another
+// type, which names fewer members.
+func TestAnswersAreToldApart(t *testing.T) {
+	c := checker(t)
+	header := http.Header{"Content-Type": {"application/json"}}
+	for _, row := range []struct{ method, good, bad string }{
+		{"GET", `{"topic":"a","cursor":"e:1","items":[{"id":"i"}]}`, `{"topic":"a","cursor":"e:1","items":[{"id":7}]}`},
+		{"GET", `{"topic":"a","cursor":"e:1","changes":[]}`, `{"topic":"a","cursor":"e:1","changes":[{"topic":"a"}]}`},
+		{"GET", `{"topic":"a/*","topics":[]}`, `{"topic":"a/*","topics":[{"topic":"a/b"}]}`},
+		{"GET", `{"topic":"a/*","cursors":{}}`, `{"topic":"a/*"}`},
+		{"POST", `{"id":"i","mark":"m"}`, `{"id":"i"}`},
+		{"POST", `{"topic":"a","results":[{"id":"i","mark":"m"}]}`, `{"topic":"a","results":[{}]}`},
+		{"POST", `{"topic":"a","results":[]}`, `{"id":"i","mark":"m","topic":"a","results":[]}`},
+	} {
+		if err := c.Answer(row.method, "/topics/a", 200, header, []byte(row.good)); err != nil {
+			t.Errorf("%s answers %s: %v", row.method, row.good, err)
+		}
+		if err := c.Answer(row.method, "/topics/a", 200, header, []byte(row.bad)); err == nil {
+			t.Errorf("%s may answer %s", row.method, row.bad)
+		}
 	}
 }

@@ -146,7 +146,7 @@ func get() object {
 					headerOf("Preference-Applied", "The wait of a long poll."), headerOf("Cache-Control", "no-store; of items private, no-cache."),
 				}},
 				{"content", object{
-					{jsonType, object{{"schema", object{{"anyOf", []object{ofSchema("TopicItems"), ofSchema("TopicChanges"), ofSchema("ItemsBelow"), ofSchema("StandBelow")}}}}}},
+					{jsonType, object{{"schema", object{{"oneOf", []object{ofSchema("TopicItems"), ofSchema("TopicChanges"), ofSchema("ItemsBelow"), ofSchema("StandBelow")}}}}}},
 					{"text/event-stream", object{{"itemSchema", event()}}},
 				}},
 			}},
@@ -219,7 +219,7 @@ func post() object {
 		}},
 		{"requestBody", body("PublishRequest")},
 		{"responses", answersOf(object{{"200", object{{"description", "The item is in the table, or what has become of each."}, {"content", object{
-			{jsonType, object{{"schema", object{{"anyOf", []object{ofSchema("PublishResults"), ofSchema("PublishResult")}}}}}}}}}}},
+			{jsonType, object{{"schema", object{{"oneOf", []object{ofSchema("PublishResults"), ofSchema("PublishResult")}}}}}}}}}}},
 			400, 401, 403, 404, 405, 412, 413, 415, 429, 500, 503)},
 	}
 }

@@ -823,12 +823,9 @@ export interface StandBelow {
   topic: TopicOrPattern
   /** Marks what is seen of the topics, as in `subscribed`. */
   view?: string
-  /** Where the topics stand, by their names. */
-  cursors?: Record<TopicOrPattern, Cursor>
-  /**
-   * `more` says that there are more topics than one frame names (500). The client learns of them when they
-   * next change.
-   */
+  /** `cursors` says where the topics stand, by their names. It is there also if there are none. */
+  cursors: Record<TopicOrPattern, Cursor>
+  /** There are more topics than 500. */
   more?: boolean
 }
 

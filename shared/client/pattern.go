@@ -61,7 +61,7 @@ func (w *web) standBelow(ctx context.Context, r events.Request) (s stand, err er
 	query.Set("after", "now")
 	var answer events.StandBelow
 	err = w.fetch(ctx, call{method: http.MethodGet, path: topicPath(r.Topic), query: query}, &answer, nil)
-	return stand{answer.Below, answer.View}, err
+	return stand{events.Below{Cursors: answer.Cursors, More: answer.More}, answer.View}, err
 }
 
 // itemsBelow reads the first items of the first topics of a pattern.

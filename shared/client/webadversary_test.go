@@ -46,7 +46,7 @@ func fairWeb(w http.ResponseWriter, r *http.Request, e enemy, about events.Topic
 		_ = json.NewDecoder(r.Body).Decode(&item)
 		say(w, events.PublishResult{ID: item.ID})
 	case isLook(r):
-		say(w, events.StandBelow{Topic: about, Below: events.Below{Cursors: map[events.Topic]string{ofBelow: start.String()}}})
+		say(w, events.StandBelow{Topic: about, Cursors: map[events.Topic]string{ofBelow: start.String()}})
 	case about.IsPattern():
 		say(w, events.ItemsBelow{Topic: about, Topics: []events.TopicItems{{Topic: ofBelow, Cursor: start.String()}}})
 	case r.URL.Query().Has("after"):
@@ -230,19 +230,19 @@ func webAttacks() map[string]attack {
 			return true
 		})},
 		"patterns whose topics always stand further": {dials: 1, asks: 1000, web: noStreams(to(isLook, func(w http.ResponseWriter, _ *http.Request, e enemy) bool {
-			say(w, events.StandBelow{Below: events.Below{Cursors: map[events.Topic]string{ofBelow: fmt.Sprint("e:", 100+e.n), "other": "e:1", "orders/*": "e:1", "orders/b": "x"}}})
+			say(w, events.StandBelow{Cursors: map[events.Topic]string{ofBelow: fmt.Sprint("e:", 100+e.n), "other": "e:1", "orders/*": "e:1", "orders/b": "x"}})
 			return true
 		}))},
 		"patterns whose topics are in another epoch each time": {dials: 1, asks: 1000, web: noStreams(to(isLook, func(w http.ResponseWriter, _ *http.Request, e enemy) bool {
-			say(w, events.StandBelow{Below: events.Below{Cursors: map[events.Topic]string{ofBelow: fmt.Sprintf("e%d:1", e.n)}}})
+			say(w, events.StandBelow{Cursors: map[events.Topic]string{ofBelow: fmt.Sprintf("e%d:1", e.n)}})
 			return true
 		}))},
 		"patterns in another view each time": {dials: 1, asks: 700, web: noStreams(to(isLook, func(w http.ResponseWriter, _ *http.Request, e enemy) bool {
-			say(w, events.StandBelow{View: fmt.Sprint("v", e.n), Below: events.Below{Cursors: map[events.Topic]string{ofBelow: "e:1"}}})
+			say(w, events.StandBelow{View: fmt.Sprint("v", e.n), Cursors: map[events.Topic]string{ofBelow: "e:1"}})
 			return true
 		}))},
 		"patterns with more topics each time": {dials: 1, asks: 4000, web: noStreams(to(isLook, func(w http.ResponseWriter, _ *http.Request, e enemy) bool {
-			say(w, events.StandBelow{Below: events.Below{More: true, Cursors: map[events.Topic]string{events.Topic(fmt.Sprint("orders/", e.n)): "e:1"}}})
+			say(w, events.StandBelow{More: true, Cursors: map[events.Topic]string{events.Topic(fmt.Sprint("orders/", e.n)): "e:1"}})
 			return true
 		}))},
 		"streams of patterns that reset":            {dials: 1, asks: 700, web: to(ofPattern, to(isStream, streaming(time.Second, event(&events.Reset{Topic: ofBelow, Reason: events.ResetEpoch}))))},

@@ -134,7 +134,7 @@ func (f *front) topics(w http.ResponseWriter, r *http.Request, about events.Topi
 			refuse(w, err)
 			return
 		}
-		say(w, events.StandBelow{Topic: about, View: view, Below: stand})
+		say(w, events.StandBelow{Topic: about, View: view, Cursors: stand.Cursors, More: stand.More})
 	case about.IsPattern():
 		f.itemsBelow(w, r, feed, v, q)
 	case query.Has("after"):
