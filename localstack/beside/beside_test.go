@@ -241,6 +241,19 @@ func TestFunctionPostsToAConnection(t *testing.T) {
 	<-done
 }
 
+// TestFunctionsTellWhereTheAPIsAre, and only those that did before: at AWS's addresses nobody would find this.
+func TestFunctionsTellWhereTheAPIsAre(t *testing.T) {
+	e := newEmulator(t)
+	s := mustOpen(t, e)
+	if err := s.TellAddresses(t.Context()); err != nil || len(e.set) != 1 {
+		t.Errorf("a function that tells nothing has the environment %v, %v", e.set, err)
+	}
+	e.set["SOCKET_URL"] = "wss://abc.execute-api.us-east-1.amazonaws.com/live"
+	if err := s.TellAddresses(t.Context()); err != nil || e.set["SOCKET_URL"] != s.WebSocketURL() || e.set["HTTP_URL"] != s.HTTPURL() || e.set["KEPT"] != "yes" {
+		t.Errorf("a function that tells it has the environment %v, %v", e.set, err)
+	}
+}
+
 // TestFunctionThatFails: its client gets API Gateway's frame, and it ran once: a lost answer must not
 // make a function run again.
 func TestFunctionThatFails(t *testing.T) {

@@ -147,15 +147,20 @@ func (f *Front) Close() {
 // TellFunctions sets ManagementVariable in the environment of every function of the stack, as an operator
 // would, and waits until the change is in effect. A function that has the value already is left alone.
 func (f *Front) TellFunctions(ctx context.Context, url string) error {
+	return f.tellAll(ctx, func(variables map[string]string) { variables[ManagementVariable] = url })
+}
+
+// tellAll changes the environment of every function of the stack, and waits until that is in effect.
+func (f *Front) tellAll(ctx context.Context, change func(variables map[string]string)) error {
 	for _, name := range f.functions {
-		if err := f.tell(ctx, name, url); err != nil {
-			return fmt.Errorf("tell function %s where to post: %w", name, err)
+		if err := f.tell(ctx, name, change); err != nil {
+			return fmt.Errorf("tell function %s where the APIs are: %w", name, err)
 		}
 	}
 	return nil
 }
 
-func (f *Front) tell(ctx context.Context, name, url string) error {
+func (f *Front) tell(ctx context.Context, name string, change func(variables map[string]string)) error {
 	is, err := f.lambda.GetFunctionConfiguration(ctx, &lambda.GetFunctionConfigurationInput{FunctionName: &name})
 	if err != nil {
 		return err
@@ -164,10 +169,10 @@ func (f *Front) tell(ctx context.Context, name, url string) error {
 	if is.Environment != nil {
 		maps.Copy(variables, is.Environment.Variables)
 	}
-	if variables[ManagementVariable] == url {
+	before := maps.Clone(variables)
+	if change(variables); maps.Equal(variables, before) {
 		return nil
 	}
-	variables[ManagementVariable] = url
 	_, err = f.lambda.UpdateFunctionConfiguration(ctx, &lambda.UpdateFunctionConfigurationInput{
 		FunctionName: &name, Environment: &types.Environment{Variables: variables},
 	})

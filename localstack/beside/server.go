@@ -1,6 +1,7 @@
 package beside
 
 import (
+	"context"
 	"errors"
 	"net"
 	"net/http"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/watchroute/watchroute/localstack/aws/restapi"
 	"github.com/watchroute/watchroute/localstack/wall"
+	settings "github.com/watchroute/watchroute/shared/function"
 )
 
 // Server is a front that listens.
@@ -51,6 +53,15 @@ func (s *Server) HTTPURL() string {
 		return ""
 	}
 	return s.url + "/" + s.RESTStage
+}
+
+// TellAddresses sets where the APIs are in the environment of the functions that tell it clients.
+func (s *Server) TellAddresses(ctx context.Context) error {
+	return s.tellAll(ctx, func(variables map[string]string) {
+		if variables[settings.SocketURL] != "" {
+			variables[settings.SocketURL], variables[settings.HTTPURL] = s.WebSocketURL(), s.HTTPURL()
+		}
+	})
 }
 
 // Close closes the front and no longer listens.

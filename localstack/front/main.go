@@ -7,8 +7,8 @@
 //	                          [--region REGION] [--allow-origin URL] [--allow-host NAME]
 //
 // Functions must post to connections at this program. AWS's SDKs do if AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI
-// says so and the code gives no endpoint of its own; --tell sets it in every function of the stack. Code
-// that takes the endpoint from the events' domainName needs --domain.
+// says so and the code gives no endpoint of its own; --tell sets it in every function of the stack, and where the
+// APIs are in those that tell it clients. Code that takes the endpoint from the events' domainName needs --domain.
 package main
 
 import (
@@ -57,7 +57,7 @@ func parse(args []string) (settings, error) {
 	set.StringVar(&s.Region, "region", "us-east-1", "`region` of the stack")
 	set.StringVar(&s.addr, "addr", "localhost:4567", "`address` to listen on; localhost is 127.0.0.1 and ::1")
 	set.StringVar(&s.DomainName, "domain", "", "`host:port` that events call the WebSocket API (default: AWS's form)")
-	set.BoolVar(&s.tell, "tell", false, "set "+beside.ManagementVariable+" in every function of the stack")
+	set.BoolVar(&s.tell, "tell", false, "set "+beside.ManagementVariable+" in every function of the stack, and where the APIs are in those that tell it clients")
 	set.StringVar(&s.callback, "callback", "", "`URL` of this program as functions reach it, such as http://host.docker.internal:4567 (default: where it listens)")
 	set.Func("allow-origin", "`origin` of pages that may use it; several with commas or several flags (default: its own)", listInto(&s.wall.AllowOrigins))
 	set.Func("allow-host", "`name` that it may be reached by; several with commas or several flags (default: localhost, and the hosts of addr and callback)", listInto(&s.wall.AllowHosts))
@@ -102,6 +102,9 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	defer served.Close()
 	if s.tell {
 		if err := served.TellFunctions(ctx, cmp.Or(s.callback, s.URL)+"/"+served.Stage); err != nil {
+			return err
+		}
+		if err := served.TellAddresses(ctx); err != nil {
 			return err
 		}
 	}

@@ -21,6 +21,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/watchroute/watchroute/events"
 	"github.com/watchroute/watchroute/localstack/beside"
 	"github.com/watchroute/watchroute/localstack/community"
 	"github.com/watchroute/watchroute/localstack/deploy"
@@ -219,6 +220,9 @@ func (w *world) serve(ctx context.Context, listeners []net.Listener) error {
 	if served.Stage != stage {
 		return fmt.Errorf("the stage of the WebSocket API is %s, but the functions post to %s", served.Stage, stage)
 	}
+	if err := served.TellAddresses(ctx); err != nil {
+		return w.withLog(ended(ctx, err))
+	}
 	fmt.Fprint(w.out, w.page(served))
 	select {
 	case <-ctx.Done():
@@ -240,7 +244,7 @@ func (w *world) page(served *beside.Server) welcome.Page {
 	return welcome.Page{
 		Head: "Watchroute runs in LocalStack " + community.Version + ", with WebSocket and REST APIs of ours in front. Ctrl-C ends it.",
 		Rows: []welcome.Row{
-			{Label: "WebSocket", Value: served.WebSocketURL()}, {Label: "HTTP", Value: served.HTTPURL()}, {Label: "AWS APIs", Value: w.localstack.Endpoint},
+			{Label: "WebSocket", Value: served.WebSocketURL()}, {Label: "HTTP", Value: served.HTTPURL()}, {Label: "Contracts", Value: served.HTTPURL() + events.OpenAPIPath + ", " + served.HTTPURL() + events.AsyncAPIPath}, {Label: "AWS APIs", Value: w.localstack.Endpoint},
 			{Label: "Tables", Value: strings.Join(tables, ", ")}, {Label: "Failed writes", Value: outputs["FailureQueueUrl"]}, {Label: "Log", Value: w.localstack.Log},
 		},
 		WebSocket: served.WebSocketURL(), Endpoint: w.localstack.Endpoint, Region: deploy.Region, Table: outputs["EventsTable"], HTTP: served.HTTPURL(), Whole: true,
