@@ -59,14 +59,4 @@ var notRun = []exception{
 	{"shared/README.md", "const segment = ", tested, "events/subject_test.go TestREADMESegmentIsOurs"},
 	{"shared/README.md", `> {"action":"auth"`, part, "localstack/stack/presence_test.go TestPresence"},
 	{"shared/README.md", "aws dynamodb put-item", account, ""},
-
-	{"shared/browser/README.md", "import { WatchClient }", part, "localstack/stack/frontpage_test.go TestFrontPagesCodeWatches"},
-	{"shared/browser/README.md", "for await (const event of client.watch(\"stocks/*\"", part, ""},
-	{"shared/browser/README.md", "const { id, mark } =", part, ""},
-	{"shared/browser/README.md", "const client = new WatchClient(url, { token:", part, ""},
-	{"shared/browser/README.md", "import { overHTTP, read }", part, ""},
-	{"shared/browser/README.md", "import { overTabs }", part, ""},
-	{"shared/browser/README.md", "import { watchOn }", part, ""},
-	{"shared/browser/README.md", "import { members }", part, ""},
-	{"shared/browser/README.md", "import { live }", part, ""},
 }

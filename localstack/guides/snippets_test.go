@@ -127,12 +127,14 @@ func (s snippet) notRun() (i int, is bool) {
 // TestEverySnippetIsRun: each block in a language of code is a file, is run by the guides, or is an exception with a
 // reason. Each exception is of a block, and the test that it names is there. So no block is left out without notice.
 func TestEverySnippetIsRun(t *testing.T) {
-	used, run, files := make([]int, len(notRun)), 0, 0
+	used, run, files, checked := make([]int, len(notRun)), 0, 0, 0
 	for _, page := range pages(t) {
 		for _, s := range snippets(t, page) {
 			i, excepted := s.notRun()
 			isCode := slices.Contains(code, s.language)
 			switch {
+			case s.page == browser && s.language == "js": // TestTheBrowsersSnippetsFitItsTypes compiles it
+				checked++
 			case excepted:
 				used[i]++
 			case s.language == "":
@@ -156,9 +158,9 @@ func TestEverySnippetIsRun(t *testing.T) {
 		}
 		reasons[e.because] += used[i]
 	}
-	t.Logf("%d blocks are run, %d are files of these; not run here: %v", run, files, reasons)
-	if run < 10 || files < 4 {
-		t.Errorf("only %d blocks are run, with %d files", run, files)
+	t.Logf("%d blocks are run, with %d files, and %d are compiled; not run here: %v", run, files, checked, reasons)
+	if run < 20 || files < 8 || checked < 9 {
+		t.Errorf("only %d blocks are run, with %d files, and %d are compiled", run, files, checked)
 	}
 }
 
