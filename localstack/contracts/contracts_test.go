@@ -120,6 +120,36 @@ func TestSamplesKeepToTheSchema(t *testing.T) {
 	}
 }
 
+// TestExamplesKeepToTheSchema: no tool looks at them.
+func TestExamplesKeepToTheSchema(t *testing.T) {
+	var s struct {
+		Defs map[string]struct{ Examples []any } `json:"$defs"`
+	}
+	if err := json.Unmarshal(made(t)["events/"+schemaFile], &s); err != nil {
+		t.Fatal(err)
+	}
+	c, looked := checker(t), 0
+	for name, of := range s.Defs {
+		for _, example := range of.Examples {
+			looked++
+			if err := c.Type(name).Validate(example); err != nil {
+				t.Errorf("the example %v is no %s: %v", example, name, err)
+			}
+		}
+	}
+	for name, examples := range bodyExamples {
+		for _, m := range examples {
+			looked++
+			if err := c.Is(name, m.value.(object)[1].value.(json.RawMessage)); err != nil {
+				t.Errorf("the example %s is no %s: %v", m.name, name, err)
+			}
+		}
+	}
+	if looked < 12 {
+		t.Errorf("only %d examples were looked at", looked)
+	}
+}
+
 // TestNamesInTheSchemaAreThoseOfTheService tries the regular expressions of the schema beside the parsers.
 func TestNamesInTheSchemaAreThoseOfTheService(t *testing.T) {
 	topics := []string{"", "/", "a", "a/", "/a", "a//b", ".", "..", "...", "a/.", "a/..", "a/.x", "a/..x", "a/...", "@", "@/a", "@x", "@x/a/b/c/d/e/f/g/h", "@x/a/b/c/d/e/f/g/h/i",

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -200,9 +201,30 @@ func refusal(status int) object {
 	return append(o, member{"content", object{{events.ProblemType, object{{"schema", ofSchema("Problem")}}}}})
 }
 
-// body is a JSON body that is required.
+// body is a JSON body that is required, with examples.
 func body(schema string) object {
-	return object{{"required", true}, {"content", object{{jsonType, object{{"schema", ofSchema(schema)}}}}}}
+	return object{{"required", true}, {"content", object{{jsonType, object{{"schema", ofSchema(schema)}, {"examples", bodyExamples[schema]}}}}}}
+}
+
+// bodyExamples are examples of what clients send, by the names of types.
+var bodyExamples = map[string]object{
+	"PublishRequest": {
+		example("one", "One item", `{"id":"quote","data":{"price":150.25}}`),
+		example("several", "Several items", `{"items":[{"id":"quote","data":{"price":150.25}},{"data":{"headline":"Markets open"},"expiresAt":1893456000}]}`),
+	},
+	"DestinationRequest": {
+		example("all", "All changes", `{"topic":"stocks/*","url":"https://hooks.example.com/stocks"}`),
+		example("some", "Some items and members, as CloudEvents", `{"topic":"stocks/*","url":"https://hooks.example.com/stocks","filter":{"price":[{"numeric":[">",100]}]},"fields":["price"],"format":"cloudevents"}`),
+	},
+	"DestinationChange": {example("fewer", "Fewer changes in a message", `{"batch":10}`)},
+	"ReplayRequest": {
+		example("cursor", "After a change", `{"topic":"stocks/AAPL","after":"mfw3k1x0:1042"}`),
+		example("time", "From a time", `{"from":"2026-11-25T09:30:00.000Z"}`),
+	},
+}
+
+func example(name, summary, value string) member {
+	return member{name, object{{"summary", summary}, {"value", json.RawMessage(value)}}}
 }
 
 // found is an answer with a JSON body.
@@ -215,7 +237,7 @@ func post() object {
 		{"operationId", "publish"}, {"tags", []string{"topics"}}, {"summary", fmt.Sprintf("Puts an item, or up to %d", events.MaxPublishItems)},
 		{"parameters", []object{
 			header("Idempotency-Key", "Names the publication: a repetition with the same key changes nothing.", ofSchema("RequestID")),
-			header("If-None-Match", "*: put only items that do not exist.", object{{"const", "*"}}),
+			header("If-None-Match", "*: put only items that do not exist.", object{{"type", "string"}, {"const", "*"}}),
 		}},
 		{"requestBody", body("PublishRequest")},
 		{"responses", answersOf(object{{"200", object{{"description", "The item is in the table, or what has become of each."}, {"content", object{
@@ -327,7 +349,7 @@ func upgrade() object {
 			{"api", object{{"default", "abcdef1234"}}}, {"region", object{{"default", "us-east-1"}}}, {"stage", object{{"default", "live"}}}}}}}},
 		{"externalDocs", object{{"description", "The frames"}, {"url", "./asyncapi.yaml"}}},
 		{"parameters", []object{
-			append(header("Upgrade", "websocket", object{{"const", "websocket"}}), member{"required", true}),
+			append(header("Upgrade", "websocket", object{{"type", "string"}, {"const", "websocket"}}), member{"required", true}),
 			header("Sec-WebSocket-Protocol", events.Subprotocol+", and for browsers "+events.SubprotocolBearer+" and the token.", text()),
 		}},
 		{"responses", answers},

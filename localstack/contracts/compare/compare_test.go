@@ -121,6 +121,10 @@ var breaks = []edit{
 		format := object(list(c.member("DestinationRequest", "format")["anyOf"])[0])
 		format["enum"] = without(format["enum"], "cloudevents-batch")
 	}, "schema oasdiff"},
+	{"a value that a request may have is removed, and the others said to grow", func(c *contracts) {
+		format := object(list(c.member("DestinationRequest", "format")["anyOf"])[0])
+		format["enum"], format["x-may-grow"] = without(format["enum"], "cloudevents-batch"), true
+	}, "schema oasdiff"},
 	{"a member of a request may not be null", func(c *contracts) {
 		of := c.member("DestinationRequest", "format")
 		of["anyOf"] = without(of["anyOf"], "null")
@@ -229,6 +233,9 @@ var harmless = []edit{
 	{what: "a request may have another type as well", by: func(c *contracts) {
 		of := c.member("DestinationRequest", "batch")
 		of["anyOf"] = append(list(of["anyOf"]), map[string]any{"type": "string"})
+	}},
+	{what: "a number in a request may be a fraction", by: func(c *contracts) {
+		object(list(c.member("DestinationRequest", "batch")["anyOf"])[0])["type"] = "number"
 	}},
 	{what: "a limit of requests is raised", by: func(c *contracts) {
 		c.member("PublishRequest", "items")["maxItems"] = 50.0

@@ -399,7 +399,7 @@ func (n node) named() map[string][]any {
 	}
 	for _, f := range n.alternatives() {
 		for name, schemas := range f.members {
-			if !slices.Contains(schemas, any(false)) && len(node{map[string]any{"allOf": schemas}, n.in}.alternatives()) > 0 {
+			if len(node{map[string]any{"allOf": schemas}, n.in}.alternatives()) > 0 {
 				add("."+name, schemas)
 			}
 		}
