@@ -12,8 +12,12 @@ import (
 	"slices"
 )
 
-// ours are the kinds of oasdiff that package main knows better: it knows which values may grow.
-var ours = []string{"response-property-enum-value-added", "response-body-enum-value-added", "response-property-one-of-added", "response-body-one-of-added"}
+// ours are the kinds of oasdiff that this package knows better: which values may grow, and that an integer is
+// a number.
+var ours = []string{
+	"response-property-enum-value-added", "response-body-enum-value-added", "response-property-one-of-added", "response-body-one-of-added",
+	"request-property-list-of-types-narrowed", "response-property-list-of-types-widened",
+}
 
 // oasdiff compares the HTTP routes. It is not shown webhooks and callbacks, because it takes the service for
 // the one that is asked.
