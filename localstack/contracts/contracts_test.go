@@ -189,6 +189,7 @@ func TestAnswersAreToldApart(t *testing.T) {
 	header := http.Header{"Content-Type": {"application/json"}}
 	for _, row := range []struct{ method, good, bad string }{
 		{"GET", `{"topic":"a","cursor":"e:1","items":[{"id":"i"}]}`, `{"topic":"a","cursor":"e:1","items":[{"id":7}]}`},
+		{"GET", `{"topic":"a","cursor":"e:1","items":[]}`, `{"topic":"a","cursor":"e:1","items":[{"data":{}}]}`},
 		{"GET", `{"topic":"a","cursor":"e:1","changes":[]}`, `{"topic":"a","cursor":"e:1","changes":[{"topic":"a"}]}`},
 		{"GET", `{"topic":"a/*","topics":[]}`, `{"topic":"a/*","topics":[{"topic":"a/b"}]}`},
 		{"GET", `{"topic":"a/*","cursors":{}}`, `{"topic":"a/*"}`},

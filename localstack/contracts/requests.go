@@ -86,7 +86,7 @@ func subscribing(s *jsonschema.Schema) {
 
 // newItem is an item as a client gives it. Without an id, one is made up.
 func newItem(item *jsonschema.Schema) *jsonschema.Schema {
-	s := &jsonschema.Schema{Type: "object", Description: "An item to be put or removed.", Properties: jsonschema.NewProperties()}
+	s := &jsonschema.Schema{Type: "object", Description: "An item to be put or removed. A put without an id makes one up.", Properties: jsonschema.NewProperties()}
 	id, _ := item.Properties.Get("id")
 	id = orNone(id)
 	data, _ := item.Properties.Get("data")

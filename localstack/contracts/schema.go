@@ -45,6 +45,7 @@ func wireSchema(c comments) (*jsonschema.Schema, error) {
 		return nil, err
 	}
 	requestBodies(all)
+	all["Item"].Required = []string{"id"} // which a client may leave out, see NewItem
 	all["PublishResult"].AnyOf = []*jsonschema.Schema{{Required: []string{"id", "mark"}}, {Required: []string{"error"}}}
 	maps.Copy(all, others(all))
 	for _, s := range all {

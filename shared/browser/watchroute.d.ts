@@ -1,5 +1,5 @@
-import type { Change as AnyChange, Code, Cursor, Error as ErrorFrame, Item, ItemID, Json, Op, PresenceRequest, ResetReason, Topic, TopicOrPattern } from "./wire.d.ts"
-export type { Code, Cursor, Item, ItemID, Json, Op, ResetReason, Topic } from "./wire.d.ts"
+import type { Change as AnyChange, Code, Cursor, Error as ErrorFrame, Item, ItemID, Json, NewItem, Op, PresenceRequest, ResetReason, Topic, TopicOrPattern } from "./wire.d.ts"
+export type { Code, Cursor, Item, ItemID, Json, NewItem, Op, ResetReason, Topic } from "./wire.d.ts"
 
 /** What happened to one item. */
 export interface Change extends Omit<AnyChange, "to" | "costly"> {
@@ -124,7 +124,7 @@ export class WatchClient extends EventTarget {
    */
   watch(topic: TopicOrPattern, options?: WatchOptions): AsyncGenerator<WatchEvent, void, void>
   /** Puts an item; without an id it makes one up. It resolves when the service has it in its table, and tries until then. */
-  publish(topic: Topic, item: Item, options?: PublishOptions): Promise<{ id: ItemID; mark: string }>
+  publish(topic: Topic, item: NewItem, options?: PublishOptions): Promise<{ id: ItemID; mark: string }>
   /** Removes an item; one that does not exist is no error. */
   remove(topic: Topic, id: ItemID): Promise<void>
   /** Ends every watch, and closes the connection. It is not opened again. */

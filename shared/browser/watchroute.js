@@ -11,7 +11,7 @@ export { WatchError }
  * @typedef {import("./watchroute.d.ts").WatchOptions} WatchOptions
  * @typedef {import("./watchroute.d.ts").WatchEvent} WatchEvent
  * @typedef {import("./watchroute.d.ts").PublishOptions} PublishOptions
- * @typedef {import("./watchroute.d.ts").Item} Item
+ * @typedef {import("./watchroute.d.ts").NewItem} NewItem
  */
 
 const maxFrameBytes = 128 << 10
@@ -94,7 +94,7 @@ export class WatchClient extends EventTarget {
 
   /**
    * Puts an item. It resolves when the service has it in its table, and tries until then.
-   * @param {string} topic @param {Item} item @param {PublishOptions} [options]
+   * @param {string} topic @param {NewItem} item @param {PublishOptions} [options]
    */
   async publish(topic, item, { key, expiresAt } = {}) {
     const id = item.id || Date.now().toString(36).padStart(9, "0") + random() // sorts by time: so a feed is appended to

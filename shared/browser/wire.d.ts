@@ -432,7 +432,7 @@ export interface GatewayError {
 /** Item is one resource of a topic, as a snapshot shows and publish takes it. */
 export interface Item {
   /** Names the item in its topic. */
-  id?: ItemID
+  id: ItemID
   /** A JSON object. */
   data?: Record<string, Json>
   /** `large` marks an item of a snapshot whose data did not fit into a frame. */
@@ -489,7 +489,7 @@ export interface MemberCount {
 /** What a member calls itself. Nobody verifies it. */
 export type MemberName = string
 
-/** An item to be put or removed. */
+/** An item to be put or removed. A put without an id makes one up. */
 export interface NewItem {
   /** Names the item in its topic. */
   id?: ItemID | null
