@@ -142,7 +142,7 @@ $(JUDGES)/clients/installed: $(addprefix localstack/contracts/clients/,package.j
 	@touch $@
 
 guides: $(GUIDES)/installed ## run the snippets of the READMEs in Go, Python, TypeScript and shell (needs Node, Python 3, jq)
-	go test -count=1 -timeout 20m -run '^Test(Guides|TheBrowsersSnippetsFitItsTypes)$$' ./localstack/guides -args -guides
+	go test -count=1 -timeout 20m -run '^Test(Guides|TheBrowsersSnippets|TheStacksSnippets)' ./localstack/guides -args -guides
 
 $(GUIDES)/installed: $(addprefix localstack/guides/,package.json package-lock.json requirements.txt)
 	@mkdir -p $(GUIDES)
