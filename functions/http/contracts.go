@@ -159,7 +159,7 @@ func (d deployed) openAPI(address string) (object, error) {
 	handshake.Scheme = map[string]string{"wss": "https", "ws": "http"}[handshake.Scheme]
 	frames := address + events.AsyncAPIPath + schemaRef
 	edits := []error{
-		doc.setAt([]map[string]string{{"url": address, "description": "This service."}}, "servers"),
+		doc.setAt([]map[string]string{{"url": address, "description": d.admission()}}, "servers"),
 		doc.setAt([]map[string]string{{"url": handshake.String()}}, "paths", "/", "get", "servers"),
 		doc.edit(func(watch *object) error { // whose frames are described elsewhere
 			return watch.set("x-websocket", json.RawMessage(bytes.ReplaceAll(watch.value("x-websocket"), []byte(schemaRef), []byte(frames))))
@@ -192,7 +192,7 @@ func (d deployed) asyncAPI(address string) (object, error) {
 	}
 	server := object{}
 	edits := []error{
-		server.set("host", at.Host), server.set("pathname", at.Path), server.set("protocol", at.Scheme), server.set("description", "This service."),
+		server.set("host", at.Host), server.set("pathname", at.Path), server.set("protocol", at.Scheme), server.set("description", d.admission()),
 		server.set("security", d.references()),
 	}
 	handshake := []string{"channels", "live", "bindings", "ws"}
@@ -214,6 +214,17 @@ func (d deployed) asyncAPI(address string) (object, error) {
 		}, "channels", "live", "messages"))
 	}
 	return doc, errors.Join(append(edits, doc.prune("messages", "schemas"))...)
+}
+
+// admission says of the server who is let in.
+func (d deployed) admission() string {
+	switch {
+	case d.open:
+		return "This service. It lets everyone in, and takes no tokens."
+	case d.admitting:
+		return "This service. It lets everyone in, with a token or without."
+	}
+	return "This service. It wants a token."
 }
 
 // schemes are the names of the security schemes that tokens are given by, of those that a contract knows.

@@ -126,6 +126,9 @@ func TestContractsSayHowToComeIn(t *testing.T) {
 			if got := strings.Join(ways, " "); got != c.overWebSocket {
 				t.Errorf("over a WebSocket %s, want %s", got, c.overWebSocket)
 			}
+			if web, socket := at(t, web, "servers", 0, "description"), at(t, socket, "servers", "service", "description"); web != socket || strings.Contains(web.(string), "everyone") != (c.own["OPEN_TO_EVERYONE"]+c.own["ALLOW_ANONYMOUS"] != "") {
+				t.Errorf("who is let in: %s, and %s", web, socket)
+			}
 			_, query := at(t, socket, "channels", "live", "bindings", "ws").(map[string]any)["query"]
 			if query != (c.own["TOKEN_IN_QUERY"] == "" && c.own["OPEN_TO_EVERYONE"] == "") {
 				t.Errorf("a token may be in the query: %t", query)
