@@ -46,7 +46,7 @@ func TestGuides(t *testing.T) {
 		t.Skip("`make guides` runs the snippets of the READMEs")
 	}
 	t.Setenv("CI", "1") // who asks for this wants to hear what is missing
-	for _, program := range []string{"bash", "curl", "jq", "node", "go", "make"} {
+	for _, program := range []string{"bash", "curl", "jq", "openssl", "script", "node", "go", "make"} {
 		needs.Program(t, program, "the snippets need it")
 	}
 	installed := needs.Installed(t, root+"/.build/guides", "guides")
