@@ -20,6 +20,7 @@ LOCALSTACK  := .build/localstack
 JUDGES      := .build/judges
 COMPARE     := .build/compare
 OASDIFF     := github.com/oasdiff/oasdiff@v1.37.0
+COMPARERS   := $(COMPARE)/oasdiff $(if $(shell command -v npm),$(COMPARE)/node)
 GUIDES      := .build/guides
 
 # run builds a program and becomes it. After Ctrl-C, go run would report an error that is none.
@@ -111,7 +112,7 @@ release-contracts: ## take the present contracts as those of a release, which ma
 	cp events/openapi.yaml events/asyncapi.yaml localstack/contracts/released
 	cp events/schema/*.json localstack/contracts/released/schema
 
-judges: $(JUDGES)/installed $(COMPARE)/installed $(JUDGES)/clients/installed ## have Redocly, AsyncAPI's own parser, Schemathesis and clients that others generate judge the contracts (needs Node, Python 3)
+judges: $(JUDGES)/installed $(COMPARERS) $(JUDGES)/clients/installed ## have Redocly, AsyncAPI's own parser, Schemathesis and clients that others generate judge the contracts (needs Node, Python 3)
 	cd $(JUDGES) && REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true npx --no-install redocly lint --config redocly.yaml $(CURDIR)/events/openapi.yaml $(CURDIR)/events/asyncapi.yaml $(CURDIR)/events/asyncapi.client.yaml
 	cd $(JUDGES) && node asyncapi.mjs $(CURDIR)/events/asyncapi.yaml
 	cd $(JUDGES) && node asyncapi.mjs $(CURDIR)/events/asyncapi.client.yaml
@@ -162,7 +163,7 @@ conformance: ## run the DynamoDB behaviour suite on Amazon's DynamoDB Local (nee
 emulators: $(VENV)/installed ## deploy into MiniStack and LocalStack and check what came of it (needs Linux, Python 3.13, Java 17; ARGS="-only LocalStack")
 	go run ./localstack/emulators -cdk "$(CDK)" -venv $(VENV) $(ARGS)
 
-lint: $(VENV)/installed $(COMPARE)/installed ## gofmt, go vet, staticcheck, spelling, cfn-lint, the compose file, and whether the contracts break those released (needs Python 3; without Node that leaves out frames' names, and fails where CI is set)
+lint: $(VENV)/installed $(COMPARERS) ## gofmt, go vet, staticcheck, spelling, cfn-lint, the compose file, and whether the contracts break those released (needs Python 3; without Node that leaves out frames' names, and fails where CI is set)
 	@test -z "$$(gofmt -l .)" || { gofmt -d .; exit 1; }
 	go vet ./...
 	$(STATICCHECK) ./...
@@ -173,11 +174,14 @@ lint: $(VENV)/installed $(COMPARE)/installed ## gofmt, go vet, staticcheck, spel
 	$(VENV)/bin/check-jsonschema --builtin-schema vendor.compose-spec localstack/compose.yaml
 	go run ./localstack/contracts/compare -tools $(COMPARE)
 
-$(COMPARE)/installed: $(addprefix localstack/contracts/compare/,package.json package-lock.json asyncapi.mjs)
+$(COMPARE)/oasdiff: Makefile
+	@GOBIN=$(CURDIR)/$(COMPARE) go install $(OASDIFF)
+	@touch $@
+
+$(COMPARE)/node: $(addprefix localstack/contracts/compare/,package.json package-lock.json asyncapi.mjs)
 	@mkdir -p $(COMPARE)
 	@cp $^ $(COMPARE)
-	@GOBIN=$(CURDIR)/$(COMPARE) go install $(OASDIFF)
-	@if command -v npm >/dev/null; then npm ci --prefix $(COMPARE) --ignore-scripts --no-audit --no-fund --loglevel error; fi
+	@npm ci --prefix $(COMPARE) --ignore-scripts --no-audit --no-fund --loglevel error
 	@touch $@
 
 fmt: ## format the Go source

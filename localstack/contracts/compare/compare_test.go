@@ -331,10 +331,23 @@ func TestNewVersionMayBreak(t *testing.T) {
 		is := present(t)
 		delete(members(is, "Change"), "mark")
 		object(is.asyncapi["info"])["version"] = version
-		err := verdict(present(t), is, []judge{schemas})
+		err := verdict(t.Output(), present(t), is, []judge{schemas})
 		if (err == nil) != allowed {
 			t.Errorf("version %s: %v", version, err)
 		}
+	}
+}
+
+// TestWithoutNodeThatIsSaid: where it has to be whole, it fails.
+func TestWithoutNodeThatIsSaid(t *testing.T) {
+	none := asyncAPIDiff(t.TempDir())
+	t.Setenv("CI", "")
+	if found, err := none(present(t), present(t)); err != nil || len(found) > 0 {
+		t.Errorf("without Node: %v, %v", found, err)
+	}
+	t.Setenv("CI", "1")
+	if _, err := none(present(t), present(t)); err == nil {
+		t.Error("CI was not told that a part was left out")
 	}
 }
 

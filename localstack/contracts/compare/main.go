@@ -19,6 +19,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"reflect"
 	"slices"
@@ -45,18 +46,18 @@ func run(released, present, tools string) error {
 	if err != nil {
 		return err
 	}
-	return verdict(was, is, judges(tools))
+	return verdict(os.Stderr, was, is, judges(tools))
 }
 
 // verdict tells what judges find, and fails if that may not be.
-func verdict(was, is *contracts, judges []judge) error {
+func verdict(out io.Writer, was, is *contracts, judges []judge) error {
 	found, err := breaking(was, is, judges)
 	if err != nil || len(found) == 0 {
 		return err
 	}
-	fmt.Fprintf(os.Stderr, "Breaks clients of version %s:\n  %s\n", was.version(), strings.Join(found, "\n  "))
+	fmt.Fprintf(out, "Breaks clients of version %s:\n  %s\n", was.version(), strings.Join(found, "\n  "))
 	if was.version() != is.version() {
-		fmt.Fprintf(os.Stderr, "The protocol has the new version %s, so that may be.\n", is.version())
+		fmt.Fprintf(out, "The protocol has the new version %s, so that may be.\n", is.version())
 		return nil
 	}
 	return errors.New("the contracts break what was released: undo that, or give the protocol a new version (events.Subprotocol)")
