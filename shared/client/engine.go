@@ -85,8 +85,9 @@ func (e *engine) run(ctx context.Context) error {
 	e.life, stop = context.WithCancel(context.WithoutCancel(ctx)) // ends after the goodbyes
 	defer e.tasks.Wait()
 	defer stop()
-	timer := time.NewTimer(0)
-	defer timer.Stop()
+	alarm := newAlarm()
+	defer alarm.Stop()
+	due := alarm.at(time.Now())
 	for {
 		select {
 		case <-ctx.Done():
@@ -101,11 +102,11 @@ func (e *engine) run(ctx context.Context) error {
 			if err := e.adoptLink(d); err != nil {
 				return e.end(err)
 			}
-		case <-timer.C:
+		case <-due:
 		}
 		now := time.Now()
 		e.act(now)
-		timer.Reset(time.Until(e.next(now)))
+		due = alarm.at(e.next(now))
 	}
 }
 

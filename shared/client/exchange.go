@@ -109,8 +109,9 @@ func (x *exchange) run(ctx context.Context, out chan<- incoming, logger *slog.Lo
 	defer x.tasks.Wait()
 	defer cancel()
 	x.life, x.out, x.logger = ctx, out, logger
-	timer := time.NewTimer(time.Hour)
-	defer timer.Stop()
+	alarm := newAlarm()
+	defer alarm.Stop()
+	due := alarm.C
 	for x.err == nil {
 		select {
 		case <-ctx.Done():
@@ -123,9 +124,9 @@ func (x *exchange) run(ctx context.Context, out chan<- incoming, logger *slog.Lo
 			}
 		case do := <-x.done:
 			do()
-		case <-timer.C:
+		case <-due:
 		}
-		timer.Reset(time.Until(x.arrange(time.Now())))
+		due = alarm.at(x.arrange(time.Now()))
 	}
 	x.give(incoming{err: x.err})
 }
