@@ -18,6 +18,7 @@ NPM         := .build/npm
 PYTHON      := .build/python
 LOCALSTACK  := .build/localstack
 JUDGES      := .build/judges
+KEPT        := .build/kept
 COMPARE     := .build/compare
 OASDIFF     := github.com/oasdiff/oasdiff@v1.37.0
 COMPARERS   := $(COMPARE)/oasdiff $(if $(shell command -v npm),$(COMPARE)/node)
@@ -40,9 +41,12 @@ token: ## print a token for `make local`: SUB=alice TOPICS="stocks/* users/{sub}
 ticker: ## change prices in the tables of `make local`, for the page that shows them: localstack/examples/ticker
 	@$(call run,./localstack/examples/ticker/writer) $(ARGS)
 
-# One package more than there are processors is tested at a time, because some tests wait.
+# One package more than there are processors is tested at a time, because some tests wait. Properties are
+# tried RAPID_CHECKS (50) times. At last comes what the stacks' tests held to the contracts in events.
 test: npm python ## run all tests, with the race detector
-	go test -p $$(( $$(getconf _NPROCESSORS_ONLN) + 1 )) -race -count=1 -timeout 20m ./...
+	@rm -rf $(KEPT) && mkdir -p $(KEPT)
+	RAPID_CHECKS=$${RAPID_CHECKS:-50} WATCHROUTE_KEPT=$(CURDIR)/$(KEPT) go test -p $$(( $$(getconf _NPROCESSORS_ONLN) + 1 )) -race -count=1 -timeout 20m ./...
+	@go run ./localstack/contract/tally $(KEPT)
 
 quick: ## go vet, and the tests that run no stack, as far as a change concerns them: for every save
 	go vet ./...

@@ -72,8 +72,10 @@ func (s settings) delivers(t *testing.T, seed uint64) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, broken := range r.broken {
-		t.Error(broken)
+	for _, broken := range append(r.broken, r.kept.Leave()) {
+		if broken != nil {
+			t.Error(broken)
+		}
 	}
 	t.Logf("%.1f s, %d changes, %s, overlaps %v, with faults %v", r.took.Seconds(), r.deliveries, r.post, r.overlaps, r.faults)
 }
@@ -85,8 +87,10 @@ func (s settings) keepsItsPromise(t *testing.T, seed uint64) result {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, broken := range r.broken {
-		t.Error(broken)
+	for _, broken := range append(r.broken, r.kept.Leave()) {
+		if broken != nil {
+			t.Error(broken)
+		}
 	}
 	if r.skipped == 0 {
 		t.Error("no watch of the latest has skipped anything")

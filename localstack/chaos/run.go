@@ -15,6 +15,7 @@ import (
 	"github.com/watchroute/watchroute/events"
 	"github.com/watchroute/watchroute/localstack/aws/apigateway"
 	"github.com/watchroute/watchroute/localstack/aws/eventbridge"
+	"github.com/watchroute/watchroute/localstack/contract"
 	"github.com/watchroute/watchroute/localstack/fault"
 	"github.com/watchroute/watchroute/localstack/issuer"
 	"github.com/watchroute/watchroute/localstack/stack"
@@ -28,6 +29,7 @@ type result struct {
 	faults   map[fault.Kind]int64
 	overlaps map[fault.Overlap]int64
 	took     time.Duration
+	kept     contract.Kept
 	broken   []error // promises, at most one of each watcher
 }
 
@@ -367,7 +369,7 @@ func (r *run) write(ctx context.Context, n int, interval time.Duration) error {
 
 // result is the verdict on all watchers, who must have left.
 func (r *run) result(took time.Duration) result {
-	res := result{faults: r.faults.Counts(), overlaps: r.overlaps(), took: took}
+	res := result{faults: r.faults.Counts(), overlaps: r.overlaps(), took: took, kept: r.wire.Kept()}
 	early := r.enough() // then nobody had the time to see all
 	for _, w := range r.parties() {
 		w.tally(&res.tally)

@@ -23,8 +23,10 @@ func newWire() (*wire, error) {
 // watch has a stack tell what it sends.
 func (w *wire) watch(o *stack.Options) {
 	o.Gateway.Sent = func(frame []byte) { w.note(w.Frame(frame)) }
+	o.Gateway.Answered = func(message string, answer []byte) { w.note(w.Request([]byte(message), answer)) }
 	o.REST.Answered = func(a restapi.Answer) {
 		if !a.Cut {
+			w.note(w.Body(a.Method, a.Path, a.Asked, a.Status, a.Body))
 			w.note(w.Answer(a.Method, a.Path, a.Status, a.Header, a.Body))
 		}
 	}

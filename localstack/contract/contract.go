@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"hash/maphash"
-	"maps"
 	"strings"
 	"sync"
 
@@ -20,16 +19,18 @@ const remembered = 4096
 
 // Checker holds messages to the schema, and counts them. Safe for concurrent use.
 type Checker struct {
-	types    map[string]*jsonschema.Schema
-	routes   []route
-	fallback described // what a request is answered that no route takes
-	seed     maphash.Seed
+	types      map[string]*jsonschema.Schema
+	document   map[string]any    // the types as they are written
+	requests   map[string]string // the types of clients' frames, by their actions
+	routes     []route
+	deliveries map[string]any // what the document says of messages to webhooks, by their types
+	seed       maphash.Seed
 
 	mu        sync.Mutex
 	compiler  *jsonschema.Compiler
 	inOpenAPI map[string]*jsonschema.Schema // by their pointers
 	known     map[uint64]string             // the types of messages that were looked at
-	counts    map[string]int
+	counts    Kept
 }
 
 // New reads the contracts in events.
@@ -57,31 +58,66 @@ func read(id string, document []byte, path string, openAPI []byte) (*Checker, er
 	if err := compiler.AddResource(id, whole); err != nil {
 		return nil, fmt.Errorf("read the schema: %w", err)
 	}
-	types := whole
-	for name := range strings.SplitSeq(path, "/") {
-		within, _ := types.(map[string]any)
-		types = within[name]
-	}
-	named, ok := types.(map[string]any)
+	named, ok := within(whole, strings.Split(path, "/")...).(map[string]any)
 	if !ok {
 		return nil, fmt.Errorf("the schema has no %s", path)
 	}
-	c := &Checker{types: map[string]*jsonschema.Schema{}, seed: maphash.MakeSeed(), compiler: compiler,
-		inOpenAPI: map[string]*jsonschema.Schema{}, known: map[uint64]string{}, counts: map[string]int{}}
+	c := &Checker{types: map[string]*jsonschema.Schema{}, document: named, seed: maphash.MakeSeed(), compiler: compiler,
+		inOpenAPI: map[string]*jsonschema.Schema{}, known: map[uint64]string{}, counts: Kept{}}
 	for name := range named {
 		if c.types[name], err = compiler.Compile(id + "#/" + path + "/" + name); err != nil {
 			return nil, fmt.Errorf("compile %s: %w", name, err)
 		}
 	}
-	if c.routes, err = readOpenAPI(compiler, openAPI); err != nil {
+	if err := c.readOpenAPI(openAPI); err != nil {
 		return nil, err
 	}
-	c.fallback, _ = c.responses("GET", "/topics/any")
+	c.requests = c.actions()
 	return c, nil
 }
 
 // Type gives a type of the schema; nil if there is none of the name.
 func (c *Checker) Type(name string) *jsonschema.Schema { return c.types[name] }
+
+// union gives the names of the types that one of the schema is made of.
+func (c *Checker) union(name string) (names []string) {
+	parts, _ := within(c.document, name, "oneOf").([]any)
+	for _, part := range parts {
+		ref, _ := within(part, "$ref").(string)
+		names = append(names, ref[strings.LastIndex(ref, "/")+1:])
+	}
+	return names
+}
+
+// actions gives the types of clients' frames by their actions.
+func (c *Checker) actions() map[string]string {
+	types := map[string]string{}
+	for _, name := range c.union("ClientFrame") {
+		action, _ := within(c.document, name, "properties", "action", "const").(string)
+		types[action] = name
+	}
+	return types
+}
+
+// Request holds a frame of a client, and the last frame that answered it, to the schema: what the schema
+// forbids is refused. No answer proves nothing, as the service may have been killed.
+func (c *Checker) Request(frame, answer []byte) error {
+	var head struct {
+		Action string `json:"action"`
+	}
+	bad := json.Unmarshal(frame, &head)
+	if bad == nil {
+		bad = c.Is(c.requests[head.Action], frame)
+	}
+	if bad == nil {
+		c.count(requestOf(c.requests[head.Action]))
+		return nil
+	}
+	if name, err := frameType(answer); len(answer) == 0 || err == nil && name == "Error" {
+		return nil
+	}
+	return fmt.Errorf("the request %.300s is answered %.300s: %w", frame, answer, bad)
+}
 
 // Frame holds a frame that the service, or API Gateway itself, sends over a WebSocket to the schema.
 func (c *Checker) Frame(text []byte) error {
@@ -96,9 +132,12 @@ func (c *Checker) Frame(text []byte) error {
 	if err != nil {
 		return fmt.Errorf("frame %.300s: %w", text, err)
 	}
-	c.remember(hash, name)
+	c.remember(hash, frameOf(name))
 	return nil
 }
+
+// gatewayError is the type of frames that API Gateway itself sends.
+const gatewayError = "GatewayError"
 
 // frameType gives the name of the type of a frame in the schema.
 func frameType(text []byte) (string, error) {
@@ -109,7 +148,7 @@ func frameType(text []byte) (string, error) {
 		return "", err
 	}
 	if head.Type == "" {
-		return "GatewayError", nil
+		return gatewayError, nil
 	}
 	return string(bytes.ToUpper([]byte(head.Type[:1]))) + head.Type[1:], nil
 }
@@ -146,11 +185,4 @@ func (c *Checker) remember(hash uint64, name string) {
 	}
 	c.known[hash] = name
 	c.counts[name]++
-}
-
-// Counts says how many messages of each type kept to the schema.
-func (c *Checker) Counts() map[string]int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return maps.Clone(c.counts)
 }

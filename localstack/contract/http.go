@@ -3,6 +3,7 @@ package contract
 import (
 	"bufio"
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -14,6 +15,7 @@ import (
 	"strings"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
+	"github.com/watchroute/watchroute/events"
 )
 
 // openAPIID is the name of the OpenAPI document, so that its references lead to the schema.
@@ -28,37 +30,45 @@ type route struct {
 	methods  map[string]any // what the document says of the path, by the methods in lower case
 }
 
-// readOpenAPI makes the document known to the compiler, and gives its routes.
-func readOpenAPI(compiler *jsonschema.Compiler, text []byte) ([]route, error) {
+// readOpenAPI makes the document known to the compiler, and remembers its routes and webhooks.
+func (c *Checker) readOpenAPI(text []byte) error {
 	document, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
 	if err != nil {
-		return nil, fmt.Errorf("read OpenAPI: %w", err)
+		return fmt.Errorf("read OpenAPI: %w", err)
 	}
-	if err := compiler.AddResource(openAPIID, document); err != nil {
-		return nil, fmt.Errorf("read OpenAPI: %w", err)
+	if err := c.compiler.AddResource(openAPIID, document); err != nil {
+		return fmt.Errorf("read OpenAPI: %w", err)
 	}
-	whole, _ := document.(map[string]any)
-	paths, ok := whole["paths"].(map[string]any)
+	paths, ok := within(document, "paths").(map[string]any)
 	if !ok {
-		return nil, errors.New("OpenAPI has no paths")
+		return errors.New("OpenAPI has no paths")
 	}
-	var routes []route
 	for _, template := range slices.Sorted(maps.Keys(paths)) {
 		pattern := strings.ReplaceAll(regexp.QuoteMeta(template), `\{topic\}`, ".+")
 		pattern = strings.ReplaceAll(pattern, `\{id\}`, "[^/]+")
-		routes = append(routes, route{template, regexp.MustCompile("^" + pattern + "$"), paths[template].(map[string]any)})
+		c.routes = append(c.routes, route{template, regexp.MustCompile("^" + pattern + "$"), paths[template].(map[string]any)})
 	}
-	return routes, nil
+	c.deliveries, _ = within(document, "webhooks", "delivery", "post", "requestBody", "content").(map[string]any)
+	return nil
+}
+
+// within follows a path of names into JSON; nil if it leads nowhere.
+func within(value any, path ...string) any {
+	for _, name := range path {
+		inner, _ := value.(map[string]any)
+		value = inner[name]
+	}
+	return value
 }
 
 // Answer holds the answer to an HTTP request to the OpenAPI document. path is below the stage.
 func (c *Checker) Answer(method, path string, status int, header http.Header, body []byte) error {
-	at, ok := c.responses(method, path)
+	at, ok := c.operation(method, path)
 	if !ok { // what no route has is refused in the same form everywhere
 		if status < 400 {
 			return nil
 		}
-		at = c.fallback
+		at, _ = c.operation(http.MethodGet, "/topics/any")
 	}
 	if err := c.answer(at, status, header.Get("Content-Type"), body); err != nil {
 		return fmt.Errorf("the answer %d %.300s to %s %s: %w", status, body, method, path, err)
@@ -66,25 +76,46 @@ func (c *Checker) Answer(method, path string, status int, header http.Header, bo
 	return nil
 }
 
-// described is what the document says of the answers of a route.
-type described struct {
-	pointer   string
-	responses map[string]any
+// Body holds the body of an HTTP request, and its answer, to the OpenAPI document: what the document
+// forbids is refused, the whole or a part of it.
+func (c *Checker) Body(method, path string, body []byte, status int, answer []byte) error {
+	at, ok := c.operation(method, path)
+	if !ok || status >= 400 || len(body) == 0 || at.of["requestBody"] == nil {
+		return nil
+	}
+	err := c.at(at.pointer+"/requestBody/content/application~1json/schema", body)
+	if err == nil {
+		c.count(bodyOf(at.name))
+		return nil
+	}
+	var published struct {
+		Results []events.PublishResult `json:"results"`
+	}
+	refuses := func(r events.PublishResult) bool { return r.Error != nil }
+	if json.Unmarshal(answer, &published) == nil && slices.ContainsFunc(published.Results, refuses) {
+		return nil
+	}
+	return fmt.Errorf("the body %.300s of %s %s is answered %d %.300s: %w", body, method, path, status, answer, err)
 }
 
-// responses gives what the document says of the answers to a request.
-func (c *Checker) responses(method, path string) (described, bool) {
+// operation is what the document says of a method of a path.
+type operation struct {
+	name    string // the method and the path
+	pointer string
+	of      map[string]any
+}
+
+func (c *Checker) operation(method, path string) (operation, bool) {
 	if method == http.MethodHead {
 		method = http.MethodGet
 	}
 	for _, r := range c.routes {
-		operation, ok := r.methods[strings.ToLower(method)].(map[string]any)
+		of, ok := r.methods[strings.ToLower(method)].(map[string]any)
 		if ok && r.matches.MatchString(path) {
-			pointer := "/paths/" + escaped(r.template) + "/" + strings.ToLower(method) + "/responses"
-			return described{pointer, operation["responses"].(map[string]any)}, true
+			return operation{method + " " + r.template, "/paths/" + escaped(r.template) + "/" + strings.ToLower(method), of}, true
 		}
 	}
-	return described{}, false
+	return operation{}, false
 }
 
 // escaped writes a name as a part of a JSON pointer (RFC 6901) in a URL's fragment.
@@ -93,36 +124,37 @@ func escaped(name string) string {
 	return strings.NewReplacer("{", "%7B", "}", "%7D").Replace(name)
 }
 
-func (c *Checker) answer(at described, status int, contentType string, body []byte) error {
-	key := strconv.Itoa(status)
-	if at.responses[key] == nil {
+func (c *Checker) answer(at operation, status int, contentType string, body []byte) error {
+	responses, key := within(at.of, "responses"), strconv.Itoa(status)
+	if within(responses, key) == nil {
 		key = "default"
 	}
-	response, ok := at.responses[key].(map[string]any)
-	if !ok {
+	if within(responses, key) == nil {
 		return fmt.Errorf("no such status is described")
 	}
 	if len(body) == 0 {
-		c.count(at.pointer + " " + key)
+		c.count(answerOf(at.name, key, ""))
 		return nil
 	}
 	kind, _, err := mime.ParseMediaType(contentType)
 	if err != nil {
 		return err
 	}
-	content, _ := response["content"].(map[string]any)
-	if content[kind] == nil && response["content"] != nil && key != "default" && status >= 400 {
+	if within(responses, key, "content", kind) == nil && within(responses, key, "content") != nil && status >= 400 {
 		key = "default" // one of API Gateway's own
-		content, _ = at.responses[key].(map[string]any)["content"].(map[string]any)
 	}
-	if content[kind] == nil {
+	if within(responses, key, "content", kind) == nil {
 		return fmt.Errorf("no body of the type %s is described", kind)
 	}
-	pointer := at.pointer + "/" + key + "/content/" + escaped(kind)
+	pointer := at.pointer + "/responses/" + key + "/content/" + escaped(kind)
 	if kind == streamType {
-		return c.stream(pointer+"/itemSchema", body)
+		return c.stream(pointer+"/itemSchema", answerOf(at.name, key, kind), body)
 	}
-	return c.at(pointer+"/schema", body)
+	if err := c.at(pointer+"/schema", body); err != nil {
+		return err
+	}
+	c.count(answerOf(at.name, key, kind))
+	return nil
 }
 
 // at holds JSON to a schema in the OpenAPI document.
@@ -139,11 +171,7 @@ func (c *Checker) valueAt(pointer string, value any) error {
 	if err != nil {
 		return err
 	}
-	if err := s.Validate(value); err != nil {
-		return err
-	}
-	c.count(pointer)
-	return nil
+	return s.Validate(value)
 }
 
 // compiled compiles a schema in the OpenAPI document when it is first needed.
@@ -160,35 +188,35 @@ func (c *Checker) compiled(pointer string) (*jsonschema.Schema, error) {
 	return s, err
 }
 
-// stream holds the events of a stream to the document, and the frames in them to the schema. The last
-// event may be cut off.
-func (c *Checker) stream(pointer string, body []byte) error {
+// stream holds the events of a stream to the document, counts them, and holds the frames in them to the
+// schema. The last event may be cut off.
+func (c *Checker) stream(pointer, name string, body []byte) error {
 	event := map[string]any{}
 	lines := bufio.NewScanner(bytes.NewReader(body))
 	lines.Buffer(nil, 1<<24)
 	for lines.Scan() {
-		name, value, _ := strings.Cut(lines.Text(), ":")
+		field, value, _ := strings.Cut(lines.Text(), ":")
 		value = strings.TrimPrefix(value, " ")
 		switch {
 		case lines.Text() == "":
-			if err := c.event(pointer, event); err != nil {
+			if err := c.event(pointer, name, event); err != nil {
 				return err
 			}
 			event = map[string]any{}
-		case name == "retry":
+		case field == "retry":
 			milliseconds, err := strconv.Atoi(value)
 			if err != nil {
 				return err
 			}
-			event[name] = milliseconds
-		case name != "":
-			event[name] = value
+			event[field] = milliseconds
+		case field != "":
+			event[field] = value
 		}
 	}
 	return lines.Err()
 }
 
-func (c *Checker) event(pointer string, event map[string]any) error {
+func (c *Checker) event(pointer, name string, event map[string]any) error {
 	data, ok := event["data"].(string)
 	if !ok {
 		return nil // a comment, or a retry alone
@@ -196,6 +224,7 @@ func (c *Checker) event(pointer string, event map[string]any) error {
 	if err := c.valueAt(pointer, event); err != nil {
 		return err
 	}
+	c.count(name)
 	return c.Frame([]byte(data))
 }
 
@@ -215,5 +244,6 @@ func (c *Checker) Delivery(contentType string, body []byte) error {
 	if err != nil {
 		return fmt.Errorf("the delivery %.300s: %w", body, err)
 	}
+	c.count(deliveryOf(kind))
 	return nil
 }

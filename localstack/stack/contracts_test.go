@@ -34,11 +34,31 @@ func fetch(t *testing.T, url, token string) (*http.Response, []byte) {
 	return response, body
 }
 
+// isKept fetches a document, and asks whether it is still the same.
+func isKept(t *testing.T, url string) []byte {
+	t.Helper()
+	first, body := fetch(t, url, "")
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("If-None-Match", first.Header.Get("ETag"))
+	again, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer again.Body.Close()
+	if again.StatusCode != http.StatusNotModified {
+		t.Errorf("%s is answered %d the second time", url, again.StatusCode)
+	}
+	return body
+}
+
 // followsItsContracts goes where the contracts lead that the service answers with, and holds what it finds
 // there to them. The token is for reading and watching a topic that has a change.
 func (s *running) followsItsContracts(t *testing.T, token string, topic events.Topic) {
 	t.Helper()
-	_, openAPI := fetch(t, s.HTTPURL()+"/openapi.json", "") // and from here on only where it leads
+	openAPI := isKept(t, s.HTTPURL()+"/openapi.json") // and from here on only where it leads
 	var web struct {
 		Servers []struct{ URL string }
 		Paths   map[string]struct {
@@ -50,7 +70,7 @@ func (s *running) followsItsContracts(t *testing.T, token string, topic events.T
 	if err := json.Unmarshal(openAPI, &web); err != nil || len(web.Servers) != 1 {
 		t.Fatalf("openapi.json has the servers %v, %v", web.Servers, err)
 	}
-	_, asyncAPI := fetch(t, web.Paths["/"].Get.ExternalDocs.URL, "")
+	asyncAPI := isKept(t, web.Paths["/"].Get.ExternalDocs.URL)
 	var socket struct {
 		Servers struct {
 			Service struct {
@@ -98,7 +118,7 @@ func (s *running) followsItsContracts(t *testing.T, token string, topic events.T
 	if err := said.Answer(http.MethodGet, path, response.StatusCode, response.Header, items); err != nil {
 		t.Error(err)
 	}
-	if counts := said.Counts(); counts["Subscribed"] != 1 || counts["Snapshot"] != 1 {
-		t.Errorf("what came was %v", counts)
+	if kept := said.Kept(); kept["frame    Subscribed"] != 1 || kept["frame    Snapshot"] != 1 {
+		t.Errorf("what came was %v", kept)
 	}
 }

@@ -2,6 +2,7 @@ package stack_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -69,7 +70,9 @@ func TestMain(m *testing.M) {
 		panic(err)
 	}
 	code := m.Run()
-	fmt.Println("kept to the schema:", checker.Counts())
+	if err := checker.Kept().Leave(); err != nil {
+		panic(err)
+	}
 	_ = os.RemoveAll(buildDir)
 	os.Exit(code)
 }
@@ -118,11 +121,16 @@ func hold(o *stack.Options, logs *testLog) {
 			logs.fail(err)
 		}
 	}
+	o.Gateway.Answered = func(message string, answer []byte) {
+		if err := checker.Request([]byte(message), answer); err != nil {
+			logs.fail(err)
+		}
+	}
 	o.REST.Answered = func(a restapi.Answer) {
 		if a.Cut {
 			return
 		}
-		if err := checker.Answer(a.Method, a.Path, a.Status, a.Header, a.Body); err != nil {
+		if err := cmp.Or(checker.Body(a.Method, a.Path, a.Asked, a.Status, a.Body), checker.Answer(a.Method, a.Path, a.Status, a.Header, a.Body)); err != nil {
 			logs.fail(err)
 		}
 	}

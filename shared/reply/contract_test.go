@@ -7,9 +7,10 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/watchroute/watchroute/events"
-	"github.com/watchroute/watchroute/localstack/contract"
+	"github.com/watchroute/watchroute/localstack/contract/contracttest"
 )
 
 // whole are requests with every member that their action takes.
@@ -42,10 +43,7 @@ func TestTheSchemaSaysWhatIsRefused(t *testing.T) {
 	const frames = 3_000
 	d := newDesk(t)
 	alice := d.connect("alice", "c1", `{"v":1,"allow":[{"topics":["**"],"actions":["subscribe","read","publish","join"]}]}`)
-	schema, err := contract.New()
-	if err != nil {
-		t.Fatal(err)
-	}
+	schema := contracttest.New(t)
 	random, forbidden, allowed := rand.New(rand.NewPCG(1, 2)), 0, 0
 	for range frames {
 		name, frame := d.oddFrame(random)
@@ -73,6 +71,23 @@ func TestTheSchemaSaysWhatIsRefused(t *testing.T) {
 	t.Logf("%d frames that the schema forbids, %d that it allows", forbidden, allowed)
 	if forbidden < 2_000 || allowed < 200 {
 		t.Errorf("only %d forbidden and %d allowed frames", forbidden, allowed)
+	}
+}
+
+// TestAnOldConnectionIsAskedToMove holds what it is told to the schema. No stack runs for so long in tests.
+func TestAnOldConnectionIsAskedToMove(t *testing.T) {
+	schema := contracttest.New(t)
+	d := newDesk(t)
+	c := d.connect("alice", "c1", `{"v":1,"allow":[{"topics":["**"],"actions":["subscribe"]}]}`)
+	c.Connected = time.Now().Add(-119 * time.Minute)
+	frames := d.ask(c, `{"action":"ping"}`)
+	if len(frames) != 2 || !strings.HasPrefix(frames[0], `{"type":"reconnect"`) {
+		t.Errorf("a ping is answered %s", frames)
+	}
+	for _, frame := range frames {
+		if err := schema.Frame([]byte(frame)); err != nil {
+			t.Error(err)
+		}
 	}
 }
 

@@ -91,6 +91,9 @@ func (c *connection) dispatch(body string) (run func()) {
 		passage.Wait()
 		response, err := c.answer(r, e)
 		passage.Ended()
+		if told := c.g.options.Answered; told != nil && err == nil {
+			told(body, response)
+		}
 		c.respond(requestID, response, err)
 	}
 }

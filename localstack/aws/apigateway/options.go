@@ -80,6 +80,9 @@ type Options struct {
 	// Sent, if not nil, is told of each message to a client, also of one that does not arrive. It must
 	// neither wait nor keep the message.
 	Sent func(message []byte)
+	// Answered, if not nil, is told of each message from a client whose function has ended well, and of
+	// the answer, which may be nil. It must neither wait nor keep the answer.
+	Answered func(message string, answer []byte)
 	// Passing, if not nil, is told of each message from a client that is about to go to its
 	// function, in the order in which those of a connection came, and must not wait.
 	Passing func(connection, body string) Passage

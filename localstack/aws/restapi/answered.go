@@ -8,6 +8,7 @@ import (
 // Answer is what a client was answered.
 type Answer struct {
 	Method, Path string // below the stage, as the client has written it
+	Asked        []byte // the request's body, as far as it was read
 	Status       int
 	Header       http.Header
 	Body         []byte // as much as was sent
@@ -43,5 +44,9 @@ func (w *witness) Write(p []byte) (int, error) {
 
 // answer is what the witness has seen.
 func (w *witness) answer(c *call) Answer {
-	return Answer{c.r.Method, c.path, w.status, w.Header(), w.body.Bytes(), w.cut}
+	var asked []byte
+	if c.body != nil {
+		asked = []byte(*c.body)
+	}
+	return Answer{c.r.Method, c.path, asked, w.status, w.Header(), w.body.Bytes(), w.cut}
 }
