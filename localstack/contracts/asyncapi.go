@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/watchroute/watchroute/events"
@@ -66,6 +67,7 @@ func asyncAPI(root string, c comments) (object, error) {
 		}}}},
 		{"operations", operations("receive", "send")},
 		{"components", object{{"messages", components}, {"securitySchemes", securitySchemes()}}},
+		{"x-remedies", remedies()},
 	}, nil
 }
 
@@ -242,6 +244,21 @@ func (m message) describe(root string) (object, error) {
 		o = append(o, member{"correlationId", object{{"description", "The id of the request, which its answer carries back."}, {"location", "$message.payload#/id"}}})
 	}
 	return append(o, member{"examples", examples}), nil
+}
+
+// remedies says for programs, too, what a client does about an error, a close code and a refused handshake.
+func remedies() object {
+	var errors, closes, handshakes object
+	for _, code := range events.Codes() {
+		errors = append(errors, member{string(code), code.Remedy()})
+	}
+	for _, code := range events.CloseCodes() {
+		closes = append(closes, member{strconv.Itoa(code), events.CloseRemedy(code)})
+	}
+	for _, status := range handshakeStatuses {
+		handshakes = append(handshakes, member{strconv.Itoa(status), events.HandshakeRemedy(status)})
+	}
+	return object{{"errors", errors}, {"closeCodes", closes}, {"handshake", handshakes}}
 }
 
 // errorTable lists the error codes, and what a client does about each.

@@ -190,11 +190,11 @@ func refusal(status int) object {
 	var codes []string
 	for _, code := range events.Codes() {
 		if code.Status() == status && (status != http.StatusInternalServerError || code == events.CodeInternal) { // 500 stands for codes of WebSockets, too
-			codes = append(codes, "`"+string(code)+"`")
+			codes = append(codes, string(code))
 		}
 	}
-	description := http.StatusText(status) + ": " + strings.Join(codes, ", ") + "."
-	o := object{{"description", description}}
+	description := http.StatusText(status) + ": `" + strings.Join(codes, "`, `") + "`."
+	o := object{{"description", description}, {"x-codes", codes}}
 	if status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable || status == http.StatusInternalServerError {
 		o = append(o, member{"headers", object{headerOf("Retry-After", "How many seconds to wait, at least.")}})
 	}

@@ -51,7 +51,7 @@ func clone(v any) any {
 type edit struct {
 	what string
 	by   func(c *contracts)
-	seen string // by which judges, of schema, oasdiff and asyncapi
+	seen string // by which judges, of schema, places, oasdiff and asyncapi
 }
 
 // member gives the schema of a member of a type.
@@ -76,6 +76,97 @@ func operation(c *contracts, method, path string) map[string]any {
 // without leaves out the entries of a list that mention a text.
 func without(from any, text string) []any {
 	return slices.DeleteFunc(list(from), func(v any) bool { return strings.Contains(brief(v), text) })
+}
+
+// parameter gives a parameter of an operation, or of its path.
+func parameter(c *contracts, method, path, name string) map[string]any {
+	for _, p := range append(list(operation(c, method, path)["parameters"]), list(at(c.openapi, "paths", path, "parameters"))...) {
+		if at(p, "name") == name {
+			return object(p)
+		}
+	}
+	return nil
+}
+
+// event gives a member of an event of a stream.
+func event(c *contracts, name string) map[string]any {
+	return object(at(operation(c, "get", "/topics/{topic}"), "responses", "200", "content", "text/event-stream", "itemSchema", "properties", name))
+}
+
+// moved gives a member of an object another name.
+func moved(in any, from, to string) {
+	object(in)[to] = object(in)[from]
+	delete(object(in), from)
+}
+
+// around are breaks outside what is exchanged: in what it is about, and in what its values are called.
+var around = []edit{
+	{"an error code is renamed", func(c *contracts) {
+		object(c.types["Code"])["enum"] = append(without(at(c.types["Code"], "enum"), "bad_topic"), "wrong_topic")
+	}, "schema"},
+	{"an error has another status", func(c *contracts) {
+		of := object(at(operation(c, "get", "/topics/{topic}"), "responses", "400"))
+		of["x-codes"] = without(of["x-codes"], "bad_topic")
+	}, "places"},
+	{"an error has another remedy", func(c *contracts) { object(at(c.asyncapi, "x-remedies", "errors"))["too_many_requests"] = "give up" }, "places asyncapi"},
+	{"a close code is removed", func(c *contracts) { delete(object(at(c.asyncapi, "x-remedies", "closeCodes")), "1001") }, "places asyncapi"},
+	{"a reason of a reset is removed", func(c *contracts) {
+		object(c.types["ResetReason"])["enum"] = without(at(c.types["ResetReason"], "enum"), "view")
+	}, "schema"},
+	{"events of a stream have another name", func(c *contracts) {
+		event(c, "event")["enum"] = append(without(event(c, "event")["enum"], "changes"), "change")
+	}, "schema"},
+	{"an event of a stream does not hold a frame", func(c *contracts) { delete(event(c, "data"), "contentSchema") }, "schema oasdiff"},
+	{"a frame does not come in a stream any more", func(c *contracts) {
+		object(c.types["ServerFrame"])["oneOf"] = without(at(c.types["ServerFrame"], "oneOf"), "/Reset")
+	}, "schema"},
+	{"a frame's member may be left out", func(c *contracts) { forget(c, "Changes", "changes") }, "schema oasdiff"},
+	{"what a request may do is narrowed", func(c *contracts) {
+		object(list(c.member("Publish", "op")["anyOf"])[0])["enum"] = []any{"delete"}
+	}, "schema"},
+	{"the answer to a delivery needs another member", func(c *contracts) {
+		members(c, "ChallengeAnswer")["when"] = map[string]any{"type": "string"}
+		demand(c, "ChallengeAnswer", "when")
+	}, "schema"},
+	{"fewer ids are taken in a path", func(c *contracts) {
+		object(parameter(c, "get", "/destinations/{id}", "id")["schema"])["pattern"] = "^dst_[a-z]+$"
+	}, "schema"},
+	{"a parameter becomes required", func(c *contracts) { parameter(c, "get", "/topics/{topic}", "after")["required"] = true }, "oasdiff"},
+	{"a repeated parameter is one list", func(c *contracts) { parameter(c, "get", "/topics/{topic}", "view")["explode"] = false }, "places"},
+	{"a parameter is in another style", func(c *contracts) { parameter(c, "get", "/topics/{topic}", "view")["style"] = "pipeDelimited" }, "places"},
+	{"a topic's slashes are escaped in a path", func(c *contracts) {
+		delete(object(list(at(c.openapi, "paths", "/topics/{topic}", "parameters"))[0]), "allowReserved")
+	}, "places"},
+	{"a way of authentication is removed", func(c *contracts) { delete(object(at(c.openapi, "components", "securitySchemes")), "query") }, "places"},
+	{"the token has another name in a query", func(c *contracts) {
+		object(at(c.openapi, "components", "securitySchemes", "query"))["name"] = "access_token"
+	}, "places oasdiff"},
+	{"a WebSocket's token has another name in a query", func(c *contracts) {
+		object(at(c.asyncapi, "components", "securitySchemes", "query"))["name"] = "access_token"
+	}, "places"},
+	{"what is for everybody needs a token", func(c *contracts) {
+		operation(c, "get", "/openapi.json")["security"] = []any{map[string]any{"bearer": []any{}}}
+	}, "schema oasdiff"},
+	{"a header of an answer is removed", func(c *contracts) {
+		delete(object(at(operation(c, "get", "/topics/{topic}"), "responses", "204", "headers")), "Watchroute-Cursor")
+	}, "schema places"},
+	{"an answer without a body has another status", func(c *contracts) { moved(operation(c, "delete", "/topics/{topic}")["responses"], "204", "200") }, "places oasdiff"},
+	{"nobody is told that nothing has changed", func(c *contracts) {
+		delete(object(operation(c, "get", "/topics/{topic}")["responses"]), "304")
+	}, "places"},
+	{"a delivery may be without its signature", func(c *contracts) {
+		for _, p := range list(at(c.openapi, "webhooks", "delivery", "post", "parameters")) {
+			delete(object(p), "required")
+		}
+	}, "places"},
+	{"410 does not end deliveries any more", func(c *contracts) { delete(object(at(c.openapi, "webhooks", "delivery", "post", "responses")), "410") }, "places"},
+	{"deliveries come by another method", func(c *contracts) { moved(at(c.openapi, "webhooks", "delivery"), "post", "put") }, "schema places"},
+	{"who registers is not called back", func(c *contracts) { delete(operation(c, "post", "/destinations"), "callbacks") }, "schema places"},
+	{"the service is elsewhere", func(c *contracts) {
+		object(list(c.openapi["servers"])[0])["url"] = "https://{api}.execute-api.{region}.amazonaws.com/{stage}/v2"
+	}, "places"},
+	{"the subprotocol has another name", func(c *contracts) { object(operation(c, "get", "/")["x-websocket"])["subprotocol"] = "live.v1" }, "places"},
+	{"a frame is not sent as JSON", func(c *contracts) { c.asyncapi["defaultContentType"] = "application/cbor" }, "places asyncapi"},
 }
 
 var breaks = []edit{
@@ -188,6 +279,31 @@ var breaks = []edit{
 
 var harmless = []edit{
 	{what: "nothing changes", by: func(*contracts) {}},
+	{what: "lists are in another order", by: func(c *contracts) {
+		slices.Reverse(list(c.openapi["security"]))
+		slices.Reverse(list(c.openapi["servers"]))
+		slices.Reverse(list(operation(c, "get", "/topics/{topic}")["parameters"]))
+		slices.Reverse(list(at(c.types["Code"], "enum")))
+		slices.Reverse(list(at(c.types["Change"], "required")))
+	}},
+	{what: "a parameter becomes optional", by: func(c *contracts) { delete(parameter(c, "delete", "/topics/{topic}", "id"), "required") }},
+	{what: "a header of an answer is new", by: func(c *contracts) {
+		headers := object(at(operation(c, "get", "/topics/{topic}"), "responses", "200", "headers"))
+		headers["Age"] = headers["ETag"]
+	}},
+	{what: "an error has a status and a remedy that are new", by: func(c *contracts) {
+		object(at(c.asyncapi, "x-remedies", "errors"))["too_late"] = "give up"
+		of := object(at(operation(c, "get", "/topics/{topic}"), "responses", "400"))
+		of["x-codes"] = append([]any{"too_late"}, list(of["x-codes"])...)
+	}},
+	{what: "titles, tags and links change", by: func(c *contracts) {
+		delete(c.openapi, "externalDocs")
+		delete(c.openapi, "tags")
+		delete(operation(c, "get", "/topics/{topic}"), "tags")
+		object(list(c.openapi["servers"])[0])["description"] = "Another."
+		object(at(c.openapi, "components", "securitySchemes", "query"))["description"] = "Another."
+		object(at(operation(c, "get", "/topics/{topic}"), "responses", "400"))["description"] = "Another."
+	}},
 	{what: "a route is new", by: func(c *contracts) {
 		object(c.openapi["paths"])["/new"] = map[string]any{"get": map[string]any{"operationId": "getNew", "responses": map[string]any{"200": map[string]any{"description": "New."}}}}
 	}},
@@ -270,7 +386,7 @@ var harmless = []edit{
 
 // TestExactlyWhatBreaksClientsIsFound makes changes on purpose. make lint runs it with all judges.
 func TestExactlyWhatBreaksClientsIsFound(t *testing.T) {
-	all := map[string]judge{"schema": schemas}
+	all := map[string]judge{"schema": schemas, "places": places}
 	if *tools != "" {
 		folder, err := filepath.Abs(filepath.Join(root, *tools))
 		if err != nil {
@@ -282,7 +398,7 @@ func TestExactlyWhatBreaksClientsIsFound(t *testing.T) {
 		}
 	}
 	was := present(t)
-	for _, e := range slices.Concat(breaks, harmless) {
+	for _, e := range slices.Concat(breaks, around, harmless) {
 		t.Run(e.what, func(t *testing.T) {
 			t.Parallel()
 			is := present(t)

@@ -195,6 +195,11 @@ func (c *contracts) route(all exchanged, path string, item any) {
 			all.asked[name+", authenticated by "+brief(way)] = node{true, c}
 		}
 		c.content(all.asked, name+", body", at(operation, "requestBody", "content"))
+		for callback, addresses := range object(at(operation, "callbacks")) {
+			for _, item := range object(addresses) { // the service asks
+				c.route(exchanged{all.answered, all.asked}, name+", callback "+callback, item)
+			}
+		}
 		for status, response := range object(at(operation, "responses")) {
 			c.content(all.answered, name+", "+status, at(response, "content"))
 			for header, of := range object(at(response, "headers")) {
@@ -206,10 +211,14 @@ func (c *contracts) route(all exchanged, path string, item any) {
 
 // ways are those in which a client may authenticate itself for an operation.
 func (c *contracts) ways(operation any) []any {
+	ways := list(c.openapi["security"])
 	if own, has := object(operation)["security"]; has {
-		return list(own)
+		ways = list(own)
 	}
-	return list(c.openapi["security"])
+	if len(ways) == 0 {
+		return []any{map[string]any{}} // nothing is needed
+	}
+	return ways
 }
 
 // content adds the schemas of a body, by media types. Those of a stream's events count as well.

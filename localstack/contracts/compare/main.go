@@ -3,14 +3,16 @@
 //
 //	go run ./localstack/contracts/compare -tools .build/compare
 //
-// It fails if there is anything and the protocol's version is the same. Three look at it:
+// It fails if there is anything and the protocol's version is the same. Four look at it:
 //
 //   - oasdiff, at the routes, parameters, answers and security in openapi.yaml;
 //   - @asyncapi/diff, at the servers, messages and operations in asyncapi.yaml;
+//   - this package, at what is around messages and bodies: addresses, names, statuses, headers, how parameters
+//     are written, what a client does about an error. All of that has to stay;
 //   - this package, at what is in messages and bodies. Whatever the release took has to be taken: a request
 //     may only get wider. Whatever is sent has to be as the release said: an answer may only get narrower. It
-//     may get new members, and what is marked x-may-grow in the release may get new values. A member with a
-//     name has to stay. Where it cannot know, as with a pattern, a change counts.
+//     may get new members, and what is marked x-may-grow in the release may get new values. A member or a
+//     value with a name has to stay. Where it cannot know, as with a pattern, a change counts.
 //
 // The tools are installed by make lint. Without Node the second is left out, unless CI is set.
 package main
@@ -68,7 +70,7 @@ type judge func(was, is *contracts) ([]string, error)
 
 // judges are all who compare.
 func judges(tools string) []judge {
-	return []judge{schemas, oasdiff(tools), asyncAPIDiff(tools)}
+	return []judge{schemas, places, oasdiff(tools), asyncAPIDiff(tools)}
 }
 
 // breaking is what any judge finds.

@@ -371,7 +371,7 @@ func (c *comparison) excluded(f facts, in *contracts, want node, at string) {
 	c.tell(at, "what is excluded", f.not, want.schema)
 }
 
-// gone finds members that have a name in the released schema, and none any more.
+// gone finds members and values that have a name in the released schema, and none any more.
 func (c *comparison) gone(released, present node, at string) {
 	if c.depth++; c.depth > 60 {
 		panic("a schema contains itself: " + at)
@@ -383,7 +383,13 @@ func (c *comparison) gone(released, present node, at string) {
 			c.found = append(c.found, at+name+" is gone")
 			continue
 		}
-		c.gone(node{map[string]any{"anyOf": schemas}, released.in}, node{map[string]any{"anyOf": is[name]}, present.in}, at+name)
+		before, now := node{map[string]any{"anyOf": schemas}, released.in}, node{map[string]any{"anyOf": is[name]}, present.in}
+		for _, v := range before.values() {
+			if all := now.values(); all != nil && !slices.ContainsFunc(all, func(w any) bool { return equal(v, w) }) {
+				c.found = append(c.found, fmt.Sprintf("%s: the value %s is gone", at+name, brief(v)))
+			}
+		}
+		c.gone(before, now, at+name)
 	}
 }
 
@@ -406,6 +412,20 @@ func (n node) named() map[string][]any {
 		if f.mayBe([]string{"array"}) {
 			add("[]", f.inner["items"])
 		}
+		if f.mayBe([]string{"string"}) {
+			add(" content", f.inner["contentSchema"])
+		}
+	}
+	return all
+}
+
+// values are all that a schema lets something be; nil is any.
+func (n node) values() (all []any) {
+	for _, f := range n.alternatives() {
+		if f.values == nil {
+			return nil
+		}
+		all = append(all, f.values...)
 	}
 	return all
 }
