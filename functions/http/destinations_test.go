@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -53,7 +54,12 @@ const delivering = `{"v":1,"allow":[{"topics":["**"],"actions":["deliver"]}]}`
 // newDeliveries makes a service for alice, who may have anything delivered.
 func newDeliveries(t *testing.T) *service {
 	t.Helper()
-	s := newService(t)
+	return newDeliveriesOn(t, dynamotest.Start(t))
+}
+
+func newDeliveriesOn(t *testing.T, db *dynamotest.Database) *service {
+	t.Helper()
+	s := newServiceOn(t, db)
 	s.viewer.Grant = granted(t, "alice", delivering)
 	return s
 }
@@ -467,25 +473,27 @@ func TestPagesMayReadTheAnswersAboutDestinations(t *testing.T) {
 // TestASpentAllowanceRefusesDestinations before anything is read or written. What the requests for
 // destinations cost is charged like that of others.
 func TestASpentAllowanceRefusesDestinations(t *testing.T) {
-	s := newDeliveries(t)
-	d := s.register("a")
-	s.feed.Allowance = watch.NewAllowance(s.store, 1)
-	path := "/destinations/" + d.ID
-	for tries := 0; s.ask(http.MethodPost, path+"/pause").status != 429; tries++ { // a process draws when 1,000 units are owed
-		if tries > 2000 {
-			t.Fatal("requests for destinations cost nothing")
+	synctest.Test(t, func(t *testing.T) { // no allowance comes anew, however long this takes
+		s := newDeliveriesOn(t, dynamotest.StartInside(t))
+		d := s.register("a")
+		s.feed.Allowance = watch.NewAllowance(s.store, 1)
+		path := "/destinations/" + d.ID
+		for tries := 0; s.ask(http.MethodPost, path+"/pause").status != 429; tries++ { // a process draws when 1,000 units are owed
+			if tries > 2000 {
+				t.Fatal("requests for destinations cost nothing")
+			}
 		}
-	}
-	before := s.destinationRows(d.ID)
-	for _, r := range append(everyDestinationRoute(d.ID), request{"GET", "/destinations", "", nil}, request{"POST", "/destinations", hook("a"), nil}) {
-		a := s.send(r)
-		if a.status != 429 || a.header.Get("Retry-After") == "" || r.method != http.MethodHead && !strings.Contains(a.body, `"code":"too_many_requests"`) {
-			t.Errorf("%s is answered %+v", r, a)
+		before := s.destinationRows(d.ID)
+		for _, r := range append(everyDestinationRoute(d.ID), request{"GET", "/destinations", "", nil}, request{"POST", "/destinations", hook("a"), nil}) {
+			a := s.send(r)
+			if a.status != 429 || a.header.Get("Retry-After") == "" || r.method != http.MethodHead && !strings.Contains(a.body, `"code":"too_many_requests"`) {
+				t.Errorf("%s is answered %+v", r, a)
+			}
 		}
-	}
-	if s.destinationRows(d.ID) != before {
-		t.Error("a refused request has changed something")
-	}
+		if s.destinationRows(d.ID) != before {
+			t.Error("a refused request has changed something")
+		}
+	})
 }
 
 // TestStandingsComePageByPage: all of them once, in pages of at most a hundred.
