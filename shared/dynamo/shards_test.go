@@ -151,28 +151,31 @@ func TestASubscriptionStaysInItsShard(t *testing.T) {
 			for _, again := range []bool{true, false} { // it is known to watch the topic, or not
 				c := newCrowded(t, 3)
 				if !early {
-					c.join("a", 100, 50)
+					c.join("a", 100, 15)
 					c.audience("a", watch.Whole)
-					c.join("a", 200, 50)
+					c.join("a", 200, 15)
 					c.audience("a", watch.Whole)
 				}
 				me := connection(moving(), time.Now())
 				if err := c.Connect(t.Context(), me); err != nil {
 					t.Fatal(err)
 				}
-				sub := subscription(me, "a")
+				sub, before := subscription(me, "a"), c.shards("a")
 				for sub.Order = 1; sub.Order <= 4; sub.Order++ {
 					kept, err := c.Subscribe(t.Context(), sub)
 					if err != nil || kept.Already != (sub.Order > 1) || sub.Order > 1 && kept.Shard != sub.Shard {
 						t.Fatalf("%s: subscribe %d: %+v, %v; was in shard %d", name, sub.Order, kept, err, sub.Shard)
 					}
 					sub.Shard, sub.Again = kept.Shard, again
-					c.join("a", 1_000*int(sub.Order), 20)
+					c.join("a", 1_000*int(sub.Order), 10)
 					if found := count(c.audience("a", watch.Whole), me.ID); found != 1 {
 						t.Fatalf("%s: it has %d rows", name, found)
 					}
 				}
 				sub.Order--
+				if before == c.shards("a") {
+					t.Errorf("%s: the audience did not split meanwhile, it has %s shards", name, before)
+				}
 				session, err := c.Session(t.Context(), me.Key)
 				if err != nil || session.Shards["a"] != sub.Shard {
 					t.Fatalf("%s: session %+v, %v, want shard %d", name, session, err, sub.Shard)
