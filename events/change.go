@@ -47,22 +47,22 @@ type Change struct {
 	Op    Op     `json:"op"`            // what happened to the item
 	ID    string `json:"id,omitempty"`  // of the item; left out if Skipped
 	Time  Time   `json:"time,omitzero"` // when the item was written; left out if Skipped
-	// Data is the item's whole new state, or its last one if it was removed: a
-	// JSON object in the form that the package documentation gives.
+	// Data is the item's whole new state, or its last one if it was removed: a JSON object. Numbers
+	// keep all their digits, sets are sorted arrays, and binary data is base64.
 	Data json.RawMessage `json:"data,omitempty"`
 	// Patch comes instead of Data, for a watcher that asked for delta, if an item
 	// was modified and this is shorter: what turns its last state into the new one, as
 	// a JSON merge patch (RFC 7396).
 	Patch json.RawMessage `json:"patch,omitempty"`
-	// Mark is of a change that a client has published: the one that its [Published] has. It is the
-	// same for the same publication and Request.Key. It tells nobody else who has published,
-	// and no two items share one.
+	// Mark names the publication of a client that made the change. The answer to it, [Published], has
+	// the same mark. A repetition with the same [Request.Key] has the same mark, too. It tells nobody
+	// else who has published, and no two items share one.
 	Mark string `json:"mark,omitempty"`
 	// Expired marks a removal made by DynamoDB's time to live, or by a write that has left the
 	// item with a time to live that has passed.
 	Expired bool `json:"expired,omitempty"`
 	// Large marks a change without Data, because Data did not fit into a frame of
-	// [MaxFrameBytes]. The item itself can be read from the table.
+	// [MaxFrameBytes]. The table Events has it whole.
 	Large bool `json:"large,omitempty"`
 	// Costly marks changes that are Skipped because the watcher's filter and fields would
 	// cost too much on them: at least one of them was not looked at. The watcher may be one

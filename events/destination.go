@@ -7,9 +7,9 @@ import "encoding/json"
 type DestinationRequest struct {
 	Topic string `json:"topic"` // or a pattern
 	URL   string `json:"url"`   // https, at most 2,048 bytes; it must answer a challenge
-	// Filter and Fields narrow what is delivered, as in [Request].
+	// Filter is an EventBridge event pattern on the items' data: only the items that match are delivered.
 	Filter json.RawMessage `json:"filter,omitempty"`
-	Fields []string        `json:"fields,omitempty"` // only these members of the items' data
+	Fields []string        `json:"fields,omitempty"` // only these members of the items' data are delivered
 	// Format is how changes are written: changes (the default), cloudevents or cloudevents-batch.
 	Format string `json:"format,omitempty"`
 	// Batch is how many changes one message has at most, from 1 to 100. 0 is the default: 100, and 1 for
@@ -20,18 +20,18 @@ type DestinationRequest struct {
 // Destination is a place that changes are delivered to, as its owner sees it.
 type Destination struct {
 	ID      string          `json:"id"`               // by which it is asked for: dst_ and letters and digits
-	Topic   Topic           `json:"topic"`            // or pattern, whose changes it gets
+	Topic   Topic           `json:"topic"`            // or pattern whose changes it gets
 	URL     string          `json:"url"`              // that messages are posted to
 	Filter  json.RawMessage `json:"filter,omitempty"` // an EventBridge event pattern: only the items that match
 	Fields  []string        `json:"fields,omitempty"` // only these members of the items' data
-	Format  string          `json:"format"`           // changes, cloudevents or cloudevents-batch
+	Format  string          `json:"format"`           // how changes are written: changes, cloudevents or cloudevents-batch
 	Batch   int             `json:"batch"`            // how many changes one message has at most
 	Created Time            `json:"created"`          // when it was registered
 	Expires Time            `json:"expires"`          // when it ends by itself
 	// Disabled says why nothing is delivered: paused, gone (it answered 410), failing (for three days)
 	// or ended (its token was revoked, or its time is over). Its cursors stay.
 	Disabled string `json:"disabled,omitempty"`
-	// Unverified says that it has not answered the challenge yet, so that nothing is sent.
+	// Unverified says that it has not answered the challenge yet, so nothing is sent.
 	Unverified bool `json:"unverified,omitempty"`
 	// Failing says that it fails as a whole: ten of its topics are tried, and one other every five minutes,
 	// until one is taken.
@@ -55,7 +55,7 @@ type DestinationStanding struct {
 	Cursor string `json:"cursor"`          // up to which everything has been taken
 	Items  bool   `json:"items,omitempty"` // it is being sent the topic's items after a reset
 	// Behind is how many changes there are after the cursor, as of about a second ago. It is left out if
-	// there are none, and while the topic's numbering is another.
+	// there are none, and while the topic's numbering has begun anew.
 	Behind int64 `json:"behind,omitempty"`
 	// Disabled is failing if this topic has failed for three days, while others were taken.
 	Disabled string `json:"disabled,omitempty"`
@@ -86,9 +86,9 @@ type ReplayRequest struct {
 // Test is the message that POST /destinations/{id}/test sends. In the CloudEvents formats it is an event of the
 // type watchroute.test instead, whose data it is.
 type Test struct {
-	Type        string `json:"type"`        // TypeTest
+	Type        string `json:"type"`        // tells a test from frames
 	Destination string `json:"destination"` // the id of the destination
-	Topic       Topic  `json:"topic"`       // or pattern, which the destination watches
+	Topic       Topic  `json:"topic"`       // or pattern that the destination watches
 	Time        Time   `json:"time"`        // when it was asked for
 }
 
@@ -127,7 +127,7 @@ const (
 
 // DestinationNotice is the data of an item below [DestinationsTopic].
 type DestinationNotice struct {
-	State string `json:"state"` // retrying: a topic is tried again; disabled: nothing is delivered
+	State string `json:"state"` // what is wrong: retrying (a topic is tried again) or disabled (nothing is delivered)
 	// Reason says why it is disabled: paused, gone, failing or ended, as in [Destination].
 	Reason string `json:"reason,omitempty"`
 	// Failures counts the attempts that have failed in a row, since Since. The next one is made at RetryAt.

@@ -20,14 +20,14 @@ type Frame interface {
 // or a pattern, Cursors has all cursors.
 type Subscribed struct {
 	ID    string `json:"id,omitempty"` // of the subscribe that this answers
-	Topic Topic  `json:"topic"`        // or pattern, that is watched now
+	Topic Topic  `json:"topic"`        // or pattern that is watched now
 	Cursor
 	// Recovered answers a subscribe with a cursor: all changes from that one to
 	// this follow, none is missing. Without it, a [Reset] follows.
 	Recovered bool `json:"recovered,omitempty"`
 	// View marks what is seen of the topic, by the token and the request; empty for all of
-	// it. With [Request.Latest] it is another mark, and never empty. Who goes on from a cursor
-	// sends it along, see [Request].
+	// it. With [Request.Latest] it is another mark, and never empty. A client that goes on from a
+	// cursor, by [Request.After], sends it along as [Request.View].
 	View string `json:"view,omitempty"`
 	// Presence answers a subscribe that asks for it.
 	Presence *Presence `json:"presence,omitempty"`
@@ -52,8 +52,8 @@ type Below struct {
 // for: the service has ended the subscription.
 type Unsubscribed struct {
 	ID     string `json:"id,omitempty"`     // of the unsubscribe that this answers
-	Topic  Topic  `json:"topic"`            // or pattern, that is not watched any more
-	Reason Code   `json:"reason,omitempty"` // CodeForbidden: a new token does not allow it
+	Topic  Topic  `json:"topic"`            // or pattern that is not watched any more
+	Reason Code   `json:"reason,omitempty"` // why it was not asked for: [CodeForbidden] if a new token does not allow it
 }
 
 // Published answers publish: the item is in the Events table (or gone from it),
@@ -62,16 +62,16 @@ type Published struct {
 	ID    string `json:"id,omitempty"` // of the publish that this answers
 	Topic Topic  `json:"topic"`        // that the item is in
 	Item  Item   `json:"item"`         // the item's id, without its data
-	// Mark is that of the change which the put makes, see [Change]. A put that finds the item
-	// as it wants it makes none. A removal has no mark.
+	// Mark is the mark of the [Change] that the put makes. A put that finds the item as it should be
+	// makes no change. A removal has no mark.
 	Mark string `json:"mark,omitempty"`
 }
 
-// Pong answers ping. If the ping gave cursors, Cursors says where those topics stand, and all
-// topics of a pattern among them, which itself stands at ":0"; it leaves out those that the
-// connection is not subscribed to, which have to be subscribed again. What the client missed comes
-// before the pong, as far as one answer goes ([MaxResumeChanges], [MaxResumeBytes]): a client that
-// is behind still asks again.
+// Pong answers ping. If the ping gave cursors, Cursors says where those topics stand. A pattern
+// among them stands at ":0", and all topics below it are there, too. Topics that the connection is
+// not subscribed to are left out: subscribe to them again. What the client missed comes before the
+// pong, as far as one answer goes ([MaxResumeChanges], [MaxResumeBytes]). A client that is still
+// behind pings again.
 type Pong struct {
 	ID string `json:"id,omitempty"` // of the ping that this answers
 	Below
@@ -86,7 +86,7 @@ type Pong struct {
 // For a pattern, each topic's frames come as they would for the topic alone, in the view of the
 // pattern, one topic after the other. A topic whose last frame has a Next is asked on for by its own name. Then comes
 // one frame whose Topic is the pattern, without items and cursor. Its Next is where more
-// topics go on, to be asked for by the pattern; it is empty when that were all. Topics that
+// topics go on, to be asked for by the pattern; it is empty if there are no more. Topics that
 // come into being meanwhile may be left out, as their changes are pushed from the first one on.
 type Snapshot struct {
 	ID    string `json:"id,omitempty"` // of the request that this answers
@@ -99,7 +99,7 @@ type Snapshot struct {
 	// may have expired.
 	Costly int    `json:"costly,omitempty"`
 	More   bool   `json:"more"`           // another frame follows by itself
-	Next   string `json:"next,omitempty"` // a [Bookmark]; empty in the last frame. Ask on with it if More is false
+	Next   string `json:"next,omitempty"` // where the snapshot goes on; empty in the last frame. Ask on with it if More is false
 }
 
 // Reset voids what the client holds of a topic: what it missed cannot be told any
@@ -129,8 +129,8 @@ const (
 type Authorized struct {
 	ID      string `json:"id,omitempty"` // of the auth that this answers
 	Expires Time   `json:"expires"`      // when the new token expires
-	// Views are what the connection is subscribed to, and what it sees of each, as in
-	// [Subscribed]: so a client knows also if frames before this one were lost.
+	// Views has what the connection is subscribed to, each with its view as in [Subscribed]. So a
+	// client finds out if frames before this one were lost.
 	Views map[Topic]string `json:"views,omitempty"`
 }
 

@@ -1,7 +1,7 @@
 package events
 
-// TopicItems is what HTTP answers a GET of a topic with: a page of the topic's items, in the
-// order of their ids.
+// TopicItems is the HTTP answer to a GET of a topic: a page of the topic's items, in the order of
+// their ids.
 type TopicItems struct {
 	Topic Topic `json:"topic"` // that was read
 	// Cursor is where the items are true, once the last page is read: what comes after it is
@@ -13,7 +13,7 @@ type TopicItems struct {
 	// Costly is how many more items there are on the page that were not looked at, as in
 	// [Snapshot].
 	Costly int    `json:"costly,omitempty"`
-	Next   string `json:"next,omitempty"` // what ?next= takes for the next page; empty in the last
+	Next   string `json:"next,omitempty"` // the value of ?next= for the next page; empty in the last
 }
 
 // ItemsBelow is the HTTP answer to a GET of a pattern: the first page of the items of each topic,
@@ -30,13 +30,13 @@ type ItemsBelow struct {
 type StandBelow struct {
 	Topic Topic  `json:"topic"`          // the pattern
 	View  string `json:"view,omitempty"` // marks what is seen of the topics, as in [Subscribed]
-	// Cursors says where the topics stand, by their names. It is there also if there are none.
+	// Cursors says where the topics stand, by their names. It is there even if there are none.
 	Cursors map[Topic]string `json:"cursors"`
 	More    bool             `json:"more,omitempty"` // there are more topics than [MaxCursors]
 }
 
-// TopicChanges is what HTTP answers a GET of a topic with ?after= with: the changes after that
-// cursor, in order.
+// TopicChanges is the HTTP answer to a GET of a topic with ?after=: the changes after that cursor,
+// in order.
 type TopicChanges struct {
 	Topic   Topic    `json:"topic"`          // that was read
 	Cursor  string   `json:"cursor"`         // to go on from
@@ -55,8 +55,8 @@ type Problem struct {
 	Code   Code   `json:"code"`             // tells errors apart, and does not change
 	Detail string `json:"detail,omitempty"` // for people; it may change
 	Topic  string `json:"topic,omitempty"`  // that the request was about
-	// Reason is that of [CodeReset]: why what was missed cannot be told. The client reads the
-	// items anew.
+	// Reason says why what was missed cannot be told, if the code is [CodeReset]. The client reads
+	// the items anew.
 	Reason ResetReason `json:"reason,omitempty"`
 }
 
@@ -72,7 +72,8 @@ type PublishRequest struct {
 // PublishedItem is an item as it is published. Without an ID, one is made up that sorts by time.
 type PublishedItem struct {
 	Item
-	// ExpiresAt is as in [Request].
+	// ExpiresAt is when the item expires, in seconds since 1970: after now, and within [MaxExpiry].
+	// 0 is never. Without it, an item keeps the time that it has, unless that is over.
 	ExpiresAt *int64 `json:"expiresAt,omitempty"`
 }
 

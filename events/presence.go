@@ -45,10 +45,10 @@ type PresenceRequest struct {
 	Name string `json:"name"`
 }
 
-// Presence answers it.
+// Presence is the part of [Subscribed] that answers a request for presence.
 type Presence struct {
-	// LeaseMs is the lease in milliseconds, see [PresenceLease]. A ping whose cursors name the topic
-	// renews it.
+	// LeaseMs is for how long the client's subject is present without a ping, in milliseconds. A ping
+	// whose cursors name the topic renews it.
 	LeaseMs int64 `json:"leaseMs"`
 }
 
@@ -56,8 +56,8 @@ type Presence struct {
 type Member struct {
 	Name  string `json:"name"`  // what the member calls itself
 	Since Time   `json:"since"` // when it came
-	// Until is when the member is not present any more, unless it is renewed. Watchers drop it then
-	// by themselves, as the item may stay for days.
+	// Until is when the member is not present any more, unless its presence is renewed. Watchers drop it
+	// then by themselves, because the item may stay for days.
 	Until Time `json:"until"`
 }
 

@@ -24,7 +24,7 @@ const (
 
 // Request is a client's frame.
 type Request struct {
-	Action string `json:"action"`
+	Action string `json:"action"` // what is asked for
 	// ID is the client's own mark; the answer carries it back.
 	ID string `json:"id,omitempty"`
 	// Order, from 1 to [MaxOrder], is the request's place among those of its connection.
@@ -38,16 +38,16 @@ type Request struct {
 	// took it. Within one millisecond a subscribe counts more than an unsubscribe, and nothing
 	// else is ordered. All of these come before all requests with Order.
 	Order int64 `json:"order,omitempty"`
-	// Topic is what the request is about. Subscribe, unsubscribe and snapshot take a pattern
-	// too, as [ParsePattern] has it, but no After with it.
+	// Topic is what the request is about. Subscribe, unsubscribe and snapshot take a pattern,
+	// too. There is no After of a pattern.
 	Topic string `json:"topic,omitempty"`
-	// After is the cursor, as [Cursor.String] writes it, that a subscribe goes on
-	// from: what was missed since then follows the answer.
+	// After is the cursor, epoch:seq, that a subscribe goes on from. What was missed since then
+	// follows the answer.
 	After string `json:"after,omitempty"`
-	// View is that of the [Subscribed] which After goes on from, or [WholeView]. If another
-	// would be seen now, the answer is a reset, as what was seen before does not add up with
-	// what follows. Neither does what was seen with Latest with what follows with Delta. Empty
-	// asks for no such check.
+	// View is what the client has seen up to After: the view in its [Subscribed], or [WholeView] if
+	// that had none. If it would see another view now, the answer is a [Reset], because what it has
+	// and what follows would not fit together. Latest before and Delta now do not fit either.
+	// Without View, nothing is compared.
 	View string `json:"view,omitempty"`
 	// Filter, an EventBridge event pattern on the items' data, lets a subscribe see only
 	// the items that match. It applies to what the token lets through.
@@ -63,8 +63,8 @@ type Request struct {
 	// Snapshot asks subscribe for the topic's current items as well, or for those of all topics
 	// of a pattern.
 	Snapshot bool `json:"snapshot,omitempty"`
-	// Presence asks subscribe to a topic to be one of its members, which the topic's [Topic.Presence]
-	// tells others. The token must allow to join.
+	// Presence asks subscribe to make the client's subject a member of the topic. Others see the members
+	// of rooms/1 as the items of the topic @presence/rooms/1. The token must allow the action join.
 	Presence *PresenceRequest `json:"presence,omitempty"`
 	// Next is where a snapshot goes on: the Next of the last [Snapshot] frame of the topic, or
 	// of the pattern.

@@ -34,6 +34,7 @@ var limits = map[string]string{
 	"MaxPresenceBytes":   number(events.MaxPresenceBytes) + " bytes",
 	"MembersCount":       fmt.Sprintf("%q", events.MembersCount),
 	"PresenceTopic":      string(events.PresenceTopic),
+	"CodeForbidden":      string(events.CodeForbidden),
 	"CodeOvertaken":      string(events.CodeOvertaken),
 	"CodeTokenExpired":   string(events.CodeTokenExpired),
 	"CodeReset":          string(events.CodeReset),

@@ -38,8 +38,8 @@ export interface Authorized {
   /** When the new token expires. */
   expires: Time
   /**
-   * `views` are what the connection is subscribed to, and what it sees of each, as in `subscribed`: so a
-   * client knows also if frames before this one were lost.
+   * `views` has what the connection is subscribed to, each with its view as in `subscribed`. So a client
+   * finds out if frames before this one were lost.
    */
   views?: Record<TopicOrPattern, string>
 }
@@ -94,8 +94,8 @@ export interface Change {
   /** When the item was written; left out if `skipped`. */
   time?: Time
   /**
-   * `data` is the item's whole new state, or its last one if it was removed: a JSON object in the form that
-   * the package documentation gives.
+   * `data` is the item's whole new state, or its last one if it was removed: a JSON object. Numbers keep all
+   * their digits, sets are sorted arrays, and binary data is base64.
    */
   data?: Record<string, Json>
   /**
@@ -104,8 +104,9 @@ export interface Change {
    */
   patch?: Record<string, Json>
   /**
-   * `mark` is of a change that a client has published: the one that its `published` has. It is the same for
-   * the same publication and Request.Key. It tells nobody else who has published, and no two items share one.
+   * `mark` names the publication of a client that made the change. The answer to it, `published`, has the
+   * same mark. A repetition with the same `key` has the same mark, too. It tells nobody else who has
+   * published, and no two items share one.
    */
   mark?: string
   /**
@@ -114,8 +115,8 @@ export interface Change {
    */
   expired?: boolean
   /**
-   * `large` marks a change without `data`, because `data` did not fit into a frame of 131,072 bytes. The item
-   * itself can be read from the table.
+   * `large` marks a change without `data`, because `data` did not fit into a frame of 131,072 bytes. The
+   * table Events has it whole.
    */
   large?: boolean
   /**
@@ -217,7 +218,7 @@ export type Cursor = string
 export interface Destination {
   /** The id by which it is asked for: dst_ and letters and digits. */
   id: string
-  /** The topic or pattern, whose changes it gets. */
+  /** The topic or pattern whose changes it gets. */
   topic: TopicOrPattern
   /** The url that messages are posted to. */
   url: string
@@ -225,7 +226,7 @@ export interface Destination {
   filter?: Record<string, Json>
   /** Only these members of the items' data. */
   fields?: string[]
-  /** Changes, cloudevents or cloudevents-batch. */
+  /** How changes are written: changes, cloudevents or cloudevents-batch. */
   format: string
   /** How many changes one message has at most. */
   batch: number
@@ -238,7 +239,7 @@ export interface Destination {
    * ended (its token was revoked, or its time is over). Its cursors stay.
    */
   disabled?: string
-  /** `unverified` says that it has not answered the challenge yet, so that nothing is sent. */
+  /** `unverified` says that it has not answered the challenge yet, so nothing is sent. */
   unverified?: boolean
   /**
    * `failing` says that it fails as a whole: ten of its topics are tried, and one other every five minutes,
@@ -267,9 +268,9 @@ export interface Destination {
 export interface DestinationChange {
   /** https, at most 2,048 bytes; it must answer a challenge. */
   url?: string | null
-  /** `filter` and `fields` narrow what is delivered, as in Request. */
+  /** `filter` is an EventBridge event pattern on the items' data: only the items that match are delivered. */
   filter?: Record<string, Json> | null
-  /** Only these members of the items' data. */
+  /** Only these members of the items' data are delivered. */
   fields?: string[] | null
   /** `format` is how changes are written: changes (the default), cloudevents or cloudevents-batch. */
   format?: "changes" | "cloudevents" | "cloudevents-batch" | null | ""
@@ -282,7 +283,7 @@ export interface DestinationChange {
 
 /** DestinationNotice is the data of an item below @destinations. */
 export interface DestinationNotice {
-  /** Retrying: a topic is tried again; disabled: nothing is delivered. */
+  /** What is wrong: retrying (a topic is tried again) or disabled (nothing is delivered) */
   state: "retrying" | "disabled"
   /** `reason` says why it is disabled: paused, gone, failing or ended, as in Destination. */
   reason?: string
@@ -312,9 +313,9 @@ export interface DestinationRequest {
   topic: TopicOrPattern
   /** https, at most 2,048 bytes; it must answer a challenge. */
   url: string
-  /** `filter` and `fields` narrow what is delivered, as in Request. */
+  /** `filter` is an EventBridge event pattern on the items' data: only the items that match are delivered. */
   filter?: Record<string, Json> | null
-  /** Only these members of the items' data. */
+  /** Only these members of the items' data are delivered. */
   fields?: string[] | null
   /** `format` is how changes are written: changes (the default), cloudevents or cloudevents-batch. */
   format?: "changes" | "cloudevents" | "cloudevents-batch" | null | ""
@@ -335,7 +336,7 @@ export interface DestinationStanding {
   items?: boolean
   /**
    * `behind` is how many changes there are after the cursor, as of about a second ago. It is left out if
-   * there are none, and while the topic's numbering is another.
+   * there are none, and while the topic's numbering has begun anew.
    */
   behind?: number
   /** `disabled` is failing if this topic has failed for three days, while others were taken. */
@@ -472,8 +473,8 @@ export interface Member {
   /** When it came. */
   since: Time
   /**
-   * `until` is when the member is not present any more, unless it is renewed. Watchers drop it then by
-   * themselves, as the item may stay for days.
+   * `until` is when the member is not present any more, unless its presence is renewed. Watchers drop it then
+   * by themselves, because the item may stay for days.
    */
   until: Time
 }
@@ -514,10 +515,10 @@ export interface Ping {
 }
 
 /**
- * `pong` answers ping. If the ping gave cursors, `cursors` says where those topics stand, and all topics of a
- * pattern among them, which itself stands at ":0"; it leaves out those that the connection is not subscribed
- * to, which have to be subscribed again. What the client missed comes before the pong, as far as one answer
- * goes (10,000 changes, 5,242,880 bytes): a client that is behind still asks again.
+ * `pong` answers ping. If the ping gave cursors, `cursors` says where those topics stand. A pattern among
+ * them stands at ":0", and all topics below it are there, too. Topics that the connection is not subscribed
+ * to are left out: subscribe to them again. What the client missed comes before the pong, as far as one
+ * answer goes (10,000 changes, 5,242,880 bytes). A client that is still behind pings again.
  */
 export interface Pong {
   /** Tells this frame from others. */
@@ -533,10 +534,11 @@ export interface Pong {
   more?: boolean
 }
 
-/** Presence answers it. */
+/** Presence is the part of `subscribed` that answers a request for presence. */
 export interface Presence {
   /**
-   * `leaseMs` is the lease in milliseconds, see 10 minutes. A ping whose cursors name the topic renews it.
+   * `leaseMs` is for how long the client's subject is present without a ping, in milliseconds. A ping whose
+   * cursors name the topic renews it.
    */
   leaseMs: number
 }
@@ -568,7 +570,9 @@ export interface Problem {
   detail?: string
   /** The topic that the request was about. */
   topic?: string
-  /** `reason` is that of reset: why what was missed cannot be told. The client reads the items anew. */
+  /**
+   * `reason` says why what was missed cannot be told, if the code is reset. The client reads the items anew.
+   */
   reason?: ResetReason
 }
 
@@ -577,8 +581,8 @@ export interface Publish {
   /** What is asked for. */
   action: "publish"
   /**
-   * `topic` is what the request is about. Subscribe, unsubscribe and snapshot take a pattern too, as
-   * ParsePattern has it, but no `after` with it.
+   * `topic` is what the request is about. Subscribe, unsubscribe and snapshot take a pattern, too. There is
+   * no `after` of a pattern.
    */
   topic: Topic
   /**
@@ -622,7 +626,10 @@ export interface PublishRequest {
   id?: ItemID | null
   /** A JSON object. */
   data?: Record<string, Json>
-  /** `expiresAt` is as in Request. */
+  /**
+   * `expiresAt` is when the item expires, in seconds since 1970: after now, and within 3650 days. 0 is never.
+   * Without it, an item keeps the time that it has, unless that is over.
+   */
   expiresAt?: number | null
   /** Several items, in place of one. */
   items?: PublishedItem[]
@@ -660,8 +667,8 @@ export interface Published {
   /** The item's id, without its data. */
   item: Item
   /**
-   * `mark` is that of the change which the put makes, see Change. A put that finds the item as it wants it
-   * makes none. A removal has no mark.
+   * `mark` is the mark of the Change that the put makes. A put that finds the item as it should be makes no
+   * change. A removal has no mark.
    */
   mark?: string
 }
@@ -672,7 +679,10 @@ export interface PublishedItem {
   id?: ItemID | null
   /** A JSON object. */
   data?: Record<string, Json>
-  /** `expiresAt` is as in Request. */
+  /**
+   * `expiresAt` is when the item expires, in seconds since 1970: after now, and within 3650 days. 0 is never.
+   * Without it, an item keeps the time that it has, unless that is over.
+   */
   expiresAt?: number | null
 }
 
@@ -760,7 +770,7 @@ export type ServerFrame =
  * For a pattern, each topic's frames come as they would for the topic alone, in the view of the pattern, one
  * topic after the other. A topic whose last frame has a `next` is asked on for by its own name. Then comes
  * one frame whose `topic` is the pattern, without items and cursor. Its `next` is where more topics go on, to
- * be asked for by the pattern; it is empty when that were all. Topics that come into being meanwhile may be
+ * be asked for by the pattern; it is empty if there are no more. Topics that come into being meanwhile may be
  * left out, as their changes are pushed from the first one on.
  */
 export interface Snapshot {
@@ -785,7 +795,7 @@ export interface Snapshot {
   costly?: number
   /** Another frame follows by itself. */
   more: boolean
-  /** A Bookmark; empty in the last frame. Ask on with it if `more` is false. */
+  /** Where the snapshot goes on; empty in the last frame. Ask on with it if `more` is false. */
   next?: Bookmark
 }
 
@@ -794,8 +804,8 @@ export interface SnapshotRequest {
   /** What is asked for. */
   action: "snapshot"
   /**
-   * `topic` is what the request is about. Subscribe, unsubscribe and snapshot take a pattern too, as
-   * ParsePattern has it, but no `after` with it.
+   * `topic` is what the request is about. Subscribe, unsubscribe and snapshot take a pattern, too. There is
+   * no `after` of a pattern.
    */
   topic: TopicOrPattern
   /** `id` is the client's own mark; the answer carries it back. */
@@ -823,7 +833,7 @@ export interface StandBelow {
   topic: TopicOrPattern
   /** Marks what is seen of the topics, as in `subscribed`. */
   view?: string
-  /** `cursors` says where the topics stand, by their names. It is there also if there are none. */
+  /** `cursors` says where the topics stand, by their names. It is there even if there are none. */
   cursors: Record<TopicOrPattern, Cursor>
   /** There are more topics than 500. */
   more?: boolean
@@ -834,8 +844,8 @@ export interface Subscribe {
   /** What is asked for. */
   action: "subscribe"
   /**
-   * `topic` is what the request is about. Subscribe, unsubscribe and snapshot take a pattern too, as
-   * ParsePattern has it, but no `after` with it.
+   * `topic` is what the request is about. Subscribe, unsubscribe and snapshot take a pattern, too. There is
+   * no `after` of a pattern.
    */
   topic: TopicOrPattern
   /** `id` is the client's own mark; the answer carries it back. */
@@ -853,14 +863,15 @@ export interface Subscribe {
    */
   order?: number | null
   /**
-   * `after` is the cursor, as `string` writes it, that a subscribe goes on from: what was missed since then
-   * follows the answer.
+   * `after` is the cursor, epoch:seq, that a subscribe goes on from. What was missed since then follows the
+   * answer.
    */
   after?: Cursor | null
   /**
-   * `view` is that of the `subscribed` which `after` goes on from, or "whole". If another would be seen now,
-   * the answer is a reset, as what was seen before does not add up with what follows. Neither does what was
-   * seen with `latest` with what follows with `delta`. Empty asks for no such check.
+   * `view` is what the client has seen up to `after`: the view in its `subscribed`, or "whole" if that had
+   * none. If it would see another view now, the answer is a `reset`, because what it has and what follows
+   * would not fit together. `latest` before and `delta` now do not fit either. Without `view`, nothing is
+   * compared.
    */
   view?: string | null
   /**
@@ -882,8 +893,8 @@ export interface Subscribe {
    */
   snapshot?: boolean | null
   /**
-   * `presence` asks subscribe to a topic to be one of its members, which the topic's `presence` tells others.
-   * The token must allow to join.
+   * `presence` asks subscribe to make the client's subject a member of the topic. Others see the members of
+   * rooms/1 as the items of the topic @presence/rooms/1. The token must allow the action join.
    */
   presence?: PresenceRequest | null
 }
@@ -899,7 +910,7 @@ export interface Subscribed {
   type: "subscribed"
   /** The id of the subscribe that this answers. */
   id?: RequestID
-  /** The topic or pattern, that is watched now. */
+  /** The topic or pattern that is watched now. */
   topic: TopicOrPattern
   /** Names the life of the topic's numbering. */
   epoch: Epoch
@@ -912,7 +923,8 @@ export interface Subscribed {
   recovered?: boolean
   /**
    * `view` marks what is seen of the topic, by the token and the request; empty for all of it. With `latest`
-   * it is another mark, and never empty. Who goes on from a cursor sends it along, see Request.
+   * it is another mark, and never empty. A client that goes on from a cursor, by `after`, sends it along as
+   * `view`.
    */
   view?: string
   /** `presence` answers a subscribe that asks for it. */
@@ -931,11 +943,11 @@ export interface Subscribed {
  * the type watchroute.test instead, whose data it is.
  */
 export interface Test {
-  /** TypeTest. */
+  /** Tells a test from frames. */
   type: "test"
   /** The id of the destination. */
   destination: string
-  /** The topic or pattern, which the destination watches. */
+  /** The topic or pattern that the destination watches. */
   topic: TopicOrPattern
   /** When it was asked for. */
   time: Time
@@ -951,8 +963,7 @@ export type Time = string
 export type Topic = string
 
 /**
- * TopicChanges is what HTTP answers a GET of a topic with ?after= with: the changes after that cursor, in
- * order.
+ * TopicChanges is the HTTP answer to a GET of a topic with ?after=: the changes after that cursor, in order.
  */
 export interface TopicChanges {
   /** The topic that was read. */
@@ -968,8 +979,7 @@ export interface TopicChanges {
 }
 
 /**
- * TopicItems is what HTTP answers a GET of a topic with: a page of the topic's items, in the order of their
- * ids.
+ * TopicItems is the HTTP answer to a GET of a topic: a page of the topic's items, in the order of their ids.
  */
 export interface TopicItems {
   /** The topic that was read. */
@@ -985,7 +995,7 @@ export interface TopicItems {
   items: Item[]
   /** `costly` is how many more items there are on the page that were not looked at, as in `snapshot`. */
   costly?: number
-  /** What ?next= takes for the next page; empty in the last. */
+  /** The value of ?next= for the next page; empty in the last. */
   next?: Bookmark
 }
 
@@ -1000,8 +1010,8 @@ export interface Unsubscribe {
   /** What is asked for. */
   action: "unsubscribe"
   /**
-   * `topic` is what the request is about. Subscribe, unsubscribe and snapshot take a pattern too, as
-   * ParsePattern has it, but no `after` with it.
+   * `topic` is what the request is about. Subscribe, unsubscribe and snapshot take a pattern, too. There is
+   * no `after` of a pattern.
    */
   topic: TopicOrPattern
   /** `id` is the client's own mark; the answer carries it back. */
@@ -1029,8 +1039,8 @@ export interface Unsubscribed {
   type: "unsubscribed"
   /** The id of the unsubscribe that this answers. */
   id?: RequestID
-  /** The topic or pattern, that is not watched any more. */
+  /** The topic or pattern that is not watched any more. */
   topic: TopicOrPattern
-  /** CodeForbidden: a new token does not allow it. */
+  /** Why it was not asked for: forbidden if a new token does not allow it. */
   reason?: Code
 }
