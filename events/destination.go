@@ -57,7 +57,7 @@ type DestinationStanding struct {
 	// Behind is how many changes there are after the cursor, as of about a second ago. It is left out if
 	// there are none, and while the topic's numbering has begun anew.
 	Behind int64 `json:"behind,omitempty"`
-	// Disabled is failing if this topic has failed for three days, while others were taken.
+	// Disabled says why nothing of this topic is delivered: failing (for three days, while others were taken).
 	Disabled string `json:"disabled,omitempty"`
 	// Failures counts the attempts that have failed in a row, since Since. The next one is made at RetryAt.
 	Failures   int    `json:"failures,omitempty"`

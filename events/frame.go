@@ -166,33 +166,33 @@ type Code string
 
 // What is wrong, and what a client does about it; [Code.Remedy] says it in one word.
 const (
-	CodeBadJSON              Code = "bad_json"               // mend the frame: it is not a JSON object
-	CodeBadRequest           Code = "bad_request"            // mend the frame: a field is missing, of the wrong type or out of range
-	CodeUnknownAction        Code = "unknown_action"         // mend the frame: no such action
+	CodeBadJSON              Code = "bad_json"               // send a JSON object
+	CodeBadRequest           Code = "bad_request"            // mend the field that is missing, of the wrong type or out of range
+	CodeUnknownAction        Code = "unknown_action"         // send an action that there is
 	CodeBadTopic             Code = "bad_topic"              // mend the topic's name
 	CodeBadItem              Code = "bad_item"               // mend the item: its id, its data or a reserved attribute
 	CodeBadCursor            Code = "bad_cursor"             // mend the cursor or the place in a snapshot
-	CodeOvertaken            Code = "overtaken"              // nothing, if a later request about the same was sent, as that one counts; else send it again with a higher order
+	CodeOvertaken            Code = "overtaken"              // if a later request about the same topic or item was sent, that one counts: do nothing. If none was, send this one again with a higher order
 	CodeTooManySubscriptions Code = "too_many_subscriptions" // unsubscribe something, or open another connection
-	CodeForbidden            Code = "forbidden"              // the token does not allow it
-	CodeBadToken             Code = "bad_token"              // send auth with a token that is valid and of the same subject; if it answers the first message, connect with another token: this connection is closed
-	CodeTokenExpired         Code = "token_expired"          // connect anew with a new token: this connection is closed
-	CodeRevoked              Code = "revoked"                // the token was revoked: this connection is closed, and no other is let in
-	CodeTooManyConnections   Code = "too_many_connections"   // connect anew, later each time: this connection is closed
+	CodeForbidden            Code = "forbidden"              // ask for what the token allows, or use another token
+	CodeBadToken             Code = "bad_token"              // use a token that is valid; over a WebSocket: send auth with a token that is valid and of the same subject. As the answer to a first message: this connection is closed, connect with another token
+	CodeTokenExpired         Code = "token_expired"          // use a new token; over a WebSocket: this connection is closed, connect with a new token
+	CodeRevoked              Code = "revoked"                // the token was revoked; over a WebSocket: the token was revoked. This connection is closed, and no other is let in
+	CodeTooManyConnections   Code = "too_many_connections"   // this connection is closed, connect again, later each time
 	CodeTooManyRequests      Code = "too_many_requests"      // try again, later each time
 	CodeExists               Code = "exists"                 // over HTTP: take another id, or put the item without If-None-Match
 	CodeTooManyHolds         Code = "too_many_holds"         // over HTTP: ask without waiting, or try again later
-	CodeTooManyDestinations  Code = "too_many_destinations"  // over HTTP: the subject has as many destinations as it may
-	CodeNotConnected         Code = "not_connected"          // connect anew: the service has forgotten this connection
+	CodeTooManyDestinations  Code = "too_many_destinations"  // over HTTP: remove a destination: the subject has as many as it may
+	CodeNotConnected         Code = "not_connected"          // the service has forgotten this connection, connect again
 	CodeUnavailable          Code = "unavailable"            // try again, later each time
 	CodeInternal             Code = "internal"               // try again; if it stays, tell the operator
 	CodeTooManyTopics        Code = "too_many_topics"        // over HTTP: follow a narrower pattern, or over a WebSocket
 	CodeTooLarge             Code = "too_large"              // over HTTP: send fewer items, or smaller ones
 	CodeUnsupportedType      Code = "unsupported_type"       // over HTTP: send a body of the content type that the header Accept names
 	CodeNotAcceptable        Code = "not_acceptable"         // over HTTP: accept application/json or text/event-stream
-	CodeReset                Code = "reset"                  // over HTTP: read the items anew, see [Problem]
-	CodeNotFound             Code = "not_found"              // over HTTP: there is no such route, or no such destination
-	CodeMethodNotAllowed     Code = "method_not_allowed"     // over HTTP: the route has other methods, see the header Allow
+	CodeReset                Code = "reset"                  // over HTTP: read the items anew; reason says why
+	CodeNotFound             Code = "not_found"              // over HTTP: there is no such route, or no such destination of this subject
+	CodeMethodNotAllowed     Code = "method_not_allowed"     // over HTTP: use a method that the header Allow names
 )
 
 // Error gives code and message.

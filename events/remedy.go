@@ -105,12 +105,12 @@ func (c Code) Remedy() Remedy {
 // Source: RFC 6455, section 7.4.1, and
 // https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-execution-service-websocket-limits-table.html
 var closes = map[int]Remedy{
-	1000: RetryLater, // the service has closed this connection on purpose
-	1001: RetryNow,   // idle for 10 minutes, or 2 hours old
+	1000: RetryLater, // the service closed the connection on purpose
+	1001: RetryNow,   // 10 minutes without a message, or 2 hours old
 	1003: FixRequest, // a binary message
-	1006: RetryNow,   // lost: there was no close frame
+	1006: RetryNow,   // the connection is lost: there was no close frame
 	1007: FixRequest, // text that is not UTF-8
-	1008: RetryLater, // throttled
+	1008: RetryLater, // too many messages
 	1009: FixRequest, // a message over 128 KB, or a frame over 32 KB
 	1011: RetryLater, // API Gateway failed
 	1012: RetryLater, // API Gateway restarts
@@ -128,6 +128,24 @@ func CloseRemedy(code int) Remedy {
 	return RetryLater
 }
 
+// handshakes is the one table of the statuses that refuse a handshake: the service's, API Gateway's, and
+// 408 of what is between.
+var handshakes = map[int]Remedy{
+	400: FixRequest, // no WebSocket handshake, or one that offers subprotocols without watchroute.v1
+	401: GiveUp,     // no token, or one that is not valid (one that is new, or was good before, may be good in 2 minutes)
+	403: GiveUp,     // the token is revoked, the page's origin is not allowed, or the path is wrong
+	408: RetryLater, // the request was not read in time
+	426: FixRequest, // no WebSocket handshake
+	429: RetryLater, // too many connections, or too many attempts to connect
+	500: RetryLater, // the service failed
+	502: RetryLater, // API Gateway failed
+	503: RetryLater, // API Gateway failed
+	504: RetryLater, // the service did not answer in time
+}
+
+// HandshakeStatuses are the statuses that may refuse a handshake, sorted.
+func HandshakeStatuses() []int { return slices.Sorted(maps.Keys(handshakes)) }
+
 // UnauthorizedTime is how long a client goes on when it is refused with 401 although it may
 // expect its token to be good, because it was connected with it or has just fetched it. The
 // service may know a new key or secret a minute late, and refuses good tokens until then. A
@@ -141,10 +159,10 @@ const UnauthorizedTime = 2 * time.Minute
 // below 400, and 408, is of something between client and service, such as a login page of a
 // network.
 func HandshakeRemedy(status int) Remedy {
-	switch {
-	case status == 401 || status == 403:
-		return GiveUp
-	case status < 400 || status == 408 || status == 429 || status >= 500:
+	if r, ok := handshakes[status]; ok {
+		return r
+	}
+	if status < 400 || status >= 500 {
 		return RetryLater
 	}
 	return FixRequest

@@ -49,10 +49,10 @@ type Request struct {
 	// and what follows would not fit together. Latest before and Delta now do not fit either.
 	// Without View, nothing is compared.
 	View string `json:"view,omitempty"`
-	// Filter, an EventBridge event pattern on the items' data, lets a subscribe see only
-	// the items that match. It applies to what the token lets through.
+	// Filter is an EventBridge event pattern on the items' data. Of the items that the token lets
+	// through, only those that match are seen.
 	Filter json.RawMessage `json:"filter,omitempty"`
-	// Fields lets a subscribe see only these members of the items' data.
+	// Fields are the members of the items' data that are seen, if not all.
 	Fields []string `json:"fields,omitempty"`
 	// Delta asks subscribe for merge patches where they are shorter.
 	Delta bool `json:"delta,omitempty"`

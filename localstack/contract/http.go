@@ -150,10 +150,27 @@ func (c *Checker) answer(at operation, status int, contentType string, body []by
 	if kind == streamType {
 		return c.stream(pointer+"/itemSchema", answerOf(at.name, key, kind), body)
 	}
+	if kind == events.ProblemType && key != "default" {
+		if err := named(within(responses, key, "description"), body); err != nil {
+			return err
+		}
+	}
 	if err := c.at(pointer+"/schema", body); err != nil {
 		return err
 	}
 	c.count(answerOf(at.name, key, kind))
+	return nil
+}
+
+// named reports whether the description of a refusal names its code.
+func named(description any, body []byte) error {
+	var problem events.Problem
+	if err := json.Unmarshal(body, &problem); err != nil {
+		return err
+	}
+	if about, _ := description.(string); !strings.Contains(about, "`"+string(problem.Code)+"`") {
+		return fmt.Errorf("the description %q does not name the code %s", about, problem.Code)
+	}
 	return nil
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -52,7 +53,7 @@ func asyncAPI(root string, c comments) (object, error) {
 		{"info", object{
 			{"title", "Watchroute over a WebSocket"},
 			{"version", protocolVersion},
-			{"description", "A client subscribes to topics, and gets each change of their items: numbered, in order, nothing lost, and only what its token shows. Every frame is one text message that holds one JSON object, of up to " + limits["MaxFrameBytes"] + ". A client's frame has an action, a frame of the service a type. Members that a side does not know are ignored. The same topics are read, polled and streamed over HTTP, which [openapi.yaml](./openapi.yaml) describes.\n\n" + errorTable(c) + "\n\n" + closeTable() + "\n\n" + handshakeTable()},
+			{"description", "A client subscribes to topics, and gets each change of their items: numbered, in order, nothing lost, and only what its token shows. Every frame is one text message that holds one JSON object, of up to " + limits["MaxFrameBytes"] + ". A client's frame has an `action`, and a frame of the service has a `type`. Members that a side does not know are ignored. A member of a client's frame that is null counts as left out, except `data`. The same topics are read, polled and streamed over HTTP, which [openapi.yaml](./openapi.yaml) describes." + socketRemedies(c)},
 			{"license", license},
 			{"externalDocs", guide},
 		}},
@@ -255,39 +256,59 @@ func remedies() object {
 	for _, code := range events.CloseCodes() {
 		closes = append(closes, member{strconv.Itoa(code), events.CloseRemedy(code)})
 	}
-	for _, status := range handshakeStatuses {
+	for _, status := range events.HandshakeStatuses() {
 		handshakes = append(handshakes, member{strconv.Itoa(status), events.HandshakeRemedy(status)})
 	}
 	return object{{"errors", errors}, {"closeCodes", closes}, {"handshake", handshakes}}
 }
 
-// errorTable lists the error codes, and what a client does about each.
-func errorTable(c comments) string {
-	var out strings.Builder
-	out.WriteString("| error | remedy |\n|---|---|\n")
+const (
+	onlyHTTP   = "over HTTP: "          // begins the comment of an error code that no WebSocket has
+	overSocket = "; over a WebSocket: " // stands in the comment of one that means something else there
+)
+
+// section is a section of a document for people, with a table that says what to do about each code.
+func section(title, about string, rows []string) string {
+	return "\n\n## " + title + "\n\n" + about + "\n\n| code | what to do |\n|---|---|\n" + strings.Join(rows, "\n")
+}
+
+// ended says what an end of a connection, or of an attempt to connect, means, and what to do about it.
+func ended(code int, remedy events.Remedy, c comments) string {
+	return fmt.Sprintf("| `%d` | %s: **%s** |", code, c.values[fmt.Sprint(code)], remedy)
+}
+
+// socketRemedies are those for a WebSocket.
+func socketRemedies(c comments) string {
+	var errors, closes, handshakes []string
 	for _, code := range events.Codes() {
-		fmt.Fprintf(&out, "| `%s` | %s: %s |\n", code, code.Remedy(), unlinked(c.values[string(code)]))
+		about := unlinked(c.values[string(code)])
+		if _, own, ok := strings.Cut(about, overSocket); ok {
+			about = own
+		}
+		if !strings.HasPrefix(about, onlyHTTP) {
+			errors = append(errors, fmt.Sprintf("| `%s` | **%s**: %s |", code, code.Remedy(), about))
+		}
 	}
-	return strings.TrimSpace(out.String())
-}
-
-func closeTable() string {
-	var out strings.Builder
-	out.WriteString("| close code | remedy |\n|---|---|\n")
 	for _, code := range events.CloseCodes() {
-		fmt.Fprintf(&out, "| %d | %s |\n", code, events.CloseRemedy(code))
+		closes = append(closes, ended(code, events.CloseRemedy(code), c))
 	}
-	return strings.TrimSpace(out.String())
+	for _, status := range events.HandshakeStatuses() {
+		handshakes = append(handshakes, ended(status, events.HandshakeRemedy(status), c))
+	}
+	return section("Errors", "What cannot be done is answered with an `error` frame. The connection stays open unless this table says that it is closed.", errors) +
+		section("Close codes", "Why a connection has ended. Subscribe with `after` on the next one, and nothing is missed.", closes) +
+		section("Refused handshakes", "A handshake is answered with 101, or with one of these statuses. A browser shows none of them, but the close code 1006.", handshakes)
 }
 
-// handshakeStatuses are those that refuse a handshake: the service's, API Gateway's, and 408 of what is between.
-var handshakeStatuses = []int{400, 401, 403, 408, 426, 429, 500, 502, 503, 504}
-
-func handshakeTable() string {
-	var out strings.Builder
-	out.WriteString("| answer to the handshake | remedy |\n|---|---|\n")
-	for _, status := range handshakeStatuses {
-		fmt.Fprintf(&out, "| %d | %s |\n", status, events.HandshakeRemedy(status))
+// httpRemedies are those for HTTP.
+func httpRemedies(c comments) string {
+	var rows []string
+	for _, code := range events.Codes() {
+		if status := code.Status(); status != http.StatusInternalServerError || code == events.CodeInternal { // which stands for codes of WebSockets, too
+			about, _, _ := strings.Cut(strings.TrimPrefix(unlinked(c.values[string(code)]), onlyHTTP), overSocket)
+			rows = append(rows, fmt.Sprintf("| %d `%s` | **%s**: %s |", status, code, code.Remedy(), about))
+		}
 	}
-	return strings.TrimSpace(out.String())
+	slices.Sort(rows)
+	return section("Errors", "What cannot be done is answered with a problem (RFC 9457), whose `code` says what is wrong.", rows)
 }

@@ -15,7 +15,7 @@ import (
 // comments are what the source of package events says.
 type comments struct {
 	types  map[string]string // by the name of a type, and of its field after a dot
-	values map[string]string // by the values of constants
+	values map[string]string // by the values of constants, and by the numbers that are keys of a table
 }
 
 // readComments reads the source of package events.
@@ -29,12 +29,14 @@ func readComments(root, at string) (comments, error) {
 	if err != nil {
 		return comments{}, err
 	}
+	set := token.NewFileSet()
 	for _, path := range paths {
-		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ParseComments)
+		file, err := parser.ParseFile(set, path, nil, parser.ParseComments)
 		if err != nil {
 			return comments{}, err
 		}
 		ast.Inspect(file, c.note)
+		c.noteKeys(ast.NewCommentMap(set, file, file.Comments))
 	}
 	return c, nil
 }
@@ -51,4 +53,15 @@ func (c comments) note(n ast.Node) bool {
 		}
 	}
 	return true
+}
+
+// noteKeys keeps the comments behind the rows of a table whose keys are numbers.
+func (c comments) noteKeys(found ast.CommentMap) {
+	for n, groups := range found {
+		if row, ok := n.(*ast.KeyValueExpr); ok {
+			if key, ok := row.Key.(*ast.BasicLit); ok && key.Kind == token.INT {
+				c.values[key.Value] = strings.TrimSpace(groups[0].Text())
+			}
+		}
+	}
 }

@@ -145,7 +145,13 @@ func TestExamplesKeepToTheSchema(t *testing.T) {
 			}
 		}
 	}
-	if looked < 12 {
+	for name, m := range answerSamples {
+		looked++
+		if err := c.Is(name, m.value.(object)[1].value.(json.RawMessage)); err != nil {
+			t.Errorf("the example %s is no %s: %v", m.name, name, err)
+		}
+	}
+	if looked < 20 {
 		t.Errorf("only %d examples were looked at", looked)
 	}
 }

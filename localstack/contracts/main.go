@@ -69,7 +69,7 @@ func contracts(root, at string) (map[string][]byte, error) {
 	if files["events/"+schemaFile], err = indented(s); err != nil {
 		return nil, err
 	}
-	documents := map[string]object{"asyncapi": sockets, "asyncapi.client": clientAsyncAPI(), "openapi": openAPI()}
+	documents := map[string]object{"asyncapi": sockets, "asyncapi.client": clientAsyncAPI(), "openapi": openAPI(c)}
 	for name, o := range documents {
 		if files["events/"+name+".yaml"], err = document(o); err != nil {
 			return nil, err

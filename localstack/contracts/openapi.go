@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -15,13 +16,13 @@ const jsonType = "application/json"
 // openAPI describes the HTTP routes, and what is delivered to webhooks.
 //
 // Source: https://spec.openapis.org/oas/v3.2.0.html
-func openAPI() object {
+func openAPI(c comments) object {
 	return object{
 		{"openapi", "3.2.0"},
 		{"info", object{
 			{"title", "Watchroute over HTTP"},
 			{"version", protocolVersion},
-			{"description", "Each topic is read by GET, long-polled, and streamed as Server-Sent Events, on one cursor. How a client asks decides how it watches. The same topics are watched over a WebSocket, which asyncapi.yaml describes."},
+			{"description", "Each topic is read by GET, long-polled, and streamed as Server-Sent Events, on one cursor. How a client asks decides how it watches. The same topics are watched over a WebSocket, which [asyncapi.yaml](./asyncapi.yaml) describes. A member of a request that is null counts as left out, except `data` and `items`." + httpRemedies(c)},
 			{"license", object{{"name", "Apache-2.0"}, {"identifier", "Apache-2.0"}}},
 		}},
 		{"externalDocs", object{{"description", "The protocol, with what to do after a break"}, {"url", "https://github.com/watchroute/watchroute/blob/main/events/README.md"}}},
@@ -35,21 +36,22 @@ func openAPI() object {
 		}},
 		{"security", []object{{{"bearer", []string{}}}, {{"query", []string{}}}, {}}},
 		{"tags", []object{
-			{{"name", "topics"}, {"description", "Reading, watching and publishing."}},
-			{{"name", "destinations"}, {"description", "Webhooks: where changes are delivered without a connection."}},
-			{{"name", "live"}, {"description", "Watching over a WebSocket."}},
-			{{"name", "contracts"}, {"description", "What a deployed service says of itself, with its own addresses, limits and ways of authentication."}},
+			{{"name", "topics"}, {"summary", "Topics"}, {"description", "Read, watch and publish. A topic has items, and each change of an item has a number. A cursor, epoch:seq, says how far a client has come."}},
+			{{"name", "destinations"}, {"summary", "Destinations"}, {"description", "A destination is a URL that gets the changes of a topic or a pattern as webhooks, without a connection. It belongs to the subject of the token that registered it."}},
+			{{"name", "deliveries"}, {"summary", "Deliveries"}, {"description", "What a destination gets, and has to answer."}},
+			{{"name", "live"}, {"summary", "WebSocket"}, {"description", "How a WebSocket is opened."}},
+			{{"name", "contracts"}, {"summary", "Contracts"}, {"description", "What a deployed service says of itself, with its own addresses, limits and ways of authentication."}},
 		}},
-		{"paths", paths()},
+		{"paths", paths(c)},
 		{"webhooks", object{{"delivery", object{{"post", delivered("takeDelivery")}}}}},
 		{"components", object{{"securitySchemes", object{
 			{"bearer", object{{"type", "http"}, {"scheme", "bearer"}, {"bearerFormat", "JWT"}, {"description", "The token, whose claim watchroute says what it allows."}}},
-			{"query", object{{"type", "apiKey"}, {"in", "query"}, {"name", events.QueryToken}, {"description", "For clients that can set no header, such as EventSource. The deployer may turn it off."}}},
+			{"query", object{{"type", "apiKey"}, {"in", "query"}, {"name", events.QueryToken}, {"description", "The token, for clients that can set no header, such as EventSource. The deployer may turn this off."}}},
 		}}}},
 	}
 }
 
-func paths() object {
+func paths(c comments) object {
 	topic := object{{"name", "topic"}, {"in", "path"}, {"required", true}, {"allowReserved", true}, {"schema", ofSchema("TopicOrPattern")},
 		{"description", "The topic, with its slashes, such as stocks/AAPL; for a GET a pattern as well, such as stocks/*."}, {"example", "stocks/AAPL"}}
 	id := object{{"name", "id"}, {"in", "path"}, {"required", true}, {"schema", text()}, {"description", "The id of the destination."}, {"example", "dst_4q7m2k"}}
@@ -57,14 +59,14 @@ func paths() object {
 		{"/topics/{topic}", object{{"parameters", []object{topic}}, {"get", get()}, {"post", post()}, {"delete", remove()}}},
 		{"/destinations", object{{"get", listing()}, {"post", registering()}}},
 		{"/destinations/{id}", object{{"parameters", []object{id}}, {"get", showing()}, {"patch", changing()}, {"delete", ending()}}},
-		{"/destinations/{id}/pause", object{{"parameters", []object{id}}, {"post", asking("pauseDestination", "Pauses a destination: nothing is delivered until it is enabled")}}},
-		{"/destinations/{id}/enable", object{{"parameters", []object{id}}, {"post", asking("enableDestination", "Enables a destination, which goes on where it has stopped")}}},
+		{"/destinations/{id}/pause", object{{"parameters", []object{id}}, {"post", asking("pauseDestination", "Pause a destination", "Nothing is delivered until it is enabled. Its cursors stay.")}}},
+		{"/destinations/{id}/enable", object{{"parameters", []object{id}}, {"post", asking("enableDestination", "Enable a destination", "It goes on where it has stopped, whether it was paused or disabled. With thousands of topics, this takes a while after the answer.")}}},
 		{"/destinations/{id}/replay", object{{"parameters", []object{id}}, {"post", replaying()}}},
 		{"/destinations/{id}/test", object{{"parameters", []object{id}}, {"post", trying()}}},
 		{"/destinations/{id}/secret", object{{"parameters", []object{id}},
-			{"get", secret("getDestinationSecret", "Shows the secret that messages are signed with")},
-			{"post", secret("rotateDestinationSecret", "Gives another secret; for a day messages are signed with the one before, too")}}},
-		{"/", object{{"get", upgrade()}}},
+			{"get", secret("getDestinationSecret", "Show the secret", "Shows the secret that messages to the destination are signed with.")},
+			{"post", secret("rotateDestinationSecret", "Rotate the secret", "Gives the destination another secret. For a day, messages have a second signature with the secret before.")}}},
+		{"/", object{{"get", upgrade(c)}}},
 		{events.OpenAPIPath, object{{"get", describing("getOpenAPI", "OpenAPI", "openapi")}}},
 		{events.AsyncAPIPath, object{{"get", describing("getAsyncAPI", "AsyncAPI", "asyncapi")}}},
 	}
@@ -73,11 +75,11 @@ func paths() object {
 // describing is a route that answers with a contract.
 func describing(id, language, version string) object {
 	return object{
-		{"operationId", id}, {"tags", []string{"contracts"}}, {"summary", "Gives this contract of the service in " + language},
-		{"description", "The document is complete in itself. It has the service's own addresses, limits and ways of authentication, and leaves out what the service does not have. Every page may read it."},
+		{"operationId", id}, {"tags", []string{"contracts"}}, {"summary", "Get the " + language + " document"},
+		{"description", "The document needs no other file. It has the service's own addresses, limits and ways of authentication, and leaves out what the service does not have. Pages of every origin may read it."},
 		{"security", []object{}},
 		{"parameters", []object{header("If-None-Match", "The ETag of the document that the client has.", text())}},
-		{"responses", answersOf(object{
+		{"responses", answersOf(id, object{
 			{"200", object{
 				{"description", "The document."},
 				{"headers", object{headerOf("ETag", "For If-None-Match."), headerOf("Cache-Control", "public, and for how long.")}},
@@ -117,42 +119,52 @@ func several(name, description string, items object) object {
 	return append(parameter(name, description, object{{"type", "array"}, {"items", items}, {"maxItems", events.MaxStreamTopics}}), member{"explode", true})
 }
 
+// reading says what a GET of a topic does. A stream is shown here, because renderers make no example of one.
+const reading = "What the client asks for decides what it gets:\n\n" +
+	"| request | answer |\n|---|---|\n" +
+	"| nothing more | the items, and the cursor at which they are true |\n" +
+	"| `after=CURSOR` | the changes after the cursor, at once |\n" +
+	"| `after=CURSOR&wait=25` | the same, but the request is held until there is a change (long poll) |\n" +
+	"| `Accept: text/event-stream` | frames as they come (Server-Sent Events) |\n\n" +
+	"Of a pattern, the answer has the items of each topic below it. HEAD is answered as GET, without the body and without waiting. A stream looks like this:\n\n" +
+	"```\nretry: 1000\n\nevent: subscribed\nid: mfw3k1x0:1042\ndata: {\"type\":\"subscribed\",\"topic\":\"stocks/AAPL\",\"epoch\":\"mfw3k1x0\",\"seq\":1042}\n\nevent: changes\nid: mfw3k1x0:1043\ndata: {\"type\":\"changes\",\"changes\":[{\"topic\":\"stocks/AAPL\",\"epoch\":\"mfw3k1x0\",\"seq\":1043,\"op\":\"modified\",\"id\":\"quote\",\"time\":\"2026-11-25T09:30:00.000Z\",\"data\":{\"price\":151}}]}\n```"
+
 func get() object {
 	return object{
 		{"operationId", "readTopic"}, {"tags", []string{"topics"}},
-		{"summary", "Reads, polls or streams a topic"},
-		{"description", "Without `after`, the items and the cursor at which they are true. With `after`, the changes after that cursor; with `wait` as well, held until there is one. With `Accept: text/event-stream`, frames as they come. Of a pattern, the items of each topic below it. HEAD answers the same without the body, and without waiting."},
+		{"summary", "Read, poll or stream a topic"},
+		{"description", reading},
 		{"parameters", []object{
-			parameter("after", "The cursor after which changes are wanted, or now. In a stream once for each topic, in their order.", object{{"anyOf", []object{{{"type", "string"}, {"const", "now"}}, ofSchema("Cursor"), {{"type", "array"}, {"items", ofSchema("Cursor")}}}}}),
-			parameter("wait", fmt.Sprintf("How many seconds to wait for a change, at most. More than %.0f is that.", events.MaxWait.Seconds()), object{{"type", "integer"}, {"minimum", 0}}),
-			parameter("next", "Where the items go on, from the answer before.", filledText()),
-			parameter("limit", "The most items on a page.", object{{"type", "integer"}, {"minimum", 1}}),
-			parameter("filter", "An EventBridge event pattern on the items' data, as JSON: only items that match.", object{{"type", "string"}, {"minLength", 1}, {"contentMediaType", jsonType}}),
+			parameter("after", "The cursor after which changes are wanted. now stands for the topic's current cursor. A stream of several topics has it once for each of them, in the same order.", object{{"anyOf", []object{{{"type", "string"}, {"const", "now"}}, ofSchema("Cursor"), {{"type", "array"}, {"items", ofSchema("Cursor")}}}}}),
+			parameter("wait", fmt.Sprintf("Wait for a change for so many seconds, at most. More than %d counts as %[1]d.", int(events.MaxWait.Seconds())), object{{"type", "integer"}, {"minimum", 0}}),
+			parameter("next", "The page of items that follows: the next of the answer before.", filledText()),
+			parameter("limit", "How many items a page has, at most. The service may give fewer.", object{{"type", "integer"}, {"minimum", 1}}),
+			parameter("filter", "Only the items that match: an EventBridge event pattern on their data, as JSON.", object{{"type", "string"}, {"minLength", 1}, {"contentMediaType", jsonType}}),
 			parameter("fields", "Only these members of the items' data, separated by commas.", filledText()),
-			onOff("delta", "Merge patches where they are shorter."),
-			onOff("latest", "Only the last of several changes of an item that would come at once."),
-			several("view", "The view that was seen up to after. If another would be seen now, the answer is a reset.", text()),
+			onOff("delta", "Send merge patches (RFC 7396) instead of the data, where they are shorter."),
+			onOff("latest", "Send only the last of several changes of an item that would come at once. Excludes delta."),
+			several("view", "The view in the answer whose cursor is sent as after. If the client would see another view now, the answer is a reset.", text()),
 			several("topic", "Further topics and patterns of a stream.", ofSchema("TopicOrPattern")),
 			onOff("snapshot", "Begin a stream with the items."),
-			parameter("last_event_id", "As the header Last-Event-ID, for the first request of an EventSource.", text()),
-			header("Last-Event-ID", "The id of the last event of a stream, which goes on after it.", text()),
-			header("Prefer", "wait=25, in place of the parameter.", text()),
-			header("If-None-Match", "The ETag of the items that the client has.", text()),
+			parameter("last_event_id", "The same as the header Last-Event-ID, for the first request of an EventSource, which can set no header.", text()),
+			header("Last-Event-ID", "The id of the last event that the client has. The stream goes on after it.", text()),
+			header("Prefer", "wait=25: the same as the parameter wait.", text()),
+			header("If-None-Match", "The ETag of the items that the client has. If they are still the same, the answer is 304.", text()),
 		}},
-		{"responses", answersOf(object{
+		{"responses", answersOf("readTopic", object{
 			{"200", object{
 				{"description", "The items, the changes or the stream."},
 				{"headers", object{
-					headerOf("ETag", "Of the items: for If-None-Match."), headerOf("Link", "Where the items go on, as next."),
-					headerOf("Preference-Applied", "The wait of a long poll."), headerOf("Cache-Control", "no-store; of items private, no-cache."),
+					headerOf("ETag", "Names the state of the items, for If-None-Match."), headerOf("Link", "The page of items that follows, with rel=next."),
+					headerOf("Preference-Applied", "The wait that the header Prefer has asked for."), headerOf("Cache-Control", "private, no-cache for items; no-store for all else."),
 				}},
 				{"content", object{
-					{jsonType, object{{"schema", object{{"oneOf", []object{ofSchema("TopicItems"), ofSchema("TopicChanges"), ofSchema("ItemsBelow"), ofSchema("StandBelow")}}}}}},
+					{jsonType, object{{"schema", object{{"oneOf", []object{ofSchema("TopicItems"), ofSchema("TopicChanges"), ofSchema("ItemsBelow"), ofSchema("StandBelow")}}}}, {"examples", answerExamples("TopicItems", "TopicChanges", "ItemsBelow", "StandBelow")}}},
 					{"text/event-stream", object{{"itemSchema", event()}}},
 				}},
 			}},
-			{"204", object{{"description", "No change came while the request was held."}, {"headers", object{headerOf("Watchroute-Cursor", "Where the topic stands, to ask again with.")}}}},
-			{"304", object{{"description", "The client has the items."}}},
+			{"204", object{{"description", "No change came in the time to wait."}, {"headers", object{headerOf("Watchroute-Cursor", "The cursor to ask again with, as after.")}}}},
+			{"304", object{{"description", "The items are those that the client has."}}},
 		}, 400, 401, 403, 404, 405, 406, 410, 429, 500, 503)},
 	}
 }
@@ -162,7 +174,7 @@ func event() object {
 	return object{
 		{"type", "object"}, {"required", []string{"data"}},
 		{"properties", object{
-			{"id", object{{"type", "string"}, {"description", "The place that the stream has come to, for Last-Event-ID."}}},
+			{"id", object{{"type", "string"}, {"description", "How far the stream has come, for Last-Event-ID."}}},
 			{"event", object{{"enum", []string{"subscribed", "snapshot", "changes", "reset", "error"}}, {"x-may-grow", true}, {"description", "The type of the frame."}}},
 			{"data", object{{"type", "string"}, {"contentMediaType", jsonType}, {"contentSchema", ofSchema("ServerFrame")}, {"description", "A frame, as over a WebSocket."}}},
 			{"retry", object{{"type", "integer"}, {"minimum", 0}, {"description", "How many milliseconds to wait before coming back."}}},
@@ -174,21 +186,34 @@ func headerOf(name, description string) member {
 	return member{name, object{{"description", description}, {"schema", text()}}}
 }
 
-// answersOf adds the refusals to answers.
-func answersOf(answers object, refusals ...int) object {
+// answersOf adds the refusals to the answers of an operation.
+func answersOf(operation string, answers object, refusals ...int) object {
 	for _, status := range refusals {
-		answers = append(answers, member{strconv.Itoa(status), refusal(status)})
+		answers = append(answers, member{strconv.Itoa(status), refusal(operation, status)})
 	}
 	return append(answers, member{"default", object{
-		{"description", "API Gateway's own refusal: the function failed, or was not asked at all. Come again, later each time."},
+		{"description", "A refusal of API Gateway itself, because the service failed or was not asked. Try again, later each time."},
 		{"content", object{{jsonType, object{{"schema", ofSchema("GatewayError")}}}}},
 	}})
 }
 
+// onlyOf are the operations that answer an error code, for those that some operations never answer.
+var onlyOf = map[events.Code][]string{
+	events.CodeBadCursor:     {"readTopic", "replayDestination"},
+	events.CodeBadItem:       {"publish", "removeItem"},
+	events.CodeBadJSON:       {"publish", "registerDestination", "changeDestination", "replayDestination"},
+	events.CodeBadTopic:      {"readTopic", "publish", "removeItem", "registerDestination", "replayDestination"},
+	events.CodeTooManyTopics: {"readTopic"},
+	events.CodeTooManyHolds:  {"readTopic"},
+}
+
 // refusal is a problem with one of the codes that have the status.
-func refusal(status int) object {
+func refusal(operation string, status int) object {
 	var codes []string
 	for _, code := range events.Codes() {
+		if only, some := onlyOf[code]; some && !slices.Contains(only, operation) {
+			continue
+		}
 		if code.Status() == status && (status != http.StatusInternalServerError || code == events.CodeInternal) { // 500 stands for codes of WebSockets, too
 			codes = append(codes, string(code))
 		}
@@ -223,91 +248,114 @@ var bodyExamples = map[string]object{
 	},
 }
 
+// answerSamples are examples of what the service answers, by the names of types.
+var answerSamples = map[string]member{
+	"TopicItems":      example("items", "The items of a topic", `{"topic":"stocks/AAPL","cursor":"mfw3k1x0:1042","items":[{"id":"quote","data":{"price":150.75}}]}`),
+	"TopicChanges":    example("changes", "The changes after a cursor", `{"topic":"stocks/AAPL","cursor":"mfw3k1x0:1043","changes":[{"topic":"stocks/AAPL","epoch":"mfw3k1x0","seq":1043,"op":"modified","id":"quote","time":"2026-11-25T09:30:00.000Z","data":{"price":151}}]}`),
+	"ItemsBelow":      example("below", "The items of a pattern's topics", `{"topic":"stocks/*","topics":[{"topic":"stocks/AAPL","cursor":"mfw3k1x0:1042","items":[{"id":"quote","data":{"price":150.75}}]}]}`),
+	"StandBelow":      example("now", "The cursors of a pattern's topics", `{"topic":"stocks/*","cursors":{"stocks/AAPL":"mfw3k1x0:1042"}}`),
+	"PublishResult":   example("one", "One item", `{"id":"quote","mark":"4ErIqSylG9fV76Wm"}`),
+	"PublishResults":  example("several", "Several items, one of which is refused", `{"topic":"stocks/AAPL","results":[{"id":"quote","mark":"4ErIqSylG9fV76Wm"},{"id":"news","error":{"type":"about:blank","title":"Bad Request","status":400,"code":"bad_item","detail":"item data has the reserved attribute topic"}}]}`),
+	"Destinations":    example("one", "One destination", `{"destinations":[{"id":"dst_4q7m2k","topic":"stocks/*","url":"https://hooks.example.com/stocks","format":"changes","batch":100,"created":"2026-11-25T09:30:00.000Z","expires":"2026-12-25T09:30:00.000Z"}]}`),
+	"Destination":     example("one", "A destination", `{"id":"dst_4q7m2k","topic":"stocks/*","url":"https://hooks.example.com/stocks","format":"changes","batch":100,"created":"2026-11-25T09:30:00.000Z","expires":"2026-12-25T09:30:00.000Z"}`),
+	"DestinationTest": example("asked", "A test that has begun", `{"id":"msg_rgtnh2gq","asked":"2026-11-25T09:30:00.000Z"}`),
+}
+
+// answerExamples are the examples of types of answers.
+func answerExamples(names ...string) (all object) {
+	for _, name := range names {
+		all = append(all, answerSamples[name])
+	}
+	return all
+}
+
 func example(name, summary, value string) member {
 	return member{name, object{{"summary", summary}, {"value", json.RawMessage(value)}}}
 }
 
 // found is an answer with a JSON body.
 func found(description, schema string) object {
-	return object{{"description", description}, {"content", object{{jsonType, object{{"schema", ofSchema(schema)}}}}}}
+	return object{{"description", description}, {"content", object{{jsonType, object{{"schema", ofSchema(schema)}, {"examples", answerExamples(schema)}}}}}}
 }
 
 func post() object {
 	return object{
-		{"operationId", "publish"}, {"tags", []string{"topics"}}, {"summary", fmt.Sprintf("Puts an item, or up to %d", events.MaxPublishItems)},
+		{"operationId", "publish"}, {"tags", []string{"topics"}}, {"summary", "Publish items"},
+		{"description", fmt.Sprintf("Puts an item into the topic, or up to %d of them. Who watches the topic gets a change of each, with the mark that the answer has.", events.MaxPublishItems)},
 		{"parameters", []object{
-			header("Idempotency-Key", "Names the publication: a repetition with the same key changes nothing.", ofSchema("RequestID")),
-			header("If-None-Match", "*: put only items that do not exist.", object{{"type", "string"}, {"const", "*"}}),
+			header("Idempotency-Key", "A random text that names the publication. If it is sent again with the same key, the items change once only. They need an id for that.", ofSchema("RequestID")),
+			header("If-None-Match", "With *, only items that do not exist yet are put.", object{{"type", "string"}, {"const", "*"}}),
 		}},
 		{"requestBody", body("PublishRequest")},
-		{"responses", answersOf(object{{"200", object{{"description", "The item is in the table, or what has become of each."}, {"content", object{
-			{jsonType, object{{"schema", object{{"oneOf", []object{ofSchema("PublishResults"), ofSchema("PublishResult")}}}}}}}}}}},
+		{"responses", answersOf("publish", object{{"200", object{{"description", "The item is in the table. Of several items, each has a result or an error of its own."}, {"content", object{
+			{jsonType, object{{"schema", object{{"oneOf", []object{ofSchema("PublishResults"), ofSchema("PublishResult")}}}}, {"examples", answerExamples("PublishResult", "PublishResults")}}}}}}}},
 			400, 401, 403, 404, 405, 412, 413, 415, 429, 500, 503)},
 	}
 }
 
 func remove() object {
 	return object{
-		{"operationId", "removeItem"}, {"tags", []string{"topics"}}, {"summary", "Removes an item"},
-		{"parameters", []object{append(parameter("id", "The item.", ofSchema("ItemID")), member{"required", true})}},
-		{"responses", answersOf(object{{"204", object{{"description", "The item is not in the table any more."}}}}, 400, 401, 403, 404, 405, 429, 500, 503)},
+		{"operationId", "removeItem"}, {"tags", []string{"topics"}}, {"summary", "Remove an item"},
+		{"description", "Who watches the topic gets the change removed. An item that does not exist makes no change."},
+		{"parameters", []object{append(parameter("id", "The id of the item.", ofSchema("ItemID")), member{"required", true})}},
+		{"responses", answersOf("removeItem", object{{"204", object{{"description", "There is no such item any more."}}}}, 400, 401, 403, 404, 405, 429, 500, 503)},
 	}
 }
 
 // ofDestinations begins an operation on destinations.
-func ofDestinations(id, summary string) object {
-	return object{{"operationId", id}, {"tags", []string{"destinations"}}, {"summary", summary}}
+func ofDestinations(id, summary, description string) object {
+	return object{{"operationId", id}, {"tags", []string{"destinations"}}, {"summary", summary}, {"description", description}}
 }
 
 func listing() object {
-	return append(ofDestinations("listDestinations", "Lists the destinations of the token's subject"),
-		member{"responses", answersOf(object{{"200", found("All of them.", "Destinations")}}, 401, 403, 405, 429, 500, 503)})
+	return append(ofDestinations("listDestinations", "List destinations", "Lists all destinations of the token's subject."),
+		member{"responses", answersOf("listDestinations", object{{"200", found("All of them.", "Destinations")}}, 401, 403, 405, 429, 500, 503)})
 }
 
 func registering() object {
-	return append(ofDestinations("registerDestination", "Registers a URL for the changes of a topic or pattern"),
+	return append(ofDestinations("registerDestination", "Register a destination", "Registers a URL for the changes of a topic or pattern. First it gets a challenge. When it has answered that, it gets the changes from now on. The token must allow the action deliver."),
 		member{"requestBody", body("DestinationRequest")},
-		member{"responses", answersOf(object{{"201", found("It is registered, and is asked for a challenge.", "Destination")}}, 400, 401, 403, 405, 409, 413, 415, 429, 500, 503)},
+		member{"responses", answersOf("registerDestination", object{{"201", append(found("It is registered, and gets a challenge. The answer has the secret that messages are signed with.", "Destination"), member{"headers", object{headerOf("Location", "The destination, from the URL of this request.")}})}}, 400, 401, 403, 405, 409, 413, 415, 429, 500, 503)},
 		member{"callbacks", object{{"delivery", object{{"{$request.body#/url}", object{{"post", delivered("takeDeliveryOfRegistered")}}}}}}})
 }
 
 func showing() object {
-	return append(ofDestinations("getDestination", "Shows a destination, and how far it has come"),
-		member{"parameters", []object{parameter("after", "The next of the answer before, for more topics.", ofSchema("TopicOrPattern"))}},
-		member{"responses", answersOf(object{{"200", found("The destination.", "Destination")}}, 400, 401, 403, 404, 405, 429, 500, 503)})
+	return append(ofDestinations("getDestination", "Show a destination", "Shows the settings, and for each topic how far the destination has come and what has failed."),
+		member{"parameters", []object{parameter("after", "For more topics: the next of the answer before.", ofSchema("TopicOrPattern"))}},
+		member{"responses", answersOf("getDestination", object{{"200", found("The destination.", "Destination")}}, 400, 401, 403, 404, 405, 429, 500, 503)})
 }
 
 func changing() object {
-	return append(ofDestinations("changeDestination", "Changes the settings of a destination, and renews it with the present token"),
+	return append(ofDestinations("changeDestination", "Change a destination", "Changes the settings that the body has, and renews the destination with the token of this request. {} only renews."),
 		member{"requestBody", body("DestinationChange")},
-		member{"responses", answersOf(object{{"200", found("The destination as it is now.", "Destination")}}, 400, 401, 403, 404, 405, 413, 415, 429, 500, 503)})
+		member{"responses", answersOf("changeDestination", object{{"200", found("The destination as it is now.", "Destination")}}, 400, 401, 403, 404, 405, 413, 415, 429, 500, 503)})
 }
 
 func ending() object {
-	return append(ofDestinations("removeDestination", "Removes a destination"),
-		member{"responses", answersOf(object{{"204", object{{"description", "It is gone."}}}}, 401, 403, 404, 405, 429, 500, 503)})
+	return append(ofDestinations("removeDestination", "Remove a destination", "Nothing is delivered any more."),
+		member{"responses", answersOf("removeDestination", object{{"204", object{{"description", "It is removed."}}}}, 401, 403, 404, 405, 429, 500, 503)})
 }
 
 // asking is an operation without a body.
-func asking(id, summary string) object {
-	return append(ofDestinations(id, summary),
-		member{"responses", answersOf(object{{"204", object{{"description", "It is done, or has begun."}}}}, 401, 403, 404, 405, 429, 500, 503)})
+func asking(id, summary, description string) object {
+	return append(ofDestinations(id, summary, description),
+		member{"responses", answersOf(id, object{{"204", object{{"description", "It is done, or has begun."}}}}, 401, 403, 404, 405, 429, 500, 503)})
 }
 
 func replaying() object {
-	return append(ofDestinations("replayDestination", "Delivers again what comes after a cursor or a time"),
+	return append(ofDestinations("replayDestination", "Replay", "Delivers again what comes after a cursor, or what has changed since a time. If the log does not reach back so far, a reset and the items are delivered."),
 		member{"requestBody", body("ReplayRequest")},
-		member{"responses", answersOf(object{{"204", object{{"description", "It has begun."}}}}, 400, 401, 403, 404, 405, 413, 415, 429, 500, 503)})
+		member{"responses", answersOf("replayDestination", object{{"204", object{{"description", "It has begun."}}}}, 400, 401, 403, 404, 405, 413, 415, 429, 500, 503)})
 }
 
 func trying() object {
-	return append(ofDestinations("testDestination", "Sends a test message now"),
-		member{"responses", answersOf(object{{"202", found("It is being sent. GET shows what has become of it.", "DestinationTest")}}, 400, 401, 403, 404, 405, 429, 500, 503)})
+	return append(ofDestinations("testDestination", "Send a test", "Sends a test message now, whatever else waits. GET of the destination shows under test how it was answered."),
+		member{"responses", answersOf("testDestination", object{{"202", append(found("The test is being sent.", "DestinationTest"), member{"headers", object{headerOf("Location", "The destination, from the URL of this request.")}})}}, 400, 401, 403, 404, 405, 429, 500, 503)})
 }
 
-func secret(id, summary string) object {
-	return append(ofDestinations(id, summary),
-		member{"responses", answersOf(object{{"200", found("The destination, with its secret.", "Destination")}}, 401, 403, 404, 405, 429, 500, 503)})
+func secret(id, summary, description string) object {
+	return append(ofDestinations(id, summary, description),
+		member{"responses", answersOf(id, object{{"200", found("The destination, with its secret.", "Destination")}}, 401, 403, 404, 405, 429, 500, 503)})
 }
 
 // delivered is what is posted to a destination.
@@ -316,12 +364,12 @@ func delivered(operation string) object {
 		return append(header(name, description, text()), member{"required", true})
 	}
 	return object{
-		{"operationId", operation}, {"summary", "Takes changes"},
-		{"description", "A message of Standard Webhooks 1.0. Anything but 2xx within 15 seconds is tried again, for three days. A message whose answer was lost comes again with the same id and body."},
+		{"operationId", operation}, {"tags", []string{"deliveries"}}, {"summary", "Take a delivery"},
+		{"description", "What your URL gets: a message as in Standard Webhooks 1.0. Answer with 2xx within 15 seconds, or it is sent again, for three days. A message whose answer was lost comes again with the same id and body."},
 		{"security", []object{}},
 		{"parameters", []object{
-			signed("webhook-id", "Names the message; the same when it comes again."), signed("webhook-timestamp", "When it was sent, in seconds since 1970."),
-			signed("webhook-signature", "v1, and the HMAC-SHA256 of id, timestamp and body, in base64; two during a rotation."),
+			signed("webhook-id", "Names the message. It is the same when the message comes again."), signed("webhook-timestamp", "When it was sent, in seconds since 1970."),
+			signed("webhook-signature", "v1, a comma, and the HMAC-SHA256 of id.timestamp.body in base64. While the secret is rotated there are two, with a space between them."),
 		}},
 		{"requestBody", object{{"required", true}, {"content", object{
 			{jsonType, object{{"schema", object{{"oneOf", []object{ofSchema("Challenge"), ofSchema("Changes"), ofSchema("Reset"), ofSchema("Snapshot"), ofSchema("Test")}}}}}},
@@ -329,28 +377,28 @@ func delivered(operation string) object {
 			{"application/cloudevents-batch+json", object{{"schema", object{{"type", "array"}, {"items", ofSchema("CloudEvent")}}}}},
 		}}}},
 		{"responses", object{
-			{"2XX", object{{"description", "Taken. A challenge is answered with its text."}, {"content", object{{jsonType, object{{"schema", ofSchema("ChallengeAnswer")}}}, {"text/plain", object{{"schema", text()}}}}}}},
-			{"410", object{{"description", "The destination is disabled."}}},
+			{"2XX", object{{"description", "The message is taken. The answer to a challenge has its text."}, {"content", object{{jsonType, object{{"schema", ofSchema("ChallengeAnswer")}}}, {"text/plain", object{{"schema", text()}}}}}}},
+			{"410", object{{"description", "Deliver nothing any more: the destination is disabled."}}},
 			{"default", object{{"description", "The message is tried again."}}},
 		}},
 	}
 }
 
 // upgrade describes the handshake of a WebSocket, for readers: OpenAPI has no words for what follows.
-func upgrade() object {
-	answers := object{{"101", object{{"description", "The connection is open. asyncapi.yaml describes what follows."}}}}
-	for _, status := range handshakeStatuses {
-		answers = append(answers, member{strconv.Itoa(status), object{{"description", http.StatusText(status) + ": " + string(events.HandshakeRemedy(status)) + "."}}})
+func upgrade(c comments) object {
+	answers := object{{"101", object{{"description", "The connection is open, and frames follow."}}}}
+	for _, status := range events.HandshakeStatuses() {
+		answers = append(answers, member{strconv.Itoa(status), object{{"description", fmt.Sprintf("%s: %s; %s.", http.StatusText(status), c.values[strconv.Itoa(status)], events.HandshakeRemedy(status))}}})
 	}
 	return object{
-		{"operationId", "watch"}, {"tags", []string{"live"}}, {"summary", "Opens a WebSocket"},
-		{"description", "At the output WebSocketUrl of the stack, which is another host in AWS."},
+		{"operationId", "watch"}, {"tags", []string{"live"}}, {"summary", "Open a WebSocket"},
+		{"description", "In AWS this is another host: the output WebSocketUrl of the stack. [asyncapi.yaml](./asyncapi.yaml) describes the frames."},
 		{"servers", []object{{{"url", "https://{api}.execute-api.{region}.amazonaws.com/{stage}"}, {"variables", object{
 			{"api", object{{"default", "abcdef1234"}}}, {"region", object{{"default", "us-east-1"}}}, {"stage", object{{"default", "live"}}}}}}}},
 		{"externalDocs", object{{"description", "The frames"}, {"url", "./asyncapi.yaml"}}},
 		{"parameters", []object{
 			append(header("Upgrade", "websocket", object{{"type", "string"}, {"const", "websocket"}}), member{"required", true}),
-			header("Sec-WebSocket-Protocol", events.Subprotocol+", and for browsers "+events.SubprotocolBearer+" and the token.", text()),
+			header("Sec-WebSocket-Protocol", events.Subprotocol+", and for browsers a second one: "+events.SubprotocolBearer+" and the token.", text()),
 		}},
 		{"responses", answers},
 		{"x-websocket", object{{"subprotocol", events.Subprotocol}, {"asyncapi", "./asyncapi.yaml"}, {"sends", refs(requestNames())}, {"receives", refs(frameNames())}}},

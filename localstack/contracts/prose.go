@@ -41,6 +41,11 @@ func about(member, comment string) string {
 	return "the " + name + " " + comment
 }
 
+// unnamed leaves out that the comment is of the name: a contract says it under the name.
+func unnamed(name, comment string) string {
+	return strings.TrimPrefix(strings.TrimPrefix(comment, name+" is "), name+" are ")
+}
+
 // unlinked puts names and values in place of links.
 func unlinked(comment string) string {
 	return link.ReplaceAllStringFunc(comment, func(found string) string {

@@ -77,9 +77,9 @@ func reflector(c comments) *typeReflector {
 	described := func(t reflect.Type, field string) string {
 		key := t.PkgPath() + "." + t.Name()
 		if field == "" {
-			return prose(c.types[key], t)
+			return prose(unnamed(t.Name(), c.types[key]), t)
 		}
-		return prose(about(wireNames(t)[field], c.types[key+"."+field]), t)
+		return prose(about(wireNames(t)[field], unnamed(field, c.types[key+"."+field])), t)
 	}
 	return &typeReflector{jsonschema.Reflector{AllowAdditionalProperties: true, Mapper: mapped, LookupComment: described}}
 }

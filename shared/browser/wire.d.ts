@@ -9,7 +9,7 @@ export interface Auth {
   action: "auth"
   /** `token` replaces the one that the connection was made with, by auth. It must be of the same subject. */
   token: string
-  /** `id` is the client's own mark; the answer carries it back. */
+  /** The client's own mark; the answer carries it back. */
   id?: RequestID | null
   /**
    * `order`, from 1 to 9,007,199,254,740,991, is the request's place among those of its connection. Requests
@@ -62,7 +62,7 @@ export interface ChallengeAnswer {
 }
 
 /**
- * Change is one change of one item, numbered within its topic.
+ * One change of one item, numbered within its topic.
  *
  * Within one epoch `seq` is dense: 1, 2, 3 …. The same change may arrive more than once, always with the
  * same `epoch` and `seq`; a watcher drops what it has seen and knows from a gap that it missed something.
@@ -94,8 +94,8 @@ export interface Change {
   /** When the item was written; left out if `skipped`. */
   time?: Time
   /**
-   * `data` is the item's whole new state, or its last one if it was removed: a JSON object. Numbers keep all
-   * their digits, sets are sorted arrays, and binary data is base64.
+   * The item's whole new state, or its last one if it was removed: a JSON object. Numbers keep all their
+   * digits, sets are sorted arrays, and binary data is base64.
    */
   data?: Record<string, Json>
   /**
@@ -214,7 +214,7 @@ export type Code =
  */
 export type Cursor = string
 
-/** Destination is a place that changes are delivered to, as its owner sees it. */
+/** A place that changes are delivered to, as its owner sees it. */
 export interface Destination {
   /** The id by which it is asked for: dst_ and letters and digits. */
   id: string
@@ -247,17 +247,17 @@ export interface Destination {
    */
   failing?: boolean
   /**
-   * `secret` is what its messages are signed with, whsec_…; only in the answer to POST /destinations, and
-   * to GET and POST /destinations/{id}/secret.
+   * What its messages are signed with, whsec_…; only in the answer to POST /destinations, and to GET and
+   * POST /destinations/{id}/secret.
    */
   secret?: string
-  /** `rotated` is when it got another secret. For a day its messages are signed with the one before, too. */
+  /** When it got another secret. For a day its messages are signed with the one before, too. */
   rotated?: Time
-  /** `test` is the last test, see DestinationTest. */
+  /** The last test, see DestinationTest. */
   test?: DestinationTest
   /** `standings` say how far it has come, topic by topic; only in the answer to GET /destinations/{id}. */
   standings?: DestinationStanding[]
-  /** `next` is the topic to ask on with, as ?after=, if there are more standings. */
+  /** The topic to ask on with, as ?after=, if there are more standings. */
   next?: string
 }
 
@@ -268,20 +268,19 @@ export interface Destination {
 export interface DestinationChange {
   /** https, at most 2,048 bytes; it must answer a challenge. */
   url?: string | null
-  /** `filter` is an EventBridge event pattern on the items' data: only the items that match are delivered. */
+  /** An EventBridge event pattern on the items' data: only the items that match are delivered. */
   filter?: Record<string, Json> | null
   /** Only these members of the items' data are delivered. */
   fields?: string[] | null
-  /** `format` is how changes are written: changes (the default), cloudevents or cloudevents-batch. */
+  /** How changes are written: changes (the default), cloudevents or cloudevents-batch. */
   format?: "changes" | "cloudevents" | "cloudevents-batch" | null | ""
   /**
-   * `batch` is how many changes one message has at most, from 1 to 100. 0 is the default: 100, and 1 for
-   * cloudevents.
+   * How many changes one message has at most, from 1 to 100. 0 is the default: 100, and 1 for cloudevents.
    */
   batch?: number | null
 }
 
-/** DestinationNotice is the data of an item below @destinations. */
+/** The data of an item below @destinations. */
 export interface DestinationNotice {
   /** What is wrong: retrying (a topic is tried again) or disabled (nothing is delivered) */
   state: "retrying" | "disabled"
@@ -305,28 +304,27 @@ export interface DestinationNotice {
 }
 
 /**
- * DestinationRequest is the body of POST /destinations: where the changes of a topic, or of all topics of a
- * pattern, are to be delivered.
+ * The body of POST /destinations: where the changes of a topic, or of all topics of a pattern, are to be
+ * delivered.
  */
 export interface DestinationRequest {
   /** The topic or a pattern. */
   topic: TopicOrPattern
   /** https, at most 2,048 bytes; it must answer a challenge. */
   url: string
-  /** `filter` is an EventBridge event pattern on the items' data: only the items that match are delivered. */
+  /** An EventBridge event pattern on the items' data: only the items that match are delivered. */
   filter?: Record<string, Json> | null
   /** Only these members of the items' data are delivered. */
   fields?: string[] | null
-  /** `format` is how changes are written: changes (the default), cloudevents or cloudevents-batch. */
+  /** How changes are written: changes (the default), cloudevents or cloudevents-batch. */
   format?: "changes" | "cloudevents" | "cloudevents-batch" | null | ""
   /**
-   * `batch` is how many changes one message has at most, from 1 to 100. 0 is the default: 100, and 1 for
-   * cloudevents.
+   * How many changes one message has at most, from 1 to 100. 0 is the default: 100, and 1 for cloudevents.
    */
   batch?: number | null
 }
 
-/** DestinationStanding is how far a destination has come in a topic. */
+/** How far a destination has come in a topic. */
 export interface DestinationStanding {
   /** The topic whose changes these are. */
   topic: Topic
@@ -335,11 +333,14 @@ export interface DestinationStanding {
   /** It is being sent the topic's items after a reset. */
   items?: boolean
   /**
-   * `behind` is how many changes there are after the cursor, as of about a second ago. It is left out if
-   * there are none, and while the topic's numbering has begun anew.
+   * How many changes there are after the cursor, as of about a second ago. It is left out if there are none,
+   * and while the topic's numbering has begun anew.
    */
   behind?: number
-  /** `disabled` is failing if this topic has failed for three days, while others were taken. */
+  /**
+   * `disabled` says why nothing of this topic is delivered: failing (for three days, while others were
+   * taken).
+   */
   disabled?: string
   /**
    * `failures` counts the attempts that have failed in a row, since `since`. The next one is made at
@@ -358,18 +359,15 @@ export interface DestinationStanding {
   lastError?: string
 }
 
-/**
- * DestinationTest is what has become of a test: the answer to POST /destinations/{id}/test, and a part of
- * Destination.
- */
+/** What has become of a test: the answer to POST /destinations/{id}/test, and a part of Destination. */
 export interface DestinationTest {
   /** The id of the message, its webhook-id. */
   id: string
   /** When it was asked for. */
   asked: Time
   /**
-   * `at` is when the destination had answered; left out as long as nothing was sent. `status`, of an answer
-   * that is not 2xx, and `error` are left out if it has taken the message.
+   * When the destination had answered; left out as long as nothing was sent. `status`, of an answer that is
+   * not 2xx, and `error` are left out if it has taken the message.
    */
   at?: Time
   /** The status that it was answered with, if that is not 2xx. */
@@ -380,7 +378,7 @@ export interface DestinationTest {
   milliseconds?: number
 }
 
-/** `destinations` is the answer to GET /destinations. */
+/** The answer to GET /destinations. */
 export interface Destinations {
   /** The destinations of the subject of the token. */
   destinations: Destination[]
@@ -430,7 +428,7 @@ export interface GatewayError {
   requestId?: string
 }
 
-/** Item is one resource of a topic, as a snapshot shows and publish takes it. */
+/** One resource of a topic, as a snapshot shows and publish takes it. */
 export interface Item {
   /** Names the item in its topic. */
   id: ItemID
@@ -444,8 +442,8 @@ export interface Item {
 export type ItemID = string
 
 /**
- * ItemsBelow is the HTTP answer to a GET of a pattern: the first page of the items of each topic, in an order
- * that does not change. The further pages of a topic are read by the topic's own name.
+ * The HTTP answer to a GET of a pattern: the first page of the items of each topic, in an order that does not
+ * change. The further pages of a topic are read by the topic's own name.
  */
 export interface ItemsBelow {
   /** The pattern. */
@@ -466,24 +464,24 @@ export interface Mask {
   replace?: Record<string, Json>
 }
 
-/** Member is the data of the item that stands for a member. */
+/** The data of the item that stands for a member. */
 export interface Member {
   /** What the member calls itself. */
   name: MemberName
   /** When it came. */
   since: Time
   /**
-   * `until` is when the member is not present any more, unless its presence is renewed. Watchers drop it then
-   * by themselves, because the item may stay for days.
+   * When the member is not present any more, unless its presence is renewed. Watchers drop it then by
+   * themselves, because the item may stay for days.
    */
   until: Time
 }
 
-/** MemberCount is the data of the item "@count". */
+/** The data of the item "@count". */
 export interface MemberCount {
   /** How many members there are. */
   count: number
-  /** `until` is when the count is not true any more, unless it is renewed. */
+  /** When the count is not true any more, unless it is renewed. */
   until: Time
 }
 
@@ -505,11 +503,11 @@ export type Op = "added" | "modified" | "removed" | "skipped"
 export interface Ping {
   /** What is asked for. */
   action: "ping"
-  /** `id` is the client's own mark; the answer carries it back. */
+  /** The client's own mark; the answer carries it back. */
   id?: RequestID | null
   /**
-   * `cursors` are where the client stands in its topics, at most 500. A ping with them is answered with where
-   * the topics stand, after what the client misses. The cursor of a pattern is ":0".
+   * Where the client stands in its topics, at most 500. A ping with them is answered with where the topics
+   * stand, after what the client misses. The cursor of a pattern is ":0".
    */
   cursors?: Record<TopicOrPattern, Cursor> | null
 }
@@ -534,11 +532,11 @@ export interface Pong {
   more?: boolean
 }
 
-/** Presence is the part of `subscribed` that answers a request for presence. */
+/** The part of `subscribed` that answers a request for presence. */
 export interface Presence {
   /**
-   * `leaseMs` is for how long the client's subject is present without a ping, in milliseconds. A ping whose
-   * cursors name the topic renews it.
+   * For how long the client's subject is present without a ping, in milliseconds. A ping whose cursors name
+   * the topic renews it.
    */
   leaseMs: number
 }
@@ -546,14 +544,14 @@ export interface Presence {
 /** PresenceRequest asks subscribe to be a member of the topic for as long as the subscription lasts. */
 export interface PresenceRequest {
   /**
-   * `name` is what the client calls itself: 1 to 128 bytes of UTF-8 without control characters. Nobody
-   * verifies it, and several members may have the same.
+   * What the client calls itself: 1 to 128 bytes of UTF-8 without control characters. Nobody verifies it, and
+   * several members may have the same.
    */
   name: MemberName
 }
 
 /**
- * Problem is an error as HTTP answers it, of the content type application/problem+json.
+ * An error as HTTP answers it, of the content type application/problem+json.
  *
  * Source: RFC 9457.
  */
@@ -581,16 +579,16 @@ export interface Publish {
   /** What is asked for. */
   action: "publish"
   /**
-   * `topic` is what the request is about. Subscribe, unsubscribe and snapshot take a pattern, too. There is
-   * no `after` of a pattern.
+   * What the request is about. Subscribe, unsubscribe and snapshot take a pattern, too. There is no `after`
+   * of a pattern.
    */
   topic: Topic
   /**
-   * `item` is what publish puts or removes. Without an id, a put makes one up that sorts by time: so a feed
-   * is appended to.
+   * What publish puts or removes. Without an id, a put makes one up that sorts by time: so a feed is appended
+   * to.
    */
   item: NewItem
-  /** `id` is the client's own mark; the answer carries it back. */
+  /** The client's own mark; the answer carries it back. */
   id?: RequestID | null
   /**
    * `order`, from 1 to 9,007,199,254,740,991, is the request's place among those of its connection. Requests
@@ -604,7 +602,7 @@ export interface Publish {
    * these come before all requests with `order`.
    */
   order?: number | null
-  /** `op` is empty for a publish that puts the item, "remove" for one that deletes it. */
+  /** Empty for a publish that puts the item, "remove" for one that deletes it. */
   op?: "remove" | null | ""
   /**
    * `key` names a publication, the same when it is repeated, also on another connection: a text of up to 128
@@ -613,22 +611,22 @@ export interface Publish {
    */
   key?: RequestID | null
   /**
-   * `expiresAt` is when the item that publish puts expires, in seconds since 1970: after now, and within 3650
-   * days. DynamoDB deletes it within a few days after that, which makes a change, and snapshots leave it out
-   * at once. 0 is never. Without it, an item keeps the time that it has, unless that is over.
+   * When the item that publish puts expires, in seconds since 1970: after now, and within 3650 days. DynamoDB
+   * deletes it within a few days after that, which makes a change, and snapshots leave it out at once. 0 is
+   * never. Without it, an item keeps the time that it has, unless that is over.
    */
   expiresAt?: number | null
 }
 
-/** PublishRequest is the body of a POST to a topic: one item, or several. */
+/** The body of a POST to a topic: one item, or several. */
 export interface PublishRequest {
   /** Names the item in its topic. */
   id?: ItemID | null
   /** A JSON object. */
   data?: Record<string, Json>
   /**
-   * `expiresAt` is when the item expires, in seconds since 1970: after now, and within 3650 days. 0 is never.
-   * Without it, an item keeps the time that it has, unless that is over.
+   * When the item expires, in seconds since 1970: after now, and within 3650 days. 0 is never. Without it, an
+   * item keeps the time that it has, unless that is over.
    */
   expiresAt?: number | null
   /** Several items, in place of one. */
@@ -667,21 +665,21 @@ export interface Published {
   /** The item's id, without its data. */
   item: Item
   /**
-   * `mark` is the mark of the Change that the put makes. A put that finds the item as it should be makes no
-   * change. A removal has no mark.
+   * The mark of the Change that the put makes. A put that finds the item as it should be makes no change. A
+   * removal has no mark.
    */
   mark?: string
 }
 
-/** PublishedItem is an item as it is published. Without an `id`, one is made up that sorts by time. */
+/** An item as it is published. Without an `id`, one is made up that sorts by time. */
 export interface PublishedItem {
   /** Names the item in its topic. */
   id?: ItemID | null
   /** A JSON object. */
   data?: Record<string, Json>
   /**
-   * `expiresAt` is when the item expires, in seconds since 1970: after now, and within 3650 days. 0 is never.
-   * Without it, an item keeps the time that it has, unless that is over.
+   * When the item expires, in seconds since 1970: after now, and within 3650 days. 0 is never. Without it, an
+   * item keeps the time that it has, unless that is over.
    */
   expiresAt?: number | null
 }
@@ -697,7 +695,7 @@ export interface Reconnect {
   delayMs: number
 }
 
-/** ReplayRequest is the body of POST /destinations/{id}/replay. */
+/** The body of POST /destinations/{id}/replay. */
 export interface ReplayRequest {
   /** `topic` may be left out if the destination watches a topic and no pattern. */
   topic?: Topic | null
@@ -789,8 +787,8 @@ export interface Snapshot {
   /** The items in the order of their ids. */
   items: Item[]
   /**
-   * `costly` is how many more items there are on this frame's page that were not looked at, because the
-   * filter and fields of the request would cost too much on them. Some of them may have expired.
+   * How many more items there are on this frame's page that were not looked at, because the filter and fields
+   * of the request would cost too much on them. Some of them may have expired.
    */
   costly?: number
   /** Another frame follows by itself. */
@@ -804,29 +802,26 @@ export interface SnapshotRequest {
   /** What is asked for. */
   action: "snapshot"
   /**
-   * `topic` is what the request is about. Subscribe, unsubscribe and snapshot take a pattern, too. There is
-   * no `after` of a pattern.
+   * What the request is about. Subscribe, unsubscribe and snapshot take a pattern, too. There is no `after`
+   * of a pattern.
    */
   topic: TopicOrPattern
-  /** `id` is the client's own mark; the answer carries it back. */
+  /** The client's own mark; the answer carries it back. */
   id?: RequestID | null
   /**
-   * `filter`, an EventBridge event pattern on the items' data, lets a subscribe see only the items that
-   * match. It applies to what the token lets through.
+   * An EventBridge event pattern on the items' data. Of the items that the token lets through, only those
+   * that match are seen.
    */
   filter?: Record<string, Json> | null
-  /** `fields` lets a subscribe see only these members of the items' data. */
+  /** The members of the items' data that are seen, if not all. */
   fields?: string[] | null
-  /**
-   * `next` is where a snapshot goes on: the `next` of the last `snapshot` frame of the topic, or of the
-   * pattern.
-   */
+  /** Where a snapshot goes on: the `next` of the last `snapshot` frame of the topic, or of the pattern. */
   next?: string | null
 }
 
 /**
- * StandBelow is the HTTP answer to a GET of a pattern with ?after=now: where its topics stand. Later changes
- * are read topic by topic.
+ * The HTTP answer to a GET of a pattern with ?after=now: where its topics stand. Later changes are read topic
+ * by topic.
  */
 export interface StandBelow {
   /** The pattern. */
@@ -844,11 +839,11 @@ export interface Subscribe {
   /** What is asked for. */
   action: "subscribe"
   /**
-   * `topic` is what the request is about. Subscribe, unsubscribe and snapshot take a pattern, too. There is
-   * no `after` of a pattern.
+   * What the request is about. Subscribe, unsubscribe and snapshot take a pattern, too. There is no `after`
+   * of a pattern.
    */
   topic: TopicOrPattern
-  /** `id` is the client's own mark; the answer carries it back. */
+  /** The client's own mark; the answer carries it back. */
   id?: RequestID | null
   /**
    * `order`, from 1 to 9,007,199,254,740,991, is the request's place among those of its connection. Requests
@@ -862,24 +857,20 @@ export interface Subscribe {
    * these come before all requests with `order`.
    */
   order?: number | null
-  /**
-   * `after` is the cursor, epoch:seq, that a subscribe goes on from. What was missed since then follows the
-   * answer.
-   */
+  /** The cursor, epoch:seq, that a subscribe goes on from. What was missed since then follows the answer. */
   after?: Cursor | null
   /**
-   * `view` is what the client has seen up to `after`: the view in its `subscribed`, or "whole" if that had
-   * none. If it would see another view now, the answer is a `reset`, because what it has and what follows
-   * would not fit together. `latest` before and `delta` now do not fit either. Without `view`, nothing is
-   * compared.
+   * What the client has seen up to `after`: the view in its `subscribed`, or "whole" if that had none. If it
+   * would see another view now, the answer is a `reset`, because what it has and what follows would not fit
+   * together. `latest` before and `delta` now do not fit either. Without `view`, nothing is compared.
    */
   view?: string | null
   /**
-   * `filter`, an EventBridge event pattern on the items' data, lets a subscribe see only the items that
-   * match. It applies to what the token lets through.
+   * An EventBridge event pattern on the items' data. Of the items that the token lets through, only those
+   * that match are seen.
    */
   filter?: Record<string, Json> | null
-  /** `fields` lets a subscribe see only these members of the items' data. */
+  /** The members of the items' data that are seen, if not all. */
   fields?: string[] | null
   /** `delta` asks subscribe for merge patches where they are shorter. */
   delta?: boolean | null
@@ -939,8 +930,8 @@ export interface Subscribed {
 }
 
 /**
- * Test is the message that POST /destinations/{id}/test sends. In the CloudEvents formats it is an event of
- * the type watchroute.test instead, whose data it is.
+ * The message that POST /destinations/{id}/test sends. In the CloudEvents formats it is an event of the type
+ * watchroute.test instead, whose data it is.
  */
 export interface Test {
   /** Tells a test from frames. */
@@ -962,9 +953,7 @@ export type Time = string
  */
 export type Topic = string
 
-/**
- * TopicChanges is the HTTP answer to a GET of a topic with ?after=: the changes after that cursor, in order.
- */
+/** The HTTP answer to a GET of a topic with ?after=: the changes after that cursor, in order. */
 export interface TopicChanges {
   /** The topic that was read. */
   topic: Topic
@@ -978,22 +967,20 @@ export interface TopicChanges {
   more?: boolean
 }
 
-/**
- * TopicItems is the HTTP answer to a GET of a topic: a page of the topic's items, in the order of their ids.
- */
+/** The HTTP answer to a GET of a topic: a page of the topic's items, in the order of their ids. */
 export interface TopicItems {
   /** The topic that was read. */
   topic: Topic
   /**
-   * `cursor` is where the items are true, once the last page is read: what comes after it is read with
-   * ?after=. An item may already show a change after the cursor.
+   * Where the items are true, once the last page is read: what comes after it is read with ?after=. An item
+   * may already show a change after the cursor.
    */
   cursor: Cursor
   /** `view` marks what is seen of the topic, as in `subscribed`. */
   view?: string
   /** The items in the order of their ids. */
   items: Item[]
-  /** `costly` is how many more items there are on the page that were not looked at, as in `snapshot`. */
+  /** How many more items there are on the page that were not looked at, as in `snapshot`. */
   costly?: number
   /** The value of ?next= for the next page; empty in the last. */
   next?: Bookmark
@@ -1010,11 +997,11 @@ export interface Unsubscribe {
   /** What is asked for. */
   action: "unsubscribe"
   /**
-   * `topic` is what the request is about. Subscribe, unsubscribe and snapshot take a pattern, too. There is
-   * no `after` of a pattern.
+   * What the request is about. Subscribe, unsubscribe and snapshot take a pattern, too. There is no `after`
+   * of a pattern.
    */
   topic: TopicOrPattern
-  /** `id` is the client's own mark; the answer carries it back. */
+  /** The client's own mark; the answer carries it back. */
   id?: RequestID | null
   /**
    * `order`, from 1 to 9,007,199,254,740,991, is the request's place among those of its connection. Requests

@@ -16,7 +16,7 @@ const logo = icon.replace("<svg ", '<svg x="0" y="4" width="28" height="28" ').r
   '<text x="38" y="24" font-family="system-ui,-apple-system,Segoe UI,Roboto,sans-serif" font-size="17" font-weight="600" fill="#6473ee">Watchroute</text></svg>'
 
 /** What the renderer may do: nothing of it asks another host for anything. */
-const settings = { hideDownloadButtons: true, sortRequiredPropsFirst: true, schemasExpansionLevel: 1, jsonSamplesExpandLevel: 4, showExtensions: ["x-limits", "x-websocket"] }
+const settings = { hideDownloadButtons: true, sortRequiredPropsFirst: true, schemasExpansionLevel: 1, jsonSamplesExpandLevel: 4, hideSchemaPattern: true, showExtensions: ["x-limits", "x-websocket"] }
 
 const redocly = (...args) => {
   try {
@@ -36,7 +36,8 @@ try {
     const document = JSON.parse(readFileSync(join(work, `${kind}.json`), "utf8"))
     document.info["x-logo"] = { url: data(logo), href: "./", altText: "Watchroute: all of the reference" }
     nameBranches(document.components.schemas)
-    writeFileSync(join(work, "shown.json"), JSON.stringify(document))
+    for (const schema of Object.values(document.components.schemas)) leaveNothingOut(schema)
+    writeFileSync(join(work, "shown.json"), JSON.stringify(document).replaceAll(/\(\.\/(openapi|asyncapi)\.yaml\)/g, "(./$1.html)"))
     redocly("build-docs", "shown.json", "--output", `${kind}.html`, "--inlineBundle", "--template", join(here, "page.hbs"), `--${kind}`, JSON.stringify(settings))
     writeFileSync(join(work, `${kind}.html`), alone(readFileSync(join(work, `${kind}.html`), "utf8")))
     cpSync(join(contracts, `${kind}.yaml`), join(work, `${kind}.yaml`))
@@ -64,6 +65,16 @@ function nameBranches(schemas) {
       const [without, having] = Object.entries(branch.properties).reduce(([no, yes], [name, of]) => (none(of) ? [[...no, name], yes] : [no, [...yes, name]]), [[], []])
       branch.title = [having.length && `with ${having.join(", ")}`, without.length && `without ${without.join(", ")}`].filter(Boolean).join(", ")
     }
+  }
+}
+
+/** Shows a member that may be null or an empty text, and then counts as left out, by its other type alone. The introduction says this once. */
+function leaveNothingOut(schema) {
+  for (const [name, of] of Object.entries(schema.properties ?? {})) {
+    const types = of.anyOf?.filter(type => type.type !== "null" && type.const !== "")
+    if (types?.length !== 1 || types.length === of.anyOf.length) continue
+    const { anyOf, ...rest } = of
+    schema.properties[name] = types[0].$ref ? { allOf: types, ...rest } : { ...types[0], ...rest }
   }
 }
 
