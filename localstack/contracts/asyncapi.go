@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -222,7 +223,23 @@ func messages(root string) (all []message, err error) {
 		}
 		all[at].samples = append(all[at].samples, filepath.Base(path))
 	}
+	for _, m := range all { // the plain one first
+		slices.SortStableFunc(m.samples, func(a, b string) int { return cmp.Compare(m.rank(a), m.rank(b)) })
+	}
 	return all, nil
+}
+
+// rank is the lower the plainer a sample is: the one that is called as the frame comes first.
+func (m message) rank(sample string) int {
+	if sampleName(sample) == m.title {
+		return 0
+	}
+	return 1
+}
+
+// sampleName is what a sample in a file is called.
+func sampleName(file string) string {
+	return strings.TrimPrefix(strings.TrimSuffix(file, ".json"), "request.")
 }
 
 // asks reports whether it is a client's frame.
@@ -235,7 +252,7 @@ func (m message) describe(root string) (object, error) {
 		if err != nil {
 			return nil, err
 		}
-		examples = append(examples, object{{"name", strings.TrimSuffix(sample, ".json")}, {"payload", json.RawMessage(text)}})
+		examples = append(examples, object{{"name", sampleName(sample)}, {"payload", json.RawMessage(text)}})
 	}
 	if examples == nil {
 		return nil, fmt.Errorf("no sample shows the frame %s", m.title)

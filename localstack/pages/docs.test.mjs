@@ -54,6 +54,8 @@ test("the reference has the frames", { skip }, async t => {
   await see(page, "Ask to reconnect")
   await see(page, "without delta")
   await see(page, '"stocks/AAPL"')
+  const first = await page.getByText(/^(Subscribe|Push changes)$/).first().textContent()
+  assert.equal(first, "Subscribe", "what a client sends comes first")
   await shot(page, "docs-frames")
   await page.goto(`${url}/docs/asyncapi.html`)
   await see(page, "too_many_subscriptions")

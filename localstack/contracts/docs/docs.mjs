@@ -37,6 +37,8 @@ try {
     document.info["x-logo"] = { url: data(logo), href: "./", altText: "Watchroute: all of the reference" }
     nameBranches(document.components.schemas)
     for (const schema of Object.values(document.components.schemas)) leaveNothingOut(schema)
+    tellLimits(document)
+    if (kind === "asyncapi") turnRound(document)
     writeFileSync(join(work, "shown.json"), JSON.stringify(document).replaceAll(/\(\.\/(openapi|asyncapi)\.yaml\)/g, "(./$1.html)"))
     redocly("build-docs", "shown.json", "--output", `${kind}.html`, "--inlineBundle", "--template", join(here, "page.hbs"), `--${kind}`, JSON.stringify(settings))
     writeFileSync(join(work, `${kind}.html`), alone(readFileSync(join(work, `${kind}.html`), "utf8")))
@@ -76,6 +78,23 @@ function leaveNothingOut(schema) {
     const { anyOf, ...rest } = of
     schema.properties[name] = types[0].$ref ? { allOf: types, ...rest } : { ...types[0], ...rest }
   }
+}
+
+/** Says in words how many bytes a text may have. */
+function tellLimits(of) {
+  const bytes = of["x-limits"]?.bytes
+  if (bytes) {
+    if (!/\bbytes\b/.test(of.description)) of.description = `${of.description ?? ""} At most ${bytes.toLocaleString("en")} bytes.`.trim()
+    delete of["x-limits"]
+  }
+  for (const part of Object.values(of)) if (part && typeof part === "object") tellLimits(part)
+}
+
+/** Shows operations as a client has them. The document is of the service, and the reader writes a client. */
+function turnRound(document) {
+  const other = { send: "receive", receive: "send" }
+  for (const operation of Object.values(document.operations)) operation.action = other[operation.action]
+  document.info.description = document.info.description.replace("\n\n", " On this page, a client sends what is marked SEND, and gets what is marked RECEIVE.\n\n")
 }
 
 /** Puts the renderer's own mark into a page that would load it from the renderer's host, and lets only the page's own scripts run. */
