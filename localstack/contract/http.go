@@ -151,7 +151,7 @@ func (c *Checker) answer(at operation, status int, contentType string, body []by
 		return c.stream(pointer+"/itemSchema", answerOf(at.name, key, kind), body)
 	}
 	if kind == events.ProblemType && key != "default" {
-		if err := named(within(responses, key, "description"), body); err != nil {
+		if err := listed(within(responses, key, "x-codes"), body); err != nil {
 			return err
 		}
 	}
@@ -162,14 +162,14 @@ func (c *Checker) answer(at operation, status int, contentType string, body []by
 	return nil
 }
 
-// named reports whether the description of a refusal names its code.
-func named(description any, body []byte) error {
+// listed reports whether a refusal has one of the codes that the document lists for its operation.
+func listed(codes any, body []byte) error {
 	var problem events.Problem
 	if err := json.Unmarshal(body, &problem); err != nil {
 		return err
 	}
-	if about, _ := description.(string); !strings.Contains(about, "`"+string(problem.Code)+"`") {
-		return fmt.Errorf("the description %q does not name the code %s", about, problem.Code)
+	if all, _ := codes.([]any); !slices.Contains(all, any(string(problem.Code))) {
+		return fmt.Errorf("the code %s is not one of %v", problem.Code, codes)
 	}
 	return nil
 }
