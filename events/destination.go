@@ -51,7 +51,7 @@ type Destination struct {
 
 // DestinationStanding is how far a destination has come in a topic.
 type DestinationStanding struct {
-	Topic  Topic  `json:"topic"`           // whose changes these are
+	Topic  Topic  `json:"topic"`           // whose changes these are; the pattern while its challenge fails
 	Cursor string `json:"cursor"`          // up to which everything has been taken
 	Items  bool   `json:"items,omitempty"` // it is being sent the topic's items after a reset
 	// Behind is how many changes there are after the cursor, as of about a second ago. It is left out if

@@ -234,7 +234,7 @@ func (d destinations) list(ctx context.Context, v watch.Viewer) (events.Destinat
 func (d destinations) show(ctx context.Context, of delivery.Destination, query url.Values) (events.Destination, error) {
 	shown := shownDestination(of)
 	after := query.Get("after")
-	if _, err := events.ParsePattern(after); err != nil && after != "" {
+	if _, err := events.ParsePattern(after); err != nil && query.Has("after") { // an empty one would give the first page again
 		return shown, badRequest("after is no topic that next can be: %s", err)
 	}
 	standings, more, err := d.Standings(ctx, of, events.Topic(after))

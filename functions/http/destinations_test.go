@@ -18,6 +18,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/watchroute/watchroute/events"
 	"github.com/watchroute/watchroute/localstack/aws/dynamodb/dynamotest"
+	"github.com/watchroute/watchroute/localstack/contract/contracttest"
 	"github.com/watchroute/watchroute/shared/delivery"
 	"github.com/watchroute/watchroute/shared/grant"
 	"github.com/watchroute/watchroute/shared/identity"
@@ -509,24 +510,43 @@ func TestStandingsComePageByPage(t *testing.T) {
 	var seen []string
 	pages := 0
 	for after := ""; ; pages++ {
-		one, _ := get[events.Destination](s, 200, "/destinations/"+d.ID+"?after="+url.QueryEscape(after))
+		one, _ := get[events.Destination](s, 200, "/destinations/"+d.ID+after)
 		for _, standing := range one.Standings {
 			seen = append(seen, string(standing.Topic))
 		}
 		if len(one.Standings) > 100 || pages > topics {
 			t.Fatalf("page %d has %d standings", pages, len(one.Standings))
 		}
-		if after = one.Next; after == "" {
+		if one.Next == "" {
 			break
 		}
+		after = "?after=" + url.QueryEscape(one.Next)
 	}
 	if len(seen) != topics || !slices.IsSorted(seen) || len(slices.Compact(slices.Clone(seen))) != topics || pages != 2 {
 		t.Errorf("%d pages have %d standings: %q", pages+1, len(seen), seen)
 	}
-	for after, want := range map[string]int{"a/249": 200, "zzz": 200, "a/**": 200, "!": 400, strings.Repeat("x", 2000): 400, "%00": 400, "a//b": 400} {
+	for after, want := range map[string]int{"a/249": 200, "zzz": 200, "a/**": 200, "!": 400, strings.Repeat("x", 2000): 400, "%00": 400, "a//b": 400, "": 400} {
 		if a := s.ask(http.MethodGet, "/destinations/"+d.ID+"?after="+after); a.status != want {
 			t.Errorf("after %.20s is answered %+v, want %d", after, a, want)
 		}
+	}
+}
+
+// TestAFailingChallengeIsShownAtThePattern: no topic is delivered before, so it stands at none.
+func TestAFailingChallengeIsShownAtThePattern(t *testing.T) {
+	s := newDeliveries(t)
+	d := s.register("a/**")
+	failed := s.standing(d.ID, "a/**")
+	failed.Failures, failed.Since = 1, time.Now()
+	if err := s.store.Fail(t.Context(), failed); err != nil {
+		t.Fatal(err)
+	}
+	one, a := get[events.Destination](s, 200, "/destinations/"+d.ID)
+	if len(one.Standings) != 1 || one.Standings[0].Topic != "a/**" || one.Standings[0].Failures != 1 {
+		t.Errorf("it is shown as %s", a.body)
+	}
+	if err := contracttest.New(t).Answer(http.MethodGet, "/destinations/"+d.ID, a.status, a.header, []byte(a.body)); err != nil {
+		t.Error(err)
 	}
 }
 

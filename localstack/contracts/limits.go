@@ -127,7 +127,7 @@ var bounds = map[string]func(*jsonschema.Schema){
 	"DestinationRequest.topic": is("TopicOrPattern"), "DestinationRequest.batch": between(0, delivery.MaxBatch), "DestinationRequest.format": oneOf(string(delivery.Frames), string(delivery.CloudEvent), string(delivery.CloudEvents)),
 	"DestinationRequest.url": webAddress, "PublishRequest.items": items(1, events.MaxPublishItems),
 	"Destination.topic": is("TopicOrPattern"), "Test.topic": is("TopicOrPattern"), "Test.type": equal(events.TypeTest),
-	"DestinationStanding.cursor": is("Cursor"), "DestinationNotice.cursor": is("Cursor"), "ReplayRequest.topic": is("Topic"), "ReplayRequest.after": is("Cursor"), "ReplayRequest.from": is("Time"),
+	"DestinationStanding.topic": is("TopicOrPattern"), "DestinationStanding.cursor": is("Cursor"), "DestinationNotice.cursor": is("Cursor"), "ReplayRequest.topic": is("Topic"), "ReplayRequest.after": is("Cursor"), "ReplayRequest.from": is("Time"),
 	"DestinationNotice.state": oneOf(events.DestinationRetrying, events.DestinationDisabled),
 	"PresenceRequest.name":    is("MemberName"), "Member.name": is("MemberName"), "MemberCount.count": atLeast(0), "Presence.leaseMs": atLeast(1),
 	"Request.id": is("RequestID"), "Request.order": between(0, events.MaxOrder), "Request.topic": is("TopicOrPattern"), "Request.after": is("Cursor"),

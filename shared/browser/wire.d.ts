@@ -326,8 +326,8 @@ export interface DestinationRequest {
 
 /** How far a destination has come in a topic. */
 export interface DestinationStanding {
-  /** The topic whose changes these are. */
-  topic: Topic
+  /** The topic whose changes these are; the pattern while its challenge fails. */
+  topic: TopicOrPattern
   /** The cursor up to which everything has been taken. */
   cursor: Cursor
   /** It is being sent the topic's items after a reset. */
