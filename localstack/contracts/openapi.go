@@ -365,7 +365,7 @@ func delivered(operation string) object {
 	}
 	return object{
 		{"operationId", operation}, {"tags", []string{"deliveries"}}, {"summary", "Take a delivery"},
-		{"description", "What your URL gets: a message as in Standard Webhooks 1.0. Answer with 2xx within 15 seconds, or it is sent again, for three days. A message whose answer was lost comes again with the same id and body."},
+		{"description", "What your URL gets: a message as in Standard Webhooks 1.0, for which there are libraries. Verify the signature with the secret of the destination before you read the body. Answer with 2xx within 15 seconds, or it is sent again, for three days. A message whose answer was lost comes again with the same id and body."},
 		{"security", []object{}},
 		{"parameters", []object{
 			signed("webhook-id", "Names the message. It is the same when the message comes again."), signed("webhook-timestamp", "When it was sent, in seconds since 1970."),

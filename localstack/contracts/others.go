@@ -15,7 +15,7 @@ func others(all jsonschema.Definitions) jsonschema.Definitions {
 		"GatewayError": gatewayError(),
 		"Challenge": shape("The first message to a webhook. It is answered with the text, or with a ChallengeAnswer.", 2,
 			named{"type", &jsonschema.Schema{Const: "challenge", Description: "Tells it from frames."}},
-			named{"challenge", &jsonschema.Schema{Type: "string", Description: "A random text, to be repeated."}}),
+			named{"challenge", &jsonschema.Schema{Type: "string", Examples: []any{"h2r6m4q1x8"}, Description: "A random text, to be repeated."}}),
 		"ChallengeAnswer":   shape("Repeats a Challenge.", 1, named{"challenge", &jsonschema.Schema{Type: "string", Description: "The text of the challenge."}}),
 		"DestinationChange": destinationChange(all["DestinationRequest"]),
 		"CloudEvent":        cloudEvent(),
