@@ -175,9 +175,34 @@ func (d deployed) openAPI(address string) (object, error) {
 	if d.open {
 		edits = append(edits, doc.dropAt(frames+"Auth", "paths", "/", "get", "x-websocket", "sends"),
 			doc.dropAt(frames+"Authorized", "paths", "/", "get", "x-websocket", "receives"),
-			doc.dropAt(frames+"Expiring", "paths", "/", "get", "x-websocket", "receives"))
+			doc.dropAt(frames+"Expiring", "paths", "/", "get", "x-websocket", "receives"),
+			doc.edit(withoutBearer, "paths", "/", "get"))
 	}
 	return doc, errors.Join(append(edits, doc.prune("schemas"))...)
+}
+
+// withoutBearer leaves the token out of the description of a handshake.
+func withoutBearer(handshake *object) error {
+	var parameters []json.RawMessage
+	if err := json.Unmarshal(handshake.value("parameters"), &parameters); err != nil {
+		return err
+	}
+	for i, text := range parameters {
+		p, err := parseObject(text)
+		if err != nil {
+			return err
+		}
+		if name, err := p.text("name"); err != nil || name != subprotocolHeader {
+			continue
+		}
+		if err := p.set("description", events.Subprotocol); err != nil {
+			return err
+		}
+		if parameters[i], err = p.MarshalJSON(); err != nil {
+			return err
+		}
+	}
+	return handshake.set("parameters", parameters)
 }
 
 // asyncAPI fills in the description of the WebSocket.
@@ -206,7 +231,7 @@ func (d deployed) asyncAPI(address string) (object, error) {
 		handshake = append(handshake, "headers", "properties")
 		edits = append(edits,
 			doc.keepAt(func(name string) bool { return name != "Authorization" }, handshake...),
-			doc.setAt(events.Subprotocol, append(slices.Clone(handshake), "Sec-WebSocket-Protocol", "description")...),
+			doc.setAt(events.Subprotocol, append(slices.Clone(handshake), subprotocolHeader, "description")...),
 			doc.keepAt(func(name string) bool { return name != events.ActionAuth && name != "warnOfExpiry" }, "operations"))
 		operations := doc.value("operations")
 		edits = append(edits, doc.keepAt(func(name string) bool {
@@ -283,6 +308,8 @@ func (d deployed) secure(doc *object) error {
 		}, "bearer")
 	}, "components", "securitySchemes")
 }
+
+const subprotocolHeader = "Sec-WebSocket-Protocol"
 
 // schemaRef is where the types are in a document that is complete in itself.
 const schemaRef = "#/components/schemas/"

@@ -179,6 +179,23 @@ func TestContractsLeaveOutWhatTheServiceDoesNotHave(t *testing.T) {
 	}
 }
 
+// TestAnOpenServiceNamesNoToken: it takes none, and who sends one would be refused nothing for it.
+func TestAnOpenServiceNamesNoToken(t *testing.T) {
+	for _, path := range []string{"/openapi.json", "/asyncapi.json"} {
+		for _, open := range []bool{false, true} {
+			_, a := asked(t, map[string]string{"OPEN_TO_EVERYONE": fmt.Sprint(open)}, path)
+			for _, way := range []string{`bearer.`, `"bearer"`, `"query":[]`, `"httpApiKey"`} {
+				if open && strings.Contains(a.body, way) {
+					t.Errorf("%s of an open service has %s: %s", path, way, a.body[max(0, strings.Index(a.body, way)-100):][:150])
+				}
+			}
+			if !open && !strings.Contains(a.body, "bearer.") {
+				t.Errorf("%s says no more how a browser gives its token", path)
+			}
+		}
+	}
+}
+
 // TestContractsTellLimits as they are set, for programs and for people.
 func TestContractsTellLimits(t *testing.T) {
 	for path, want := range map[string]map[string]float64{

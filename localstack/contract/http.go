@@ -70,7 +70,7 @@ func (c *Checker) Answer(method, path string, status int, header http.Header, bo
 		}
 		at, _ = c.operation(http.MethodGet, "/topics/any")
 	}
-	if err := c.answer(at, status, header.Get("Content-Type"), body); err != nil {
+	if err := c.answer(at, status, header.Get("Content-Type"), body, method == http.MethodHead); err != nil {
 		return fmt.Errorf("the answer %d %.300s to %s %s: %w", status, body, method, path, err)
 	}
 	return nil
@@ -124,7 +124,7 @@ func escaped(name string) string {
 	return strings.NewReplacer("{", "%7B", "}", "%7D").Replace(name)
 }
 
-func (c *Checker) answer(at operation, status int, contentType string, body []byte) error {
+func (c *Checker) answer(at operation, status int, contentType string, body []byte, head bool) error {
 	responses, key := within(at.of, "responses"), strconv.Itoa(status)
 	if within(responses, key) == nil {
 		key = "default"
@@ -133,6 +133,9 @@ func (c *Checker) answer(at operation, status int, contentType string, body []by
 		return fmt.Errorf("no such status is described")
 	}
 	if len(body) == 0 {
+		if within(responses, key, "content") != nil && !head && !strings.HasPrefix(contentType, streamType) { // a stream may end at once
+			return errors.New("it has no body")
+		}
 		c.count(answerOf(at.name, key, ""))
 		return nil
 	}

@@ -211,3 +211,27 @@ func TestAnswersAreToldApart(t *testing.T) {
 		}
 	}
 }
+
+// TestEveryRouteMayBeRefusedByAPIGateway, which a client learns from the contract: of headers that are too
+// large, say, no function hears.
+func TestEveryRouteMayBeRefusedByAPIGateway(t *testing.T) {
+	c := checker(t)
+	header := http.Header{"Content-Type": {events.ProblemType}}
+	for _, route := range []string{"GET /topics/a", "POST /topics/a", "DELETE /topics/a", "GET /destinations", "POST /destinations", "DELETE /destinations/d", "POST /destinations/d/pause",
+		"POST /destinations/d/replay", "POST /destinations/d/test", "GET /destinations/d/secret", "GET /openapi.json", "GET /asyncapi.json"} {
+		method, path, _ := strings.Cut(route, " ")
+		for status, code := range map[int]events.Code{400: events.CodeBadRequest, 403: events.CodeForbidden, 405: events.CodeMethodNotAllowed, 413: events.CodeTooLarge,
+			429: events.CodeTooManyRequests, 500: events.CodeInternal, 503: events.CodeUnavailable} {
+			body := fmt.Appendf(nil, `{"type":"about:blank","title":"%s","status":%d,"code":%q}`, http.StatusText(status), status, code)
+			if err := c.Answer(method, path, status, header, body); err != nil {
+				t.Error(err)
+			}
+			if err := c.Answer(method, path, status, header, nil); err == nil {
+				t.Errorf("%s may answer %d without a body", route, status)
+			}
+		}
+		if err := c.Answer(http.MethodHead, path, 400, header, nil); err != nil && method == http.MethodGet {
+			t.Errorf("HEAD %s: %v", path, err)
+		}
+	}
+}

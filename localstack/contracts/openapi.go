@@ -90,7 +90,7 @@ func describing(id, language, version string) object {
 				}}}}}}}},
 			}},
 			{"304", object{{"description", "The client has the document."}}},
-		}, 405, 429, 500, 503)},
+		})},
 	}
 }
 
@@ -165,7 +165,7 @@ func get() object {
 			}},
 			{"204", object{{"description", "No change came in the time to wait."}, {"headers", object{headerOf("Watchroute-Cursor", "The cursor to ask again with, as after.")}}}},
 			{"304", object{{"description", "The items are those that the client has."}}},
-		}, 400, 401, 403, 404, 405, 406, 410, 429, 500, 503)},
+		}, 401, 404, 406, 410)},
 	}
 }
 
@@ -186,9 +186,15 @@ func headerOf(name, description string) member {
 	return member{name, object{{"description", description}, {"schema", text()}}}
 }
 
-// answersOf adds the refusals to the answers of an operation.
+// everywhere are the refusals that API Gateway itself has for a request to any route: of what it cannot read
+// or finds too large, of who may not come, and when it or the function fails.
+var everywhere = []int{400, 403, 405, 413, 429, 500, 503}
+
+// answersOf adds the refusals to the answers of an operation, to those that every operation has.
 func answersOf(operation string, answers object, refusals ...int) object {
-	for _, status := range refusals {
+	refusals = append(refusals, everywhere...)
+	slices.Sort(refusals)
+	for _, status := range slices.Compact(refusals) {
 		answers = append(answers, member{strconv.Itoa(status), refusal(operation, status)})
 	}
 	return append(answers, member{"default", object{
@@ -288,8 +294,7 @@ func post() object {
 		}},
 		{"requestBody", body("PublishRequest")},
 		{"responses", answersOf("publish", object{{"200", object{{"description", "The item is in the table. Of several items, each has a result or an error of its own."}, {"content", object{
-			{jsonType, object{{"schema", object{{"oneOf", []object{ofSchema("PublishResults"), ofSchema("PublishResult")}}}}, {"examples", answerExamples("PublishResult", "PublishResults")}}}}}}}},
-			400, 401, 403, 404, 405, 412, 413, 415, 429, 500, 503)},
+			{jsonType, object{{"schema", object{{"oneOf", []object{ofSchema("PublishResults"), ofSchema("PublishResult")}}}}, {"examples", answerExamples("PublishResult", "PublishResults")}}}}}}}}, 401, 404, 412, 415)},
 	}
 }
 
@@ -298,7 +303,7 @@ func remove() object {
 		{"operationId", "removeItem"}, {"tags", []string{"topics"}}, {"summary", "Remove an item"},
 		{"description", "Who watches the topic gets the change removed. An item that does not exist makes no change."},
 		{"parameters", []object{append(parameter("id", "The id of the item.", ofSchema("ItemID")), member{"required", true})}},
-		{"responses", answersOf("removeItem", object{{"204", object{{"description", "There is no such item any more."}}}}, 400, 401, 403, 404, 405, 429, 500, 503)},
+		{"responses", answersOf("removeItem", object{{"204", object{{"description", "There is no such item any more."}}}}, 401, 404)},
 	}
 }
 
@@ -309,53 +314,53 @@ func ofDestinations(id, summary, description string) object {
 
 func listing() object {
 	return append(ofDestinations("listDestinations", "List destinations", "Lists all destinations of the token's subject."),
-		member{"responses", answersOf("listDestinations", object{{"200", found("All of them.", "Destinations")}}, 401, 403, 405, 429, 500, 503)})
+		member{"responses", answersOf("listDestinations", object{{"200", found("All of them.", "Destinations")}}, 401)})
 }
 
 func registering() object {
 	return append(ofDestinations("registerDestination", "Register a destination", "Registers a URL for the changes of a topic or pattern. First it gets a challenge. When it has answered that, it gets the changes from now on. The token must allow the action deliver."),
 		member{"requestBody", body("DestinationRequest")},
-		member{"responses", answersOf("registerDestination", object{{"201", append(found("It is registered, and gets a challenge. The answer has the secret that messages are signed with.", "Destination"), member{"headers", object{headerOf("Location", "The destination, from the URL of this request.")}})}}, 400, 401, 403, 405, 409, 413, 415, 429, 500, 503)},
+		member{"responses", answersOf("registerDestination", object{{"201", append(found("It is registered, and gets a challenge. The answer has the secret that messages are signed with.", "Destination"), member{"headers", object{headerOf("Location", "The destination, from the URL of this request.")}})}}, 401, 409, 415)},
 		member{"callbacks", object{{"delivery", object{{"{$request.body#/url}", object{{"post", delivered("takeDeliveryOfRegistered")}}}}}}})
 }
 
 func showing() object {
 	return append(ofDestinations("getDestination", "Show a destination", "Shows the settings, and for each topic how far the destination has come and what has failed."),
 		member{"parameters", []object{parameter("after", "For more topics: the next of the answer before.", ofSchema("TopicOrPattern"))}},
-		member{"responses", answersOf("getDestination", object{{"200", found("The destination.", "Destination")}}, 400, 401, 403, 404, 405, 429, 500, 503)})
+		member{"responses", answersOf("getDestination", object{{"200", found("The destination.", "Destination")}}, 401, 404)})
 }
 
 func changing() object {
 	return append(ofDestinations("changeDestination", "Change a destination", "Changes the settings that the body has, and renews the destination with the token of this request. {} only renews."),
 		member{"requestBody", body("DestinationChange")},
-		member{"responses", answersOf("changeDestination", object{{"200", found("The destination as it is now.", "Destination")}}, 400, 401, 403, 404, 405, 413, 415, 429, 500, 503)})
+		member{"responses", answersOf("changeDestination", object{{"200", found("The destination as it is now.", "Destination")}}, 401, 404, 415)})
 }
 
 func ending() object {
 	return append(ofDestinations("removeDestination", "Remove a destination", "Nothing is delivered any more."),
-		member{"responses", answersOf("removeDestination", object{{"204", object{{"description", "It is removed."}}}}, 401, 403, 404, 405, 429, 500, 503)})
+		member{"responses", answersOf("removeDestination", object{{"204", object{{"description", "It is removed."}}}}, 401, 404)})
 }
 
 // asking is an operation without a body.
 func asking(id, summary, description string) object {
 	return append(ofDestinations(id, summary, description),
-		member{"responses", answersOf(id, object{{"204", object{{"description", "It is done, or has begun."}}}}, 401, 403, 404, 405, 429, 500, 503)})
+		member{"responses", answersOf(id, object{{"204", object{{"description", "It is done, or has begun."}}}}, 401, 404)})
 }
 
 func replaying() object {
 	return append(ofDestinations("replayDestination", "Replay", "Delivers again what comes after a cursor, or what has changed since a time. If the log does not reach back so far, a reset and the items are delivered."),
 		member{"requestBody", body("ReplayRequest")},
-		member{"responses", answersOf("replayDestination", object{{"204", object{{"description", "It has begun."}}}}, 400, 401, 403, 404, 405, 413, 415, 429, 500, 503)})
+		member{"responses", answersOf("replayDestination", object{{"204", object{{"description", "It has begun."}}}}, 401, 404, 415)})
 }
 
 func trying() object {
 	return append(ofDestinations("testDestination", "Send a test", "Sends a test message now, whatever else waits. GET of the destination shows under test how it was answered."),
-		member{"responses", answersOf("testDestination", object{{"202", append(found("The test is being sent.", "DestinationTest"), member{"headers", object{headerOf("Location", "The destination, from the URL of this request.")}})}}, 400, 401, 403, 404, 405, 429, 500, 503)})
+		member{"responses", answersOf("testDestination", object{{"202", append(found("The test is being sent.", "DestinationTest"), member{"headers", object{headerOf("Location", "The destination, from the URL of this request.")}})}}, 401, 404)})
 }
 
 func secret(id, summary, description string) object {
 	return append(ofDestinations(id, summary, description),
-		member{"responses", answersOf(id, object{{"200", found("The destination, with its secret.", "Destination")}}, 401, 403, 404, 405, 429, 500, 503)})
+		member{"responses", answersOf(id, object{{"200", found("The destination, with its secret.", "Destination")}}, 401, 404)})
 }
 
 // delivered is what is posted to a destination.
