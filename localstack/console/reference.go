@@ -1,12 +1,15 @@
 package console
 
 import (
+	"bytes"
 	"cmp"
 	"fmt"
 	"io/fs"
 	"net/http"
 	"os"
 	"path"
+
+	"github.com/watchroute/watchroute/events"
 )
 
 // reference is the folder with the pages that make docs has made of the contracts.
@@ -16,6 +19,17 @@ type reference string
 func (dir reference) there() bool {
 	_, err := dir.read("index.html")
 	return err == nil
+}
+
+// stale reports whether the pages are of other contracts than those that the stack has. The pages' folder
+// has a copy of what they were made of.
+func (dir reference) stale() bool {
+	for name, text := range map[string][]byte{"openapi.yaml": events.OpenAPI, "asyncapi.yaml": events.AsyncAPI, "schema/watchroute.schema.json": events.Schema} {
+		if of, err := dir.read(name); err == nil && !bytes.Equal(of, text) {
+			return true
+		}
+	}
+	return false
 }
 
 // ServeHTTP reads from the disk each time, so that the pages need no new start of the stack.
@@ -29,6 +43,8 @@ func (dir reference) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	name := cmp.Or(r.URL.Path, "index.html")
 	content, err := dir.read(name)
 	switch {
+	case dir.stale():
+		http.Error(w, "The reference is of other contracts than those of this stack. Run `make docs`, or start the stack anew, and load this page again.", http.StatusNotFound)
 	case err == nil:
 		newFile(name, content).serve(w, r)
 	case dir.there():

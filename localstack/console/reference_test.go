@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/watchroute/watchroute/events"
 	"github.com/watchroute/watchroute/localstack/console"
 )
 
@@ -43,7 +44,7 @@ func TestReferenceIsThereAsSoonAsItIsMade(t *testing.T) {
 	}
 	write(t, filepath.Join(dir, "index.html"), "<!doctype html>all")
 	write(t, filepath.Join(dir, "schema", "a.schema.json"), "{}")
-	write(t, filepath.Join(dir, "openapi.yaml"), "openapi: 3.2.0")
+	write(t, filepath.Join(dir, "openapi.yaml"), string(events.OpenAPI))
 	for path, want := range map[string]string{"/docs/": "text/html; charset=utf-8", "/docs/index.html": "text/html; charset=utf-8", "/docs/schema/a.schema.json": "application/json", "/docs/openapi.yaml": "application/yaml"} {
 		w := ask(s, "GET", path, "")
 		if w.Code != http.StatusOK || w.Header().Get("Content-Type") != want || w.Body.Len() == 0 {
@@ -61,6 +62,26 @@ func TestReferenceIsThereAsSoonAsItIsMade(t *testing.T) {
 	}
 	if about := ask(s, "GET", "/_localstack/about", "").Body.String(); !strings.Contains(about, `"docs":true`) {
 		t.Errorf("the page shows no link: %s", about)
+	}
+}
+
+// TestReferenceIsNeverStale: pages of contracts that have changed since are not shown, but what to do.
+func TestReferenceIsNeverStale(t *testing.T) {
+	s, dir := withDocs(t)
+	made := map[string][]byte{"openapi.yaml": events.OpenAPI, "asyncapi.yaml": events.AsyncAPI, "schema/watchroute.schema.json": events.Schema}
+	write(t, filepath.Join(dir, "index.html"), "<!doctype html>all")
+	for name, text := range made {
+		write(t, filepath.Join(dir, name), string(text))
+	}
+	for name, text := range made {
+		write(t, filepath.Join(dir, name), string(text)+"\n")
+		if w := ask(s, "GET", "/docs/", ""); w.Code != http.StatusNotFound || !strings.Contains(w.Body.String(), "make docs") {
+			t.Errorf("with another %s, /docs/ answers %d %q", name, w.Code, w.Body)
+		}
+		write(t, filepath.Join(dir, name), string(text))
+		if w := ask(s, "GET", "/docs/", ""); w.Code != http.StatusOK {
+			t.Errorf("with the same %s, /docs/ answers %d %q", name, w.Code, w.Body)
+		}
 	}
 }
 
