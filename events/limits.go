@@ -47,6 +47,10 @@ const (
 	// into a frame with everything around it. What is larger is sent without data
 	// and marked Large.
 	MaxDataBytes = MaxFrameBytes - 4<<10
+	// MaxDataDepth bounds how many objects and lists stand in each other in an item's data, which is
+	// itself one. DynamoDB takes 32 levels, and the text or number in the last one is a level.
+	// https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html#limits-attributes-nested-depth
+	MaxDataDepth = 32
 	// MeteredBytes is the unit in which API Gateway charges messages. Frames that
 	// carry several changes or items are filled up to it.
 	// https://aws.amazon.com/api-gateway/pricing/

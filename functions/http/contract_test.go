@@ -84,6 +84,54 @@ func TestTheSchemaSaysWhichBodiesAreRefused(t *testing.T) {
 	}
 }
 
+// TestLimitsOfBodiesAreThoseOfTheSchema tries each limit of each body: as much as the schema says is taken,
+// and more is refused.
+func TestLimitsOfBodiesAreThoseOfTheSchema(t *testing.T) {
+	s := newDeliveries(t)
+	s.viewer.Grant = granted(t, "alice", `{"v":1,"allow":[{"topics":["**"],"actions":["deliver","publish"]}]}`)
+	s.destinations.Most = 1 << 20
+	destination := "/destinations/" + s.register("a").ID
+	schema, tried := contracttest.New(t), 0
+	for _, name := range slices.Sorted(maps.Keys(bodies)) {
+		path := map[string]string{"PublishRequest": "/topics/a", "DestinationRequest": "/destinations", "DestinationChange": destination, "ReplayRequest": destination + "/replay"}[name]
+		for _, limit := range schema.Limits(name) {
+			body := bodies[name]
+			if limit.Path[0] == "items" {
+				body = `{}`
+			}
+			if limit.Path[len(limit.Path)-1] == "expiresAt" { // is at most ten years ahead, which is less
+				continue
+			}
+			for more := range 2 {
+				text, err := limit.In(body, limit.Most+more)
+				if err != nil {
+					t.Fatal(err)
+				}
+				method := http.MethodPost
+				if name == "DestinationChange" {
+					method = http.MethodPatch
+				}
+				r := httptest.NewRequestWithContext(t.Context(), method, path, strings.NewReader(text))
+				r.Header.Set("Content-Type", "application/json")
+				w := httptest.NewRecorder()
+				s.ServeHTTP(w, r)
+				if reason, refused := refusedBody(w); refused != (more > 0) && !strings.Contains(reason, "does not watch") {
+					t.Errorf("%s: with %d of %s, refused is %t: %d %s", name, limit.Most+more, limit, refused, w.Code, reason)
+				}
+				tried++
+			}
+		}
+	}
+	for n, want := range map[int]int{events.MaxRequestIDBytes: 200, events.MaxRequestIDBytes + 1: 400} {
+		if a := s.post("/topics/a", `{"id":"i","data":{}}`, "Idempotency-Key", strings.Repeat("k", n)); a.status != want {
+			t.Errorf("a key of %d bytes is answered %+v", n, a)
+		}
+	}
+	if tried < 30 {
+		t.Errorf("only %d limits were tried", tried)
+	}
+}
+
 // refusedBody gives why a body was refused, or one of its items.
 func refusedBody(w *httptest.ResponseRecorder) (reason string, refused bool) {
 	var answer struct {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/watchroute/watchroute/events"
 	"github.com/watchroute/watchroute/localstack/contract"
+	"github.com/watchroute/watchroute/shared/grant"
 )
 
 // root is the module's folder, and here this package.
@@ -185,6 +186,26 @@ func same(t *testing.T, name string, texts []string, parse func(string) error) {
 	}
 	if testing.Verbose() {
 		fmt.Printf("%s: %d texts\n", name, len(texts))
+	}
+}
+
+// TestLimitsOfAClaimAreThoseOfTheSchema: as much as the schema says is taken, and more is refused.
+func TestLimitsOfAClaimAreThoseOfTheSchema(t *testing.T) {
+	limits := map[string]int{}
+	for _, name := range []string{"Claim", "Mask"} {
+		for _, limit := range checker(t).Limits(name) {
+			limits[name+limit.Kind+strings.Join(limit.Path, ".")] = limit.Most
+		}
+	}
+	claim := func(inMask, inAll int) []byte {
+		masked := fmt.Sprintf(`{"v":1,"allow":[{"topics":["**"],"actions":["read"],"mask":{"replace":{"a":"%s"}}}]}`, strings.Repeat("x", inMask-len(`""`)))
+		return []byte(masked + strings.Repeat(" ", max(0, inAll-len(masked))))
+	}
+	for want, bad := range map[string][2]int{"": {0, 0}, "value": {1, 0}, "claim has": {0, 1}} {
+		_, err := grant.Parse(claim(limits["Maskbytesreplace.*"]+bad[0], limits["Claimbytes"]+bad[1]), "alice")
+		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("with %v more than the limits %v: %v, want %q", bad, limits, err, want)
+		}
 	}
 }
 

@@ -11,6 +11,8 @@ import (
 	"github.com/invopop/jsonschema"
 	"github.com/watchroute/watchroute/events"
 	"github.com/watchroute/watchroute/shared/delivery"
+	"github.com/watchroute/watchroute/shared/grant"
+	"github.com/watchroute/watchroute/shared/pattern"
 )
 
 // limits are the constants that comments name, as a reader of a contract sees them.
@@ -125,6 +127,7 @@ var bounds = map[string]func(*jsonschema.Schema){
 	"ItemsBelow.topic": is("TopicOrPattern"), "StandBelow.topic": is("TopicOrPattern"),
 	"Problem.type": equal("about:blank"), "Problem.status": between(400, 599),
 	"DestinationRequest.topic": is("TopicOrPattern"), "DestinationRequest.batch": between(0, delivery.MaxBatch), "DestinationRequest.format": oneOf(string(delivery.Frames), string(delivery.CloudEvent), string(delivery.CloudEvents)),
+	"PublishedItem.data": inDepth, "PublishRequest.data": inDepth,
 	"DestinationRequest.url": webAddress, "PublishRequest.items": items(1, events.MaxPublishItems),
 	"Destination.topic": is("TopicOrPattern"), "Test.topic": is("TopicOrPattern"), "Test.type": equal(events.TypeTest),
 	"DestinationStanding.topic": is("TopicOrPattern"), "DestinationStanding.cursor": is("Cursor"), "DestinationNotice.cursor": is("Cursor"), "ReplayRequest.topic": is("Topic"), "ReplayRequest.after": is("Cursor"), "ReplayRequest.from": is("Time"),
@@ -132,7 +135,7 @@ var bounds = map[string]func(*jsonschema.Schema){
 	"PresenceRequest.name":    is("MemberName"), "Member.name": is("MemberName"), "MemberCount.count": atLeast(0), "Presence.leaseMs": atLeast(1),
 	"Request.id": is("RequestID"), "Request.order": between(0, events.MaxOrder), "Request.topic": is("TopicOrPattern"), "Request.after": is("Cursor"),
 	"Request.cursors": cursors, "Request.op": oneOf(events.OpRemove),
-	"Request.filter": filled, "DestinationRequest.filter": filled, "Request.key": is("RequestID"), "Request.expiresAt": between(0, events.MaxOrder), "PublishedItem.expiresAt": between(0, events.MaxOrder), "PublishRequest.expiresAt": between(0, events.MaxOrder),
+	"Request.filter": filter, "DestinationRequest.filter": filter, "Request.fields": fields, "DestinationRequest.fields": fields, "Request.key": is("RequestID"), "Request.expiresAt": between(0, events.MaxOrder), "PublishedItem.expiresAt": between(0, events.MaxOrder), "PublishRequest.expiresAt": between(0, events.MaxOrder),
 }
 
 // is lets a member be of one of the types.
@@ -150,8 +153,22 @@ func cursors(s *jsonschema.Schema) {
 	s.PropertyNames, s.AdditionalProperties, s.MaxProperties = refer("TopicOrPattern"), refer("Cursor"), size(events.MaxCursors)
 }
 
-// filled is an object that is not empty: an event pattern without conditions is refused.
-func filled(s *jsonschema.Schema) { s.MinProperties = size(1) }
+// filter is an event pattern. One without conditions is refused.
+func filter(s *jsonschema.Schema) {
+	s.MinProperties = size(1)
+	s.Extras = map[string]any{"x-limits": map[string]any{"bytes": grant.MaxFilterBytes, "conditions": grant.MaxFilterWeight, "depth": pattern.MaxDepth}}
+}
+
+// fields are paths of members.
+func fields(s *jsonschema.Schema) {
+	s.MaxItems, s.Extras = size(grant.MaxFields), inBytes(grant.MaxFieldsBytes)
+	s.Items.MaxLength, s.Items.Extras = size(grant.MaxFieldBytes), inBytes(grant.MaxFieldBytes)
+}
+
+// inDepth is an item's data, as a client gives it.
+func inDepth(s *jsonschema.Schema) {
+	s.Extras = map[string]any{"x-limits": map[string]any{"depth": events.MaxDataDepth}}
+}
 
 func atLeast(least int64) func(*jsonschema.Schema) {
 	return func(s *jsonschema.Schema) { s.Minimum = json.Number(fmt.Sprint(least)) }

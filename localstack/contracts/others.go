@@ -125,10 +125,15 @@ func rule() *jsonschema.Schema {
 	return s
 }
 
+// replacement is what a mask shows in place of a value.
+func replacement() *jsonschema.Schema {
+	return &jsonschema.Schema{AnyOf: []*jsonschema.Schema{{Type: "string", Extras: inBytes(grant.MaxReplaceBytes)}, {Type: "number"}, {Type: "boolean"}, {Type: "null"}}}
+}
+
 func mask() *jsonschema.Schema {
 	s := shape("Members of the data that are hidden.", 0,
 		named{"omit", &jsonschema.Schema{Type: "array", MinItems: size(1), Items: &jsonschema.Schema{Type: "string"}, Description: "Paths of members that are left out, such as supplier.iban."}},
-		named{"replace", &jsonschema.Schema{Type: "object", MinProperties: size(1), Extras: inBytes(grant.MaxReplaceBytes), Description: "Values for members that are there, by their paths: a text, number, boolean or null."}})
+		named{"replace", &jsonschema.Schema{Type: "object", MinProperties: size(1), AdditionalProperties: replacement(), Description: "Values for members that are there, by their paths: a text, number, boolean or null."}})
 	s.AdditionalProperties, s.MinProperties = jsonschema.FalseSchema, size(1)
 	return s
 }

@@ -90,8 +90,10 @@ func newItem(item *jsonschema.Schema) *jsonschema.Schema {
 	id, _ := item.Properties.Get("id")
 	id = orNone(id)
 	data, _ := item.Properties.Get("data")
+	given := *data
+	inDepth(&given)
 	s.Properties.Set("id", id)
-	s.Properties.Set("data", data)
+	s.Properties.Set("data", &given)
 	return s
 }
 

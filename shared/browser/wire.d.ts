@@ -461,7 +461,7 @@ export interface Mask {
   /** Paths of members that are left out, such as supplier.iban. */
   omit?: string[]
   /** Values for members that are there, by their paths: a text, number, boolean or null. */
-  replace?: Record<string, Json>
+  replace?: Record<string, string | number | boolean | null>
 }
 
 /** The data of the item that stands for a member. */

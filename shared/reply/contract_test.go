@@ -3,6 +3,7 @@ package reply
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -71,6 +72,44 @@ func TestTheSchemaSaysWhatIsRefused(t *testing.T) {
 	t.Logf("%d frames that the schema forbids, %d that it allows", forbidden, allowed)
 	if forbidden < 2_000 || allowed < 200 {
 		t.Errorf("only %d forbidden and %d allowed frames", forbidden, allowed)
+	}
+}
+
+// TestLimitsAreThoseOfTheSchema tries each limit of each frame: as much as the schema says is taken, and more
+// is refused.
+func TestLimitsAreThoseOfTheSchema(t *testing.T) {
+	d := newDesk(t)
+	alice := d.connect("alice", "c1", `{"v":1,"allow":[{"topics":["**"],"actions":["subscribe","read","publish","join"]}]}`)
+	schema, tried := contracttest.New(t), 0
+	for _, name := range slices.Sorted(maps.Keys(whole)) {
+		for _, limit := range schema.Limits(name) {
+			request := whole[name]
+			switch limit.Path[0] {
+			case "topic": // with presence it is shorter
+				request = strings.Replace(request, `,"presence":{"name":"Ada"}`, "", 1)
+			case "expiresAt": // is at most ten years ahead, which is less
+				continue
+			}
+			for more := range 2 {
+				frame, err := limit.In(request, limit.Most+more)
+				if err != nil {
+					t.Fatal(err)
+				}
+				answer := d.ask(alice, frame)
+				last, err := events.Decode([]byte(answer[len(answer)-1]))
+				if err != nil {
+					t.Fatalf("%s is answered %s", frame, answer)
+				}
+				refusal, refused := last.(*events.Error)
+				if got := refused && slices.Contains(malformed, refusal.Code); got != (more > 0) {
+					t.Errorf("%s: with %d of %s, refused is %t: %.200s", name, limit.Most+more, limit, got, answer[len(answer)-1])
+				}
+				tried++
+			}
+		}
+	}
+	if tried < 60 {
+		t.Errorf("only %d limits were tried", tried)
 	}
 }
 

@@ -182,8 +182,8 @@ func checkData(data json.RawMessage) error {
 	if err := json.Unmarshal(data, &attributes); err != nil || attributes == nil {
 		return &events.Error{Code: events.CodeBadItem, Message: "item data is not a JSON object"}
 	}
-	if depth(data) > maxDataDepth {
-		return &events.Error{Code: events.CodeBadItem, Message: fmt.Sprintf("item data nests deeper than the %d levels that are allowed", maxDataDepth)}
+	if depth(data) > events.MaxDataDepth {
+		return &events.Error{Code: events.CodeBadItem, Message: fmt.Sprintf("item data nests deeper than the %d levels that are allowed", events.MaxDataDepth)}
 	}
 	for _, name := range events.ReservedAttributes() {
 		if _, ok := attributes[name]; ok {
@@ -192,12 +192,6 @@ func checkData(data json.RawMessage) error {
 	}
 	return nil
 }
-
-// maxDataDepth is how many objects and lists may stand in each other: the 32 levels of an
-// attribute in DynamoDB, and the data itself.
-//
-// Source: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html#limits-attributes-nested-depth
-const maxDataDepth = 33
 
 // depth is how many objects and lists stand in each other in JSON that is valid.
 func depth(data json.RawMessage) (deepest int) {
