@@ -69,7 +69,7 @@ func asyncAPI(root string, c comments) (object, error) {
 		}}}},
 		{"operations", operations("receive", "send")},
 		{"components", object{{"messages", components}, {"securitySchemes", securitySchemes()}}},
-		{"x-remedies", remedies()},
+		{"x-remedies", remedies(c)},
 	}, nil
 }
 
@@ -265,9 +265,9 @@ func (m message) describe(root string) (object, error) {
 }
 
 // remedies says for programs, too, what a client does about an error, a close code and a refused handshake.
-func remedies() object {
+func remedies(c comments) object {
 	var errors, closes, handshakes object
-	for _, code := range events.Codes() {
+	for _, code := range socketCodes(c) {
 		errors = append(errors, member{string(code), code.Remedy()})
 	}
 	for _, code := range events.CloseCodes() {
@@ -294,17 +294,20 @@ func ended(code int, remedy events.Remedy, c comments) string {
 	return fmt.Sprintf("| `%d` | %s: **%s** |", code, c.values[fmt.Sprint(code)], remedy)
 }
 
+// socketCodes are the codes of errors that a WebSocket has.
+func socketCodes(c comments) []events.Code {
+	return slices.DeleteFunc(events.Codes(), func(code events.Code) bool { return strings.HasPrefix(c.values[string(code)], onlyHTTP) })
+}
+
 // socketRemedies are those for a WebSocket.
 func socketRemedies(c comments) string {
 	var errors, closes, handshakes []string
-	for _, code := range events.Codes() {
+	for _, code := range socketCodes(c) {
 		about := unlinked(c.values[string(code)])
 		if _, own, ok := strings.Cut(about, overSocket); ok {
 			about = own
 		}
-		if !strings.HasPrefix(about, onlyHTTP) {
-			errors = append(errors, fmt.Sprintf("| `%s` | **%s**: %s |", code, code.Remedy(), about))
-		}
+		errors = append(errors, fmt.Sprintf("| `%s` | **%s**: %s |", code, code.Remedy(), about))
 	}
 	for _, code := range events.CloseCodes() {
 		closes = append(closes, ended(code, events.CloseRemedy(code), c))

@@ -126,7 +126,7 @@ const reading = "What the client asks for decides what it gets:\n\n" +
 	"| `after=CURSOR` | the changes after the cursor, at once |\n" +
 	"| `after=CURSOR&wait=25` | the same, but the request is held until there is a change (long poll) |\n" +
 	"| `Accept: text/event-stream` | frames as they come (Server-Sent Events) |\n\n" +
-	"Of a pattern, the answer has the items of each topic below it. HEAD is answered as GET, without the body and without waiting. A stream looks like this:\n\n" +
+	"For a pattern, the answer has the items of each topic below it. HEAD is answered as GET, without the body and without waiting. A stream looks like this:\n\n" +
 	"```\nretry: 1000\n\nevent: subscribed\nid: mfw3k1x0:1042\ndata: {\"type\":\"subscribed\",\"topic\":\"stocks/AAPL\",\"epoch\":\"mfw3k1x0\",\"seq\":1042}\n\nevent: changes\nid: mfw3k1x0:1043\ndata: {\"type\":\"changes\",\"changes\":[{\"topic\":\"stocks/AAPL\",\"epoch\":\"mfw3k1x0\",\"seq\":1043,\"op\":\"modified\",\"id\":\"quote\",\"time\":\"2026-11-25T09:30:00.000Z\",\"data\":{\"price\":151}}]}\n```"
 
 func get() object {
@@ -287,7 +287,7 @@ func found(description, schema string) object {
 func post() object {
 	return object{
 		{"operationId", "publish"}, {"tags", []string{"topics"}}, {"summary", "Publish items"},
-		{"description", fmt.Sprintf("Puts an item into the topic, or up to %d of them. Who watches the topic gets a change of each, with the mark that the answer has.", events.MaxPublishItems)},
+		{"description", fmt.Sprintf("Puts an item into the topic, or up to %d of them. Whoever watches the topic gets a change for each, with the mark that the answer has.", events.MaxPublishItems)},
 		{"parameters", []object{
 			header("Idempotency-Key", "A random text that names the publication. If it is sent again with the same key, the items change once only. They need an id for that.", ofSchema("RequestID")),
 			header("If-None-Match", "With *, only items that do not exist yet are put.", object{{"type", "string"}, {"const", "*"}}),
