@@ -19,18 +19,17 @@ const remembered = 4096
 
 // Checker holds messages to the schema, and counts them. Safe for concurrent use.
 type Checker struct {
-	types      map[string]*jsonschema.Schema
+	asked      *reading
+	sent       *reading          // which allows no member that the contracts do not name
 	document   map[string]any    // the types as they are written
 	requests   map[string]string // the types of clients' frames, by their actions
 	routes     []route
 	deliveries map[string]any // what the document says of messages to webhooks, by their types
 	seed       maphash.Seed
 
-	mu        sync.Mutex
-	compiler  *jsonschema.Compiler
-	inOpenAPI map[string]*jsonschema.Schema // by their pointers
-	known     map[uint64]string             // the types of messages that were looked at
-	counts    Kept
+	mu     sync.Mutex
+	known  map[uint64]string // the types of messages that were looked at
+	counts Kept
 }
 
 // New reads the contracts in events.
@@ -49,35 +48,24 @@ func Of(openAPI, asyncAPI []byte) (*Checker, error) {
 
 // read reads an OpenAPI document, and the types of frames that are below a path in another document.
 func read(id string, document []byte, path string, openAPI []byte) (*Checker, error) {
-	whole, err := jsonschema.UnmarshalJSON(bytes.NewReader(document))
-	if err != nil {
-		return nil, fmt.Errorf("read the schema: %w", err)
-	}
-	compiler := jsonschema.NewCompiler()
-	compiler.AssertFormat()
-	if err := compiler.AddResource(id, whole); err != nil {
-		return nil, fmt.Errorf("read the schema: %w", err)
-	}
-	named, ok := within(whole, strings.Split(path, "/")...).(map[string]any)
-	if !ok {
-		return nil, fmt.Errorf("the schema has no %s", path)
-	}
-	c := &Checker{types: map[string]*jsonschema.Schema{}, document: named, seed: maphash.MakeSeed(), compiler: compiler,
-		inOpenAPI: map[string]*jsonschema.Schema{}, known: map[uint64]string{}, counts: Kept{}}
-	for name := range named {
-		if c.types[name], err = compiler.Compile(id + "#/" + path + "/" + name); err != nil {
-			return nil, fmt.Errorf("compile %s: %w", name, err)
-		}
-	}
-	if err := c.readOpenAPI(openAPI); err != nil {
+	c := &Checker{seed: maphash.MakeSeed(), known: map[uint64]string{}, counts: Kept{}}
+	var err error
+	if c.asked, err = newReading(id, document, path, openAPI, false); err != nil {
 		return nil, err
 	}
+	if c.sent, err = newReading(id, document, path, openAPI, true); err != nil {
+		return nil, err
+	}
+	if err := c.readOpenAPI(c.asked.openAPI); err != nil {
+		return nil, err
+	}
+	c.document = c.asked.document
 	c.requests = c.actions()
 	return c, nil
 }
 
 // Type gives a type of the schema; nil if there is none of the name.
-func (c *Checker) Type(name string) *jsonschema.Schema { return c.types[name] }
+func (c *Checker) Type(name string) *jsonschema.Schema { return c.asked.types[name] }
 
 // union gives the names of the types that one of the schema is made of.
 func (c *Checker) union(name string) (names []string) {
@@ -127,7 +115,7 @@ func (c *Checker) Frame(text []byte) error {
 	}
 	name, err := frameType(text)
 	if err == nil {
-		err = c.Is(name, text)
+		err = c.sent.is(name, text)
 	}
 	if err != nil {
 		return fmt.Errorf("frame %.300s: %w", text, err)
@@ -153,17 +141,8 @@ func frameType(text []byte) (string, error) {
 	return string(bytes.ToUpper([]byte(head.Type[:1]))) + head.Type[1:], nil
 }
 
-// Is holds JSON to a type of the schema.
-func (c *Checker) Is(name string, text []byte) error {
-	value, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
-	if err != nil {
-		return err
-	}
-	if c.types[name] == nil {
-		return fmt.Errorf("the schema has no type %s", name)
-	}
-	return c.types[name].Validate(value)
-}
+// Is holds JSON to a type of the schema. Members that the type does not name are ignored.
+func (c *Checker) Is(name string, text []byte) error { return c.asked.is(name, text) }
 
 // seen counts a message that was looked at before.
 func (c *Checker) seen(hash uint64) bool {

@@ -14,12 +14,8 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/santhosh-tekuri/jsonschema/v6"
 	"github.com/watchroute/watchroute/events"
 )
-
-// openAPIID is the name of the OpenAPI document, so that its references lead to the schema.
-const openAPIID = "https://github.com/watchroute/watchroute/events/openapi.yaml"
 
 const streamType = "text/event-stream"
 
@@ -30,15 +26,8 @@ type route struct {
 	methods  map[string]any // what the document says of the path, by the methods in lower case
 }
 
-// readOpenAPI makes the document known to the compiler, and remembers its routes and webhooks.
-func (c *Checker) readOpenAPI(text []byte) error {
-	document, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
-	if err != nil {
-		return fmt.Errorf("read OpenAPI: %w", err)
-	}
-	if err := c.compiler.AddResource(openAPIID, document); err != nil {
-		return fmt.Errorf("read OpenAPI: %w", err)
-	}
+// readOpenAPI remembers the routes and webhooks of the document.
+func (c *Checker) readOpenAPI(document any) error {
 	paths, ok := within(document, "paths").(map[string]any)
 	if !ok {
 		return errors.New("OpenAPI has no paths")
@@ -50,15 +39,6 @@ func (c *Checker) readOpenAPI(text []byte) error {
 	}
 	c.deliveries, _ = within(document, "webhooks", "delivery", "post", "requestBody", "content").(map[string]any)
 	return nil
-}
-
-// within follows a path of names into JSON; nil if it leads nowhere.
-func within(value any, path ...string) any {
-	for _, name := range path {
-		inner, _ := value.(map[string]any)
-		value = inner[name]
-	}
-	return value
 }
 
 // Answer holds the answer to an HTTP request to the OpenAPI document. path is below the stage.
@@ -83,7 +63,7 @@ func (c *Checker) Body(method, path string, body []byte, status int, answer []by
 	if !ok || status >= 400 || len(body) == 0 || at.of["requestBody"] == nil {
 		return nil
 	}
-	err := c.at(at.pointer+"/requestBody/content/application~1json/schema", body)
+	err := c.asked.at(at.pointer+"/requestBody/content/application~1json/schema", body)
 	if err == nil {
 		c.count(bodyOf(at.name))
 		return nil
@@ -158,7 +138,7 @@ func (c *Checker) answer(at operation, status int, contentType string, body []by
 			return err
 		}
 	}
-	if err := c.at(pointer+"/schema", body); err != nil {
+	if err := c.sent.at(pointer+"/schema", body); err != nil {
 		return err
 	}
 	c.count(answerOf(at.name, key, kind))
@@ -175,37 +155,6 @@ func listed(codes any, body []byte) error {
 		return fmt.Errorf("the code %s is not one of %v", problem.Code, codes)
 	}
 	return nil
-}
-
-// at holds JSON to a schema in the OpenAPI document.
-func (c *Checker) at(pointer string, body []byte) error {
-	value, err := jsonschema.UnmarshalJSON(bytes.NewReader(body))
-	if err != nil {
-		return err
-	}
-	return c.valueAt(pointer, value)
-}
-
-func (c *Checker) valueAt(pointer string, value any) error {
-	s, err := c.compiled(pointer)
-	if err != nil {
-		return err
-	}
-	return s.Validate(value)
-}
-
-// compiled compiles a schema in the OpenAPI document when it is first needed.
-func (c *Checker) compiled(pointer string) (*jsonschema.Schema, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if s := c.inOpenAPI[pointer]; s != nil {
-		return s, nil
-	}
-	s, err := c.compiler.Compile(openAPIID + "#" + pointer)
-	if err == nil {
-		c.inOpenAPI[pointer] = s
-	}
-	return s, err
 }
 
 // stream holds the events of a stream to the document, counts them, and holds the frames in them to the
@@ -241,7 +190,7 @@ func (c *Checker) event(pointer, name string, event map[string]any) error {
 	if !ok {
 		return nil // a comment, or a retry alone
 	}
-	if err := c.valueAt(pointer, event); err != nil {
+	if err := c.sent.valueAt(pointer, event); err != nil {
 		return err
 	}
 	c.count(name)
@@ -259,7 +208,7 @@ func (c *Checker) count(name string) {
 func (c *Checker) Delivery(contentType string, body []byte) error {
 	kind, _, err := mime.ParseMediaType(contentType)
 	if err == nil {
-		err = c.at("/webhooks/delivery/post/requestBody/content/"+escaped(kind)+"/schema", body)
+		err = c.sent.at("/webhooks/delivery/post/requestBody/content/"+escaped(kind)+"/schema", body)
 	}
 	if err != nil {
 		return fmt.Errorf("the delivery %.300s: %w", body, err)

@@ -55,6 +55,8 @@ func (w *typeWriter) typeOf(s *jsonschema.Schema, margin string) string {
 		return strings.TrimPrefix(s.Ref, "#/$defs/")
 	case s.Const != nil:
 		return w.literal(s.Const)
+	case s.Enum != nil && s.Extras["x-may-grow"] != nil:
+		return w.literals(s.Enum) + " | (string & {})" // an editor shows the values, and a later one is allowed
 	case s.Enum != nil:
 		return w.literals(s.Enum)
 	case s.AnyOf != nil, s.OneOf != nil:

@@ -40,11 +40,12 @@ func TestSamplesAreOfTheTypes(t *testing.T) {
 	if samples < 30 {
 		t.Errorf("only %d samples were looked at", samples)
 	}
+	program.WriteString("export const later: wire.Error = { type: \"error\", code: \"a_code_of_tomorrow\", message: \"\" }\n")
 	for _, bad := range []string{
 		`ClientFrame = { action: "subscribe" }`,
 		`ClientFrame = { action: "subscribe", topic: "a", snapshots: true }`,
 		`Change = { topic: "a", epoch: "e", seq: 1, op: "changed" }`,
-		`Error = { type: "error", code: "no_such_code", message: "" }`,
+		`Error = { type: "error", code: 1, message: "" }`,
 		`Item = { id: "a", data: 1 }`,
 	} {
 		fmt.Fprintf(&program, "// @ts-expect-error\nexport const bad%d: wire.%s\n", program.Len(), bad)

@@ -207,6 +207,7 @@ export type Code =
   | "unavailable"
   | "unknown_action"
   | "unsupported_type"
+  | (string & {})
 
 /**
  * A place in a topic, written epoch:seq: everything up to and including the change seq of that epoch. :0 is
