@@ -179,11 +179,11 @@ func webAttacks() map[string]attack {
 			http.Redirect(w, r, r.URL.String(), http.StatusFound)
 			return true
 		}},
-		"endless JSON":      {web: to(isRequest, endless("application/json", strings.Repeat(" ", 1<<20), 5*time.Second))},
+		"endless JSON":      {web: to(isRequest, endless("application/json", strings.Repeat(" ", 1<<18), 5*time.Second))},
 		"JSON byte by byte": {web: to(isRequest, endless("application/json", " ", time.Second))},
 		"an endless problem": {web: to(isRequest, func(w http.ResponseWriter, r *http.Request, e enemy) bool {
 			w.WriteHeader(500)
-			return endless(events.ProblemType, " ", time.Millisecond)(w, r, e)
+			return endless(events.ProblemType, strings.Repeat(" ", 64), 64*time.Millisecond)(w, r, e)
 		})},
 		"JSON of another kind":  {web: to(isRequest, func(w http.ResponseWriter, _ *http.Request, _ enemy) bool { say(w, []int{1}); return true })},
 		"JSON without a cursor": {web: to(isRequest, func(w http.ResponseWriter, _ *http.Request, _ enemy) bool { say(w, struct{}{}); return true })},
