@@ -27,6 +27,9 @@ type restIntegration struct {
 	ResponseTransferMode string
 }
 
+// restMethods is how many methods the REST API has.
+const restMethods = 12
+
 // methodsAsDeclared compares the methods of the REST API, but for how the answer is transferred.
 func (d *deployment) methodsAsDeclared(ctx context.Context) error {
 	return d.eachMethod(ctx, func(id string, got, want restMethod) error {
@@ -63,7 +66,7 @@ func (d *deployment) eachMethod(ctx context.Context, check func(id string, got, 
 		}
 		faults = append(faults, check(id, got, want.restMethod))
 	}
-	return errors.Join(append(faults, same("number of methods", len(ids), 12))...)
+	return errors.Join(append(faults, same("number of methods", len(ids), restMethods))...)
 }
 
 // restAuthorizer is what the authorizer's definition and its description have in common.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"regexp"
 	"strings"
 
 	"github.com/watchroute/watchroute/localstack/deploy"
@@ -65,15 +66,19 @@ const guarded = `{"Resources":{
 	"Any":{"Type":"AWS::ApiGateway::Method","Properties":{"RestApiId":{"Ref":"Rest"},"ResourceId":{"Fn::GetAtt":["Rest","RootResourceId"]},"HttpMethod":"ANY",
 		"AuthorizationType":"CUSTOM","AuthorizerId":{"Ref":"Guard"}}}}}`
 
+// forEverybody are the methods without an authorizer: what browsers ask before a request, and what the service
+// says of itself.
+var forEverybody = regexp.MustCompile("^Http(Options|Openapi|Asyncapi)")
+
 // restIsRefused is true of an emulator whose CloudFormation does not make authorizers of REST APIs, and which
 // refuses the URI of an integration that streams.
 func (t *toolbox) restIsRefused(ctx context.Context, whole deploy.Assembly) error {
 	methods := whole.Template.IDs("AWS::ApiGateway::Method")
-	faults := []error{same("methods in our template", len(methods), 6), t.authorizerIsRefused(ctx)}
+	faults := []error{same("methods in our template", len(methods), restMethods), t.authorizerIsRefused(ctx)}
 	for _, id := range methods {
 		encoded, err := json.Marshal(whole.Template.Resources[id].Properties)
 		faults = append(faults, err, same("whether "+id+" streams", bytes.Contains(encoded, []byte("response-streaming-invocations")), true),
-			same("whether "+id+" has an authorizer", bytes.Contains(encoded, []byte("HttpAuthorizer")), id != "HttpOptions"))
+			same("whether "+id+" has an authorizer", bytes.Contains(encoded, []byte("HttpAuthorizer")), !forEverybody.MatchString(id)))
 	}
 	return errors.Join(append(faults, t.streamIsRefused(ctx))...)
 }
