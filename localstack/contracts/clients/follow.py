@@ -56,5 +56,13 @@ with contextlib.redirect_stdout(sys.stderr):  # the client prints what it does
     live.close()
 
 for change in changes.changes:
-    print(json.dumps({"by": "push", "published": published.model_dump(mode="json"), "change": change.model_dump(mode="json", exclude_none=True)}))
+    print(
+        json.dumps(
+            {
+                "by": "push",
+                "published": published.model_dump(mode="json"),
+                "change": change.model_dump(mode="json", exclude_none=True),
+            }
+        )
+    )
 print(json.dumps({"by": "refusal", "code": refusal.code.value}))
