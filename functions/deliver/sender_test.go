@@ -17,6 +17,7 @@ import (
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 	"github.com/watchroute/watchroute/events"
 	"github.com/watchroute/watchroute/shared/delivery"
+	"github.com/watchroute/watchroute/shared/dynamo"
 	"github.com/watchroute/watchroute/shared/targets"
 	"github.com/watchroute/watchroute/shared/webhook"
 )
@@ -314,7 +315,7 @@ func TestEachKindGetsItsBody(t *testing.T) {
 		asked = append(asked, string(body))
 	}))
 	t.Cleanup(server.Close)
-	r.sender.targets = targets.Open(aws.Config{Region: "us-east-1", BaseEndpoint: &server.URL, RetryMaxAttempts: 1,
+	r.sender.targets = targets.Open(aws.Config{Region: "us-east-1", BaseEndpoint: &server.URL, RetryMaxAttempts: 1, HTTPClient: dynamo.HTTPClient(),
 		Credentials: credentials.NewStaticCredentialsProvider("local", "local", "")}, "arn:events")
 	reset := delivery.Message{ID: "msg_1", Ref: delivery.Ref{Topic: "a"}, Reset: &events.Reset{Topic: "a", Reason: events.ResetExpired}}
 	items := delivery.Message{ID: "msg_1", Ref: delivery.Ref{Topic: "a"}, Items: &events.Snapshot{Topic: "a", Cursor: events.Cursor{Epoch: "e", Seq: 4}}}

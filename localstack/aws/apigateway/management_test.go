@@ -15,6 +15,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/apigatewaymanagementapi"
 	"github.com/aws/aws-sdk-go-v2/service/apigatewaymanagementapi/types"
 	"github.com/coder/websocket"
+
+	"github.com/watchroute/watchroute/shared/dynamo"
 )
 
 const nobody = "L0SM9cOFvHcCIhw="
@@ -197,6 +199,7 @@ func sdkClient(f *fixture) *apigatewaymanagementapi.Client {
 		Region:           "eu-west-1",
 		Credentials:      credentials.NewStaticCredentialsProvider("AKID", "secret", ""),
 		RetryMaxAttempts: 1,
+		HTTPClient:       dynamo.HTTPClient(),
 	})
 }
 

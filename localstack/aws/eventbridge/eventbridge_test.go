@@ -19,6 +19,7 @@ import (
 
 	"github.com/watchroute/watchroute/localstack/aws/eventbridge"
 	"github.com/watchroute/watchroute/localstack/aws/sqs"
+	"github.com/watchroute/watchroute/shared/dynamo"
 )
 
 const (
@@ -80,7 +81,7 @@ func newWorld(t *testing.T) *world {
 	server := httptest.NewServer(w.service.Service())
 	t.Cleanup(server.Close)
 	w.Client = client.New(client.Options{
-		Region: "us-east-1", BaseEndpoint: aws.String(server.URL), RetryMaxAttempts: 1,
+		Region: "us-east-1", BaseEndpoint: aws.String(server.URL), RetryMaxAttempts: 1, HTTPClient: dynamo.HTTPClient(),
 		Credentials: credentials.NewStaticCredentialsProvider("a", "b", ""),
 	})
 	return w

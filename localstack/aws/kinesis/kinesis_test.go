@@ -19,6 +19,7 @@ import (
 	"github.com/aws/smithy-go"
 
 	"github.com/watchroute/watchroute/localstack/aws/kinesis"
+	"github.com/watchroute/watchroute/shared/dynamo"
 )
 
 const arn = "arn:aws:kinesis:us-east-1:000000000000:stream/s"
@@ -38,7 +39,7 @@ func newWorld(t *testing.T) *world {
 	server := httptest.NewServer(w.service.Service())
 	t.Cleanup(server.Close)
 	w.Client = client.New(client.Options{
-		Region: "us-east-1", BaseEndpoint: aws.String(server.URL), RetryMaxAttempts: 1,
+		Region: "us-east-1", BaseEndpoint: aws.String(server.URL), RetryMaxAttempts: 1, HTTPClient: dynamo.HTTPClient(),
 		Credentials: credentials.NewStaticCredentialsProvider("a", "b", ""),
 	})
 	if _, err := w.CreateStream(t.Context(), &client.CreateStreamInput{StreamName: aws.String("s"), ShardCount: aws.Int32(3)}); err != nil {

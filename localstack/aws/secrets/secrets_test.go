@@ -16,6 +16,7 @@ import (
 	"github.com/aws/smithy-go"
 
 	"github.com/watchroute/watchroute/localstack/aws/secrets"
+	"github.com/watchroute/watchroute/shared/dynamo"
 )
 
 // Tokens that clients send become the ids of versions.
@@ -40,7 +41,7 @@ func newWorld(t *testing.T) *world {
 	server := httptest.NewServer(s.Service())
 	t.Cleanup(server.Close)
 	c := client.New(client.Options{
-		Region: "us-east-1", BaseEndpoint: aws.String(server.URL), RetryMaxAttempts: 1,
+		Region: "us-east-1", BaseEndpoint: aws.String(server.URL), RetryMaxAttempts: 1, HTTPClient: dynamo.HTTPClient(),
 		Credentials: credentials.NewStaticCredentialsProvider("a", "b", ""),
 	})
 	created, err := c.CreateSecret(t.Context(), &client.CreateSecretInput{

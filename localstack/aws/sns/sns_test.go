@@ -20,6 +20,7 @@ import (
 	"github.com/watchroute/watchroute/localstack/aws/recent"
 	"github.com/watchroute/watchroute/localstack/aws/sns"
 	"github.com/watchroute/watchroute/localstack/aws/sqs"
+	"github.com/watchroute/watchroute/shared/dynamo"
 )
 
 const arns = "arn:aws:sqs:us-east-1:000000000000:"
@@ -41,7 +42,7 @@ func newWorld(t *testing.T) *world {
 	server := httptest.NewServer(sns.Handler(w.service.Service()))
 	t.Cleanup(server.Close)
 	w.Client = client.New(client.Options{
-		Region: "us-east-1", BaseEndpoint: aws.String(server.URL), RetryMaxAttempts: 1,
+		Region: "us-east-1", BaseEndpoint: aws.String(server.URL), RetryMaxAttempts: 1, HTTPClient: dynamo.HTTPClient(),
 		Credentials: credentials.NewStaticCredentialsProvider("a", "b", ""),
 	})
 	return w

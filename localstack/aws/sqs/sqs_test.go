@@ -15,6 +15,7 @@ import (
 
 	"github.com/watchroute/watchroute/localstack/aws/awsjson"
 	"github.com/watchroute/watchroute/localstack/aws/sqs"
+	"github.com/watchroute/watchroute/shared/dynamo"
 )
 
 const arn = "arn:aws:sqs:us-east-1:000000000000:failures"
@@ -32,7 +33,7 @@ func newWorld(t *testing.T) *world {
 	server := httptest.NewServer(s.Service())
 	t.Cleanup(server.Close)
 	c := client.New(client.Options{
-		Region: "us-east-1", BaseEndpoint: aws.String(server.URL), RetryMaxAttempts: 1,
+		Region: "us-east-1", BaseEndpoint: aws.String(server.URL), RetryMaxAttempts: 1, HTTPClient: dynamo.HTTPClient(),
 		Credentials: credentials.NewStaticCredentialsProvider("a", "b", ""),
 	})
 	created, err := c.CreateQueue(t.Context(), &client.CreateQueueInput{QueueName: aws.String("failures")})

@@ -13,6 +13,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodbstreams"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodbstreams/types"
+
+	"github.com/watchroute/watchroute/shared/dynamo"
 )
 
 // serve starts the API with a clock of the test's own, and a client of it.
@@ -27,6 +29,7 @@ func serve(t *testing.T, shards int) (*Registry, *dynamodbstreams.Client, *time.
 		BaseEndpoint:     aws.String(server.URL),
 		Credentials:      credentials.NewStaticCredentialsProvider("id", "secret", ""),
 		RetryMaxAttempts: 1,
+		HTTPClient:       dynamo.HTTPClient(),
 	})
 	return r, client, &clock
 }
