@@ -110,7 +110,7 @@ func (c *Checker) answer(at operation, status int, contentType string, body []by
 		key = "default"
 	}
 	if within(responses, key) == nil {
-		return fmt.Errorf("no such status is described")
+		return errors.New("no such status is described")
 	}
 	if len(body) == 0 {
 		if within(responses, key, "content") != nil && !head && !strings.HasPrefix(contentType, streamType) { // a stream may end at once

@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// Kept says how many messages kept to the contracts, by what the contracts call them.
+// Kept says how many messages kept to the contracts, by kind: "frame Changes" or "body POST /topics/{topic}".
 type Kept map[string]int
 
 // Kept says what was counted so far.
@@ -71,8 +71,8 @@ func Left(folder string) (Kept, error) {
 	return sum, nil
 }
 
-// Names gives what the contracts name, sorted: frames of the service and of clients, bodies of requests,
-// answers that are no refusal, events of streams, and messages to webhooks.
+// Names gives the kinds of messages that the contracts name, sorted: frames of the service and of clients,
+// bodies of requests, answers that are no refusal, events of streams, and messages to webhooks.
 func (c *Checker) Names() []string {
 	names := []string{frameOf(gatewayError)}
 	for _, name := range c.union("ServerFrame") {
@@ -93,7 +93,7 @@ func (c *Checker) Names() []string {
 	return names
 }
 
-// names gives what is named of one operation.
+// names gives the kinds of messages of one path and method.
 func (r route) names(method string, operation any) (names []string) {
 	said, ok := operation.(map[string]any)
 	if !ok {
@@ -119,11 +119,11 @@ func (r route) names(method string, operation any) (names []string) {
 	return names
 }
 
-func frameOf(name string) string    { return "frame    " + name }
-func requestOf(name string) string  { return "request  " + name }
-func bodyOf(at string) string       { return "body     " + at }
+func frameOf(name string) string    { return "frame " + name }
+func requestOf(name string) string  { return "request " + name }
+func bodyOf(at string) string       { return "body " + at }
 func deliveryOf(kind string) string { return "delivery " + kind }
 
 func answerOf(at, status, kind string) string {
-	return strings.TrimSpace("answer   " + at + " " + status + " " + kind)
+	return strings.TrimSpace("answer " + at + " " + status + " " + kind)
 }

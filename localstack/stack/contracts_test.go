@@ -118,7 +118,7 @@ func (s *running) followsItsContracts(t *testing.T, token string, topic events.T
 	if err := said.Answer(http.MethodGet, path, response.StatusCode, response.Header, items); err != nil {
 		t.Error(err)
 	}
-	if kept := said.Kept(); kept["frame    Subscribed"] != 1 || kept["frame    Snapshot"] != 1 {
+	if kept := said.Kept(); kept["frame Subscribed"] != 1 || kept["frame Snapshot"] != 1 {
 		t.Errorf("what came was %v", kept)
 	}
 }

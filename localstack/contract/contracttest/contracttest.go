@@ -1,4 +1,4 @@
-// Package contracttest has what a test holds to the contracts counted with what all tests hold to them.
+// Package contracttest counts what a test holds to the contracts, for the sum that make test prints.
 package contracttest
 
 import (
@@ -7,7 +7,7 @@ import (
 	"github.com/watchroute/watchroute/localstack/contract"
 )
 
-// New reads the contracts. What it has held to them by the end of the test is left for the sum of all.
+// New reads the contracts. At the end of the test its counts are left for the sum.
 func New(t testing.TB) *contract.Checker {
 	t.Helper()
 	c, err := contract.New()

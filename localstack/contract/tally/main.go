@@ -1,5 +1,5 @@
-// Command tally says how many messages of all tests kept to the contracts in events, and fails if a kind
-// of message that they name was never seen.
+// Command tally says how many messages of all tests kept to the contracts in events. It fails if no test
+// has seen a kind of message that the contracts name.
 package main
 
 import (
@@ -29,19 +29,19 @@ func run(folder string) error {
 	if err != nil {
 		return err
 	}
-	sums, types := map[string]int{}, map[string]int{}
+	sums, kinds := map[string]int{}, map[string]int{}
 	var missing []string
 	for _, name := range c.Names() {
-		kind, what, _ := strings.Cut(name, " ")
-		sums[kind] += kept[name]
-		types[kind]++
+		sort, _, _ := strings.Cut(name, " ")
+		sums[sort] += kept[name]
+		kinds[sort]++
 		if kept[name] == 0 {
-			missing = append(missing, kind+" "+strings.TrimSpace(what))
+			missing = append(missing, name)
 		}
 	}
 	var said []string
-	for _, kind := range slices.Sorted(maps.Keys(sums)) {
-		said = append(said, fmt.Sprintf("%d %s of %d kinds", sums[kind], plurals[kind], types[kind]))
+	for _, sort := range slices.Sorted(maps.Keys(sums)) {
+		said = append(said, fmt.Sprintf("%d %s of %d kinds", sums[sort], plurals[sort], kinds[sort]))
 	}
 	fmt.Printf("Kept to the contracts in events: %s\n", strings.Join(said, ", "))
 	if missing != nil {
@@ -50,5 +50,5 @@ func run(folder string) error {
 	return nil
 }
 
-// plurals are the sorts of messages, as people call several of them.
+// plurals are what people call several messages of a sort.
 var plurals = map[string]string{"answer": "answers over HTTP", "body": "bodies of requests over HTTP", "delivery": "messages to webhooks", "frame": "frames", "request": "frames of clients"}
