@@ -49,8 +49,8 @@ type Request struct {
 	// and what follows would not fit together. Latest before and Delta now do not fit either.
 	// Without View, nothing is compared.
 	View string `json:"view,omitempty"`
-	// Filter is an EventBridge event pattern on the items' data. Of the items that the token lets
-	// through, only those that match are seen.
+	// Filter is an EventBridge event pattern on the items' data. Only items that match are seen, if the
+	// token lets them through.
 	Filter json.RawMessage `json:"filter,omitempty"`
 	// Fields are the members of the items' data that are seen, if not all.
 	Fields []string `json:"fields,omitempty"`

@@ -179,7 +179,7 @@ func TestContractsLeaveOutWhatTheServiceDoesNotHave(t *testing.T) {
 	}
 }
 
-// TestAnOpenServiceNamesNoToken: it takes none, and who sends one would be refused nothing for it.
+// TestAnOpenServiceNamesNoToken, because it takes none.
 func TestAnOpenServiceNamesNoToken(t *testing.T) {
 	for _, path := range []string{"/openapi.json", "/asyncapi.json"} {
 		for _, open := range []bool{false, true} {

@@ -403,8 +403,8 @@ func (p Props) addressFaults() (faults []error) {
 	return faults
 }
 
-// maxTold is how long the texts together may be that the function http is told, in bytes. With the names of tables
-// that is less than the 4 KB that Lambda takes for all environment variables.
+// maxTold bounds all texts together that the function http is told, in bytes. With the names of tables that
+// is less than the 4 KB that Lambda takes for all environment variables.
 const maxTold = 2_560
 
 // webACLARN is the ARN of a web ACL that can be a REST API's.

@@ -26,7 +26,7 @@ type message struct {
 	answered bool     // it carries the id of a request
 }
 
-// What both documents on the WebSocket say about themselves.
+// What documents say about themselves.
 var (
 	license = object{{"name", "Apache-2.0"}, {"url", "https://www.apache.org/licenses/LICENSE-2.0"}}
 	guide   = object{{"description", "The protocol, with what to do after a break"}, {"url", "https://github.com/watchroute/watchroute/blob/main/events/README.md"}}
@@ -229,7 +229,7 @@ func messages(root string) (all []message, err error) {
 	return all, nil
 }
 
-// rank is the lower the plainer a sample is: the one that is called as the frame comes first.
+// rank orders samples, the plainest first: that is the one with the frame's own name.
 func (m message) rank(sample string) int {
 	if sampleName(sample) == m.title {
 		return 0

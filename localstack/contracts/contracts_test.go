@@ -233,8 +233,8 @@ func TestAnswersAreToldApart(t *testing.T) {
 	}
 }
 
-// TestEveryRouteMayBeRefusedByAPIGateway, which a client learns from the contract: of headers that are too
-// large, say, no function hears.
+// TestEveryRouteMayBeRefusedByAPIGateway: for example, it refuses headers that are too large before any
+// function runs. A client learns that from the contract.
 func TestEveryRouteMayBeRefusedByAPIGateway(t *testing.T) {
 	c := checker(t)
 	header := http.Header{"Content-Type": {events.ProblemType}}

@@ -24,7 +24,7 @@ func openAPI(c comments) object {
 			{"description", "Each topic is read by GET, long-polled, and streamed as Server-Sent Events, on one cursor. How a client asks decides how it watches. The same topics are watched over a WebSocket, which [asyncapi.yaml](./asyncapi.yaml) describes. A member of a request that is null counts as left out, except `data` and `items`." + httpRemedies(c)},
 			{"license", object{{"name", "Apache-2.0"}, {"identifier", "Apache-2.0"}}},
 		}},
-		{"externalDocs", object{{"description", "The protocol, with what to do after a break"}, {"url", "https://github.com/watchroute/watchroute/blob/main/events/README.md"}}},
+		{"externalDocs", guide},
 		{"servers", []object{
 			{{"url", "https://{api}.execute-api.{region}.amazonaws.com/{stage}"}, {"description", "The output HttpUrl of the stack."}, {"variables", object{
 				{"api", object{{"default", "abcdef1234"}, {"description", "The id of the REST API."}}},
@@ -189,7 +189,7 @@ func headerOf(name, description string) member {
 // or finds too large, of who may not come, and when it or the function fails.
 var everywhere = []int{400, 403, 405, 413, 429, 500, 503}
 
-// answersOf adds the refusals to the answers of an operation, to those that every operation has.
+// answersOf adds refusals to the answers of an operation: these, and those that every operation has.
 func answersOf(operation string, answers object, refusals ...int) object {
 	refusals = append(refusals, everywhere...)
 	slices.Sort(refusals)
@@ -202,7 +202,7 @@ func answersOf(operation string, answers object, refusals ...int) object {
 	}})
 }
 
-// onlyOf are the operations that answer an error code, for those that some operations never answer.
+// onlyOf lists, for an error code that some operations never answer, the operations that do.
 var onlyOf = map[events.Code][]string{
 	events.CodeBadCursor:     {"readTopic", "replayDestination"},
 	events.CodeBadItem:       {"publish", "removeItem"},
@@ -250,7 +250,7 @@ func post() object {
 			header("If-None-Match", "With *, only items that do not exist yet are put.", object{{"type", "string"}, {"const", "*"}}),
 		}},
 		{"requestBody", body("PublishRequest")},
-		{"responses", answersOf("publish", object{{"200", object{{"description", "The item is in the table. Of several items, each has a result or an error of its own."}, {"content", object{
+		{"responses", answersOf("publish", object{{"200", object{{"description", "The item is in the table. If there are several items, each has a result or an error of its own."}, {"content", object{
 			{jsonType, object{{"schema", object{{"oneOf", []object{ofSchema("PublishResults"), ofSchema("PublishResult")}}}}, {"examples", answerExamples("PublishResult", "PublishResults")}}}}}}}}, 401, 404, 412, 415)},
 	}
 }
@@ -258,7 +258,7 @@ func post() object {
 func remove() object {
 	return object{
 		{"operationId", "removeItem"}, {"tags", []string{"topics"}}, {"summary", "Remove an item"},
-		{"description", "Who watches the topic gets the change removed. An item that does not exist makes no change."},
+		{"description", "Whoever watches the topic gets a change with the op removed. An item that does not exist makes no change."},
 		{"parameters", []object{append(parameter("id", "The id of the item.", ofSchema("ItemID")), member{"required", true})}},
 		{"responses", answersOf("removeItem", object{{"204", object{{"description", "There is no such item any more."}}}}, 401, 404)},
 	}

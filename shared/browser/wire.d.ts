@@ -810,8 +810,8 @@ export interface SnapshotRequest {
   /** The client's own mark; the answer carries it back. */
   id?: RequestID | null
   /**
-   * An EventBridge event pattern on the items' data. Of the items that the token lets through, only those
-   * that match are seen.
+   * An EventBridge event pattern on the items' data. Only items that match are seen, if the token lets them
+   * through.
    */
   filter?: Record<string, Json> | null
   /** The members of the items' data that are seen, if not all. */
@@ -867,8 +867,8 @@ export interface Subscribe {
    */
   view?: string | null
   /**
-   * An EventBridge event pattern on the items' data. Of the items that the token lets through, only those
-   * that match are seen.
+   * An EventBridge event pattern on the items' data. Only items that match are seen, if the token lets them
+   * through.
    */
   filter?: Record<string, Json> | null
   /** The members of the items' data that are seen, if not all. */

@@ -99,7 +99,7 @@ func moved(in any, from, to string) {
 	delete(object(in), from)
 }
 
-// around are breaks outside what is exchanged: in what it is about, and in what its values are called.
+// around are breaks outside the messages: in addresses, statuses, headers, and the names of values.
 var around = []edit{
 	{"an error code is renamed", func(c *contracts) {
 		object(c.types["Code"])["enum"] = append(without(at(c.types["Code"], "enum"), "bad_topic"), "wrong_topic")
@@ -426,7 +426,7 @@ func TestExactlyWhatBreaksClientsIsFound(t *testing.T) {
 	}
 }
 
-// TestContractsKeepToThemselves: whatever a schema says, it says no less than it does.
+// TestContractsKeepToThemselves: nobody finds a difference between a contract and itself.
 func TestContractsKeepToThemselves(t *testing.T) {
 	all, same := present(t).exchanged(), present(t).exchanged()
 	for name, n := range all.asked {
