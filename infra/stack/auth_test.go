@@ -20,8 +20,7 @@ const (
 // TestSecretOfACustomersKeyIsDecrypted: without the grant GetSecretValue fails for every
 // client, because Secrets Manager decrypts with the caller's permissions.
 func TestSecretOfACustomersKeyIsDecrypted(t *testing.T) {
-	defaultTemplate(t) // skips without Node.js
-	template, err := synthesize(t.TempDir(), stack.Props{Auth: stack.Auth{SecretARN: customersSecret, SecretKeyARN: customersKey}})
+	template, err := synthesize(t, t.TempDir(), stack.Props{Auth: stack.Auth{SecretARN: customersSecret, SecretKeyARN: customersKey}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -137,9 +136,8 @@ func TestWhatTheCDKKnowsLaterIsTaken(t *testing.T) {
 // TestEveryRetentionIsOneThatFanoutReads: hours in Go's usual form have an exponent from a
 // million on, which is no duration.
 func TestEveryRetentionIsOneThatFanoutReads(t *testing.T) {
-	defaultTemplate(t) // skips without Node.js
 	for _, retention := range []time.Duration{stack.MinChangeRetention, 1_000_000 * time.Hour, math.MaxInt64} {
-		template, err := synthesize(t.TempDir(), stack.Props{ChangeRetention: retention})
+		template, err := synthesize(t, t.TempDir(), stack.Props{ChangeRetention: retention})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -24,7 +24,7 @@ import (
 // made by it. It gives the resources of both.
 func declared(t *testing.T, destinations func(other awscdk.Stack) []stack.Destination) (ours, others map[string]resource, err error) {
 	t.Helper()
-	defaultTemplate(t) // skips without Node.js
+	needsNode(t)
 	dir := t.TempDir()
 	code, out := filepath.Join(dir, "code"), filepath.Join(dir, "cdk.out")
 	if err := placeExecutables(code); err != nil {

@@ -114,7 +114,7 @@ func normalize(t *testing.T, template []byte) []byte {
 // defaultTemplate is the template of a stack with default settings, made once.
 func defaultTemplate(t *testing.T) []byte {
 	t.Helper()
-	needs.Program(t, "node", "the CDK library needs Node.js")
+	needsNode(t)
 	template, err := synthesizeOnce()
 	if err != nil {
 		t.Fatal(err)
@@ -128,11 +128,24 @@ var synthesizeOnce = sync.OnceValues(func() ([]byte, error) {
 		return nil, err
 	}
 	defer func() { _ = os.RemoveAll(dir) }() // only litter if it fails
-	return synthesize(dir, stack.Props{})
+	return makeTemplate(dir, stack.Props{})
 })
 
+// needsNode skips a test of what the CDK library makes, where it cannot run.
+func needsNode(t testing.TB) {
+	t.Helper()
+	needs.Program(t, "node", "the CDK library needs Node.js")
+}
+
 // synthesize makes the template in dir, with placeholders for the functions.
-func synthesize(dir string, props stack.Props) ([]byte, error) {
+func synthesize(t testing.TB, dir string, props stack.Props) ([]byte, error) {
+	t.Helper()
+	needsNode(t)
+	return makeTemplate(dir, props)
+}
+
+// makeTemplate is synthesize for what many tests share. They need Node.
+func makeTemplate(dir string, props stack.Props) ([]byte, error) {
 	props.Code = filepath.Join(dir, "code")
 	if err := placeExecutables(props.Code); err != nil {
 		return nil, err

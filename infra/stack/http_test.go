@@ -227,8 +227,7 @@ func TestStagesWaitForTheAccountsLogRole(t *testing.T) {
 }
 
 func TestWithoutHTTP(t *testing.T) {
-	defaultTemplate(t) // skips without Node.js
-	template, err := synthesize(t.TempDir(), stack.Props{WithoutHTTP: true})
+	template, err := synthesize(t, t.TempDir(), stack.Props{WithoutHTTP: true})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -33,7 +33,7 @@ func withSources() stack.Props {
 // sourcesTemplate is the template with these sources, made once.
 func sourcesTemplate(t *testing.T) []byte {
 	t.Helper()
-	defaultTemplate(t) // skips without Node.js
+	needsNode(t)
 	template, err := synthesizeSources()
 	if err != nil {
 		t.Fatal(err)
@@ -47,7 +47,7 @@ var synthesizeSources = sync.OnceValues(func() ([]byte, error) {
 		return nil, err
 	}
 	defer func() { _ = os.RemoveAll(dir) }() // only litter if it fails
-	return synthesize(dir, withSources())
+	return makeTemplate(dir, withSources())
 })
 
 func sourceResources(t *testing.T) map[string]resource {
@@ -276,7 +276,7 @@ func TestSourcesThatCannotWorkAreRefused(t *testing.T) {
 		`Access needs a Type and a URI`:                                       kafka(stack.Kafka{Brokers: []string{"b:1"}, Topic: "t", Access: []stack.KafkaAccess{{Type: "VPC_SUBNET"}}}),
 		`KeyARN is set, which is for a queue, a stream, or a secret`:          {{Name: "A", KeyARN: "arn:aws:kms:us-east-1:000000000000:key/k", Kafka: &stack.Kafka{Brokers: []string{"b:1"}, Topic: "t"}}},
 	} {
-		if _, err := synthesize(t.TempDir(), stack.Props{Sources: sources, Region: "us-east-1"}); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := synthesize(t, t.TempDir(), stack.Props{Sources: sources, Region: "us-east-1"}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("gives %v, want %s", err, want)
 		}
 	}

@@ -17,7 +17,7 @@ import (
 // TestTwoInstancesInOneAccountShareNoName: every name that AWS wants to be unique in an
 // account and Region is left to CloudFormation, or has the stack's name in it.
 func TestTwoInstancesInOneAccountShareNoName(t *testing.T) {
-	defaultTemplate(t) // skips without Node.js
+	needsNode(t)
 	dir := t.TempDir()
 	code, out := filepath.Join(dir, "code"), filepath.Join(dir, "cdk.out")
 	if err := placeExecutables(code); err != nil {
@@ -83,9 +83,8 @@ var singletons = map[string]bool{"AWS::ApiGateway::Account": true, "AWS::Logs::R
 
 // TestWhereTheStackGoes, with which tags, and whether it can be deleted, is in the manifest.
 func TestWhereTheStackGoes(t *testing.T) {
-	defaultTemplate(t) // skips without Node.js
 	dir := t.TempDir()
-	if _, err := synthesize(dir, stack.Props{Account: "123456789012", Region: "eu-central-1", ProtectFromDeletion: true, Tags: map[string]string{"team": "a", "cost centre": "7/8"}}); err != nil {
+	if _, err := synthesize(t, dir, stack.Props{Account: "123456789012", Region: "eu-central-1", ProtectFromDeletion: true, Tags: map[string]string{"team": "a", "cost centre": "7/8"}}); err != nil {
 		t.Fatal(err)
 	}
 	data, err := os.ReadFile(filepath.Join(dir, "cdk.out", "manifest.json"))

@@ -36,8 +36,7 @@ func resources(t *testing.T) map[string]resource {
 // resourcesOf gives those of a stack with other settings.
 func resourcesOf(t *testing.T, props stack.Props) map[string]resource {
 	t.Helper()
-	defaultTemplate(t) // skips without Node.js
-	template, err := synthesize(t.TempDir(), props)
+	template, err := synthesize(t, t.TempDir(), props)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -98,7 +97,7 @@ func TestEveryFunctionFolderIsDeployed(t *testing.T) {
 
 func TestSynthesisIsRepeatable(t *testing.T) {
 	first := defaultTemplate(t)
-	second, err := synthesize(t.TempDir(), stack.Props{})
+	second, err := synthesize(t, t.TempDir(), stack.Props{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,8 +107,7 @@ func TestSynthesisIsRepeatable(t *testing.T) {
 }
 
 func TestSettingsReachTheTemplate(t *testing.T) {
-	defaultTemplate(t) // skips without Node.js
-	template, err := synthesize(t.TempDir(), stack.Props{
+	template, err := synthesize(t, t.TempDir(), stack.Props{
 		Architecture: stack.X8664, ChangeRetention: 25*time.Hour + 30*time.Minute, LogDays: 3,
 		ThrottlingRate: 7.5, ThrottlingBurst: 9, AllowTableDeletion: true, SetAccountLogRole: true, Stage: "v1", RouteMetrics: true, BackUpConnections: true, LogLevel: "DEBUG", SystemLogLevel: "INFO",
 		MaxConnections: 3, MaxMessageRate: 4, MaxSubscriptions: 6, MaxPublishBytes: 7, MaxSnapshotItems: 8, MaxSubjectUnits: 9, ShardSize: 10, MaxBatchPosts: 11, PushConcurrency: 12, MaxDestinations: 13, DeliverConcurrency: 14, FanoutConcurrency: 5, MessageConcurrency: 9,
@@ -226,8 +224,7 @@ func TestMoreDestinationsThanOneAnswerListsAreRefused(t *testing.T) {
 
 // TestOpenToEveryone: without authentication there is nothing of it.
 func TestOpenToEveryone(t *testing.T) {
-	defaultTemplate(t) // skips without Node.js
-	template, err := synthesize(t.TempDir(), stack.Props{Auth: stack.Auth{OpenToEveryone: true}})
+	template, err := synthesize(t, t.TempDir(), stack.Props{Auth: stack.Auth{OpenToEveryone: true}})
 	if err != nil {
 		t.Fatal(err)
 	}
