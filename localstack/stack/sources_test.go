@@ -533,6 +533,7 @@ func (s *running) signal(t testing.TB, signal syscall.Signal) {
 // late makes the function answer too late, and later in time again.
 func (f foreign) late(t *testing.T) (after func(*testing.T)) {
 	s := f.httpStack(t, time.Minute, "1000", func(o *stack.Options) { o.REST.IdleTimeout, o.MaxProcesses = time.Second, 1 })
+	fetch(t, s.HTTPURL()+events.OpenAPIPath, "") // so that there is a process to stop, also where no page can be opened
 	return f.refused(t, refusal{s, "late", func() { s.signal(t, syscall.SIGSTOP) }, func() { s.signal(t, syscall.SIGCONT) }, http.StatusServiceUnavailable, 0})
 }
 
